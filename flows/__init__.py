@@ -1,0 +1,1 @@
+"""Running the pipelines: gate, engine, dbt, Prefect, command line."""

@@ -1,0 +1,48 @@
+"""The `sluice` command. Each command lives in a module of this package; heavy imports stay inside its functions."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import typer
+
+from flows.cli.console import report_error
+from metadata_sync.errors import SluiceError
+
+COMMAND_MODULES: Final = ("control", "sync", "run", "status", "doctor", "server", "dbt")
+"""Modules of this package; each has a function `register(app)`."""
+
+app = typer.Typer(
+    name="sluice",
+    help="Control rows become gated, exactly-once dbt models.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show a traceback when something goes wrong, and log details."),
+) -> None:
+    """Run metadata-driven pipelines."""
+    if debug:
+        import logging
+
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+
+
+def main() -> None:
+    """Entry point: run the command and turn an error into a message and an exit code."""
+    for name in COMMAND_MODULES:
+        importlib.import_module(f"flows.cli.{name}").register(app)
+    try:
+        app()
+    except SluiceError as error:
+        if "--debug" in sys.argv:
+            raise
+        report_error(error, as_json="--json" in sys.argv)
+        sys.exit(error.exit_code)

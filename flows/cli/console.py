@@ -1,0 +1,62 @@
+"""What commands print: results on stdout, messages on stderr, one JSON document with `--json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from metadata_sync.errors import MetadataError, SluiceError
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Print a message for people, on stderr."""
+    err.print(escape(message), highlight=False)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document, the command's whole output."""
+    sys.stdout.write(json.dumps(document, indent=2, default=str, ensure_ascii=False) + "\n")
+
+
+def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table of results on stdout; None shows as a dash."""
+    table = Table(title=escape(title) if title else None, title_justify="left", header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    for row in rows:
+        table.add_row(*("–" if cell is None else escape(str(cell)) for cell in row))
+    out.print(table)
+
+
+@contextmanager
+def progress(message: str, *, is_quiet: bool = False) -> Iterator[None]:
+    """Show that something is going on, on a terminal only."""
+    if is_quiet or not err.is_terminal:
+        yield
+        return
+    with err.status(escape(message)):
+        yield
+
+
+def report_error(error: SluiceError, *, as_json: bool) -> None:
+    """Print an error: what happened, to which row, and what to do."""
+    faults = error.faults if isinstance(error, MetadataError) else ()
+    if as_json:
+        body = {"message": error.message, "hint": error.hint, "subject": error.subject}
+        print_json({"error": {**body, "faults": [fault.as_dict() for fault in faults]}})
+        return
+    for fault in faults:
+        say(f"  {fault}")
+    err.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False)
+    if error.hint:
+        say(error.hint)

@@ -1,0 +1,61 @@
+"""What every command and flow works with: the project, its settings, the control database, the warehouse's columns."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from metadata_sync.project import Project, find_project
+from metadata_sync.settings import Settings, control_database_url, load_settings
+
+if TYPE_CHECKING:
+    from metadata_sync.database import ControlStore
+    from metadata_sync.protocols import WarehouseColumns
+
+
+@dataclass(frozen=True)
+class Context:
+    """One process's view of one project in one environment.
+
+    Attributes:
+        project: Where the files are.
+        settings: What `SLUICE_*` and `.env` say.
+        who: The person or role on whose behalf changes are audited.
+    """
+
+    project: Project
+    settings: Settings
+    who: str
+
+    @cached_property
+    def store(self) -> ControlStore:
+        """The control database of this environment, opened (and created or migrated) at first use."""
+        from metadata_sync.database import ControlStore
+
+        return ControlStore.open(control_database_url(self.project, self.settings), self.settings.environment)
+
+    @cached_property
+    def columns(self) -> WarehouseColumns:
+        """What the warehouse knows of columns and types."""
+        from flows.describe import open_columns
+
+        return open_columns(self.project, self.settings)
+
+
+def load_context() -> Context:
+    """Find the project from the current folder and read its settings.
+
+    Raises:
+        ConfigurationError: When there is no project or a setting is wrong.
+    """
+    project = find_project()
+    return Context(project=project, settings=load_settings(project), who=_current_user())
+
+
+def _current_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no entry in the password database, as in some containers
+        return "unknown"

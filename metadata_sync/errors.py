@@ -1,0 +1,116 @@
+"""The one error tree.
+
+    SluiceError
+    ├── ConfigurationError   settings, project or environment are wrong            exit 2
+    ├── MetadataError        faults in rows or SELECTs, all of them at once        exit 3
+    ├── SyncError            generated files differ from what was written          exit 3
+    ├── StoreError           the control database refused or cannot be reached     exit 1
+    └── RunError             work failed                                           exit 1
+        ├── SoftRunError     may heal by itself: lock, connection, throttling
+        └── HardRunError     will not: syntax, missing column, data test
+
+Every message says what happened and to which row; `hint` says what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with one row, file or SELECT.
+
+    Attributes:
+        table: Control table of the row, e.g. `transformation_control`; a file path for YAML that does not parse.
+        key: Key of the row, e.g. `dwh.dim_aircraft`.
+        column: Column at fault, or None when it is the row itself.
+        value: The value received, as text, or None.
+        rule: Machine-readable name of the broken rule, e.g. `unknown_column`.
+        message: What is wrong, one sentence without the row's name.
+        remedy: What to do about it, one sentence.
+    """
+
+    table: str
+    key: str
+    column: str | None
+    value: str | None
+    rule: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.table}[{self.key}]" + (f".{self.column}" if self.column else "")
+        shown = f" = {self.value!r}" if self.value is not None else ""
+        return f"{where}{shown}: {self.message} {self.remedy}".rstrip()
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the fault as a JSON-ready mapping."""
+        return asdict(self)
+
+
+class SluiceError(Exception):
+    """Any error that Sluice explains itself.
+
+    Args:
+        message: What happened, to which row.
+        hint: What to do next; empty when there is nothing to add.
+        subject: Key of the row, target or file concerned, when there is one.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, hint: str = "", subject: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.subject = subject
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(SluiceError):
+    """Settings, project layout or environment are wrong; nothing was started."""
+
+    exit_code = 2
+
+
+class MetadataError(SluiceError):
+    """Rows or SELECTs are at fault; nothing was changed.
+
+    Args:
+        faults: Every fault found, not only the first.
+        message: Headline; by default the number of faults.
+    """
+
+    exit_code = 3
+
+    def __init__(self, faults: Sequence[Fault], message: str | None = None) -> None:
+        self.faults = tuple(faults)
+        count = len(self.faults)
+        super().__init__(message or f"{count} fault{'' if count == 1 else 's'} found; nothing was changed.")
+
+
+class SyncError(SluiceError):
+    """Generated files are not what sync wrote, or cannot be written."""
+
+    exit_code = 3
+
+
+class StoreError(SluiceError):
+    """The control database refused a change or cannot be reached."""
+
+
+class RunError(SluiceError):
+    """Work failed."""
+
+
+class SoftRunError(RunError):
+    """Work failed in a way that may heal by itself; try again."""
+
+
+class HardRunError(RunError):
+    """Work failed and will fail again until something is changed."""

@@ -1,0 +1,88 @@
+"""Where the project is: the folder that holds `dbt_project/dbt_project.yml` and `profiles.yml`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from metadata_sync.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Sluice project on disk.
+
+    Attributes:
+        root: Absolute path of the project's folder.
+    """
+
+    root: Path
+
+    @property
+    def dbt_dir(self) -> Path:
+        """The dbt project."""
+        return self.root / "dbt_project"
+
+    @property
+    def control_dir(self) -> Path:
+        """The team's control rows, as YAML."""
+        return self.dbt_dir / "control"
+
+    @property
+    def generated_dir(self) -> Path:
+        """Models written by `sluice sync`, ignored by git."""
+        return self.dbt_dir / "models" / "generated"
+
+    @property
+    def profiles_file(self) -> Path:
+        """dbt's connection profiles."""
+        return self.root / "profiles.yml"
+
+    @property
+    def state_dir(self) -> Path:
+        """`.sluice/`: embedded databases, locks, the local Prefect server; ignored by git."""
+        return self.root / ".sluice"
+
+    def resolve(self, path: str) -> Path:
+        """Resolve a path written in a row against the project's root.
+
+        Raises:
+            ValueError: When the path leaves the project.
+        """
+        resolved = (self.root / path).resolve()
+        if not resolved.is_relative_to(self.root):
+            raise ValueError(f"{path!r} leaves the project {self.root}")
+        return resolved
+
+
+def find_project(start: Path | None = None) -> Project:
+    """Find the project: `SLUICE_PROJECT_ROOT`, or the nearest folder upwards from start.
+
+    Args:
+        start: Folder to begin at; the current one by default.
+
+    Raises:
+        ConfigurationError: When there is none.
+    """
+    override = os.environ.get("SLUICE_PROJECT_ROOT")
+    if override:
+        root = Path(override).expanduser().resolve()
+        if not _is_project(root):
+            raise ConfigurationError(
+                f"SLUICE_PROJECT_ROOT = {override!r} holds no dbt_project/dbt_project.yml and profiles.yml.",
+                "Point it at a Sluice project, or unset it and change into one.",
+            )
+        return Project(root)
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if _is_project(folder):
+            return Project(folder)
+    raise ConfigurationError(
+        f"No Sluice project in {here} or above it.",
+        "Change into a folder that holds dbt_project/ and profiles.yml, or set SLUICE_PROJECT_ROOT.",
+    )
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "dbt_project" / "dbt_project.yml").is_file() and (folder / "profiles.yml").is_file()

@@ -1,0 +1,182 @@
+"""Control rows as typed objects. Field names are the YAML keys and the column names: the public interface."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from metadata_sync.names import TableName
+from metadata_sync.words import ChildPolicy, Engine, Increment, LoadType, OnTie, SourceKind, Template, Trigger
+
+
+class _Strict(BaseModel):
+    """No unknown keys, no changes after creation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_enum_values=False)
+
+
+class Column(_Strict):
+    """One column of a target: its name, its type in the warehouse's words, its description and dbt tests."""
+
+    name: str
+    type: str
+    description: str = ""
+    tests: tuple[str | dict[str, Any], ...] = ()
+
+
+class Dependency(_Strict):
+    """A table that a SELECT reads.
+
+    Attributes:
+        table: `schema.table`, of a source row or of another transformation's target (a managed source).
+        driving: True: windowed and gated on. False: a lookup, read whole.
+        incremental_key: Column that windows are cut by; else the transformation's, else the source's.
+        recompute_by: Columns whose touched values are recomputed (`increment: groups`).
+        lookback_minutes: How far below the watermark a window begins; else the source's.
+    """
+
+    table: str
+    driving: bool
+    incremental_key: str | None = None
+    recompute_by: tuple[str, ...] = ()
+    lookback_minutes: int | None = Field(default=None, ge=0)
+
+
+class ControlRow(_Strict):
+    """A row of a control table."""
+
+    control_table: ClassVar[str]
+    key_columns: ClassVar[tuple[str, ...]]
+    framework_columns: ClassVar[frozenset[str]] = frozenset()
+    """Columns that only the framework writes: refused in YAML, never exported."""
+
+    @property
+    def key(self) -> str:
+        """The row's key as people write it, e.g. `dwh.dim_aircraft`."""
+        by_alias = self.model_dump(by_alias=True)
+        return ".".join(str(by_alias[name]) for name in self.key_columns)
+
+
+class SourceRow(ControlRow):
+    """A table that the team does not build: in the lake or in the warehouse."""
+
+    control_table = "source_control"
+    key_columns = ("schema", "table")
+
+    source_schema: str = Field(alias="schema")
+    source_table: str = Field(alias="table")
+    kind: SourceKind
+    location: str | None = None
+    format: str | None = None
+    external_schema: str | None = None
+    incremental_key: str | None = None
+    probe: str | None = None
+    lookback_minutes: int = Field(default=0, ge=0)
+    max_skew_minutes: int = Field(default=60, ge=0)
+    freshness_minutes: int | None = Field(default=None, gt=0)
+    calendar: str | None = None
+    owner: str | None = None
+
+    @property
+    def name(self) -> TableName:
+        """The source as SELECTs name it."""
+        return TableName(self.source_schema, self.source_table)
+
+
+class PipelineRow(ControlRow):
+    """A set of transformations that is scheduled, gated and alerted on together."""
+
+    control_table = "pipeline_control"
+    key_columns = ("pipeline_id",)
+
+    pipeline_id: str
+    pipeline_name: str
+    template: Template
+    schedule: str | None = None
+    timezone: str = "UTC"
+    sla_minutes: int | None = Field(default=None, gt=0)
+    job_group: str = "default"
+    engine: Engine = Engine.AUTO
+    spark_threshold_gb: Decimal | None = Field(default=None, gt=0)
+    emr_instance_types: tuple[str, ...] = ()
+    emr_master_count: int = Field(default=1, ge=1)
+    emr_core_min: int | None = Field(default=None, ge=1)
+    emr_core_max: int | None = Field(default=None, ge=1)
+    alert_channel: str | None = None
+    owner: str | None = None
+    child_policy: ChildPolicy = ChildPolicy.SKIP
+    is_active: bool = True
+
+
+class TransformationRow(ControlRow):
+    """One SELECT that fills one target."""
+
+    control_table = "transformation_control"
+    key_columns = ("target_schema", "target_table")
+    framework_columns = frozenset({"deactivated_by", "comments", "fingerprint"})
+
+    target_schema: str
+    target_table: str
+    pipeline_id: str
+    sql_path: str
+    description: str = ""
+    output_path: str | None = None
+    load_type: LoadType
+    increment: Increment = Increment.ROWS
+    increment_checked: bool = False
+    business_key: tuple[str, ...] = ()
+    incremental_key: str | None = None
+    sequence_by: tuple[str, ...] = ()
+    recompute_key: tuple[str, ...] = ()
+    scd_columns: tuple[str, ...] = ()
+    delete_when: str | None = None
+    on_tie: OnTie = OnTie.WARN
+    dependencies: tuple[Dependency, ...] = ()
+    trigger: Trigger = Trigger.ANY
+    max_wait_minutes: int | None = Field(default=None, ge=0)
+    backfill_start: datetime | int | None = None
+    column_list: tuple[Column, ...] = ()
+    freshness_minutes: int | None = Field(default=None, gt=0)
+    max_rejects: int | None = Field(default=None, ge=0)
+    max_vanish_percent: int = Field(default=20, ge=0, le=100)
+    is_active: bool = True
+    deactivated_by: str | None = None
+    comments: str | None = None
+    fingerprint: str | None = None
+
+    @property
+    def name(self) -> TableName:
+        """The target as rows and SELECTs name it."""
+        return TableName(self.target_schema, self.target_table)
+
+    @property
+    def driving(self) -> tuple[Dependency, ...]:
+        """The dependencies that are windowed and gated on."""
+        return tuple(item for item in self.dependencies if item.driving)
+
+
+ROW_TYPES: Final[tuple[type[ControlRow], ...]] = (SourceRow, PipelineRow, TransformationRow)
+"""Every control table, in the order in which rows may refer to one another."""
+
+
+class ControlRows(_Strict):
+    """All rows of one environment."""
+
+    sources: tuple[SourceRow, ...] = ()
+    pipelines: tuple[PipelineRow, ...] = ()
+    transformations: tuple[TransformationRow, ...] = ()
+
+    def source(self, name: TableName) -> SourceRow | None:
+        """Return the source of that name, or None."""
+        return next((row for row in self.sources if row.name == name), None)
+
+    def pipeline(self, pipeline_id: str) -> PipelineRow | None:
+        """Return the pipeline of that id, or None."""
+        return next((row for row in self.pipelines if row.pipeline_id == pipeline_id), None)
+
+    def transformation(self, name: TableName) -> TransformationRow | None:
+        """Return the transformation that fills that target, or None."""
+        return next((row for row in self.transformations if row.name == name), None)

@@ -1,0 +1,74 @@
+"""Settings: `SLUICE_*` environment variables or the project's `.env`. Rows never hold any of these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from metadata_sync.errors import ConfigurationError
+from metadata_sync.names import is_slug
+from metadata_sync.project import Project
+
+
+class Settings(BaseSettings):
+    """What a process acts for and where its databases are.
+
+    Attributes:
+        environment: The environment whose rows this process reads and writes.
+        dbt_target: dbt target that serves this environment; the target of the same name by default.
+        control_url: SQLAlchemy URL of the control database; the embedded SQLite file by default.
+        duckdb_path: File of the embedded warehouse; `.sluice/<environment>.duckdb` by default.
+        lock_wait_seconds: How long a command waits for another one that holds the embedded warehouse, 0 = not at all.
+        prefect_port: Loopback port of the local Prefect server that `sluice up` starts.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: str = "dev"
+    dbt_target: str | None = None
+    control_url: str | None = Field(default=None, repr=False)
+    duckdb_path: Path | None = None
+    lock_wait_seconds: float = Field(default=600.0, ge=0)
+    prefect_port: int = Field(default=4271, ge=1024, le=65535)
+
+    @field_validator("environment")
+    @classmethod
+    def _check_environment(cls, value: str) -> str:
+        if not is_slug(value):
+            raise ValueError("must be lower case letters, digits, '_' or '-'")
+        return value
+
+    @property
+    def target(self) -> str:
+        """The dbt target of this environment."""
+        return self.dbt_target or self.environment
+
+
+def load_settings(project: Project) -> Settings:
+    """Read the settings of a process that works on project.
+
+    Raises:
+        ConfigurationError: When a variable holds a value that it cannot.
+    """
+    try:
+        return Settings(_env_file=project.root / ".env")  # type: ignore[call-arg]  # pydantic-settings adds it
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "SLUICE_" + str(first["loc"][0]).upper()
+        raise ConfigurationError(
+            f"{name} = {first['input']!r}: {first['msg']}.", "Mend the variable or the line in .env."
+        ) from error
+
+
+def control_database_url(project: Project, settings: Settings) -> str:
+    """SQLAlchemy URL of the control database; it may hold a password, so never print it."""
+    return settings.control_url or f"sqlite:///{project.state_dir / 'control.db'}"
+
+
+def duckdb_path(project: Project, settings: Settings) -> Path:
+    """File of the embedded warehouse: one per environment, so that environments never share a watermark."""
+    if settings.duckdb_path is None:
+        return project.state_dir / f"{settings.environment}.duckdb"
+    return (project.root / settings.duckdb_path.expanduser()).resolve()

@@ -1,0 +1,66 @@
+"""The closed words of control rows: what each column may say."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class SourceKind(StrEnum):
+    """Where a source lives."""
+
+    LAKE = "lake"
+    WAREHOUSE = "warehouse"
+
+
+class Template(StrEnum):
+    """What a pipeline may be."""
+
+    LAKE_TO_WAREHOUSE = "lake_to_warehouse"
+    PRESENTATION = "presentation"
+    MATERIALIZED_VIEW = "materialized_view"
+
+
+class Engine(StrEnum):
+    """Where the SELECTs of a pipeline run."""
+
+    AUTO = "auto"
+    WAREHOUSE = "warehouse"
+    SPARK = "spark"
+
+
+class ChildPolicy(StrEnum):
+    """What a transformation does when its upstream failed."""
+
+    SKIP = "skip"
+    STALE = "stale"
+    BLOCK = "block"
+
+
+class LoadType(StrEnum):
+    """How rows reach the target."""
+
+    SCD1 = "scd1"
+    SCD2 = "scd2"
+    APPEND = "append"
+
+
+class Increment(StrEnum):
+    """What a run reads of the driving sources."""
+
+    ROWS = "rows"
+    GROUPS = "groups"
+    FULL = "full"
+
+
+class OnTie(StrEnum):
+    """What happens when equal (key, effective time) events differ in content."""
+
+    WARN = "warn"
+    ERROR = "error"
+
+
+class Trigger(StrEnum):
+    """How many driving sources must hold new rows."""
+
+    ANY = "any"
+    ALL = "all"
