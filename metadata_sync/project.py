@@ -36,7 +36,7 @@ class Project:
 
     @property
     def profiles_file(self) -> Path:
-        """dbt's connection profiles."""
+        """The connection profiles of dbt."""
         return self.root / "profiles.yml"
 
     @property

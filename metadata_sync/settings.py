@@ -53,7 +53,7 @@ def load_settings(project: Project) -> Settings:
         ConfigurationError: When a variable holds a value that it cannot.
     """
     try:
-        return Settings(_env_file=project.root / ".env")  # type: ignore[call-arg]  # pydantic-settings adds it
+        return Settings(_env_file=project.root / ".env")
     except ValidationError as error:
         first = error.errors()[0]
         name = "SLUICE_" + str(first["loc"][0]).upper()

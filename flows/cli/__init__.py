@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -26,12 +27,12 @@ app = typer.Typer(
 
 @app.callback()
 def _options(
-    debug: bool = typer.Option(False, "--debug", help="Show a traceback when something goes wrong, and log details."),
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback when something goes wrong, and log details.")
+    ] = False,
 ) -> None:
     """Run metadata-driven pipelines."""
     if debug:
-        import logging
-
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
 
 
