@@ -1,0 +1,68 @@
+# Two commands to begin with: `make demo`, `make test`. The rest: `make help`.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter that is new enough.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# --no-deps: the lock is complete, so pip has nothing to resolve. The project itself is built by the locked hatchling.
+INSTALL := $(PIP) install --no-deps --require-hashes -r
+INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
+WORKERS ?= auto
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## Install what is needed and run the whole story on real flights
+	@$(BIN)/python -m flows.demo
+
+.PHONY: test
+test: $(VENV)/.dev ## Run all tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Run every linter, change nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfmt --check --quiet macros
+
+.PHONY: format
+format: $(VENV)/.dev ## Format Python and macros
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfmt --quiet macros
+
+.PHONY: ui
+ui: $(VENV)/.runtime ## Start the local Prefect server and say where it is
+	@$(BIN)/sluice up
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Refresh both lock files
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo -c constraints.txt -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo --extra postgres --extra redshift --extra aws --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+.PHONY: clean
+clean: ## Stop the local server and remove everything that is not in git
+	@test ! -x $(BIN)/sluice || $(BIN)/sluice down
+	rm -rf $(VENV) .sluice dbt_project/target dbt_project/logs dbt_project/models/generated
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Sluice needs Python 3.11 or newer; none was found. Name one: make demo PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Creating $(VENV) failed. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked dependencies into $(VENV) (about a minute, once) ..."
+	@$(INSTALL) requirements.lock
+	@$(INSTALL_SELF)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "Installing what the tests and linters need ..."
+	@$(INSTALL) requirements-dev.lock
+	@touch $@
