@@ -1,0 +1,70 @@
+"""Which process a number meant: a pid together with when it was started, because pids are used again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+_STAT_STATE: Final = 0
+_STAT_START_TIME: Final = 19
+"""Positions in `/proc/PID/stat` after the command's closing bracket (proc_pid_stat(5): fields 3 and 22)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process that cannot be mistaken for a later one with the same number.
+
+    Attributes:
+        pid: Process id.
+        started: When it was started, in the operating system's words; only ever compared.
+    """
+
+    pid: int
+    started: str
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """Return the identity of a process that runs now.
+
+        Raises:
+            ProcessLookupError: When there is none of that number.
+        """
+        started = _started(pid)
+        if started is None:
+            raise ProcessLookupError(pid)
+        return cls(pid, started)
+
+    def is_alive(self) -> bool:
+        """Tell whether this very process still runs; one that ended but was not waited for does not."""
+        return _started(self.pid) == self.started
+
+
+def _started(pid: int) -> str | None:
+    if Path("/proc/self/stat").exists():
+        return _started_by_proc(pid)
+    return _started_by_ps(pid)
+
+
+def _started_by_proc(pid: int) -> str | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[_STAT_STATE] in {"Z", "X"} else f"{boot}/{fields[_STAT_START_TIME]}"
+
+
+def _started_by_ps(pid: int) -> str | None:
+    answer = subprocess.run(  # noqa: S603 (a fixed program and a number)
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+    )
+    state, _, started = answer.stdout.strip().partition(" ")
+    return None if not started or state.startswith("Z") else started.strip()
