@@ -1,0 +1,241 @@
+"""Parsing: the text of a SELECT becomes a tree, and a list of the tables it reads, each with its place in the text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+import sqlglot
+from sqlglot import Token, TokenType, exp
+from sqlglot.errors import ParseError, SqlglotError
+
+from metadata_sync.names import TableName
+from metadata_sync.sql.problems import Problem
+
+WINDOW_MARKER: Final = "sluice:window"
+"""What the window's comment in compiled SQL begins with; only macros may write it."""
+
+_JINJA_OPENING: Final = re.compile(r"\{[{%#]")
+_GAP_COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_MISSING_PART: Final = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(\w+)'>")
+_CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
+
+
+@dataclass(frozen=True, slots=True)
+class TableRead:
+    """One place where a SELECT reads a table.
+
+    Attributes:
+        name: The table.
+        start: Offset of the first character of `schema.table` in the text.
+        end: Offset after its last character.
+        line: Line of the name, from 1.
+        has_alias: Whether the text gives it an alias.
+        node: The table in the tree.
+    """
+
+    name: TableName
+    start: int
+    end: int
+    line: int
+    has_alias: bool
+    node: exp.Table = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSelect:
+    """A single query.
+
+    Attributes:
+        text: The text as written.
+        dialect: The warehouse's SQL, as sqlglot names it.
+        tree: What it means.
+        reads: The tables it reads, in the order of the text.
+        semicolon: Offset of a final semicolon, or None.
+    """
+
+    text: str
+    dialect: str
+    tree: exp.Query
+    reads: tuple[TableRead, ...]
+    semicolon: int | None
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        """The tables it reads, each once, sorted."""
+        return tuple(sorted({read.name for read in self.reads}))
+
+
+def parse_select(text: str, dialect: str) -> tuple[ParsedSelect | None, tuple[Problem, ...]]:
+    """Parse one SELECT and find every table in it.
+
+    Args:
+        text: The file's content.
+        dialect: `duckdb`, `postgres` or `redshift`.
+
+    Returns:
+        The parsed SELECT, or None when it is none; and what is wrong with its form.
+    """
+    problem = _text_problem(text)
+    if problem is not None:
+        return None, (problem,)
+    try:
+        tokens = sqlglot.tokenize(text, dialect=dialect)
+    except SqlglotError as error:
+        return None, (_syntax_problem(error),)
+    problem = _token_problem(text, tokens)
+    if problem is not None:
+        return None, (problem,)
+    try:
+        statements = [item for item in sqlglot.parse(text, dialect=dialect) if item is not None]
+    except (SqlglotError, RecursionError) as error:
+        return None, (_syntax_problem(error),)
+    return _read_statement(text, dialect, tokens, [item for item in statements if not isinstance(item, exp.Semicolon)])
+
+
+def _read_statement(
+    text: str, dialect: str, tokens: list[Token], statements: list[exp.Expr]
+) -> tuple[ParsedSelect | None, tuple[Problem, ...]]:
+    semicolons = [token for token in tokens if token.token_type is TokenType.SEMICOLON]
+    is_final = not semicolons or (len(semicolons) == 1 and semicolons[0] is tokens[-1])
+    if len(statements) != 1 or not is_final:
+        what = "no statement" if not statements else "more than one statement"
+        return None, (Problem("single_query", f"The file holds {what}.", "Keep exactly one SELECT in the file."),)
+    tree = statements[0]
+    if not isinstance(tree, exp.Query):
+        kind = (tokens[0].text or "statement").upper()
+        return None, (Problem("not_a_select", f"The file holds a {kind} statement.", "Write one SELECT (or WITH)."),)
+    reads, problems = _find_reads(tree, text)
+    semicolon = semicolons[0].start if semicolons else None
+    return ParsedSelect(text, dialect, tree, tuple(reads), semicolon), tuple(problems)
+
+
+def _text_problem(text: str) -> Problem | None:
+    if WINDOW_MARKER in text.lower():
+        return Problem(
+            "window_marker",
+            f"The text holds the words {WINDOW_MARKER!r}, which mark Sluice's own windows.",
+            "Remove them, also from comments and strings.",
+        )
+    match = _CONTROL_CHARACTER.search(text)
+    if match:
+        line = text.count("\n", 0, match.start()) + 1
+        return Problem(
+            "control_character",
+            f"Line {line} holds the invisible character U+{ord(match.group()):04X}.",
+            "Remove it and save the file as UTF-8 without a byte order mark.",
+        )
+    return None
+
+
+def _token_problem(text: str, tokens: list[Token]) -> Problem | None:
+    """Refuse Jinja outside strings and comments, and comments that databases read differently."""
+    position = 0
+    for token in [*tokens, None]:
+        gap = text[position : token.start if token else len(text)]
+        for comment in _GAP_COMMENT.findall(gap):
+            if comment.startswith("/*") and "/*" in comment[2:]:
+                return Problem("nested_comment", "A comment holds another comment.", "Write one comment at a time.")
+        jinja = _JINJA_OPENING.search(_GAP_COMMENT.sub("", gap))
+        if token is None:
+            break
+        if jinja or (_JINJA_OPENING.match(text, token.start) and token.token_type is not TokenType.STRING):
+            return Problem(
+                "jinja",
+                f"Line {token.line} holds Jinja.",
+                "Write plain SQL with schema.table names; sluice sync turns them into ref() and source().",
+            )
+        position = token.end + 1
+    return None
+
+
+def _syntax_problem(error: Exception) -> Problem:
+    if isinstance(error, RecursionError):
+        return Problem("too_deep", "The query is nested too deeply.", "Split it into common table expressions.")
+    remedy = "Mend the SELECT; it is read in the warehouse's dialect."
+    if isinstance(error, ParseError) and error.errors:
+        first = error.errors[0]
+        message = str(first.get("description", "")).split(". Line ")[0].split(" but got <Token")[0].rstrip(".")
+        message = _MISSING_PART.sub(r"\1 is incomplete", message)
+        near = str(first.get("highlight") or "")
+        where = f"line {first.get('line')}, column {first.get('col')}"
+        return Problem("syntax", f"Syntax error at {where}, near {near!r}: {message}.", remedy)
+    return Problem("syntax", f"Syntax error: {str(error).splitlines()[0]}.", remedy)
+
+
+def _find_reads(tree: exp.Query, text: str) -> tuple[list[TableRead], list[Problem]]:
+    reads: list[TableRead] = []
+    problems: list[Problem] = []
+    for node in tree.find_all(exp.Table):
+        if not isinstance(node.this, exp.Identifier):  # a table function; checks.py looks at it
+            continue
+        if not node.args.get("db") and resolve_cte(node) is not None:
+            continue
+        found = _read_table(node, text)
+        if isinstance(found, Problem):
+            problems.append(found)
+        else:
+            reads.append(found)
+    return sorted(reads, key=lambda read: read.start), problems
+
+
+def _read_table(node: exp.Table, text: str) -> TableRead | Problem:
+    table, schema = node.this, node.args.get("db")
+    line = table.meta.get("line", 0)
+    written = node.copy()
+    for extra in ("alias", "joins", "pivots", "sample", "when", "laterals"):
+        written.set(extra, None)
+    shown = written.sql(comments=False)
+    if schema is None or node.args.get("catalog") is not None:
+        remedy = "Write schema.table, as it stands in source_control or transformation_control."
+        return Problem("table_name", f"Line {line} reads {shown}, which is not schema.table.", remedy, shown)
+    try:
+        name = TableName.parse(f"{folded(schema)}.{folded(table)}")
+    except ValueError as error:
+        return Problem("table_name", f"Line {line}: {error}.", "Rename the table, or quote nothing.", shown)
+    start, end = schema.meta.get("start", -1), table.meta.get("end", -1) + 1
+    if not text[start:end].lower().strip('"').startswith(name.schema) or name.table not in text[start:end].lower():
+        return Problem("table_name", f"Line {line}: {shown} cannot be found in the text.", "Write it plainly.", shown)
+    return TableRead(name, start, end, line, bool(node.alias), node)
+
+
+def folded(identifier: exp.Expr) -> str:
+    """Return a name as the warehouse folds it: unquoted names in lower case."""
+    name = str(identifier.name)
+    return name if identifier.args.get("quoted") else name.lower()
+
+
+def resolve_cte(node: exp.Table) -> exp.CTE | None:
+    """Find the common table expression that an unqualified name refers to, or None."""
+    name = folded(node.this)
+    inner: exp.Expr = node
+    outer = node.parent
+    while outer is not None:
+        clause = outer.args.get("with_")
+        if isinstance(clause, exp.With) and isinstance(outer, exp.Query):
+            found = _visible_cte(clause, name, inner if inner is clause else None, node)
+            if found is not None:
+                return found
+        inner, outer = outer, outer.parent
+    return None
+
+
+def _visible_cte(clause: exp.With, name: str, inside: exp.Expr | None, node: exp.Table) -> exp.CTE | None:
+    """Look a name up among the CTEs of one WITH; from inside it, only earlier ones are visible unless RECURSIVE."""
+    found = None
+    for cte in clause.expressions:
+        if inside is not None and not clause.args.get("recursive") and _is_within(node, cte):
+            break
+        if folded(cte.args["alias"].this) == name:
+            found = cte
+    return found
+
+
+def _is_within(node: exp.Expr, ancestor: exp.Expr) -> bool:
+    current: exp.Expr | None = node
+    while current is not None:
+        if current is ancestor:
+            return True
+        current = current.parent
+    return False

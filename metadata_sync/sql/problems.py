@@ -1,0 +1,45 @@
+"""What can be wrong with a SELECT, before anyone knows which row it belongs to."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a SELECT or an expression.
+
+    Attributes:
+        rule: Machine-readable name of the broken rule.
+        message: What is wrong, one sentence.
+        remedy: What to do about it, one sentence.
+        value: The text at fault, when a short one says more than the row's column.
+    """
+
+    rule: str
+    message: str
+    remedy: str
+    value: str | None = None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Suggest the known word that looks most like word, as a sentence, or nothing.
+
+    >>> did_you_mean("updatd_at", ["carrier", "updated_at"])
+    "Did you mean 'updated_at'?"
+    """
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
+def listed(names: Iterable[str], limit: int = 20) -> str:
+    """List names for a message, cut off after limit.
+
+    >>> listed(["a", "b", "c"], limit=2)
+    'a, b, … (3 in all)'
+    """
+    known = list(names)
+    shown = ", ".join(known[:limit])
+    return shown if len(known) <= limit else f"{shown}, … ({len(known)} in all)"

@@ -1,0 +1,71 @@
+"""Rewriting: table names become Jinja by their place in the text; every other character stays as written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+import sqlglot
+from sqlglot import Dialect
+
+from metadata_sync.names import TableName, quote_identifier
+from metadata_sync.sql.parse import ParsedSelect, TableRead
+
+_JINJA_OPENING: Final = re.compile(r"\{[{%#]")
+
+
+def escape_jinja(text: str) -> str:
+    """Write text so that Jinja renders it back as it is.
+
+    >>> escape_jinja("a {{ b }}")
+    "a {{ '{{' }} b }}"
+    """
+    return _JINJA_OPENING.sub(lambda match: "{{ '" + match.group() + "' }}", text)
+
+
+def rewrite(select: ParsedSelect, relations: Mapping[TableName, str]) -> str:
+    """Replace every table name by the Jinja that stands for it.
+
+    Args:
+        select: The parsed SELECT.
+        relations: The Jinja of each table that the SELECT reads, e.g. `{{ source('lake', 'planes') }}`.
+
+    Returns:
+        The text of a dbt model: aliases are added where a table had none, a final semicolon is left out, braces are
+        escaped.
+    """
+    pieces: list[str] = []
+    position = 0
+    for read in select.reads:
+        pieces.append(escape_jinja(select.text[position : read.start]))
+        pieces.append(relations[read.name] + _alias(read, select.dialect))
+        pieces.append(escape_jinja(_inner_comments(select.text[read.start : read.end], select.dialect)))
+        position = read.end
+    rest = select.text[position:]
+    if select.semicolon is not None:
+        final = select.semicolon - position
+        rest = rest[:final] + rest[final + 1 :]
+    return "".join([*pieces, escape_jinja(rest)])
+
+
+def _alias(read: TableRead, dialect: str) -> str:
+    if read.has_alias:
+        return ""
+    name = read.name.table
+    return f" as {quote_identifier(name) if name in _keywords(dialect) else name}"
+
+
+@cache
+def _keywords(dialect: str) -> frozenset[str]:
+    """Words that may not be an alias without quotes, and some that may: the first word of each keyword."""
+    words = Dialect.get_or_raise(dialect).tokenizer_class.KEYWORDS
+    return frozenset(word.split()[0].lower() for word in words if word[0].isalpha())
+
+
+def _inner_comments(written: str, dialect: str) -> str:
+    """Keep what stands between the parts of a name, when it is more than blanks."""
+    first, dot, last = sqlglot.tokenize(written, dialect=dialect)
+    between = written[first.end + 1 : dot.start] + written[dot.end + 1 : last.start]
+    return between if between.strip() else ""
