@@ -1,0 +1,222 @@
+"""Columns and types, asked of the warehouse itself: what `metadata_sync.protocols.WarehouseColumns` promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flows.lake import LakeFolder, list_files, resolve_folder
+from flows.profile import Profile, load_profile
+from flows.warehouse import Warehouse, first_line, open_warehouse
+from metadata_sync.errors import HardRunError, SoftRunError
+from metadata_sync.names import TableName
+from metadata_sync.project import Project
+from metadata_sync.rows import Column, SourceRow
+from metadata_sync.settings import Settings
+from metadata_sync.words import SourceKind
+
+if TYPE_CHECKING:
+    import duckdb
+    from sqlglot import exp
+
+    from metadata_sync.protocols import WarehouseColumns
+
+
+def open_columns(project: Project, settings: Settings) -> WarehouseColumns:
+    """Return the columns of the environment's warehouse; nothing is connected before the first question.
+
+    Raises:
+        ConfigurationError: When settings and profiles.yml do not fit together.
+    """
+    profile = load_profile(project, settings)
+    connect = partial(open_warehouse, profile, wait_seconds=settings.lock_wait_seconds)
+    if profile.is_embedded:
+        return DuckDBColumns(project, connect)
+    return PostgresColumns(profile, connect)
+
+
+class DuckDBColumns:
+    """Columns on the embedded warehouse: lake folders are read as files, SELECTs bound in an empty database in memory.
+
+    Args:
+        project: Where relative locations begin.
+        connect: Opens the warehouse to read, for sources that are tables in it.
+    """
+
+    dialect = "duckdb"
+
+    def __init__(self, project: Project, connect: Callable[[], Warehouse]) -> None:
+        self._project = project
+        self._connect = connect
+
+    def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
+        """Return the columns of a source; see `WarehouseColumns.source_columns`."""
+        if source.kind is SourceKind.LAKE and source.location:
+            return lake_columns(resolve_folder(self._project, source.location))
+        return _table_columns(self._connect, source.source_schema, source.source_table)
+
+    def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
+        """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
+        import duckdb
+
+        with duckdb.connect(":memory:") as connection:
+            try:
+                for name, columns in tables.items():
+                    _create_empty(connection, name, columns)
+                return _described(connection, select)
+            except duckdb.Error as error:
+                raise ValueError(first_line(error)) from error
+
+
+def lake_columns(folder: LakeFolder) -> tuple[Column, ...]:
+    """Return the columns that all Parquet files of a folder share.
+
+    Raises:
+        ValueError: When the folder is missing or empty, or its files differ in columns or types.
+    """
+    import duckdb
+
+    if not folder.is_remote and not list_files(folder):
+        raise ValueError(f"no .parquet file in {folder.location}")
+    with duckdb.connect(":memory:") as connection:
+        try:
+            _refuse_mixed(connection, folder)
+            return _described(connection, _read_parquet(folder))
+        except duckdb.Error as error:
+            raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
+
+
+class PostgresColumns:
+    """Columns on PostgreSQL or Redshift, bound by the server over subselects that hold no row.
+
+    Args:
+        profile: The target.
+        connect: Opens a read-only session.
+    """
+
+    def __init__(self, profile: Profile, connect: Callable[[], Warehouse]) -> None:
+        self.dialect = profile.dialect
+        self._connect = connect
+
+    def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
+        """Return the columns of a source; see `WarehouseColumns.source_columns`."""
+        return _table_columns(self._connect, source.external_schema or source.source_schema, source.source_table)
+
+    def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
+        """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
+        from flows.warehouse import PostgresWarehouse
+
+        warehouse = self._connect()
+        assert isinstance(warehouse, PostgresWarehouse)
+        try:
+            return warehouse.describe(_over_empty_tables(select, tables, self.dialect))
+        except HardRunError as error:
+            raise ValueError(error.message) from error
+        finally:
+            warehouse.close()
+
+
+def _table_columns(connect: Callable[[], Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
+    from sqlglot import exp
+
+    query = (
+        exp.select("column_name", "data_type")
+        .from_("information_schema.columns")
+        .where(exp.column("table_schema").eq(schema), exp.column("table_name").eq(table))
+        .order_by("ordinal_position")
+    )
+    try:
+        warehouse = connect()
+    except SoftRunError:
+        return None
+    try:
+        rows = warehouse.query(query)
+    finally:
+        warehouse.close()
+    if not rows:
+        raise ValueError(f"table {schema}.{table} does not exist in the warehouse")
+    return tuple(Column(name=name, type=str(type_).lower()) for name, type_ in rows)
+
+
+def _create_empty(connection: duckdb.DuckDBPyConnection, name: TableName, columns: tuple[Column, ...]) -> None:
+    from sqlglot import exp
+
+    schema = exp.Create(kind="schema", exists=True, this=exp.table_(exp.to_identifier(name.schema, quoted=True)))
+    definitions = [
+        exp.ColumnDef(this=exp.to_identifier(column.name, quoted=True), kind=_data_type(column.type, "duckdb"))
+        for column in columns
+    ]
+    table = exp.Create(
+        kind="table", this=exp.Schema(this=exp.table_(name.table, db=name.schema, quoted=True), expressions=definitions)
+    )
+    for statement in (schema, table):
+        connection.execute(statement.sql("duckdb"))
+
+
+def _data_type(text: str, dialect: str) -> exp.DataType:
+    from sqlglot import exp
+
+    return exp.DataType.build(text, dialect=dialect, udt=True)
+
+
+def _described(connection: duckdb.DuckDBPyConnection, select: str) -> tuple[Column, ...]:
+    relation = connection.sql(select.strip().rstrip(";"))
+    return tuple(
+        Column(name=name, type=str(type_).lower()) for name, type_ in zip(relation.columns, relation.types, strict=True)
+    )
+
+
+def _read_parquet(folder: LakeFolder) -> str:
+    from sqlglot import exp
+
+    scan = exp.Anonymous(
+        this="read_parquet",
+        expressions=[
+            exp.Literal.string(folder.pattern),
+            exp.PropertyEQ(this=exp.to_identifier("union_by_name"), expression=exp.false()),
+            exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false()),
+        ],
+    )
+    return exp.select("*").from_(exp.Table(this=scan)).sql("duckdb")
+
+
+def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> None:
+    """Compare the footers: DuckDB itself would cast the columns of a differing file to the first file's types."""
+    layouts: list[tuple[str, str]] = connection.execute(
+        """
+        with layout as (
+            select file_name, string_agg(name || ' ' || lower(duckdb_type), ', ' order by name) as columns
+            from parquet_schema($pattern)
+            where duckdb_type is not null
+            group by file_name
+        )
+        select min(file_name), columns from layout group by columns order by count(*) desc, min(file_name) limit 2
+        """,
+        {"pattern": folder.pattern},
+    ).fetchall()
+    if len(layouts) < 2:  # noqa: PLR2004 - two layouts are one too many
+        return
+    (usual_file, usual), (other_file, other) = layouts
+    usual_columns, other_columns = set(usual.split(", ")), set(other.split(", "))
+    raise ValueError(
+        f"files of {folder.location} have different columns: {other_file} has "
+        f"{', '.join(sorted(other_columns - usual_columns)) or 'fewer'}, where {usual_file} has "
+        f"{', '.join(sorted(usual_columns - other_columns)) or 'none of these'}. "
+        f"Move the odd file away or write it again with the others' columns"
+    )
+
+
+def _over_empty_tables(select: str, tables: Mapping[TableName, tuple[Column, ...]], dialect: str) -> exp.Expression:
+    """Put a subselect of typed nulls in the place of each table, so that nothing need exist to bind the SELECT."""
+    import sqlglot
+    from sqlglot import exp
+
+    tree: Any = sqlglot.parse_one(select, dialect=dialect)
+    for table in list(tree.find_all(exp.Table)):
+        columns = tables.get(TableName(table.db, table.name)) if table.db else None
+        if columns is None:
+            continue
+        nulls = [exp.cast(exp.null(), _data_type(column.type, dialect)).as_(column.name) for column in columns]
+        table.replace(exp.select(*nulls).where(exp.false()).subquery(table.alias_or_name))
+    return exp.select("*").from_(tree.subquery("sluice_source")).limit(0)

@@ -1,0 +1,224 @@
+"""What a decision is made of: the words of the gate, and the facts that it is given. Nothing here looks anything up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from metadata_sync.words import ChildPolicy, Trigger
+
+
+class Action(StrEnum):
+    """What happens to a target in a run."""
+
+    RUN = "run"
+    SKIP = "skip"
+    HOLD = "hold"
+    WAIT = "wait"
+    """Not decided yet: an upstream loads first. Never the last word on a target."""
+
+
+class Reason(StrEnum):
+    """Why, in one word."""
+
+    FIRST_LOAD = "first_load"
+    NEW_ROWS = "new_rows"
+    LATE_ROWS = "late_rows"
+    SOURCE_CHANGED = "source_changed"
+    SOURCE_NOT_COMPARABLE = "source_not_comparable"
+    UPSTREAM_LOADED = "upstream_loaded"
+    UPSTREAM_REBUILT = "upstream_rebuilt"
+    FORCED = "forced"
+
+    NOTHING_NEW = "nothing_new"
+    SOURCE_EMPTY = "source_empty"
+    ONLY_FUTURE_ROWS = "only_future_rows"
+    TRIGGER_WAITS = "trigger_waits"
+    NO_DRIVING_SOURCE = "no_driving_source"
+    INACTIVE = "inactive"
+    PIPELINE_INACTIVE = "pipeline_inactive"
+    UPSTREAM_FAILED = "upstream_failed"
+    UPSTREAM_HELD = "upstream_held"
+    UPSTREAM_NOT_LOADED = "upstream_not_loaded"
+
+    PROBE_FAILED = "probe_failed"
+    CONFIG_CHANGED = "config_changed"
+    TARGET_DROPPED = "target_dropped"
+    ROW_RENAMED = "row_renamed"
+    ROW_REMOVED = "row_removed"
+
+    UPSTREAM_FIRST = "upstream_first"
+
+
+class SourceMode(StrEnum):
+    """How a driving source is asked for news."""
+
+    KEYED = "keyed"
+    """By the bounded maximum of its incremental key."""
+    TOKEN = "token"  # noqa: S105 - a kind of probe, not a secret
+    """By a change token: it has no incremental key and is read in full."""
+    MANAGED = "managed"
+    """By the load log: it is another transformation's target."""
+
+
+class UpstreamState(StrEnum):
+    """Where another target that this one reads stands in the current run."""
+
+    SETTLED = "settled"
+    """Nothing more will happen to it: it loaded, was skipped, or is not part of the run."""
+    PENDING = "pending"
+    """It will load or may still load."""
+    FAILED = "failed"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """The newest load-log row of one (target, source) that moved the watermark.
+
+    Attributes:
+        end: Upper bound of the window, or the change token; None when it was unknown.
+        band_count: Source rows in [end - lookback, end] when that load read them; None when not counted.
+        source_epoch: Epoch of a managed source that the load read.
+    """
+
+    end: str | None
+    band_count: int | None = None
+    source_epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a look at one driving source found.
+
+    Attributes:
+        has_rows: Whether the source holds any row that a load would accept.
+        newest: Greatest accepted key, the change token, or the newest load of a managed source; None: there is none.
+        band_count: Source rows in the watermark's lookback band now; None when not asked.
+        future_count: Rows beyond the skew guard: left out until their time has come.
+        epoch: Epoch of a managed source now.
+        error: Why the source could not be asked, in plain words; None when it could.
+    """
+
+    has_rows: bool = False
+    newest: str | None = None
+    band_count: int | None = None
+    future_count: int = 0
+    epoch: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """One driving source of a target: what was loaded of it, and what it holds now."""
+
+    source: str
+    mode: SourceMode
+    watermark: Watermark | None
+    probe: Probe
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFacts:
+    """Another target that this one reads, driving or not.
+
+    Attributes:
+        target: Its name, `schema.table`.
+        state: Where it stands in this run.
+        exists: Whether its table is in the warehouse.
+        has_failed_before: Whether its last recorded load failed.
+    """
+
+    target: str
+    state: UpstreamState
+    exists: bool
+    has_failed_before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFacts:
+    """All that is known of one target when it is decided on.
+
+    Attributes:
+        target: Its name, `schema.table`.
+        pipeline_id: Its pipeline.
+        is_active: The row's own switch.
+        is_pipeline_active: The pipeline's switch.
+        deactivated_by: Who switched the row off, when known.
+        trigger: How many driving sources must hold something new.
+        child_policy: What to do when an upstream failed.
+        exists: Whether its table is in the warehouse.
+        has_log: Whether the load log knows it.
+        fingerprint: Configuration that the row asks for now; None when unknown.
+        head_fingerprint: Configuration that the table was built with; None when it was never loaded.
+        renamed_from: A target without a row that looks like this one's former name.
+        sources: Its driving sources.
+        upstreams: Every other target that it reads.
+        is_forced: A person asked for it, whatever the sources say.
+    """
+
+    target: str
+    pipeline_id: str
+    is_active: bool = True
+    is_pipeline_active: bool = True
+    deactivated_by: str | None = None
+    trigger: Trigger = Trigger.ANY
+    child_policy: ChildPolicy = ChildPolicy.SKIP
+    exists: bool = False
+    has_log: bool = False
+    fingerprint: str | None = None
+    head_fingerprint: str | None = None
+    renamed_from: str | None = None
+    sources: tuple[SourceFacts, ...] = ()
+    upstreams: tuple[UpstreamFacts, ...] = ()
+    is_forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEvidence:
+    """What one driving source contributed to a decision; with the rules above it suffices to decide again.
+
+    Attributes:
+        source: Its name.
+        mode: How it was asked.
+        is_new: Whether it holds something that the target has not read.
+        reason: Why it is new or is not.
+        message: The same in plain words.
+        watermark: Upper end of what was read of it; None before the first load.
+        newest: What the probe found.
+        band_expected: Rows of the lookback band at the last load.
+        band_found: Rows of the lookback band now.
+        future_count: Rows left out because they lie in the future.
+    """
+
+    source: str
+    mode: SourceMode
+    is_new: bool
+    reason: Reason
+    message: str
+    watermark: str | None = None
+    newest: str | None = None
+    band_expected: int | None = None
+    band_found: int | None = None
+    future_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to one target, and why.
+
+    Attributes:
+        target: Its name, `schema.table`.
+        pipeline_id: Its pipeline.
+        action: RUN, SKIP, HOLD or, while an upstream loads, WAIT.
+        reason: The rule that decided.
+        message: The reason in plain words, with what to do when there is something to do.
+        evidence: One entry per driving source that was looked at.
+    """
+
+    target: str
+    pipeline_id: str
+    action: Action
+    reason: Reason
+    message: str
+    evidence: tuple[SourceEvidence, ...] = ()

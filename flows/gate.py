@@ -1,0 +1,236 @@
+"""The gate: decides what runs, from facts alone. No input, no output, no clock.
+
+For one target the rules are asked in this order; the first that answers decides:
+
+    inactive row or pipeline             SKIP
+    something only a person can mend     HOLD   dropped target, changed configuration, renamed row
+    an upstream loads in this run        WAIT   asked again after it
+    an upstream failed or is held        SKIP, HOLD or go on, by the pipeline's child_policy
+    an upstream was never loaded         SKIP
+    a source could not be probed         HOLD   never a blind run
+    a person insists                     RUN
+    the sources                          RUN when they hold something new, by the row's trigger; else SKIP
+
+A source is new when its newest accepted key lies beyond the watermark, when the number of its rows in the lookback band
+is not the one that was logged, when its change token is another (or nobody can tell), or, for another target, when
+that target has changed rows since.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from flows.bounds import parse_bound
+from flows.facts import (
+    Action,
+    Decision,
+    Reason,
+    SourceEvidence,
+    SourceFacts,
+    SourceMode,
+    TargetFacts,
+    UpstreamState,
+    Watermark,
+)
+from metadata_sync.words import ChildPolicy, Trigger
+
+
+def decide(facts: TargetFacts) -> Decision:
+    """Decide on one target.
+
+    Args:
+        facts: What is known; nothing else is looked at.
+
+    Returns:
+        The decision with the evidence of every driving source.
+    """
+    evidence = tuple(weigh(source) for source in facts.sources)
+    action, reason, message = (
+        _switched_off(facts) or _needs_person(facts) or _upstreams(facts) or _sources(facts, evidence)
+    )
+    return Decision(facts.target, facts.pipeline_id, action, reason, message, evidence)
+
+
+def weigh(source: SourceFacts) -> SourceEvidence:
+    """Say whether one driving source holds something new, and by what sign."""
+    is_new, reason, message = _judge(source)
+    watermark, probe = source.watermark, source.probe
+    if probe.future_count:
+        message += f"; {probe.future_count} of its rows lie in the future and are left out until their time"
+    return SourceEvidence(
+        source=source.source,
+        mode=source.mode,
+        is_new=is_new,
+        reason=reason,
+        message=message,
+        watermark=watermark.end if watermark else None,
+        newest=probe.newest,
+        band_expected=watermark.band_count if watermark else None,
+        band_found=probe.band_count,
+        future_count=probe.future_count,
+    )
+
+
+_Verdict = tuple[Action, Reason, str]
+_Judgement = tuple[bool, Reason, str]
+
+
+def _switched_off(facts: TargetFacts) -> _Verdict | None:
+    if not facts.is_active:
+        by = f" by {facts.deactivated_by}" if facts.deactivated_by else ""
+        return Action.SKIP, Reason.INACTIVE, f"switched off{by}; `sluice activate {facts.target}` switches it on"
+    if not facts.is_pipeline_active:
+        name = facts.pipeline_id
+        message = f"pipeline {name} is switched off; `sluice activate {name}` switches it on"
+        return Action.SKIP, Reason.PIPELINE_INACTIVE, message
+    return None
+
+
+def _needs_person(facts: TargetFacts) -> _Verdict | None:
+    if facts.has_log and not facts.exists:
+        message = (
+            f"the table is gone, but its load log stands: loading now would start in the middle of its history. "
+            f"Restore the table, or rebuild it: `sluice dbt build --full-refresh --select {_model(facts.target)}`"
+        )
+        return Action.HOLD, Reason.TARGET_DROPPED, message
+    if facts.renamed_from and not facts.has_log and not facts.is_forced:
+        message = (
+            f"it would be loaded in full, and looks like {facts.renamed_from} under a new name: that target has no row "
+            f"any more. Give the row its old name back, or load it with `sluice run {facts.pipeline_id} --force`"
+        )
+        return Action.HOLD, Reason.ROW_RENAMED, message
+    if facts.exists and facts.head_fingerprint and facts.fingerprint and facts.head_fingerprint != facts.fingerprint:
+        message = (
+            f"its load type, keys, sequence or tracked columns are no longer those that the table was built with. "
+            f"Undo the change, or rebuild it: `sluice dbt build --full-refresh --select {_model(facts.target)}`"
+        )
+        return Action.HOLD, Reason.CONFIG_CHANGED, message
+    return None
+
+
+def _upstreams(facts: TargetFacts) -> _Verdict | None:
+    pending = _names(facts, UpstreamState.PENDING)
+    if pending:
+        return Action.WAIT, Reason.UPSTREAM_FIRST, f"decided after {pending}"
+    failed, held = _names(facts, UpstreamState.FAILED), _names(facts, UpstreamState.HELD)
+    policy = facts.child_policy
+    if policy is ChildPolicy.BLOCK:
+        before = ", ".join(up.target for up in facts.upstreams if up.has_failed_before)
+        failed = ", ".join(filter(None, (failed, before if before != failed else "")))
+    if (failed or held) and policy is not ChildPolicy.STALE:
+        action = Action.HOLD if policy is ChildPolicy.BLOCK else Action.SKIP
+        until = "until it succeeds" if policy is ChildPolicy.BLOCK else "this time"
+        if failed:
+            return action, Reason.UPSTREAM_FAILED, f"left alone {until}: {failed} failed (child_policy {policy})"
+        return action, Reason.UPSTREAM_HELD, f"left alone {until}: {held} is held (child_policy {policy})"
+    missing = ", ".join(up.target for up in facts.upstreams if not up.exists)
+    if missing:
+        return Action.SKIP, Reason.UPSTREAM_NOT_LOADED, f"it reads {missing}, which has not been loaded yet"
+    return None
+
+
+def _sources(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict:
+    broken = [item for item in evidence if item.reason is Reason.PROBE_FAILED]
+    if broken:
+        return Action.HOLD, Reason.PROBE_FAILED, "; ".join(item.message for item in broken)
+    if facts.is_forced:
+        return Action.RUN, Reason.FORCED, "forced"
+    if not evidence and facts.exists:
+        return Action.SKIP, Reason.NO_DRIVING_SOURCE, "it has no driving source: only --force runs it again"
+    if not evidence:
+        return Action.RUN, Reason.FIRST_LOAD, "first load"
+    return _news(facts, evidence)
+
+
+def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict:
+    fresh = [item for item in evidence if item.is_new]
+    stale = [item for item in evidence if not item.is_new]
+    if fresh and (facts.trigger is Trigger.ANY or not stale):
+        reason = fresh[0].reason if facts.has_log else Reason.FIRST_LOAD
+        return Action.RUN, reason, "; ".join(item.message for item in fresh)
+    if fresh:
+        names = ", ".join(item.source for item in stale)
+        return Action.SKIP, Reason.TRIGGER_WAITS, f"trigger `all` still waits for {names}"
+    reasons = {item.reason for item in stale}
+    reason = next(iter(reasons)) if len(reasons) == 1 else Reason.NOTHING_NEW
+    return Action.SKIP, reason, "; ".join(item.message for item in stale)
+
+
+def _judge(source: SourceFacts) -> _Judgement:
+    if source.probe.error is not None:
+        return False, Reason.PROBE_FAILED, f"{source.source} could not be asked: {source.probe.error}"
+    if source.watermark is None:
+        return _judge_first(source)
+    match source.mode:
+        case SourceMode.KEYED:
+            return _judge_keyed(source, source.watermark)
+        case SourceMode.TOKEN:
+            return _judge_token(source, source.watermark)
+        case SourceMode.MANAGED:
+            return _judge_managed(source, source.watermark)
+        case _:
+            assert_never(source.mode)
+
+
+def _judge_first(source: SourceFacts) -> _Judgement:
+    probe, name = source.probe, source.source
+    if probe.has_rows:
+        return True, Reason.FIRST_LOAD, f"{name} holds rows and has never been read"
+    if probe.future_count:
+        return False, Reason.ONLY_FUTURE_ROWS, f"{name} holds no row of the past"
+    return False, Reason.SOURCE_EMPTY, f"{name} is empty"
+
+
+def _judge_keyed(source: SourceFacts, watermark: Watermark) -> _Judgement:
+    probe, name = source.probe, source.source
+    if watermark.end is None:
+        return _judge_first(source)
+    if probe.newest is None:
+        return False, Reason.NOTHING_NEW, f"{name} holds no row at or above its watermark {watermark.end}"
+    try:
+        is_beyond = parse_bound(probe.newest).is_later_than(parse_bound(watermark.end))
+    except ValueError as error:
+        return False, Reason.PROBE_FAILED, f"{name}: {error}"
+    if is_beyond:
+        return True, Reason.NEW_ROWS, f"{name} holds rows up to {probe.newest}, read up to {watermark.end}"
+    expected, found = watermark.band_count, probe.band_count
+    if expected is not None and found is not None and expected != found:
+        message = f"{name} holds {found} rows in the band up to {watermark.end}, {expected} when it was read"
+        return True, Reason.LATE_ROWS, message
+    return False, Reason.NOTHING_NEW, f"{name} holds nothing beyond {watermark.end}"
+
+
+def _judge_token(source: SourceFacts, watermark: Watermark) -> _Judgement:
+    probe, name = source.probe, source.source
+    if not probe.has_rows:
+        return False, Reason.SOURCE_EMPTY, f"{name} is empty"
+    if probe.newest is None or watermark.end is None:
+        return True, Reason.SOURCE_NOT_COMPARABLE, f"{name} cannot say whether it has changed"
+    if probe.newest != watermark.end:
+        return True, Reason.SOURCE_CHANGED, f"{name} has changed since it was read"
+    return False, Reason.NOTHING_NEW, f"{name} has not changed since it was read"
+
+
+def _judge_managed(source: SourceFacts, watermark: Watermark) -> _Judgement:
+    probe, name = source.probe, source.source
+    if probe.epoch is not None and watermark.source_epoch is not None and probe.epoch != watermark.source_epoch:
+        return True, Reason.UPSTREAM_REBUILT, f"{name} was rebuilt and is read in full once"
+    if probe.newest is None:
+        return False, Reason.NOTHING_NEW, f"{name} has not loaded any row"
+    if watermark.end is None:
+        return True, Reason.UPSTREAM_LOADED, f"{name} loaded rows at {probe.newest}"
+    try:
+        is_beyond = parse_bound(probe.newest).is_later_than(parse_bound(watermark.end))
+    except ValueError as error:
+        return False, Reason.PROBE_FAILED, f"{name}: {error}"
+    if is_beyond:
+        return True, Reason.UPSTREAM_LOADED, f"{name} loaded rows at {probe.newest}, read up to {watermark.end}"
+    return False, Reason.NOTHING_NEW, f"{name} has loaded nothing since {watermark.end}"
+
+
+def _names(facts: TargetFacts, state: UpstreamState) -> str:
+    return ", ".join(up.target for up in facts.upstreams if up.state is state)
+
+
+def _model(target: str) -> str:
+    return target.replace(".", "__", 1)

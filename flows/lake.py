@@ -1,0 +1,122 @@
+"""Lake folders: which files a source's location means, and a token that changes when any of them does."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from metadata_sync.errors import ConfigurationError
+from metadata_sync.project import Project
+
+_WILDCARDS: Final = frozenset("*?[")
+_EXTENSION: Final = ".parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """One file of a source: its name, its size in bytes, and its etag or time of change."""
+
+    name: str
+    size_bytes: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFolder:
+    """A source's location, resolved.
+
+    Attributes:
+        location: As the row says it.
+        pattern: What DuckDB's `read_parquet` is given: an absolute glob or an s3 address.
+    """
+
+    location: str
+    pattern: str
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it lies in S3."""
+        return self.pattern.startswith("s3://")
+
+
+def resolve_folder(project: Project, location: str) -> LakeFolder:
+    """Resolve a source's location against the project's root.
+
+    Args:
+        project: The project.
+        location: `s3://…`, or a path below the project: a folder, a file or a glob.
+
+    Raises:
+        ValueError: When a path leaves the project.
+    """
+    base = location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
+    if _WILDCARDS.isdisjoint(location) and not location.endswith(_EXTENSION):
+        base += f"/**/*{_EXTENSION}"
+    return LakeFolder(location, base)
+
+
+def list_files(folder: LakeFolder) -> tuple[LakeFile, ...]:
+    """List the files of a folder by name.
+
+    Raises:
+        ValueError: When the folder itself is missing.
+        ConfigurationError: When it lies in S3 and boto3 is not installed.
+    """
+    found = _list_s3(folder) if folder.is_remote else _list_local(folder)
+    return tuple(sorted(found, key=lambda file: file.name))
+
+
+def change_token(files: Iterable[LakeFile]) -> str:
+    """Return a text that is another as soon as a file was added, removed or rewritten.
+
+    Args:
+        files: The listing, in any order.
+
+    Returns:
+        A SHA-256 over names, sizes and versions, in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(files, key=lambda item: item.name):
+        digest.update(f"{file.name}\0{file.size_bytes}\0{file.version}\n".encode())
+    return digest.hexdigest()
+
+
+def _list_local(folder: LakeFolder) -> Iterator[LakeFile]:
+    root = _fixed_part(folder.pattern)
+    if not root.exists():
+        raise ValueError(f"{root} does not exist (location: {folder.location})")
+    for name in glob.iglob(folder.pattern, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        status = Path(name).stat()
+        yield LakeFile(Path(name).relative_to(root).as_posix(), status.st_size, str(status.st_mtime_ns))
+
+
+def _fixed_part(pattern: str) -> Path:
+    """The folder above the first wildcard; of a plain file, its folder."""
+    parts = Path(pattern).parts
+    fixed = next((index for index, part in enumerate(parts) if not _WILDCARDS.isdisjoint(part)), len(parts) - 1)
+    return Path(*parts[:fixed])
+
+
+def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:
+    try:
+        import boto3
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{folder.location} lies in S3, and boto3 is not installed.", "pip install 'sluice-data[aws]'"
+        ) from error
+    from fnmatch import fnmatchcase
+
+    address = urlsplit(folder.pattern)
+    key = address.path.lstrip("/")
+    prefix = key[: next((index for index, char in enumerate(key) if char in _WILDCARDS), len(key))]
+    wanted = key.replace("**/", "*")
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=address.netloc, Prefix=prefix)
+    for page in pages:
+        for item in page.get("Contents", ()):
+            if fnmatchcase(item["Key"], wanted):
+                yield LakeFile(item["Key"], item["Size"], item["ETag"])

@@ -1,0 +1,190 @@
+"""The warehouse's connection: `profiles.yml` and its target, read without dbt.
+
+The file is dbt's own, so the same Jinja works in it: `env_var(name, default)` and the filters `as_text`, `as_number`,
+`as_bool` and `as_native`. Only the target of the environment is rendered; the others' variables may be unset.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from metadata_sync.errors import ConfigurationError
+from metadata_sync.project import Project
+from metadata_sync.settings import Settings, duckdb_path
+
+DIALECTS: Final[Mapping[str, str]] = {"duckdb": "duckdb", "postgres": "postgres", "redshift": "redshift"}
+"""Adapter type → sqlglot dialect."""
+
+SLUICE_SCHEMA: Final = "sluice"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One target of `profiles.yml`.
+
+    Attributes:
+        name: Name of the dbt profile.
+        target: Name of the target.
+        type: dbt adapter: duckdb, postgres or redshift.
+        environment: The environment that this process acts for.
+        values: The target's entries, rendered. They may hold a password: never print them.
+    """
+
+    name: str
+    target: str
+    type: str
+    environment: str
+    values: Mapping[str, Any]
+
+    @property
+    def dialect(self) -> str:
+        """The warehouse's SQL, as sqlglot names it."""
+        return DIALECTS[self.type]
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the warehouse is a file that one process at a time may write."""
+        return self.type == "duckdb"
+
+    @property
+    def database_file(self) -> Path:
+        """File of the embedded warehouse."""
+        return Path(str(self.values["path"]))
+
+    def physical_schema(self, schema: str) -> str:
+        """Return the schema as the warehouse knows it: every environment but prod prefixes it where they share one.
+
+        The macro `generate_schema_name` says the same to dbt.
+        """
+        if self.environment == "prod" or self.is_embedded:
+            return schema
+        return f"{self.environment}_{schema}"
+
+
+def load_profile(project: Project, settings: Settings) -> Profile:
+    """Read the environment's target.
+
+    Raises:
+        ConfigurationError: When the file, its profile or the target is missing or cannot be rendered.
+    """
+    name = _profile_name(project)
+    outputs = _outputs(project, name)
+    if settings.target not in outputs:
+        raise ConfigurationError(
+            f"Environment {settings.environment!r} has no target {settings.target!r} in {project.profiles_file} "
+            f"(profile {name!r} has: {', '.join(sorted(outputs))}).",
+            "Set SLUICE_ENVIRONMENT to one of them, or SLUICE_DBT_TARGET to the target that serves this environment.",
+        )
+    environ = {**os.environ, **dbt_environment(project, settings)}
+    values = _render(outputs[settings.target], _renderer(environ, project.profiles_file))
+    if not isinstance(values, dict) or values.get("type") not in DIALECTS:
+        kind = values.get("type") if isinstance(values, dict) else None
+        raise ConfigurationError(
+            f"Target {settings.target!r} in {project.profiles_file} has type {kind!r}.",
+            f"Sluice works with {', '.join(DIALECTS)}.",
+        )
+    if values["type"] == "duckdb":
+        values["path"] = str(_embedded_file(project, settings, values))
+    return Profile(name, settings.target, values["type"], settings.environment, values)
+
+
+def dbt_environment(project: Project, settings: Settings) -> dict[str, str]:
+    """Return the variables that dbt needs to act for the same environment on the same file."""
+    return {
+        "SLUICE_ENVIRONMENT": settings.environment,
+        "SLUICE_DUCKDB_PATH": str(duckdb_path(project, settings)),
+        "SLUICE_PROJECT_ROOT": str(project.root),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": os.environ.get("DBT_SEND_ANONYMOUS_USAGE_STATS", "false"),
+        "DO_NOT_TRACK": os.environ.get("DO_NOT_TRACK", "1"),
+    }
+
+
+def _profile_name(project: Project) -> str:
+    path = project.dbt_dir / "dbt_project.yml"
+    document = _read_yaml(path)
+    name = document.get("profile")
+    if not isinstance(name, str):
+        raise ConfigurationError(f"{path} names no profile.", "Add `profile: sluice`, as in profiles.yml.")
+    return name
+
+
+def _outputs(project: Project, name: str) -> Mapping[str, Any]:
+    document = _read_yaml(project.profiles_file)
+    profile = document.get(name)
+    outputs = profile.get("outputs") if isinstance(profile, dict) else None
+    if not isinstance(outputs, dict) or not outputs:
+        raise ConfigurationError(
+            f"{project.profiles_file} has no profile {name!r} with outputs.",
+            f"Add it, or name another profile in {project.dbt_dir / 'dbt_project.yml'}.",
+        )
+    return outputs
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}.", "Check the file's permissions."
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path} is not YAML: {error}", "Mend the file.") from error
+    return document if isinstance(document, dict) else {}
+
+
+def _embedded_file(project: Project, settings: Settings, values: Mapping[str, Any]) -> Path:
+    """The file that both dbt and Sluice open; a profile that names another one would split the warehouse in two."""
+    expected = duckdb_path(project, settings)
+    written = Path(str(values.get("path", expected))).expanduser()
+    actual = (project.root / written).resolve()
+    if actual != expected.resolve():
+        raise ConfigurationError(
+            f"Target {settings.target!r} writes {actual}, but the embedded warehouse of environment "
+            f"{settings.environment!r} is {expected}.",
+            "Use path: \"{{ env_var('SLUICE_DUCKDB_PATH') }}\" in profiles.yml, or set SLUICE_DUCKDB_PATH.",
+        )
+    return actual
+
+
+def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
+    from jinja2.exceptions import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def env_var(name: str, default: str | None = None) -> str:
+        value = environ.get(name, default)
+        if value is None:
+            raise ConfigurationError(f"{path} asks for {name}, which is not set.", f"Set {name}, or give it a default.")
+        return value
+
+    jinja = ImmutableSandboxedEnvironment()
+    jinja.globals["env_var"] = env_var
+    for name in ("as_text", "as_number", "as_bool", "as_native"):
+        jinja.filters[name] = str
+
+    def render(text: str) -> Any:
+        try:
+            rendered = jinja.from_string(text).render()
+        except TemplateError as error:
+            raise ConfigurationError(
+                f"{path} cannot be rendered: {error}", "Only env_var() may be used in it."
+            ) from error
+        is_native = any(name in text for name in ("as_number", "as_bool", "as_native"))
+        return yaml.safe_load(rendered) if is_native else rendered
+
+    return render
+
+
+def _render(value: Any, render: Callable[[str], Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _render(item, render) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_render(item, render) for item in value]
+    if isinstance(value, str) and ("{{" in value or "{%" in value):
+        return render(value)
+    return value

@@ -1,0 +1,205 @@
+"""A read-only look into the warehouse, for probes and for reading the load log back. Writing is dbt's."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from flows.profile import Profile
+from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
+from metadata_sync.rows import Column
+
+if TYPE_CHECKING:
+    import duckdb
+    import psycopg
+    from sqlglot import exp
+
+logger = logging.getLogger(__name__)
+
+Row = Sequence[Any]
+
+STATEMENT_TIMEOUT_SECONDS: Final = 300
+LOCK_POLL_SECONDS: Final = 0.2
+
+
+class Warehouse(Protocol):
+    """What the gate and the engine ask of a warehouse."""
+
+    @property
+    def dialect(self) -> str:
+        """Its SQL, as sqlglot names it."""
+        ...
+
+    def query(self, expression: exp.Expression) -> Sequence[Row]:
+        """Run one read-only query.
+
+        Args:
+            expression: A query whose result is small: one row per thing asked, never a table's rows.
+
+        Raises:
+            SoftRunError: When it may work later: lock, lost connection, time-out.
+            HardRunError: When it will not: missing table or column, wrong type.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; no lock stays behind."""
+        ...
+
+
+def open_warehouse(
+    profile: Profile,
+    *,
+    wait_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Warehouse:
+    """Connect to the environment's warehouse, to read only.
+
+    Args:
+        profile: The target.
+        wait_seconds: How long to wait for another process that writes the embedded warehouse.
+        clock: Monotonic seconds.
+        sleep: Waits that many seconds.
+
+    Raises:
+        SoftRunError: When it cannot be reached now.
+        ConfigurationError: When its driver is not installed.
+    """
+    if profile.is_embedded:
+        return DuckDBWarehouse(_connect_duckdb(profile, wait_seconds, clock, sleep))
+    return PostgresWarehouse(_connect_postgres(profile), profile.dialect)
+
+
+class DuckDBWarehouse:
+    """The embedded warehouse, opened read-only; before its first load it is an empty one in memory."""
+
+    dialect = "duckdb"
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def query(self, expression: exp.Expression) -> Sequence[Row]:
+        """Run one read-only query; see `Warehouse.query`."""
+        import duckdb
+
+        try:
+            return self._connection.execute(expression.sql("duckdb")).fetchall()
+        except duckdb.Error as error:
+            raise HardRunError(f"The warehouse refused a query: {first_line(error)}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+class PostgresWarehouse:
+    """PostgreSQL, or Redshift through the same wire protocol, in a read-only session."""
+
+    def __init__(self, connection: psycopg.Connection[Any], dialect: str) -> None:
+        self._connection = connection
+        self.dialect = dialect
+
+    def query(self, expression: exp.Expression) -> Sequence[Row]:
+        """Run one read-only query; see `Warehouse.query`."""
+        import psycopg
+
+        try:
+            return self._connection.execute(expression.sql(self.dialect).encode()).fetchall()
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
+        except psycopg.Error as error:
+            raise HardRunError(f"The warehouse refused a query: {first_line(error)}") from error
+
+    def describe(self, expression: exp.Expression) -> tuple[Column, ...]:
+        """Return the output columns of a query, with types in the server's words.
+
+        Raises:
+            HardRunError: When the server cannot bind it.
+        """
+        import psycopg
+
+        try:
+            cursor = self._connection.execute(expression.sql(self.dialect).encode())
+        except psycopg.Error as error:
+            raise HardRunError(first_line(error)) from error
+        return tuple(Column(name=column.name, type=column.type_display) for column in cursor.description or ())
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+
+def first_line(error: BaseException) -> str:
+    """Return the sentence of a driver's error that says what is wrong, without its caret drawings."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _connect_duckdb(
+    profile: Profile, wait_seconds: float, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    if not profile.database_file.exists():
+        return _prepared(duckdb.connect(":memory:"), profile)
+    deadline = clock() + wait_seconds
+    while True:
+        try:
+            return _prepared(duckdb.connect(str(profile.database_file), read_only=True), profile)
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise HardRunError(f"{profile.database_file} cannot be opened: {first_line(error)}") from error
+            if clock() >= deadline:
+                raise SoftRunError(
+                    f"Another process writes {profile.database_file}: {first_line(error)}",
+                    "Wait until it ends, or let SLUICE_LOCK_WAIT_SECONDS be longer.",
+                ) from error
+        except duckdb.ConnectionException as error:
+            raise SoftRunError(f"{profile.database_file} is open in this process: {first_line(error)}") from error
+        sleep(LOCK_POLL_SECONDS)
+
+
+def _prepared(connection: duckdb.DuckDBPyConnection, profile: Profile) -> duckdb.DuckDBPyConnection:
+    """Give a connection what the profile gives dbt's: extensions and settings, and UTC."""
+    from sqlglot import exp
+
+    for extension in profile.values.get("extensions") or ():
+        if isinstance(extension, str):
+            connection.load_extension(extension)
+    for name, value in {**(profile.values.get("settings") or {}), "TimeZone": "UTC"}.items():
+        literal = exp.Literal.string(str(value)).sql("duckdb")
+        connection.execute(f"set {exp.to_identifier(str(name), quoted=True).sql('duckdb')} = {literal}")
+    return connection
+
+
+def _connect_postgres(profile: Profile) -> psycopg.Connection[Any]:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise ConfigurationError(
+            f"Target {profile.target!r} needs psycopg, which is not installed.", "pip install 'sluice-data[postgres]'"
+        ) from error
+    values = profile.values
+    try:
+        connection = psycopg.connect(
+            host=values.get("host"),
+            port=int(values.get("port", 5432)),
+            user=values.get("user"),
+            password=values.get("password") or values.get("pass"),
+            dbname=values.get("dbname") or values.get("database"),
+            sslmode=values.get("sslmode"),
+            connect_timeout=int(values.get("connect_timeout", 10)),
+            application_name="sluice",
+            autocommit=True,
+        )
+        connection.execute("set default_transaction_read_only = on")
+        connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_SECONDS * 1000}")
+        connection.execute("set timezone = 'UTC'")
+    except psycopg.Error as error:
+        raise SoftRunError(
+            f"The warehouse at {values.get('host')}:{values.get('port', 5432)} cannot be reached: {first_line(error)}",
+            f"Check target {profile.target!r} in profiles.yml and that the server runs.",
+        ) from error
+    return connection
