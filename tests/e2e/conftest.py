@@ -1,180 +1,101 @@
-"""A project as a user clones it, per test, and the `sluice` command run on it as a user runs it."""
+"""Projects in the states that the story goes through: cloned, a week loaded, nine days loaded.
+
+Each state is made once, also when xdist's workers share the tests: tests copy it before they change anything.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
+from filelock import FileLock
 from raw_flights import LAST_DAY, WEEK_END
+from workspace import Workspace, moved
 
-from flows.demo.landing import FIRST_DAY, LAKE_TABLES, REFERENCE_TABLES, open_lake
+from flows.demo.landing import FIRST_DAY, LAKE_TABLES, open_lake
 
 REPOSITORY = Path(__file__).parents[2]
-SLUICE = Path(sys.executable).with_name("sluice")
-COMMAND_SECONDS = 180
-UNUSED_PORT = "4279"
-"""No server listens there: these tests are about the engine, and run without Prefect."""
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """A project of its own, below a temporary folder."""
-
-    root: Path
-
-    @property
-    def warehouse(self) -> Path:
-        return self.root / ".sluice" / "dev.duckdb"
-
-    @property
-    def lake(self) -> Path:
-        return self.root / ".sluice" / "lake"
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start `sluice …` in a process group of its own."""
-        return subprocess.Popen(
-            [SLUICE, *arguments],
-            cwd=self.root,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def sluice(self, *arguments: str) -> Done:
-        """Run `sluice …` to its end."""
-        return finish(self.start(*arguments))
-
-    def must(self, *arguments: str) -> Done:
-        """Run `sluice …` and fail the test when it fails."""
-        done = self.sluice(*arguments)
-        assert done.code == 0, f"sluice {' '.join(arguments)} ended with {done.code}\n{done.out}\n{done.err}"
-        return done
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask the warehouse, read-only."""
-        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
-            return connection.execute(sql).fetchall()
-
-    def content(self, table: str, exclude: str = "_sluice_run_id, _sluice_loaded_at") -> list[tuple[Any, ...]]:
-        """All rows of a target without the columns that tell which run wrote them, in one order."""
-        return self.query(f"select * exclude ({exclude}) from {table} order by all")
-
-    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All rows of the demo's four targets."""
-        return {table: self.content(table) for table in TARGETS}
-
-    def land(self, lake: Path, first: date, last: date) -> None:
-        """Let the days from first to last land: copy their files from a lake that holds them all."""
-        for table in REFERENCE_TABLES:
-            shutil.copytree(lake / table, self.lake / table, dirs_exist_ok=True)
-        for table in ("flights", "weather"):
-            (self.lake / table).mkdir(parents=True, exist_ok=True)
-            for file in sorted((lake / table).glob("*.parquet"))[first.day - 1 : last.day]:
-                shutil.copy2(file, self.lake / table)
-
-    def copy(self, root: Path) -> Workspace:
-        """Return a copy of the whole project."""
-        shutil.copytree(self.root, root)
-        return Workspace(root)
-
-    def _environment(self) -> dict[str, str]:
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("SLUICE_", "PREFECT_", "DBT_"))
-        }
-        return {
-            **inherited,
-            "DO_NOT_TRACK": "1",
-            "SLUICE_PROJECT_ROOT": str(self.root),
-            "SLUICE_PREFECT_PORT": UNUSED_PORT,
-            "COLUMNS": "200",
-        }
-
-
-TARGETS = ("dwh.fact_flight", "dwh.dim_airport", "dwh.dim_aircraft", "mart.route_daily")
-
-
-def finish(process: subprocess.Popen[str]) -> Done:
-    """Wait for a command; kill it and everything it started when it takes too long."""
-    try:
-        out, err = process.communicate(timeout=COMMAND_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    return Done(process.returncode, out, err)
 
 
 @pytest.fixture(scope="session")
-def full_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Return a function that makes a folder by its name, or returns the one that another worker made."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def make(name: str, build: Callable[[Path], None]) -> Path:
+        folder, made = shared / name, shared / f"{name}.made"
+        with FileLock(shared / f"{name}.lock"):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                build(folder)
+                made.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def full_lake(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A lake in which all nine days have landed."""
-    folder = tmp_path_factory.mktemp("lake")
-    with open_lake(folder) as lake:
-        lake.land_reference_tables()
-        lake.land_days(FIRST_DAY, LAST_DAY)
-    assert {path.name for path in folder.iterdir()} == set(LAKE_TABLES)
-    return folder
+
+    def build(folder: Path) -> None:
+        with open_lake(folder) as lake:
+            lake.land_reference_tables()
+            lake.land_days(FIRST_DAY, LAST_DAY)
+        assert {path.name for path in folder.iterdir()} == set(LAKE_TABLES)
+
+    return made_once("lake", build)
 
 
 @pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def clone(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Workspace:
     """The project as it stands in the repository: nothing landed, no databases."""
-    root = tmp_path_factory.mktemp("clone") / "project"
-    ignore = shutil.ignore_patterns("generated", "target", "logs", "dbt_packages", ".user.yml")
-    shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
-    shutil.copytree(REPOSITORY / "macros", root / "macros")
-    shutil.copy2(REPOSITORY / "profiles.yml", root)
-    return Workspace(root)
+
+    def build(root: Path) -> None:
+        ignore = shutil.ignore_patterns("generated", "target", "logs", "dbt_packages", ".user.yml")
+        shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
+        shutil.copytree(REPOSITORY / "macros", root / "macros")
+        shutil.copy2(REPOSITORY / "profiles.yml", root)
+
+    return Workspace(made_once("clone", build))
 
 
 @pytest.fixture(scope="session")
-def first_week(clone: Workspace, full_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The project after the first seven days were loaded. Shared: copy it before changing anything."""
-    workspace = clone.copy(tmp_path_factory.mktemp("first_week") / "project")
-    workspace.land(full_lake, FIRST_DAY, WEEK_END)
-    workspace.must("control", "apply", "--yes")
-    workspace.must("run")
-    return workspace
+def first_week(
+    made_once: Callable[[str, Callable[[Path], None]], Path], clone: Workspace, full_lake: Path
+) -> Workspace:
+    """The project after the first seven days were loaded."""
+
+    def build(root: Path) -> None:
+        workspace = clone.copy(root)
+        workspace.land(full_lake, FIRST_DAY, WEEK_END)
+        workspace.must("control", "apply", "--yes")
+        workspace.must("run")
+
+    return Workspace(made_once("first_week", build))
 
 
 @pytest.fixture(scope="session")
-def nine_days(first_week: Workspace, full_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The project after two more days, and the late rows, were loaded by a second run. Shared: copy it."""
-    workspace = moved(first_week, tmp_path_factory.mktemp("nine_days") / "project")
-    workspace.land(full_lake, date(2013, 1, 8), LAST_DAY)
-    workspace.must("run")
-    return workspace
+def nine_days(
+    made_once: Callable[[str, Callable[[Path], None]], Path], first_week: Workspace, full_lake: Path
+) -> Workspace:
+    """The project after two more days, and the late rows, were loaded by a second run."""
 
+    def build(root: Path) -> None:
+        workspace = moved(first_week, root)
+        workspace.land(full_lake, date(2013, 1, 8), LAST_DAY)
+        began = time.monotonic()
+        workspace.must("run")
+        workspace.run_seconds_file.write_text(str(time.monotonic() - began))
 
-def moved(workspace: Workspace, root: Path) -> Workspace:
-    """Copy a loaded project and sync it: generated sources hold the lake's absolute path."""
-    copy = workspace.copy(root)
-    copy.must("sync")
-    return copy
+    return Workspace(made_once("nine_days", build))
 
 
 @pytest.fixture

@@ -1,0 +1,136 @@
+"""A project as a user clones it, per test, and the `sluice` command run on it as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.demo.landing import REFERENCE_TABLES
+
+SLUICE = Path(sys.executable).with_name("sluice")
+COMMAND_SECONDS = 180
+TARGETS = ("dwh.fact_flight", "dwh.dim_airport", "dwh.dim_aircraft", "mart.route_daily")
+UNUSED_PORT = "4279"
+"""No server listens there: these tests are about the engine, and run without Prefect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A project of its own, below a temporary folder."""
+
+    root: Path
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / ".sluice" / "dev.duckdb"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / ".sluice" / "lake"
+
+    @property
+    def run_seconds_file(self) -> Path:
+        """Holds how long the undisturbed second run took."""
+        return self.root / ".sluice" / "run_seconds"
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `sluice …` in a process group of its own."""
+        return subprocess.Popen(
+            [SLUICE, *arguments],
+            cwd=self.root,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def sluice(self, *arguments: str) -> Done:
+        """Run `sluice …` to its end."""
+        return finish(self.start(*arguments))
+
+    def must(self, *arguments: str) -> Done:
+        """Run `sluice …` and fail the test when it fails."""
+        done = self.sluice(*arguments)
+        assert done.code == 0, f"sluice {' '.join(arguments)} ended with {done.code}\n{done.out}\n{done.err}"
+        return done
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the warehouse, read-only."""
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def content(self, table: str, exclude: str = "_sluice_run_id, _sluice_loaded_at") -> list[tuple[Any, ...]]:
+        """All rows of a target without the columns that tell which run wrote them, in one order."""
+        return self.query(f"select * exclude ({exclude}) from {table} order by all")
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """All rows of the demo's four targets."""
+        return {table: self.content(table) for table in TARGETS}
+
+    def land(self, lake: Path, first: date, last: date) -> None:
+        """Let the days from first to last land: copy their files from a lake that holds them all."""
+        for table in REFERENCE_TABLES:
+            shutil.copytree(lake / table, self.lake / table, dirs_exist_ok=True)
+        for table in ("flights", "weather"):
+            (self.lake / table).mkdir(parents=True, exist_ok=True)
+            for file in sorted((lake / table).glob("*.parquet"))[first.day - 1 : last.day]:
+                shutil.copy2(file, self.lake / table)
+
+    def copy(self, root: Path) -> Workspace:
+        """Return a copy of the whole project."""
+        shutil.copytree(self.root, root)
+        return Workspace(root)
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("SLUICE_", "PREFECT_", "DBT_"))
+        }
+        return {
+            **inherited,
+            "DO_NOT_TRACK": "1",
+            "SLUICE_PROJECT_ROOT": str(self.root),
+            "SLUICE_PREFECT_PORT": UNUSED_PORT,
+            "COLUMNS": "200",
+        }
+
+
+def finish(process: subprocess.Popen[str]) -> Done:
+    """Wait for a command; kill it and everything it started when it takes too long."""
+    try:
+        out, err = process.communicate(timeout=COMMAND_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return Done(process.returncode, out, err)
+
+
+def moved(workspace: Workspace, root: Path) -> Workspace:
+    """Copy a loaded project and sync it: generated sources hold the lake's absolute path."""
+    copy = workspace.copy(root)
+    copy.must("sync")
+    return copy
