@@ -1,0 +1,174 @@
+"""What Prefect is told of one task run: the documented `prefect.task-run.<State>` events, built from plain values.
+
+Prefect's own task engine does not ask the server before a task run changes its state; it reports these events and the
+server records them. Whoever reports the same events has task runs, with true times even when the report comes late.
+
+Source: https://docs.prefect.io/v3/api-ref/events/task-run-events. That the server records them is convention, not
+contract: tests/flows/prefect/test_task_runs.py holds every Prefect version to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+_FOLLOWS_WITHIN: Final = timedelta(minutes=5)
+"""How far apart two events may be for the server to order the second after the first."""
+_SHORT_MESSAGE: Final = 1_000
+"""Characters of a message that stand in the event's resource; the state holds all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """A state of a task run: its type in Prefect's words, and the name that the UI shows."""
+
+    type: str
+    name: str
+    is_final: bool
+
+
+RUNNING: Final = TaskState("RUNNING", "Running", is_final=False)
+RETRYING: Final = TaskState("RUNNING", "Retrying", is_final=False)
+COMPLETED: Final = TaskState("COMPLETED", "Completed", is_final=True)
+FAILED: Final = TaskState("FAILED", "Failed", is_final=True)
+CRASHED: Final = TaskState("CRASHED", "Crashed", is_final=True)
+NOT_DUE: Final = TaskState("COMPLETED", "Skipped", is_final=True)
+"""The gate found nothing to do: not a failure, and nothing was cut short."""
+BLOCKED: Final = TaskState("CANCELLED", "Skipped", is_final=True)
+"""It was due, and something upstream failed."""
+HELD: Final = TaskState("CANCELLED", "Held", is_final=True)
+"""It waits for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """One reported task run as it stands; each change gives a new one, together with the event that tells of it.
+
+    Attributes:
+        flow_run_id: The flow run that it is part of.
+        key: What it is a run of, unique within the flow run.
+        name: What the UI shows.
+        tags: Prefect tags.
+        upstream_ids: Task runs that it waits for: the edges of the run's graph.
+        id: Prefect's id of it.
+        attempts: How often it was started.
+        first_started_at: When it was started first, or None.
+        started_at: When it was started last, or None.
+        busy_seconds: How long its attempts took together.
+        state: The state last reported, or None.
+        last_event_id: Id of the event last reported, or None.
+        changed_at: When that was.
+    """
+
+    flow_run_id: UUID
+    key: str
+    name: str
+    tags: tuple[str, ...] = ()
+    upstream_ids: tuple[UUID, ...] = ()
+    id: UUID = field(default_factory=uuid4)
+    attempts: int = 0
+    first_started_at: datetime | None = None
+    started_at: datetime | None = None
+    busy_seconds: float = 0.0
+    state: TaskState | None = None
+    last_event_id: UUID | None = None
+    changed_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True while it runs."""
+        return self.state is not None and not self.state.is_final
+
+    def start(self, when: datetime) -> tuple[TaskRun, TaskRunEvent]:
+        """Begin an attempt."""
+        state = RETRYING if self.attempts else RUNNING
+        begun = replace(
+            self, attempts=self.attempts + 1, first_started_at=self.first_started_at or when, started_at=when
+        )
+        return begun.move(state, when)
+
+    def finish(self, state: TaskState, when: datetime, message: str = "") -> tuple[TaskRun, TaskRunEvent]:
+        """End it, whether it was started or not."""
+        seconds = (when - self.started_at).total_seconds() if self.is_open and self.started_at else 0.0
+        return replace(self, busy_seconds=self.busy_seconds + seconds).move(state, when, message)
+
+    def move(self, state: TaskState, when: datetime, message: str = "") -> tuple[TaskRun, TaskRunEvent]:
+        """Change the state and nothing else."""
+        event = TaskRunEvent(uuid4(), self, state, when, message)
+        return replace(self, state=state, last_event_id=event.id, changed_at=when), event
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRunEvent:
+    """A change of state, ready to be reported; the id makes it harmless to report it twice.
+
+    Attributes:
+        id: Id of the event, and of the state that the server makes of it.
+        run: The task run, still with the state before.
+        state: The state after.
+        when: When it changed, in UTC.
+        message: What the UI shows beside the state.
+    """
+
+    id: UUID
+    run: TaskRun
+    state: TaskState
+    when: datetime
+    message: str
+
+    def body(self) -> Mapping[str, Any]:
+        """Return the event as the API takes it."""
+        run, before, after = self.run, self.run.state, self.state
+        body = {
+            "id": str(self.id),
+            "occurred": self.when.isoformat(),
+            "event": f"prefect.task-run.{after.name}",
+            "resource": {
+                "prefect.resource.id": f"prefect.task-run.{run.id}",
+                "prefect.resource.name": run.name,
+                "prefect.run-count": str(run.attempts),
+                "prefect.state-message": self.message[:_SHORT_MESSAGE],
+                "prefect.state-name": after.name,
+                "prefect.state-timestamp": self.when.isoformat(),
+                "prefect.state-type": after.type,
+                "prefect.orchestration": "client",  # else the server does not record it
+            },
+            "related": [
+                {"prefect.resource.id": f"prefect.flow-run.{run.flow_run_id}", "prefect.resource.role": "flow-run"}
+            ],
+            "payload": {
+                "intended": {"from": before and before.type, "to": after.type},
+                "initial_state": before and _state(before, None),
+                "validated_state": _state(after, self.message or None),
+                "task_run": self._task_run(),
+            },
+        }
+        if run.last_event_id and run.changed_at and self.when - run.changed_at < _FOLLOWS_WITHIN:
+            body["follows"] = str(run.last_event_id)
+        return body
+
+    def _task_run(self) -> Mapping[str, Any]:
+        run = self.run
+        waits_for = [{"input_type": "task_run", "id": str(upstream)} for upstream in run.upstream_ids]
+        task_run = {
+            "name": run.name,
+            "task_key": run.key,
+            "dynamic_key": "0",
+            "tags": list(run.tags),
+            "task_inputs": {"wait_for": waits_for} if waits_for else {},
+            "run_count": run.attempts,
+            "expected_start_time": (run.first_started_at or self.when).isoformat(),
+            "total_run_time": run.busy_seconds,
+        }
+        if run.first_started_at:
+            task_run["start_time"] = run.first_started_at.isoformat()
+        if self.state.is_final:
+            task_run["end_time"] = self.when.isoformat()
+        return task_run
+
+
+def _state(state: TaskState, message: str | None) -> Mapping[str, Any]:
+    return {"type": state.type, "name": state.name, "message": message, "state_details": {}, "data": None}

@@ -1,0 +1,153 @@
+"""Shows every model, seed and snapshot of dbt invocations in this process as a task run of one Prefect flow run.
+
+    pump = ReportPump(partial(open_report_api, api_url))
+    runs = DbtTaskRuns(flow_run_id, pump)
+    dbtRunner(callbacks=[runs.on_event]).invoke(["build", …])     # as often as there are waves
+    runs.close(); pump.close()
+
+dbt calls `on_event` on its own threads; it takes microseconds, never waits for the API and never raises. Several
+invocations may follow one another: a node that runs again goes on in its task run, as a retry.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from flows.report_pump import LogLine, ReportPump
+from flows.task_run_events import BLOCKED, COMPLETED, CRASHED, FAILED, TaskRun, TaskState
+
+if TYPE_CHECKING:
+    from dbt_common.events.base_types import EventMsg
+
+log = logging.getLogger(__name__)
+
+_KINDS: Final = frozenset({"model", "seed", "snapshot"})
+_FAILED_STATUSES: Final = frozenset({"error", "fail", "runtime error", "partial success"})
+_LEVELS: Final = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What is known of a dbt node before it runs.
+
+    Attributes:
+        key: The node's name in dbt, e.g. `dwh__dim_aircraft`; unique among models, seeds and snapshots.
+        name: What the UI shows, e.g. `dwh.dim_aircraft`.
+        tags: Prefect tags.
+        upstream_keys: Nodes that it reads; those that are unknown here make no edge.
+    """
+
+    key: str
+    name: str
+    tags: tuple[str, ...] = ()
+    upstream_keys: tuple[str, ...] = ()
+
+
+class DbtTaskRuns:
+    """The task runs of one flow run.
+
+    Args:
+        flow_run_id: The flow run.
+        pump: Takes the reports; the caller closes it.
+        nodes: What is known beforehand; a node that is not among them is shown under dbt's name and without edges.
+    """
+
+    def __init__(self, flow_run_id: UUID, pump: ReportPump, nodes: Iterable[Node] = ()) -> None:
+        self._flow_run_id = flow_run_id
+        self._pump = pump
+        self._lock = threading.Lock()
+        self._runs: dict[str, TaskRun] = {}
+        self.expect(nodes)
+
+    def expect(self, nodes: Iterable[Node]) -> None:
+        """Make nodes known, upstreams among themselves in any order; those known already stay as they are."""
+        with self._lock:
+            fresh = [node for node in nodes if node.key not in self._runs]
+            for node in fresh:
+                self._runs[node.key] = TaskRun(self._flow_run_id, node.key, node.name, node.tags)
+            for node in fresh:
+                upstream_ids = tuple(self._runs[key].id for key in node.upstream_keys if key in self._runs)
+                self._runs[node.key] = replace(self._runs[node.key], upstream_ids=upstream_ids)
+
+    def on_event(self, event: EventMsg) -> None:
+        """Take an event of dbt: the callback for `dbtRunner(callbacks=[…])`."""
+        try:
+            self._take(event)
+        except Exception:  # dbt would end the run
+            log.debug("dbt_event reported=false", exc_info=True)
+
+    def finish(self, key: str, state: TaskState, when: datetime, message: str) -> None:
+        """Give a node that dbt was not asked to run its final state; one that ran keeps its own."""
+        with self._lock:
+            run = self._runs.get(key)
+            if run is not None and run.state is None:
+                self._runs[key] = self._report(run.finish(state, when, message))
+
+    def close(self, when: datetime, *, is_crash: bool = False) -> None:
+        """End what dbt began and never finished."""
+        with self._lock:
+            for key, run in self._runs.items():
+                if run.is_open:
+                    state = CRASHED if is_crash else FAILED
+                    self._runs[key] = self._report(run.finish(state, when, "dbt ended before this node did"))
+
+    def _take(self, event: Any) -> None:
+        name, info = event.info.name, getattr(event.data, "node_info", None)
+        when = event.info.ts.ToDatetime(tzinfo=UTC)
+        # NodeStart comes for nodes that dbt then skips as well; NodeCompiling only for those that it runs.
+        if name == "NodeCompiling":
+            self._started(info, when)
+        elif name == "NodeFinished":
+            self._finished(info, event.data.run_result, when)
+        elif event.info.level in _LEVELS and event.info.msg:
+            self._say(event, info, when)
+
+    def _started(self, info: Any, when: datetime) -> None:
+        if info.resource_type not in _KINDS or info.materialized == "ephemeral":
+            return
+        with self._lock:
+            self._runs[info.node_name] = self._report(self._of(info).start(when))
+
+    def _finished(self, info: Any, result: Any, when: datetime) -> None:
+        if info.resource_type not in _KINDS or info.materialized == "ephemeral":
+            return
+        status = (info.node_status or result.status).lower()
+        message = _COLORS.sub("", result.message or "")
+        with self._lock:
+            run = self._of(info)
+            if status == "skipped":
+                ended = run.finish(BLOCKED, when, message or self._what_blocks(run))
+            elif status in _FAILED_STATUSES:
+                ended = run.finish(FAILED, when, message)
+            else:
+                ended = run.finish(COMPLETED, when, message)
+            self._runs[info.node_name] = self._report(ended)
+
+    def _say(self, event: Any, info: Any, when: datetime) -> None:
+        with self._lock:
+            run = self._runs.get(info.node_name) if info is not None and info.resource_type in _KINDS else None
+        message = _COLORS.sub("", event.info.msg)
+        level = _LEVELS[event.info.level]
+        self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, level, message))
+
+    def _what_blocks(self, run: TaskRun) -> str:
+        upstreams = (other for other in self._runs.values() if other.id in run.upstream_ids)
+        names = sorted(other.name for other in upstreams if other.state in {FAILED, BLOCKED, CRASHED})
+        return f"Not run: {', '.join(names) or 'something upstream'} failed."
+
+    def _of(self, info: Any) -> TaskRun:
+        known = self._runs.get(info.node_name)
+        return known or TaskRun(self._flow_run_id, info.node_name, info.node_name, (f"dbt:{info.resource_type}",))
+
+    def _report(self, change: tuple[TaskRun, Any]) -> TaskRun:
+        run, event = change
+        self._pump.put_event(event)
+        return run
