@@ -207,7 +207,7 @@ def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> 
     )
 
 
-def _over_empty_tables(select: str, tables: Mapping[TableName, tuple[Column, ...]], dialect: str) -> exp.Expression:
+def _over_empty_tables(select: str, tables: Mapping[TableName, tuple[Column, ...]], dialect: str) -> exp.Query:
     """Put a subselect of typed nulls in the place of each table, so that nothing need exist to bind the SELECT."""
     import sqlglot
     from sqlglot import exp

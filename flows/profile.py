@@ -95,8 +95,15 @@ def load_profile(project: Project, settings: Settings) -> Profile:
 
 
 def dbt_environment(project: Project, settings: Settings) -> dict[str, str]:
-    """Return the variables that dbt needs to act for the same environment on the same file."""
+    """Return the variables that dbt needs to act for the same environment on the same file.
+
+    Entries of the project's `.env` are among them, unless the process already has a variable of that name.
+    """
+    from dotenv import dotenv_values
+
+    written = {name: value for name, value in dotenv_values(project.root / ".env").items() if value is not None}
     return {
+        **{name: os.environ.get(name, value) for name, value in written.items()},
         "SLUICE_ENVIRONMENT": settings.environment,
         "SLUICE_DUCKDB_PATH": str(duckdb_path(project, settings)),
         "SLUICE_PROJECT_ROOT": str(project.root),

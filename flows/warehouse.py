@@ -32,7 +32,7 @@ class Warehouse(Protocol):
         """Its SQL, as sqlglot names it."""
         ...
 
-    def query(self, expression: exp.Expression) -> Sequence[Row]:
+    def query(self, expression: exp.Query) -> Sequence[Row]:
         """Run one read-only query.
 
         Args:
@@ -81,7 +81,7 @@ class DuckDBWarehouse:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
-    def query(self, expression: exp.Expression) -> Sequence[Row]:
+    def query(self, expression: exp.Query) -> Sequence[Row]:
         """Run one read-only query; see `Warehouse.query`."""
         import duckdb
 
@@ -102,7 +102,7 @@ class PostgresWarehouse:
         self._connection = connection
         self.dialect = dialect
 
-    def query(self, expression: exp.Expression) -> Sequence[Row]:
+    def query(self, expression: exp.Query) -> Sequence[Row]:
         """Run one read-only query; see `Warehouse.query`."""
         import psycopg
 
@@ -113,7 +113,7 @@ class PostgresWarehouse:
         except psycopg.Error as error:
             raise HardRunError(f"The warehouse refused a query: {first_line(error)}") from error
 
-    def describe(self, expression: exp.Expression) -> tuple[Column, ...]:
+    def describe(self, expression: exp.Query) -> tuple[Column, ...]:
         """Return the output columns of a query, with types in the server's words.
 
         Raises:

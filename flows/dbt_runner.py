@@ -1,0 +1,190 @@
+"""dbt in this process: parse once, build chosen models, say how each of them fared. dbt's own log file stays."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from flows.profile import Profile, dbt_environment
+from metadata_sync.errors import HardRunError
+from metadata_sync.project import Project
+from metadata_sync.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_FAILED: Final = frozenset({"error", "fail", "runtime error", "partial success"})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """How one dbt node fared.
+
+    Attributes:
+        unique_id: dbt's name of the node.
+        kind: model, test, unit_test, …
+        name: The node's short name; of a generated model `dwh__dim_aircraft`.
+        status: dbt's word: success, error, pass, fail, warn, skipped.
+        message: What dbt or the warehouse said.
+        seconds: Wall-clock duration.
+        started_at: When its SQL began, UTC; None when it never did.
+        finished_at: When its SQL ended, UTC.
+        parents: unique_ids of what it reads.
+    """
+
+    unique_id: str
+    kind: str
+    name: str
+    status: str
+    message: str
+    seconds: float
+    started_at: datetime | None
+    finished_at: datetime | None
+    parents: tuple[str, ...]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether dbt counts it as an error."""
+        return self.status in _FAILED
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether dbt left it out because something before it failed."""
+        return self.status == "skipped"
+
+
+class DbtRunner:
+    """Runs dbt on one project for one environment.
+
+    Args:
+        project: The project.
+        settings: The environment.
+        profile: Its target.
+    """
+
+    def __init__(self, project: Project, settings: Settings, profile: Profile) -> None:
+        self._project = project
+        self._profile = profile
+        self._environment = dbt_environment(project, settings)
+        self._manifest: Any = None
+
+    def build(
+        self,
+        models: Sequence[str],
+        *,
+        unbuilt: Iterable[str],
+        variables: Mapping[str, str],
+        callbacks: Sequence[Callable[[Any], None]],
+    ) -> tuple[NodeResult, ...]:
+        """Build exactly these models, with their data tests.
+
+        Args:
+            models: Names of dbt models.
+            unbuilt: Models that are not there yet: tests that touch one of them wait until it is built.
+            variables: Environment variables that macros read while they execute.
+            callbacks: Called with each of dbt's events, on dbt's threads.
+
+        Returns:
+            One result per node that dbt took up.
+
+        Raises:
+            HardRunError: When the project cannot be parsed or dbt stops before its first node.
+        """
+        from dbt.cli.main import dbtRunner
+
+        with _variables({**self._environment, **variables}):
+            try:
+                manifest = self._parsed()
+                excluded = _tests_of(manifest, set(unbuilt) - set(models))
+                arguments = ["build", *self._options(), "--no-write-json", "--exclude-resource-type", "unit_test"]
+                arguments += ["--select", *models, *(["--exclude", *excluded] if excluded else [])]
+                result: Any = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(arguments)
+            finally:
+                self._let_go()
+        if result.result is None:
+            raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "The whole story is in dbt's log file.")
+        return tuple(_node_result(item) for item in result.result.results)
+
+    def _parsed(self) -> Any:
+        """Parse once per run: every wave then starts from the same manifest."""
+        if self._manifest is None:
+            from dbt.cli.main import dbtRunner
+
+            result = dbtRunner().invoke(["parse", *self._options()])
+            if result.result is None:
+                raise HardRunError(f"dbt cannot read the project: {_explain(result.exception)}", "Mend what it names.")
+            self._manifest = result.result
+        return self._manifest
+
+    def _options(self) -> list[str]:
+        return [
+            *["--project-dir", str(self._project.dbt_dir), "--profiles-dir", str(self._project.root)],
+            *["--target", self._profile.target, "--log-level", "none", "--log-level-file", "debug"],
+        ]
+
+    def _let_go(self) -> None:
+        """Close dbt's connections: on DuckDB an open one would lock every other process out."""
+        from dbt.adapters import factory
+
+        adapters: Any = factory
+        adapters.cleanup_connections()
+        adapters.reset_adapters()
+        if self._profile.is_embedded:
+            from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+            manager: Any = DuckDBConnectionManager
+            manager.close_all_connections()
+
+
+def _tests_of(manifest: Any, models: Set[str]) -> list[str]:
+    """Return the data tests that read one of these models."""
+    ids = {unique_id for unique_id, node in manifest.nodes.items() if node.name in models}
+    return [
+        node.name
+        for node in manifest.nodes.values()
+        if node.resource_type == "test" and not ids.isdisjoint(node.depends_on.nodes)
+    ]
+
+
+def _node_result(item: Any) -> NodeResult:
+    times = [timing for timing in item.timing if timing.name == "execute" and timing.completed_at]
+    return NodeResult(
+        unique_id=item.node.unique_id,
+        kind=str(item.node.resource_type),
+        name=item.node.name,
+        status=str(item.status),
+        message=(item.message or "").strip(),
+        seconds=float(item.execution_time or 0.0),
+        started_at=_utc(times[0].started_at) if times else None,
+        finished_at=_utc(times[0].completed_at) if times else None,
+        parents=tuple(item.node.depends_on.nodes) if hasattr(item.node, "depends_on") else (),
+    )
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    if instant is None or instant.tzinfo is not None:
+        return instant
+    return instant.replace(tzinfo=UTC)
+
+
+def _explain(error: BaseException | None) -> str:
+    return str(error).strip() if error is not None else "it gave no reason"
+
+
+@contextmanager
+def _variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for as long as dbt runs."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,213 @@
+"""What a run is asked, plans and reports: shared by the engine, the command line and the Prefect flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from flows.facts import Action, Decision
+from metadata_sync.rows import ControlRows, TransformationRow
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What somebody asked for.
+
+    Attributes:
+        pipelines: Pipelines to run; empty = every active one.
+        job_group: Only pipelines of this group; None = of any.
+        is_forced: Run whatever the sources say.
+        requested_by: Person or schedule that asked.
+    """
+
+    pipelines: tuple[str, ...] = ()
+    job_group: str | None = None
+    is_forced: bool = False
+    requested_by: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run would do now.
+
+    Attributes:
+        run_id: Identity of the run that would do it.
+        planned_at: When it was decided, UTC.
+        request: What was asked.
+        rows: The environment's rows at that moment.
+        selected: The transformations concerned, upstream before downstream.
+        decisions: One per selected target, in the same order; WAIT where an upstream loads first.
+        orphans: Targets that the load log knows and no row does any more.
+        tokens: Change token of every source without an incremental key that was looked at; None when it has none.
+    """
+
+    run_id: str
+    planned_at: datetime
+    request: RunRequest
+    rows: ControlRows
+    selected: tuple[TransformationRow, ...]
+    decisions: tuple[Decision, ...]
+    orphans: tuple[Decision, ...] = ()
+    tokens: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether anything runs."""
+        return any(decision.action is Action.RUN for decision in self.decisions)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a load read of one driving source: bounds as text, None = open."""
+
+    source: str
+    start: str | None
+    end: str | None
+
+
+class OutcomeStatus(StrEnum):
+    """How a target fared in a run."""
+
+    LOADED = "loaded"
+    UNCHANGED = "unchanged"
+    """It ran and found nothing new: somebody else had loaded it meanwhile."""
+    SKIPPED = "skipped"
+    HELD = "held"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOutcome:
+    """How one target fared.
+
+    Attributes:
+        target: Its name, `schema.table`.
+        pipeline_id: Its pipeline.
+        decision: The gate's last word.
+        status: How it ended.
+        windows: What was read of each driving source.
+        load_id: The warehouse's load; None when nothing was written.
+        rows_read: Source rows inside the windows; like the other counts None when nothing was logged.
+        rows_inserted: Rows added.
+        rows_updated: Rows changed in place.
+        rows_closed: SCD2 versions that ended.
+        rows_deleted: Rows removed.
+        rows_rejected: Rows that went to the rejects table.
+        seconds: Wall-clock duration of the model.
+        started_at: When dbt began with it, UTC.
+        finished_at: When it was done, UTC.
+        loaded_at: `_sluice_loaded_at` of the load's rows.
+        error: What went wrong; None when nothing did.
+    """
+
+    target: str
+    pipeline_id: str
+    decision: Decision
+    status: OutcomeStatus
+    windows: tuple[Window, ...] = ()
+    load_id: str | None = None
+    rows_read: int | None = None
+    rows_inserted: int | None = None
+    rows_updated: int | None = None
+    rows_closed: int | None = None
+    rows_deleted: int | None = None
+    rows_rejected: int | None = None
+    seconds: float | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    loaded_at: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run ended.
+
+    Attributes:
+        run_id: Its identity, also in the load log.
+        request: What was asked.
+        started_at: UTC.
+        finished_at: UTC.
+        outcomes: One per selected target, upstream before downstream.
+        orphans: Targets that the load log knows and no row does any more.
+    """
+
+    run_id: str
+    request: RunRequest
+    started_at: datetime
+    finished_at: datetime
+    outcomes: tuple[TargetOutcome, ...]
+    orphans: tuple[Decision, ...] = ()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something failed, or is held until a person mends it: exit code 1."""
+        return any(outcome.status in (OutcomeStatus.FAILED, OutcomeStatus.HELD) for outcome in self.outcomes)
+
+    def count(self, status: OutcomeStatus) -> int:
+        """Return how many targets ended that way."""
+        return sum(outcome.status is status for outcome in self.outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Targets that dbt builds together.
+
+    Attributes:
+        number: 1 for the first of the run.
+        targets: What is built, `schema.table`.
+        upstreams: For each of them, the other selected targets that it reads.
+    """
+
+    number: int
+    targets: tuple[str, ...]
+    upstreams: Mapping[str, tuple[str, ...]]
+
+
+class RunObserver(Protocol):
+    """Watches a run; it must be quick and must not raise."""
+
+    @property
+    def dbt_callbacks(self) -> list[Callable[[Any], None]]:
+        """Called on dbt's threads with each of dbt's events (`EventMsg`)."""
+        ...
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """Targets were decided on: all of them at the start, then those that waited."""
+        ...
+
+    def wave_started(self, wave: Wave) -> None:
+        """These are about to be built by dbt."""
+        ...
+
+    def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
+        """A wave has ended so, as its load log says."""
+        ...
+
+    def finished(self, summary: RunSummary) -> None:
+        """The run has ended and everything is recorded."""
+        ...
+
+
+class SilentObserver:
+    """Watches a run and says nothing."""
+
+    @property
+    def dbt_callbacks(self) -> list[Callable[[Any], None]]:
+        """None."""
+        return []
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """Say nothing."""
+
+    def wave_started(self, wave: Wave) -> None:
+        """Say nothing."""
+
+    def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
+        """Say nothing."""
+
+    def finished(self, summary: RunSummary) -> None:
+        """Say nothing."""
