@@ -19,12 +19,11 @@ from workspace import Workspace, moved
 from flows.demo.landing import FIRST_DAY, LAKE_TABLES, open_lake
 
 REPOSITORY = Path(__file__).parents[2]
+MakeOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
 @pytest.fixture(scope="session")
-def made_once(
-    tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Callable[[str, Callable[[Path], None]], Path]:
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MakeOnce:
     """Return a function that makes a folder by its name, or returns the one that another worker made."""
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
@@ -42,7 +41,7 @@ def made_once(
 
 
 @pytest.fixture(scope="session")
-def full_lake(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+def full_lake(made_once: MakeOnce) -> Path:
     """A lake in which all nine days have landed."""
 
     def build(folder: Path) -> None:
@@ -55,7 +54,7 @@ def full_lake(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clone(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Workspace:
+def clone(made_once: MakeOnce) -> Workspace:
     """The project as it stands in the repository: nothing landed, no databases."""
 
     def build(root: Path) -> None:
@@ -68,9 +67,7 @@ def clone(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Workspace
 
 
 @pytest.fixture(scope="session")
-def first_week(
-    made_once: Callable[[str, Callable[[Path], None]], Path], clone: Workspace, full_lake: Path
-) -> Workspace:
+def first_week(made_once: MakeOnce, clone: Workspace, full_lake: Path) -> Workspace:
     """The project after the first seven days were loaded."""
 
     def build(root: Path) -> None:
@@ -83,9 +80,7 @@ def first_week(
 
 
 @pytest.fixture(scope="session")
-def nine_days(
-    made_once: Callable[[str, Callable[[Path], None]], Path], first_week: Workspace, full_lake: Path
-) -> Workspace:
+def nine_days(made_once: MakeOnce, first_week: Workspace, full_lake: Path) -> Workspace:
     """The project after two more days, and the late rows, were loaded by a second run."""
 
     def build(root: Path) -> None:

@@ -1,0 +1,118 @@
+"""What the runs did, read back from the control database, and one plane's history, read from the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from flows.demo.landing import LATE_DAY
+from metadata_sync.database import ControlStore
+from metadata_sync.database.journal import DecisionEntry, LoadEntry
+
+_DECISIONS_OF_A_RUN: Final = 100
+
+# The plane with the most versions among those that one of the late rows moved.
+_MOVED_PLANE: Final = """
+select tailnum
+from dwh.dim_aircraft
+group by tailnum
+having max(case when cast(valid_from as date) = $late_day and carrier = 'B6' and base_airport = 'LGA' then 1 end) = 1
+order by count(*) desc, tailnum
+limit 1
+"""
+
+_HISTORY: Final = """
+select
+    tailnum, carrier_name, base_airport, valid_from, valid_to, is_current,
+    cast(valid_from as date) = $late_day and base_airport = 'LGA' as is_late
+from dwh.dim_aircraft
+where tailnum = $tailnum
+order by valid_from
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one run decided about one target, and what came of it.
+
+    Attributes:
+        target: `schema.table`.
+        action: run, skip or hold.
+        reason: Why, for people.
+        windows: What was read of each driving source, for people.
+        rows_read: Rows inside the windows; None when nothing ran.
+        rows_written: Rows inserted, updated, closed or deleted; None when nothing ran.
+        seconds: How long the load took; None when nothing ran.
+    """
+
+    target: str
+    action: str
+    reason: str
+    windows: str
+    rows_read: int | None
+    rows_written: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneVersion:
+    """A row of dwh.dim_aircraft; is_late marks the one that a late row made."""
+
+    tailnum: str
+    carrier_name: str
+    base_airport: str
+    valid_from: datetime
+    valid_to: datetime | None
+    is_current: bool
+    is_late: bool
+
+
+def outcomes_since(store: ControlStore, instant: datetime) -> tuple[Outcome, ...]:
+    """Return what was decided after instant, the last word on each target, in the order of the decisions."""
+    recent = (item for item in store.latest_decisions(limit=_DECISIONS_OF_A_RUN) if item.decided_at >= instant)
+    last_words: dict[str, DecisionEntry] = {}
+    for decision in recent:  # newest first
+        last_words.setdefault(decision.target, decision)
+    loads = {load.target: load for load in store.latest_loads() if load.finished_at >= instant}
+    return tuple(_outcome(decision, loads.get(target)) for target, decision in reversed(last_words.items()))
+
+
+def history_of_a_moved_plane(warehouse: Path) -> tuple[PlaneVersion, ...]:
+    """Return all versions of one plane that a late row moved; read-only.
+
+    Args:
+        warehouse: File of the embedded warehouse; no other process may be writing to it.
+    """
+    import duckdb
+
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        late: dict[str, date] = {"late_day": LATE_DAY}
+        plane = connection.execute(_MOVED_PLANE, late).fetchone()
+        if plane is None:
+            return ()
+        rows = connection.execute(_HISTORY, {**late, "tailnum": plane[0]}).fetchall()
+    return tuple(PlaneVersion(*row) for row in rows)
+
+
+def _outcome(decision: DecisionEntry, load: LoadEntry | None) -> Outcome:
+    ran = load if load is not None and decision.action == "run" else None
+    return Outcome(
+        target=decision.target,
+        action=decision.action,
+        reason=decision.message,
+        windows="\n".join(f"{item.source}: {_span(item.start, item.end)}" for item in ran.windows) if ran else "",
+        rows_read=ran.rows_read if ran else None,
+        rows_written=_total((ran.rows_inserted, ran.rows_updated, ran.rows_closed, ran.rows_deleted)) if ran else None,
+        seconds=ran.seconds if ran else None,
+    )
+
+
+def _span(start: str | None, end: str | None) -> str:
+    return f"{start or 'the beginning'} … {end or 'the end'}"
+
+
+def _total(counts: Iterable[int | None]) -> int:
+    return sum(count or 0 for count in counts)

@@ -1,0 +1,82 @@
+"""Begin from scratch: remove what an earlier demo left, and nothing that is not the demo's."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from flows.context import Context
+from flows.demo.landing import LAKE_TABLES
+from flows.profile import load_profile
+from metadata_sync.errors import ConfigurationError, StoreError
+from metadata_sync.settings import control_database_url
+
+_DATABASE_SUFFIXES: Final = ("", ".wal", "-wal", "-shm")
+_MARK_TEXT: Final = (
+    "The control database, the warehouse and the lake beside this file are the demo's: it removes them.\n"
+)
+
+
+def begin_from_scratch(context: Context) -> bool:
+    """Make room for the demo: no control rows, no warehouse, no lake of an earlier one.
+
+    The file `.sluice/demo` says that the embedded databases are the demo's; without it they are somebody's work.
+
+    Returns:
+        True when an earlier demo was removed.
+
+    Raises:
+        ConfigurationError: When the settings lead to other databases than the embedded ones, or when those hold
+            something that no demo wrote.
+    """
+    warehouse = _embedded_warehouse(context)
+    state = context.project.state_dir
+    control = state / "control.db"
+    mark = state / "demo"
+    if not mark.exists() and (warehouse.exists() or (control.exists() and _was_ever_changed(context))):
+        raise ConfigurationError(
+            f"{state} holds work that is not the demo's, and the demo begins with empty databases.",
+            "Move that folder away, or run the demo in another clone.",
+        )
+    was_there = warehouse.exists()
+    for path in _files(warehouse, control):
+        path.unlink(missing_ok=True)
+    for table in LAKE_TABLES:
+        shutil.rmtree(state / "lake" / table, ignore_errors=True)
+    state.mkdir(parents=True, exist_ok=True)
+    mark.write_text(_MARK_TEXT)
+    return was_there
+
+
+def _embedded_warehouse(context: Context) -> Path:
+    profile = load_profile(context.project, context.settings)
+    if not profile.is_embedded or context.settings.control_url is not None:
+        raise ConfigurationError(
+            "The demo works on the embedded databases only, and the settings lead to others.",
+            "Unset SLUICE_ENVIRONMENT, SLUICE_DBT_TARGET and SLUICE_CONTROL_URL, here and in .env.",
+        )
+    return profile.database_file
+
+
+def _was_ever_changed(context: Context) -> bool:
+    """Tell whether a control database holds a change of any environment; one that cannot be read counts as changed."""
+    from sqlalchemy import func, select
+
+    from metadata_sync.database.engine import open_engine, parse_url, reading
+    from metadata_sync.database.tables import control_audit
+
+    engine = open_engine(parse_url(control_database_url(context.project, context.settings)))
+    try:
+        with reading(engine) as connection:
+            return bool(connection.scalar(select(func.count()).select_from(control_audit)))
+    except StoreError:
+        return True
+    finally:
+        engine.dispose()
+
+
+def _files(*databases: Path) -> Iterator[Path]:
+    for database in databases:
+        yield from (database.with_name(database.name + suffix) for suffix in _DATABASE_SUFFIXES)
