@@ -7,6 +7,5 @@ text ──parse──▶ ParsedSelect ──▶ checks      problems of form, o
 """
 
 from metadata_sync.sql.parse import ParsedSelect, TableRead, parse_select
-from metadata_sync.sql.problems import Problem
 
-__all__ = ["ParsedSelect", "Problem", "TableRead", "parse_select"]
+__all__ = ["ParsedSelect", "TableRead", "parse_select"]

@@ -7,9 +7,9 @@ from typing import Final
 
 from sqlglot import exp
 
+from metadata_sync.problems import Problem
 from metadata_sync.sql.functions import TABLE_FUNCTIONS, function_name, is_refused
 from metadata_sync.sql.parse import ParsedSelect, folded
-from metadata_sync.sql.problems import Problem
 
 _STATEMENTS: Final = (
     exp.DDL,

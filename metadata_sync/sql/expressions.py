@@ -8,9 +8,9 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.sql.functions import function_name, is_aggregate, is_clock, is_refused
 from metadata_sync.sql.parse import WINDOW_MARKER, folded
-from metadata_sync.sql.problems import Problem, did_you_mean, listed
 
 _REMEDY = "Write one condition over the SELECT's output columns, e.g. operation = 'D'."
 

@@ -11,7 +11,7 @@ from sqlglot import Token, TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from metadata_sync.names import TableName
-from metadata_sync.sql.problems import Problem
+from metadata_sync.problems import Problem
 
 WINDOW_MARKER: Final = "sluice:window"
 """What the window's comment in compiled SQL begins with; only macros may write it."""

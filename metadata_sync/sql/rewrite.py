@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Final
 
 import sqlglot
 from sqlglot import Dialect
 
+from metadata_sync.jinja import escape_jinja
 from metadata_sync.names import TableName, quote_identifier
 from metadata_sync.sql.parse import ParsedSelect, TableRead
-
-_JINJA_OPENING: Final = re.compile(r"\{[{%#]")
-
-
-def escape_jinja(text: str) -> str:
-    """Write text so that Jinja renders it back as it is.
-
-    >>> escape_jinja("a {{ b }}")
-    "a {{ '{{' }} b }}"
-    """
-    return _JINJA_OPENING.sub(lambda match: "{{ '" + match.group() + "' }}", text)
 
 
 def rewrite(select: ParsedSelect, relations: Mapping[TableName, str]) -> str:

@@ -1,0 +1,110 @@
+"""What is known of every table's columns, looked up once: sources in the warehouse, targets in rows or SELECTs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metadata_sync.names import TableName
+from metadata_sync.problems import Problem
+from metadata_sync.project import Project
+from metadata_sync.protocols import WarehouseColumns
+from metadata_sync.resolve import added_columns
+from metadata_sync.rows import Column, ControlRows, SourceRow, TransformationRow
+from metadata_sync.select_file import read_select
+from metadata_sync.sql import ParsedSelect, parse_select
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What a row's SELECT is and yields.
+
+    Attributes:
+        select: The parsed SELECT, or None when there is none to speak of.
+        problems: What is wrong with its file or form.
+        columns: Its output columns with types, as the warehouse tells; None when it cannot tell.
+        refusal: Why the warehouse cannot bind it, or None.
+    """
+
+    select: ParsedSelect | None
+    problems: tuple[Problem, ...]
+    columns: tuple[Column, ...] | None = None
+    refusal: str | None = None
+
+
+class Catalog:
+    """The columns of every table that rows name.
+
+    Args:
+        rows: All rows of the environment.
+        project: Where the SELECTs are.
+        columns: The warehouse.
+    """
+
+    def __init__(self, rows: ControlRows, project: Project, columns: WarehouseColumns) -> None:
+        self.rows = rows
+        self.dialect = columns.dialect
+        self._project = project
+        self._columns = columns
+        self._sources = {row.name: row for row in rows.sources}
+        self._targets = {row.name: row for row in rows.transformations}
+        self._source_columns: dict[TableName, tuple[Column, ...] | None] = {}
+        self._source_refusals: dict[TableName, str] = {}
+        self._analyses: dict[TableName, Analysis] = {}
+        self._in_progress: set[TableName] = set()
+
+    def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
+        """Return a source's columns, or None: not reachable, or refused (see `source_refusal`)."""
+        if source.name not in self._source_columns:
+            try:
+                self._source_columns[source.name] = self._columns.source_columns(source)
+            except ValueError as error:
+                self._source_columns[source.name] = None
+                self._source_refusals[source.name] = str(error)
+        return self._source_columns[source.name]
+
+    def source_refusal(self, source: SourceRow) -> str | None:
+        """Return why a source cannot be read, or None."""
+        self.source_columns(source)
+        return self._source_refusals.get(source.name)
+
+    def table_columns(self, name: TableName) -> tuple[Column, ...] | None:
+        """Return all columns of a source or a target, the added ones included; None when nobody knows."""
+        target = self._targets.get(name)
+        if target is not None:
+            columns = self.target_columns(target)
+            return None if columns is None else columns + added_columns(target, self.rows, columns)
+        source = self._sources.get(name)
+        return None if source is None else self.source_columns(source)
+
+    def target_columns(self, row: TransformationRow) -> tuple[Column, ...] | None:
+        """Return the columns that a row's SELECT yields: its column list, else what the warehouse tells."""
+        return row.column_list or self.analysis(row).columns
+
+    def analysis(self, row: TransformationRow) -> Analysis:
+        """Return what a row's SELECT is and yields; a SELECT that (indirectly) reads itself yields nothing known."""
+        if row.name in self._analyses:
+            return self._analyses[row.name]
+        if row.name in self._in_progress:
+            return Analysis(None, ())
+        self._in_progress.add(row.name)
+        try:
+            self._analyses[row.name] = self._analyse(row)
+        finally:
+            self._in_progress.discard(row.name)
+        return self._analyses[row.name]
+
+    def _analyse(self, row: TransformationRow) -> Analysis:
+        text = read_select(row, self._project)
+        if isinstance(text, Problem):
+            return Analysis(None, (text,))
+        select, problems = parse_select(text, self.dialect)
+        if select is None or problems:
+            return Analysis(select, problems)
+        tables = {name: self.table_columns(name) for name in select.tables}
+        known = {name: columns for name, columns in tables.items() if columns is not None}
+        if len(known) < len(tables):
+            return Analysis(select, problems)
+        try:
+            return Analysis(select, problems, self._columns.describe(text, known))
+        except ValueError as error:
+            return Analysis(select, problems, refusal=str(error))

@@ -1,0 +1,206 @@
+"""Rendering: a row becomes the text of a dbt model and of its properties file. Pure and deterministic.
+
+dbt renders nearly every string of a properties file as Jinja. Whatever a row holds is data, so its braces are escaped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from metadata_sync.jinja import escape_jinja
+from metadata_sync.names import TableName
+from metadata_sync.project import Project
+from metadata_sync.resolve import (
+    ResolvedDependency,
+    is_active,
+    recompute_columns,
+    resolve_dependencies,
+    sequence_columns,
+)
+from metadata_sync.rows import Column, ControlRows, SourceRow, TransformationRow
+from metadata_sync.words import LoadType, SourceKind
+
+if TYPE_CHECKING:
+    from metadata_sync.sql import ParsedSelect
+
+RENDER_VERSION: Final = 1
+"""Raised when the same row is to be rendered differently, so that every file is written again."""
+
+_TEST_PROPERTIES: Final = frozenset({"name", "config", "description", "arguments"})
+_VERSION_TESTS: Final = ("one_current_row", "no_overlap", "versions_differ")
+
+Document = dict[str, Any]
+"""A YAML document: what dbt reads, never what Sluice works with."""
+
+
+def model_document(row: TransformationRow, rows: ControlRows) -> Document:
+    """Return the properties of a transformation's model.
+
+    Args:
+        row: The transformation, its column list filled in.
+        rows: All rows.
+    """
+    pipeline = rows.pipeline(row.pipeline_id)
+    tags = [f"pipeline:{row.pipeline_id}", f"load_type:{row.load_type.value}"]
+    if pipeline is not None:
+        tags.insert(1, f"job_group:{pipeline.job_group}")
+    model: Document = {
+        "name": row.name.model_name,
+        "description": escape_jinja(row.description),
+        "config": {
+            "materialized": row.load_type.value,
+            "schema": row.target_schema,
+            "alias": row.target_table,
+            "tags": tags,
+            "meta": {"is_active": is_active(row, rows), "sluice": _escaped(_settings(row, rows))},
+        },
+        "data_tests": _model_tests(row),
+        "columns": [_column(column, rows) for column in row.column_list],
+    }
+    return {"version": 2, "models": [_without_empty(model)]}
+
+
+def source_document(source: SourceRow, project: Project, dialect: str) -> Document:
+    """Return the properties of a source.
+
+    Args:
+        source: The source.
+        project: Where relative locations begin.
+        dialect: The warehouse: on DuckDB the lake is read from its files, elsewhere through an external schema.
+    """
+    table: Document = {"name": source.source_table}
+    if source.kind is SourceKind.LAKE and source.location is not None and dialect == "duckdb":
+        table["config"] = {"meta": {"external_location": escape_jinja(_external_location(source, project))}}
+    schema = source.external_schema or source.source_schema
+    return {"version": 2, "sources": [{"name": source.source_schema, "schema": schema, "tables": [table]}]}
+
+
+def model_text(select: ParsedSelect, dependencies: Sequence[ResolvedDependency]) -> str:
+    """Return a model's SQL: the SELECT as written, its tables replaced by dbt's references."""
+    from metadata_sync.sql.rewrite import rewrite
+
+    text = rewrite(select, {item.name: item.jinja for item in dependencies})
+    return text.rstrip() + "\n"
+
+
+def document_text(document: Document) -> str:
+    """Write a document as YAML, the same text for the same document."""
+    import yaml
+
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
+
+
+def fingerprint(row: TransformationRow, sequence_by: Sequence[str]) -> str:
+    """Hash the settings under which a target's rows were made; another value means that the target must be rebuilt."""
+    settings = [row.load_type.value, row.business_key, list(sequence_by), sorted(row.scd_columns)]
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
+
+
+def _settings(row: TransformationRow, rows: ControlRows) -> Document:
+    """Sluice's own settings of a model, as the macros read them: `config.meta.sluice`."""
+    sequence = sequence_columns(row, rows, [column.name for column in row.column_list])
+    return {
+        "target": str(row.name),
+        "increment": row.increment.value,
+        "business_key": list(row.business_key),
+        "incremental_key": row.incremental_key,
+        "sequence_by": list(sequence),
+        "recompute_key": list(recompute_columns(row)),
+        "scd_columns": list(row.scd_columns),
+        "delete_when": row.delete_when,
+        "on_tie": row.on_tie.value,
+        "max_rejects": row.max_rejects,
+        "max_vanish_percent": row.max_vanish_percent,
+        "fingerprint": fingerprint(row, sequence),
+        "dependencies": [_dependency(item) for item in resolve_dependencies(row, rows)],
+    }
+
+
+def _dependency(item: ResolvedDependency) -> Document:
+    where: Document = (
+        {"ref": item.name.model_name} if item.is_managed else {"source": [item.name.schema, item.name.table]}
+    )
+    return {
+        "table": str(item.name),
+        **where,
+        "driving": item.is_driving,
+        "managed": item.is_managed,
+        "incremental_key": item.incremental_key,
+        "recompute_by": list(item.recompute_by),
+        "lookback_minutes": item.lookback_minutes,
+        "max_skew_minutes": item.max_skew_minutes,
+    }
+
+
+def _model_tests(row: TransformationRow) -> list[Document]:
+    if row.load_type is LoadType.SCD2:
+        return [{f"sluice.{test}": {"arguments": {"business_key": list(row.business_key)}}} for test in _VERSION_TESTS]
+    return []
+
+
+def _column(column: Column, rows: ControlRows) -> Document:
+    return _without_empty(
+        {
+            "name": column.name,
+            "data_type": escape_jinja(column.type),
+            "description": escape_jinja(column.description),
+            "data_tests": [_data_test(test, rows) for test in column.tests],
+        }
+    )
+
+
+def _data_test(test: str | Mapping[str, Any], rows: ControlRows) -> str | Document:
+    """Write a data test as dbt 1.11 wants it: everything but its properties under `arguments`."""
+    if isinstance(test, str):
+        return escape_jinja(test)
+    ((name, given),) = test.items()
+    given = dict(given or {})
+    arguments = {key: value for key, value in given.items() if key not in _TEST_PROPERTIES}
+    arguments |= given.get("arguments", {})
+    properties = {key: value for key, value in given.items() if key in _TEST_PROPERTIES - {"arguments"}}
+    written = _escaped({**properties, **({"arguments": arguments} if arguments else {})})
+    target = arguments.get("to")
+    if isinstance(target, str):
+        written["arguments"]["to"] = _relation(target, rows)
+    return {name: written}
+
+
+def _relation(table: str, rows: ControlRows) -> str:
+    """Turn the `schema.table` of a relationships test into dbt's ref or source."""
+    try:
+        name = TableName.parse(table)
+    except ValueError:
+        return escape_jinja(table)
+    if rows.transformation(name) is not None:
+        return f"ref('{name.model_name}')"
+    return f"source('{name.schema}', '{name.table}')"
+
+
+def _external_location(source: SourceRow, project: Project) -> str:
+    """Return the DuckDB expression that reads a lake folder; dbt-duckdb formats it, so braces are doubled."""
+    location = source.location or ""
+    base = location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
+    if not re.search(r"[*?\[]", location) and not location.endswith(".parquet"):
+        base += "/**/*.parquet"
+    quoted = base.replace("'", "''")
+    reading = f"read_parquet('{quoted}', union_by_name = false, hive_partitioning = false)"
+    return reading.replace("{", "{{").replace("}", "}}")
+
+
+def _escaped(value: Any) -> Any:
+    """Escape every string of a document."""
+    if isinstance(value, str):
+        return escape_jinja(value)
+    if isinstance(value, Mapping):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escaped(item) for item in value]
+    return value
+
+
+def _without_empty(document: Document) -> Document:
+    return {key: value for key, value in document.items() if value not in ("", [], {}, None)}

@@ -1,0 +1,138 @@
+"""What a transformation row means with the rows it refers to: keys, windows and order, all defaults applied."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from metadata_sync.names import TableName
+from metadata_sync.rows import Column, ControlRows, Dependency, SourceRow, TransformationRow
+from metadata_sync.words import Increment, LoadType
+
+LOADED_AT: Final = "_sluice_loaded_at"
+"""When a load wrote the row (UTC); what a reader of a managed source is windowed by."""
+
+RUN_ID: Final = "_sluice_run_id"
+EFFECTIVE_AT: Final = "_sluice_effective_at"
+RESERVED_PREFIX: Final = "_sluice_"
+VERSION_COLUMNS: Final = ("valid_from", "valid_to", "is_current")
+
+_MANAGED_SKEW_MINUTES: Final = SourceRow.model_fields["max_skew_minutes"].default
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedDependency:
+    """A table that a SELECT reads, with the settings that hold for this reader.
+
+    Attributes:
+        name: The table.
+        is_driving: Windowed and gated on.
+        is_managed: The target of another transformation.
+        incremental_key: Column that windows are cut by; None: the table is read whole and gated by a change token.
+        recompute_by: Columns whose touched values are recomputed.
+        lookback_minutes: How far below the watermark a window begins.
+        max_skew_minutes: How far in the future a row may lie before it is left out.
+    """
+
+    name: TableName
+    is_driving: bool
+    is_managed: bool
+    incremental_key: str | None
+    recompute_by: tuple[str, ...]
+    lookback_minutes: int
+    max_skew_minutes: int
+
+    @property
+    def relation(self) -> str:
+        """The dbt expression that stands for the table."""
+        if self.is_managed:
+            return f"ref('{self.name.model_name}')"
+        return f"source('{self.name.schema}', '{self.name.table}')"
+
+    @property
+    def jinja(self) -> str:
+        """What stands in the model instead of the table's name."""
+        return f"{{{{ sluice.increment({self.relation}) }}}}" if self.is_driving else f"{{{{ {self.relation} }}}}"
+
+
+def resolve_dependencies(row: TransformationRow, rows: ControlRows) -> tuple[ResolvedDependency, ...]:
+    """Resolve the dependencies whose table is declared; validation reports the others."""
+    found = (_resolve(dependency, row, rows) for dependency in row.dependencies)
+    return tuple(item for item in found if item is not None)
+
+
+def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) -> ResolvedDependency | None:
+    try:
+        name = TableName.parse(dependency.table)
+    except ValueError:
+        return None
+    source = rows.source(name)
+    is_managed = rows.transformation(name) is not None
+    if source is None and not is_managed:
+        return None
+    if is_managed or source is None:
+        key: str | None = LOADED_AT
+        lookback, skew = 0, _MANAGED_SKEW_MINUTES
+    else:
+        key = dependency.incremental_key or row.incremental_key or source.incremental_key
+        lookback, skew = source.lookback_minutes, source.max_skew_minutes
+    return ResolvedDependency(
+        name=name,
+        is_driving=dependency.driving,
+        is_managed=is_managed,
+        incremental_key=key,
+        recompute_by=dependency.recompute_by,
+        lookback_minutes=lookback if dependency.lookback_minutes is None else dependency.lookback_minutes,
+        max_skew_minutes=skew,
+    )
+
+
+def window_key(row: TransformationRow, rows: ControlRows) -> str | None:
+    """Return the incremental key of the row's one driving source, or None when it has none or several sources."""
+    driving = [item for item in resolve_dependencies(row, rows) if item.is_driving]
+    return driving[0].incremental_key if len(driving) == 1 else None
+
+
+def sequence_columns(row: TransformationRow, rows: ControlRows, columns: Collection[str]) -> tuple[str, ...]:
+    """Return the output columns that order a key's events; empty: the time of the load orders them.
+
+    The incremental key is the default where single rows are read. A recomputed group or a full read says how things
+    are now, whatever the largest timestamp in it, so there the load's own time orders unless the row names columns.
+
+    Args:
+        row: The transformation.
+        rows: All rows.
+        columns: The SELECT's output columns.
+    """
+    if row.sequence_by or row.increment is not Increment.ROWS:
+        return row.sequence_by
+    key = window_key(row, rows)
+    return (key,) if key is not None and key in columns else ()
+
+
+def recompute_columns(row: TransformationRow) -> tuple[str, ...]:
+    """Return the output columns that carry the recomputed group; empty unless `increment: groups`."""
+    if row.increment is not Increment.GROUPS:
+        return ()
+    by_source = next((item.recompute_by for item in row.driving if item.recompute_by), ())
+    return row.recompute_key or by_source
+
+
+def added_columns(row: TransformationRow, rows: ControlRows, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Return the columns that the materialization adds behind the SELECT's."""
+    sequence = sequence_columns(row, rows, {column.name for column in columns})
+    time = next((column.type for column in columns if sequence and column.name == sequence[0]), "timestamp")
+    added = []
+    if row.load_type is LoadType.SCD2:
+        added += [("valid_from", time), ("valid_to", time), ("is_current", "boolean")]
+    added += [(RUN_ID, "varchar(64)"), (LOADED_AT, "timestamp")]
+    if not sequence:
+        added.append((EFFECTIVE_AT, "timestamp"))
+    return tuple(Column(name=name, type=type_) for name, type_ in added)
+
+
+def is_active(row: TransformationRow, rows: ControlRows) -> bool:
+    """Tell whether the row runs: it and its pipeline are switched on."""
+    pipeline = rows.pipeline(row.pipeline_id)
+    return row.is_active and (pipeline is None or pipeline.is_active)

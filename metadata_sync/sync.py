@@ -1,0 +1,264 @@
+"""Sync: control rows become dbt models on disk. Unchanged rows leave their files untouched."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from metadata_sync.errors import Fault, MetadataError, SyncError
+from metadata_sync.generated import (
+    FileState,
+    GeneratedFile,
+    cannot_write,
+    digest,
+    file_state,
+    find_orphans,
+    remove_file,
+    write_file,
+)
+from metadata_sync.names import TableName
+from metadata_sync.project import Project
+from metadata_sync.protocols import WarehouseColumns
+from metadata_sync.render import RENDER_VERSION, Document, document_text, model_document, model_text, source_document
+from metadata_sync.resolve import is_active, resolve_dependencies
+from metadata_sync.rows import Column, ControlRows, TransformationRow
+from metadata_sync.select_file import read_select
+
+if TYPE_CHECKING:
+    from metadata_sync.catalog import Catalog
+
+log = logging.getLogger(__name__)
+
+_LOCK_WAIT_SECONDS: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What sync did, or with `check` would do; paths are relative to the folder of generated files.
+
+    Attributes:
+        written: Files created or changed.
+        removed: Files that no row asks for any more.
+        unchanged: Files that were right already.
+        drifted: With `check`: files that would be written or removed.
+        filled: Column lists taken from SELECTs, by target; the caller stores them in the rows.
+    """
+
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    drifted: tuple[str, ...] = ()
+    filled: Mapping[TableName, tuple[Column, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file that rows ask for.
+
+    Attributes:
+        file: Where it belongs and what it is made of.
+        row: The transformation it is a model of, or None for a source.
+        document: Its properties, or None when it is the model's SQL.
+    """
+
+    file: GeneratedFile
+    row: TransformationRow | None
+    document: Document | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What has to be done on disk."""
+
+    stale: tuple[_Wanted, ...]
+    current: tuple[Path, ...]
+    orphans: tuple[Path, ...]
+    edited: tuple[Path, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.stale and not self.orphans
+
+
+def sync(
+    rows: ControlRows, project: Project, columns: WarehouseColumns, *, check: bool = False, overwrite: bool = False
+) -> SyncReport:
+    """Bring the generated models in step with the rows.
+
+    All rows are rendered, inactive ones too: a missing model would break every `ref` to it. When nothing changed, no
+    SELECT is parsed and nothing is asked of the warehouse.
+
+    Args:
+        rows: All rows of the environment.
+        project: Where the files are.
+        columns: The warehouse, for SELECTs that changed and column lists that are left out.
+        check: Write nothing; report what would be written or removed as drift.
+        overwrite: Replace files that were edited by hand.
+
+    Returns:
+        What was done.
+
+    Raises:
+        MetadataError: When rows or changed SELECTs are at fault; nothing was written.
+        SyncError: When generated files were edited by hand, or cannot be written.
+    """
+    plan = _plan(rows, project, columns.dialect, overwrite=overwrite)
+    if plan.is_empty:
+        return SyncReport(unchanged=_shown(plan.current, project))
+    if check:
+        return _bring_in_step(rows, project, columns, check=True, overwrite=overwrite)
+    with _only_one(project):
+        return _bring_in_step(rows, project, columns, check=False, overwrite=overwrite)
+
+
+def _bring_in_step(
+    rows: ControlRows, project: Project, columns: WarehouseColumns, *, check: bool, overwrite: bool
+) -> SyncReport:
+    from metadata_sync.catalog import Catalog
+
+    catalog = Catalog(rows, project, columns)
+    changed = {item.row.name for item in _plan(rows, project, columns.dialect, overwrite=overwrite).stale if item.row}
+    _refuse_faults(catalog, project, changed)
+    filled = _taken_from_selects(catalog)
+    plan = _plan(_with_columns(rows, filled), project, columns.dialect, overwrite=overwrite)
+    current, stale = _shown(plan.current, project), _shown([item.file.path for item in plan.stale], project)
+    orphans = _shown(plan.orphans, project)
+    if check:
+        return SyncReport(unchanged=current, drifted=tuple(sorted({*stale, *orphans})), filled=filled)
+    for item in plan.stale:
+        write_file(item.file, _body(item, catalog))
+    for path in sorted(plan.orphans, key=lambda path: path.suffix):  # a model's .sql goes before its .yml
+        remove_file(path)
+    log.info("sync written=%d removed=%d unchanged=%d", len(stale), len(orphans), len(current))
+    return SyncReport(written=stale, removed=orphans, unchanged=current, filled=filled)
+
+
+def _plan(rows: ControlRows, project: Project, dialect: str, *, overwrite: bool) -> _Plan:
+    wanted = [*_source_files(rows, project, dialect), *_model_files(rows, project, dialect)]
+    states = {item.file.path: file_state(item.file) for item in wanted}
+    orphans, edited = find_orphans(project.generated_dir, set(states))
+    edited += [path for path, state in states.items() if state is FileState.EDITED]
+    if edited and not overwrite:
+        raise _edited_by_hand(edited, project)
+    return _Plan(
+        stale=tuple(item for item in wanted if states[item.file.path] is not FileState.CURRENT),
+        current=tuple(path for path, state in states.items() if state is FileState.CURRENT),
+        orphans=(*orphans, *(path for path in edited if path not in states)),
+        edited=tuple(edited),
+    )
+
+
+def _source_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[_Wanted]:
+    for source in rows.sources:
+        document = source_document(source, project, dialect)
+        path = project.generated_dir / "sources" / f"{source.name.model_name}.yml"
+        yield _Wanted(GeneratedFile(path, f"source_control[{source.key}]", _document_digest(document)), None, document)
+
+
+def _model_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[_Wanted]:
+    """List each model's properties before its SQL.
+
+    Without its properties a model is a view under a wrong name, so a sync that is killed must not leave one.
+    """
+    for row in rows.transformations:
+        base = project.generated_dir / row.pipeline_id / row.name.model_name
+        origin = f"transformation_control[{row.key}]"
+        document = model_document(row, rows)
+        yield _Wanted(GeneratedFile(base.with_suffix(".yml"), origin, _document_digest(document)), row, document)
+        text = read_select(row, project)
+        relations = [[str(item.name), item.jinja] for item in resolve_dependencies(row, rows)]
+        made_of = text if isinstance(text, str) else text.message
+        inputs = digest(str(RENDER_VERSION), dialect, made_of, json.dumps(relations))
+        yield _Wanted(GeneratedFile(base.with_suffix(".sql"), f"{origin} and {row.sql_path}", inputs), row, None)
+
+
+def _document_digest(document: Document) -> str:
+    return digest(str(RENDER_VERSION), json.dumps(document, sort_keys=True, default=str))
+
+
+def _body(item: _Wanted, catalog: Catalog) -> str:
+    if item.document is not None:
+        return document_text(item.document)
+    assert item.row is not None
+    select = catalog.analysis(item.row).select
+    assert select is not None  # a SELECT that does not parse was a fault
+    return model_text(select, resolve_dependencies(item.row, catalog.rows))
+
+
+def _refuse_faults(catalog: Catalog, project: Project, changed: set[TableName]) -> None:
+    from metadata_sync.validation.row_rules import row_faults
+    from metadata_sync.validation.select_rules import select_faults
+
+    faults = [*row_faults(catalog.rows, project), *select_faults(catalog, changed)]
+    faults = faults or [
+        _unknown_columns(row)
+        for row in catalog.rows.transformations
+        if is_active(row, catalog.rows) and catalog.target_columns(row) is None
+    ]
+    if faults:
+        raise MetadataError(faults)
+
+
+def _unknown_columns(row: TransformationRow) -> Fault:
+    return Fault(
+        table=row.control_table,
+        key=row.key,
+        column="column_list",
+        value=None,
+        rule="columns_unknown",
+        message="is left out, and the warehouse cannot tell the SELECT's columns now.",
+        remedy="Try again when the warehouse and the sources can be read, or write the column list.",
+    )
+
+
+def _taken_from_selects(catalog: Catalog) -> dict[TableName, tuple[Column, ...]]:
+    """Describe the SELECTs of rows without a column list; an inactive row may stay without."""
+    described = ((row.name, catalog.target_columns(row)) for row in catalog.rows.transformations if not row.column_list)
+    return {name: columns for name, columns in described if columns is not None}
+
+
+def _with_columns(rows: ControlRows, filled: Mapping[TableName, tuple[Column, ...]]) -> ControlRows:
+    transformations = tuple(
+        row.model_copy(update={"column_list": filled[row.name]}) if row.name in filled else row
+        for row in rows.transformations
+    )
+    return rows.model_copy(update={"transformations": transformations})
+
+
+@contextmanager
+def _only_one(project: Project) -> Iterator[None]:
+    """Let one sync at a time write; the operating system frees the lock when its holder dies."""
+    from filelock import FileLock, Timeout
+
+    path = project.state_dir / "sync.lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=_LOCK_WAIT_SECONDS)
+        lock.acquire()
+    except Timeout as error:
+        message = f"Another sync of {project.root} has been writing for {_LOCK_WAIT_SECONDS:.0f} seconds."
+        raise SyncError(message, "Wait for it, or end it, and run `sluice sync` again.") from error
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _edited_by_hand(paths: list[Path], project: Project) -> SyncError:
+    names = ", ".join(sorted(_shown(paths, project)))
+    return SyncError(
+        f"Generated files were edited by hand, or are not sluice's: {names}.",
+        "Move the edits into the SELECT or the row, then run `sluice sync --overwrite` to write the files again.",
+        subject=names,
+    )
+
+
+def _shown(paths: list[Path] | tuple[Path, ...], project: Project) -> tuple[str, ...]:
+    return tuple(path.relative_to(project.generated_dir).as_posix() for path in paths)

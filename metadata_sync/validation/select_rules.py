@@ -1,0 +1,216 @@
+"""What a SELECT owes its row: read what is declared, yield what is named, suit its increment mode."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from metadata_sync.catalog import Analysis, Catalog
+from metadata_sync.errors import Fault
+from metadata_sync.names import TableName
+from metadata_sync.problems import Problem, did_you_mean, listed
+from metadata_sync.resolve import (
+    RESERVED_PREFIX,
+    VERSION_COLUMNS,
+    ResolvedDependency,
+    is_active,
+    recompute_columns,
+    resolve_dependencies,
+    sequence_columns,
+    window_key,
+)
+from metadata_sync.rows import Column, SourceRow, TransformationRow
+from metadata_sync.sql.checks import form_problems
+from metadata_sync.sql.columns import output_columns
+from metadata_sync.sql.expressions import delete_when_problems
+from metadata_sync.sql.increments import increment_problems
+from metadata_sync.words import Increment, LoadType
+
+
+def select_faults(catalog: Catalog, only: Collection[TableName] | None = None) -> tuple[Fault, ...]:
+    """Find what is wrong with the rows' SELECTs and with the sources they read.
+
+    Args:
+        catalog: Rows, files and the warehouse's columns.
+        only: Targets to look at; all by default.
+    """
+    checked = [row for row in catalog.rows.transformations if only is None or row.name in only]
+    found = [*_source_faults(catalog, checked)]
+    for row in checked:
+        found.extend(_Checked(row, catalog).faults())
+    return tuple(dict.fromkeys(found))
+
+
+def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> Iterator[Fault]:
+    """Look at the sources that active rows read: can they be read, do they have their key."""
+    active = [row for row in checked if is_active(row, catalog.rows)]
+    read = {item.name for row in active for item in resolve_dependencies(row, catalog.rows) if not item.is_managed}
+    for source in catalog.rows.sources:
+        if source.name not in read:
+            continue
+        refusal = catalog.source_refusal(source)
+        if refusal is not None:
+            value = source.location if source.location else str(source.name)
+            column = "location" if source.location else None
+            remedy = "Land the data, or mend the row."
+            yield Fault(source.control_table, source.key, column, value, "source_unreadable", f"{refusal}.", remedy)
+        columns = catalog.source_columns(source)
+        key = source.incremental_key
+        if columns is not None and key is not None and key not in _names(columns):
+            yield _missing_in_source(source, "incremental_key", key, source.name, _names(columns))
+
+
+def _missing_in_source(
+    row: SourceRow | TransformationRow, column: str, value: str, table: TableName, known: Collection[str]
+) -> Fault:
+    remedy = did_you_mean(value, known) or "Name one of its columns."
+    message = f"is not a column of {table} (has: {listed(known)})."
+    return Fault(row.control_table, row.key, column, value, "unknown_column", message, remedy)
+
+
+def _names(columns: Iterable[Column]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """One row and what is known around it."""
+
+    row: TransformationRow
+    catalog: Catalog
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        return self.catalog.analysis(self.row)
+
+    @cached_property
+    def dependencies(self) -> tuple[ResolvedDependency, ...]:
+        return resolve_dependencies(self.row, self.catalog.rows)
+
+    def fault(self, problem: Problem, column: str = "sql_path", value: str | None = None) -> Fault:
+        shown = value or (self.row.sql_path if column == "sql_path" else problem.value)
+        return Fault(self.row.control_table, self.row.key, column, shown, problem.rule, problem.message, problem.remedy)
+
+    def faults(self) -> Iterator[Fault]:
+        for problem in self.analysis.problems:
+            yield self.fault(problem)
+        if self.analysis.select is None:
+            return
+        form = form_problems(self.analysis.select)
+        for problem in form:
+            yield self.fault(problem)
+        yield from self._dependency_faults()
+        yield from self._source_column_faults()
+        if self.analysis.problems or form:
+            return
+        yield from self._increment_faults()
+        names, problems = self._output_names()
+        for problem in problems:
+            yield self.fault(problem)
+        if self.analysis.refusal is not None and not problems and is_active(self.row, self.catalog.rows):
+            message = f"The warehouse cannot bind the SELECT: {self.analysis.refusal.rstrip('.')}."
+            yield self.fault(Problem("bind", message, "Mend the SELECT."))
+        if names is not None:
+            yield from self._column_faults(names)
+        if self.row.delete_when is not None:
+            for problem in delete_when_problems(self.row.delete_when, self.catalog.dialect, names):
+                yield self.fault(problem, "delete_when", self.row.delete_when)
+
+    def _dependency_faults(self) -> Iterator[Fault]:
+        select = self.analysis.select
+        assert select is not None
+        declared = {item.table for item in self.row.dependencies}
+        read = {str(name) for name in select.tables}
+        for table in sorted(read - declared):
+            line = next(item.line for item in select.reads if str(item.name) == table)
+            message = f"The SELECT reads {table} (line {line}), which the row does not declare."
+            remedy = did_you_mean(table, declared - read) or f"Add {{table: {table}, driving: …}} to its dependencies."
+            yield self.fault(Problem("undeclared_dependency", message, remedy, table), "dependencies")
+        for table in sorted(declared - read):
+            message = f"The row declares {table}, which the SELECT does not read (reads: {listed(sorted(read))})."
+            yield self.fault(Problem("unread_dependency", message, "Remove it, or read it.", table), "dependencies")
+
+    def _source_column_faults(self) -> Iterator[Fault]:
+        """Incremental key and recompute_by must be columns of the tables they cut."""
+        if not is_active(self.row, self.catalog.rows):
+            return
+        for item in self.dependencies:
+            columns = self.catalog.table_columns(item.name) if item.is_driving else None
+            if columns is None:
+                continue
+            known = _names(columns)
+            declared = next(entry for entry in self.row.dependencies if entry.table == str(item.name))
+            wanted = [("dependencies", name) for name in item.recompute_by]
+            if not item.is_managed and (declared.incremental_key or self.row.incremental_key):
+                column = "dependencies" if declared.incremental_key else "incremental_key"
+                wanted.append((column, item.incremental_key or ""))
+            for column, name in wanted:
+                if name not in known:
+                    yield _missing_in_source(self.row, column, name, item.name, known)
+
+    def _increment_faults(self) -> Iterator[Fault]:
+        if self.row.increment_checked:
+            return
+        assert self.analysis.select is not None
+        driving = {item.name for item in self.dependencies if item.is_driving}
+        for problem in increment_problems(self.analysis.select, self.row.increment, driving):
+            yield self.fault(problem, "increment")
+
+    def _output_names(self) -> tuple[tuple[str, ...] | None, tuple[Problem, ...]]:
+        assert self.analysis.select is not None
+        tables = {name: self.catalog.table_columns(name) for name in self.analysis.select.tables}
+        known = {name: _names(columns) for name, columns in tables.items() if columns is not None}
+        names, problems = output_columns(self.analysis.select, known)
+        if self.analysis.columns is not None and not problems:
+            return _names(self.analysis.columns), ()
+        return names, problems
+
+    def _column_faults(self, names: tuple[str, ...]) -> Iterator[Fault]:
+        for column in ("business_key", "sequence_by", "scd_columns", "recompute_key"):
+            yield from self._missing(column, getattr(self.row, column), names)
+        if not self.row.recompute_key:
+            yield from self._missing("recompute_key", recompute_columns(self.row), names)
+        reserved = [name for name in names if name.startswith(RESERVED_PREFIX)]
+        if self.row.load_type is LoadType.SCD2:
+            reserved += [name for name in names if name in VERSION_COLUMNS]
+        for name in reserved:
+            message = f"The SELECT yields {name}, a column that Sluice adds itself."
+            yield self.fault(Problem("reserved_column", message, "Give it another name with AS.", name))
+        yield from self._column_list_faults(names)
+        yield from self._order_faults(names)
+
+    def _missing(self, column: str, wanted: Iterable[str], names: tuple[str, ...]) -> Iterator[Fault]:
+        for name in wanted:
+            if name not in names:
+                message = f"The SELECT does not yield {name} (yields: {listed(names)})."
+                remedy = did_you_mean(name, names) or "Add it to the SELECT, or name another column."
+                yield self.fault(Problem("unknown_column", message, remedy, name), column)
+
+    def _column_list_faults(self, names: tuple[str, ...]) -> Iterator[Fault]:
+        declared = _names(self.row.column_list)
+        if not declared or declared == names:
+            return
+        extra = [name for name in names if name not in declared]
+        for name in extra:
+            remedy = did_you_mean(name, set(declared) - set(names)) or "Add it with its type, or drop it there."
+            message = f"The SELECT yields {name}, which the column list does not hold."
+            yield self.fault(Problem("column_list", message, remedy, name), "column_list")
+        yield from self._missing("column_list", declared, names)
+        if not extra and set(declared) == set(names):
+            message = f"The SELECT yields its columns in another order: {listed(names)}."
+            yield self.fault(Problem("column_list", message, "Put the column list into that order."), "column_list")
+
+    def _order_faults(self, names: tuple[str, ...]) -> Iterator[Fault]:
+        """Rows that are read one by one must say when they happened; keyless ones, which range they belong to."""
+        key = window_key(self.row, self.catalog.rows)
+        is_keyless = self.row.load_type is LoadType.APPEND and not self.row.business_key
+        if is_keyless and self.row.increment is Increment.ROWS:
+            if key is None or key not in names:
+                message = f"An append without business_key must yield its incremental key ({key or 'none is set'})."
+                remedy = "Yield it under its own name, or set business_key."
+                yield self.fault(Problem("keyless_append", message, remedy, key), "business_key")
+        elif self.row.increment is Increment.ROWS and not sequence_columns(self.row, self.catalog.rows, names):
+            message = f"The SELECT yields nothing that orders a key's events: no sequence_by, and not {key or 'a key'}."
+            remedy = "Yield the incremental key, or name an output column in sequence_by; else use increment: full."
+            yield self.fault(Problem("no_sequence", message, remedy), "sequence_by")
