@@ -9,7 +9,17 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from metadata_sync.names import TableName
-from metadata_sync.words import ChildPolicy, Engine, Increment, LoadType, OnTie, SourceKind, Template, Trigger
+from metadata_sync.words import (
+    ChildPolicy,
+    DeactivatedBy,
+    Engine,
+    Increment,
+    LoadType,
+    OnTie,
+    SourceKind,
+    Template,
+    Trigger,
+)
 
 
 class _Strict(BaseModel):
@@ -143,7 +153,7 @@ class TransformationRow(ControlRow):
     max_rejects: int | None = Field(default=None, ge=0)
     max_vanish_percent: int = Field(default=20, ge=0, le=100)
     is_active: bool = True
-    deactivated_by: str | None = None
+    deactivated_by: DeactivatedBy | None = None
     comments: str | None = None
     fingerprint: str | None = None
 

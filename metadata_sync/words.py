@@ -64,3 +64,10 @@ class Trigger(StrEnum):
 
     ANY = "any"
     ALL = "all"
+
+
+class DeactivatedBy(StrEnum):
+    """Who switched a row off after it was declared active; heal touches only the framework's."""
+
+    FRAMEWORK = "framework"
+    OPERATOR = "operator"

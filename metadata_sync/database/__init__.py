@@ -1,0 +1,13 @@
+"""The control database: rows, their audit, decisions and loads; SQLite by default, PostgreSQL by URL."""
+
+from metadata_sync.database.journal import (
+    AuditEntry,
+    DecisionEntry,
+    LoadEntry,
+    LoadStatus,
+    Via,
+    WindowEntry,
+)
+from metadata_sync.database.store import ControlStore
+
+__all__ = ["AuditEntry", "ControlStore", "DecisionEntry", "LoadEntry", "LoadStatus", "Via", "WindowEntry"]

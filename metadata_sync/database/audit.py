@@ -1,0 +1,138 @@
+"""The audit trail: one entry per changed column, written with the change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, type_coerce
+from sqlalchemy.types import NullType
+
+from metadata_sync.database.codec import encode_declared, parse_json
+from metadata_sync.database.ids import new_id, to_utc
+from metadata_sync.database.journal import AuditEntry, Via
+from metadata_sync.database.redact import redact, redact_text
+from metadata_sync.database.tables import control_audit
+from metadata_sync.plan import ChangeKind, ColumnChange, ColumnId, RowChange, RowId, all_rows
+from metadata_sync.rows import ControlRows
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """On whose behalf a change is made.
+
+    Attributes:
+        who: Person or role.
+        via: The way.
+        reason: Why.
+    """
+
+    who: str
+    via: Via
+    reason: str | None
+
+
+def append(
+    connection: Connection, environment: str, changes: Sequence[RowChange], author: Author, now: datetime
+) -> str:
+    """Write the entries of changes that are made in the same transaction, secrets masked.
+
+    Returns:
+        The change id that the entries share.
+    """
+    change_id = new_id(now)
+    entries = [(change.id, column) for change in changes for column in _columns(change)]
+    rows = [
+        {
+            "environment": environment,
+            "change_id": change_id,
+            "position": position,
+            "changed_at": to_utc(now),
+            "who": redact_text(author.who),
+            "via": author.via.value,
+            "table": row.table,
+            "key": row.key,
+            "column": column.column,
+            "old": redact(column.old),
+            "new": redact(column.new),
+            "reason": None if author.reason is None else redact_text(author.reason),
+        }
+        for position, (row, column) in enumerate(entries)
+    ]
+    if rows:
+        connection.execute(insert(control_audit), rows)
+    return change_id
+
+
+def read(connection: Connection, environment: str, key: str | None, limit: int) -> tuple[AuditEntry, ...]:
+    """Return the newest entries, newest first; the columns of one change stay in order."""
+    columns = control_audit.c
+    query = select(control_audit, *_raw_values()).where(columns.environment == environment)
+    if key is not None:
+        query = query.where(columns.key == key)
+    query = query.order_by(columns.change_id.desc(), columns.position).limit(limit)
+    return tuple(
+        AuditEntry(
+            change_id=row["change_id"],
+            changed_at=row["changed_at"].replace(tzinfo=UTC),
+            who=row["who"],
+            via=row["via"],
+            table=row["table"],
+            key=row["key"],
+            column=row["column"],
+            old=parse_json(row["raw_old"]),
+            new=parse_json(row["raw_new"]),
+            reason=row["reason"],
+        )
+        for row in connection.execute(query).mappings()
+    )
+
+
+def framework_written(connection: Connection, environment: str, rows: ControlRows) -> frozenset[ColumnId]:
+    """Return the columns whose newest audited change is the framework's and whose value still is what it wrote."""
+    columns = control_audit.c
+    newest = func.row_number().over(
+        partition_by=(columns.table, columns.key, columns.column),
+        order_by=(columns.change_id.desc(), columns.position.desc()),
+    )
+    ranked = select(control_audit, newest.label("rank")).where(columns.environment == environment).subquery()
+    query = select(
+        ranked.c.table, ranked.c.key, ranked.c.column, type_coerce(ranked.c.new, NullType()).label("raw_new")
+    ).where(ranked.c.rank == 1, ranked.c.via == Via.FRAMEWORK.value)
+    written = {
+        ColumnId(RowId(row["table"], row["key"]), row["column"]): _canonical(parse_json(row["raw_new"]))
+        for row in connection.execute(query).mappings()
+    }
+    return frozenset(column for column, value in _present(rows, written.keys()) if written[column] == value)
+
+
+def _present(rows: ControlRows, wanted: Any) -> Iterator[tuple[ColumnId, str]]:
+    concerned = {column.row for column in wanted}
+    for row in all_rows(rows):
+        if RowId.of(row) in concerned:
+            for name, value in row.model_dump(mode="json", by_alias=True).items():
+                if ColumnId(RowId.of(row), name) in wanted:
+                    yield ColumnId(RowId.of(row), name), _canonical(redact(value))
+
+
+def _columns(change: RowChange) -> tuple[ColumnChange, ...]:
+    """Return what is written of a change; a declaration by itself only when nothing else says that it was applied."""
+    if change.kind is not ChangeKind.ADOPT:
+        return change.columns
+    assert change.declared is not None, "a change without columns records a declaration"
+    return (ColumnChange("declared", None, encode_declared(change.declared)),)
+
+
+def _raw_values() -> tuple[Any, Any]:
+    """The values as the driver returns them: SQLite keeps a number in a JSON column as a number, not as text."""
+    return (
+        type_coerce(control_audit.c.old, NullType()).label("raw_old"),
+        type_coerce(control_audit.c.new, NullType()).label("raw_new"),
+    )
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

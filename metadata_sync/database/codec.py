@@ -1,0 +1,116 @@
+"""Rows to and from the columns of the control tables. What stands in a table may have been edited by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import JSON, Column, Table
+
+from metadata_sync.database.tables import ROW_TABLES, ExactNumber
+from metadata_sync.errors import Fault
+from metadata_sync.parsing import Parsed, Row, column_names, key_of, parse_row
+from metadata_sync.rows import ControlRow
+
+Stored: TypeAlias = Mapping[Any, Any]
+"""A row as the driver returned it: column → value."""
+
+_HAND_EDITED: Final = "Correct the row in the control database, where it was edited by hand."
+
+
+def encode(row: ControlRow) -> dict[str, Any]:
+    """Return the column values of a row, `environment` and `declared` aside."""
+    values = row.model_dump(mode="json", by_alias=True)
+    table = ROW_TABLES[row.control_table]
+    return {name: _to_column(table.c[name], value) for name, value in values.items()}
+
+
+def encode_declared(row: ControlRow) -> dict[str, Any]:
+    """Return what a file says of a row: only the columns that it names."""
+    return row.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+def decode(row_type: type[Row], stored: Stored) -> Parsed[Row]:
+    """Make a typed row of what the driver returned.
+
+    Args:
+        row_type: Which control table.
+        stored: Column → value as the driver returned it.
+    """
+    table = ROW_TABLES[row_type.control_table]
+    key = key_of(row_type, stored)
+    values, faults = _read_columns(table, {name: stored[name] for name in column_names(row_type)}, key)
+    parsed = parse_row(row_type, values, key)
+    hand_edited = tuple(replace(fault, remedy=f"{fault.remedy} {_HAND_EDITED}") for fault in parsed.faults)
+    return Parsed(parsed.row, (*faults, *hand_edited))
+
+
+def decode_declared(row_type: type[Row], stored: Stored) -> Parsed[Row] | None:
+    """Make a typed row of what the files last declared; None when the row never came from a file.
+
+    Columns that this version no longer has are left out.
+    """
+    table = ROW_TABLES[row_type.control_table]
+    key = key_of(row_type, stored)
+    values, faults = _read_columns(table, {"declared": stored["declared"]}, key)
+    declared = values.get("declared")
+    if faults or declared is None:
+        return Parsed(None, faults) if faults else None
+    if isinstance(declared, dict):
+        known = {name: value for name, value in declared.items() if name in column_names(row_type)}
+        parsed = parse_row(row_type, known, key)
+        if not parsed.faults:
+            return parsed
+    return Parsed(None, (_broken_declaration(table, key),))
+
+
+def parse_json(value: Any) -> Any:
+    """Read a JSON column: SQLite's driver returns text, psycopg the value.
+
+    Raises:
+        ValueError: When the text is not JSON.
+    """
+    return json.loads(value) if isinstance(value, str | bytes) else value
+
+
+def _to_column(column: Column[Any], value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(column.type, ExactNumber):
+        return Decimal(value)
+    return str(value) if column.name == "backfill_start" else value
+
+
+def _read_columns(table: Table, stored: Mapping[str, Any], key: str) -> tuple[dict[str, Any], tuple[Fault, ...]]:
+    values: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, value in stored.items():
+        try:
+            values[name] = _from_column(table.c[name], value)
+        except ValueError:
+            message = "Is not JSON." if isinstance(table.c[name].type, JSON) else "Cannot be read."
+            faults.append(Fault(table.name, key, name, str(value)[:200], "wrong_type", message, _HAND_EDITED))
+    return values, tuple(faults)
+
+
+def _from_column(column: Column[Any], value: Any) -> Any:
+    if isinstance(column.type, JSON):
+        return parse_json(value)
+    if column.name == "backfill_start" and isinstance(value, str) and value.lstrip("-").isdigit():
+        return int(value)
+    return value
+
+
+def _broken_declaration(table: Table, key: str) -> Fault:
+    return Fault(
+        table=table.name,
+        key=key,
+        column="declared",
+        value=None,
+        rule="broken_declaration",
+        message="What the files last declared cannot be read.",
+        remedy="Set the column to NULL in the control database, then run `sluice control apply`.",
+    )

@@ -1,0 +1,148 @@
+"""Connecting to the control database: SQLite in WAL, or PostgreSQL through psycopg 3."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from metadata_sync.errors import StoreError
+
+BUSY_SECONDS: Final = 30
+"""How long a statement waits for another process that writes."""
+
+_WRITES: Final = "sluice_writes"
+_ADVISORY_LOCK: Final = 0x51_C1_CE  # any number that every Sluice process agrees on
+
+
+def parse_url(url: str) -> URL:
+    """Read a SQLAlchemy URL; `postgresql://` and `postgres://` mean psycopg 3.
+
+    Raises:
+        StoreError: When it is not a URL of a database that can hold control rows.
+    """
+    hint = "Set SLUICE_CONTROL_URL to sqlite:///path/to/control.db or postgresql://user@host/database."
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StoreError("SLUICE_CONTROL_URL is not a database URL.", hint) from error
+    if parsed.drivername in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        return parsed
+    raise StoreError(f"Control rows cannot live in {parsed.drivername!r}: only in SQLite or PostgreSQL.", hint)
+
+
+def open_engine(url: URL) -> Engine:
+    """Make an engine; nothing is connected yet, but the folder of an SQLite file is created.
+
+    Raises:
+        StoreError: When the driver is not installed or the folder cannot be made.
+    """
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url)
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        raise StoreError(
+            "The control database is PostgreSQL, but its driver is not installed.", "Install sluice-data[postgres]."
+        ) from error
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that sees one snapshot and writes nothing."""
+    options: dict[str, Any] = {}
+    if engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with _explained(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that writes: all of it or, on any error, nothing; writers wait for one another."""
+    with _explained(engine), engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        yield connection
+
+
+def lock_writers(connection: Connection) -> None:
+    """Wait until no other process changes rows or the schema; SQLite's transactions do so by themselves."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+
+
+def describe(url: URL) -> str:
+    """Name the database for a message, without its password."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        folder = Path(url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The folder of the control database cannot be made: {error.strerror} ({folder}).",
+                "Make it writable, or set SLUICE_CONTROL_URL to another place.",
+            ) from error
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver's own transaction handling begins too late and commits before DDL; `_begin_sqlite` says BEGIN instead.
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE takes the write lock at once: two writers queue up instead of failing when they upgrade their locks.
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    """Turn a driver's error into one that says what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _explain(engine.url, error) from error
+    except SQLAlchemyError as error:
+        raise StoreError(
+            f"The control database {describe(engine.url)} failed: {error}", "Run `sluice doctor`."
+        ) from error
+
+
+_SQLITE_CAUSES: Final = (
+    ("not a database", "is not an SQLite database.", "Move that file away, or restore it from a backup."),
+    ("malformed", "is damaged.", "Restore it from a backup, or move it away and run `sluice control apply`."),
+    ("readonly", "cannot be written.", "Make the file and its folder writable for this user."),
+    ("unable to open", "cannot be opened.", "Make sure that its folder exists and is writable for this user."),
+    ("locked", "is locked by another process.", "Wait for the other command to finish, then try again."),
+    ("full", "cannot grow: the disk is full.", "Free some space, then try again."),
+)
+
+
+def _explain(url: URL, error: DBAPIError) -> StoreError:
+    cause = str(error.orig).strip()
+    name = describe(url)
+    if url.get_backend_name() == "sqlite":
+        for needle, message, hint in _SQLITE_CAUSES:
+            if needle in cause:
+                return StoreError(f"The control database {name} {message}", hint)
+    elif error.connection_invalidated or "connection" in cause:
+        return StoreError(
+            f"The control database {name} cannot be reached: {cause}",
+            "Start it, or correct SLUICE_CONTROL_URL; `sluice doctor` shows what is configured.",
+        )
+    return StoreError(f"The control database {name} refused: {cause}", "Nothing was changed. Run `sluice doctor`.")

@@ -1,0 +1,134 @@
+"""What the control database remembers besides rows: changes, decisions, loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Via(StrEnum):
+    """The way by which a change came."""
+
+    APPLY = "apply"
+    SET = "set"
+    ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
+    FORM = "form"
+    FRAMEWORK = "framework"
+
+
+class LoadStatus(StrEnum):
+    """How a load ended."""
+
+    SUCCESS = "success"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One changed column of one row.
+
+    Attributes:
+        change_id: Shared by everything that was written in the same transaction; sorts by time.
+        changed_at: When, UTC.
+        who: Person or role.
+        via: The way: one of `Via`.
+        table: Control table.
+        key: Key of the row, e.g. `dwh.dim_aircraft`.
+        column: Changed column.
+        old: Value before, JSON-ready; None when the row was added.
+        new: Value after, JSON-ready; None when the row was removed.
+        reason: Why, in the person's words.
+    """
+
+    change_id: str
+    changed_at: datetime
+    who: str
+    via: str
+    table: str
+    key: str
+    column: str
+    old: Any
+    new: Any
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionEntry:
+    """One decision of the gate.
+
+    Attributes:
+        run_id: The run that asked.
+        decided_at: When, UTC.
+        pipeline_id: Pipeline of the transformation.
+        target: `schema.table`.
+        action: run, skip or hold.
+        reason: Machine-readable reason.
+        message: The same for people.
+        evidence: What the decision rests on, JSON-ready.
+    """
+
+    run_id: str
+    decided_at: datetime
+    pipeline_id: str
+    target: str
+    action: str
+    reason: str
+    message: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowEntry:
+    """What a load read of one driving source: bounds as text, None = open."""
+
+    source: str
+    start: str | None
+    end: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadEntry:
+    """A copy of one load's summary, so that status and why never need the warehouse.
+
+    Attributes:
+        run_id: The run.
+        pipeline_id: Pipeline of the transformation.
+        target: `schema.table`.
+        load_id: The warehouse's load; None when nothing was written.
+        status: success, error or skipped.
+        started_at: UTC.
+        finished_at: UTC.
+        seconds: Wall-clock duration.
+        rows_read: Rows of the driving sources inside the windows, like the other counts None when unknown.
+        rows_inserted: Rows added to the target.
+        rows_updated: Rows changed in place.
+        rows_closed: SCD2 versions that ended.
+        rows_deleted: Rows removed from the target.
+        rows_rejected: Rows that went to the rejects table.
+        windows: What was read of each driving source.
+        loaded_at: `_sluice_loaded_at` of the load's rows.
+        error_message: What went wrong, secrets masked.
+    """
+
+    run_id: str
+    pipeline_id: str
+    target: str
+    load_id: str | None
+    status: LoadStatus
+    started_at: datetime
+    finished_at: datetime
+    seconds: float
+    rows_read: int | None = None
+    rows_inserted: int | None = None
+    rows_updated: int | None = None
+    rows_closed: int | None = None
+    rows_deleted: int | None = None
+    rows_rejected: int | None = None
+    windows: tuple[WindowEntry, ...] = ()
+    loaded_at: datetime | None = None
+    error_message: str | None = None

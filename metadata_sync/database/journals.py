@@ -1,0 +1,110 @@
+"""Decisions and loads: appended, never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+
+from metadata_sync.database.ids import new_id, to_utc
+from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus, WindowEntry
+from metadata_sync.database.redact import redact, redact_text
+from metadata_sync.database.tables import decision_log, run_log
+
+
+def append_decisions(connection: Connection, environment: str, entries: Sequence[DecisionEntry]) -> None:
+    """Keep decisions, secrets masked."""
+    rows = [
+        {
+            **_simple_fields(entry, "evidence"),
+            "environment": environment,
+            "decision_id": new_id(entry.decided_at),
+            "decided_at": to_utc(entry.decided_at),
+            "message": redact_text(entry.message),
+            "evidence": redact(_plain(entry.evidence)),
+        }
+        for entry in entries
+    ]
+    connection.execute(insert(decision_log), rows)
+
+
+def append_loads(connection: Connection, environment: str, entries: Sequence[LoadEntry]) -> None:
+    """Keep summaries of loads, secrets masked."""
+    rows = [
+        {
+            **_simple_fields(entry, "windows"),
+            "environment": environment,
+            "entry_id": new_id(entry.finished_at),
+            "status": entry.status.value,
+            "started_at": to_utc(entry.started_at),
+            "finished_at": to_utc(entry.finished_at),
+            "loaded_at": None if entry.loaded_at is None else to_utc(entry.loaded_at),
+            "windows": [asdict(window) for window in entry.windows],
+            "error_message": None if entry.error_message is None else redact_text(entry.error_message),
+        }
+        for entry in entries
+    ]
+    connection.execute(insert(run_log), rows)
+
+
+def latest_loads(connection: Connection, environment: str, status: LoadStatus | None) -> tuple[LoadEntry, ...]:
+    """Return the newest load of each target, by target."""
+    columns = run_log.c
+    newest = func.row_number().over(
+        partition_by=columns.target, order_by=(columns.finished_at.desc(), columns.entry_id.desc())
+    )
+    ranked = select(columns.entry_id, newest.label("rank")).where(columns.environment == environment)
+    if status is not None:
+        ranked = ranked.where(columns.status == status.value)
+    chosen = ranked.subquery()
+    query = (
+        select(run_log)
+        .join(chosen, columns.entry_id == chosen.c.entry_id)
+        .where(columns.environment == environment, chosen.c.rank == 1)
+        .order_by(columns.target)
+    )
+    return tuple(_load(row) for row in connection.execute(query).mappings())
+
+
+def latest_decisions(
+    connection: Connection, environment: str, target: str | None, before: datetime | None, limit: int
+) -> tuple[DecisionEntry, ...]:
+    """Return decisions, the newest first."""
+    columns = decision_log.c
+    query = select(decision_log).where(columns.environment == environment)
+    if target is not None:
+        query = query.where(columns.target == target)
+    if before is not None:
+        query = query.where(columns.decided_at <= to_utc(before))
+    query = query.order_by(columns.decided_at.desc(), columns.decision_id.desc()).limit(limit)
+    return tuple(_decision(row) for row in connection.execute(query).mappings())
+
+
+def _simple_fields(entry: DecisionEntry | LoadEntry, json_field: str) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != json_field}
+
+
+def _load(row: Mapping[Any, Any]) -> LoadEntry:
+    values = {field.name: row[field.name] for field in fields(LoadEntry)}
+    values |= {name: _with_zone(values[name]) for name in ("started_at", "finished_at", "loaded_at")}
+    values["status"] = LoadStatus(values["status"])
+    values["windows"] = tuple(WindowEntry(**window) for window in values["windows"])
+    return LoadEntry(**values)
+
+
+def _decision(row: Mapping[Any, Any]) -> DecisionEntry:
+    values = {field.name: row[field.name] for field in fields(DecisionEntry)}
+    return DecisionEntry(**values | {"decided_at": _with_zone(values["decided_at"])})
+
+
+def _with_zone(instant: datetime | None) -> datetime | None:
+    return None if instant is None else instant.replace(tzinfo=UTC)
+
+
+def _plain(value: Mapping[str, Any]) -> Any:
+    """Return evidence as JSON has it; what JSON does not know becomes text."""
+    return json.loads(json.dumps(dict(value), default=str))

@@ -1,0 +1,236 @@
+"""The control database of one environment: rows in, rows out, every change audited."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+from sqlalchemy import Connection, Engine, and_, delete, insert, select, type_coerce, update
+from sqlalchemy.types import NullType
+
+from metadata_sync.database import audit, journals
+from metadata_sync.database.codec import Stored, decode, decode_declared, encode, encode_declared
+from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
+from metadata_sync.database.journal import AuditEntry, DecisionEntry, LoadEntry, LoadStatus, Via
+from metadata_sync.database.tables import ROW_TABLES
+from metadata_sync.database.upgrade import bring_up_to_date
+from metadata_sync.errors import Fault, MetadataError, StoreError
+from metadata_sync.plan import ChangeKind, ControlState, RowChange, collect_rows
+from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows
+
+logger = logging.getLogger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+class ControlStore:
+    """The control rows of one environment, and what happened to them.
+
+    Args:
+        engine: A connection to a database at this code's version.
+        environment: The environment whose rows are read and written.
+        clock: Tells the time, with its zone.
+    """
+
+    def __init__(self, engine: Engine, environment: str, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._engine = engine
+        self._environment = environment
+        self._clock = clock
+
+    @classmethod
+    def open(cls, url: str, environment: str, clock: Callable[[], datetime] = _utc_now) -> Self:
+        """Open a control database, creating or migrating it when it is behind this code.
+
+        Args:
+            url: SQLAlchemy URL of SQLite or PostgreSQL.
+            environment: The environment to act for.
+            clock: Tells the time, with its zone.
+
+        Raises:
+            StoreError: When it is newer than this code, cannot be reached or cannot be written.
+        """
+        engine = open_engine(parse_url(url))
+        try:
+            bring_up_to_date(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, environment, clock)
+
+    @property
+    def environment(self) -> str:
+        """The environment whose rows this store reads and writes."""
+        return self._environment
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def read_rows(self) -> ControlRows:
+        """Return every row of the environment.
+
+        Raises:
+            MetadataError: With all faults, when rows were edited to something that is not a row.
+        """
+        with reading(self._engine) as connection:
+            return _rows(self._stored(connection))
+
+    def declared(self) -> ControlRows:
+        """Return what the files last declared, `model_fields_set` telling which columns they name."""
+        with reading(self._engine) as connection:
+            return _declared(self._stored(connection))
+
+    def read_state(self) -> ControlState:
+        """Return rows, declarations and what the framework wrote, of one snapshot: the base of a plan.
+
+        Raises:
+            MetadataError: With all faults, when rows were edited to something that is not a row.
+        """
+        with reading(self._engine) as connection:
+            stored = self._stored(connection)
+            rows = _rows(stored)
+            written = audit.framework_written(connection, self._environment, rows)
+            return ControlState(rows, _declared(stored), written)
+
+    def write(self, changes: Iterable[RowChange], who: str, via: str, reason: str | None) -> str:
+        """Write changes and their audit in one transaction.
+
+        Args:
+            changes: Rows as they were when the change was thought out, and as they shall be.
+            who: Person or role.
+            via: The way, one of `Via`.
+            reason: Why.
+
+        Returns:
+            The change id under which `history` shows it.
+
+        Raises:
+            StoreError: When a row is no longer what the change supposes, or the database refuses; nothing is written.
+        """
+        ordered = _in_writing_order(changes)
+        author = audit.Author(who, Via(via), reason)
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            for change in ordered:
+                self._write_one(connection, change)
+            change_id = audit.append(connection, self._environment, ordered, author, self._clock())
+        logger.info("control_rows_written change=%s rows=%d who=%s via=%s", change_id, len(ordered), who, via)
+        return change_id
+
+    def history(self, key: str | None = None, limit: int = 100) -> tuple[AuditEntry, ...]:
+        """Return changes, the newest first.
+
+        Args:
+            key: Only of the rows with this key.
+            limit: At most so many entries.
+        """
+        with reading(self._engine) as connection:
+            return audit.read(connection, self._environment, key, limit)
+
+    def record_decisions(self, entries: Sequence[DecisionEntry]) -> None:
+        """Keep decisions of the gate, secrets masked."""
+        if entries:
+            with writing(self._engine) as connection:
+                journals.append_decisions(connection, self._environment, entries)
+
+    def record_loads(self, entries: Sequence[LoadEntry]) -> None:
+        """Keep the summaries of loads, secrets masked."""
+        if entries:
+            with writing(self._engine) as connection:
+                journals.append_loads(connection, self._environment, entries)
+
+    def latest_loads(self, status: LoadStatus | None = None) -> tuple[LoadEntry, ...]:
+        """Return the newest load of each target, by target.
+
+        Args:
+            status: Only loads that ended so.
+        """
+        with reading(self._engine) as connection:
+            return journals.latest_loads(connection, self._environment, status)
+
+    def latest_decisions(
+        self, target: str | None = None, before: datetime | None = None, limit: int = 100
+    ) -> tuple[DecisionEntry, ...]:
+        """Return decisions of the gate, the newest first.
+
+        Args:
+            target: Only of this target, `schema.table`.
+            before: Only those made at this instant or earlier.
+            limit: At most so many.
+        """
+        with reading(self._engine) as connection:
+            return journals.latest_decisions(connection, self._environment, target, before, limit)
+
+    def _stored(self, connection: Connection) -> list[tuple[type[ControlRow], Stored]]:
+        """Return every row as the driver gives it: a hand-edited value must not break the reading of the others."""
+        stored: list[tuple[type[ControlRow], Stored]] = []
+        for row_type in ROW_TYPES:
+            table = ROW_TABLES[row_type.control_table]
+            columns = [type_coerce(column, NullType()).label(column.name) for column in table.columns]
+            query = select(*columns).where(table.c.environment == self._environment).order_by(*table.primary_key)
+            stored += [(row_type, row) for row in connection.execute(query).mappings()]
+        return stored
+
+    def _write_one(self, connection: Connection, change: RowChange) -> None:
+        table = ROW_TABLES[change.id.table]
+        row = change.after or change.before
+        assert row is not None, "a change has a row before or after it"
+        values = encode(row)
+        key = {name: values[name] for name in row.key_columns} | {"environment": self._environment}
+        here = and_(*(table.c[name] == value for name, value in key.items()))
+        columns = [type_coerce(column, NullType()).label(column.name) for column in table.columns]
+        found = connection.execute(select(*columns).where(here).with_for_update()).mappings().one_or_none()
+        if (None if found is None else decode(type(row), found).row) != change.before:
+            raise StoreError(
+                f"{change.id} was changed by somebody else meanwhile; nothing was written.",
+                "Look with `sluice control history`, then run the command again.",
+                subject=change.id.key,
+            )
+        if change.declared is not None:
+            values["declared"] = encode_declared(change.declared)
+        if change.kind is ChangeKind.REMOVE:
+            connection.execute(delete(table).where(here))
+        elif change.kind is ChangeKind.ADD:
+            connection.execute(insert(table).values(values | key))
+        else:
+            connection.execute(update(table).where(here).values(values))
+
+
+def _rows(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:
+    parsed = [decode(row_type, row) for row_type, row in stored]
+    _refuse([fault for item in parsed for fault in item.faults])
+    return collect_rows(item.row for item in parsed if item.row is not None)
+
+
+def _declared(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:
+    parsed = [item for row_type, row in stored if (item := decode_declared(row_type, row)) is not None]
+    _refuse([fault for item in parsed for fault in item.faults])
+    return collect_rows(item.row for item in parsed if item.row is not None)
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
+    if faults:
+        count = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
+        raise MetadataError(faults, f"The control database holds {count}; nothing was done.")
+
+
+def _in_writing_order(changes: Iterable[RowChange]) -> list[RowChange]:
+    """Order changes so that a pipeline stands before its transformations come and goes after they went."""
+    rank = {table: position for position, table in enumerate(ROW_TABLES)}
+
+    def order(change: RowChange) -> tuple[bool, int]:
+        is_removal = change.kind is ChangeKind.REMOVE
+        position = rank[change.id.table]
+        return (is_removal, -position if is_removal else position)
+
+    return sorted(changes, key=order)

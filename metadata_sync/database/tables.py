@@ -1,0 +1,279 @@
+"""The control tables. Columns are called as in YAML; `environment` leads every primary key."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from metadata_sync.database.journal import LoadStatus, Via
+from metadata_sync.names import MAX_IDENTIFIER_LENGTH
+from metadata_sync.words import (
+    ChildPolicy,
+    DeactivatedBy,
+    Engine,
+    Increment,
+    LoadType,
+    OnTie,
+    SourceKind,
+    Template,
+    Trigger,
+)
+
+
+class ExactNumber(TypeDecorator[Any]):
+    """A decimal number: NUMERIC, but text on SQLite, whose NUMERIC is a binary float."""
+
+    impl = Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Return the column type of the dialect."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Numeric())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        """Hand SQLite the digits."""
+        return str(value) if value is not None and dialect.name == "sqlite" else value
+
+
+_NAME: Final = String(MAX_IDENTIFIER_LENGTH)
+_JSON: Final = JSON(none_as_null=True)  # not JSONB: it would reorder the keys that a person wrote
+_INSTANT: Final = DateTime(timezone=False)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+
+def _environment() -> Column[str]:
+    return Column("environment", _NAME, primary_key=True, nullable=False)
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, _NAME, primary_key=True, nullable=False)
+
+
+def _text(name: str, default: str | None = None) -> Column[str]:
+    """Free text; with a default it is required."""
+    return Column(name, Text, nullable=default is None, server_default=default)
+
+
+def _required(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _word(name: str, words: type[StrEnum], default: str | None = None, *, is_optional: bool = False) -> list[Any]:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return [
+        Column(name, String(MAX_IDENTIFIER_LENGTH), nullable=is_optional, server_default=default),
+        CheckConstraint(f"{name} IN ({listed})", name=f"{name}_word"),
+    ]
+
+
+def _whole(name: str, low: int, default: int | None = None, high: int | None = None) -> list[Any]:
+    """A whole number; SQLite would keep text in it, and hold text greater than any number."""
+    rule = f"{name} >= {low}" if high is None else f"{name} BETWEEN {low} AND {high}"
+    return [
+        Column(name, Integer, nullable=default is None, server_default=None if default is None else text(str(default))),
+        CheckConstraint(rule, name=f"{name}_range"),
+        CheckConstraint(f"typeof({name}) IN ('integer', 'null')", name=f"{name}_type").ddl_if(dialect="sqlite"),
+    ]
+
+
+def _flag(name: str, *, default: bool) -> list[Any]:
+    return [
+        Column(name, Boolean, nullable=False, server_default=text("true" if default else "false")),
+        CheckConstraint(f"{name} IN (0, 1)", name=f"{name}_flag").ddl_if(dialect="sqlite"),
+    ]
+
+
+def _list(name: str) -> list[Any]:
+    """A JSON list; SQLite has no JSON type, so the column must at least parse."""
+    sqlite = CheckConstraint(f"json_valid({name}) AND json_type({name}) = 'array'", name=f"{name}_list")
+    postgres = CheckConstraint(f"json_typeof({name}) = 'array'", name=f"{name}_list")
+    return [
+        Column(name, _JSON, nullable=False, server_default=text("'[]'")),
+        sqlite.ddl_if(dialect="sqlite"),
+        postgres.ddl_if(dialect="postgresql"),
+    ]
+
+
+def _declared() -> Column[Any]:
+    """What the files said when they were last applied, only the columns that they name; NULL: never from a file."""
+    return Column("declared", _JSON, nullable=True)
+
+
+source_control: Final = Table(
+    "source_control",
+    metadata,
+    _environment(),
+    _key("schema"),
+    _key("table"),
+    *_word("kind", SourceKind),
+    _text("location"),
+    _text("format"),
+    _text("external_schema"),
+    _text("incremental_key"),
+    _text("probe"),
+    *_whole("lookback_minutes", 0, 0),
+    *_whole("max_skew_minutes", 0, 60),
+    *_whole("freshness_minutes", 1),
+    _text("calendar"),
+    _text("owner"),
+    _declared(),
+)
+
+pipeline_control: Final = Table(
+    "pipeline_control",
+    metadata,
+    _environment(),
+    _key("pipeline_id"),
+    _required("pipeline_name"),
+    *_word("template", Template),
+    _text("schedule"),
+    _text("timezone", "UTC"),
+    *_whole("sla_minutes", 1),
+    _text("job_group", "default"),
+    *_word("engine", Engine, Engine.AUTO),
+    Column("spark_threshold_gb", ExactNumber, nullable=True),
+    CheckConstraint("CAST(spark_threshold_gb AS NUMERIC) > 0", name="spark_threshold_gb_range"),
+    *_list("emr_instance_types"),
+    *_whole("emr_master_count", 1, 1),
+    *_whole("emr_core_min", 1),
+    *_whole("emr_core_max", 1),
+    CheckConstraint("emr_core_min <= emr_core_max", name="emr_core_order"),
+    _text("alert_channel"),
+    _text("owner"),
+    *_word("child_policy", ChildPolicy, ChildPolicy.SKIP),
+    *_flag("is_active", default=True),
+    _declared(),
+)
+
+transformation_control: Final = Table(
+    "transformation_control",
+    metadata,
+    _environment(),
+    _key("target_schema"),
+    _key("target_table"),
+    Column("pipeline_id", _NAME, nullable=False),
+    _required("sql_path"),
+    _text("description", ""),
+    _text("output_path"),
+    *_word("load_type", LoadType),
+    *_word("increment", Increment, Increment.ROWS),
+    *_flag("increment_checked", default=False),
+    *_list("business_key"),
+    _text("incremental_key"),
+    *_list("sequence_by"),
+    *_list("recompute_key"),
+    *_list("scd_columns"),
+    _text("delete_when"),
+    *_word("on_tie", OnTie, OnTie.WARN),
+    *_list("dependencies"),
+    *_word("trigger", Trigger, Trigger.ANY),
+    *_whole("max_wait_minutes", 0),
+    _text("backfill_start"),
+    *_list("column_list"),
+    *_whole("freshness_minutes", 1),
+    *_whole("max_rejects", 0),
+    *_whole("max_vanish_percent", 0, 20, high=100),
+    *_flag("is_active", default=True),
+    *_word("deactivated_by", DeactivatedBy, is_optional=True),
+    _text("comments"),
+    _text("fingerprint"),
+    _declared(),
+    ForeignKeyConstraint(
+        ["environment", "pipeline_id"], ["pipeline_control.environment", "pipeline_control.pipeline_id"]
+    ),
+    Index("ix_transformation_control_pipeline", "environment", "pipeline_id"),
+)
+
+control_audit: Final = Table(
+    "control_audit",
+    metadata,
+    _environment(),
+    Column("change_id", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("changed_at", _INSTANT, nullable=False),
+    _required("who"),
+    *_word("via", Via),
+    _required("table"),
+    _required("key"),
+    _required("column"),
+    Column("old", _JSON, nullable=True),
+    Column("new", _JSON, nullable=True),
+    _text("reason"),
+    Index("ix_control_audit_row", "environment", "table", "key", "column", "change_id"),
+)
+
+decision_log: Final = Table(
+    "decision_log",
+    metadata,
+    _environment(),
+    Column("decision_id", String(64), primary_key=True),
+    _required("run_id"),
+    Column("decided_at", _INSTANT, nullable=False),
+    _required("pipeline_id"),
+    _required("target"),
+    _required("action"),
+    _required("reason"),
+    _required("message"),
+    Column("evidence", _JSON, nullable=False),
+    Index("ix_decision_log_target", "environment", "target", "decided_at"),
+    Index("ix_decision_log_time", "environment", "decided_at"),
+)
+
+run_log: Final = Table(
+    "run_log",
+    metadata,
+    _environment(),
+    Column("entry_id", String(64), primary_key=True),
+    _required("run_id"),
+    _required("pipeline_id"),
+    _required("target"),
+    _text("load_id"),
+    *_word("status", LoadStatus),
+    Column("started_at", _INSTANT, nullable=False),
+    Column("finished_at", _INSTANT, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("rows_read", BigInteger, nullable=True),
+    Column("rows_inserted", BigInteger, nullable=True),
+    Column("rows_updated", BigInteger, nullable=True),
+    Column("rows_closed", BigInteger, nullable=True),
+    Column("rows_deleted", BigInteger, nullable=True),
+    Column("rows_rejected", BigInteger, nullable=True),
+    Column("windows", _JSON, nullable=False),
+    Column("loaded_at", _INSTANT, nullable=True),
+    _text("error_message"),
+    Index("ix_run_log_target", "environment", "target", "finished_at"),
+)
+
+ROW_TABLES: Final[dict[str, Table]] = {
+    table.name: table for table in (source_control, pipeline_control, transformation_control)
+}
+"""The tables that hold control rows, in the order in which rows may refer to one another."""

@@ -1,0 +1,186 @@
+"""Untyped values, of a file, a table or a command line, into typed rows: the row, or everything wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticSerializationError
+
+from metadata_sync.errors import Fault
+from metadata_sync.problems import did_you_mean
+from metadata_sync.rows import ControlRow
+
+MAX_WHOLE: Final = 2**63 - 1
+MAX_SHOWN: Final = 200
+"""Characters of a value that a message repeats."""
+
+Row = TypeVar("Row", bound=ControlRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[Row]):
+    """A typed row and what was wrong with the values.
+
+    Attributes:
+        row: The row; with faults, what is left of it when the columns at fault take their defaults, so that it can be
+            checked further. None when it cannot stand without them.
+        faults: Everything wrong; empty when the row is as written.
+    """
+
+    row: Row | None
+    faults: tuple[Fault, ...]
+
+
+def column_names(row_type: type[ControlRow]) -> tuple[str, ...]:
+    """Return the columns of a control table, as YAML and the database call them."""
+    return tuple(field.alias or name for name, field in row_type.model_fields.items())
+
+
+def parse_row(row_type: type[Row], values: Mapping[str, Any], key: str, where: str = "") -> Parsed[Row]:
+    """Make a typed row.
+
+    Args:
+        row_type: Which control table.
+        values: Column → value; columns left out take their defaults.
+        key: The row's key for messages, which may be broken itself.
+        where: Where the values stand, e.g. `control/flights.yml:12`.
+
+    Returns:
+        The row and its faults.
+    """
+    place = f" ({where})" if where else ""
+    faults = [_unknown_column(row_type, key, name, place) for name in values if name not in column_names(row_type)]
+    known = {name: value for name, value in values.items() if name in column_names(row_type)}
+    unstorable = [name for name, value in known.items() if not _is_storable(value)]
+    faults += [_unstorable(row_type, key, name, known.pop(name), place) for name in unstorable]
+    row, errors = _validate(row_type, known)
+    faults += [_typed_fault(row_type, key, error, place) for error in errors]
+    if row is None:
+        bad = {str(error["loc"][0]) for error in errors if error["loc"]}
+        row, _ = _validate(row_type, {name: value for name, value in known.items() if name not in bad})
+    return Parsed(row, tuple(faults))
+
+
+def key_of(row_type: type[ControlRow], values: Mapping[str, Any]) -> str:
+    """Return a row's key, or what there is of it."""
+    return ".".join(str(values.get(name, "?"))[:MAX_SHOWN] for name in row_type.key_columns)
+
+
+def shown(value: Any) -> str | None:
+    """Return a value as a message repeats it: never thousands of characters; None stays None."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text)} characters)"
+
+
+def _validate(row_type: type[Row], values: Mapping[str, Any]) -> tuple[Row | None, list[ErrorDetails]]:
+    try:
+        row = row_type.model_validate(dict(values))
+        # Once through JSON, as it will be stored: what YAML reads as a date inside a list of tests comes back as text.
+        return row_type.model_validate(row.model_dump(mode="json", by_alias=True, exclude_unset=True)), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False)
+
+
+def _is_storable(value: Any) -> bool:
+    """Tell whether a value can be kept: text that both databases can hold, whole numbers that they can count to."""
+    try:
+        return all(_is_storable_leaf(leaf) for leaf in _leaves(value))
+    except (RecursionError, PydanticSerializationError):
+        return False
+
+
+def _is_storable_leaf(leaf: object) -> bool:
+    if isinstance(leaf, str):
+        return "\x00" not in leaf and not any("\ud800" <= char <= "\udfff" for char in leaf)
+    if isinstance(leaf, bool) or not isinstance(leaf, int):
+        return not isinstance(leaf, bytes) and not (isinstance(leaf, float) and not math.isfinite(leaf))
+    return -MAX_WHOLE <= leaf <= MAX_WHOLE
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield name
+            yield from _leaves(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _unknown_column(row_type: type[ControlRow], key: str, name: str, place: str) -> Fault:
+    guess = did_you_mean(name, column_names(row_type))
+    return Fault(
+        table=row_type.control_table,
+        key=key,
+        column=shown(name),
+        value=None,
+        rule="unknown_column",
+        message=f"There is no such column{place}.",
+        remedy=guess or f"Columns are: {', '.join(column_names(row_type))}.",
+    )
+
+
+def _unstorable(row_type: type[ControlRow], key: str, name: str, value: Any, place: str) -> Fault:
+    return Fault(
+        table=row_type.control_table,
+        key=key,
+        column=name,
+        value=shown(value),
+        rule="unstorable_value",
+        message=f"Holds a NUL, half a surrogate pair, bytes, or a number beyond 64 bits{place}.",
+        remedy="Write plain text or an ordinary number.",
+    )
+
+
+def _typed_fault(row_type: type[ControlRow], key: str, error: ErrorDetails, place: str) -> Fault:
+    column = _path(error["loc"])
+    known = _words(error)
+    if error["type"] == "missing":
+        rule, message, remedy = "missing_value", f"A value is required{place}.", f"Give {column} a value."
+        value = None
+    elif error["type"] == "extra_forbidden":
+        rule, message, value = "unknown_key", f"There is no such key{place}.", None
+        remedy = "Remove it, or correct its spelling."
+    elif known:
+        rule, message, value = "unknown_word", f"Is none of: {', '.join(known)}{place}.", shown(error["input"])
+        remedy = did_you_mean(str(error["input"]), known) or "Use one of these words."
+    else:
+        rule, message, value = "wrong_type", f"{error['msg']}{place}.", shown(error["input"])
+        remedy = _type_remedy(error)
+    return Fault(row_type.control_table, key, column, value, rule, message, remedy)
+
+
+def _words(error: ErrorDetails) -> list[str]:
+    if error["type"] != "enum":
+        return []
+    expected = str(error.get("ctx", {}).get("expected", ""))
+    return [word.strip(" '") for word in expected.replace(" or ", ", ").split(",")]
+
+
+def _type_remedy(error: ErrorDetails) -> str:
+    if error["type"] == "string_type":
+        return "Put the value in quotes."
+    if error["type"] == "tuple_type":
+        return "Write a list: [first, second]."
+    if error["type"] in {"model_type", "model_attributes_type"}:
+        return "Write a mapping: {name: …, type: …}."
+    return "Correct the value."
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Return a place inside a row, e.g. `dependencies[0].table`; branches of a union are pydantic's own business."""
+    text = ""
+    for step in location:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif step.isidentifier() or not text:
+            text += f".{step}" if text else step
+    return shown(text) or ""

@@ -1,0 +1,329 @@
+"""What applying files would do: a three-way merge, column by column, of files, last applied and table. Pure.
+
+    file = last applied, table differs      an operator or the framework changed it: kept
+    file differs, table = last applied      the file changed: the table follows
+    file differs, table differs             both changed: a conflict, unless they agree
+
+A value that the framework wrote (a row it switched off, a column list it filled in) is nobody's opinion: it is kept
+while the file stands still, and a change of the file wins over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from metadata_sync.errors import Fault
+from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+
+SWITCH: Final = "is_active"
+
+
+class ChangeKind(StrEnum):
+    """What happens to a row."""
+
+    ADD = "add"
+    CHANGE = "change"
+    ADOPT = "adopt"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class RowId:
+    """Which row of which control table."""
+
+    table: str
+    key: str
+
+    @classmethod
+    def of(cls, row: ControlRow) -> RowId:
+        """Name the row."""
+        return cls(row.control_table, row.key)
+
+    def __str__(self) -> str:
+        return f"{self.table}[{self.key}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnChange:
+    """One column's old and new value, JSON-ready."""
+
+    column: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One row as it is and as it will be.
+
+    Attributes:
+        before: The row in the table now; None when it is added.
+        after: The row as it will be; None when it is removed.
+        declared: What the files now say of it (`model_fields_set`: which columns they name); None leaves that as it is.
+    """
+
+    before: ControlRow | None
+    after: ControlRow | None
+    declared: ControlRow | None = None
+
+    @property
+    def id(self) -> RowId:
+        """The row concerned."""
+        row = self.after or self.before
+        assert row is not None, "a change has a row before or after it"
+        return RowId.of(row)
+
+    @property
+    def kind(self) -> ChangeKind:
+        """What happens to the row; ADOPT records what the files say without changing a value."""
+        if self.before is None:
+            return ChangeKind.ADD
+        if self.after is None:
+            return ChangeKind.REMOVE
+        return ChangeKind.CHANGE if self.columns else ChangeKind.ADOPT
+
+    @property
+    def columns(self) -> tuple[ColumnChange, ...]:
+        """Every column whose value changes; of an added or removed row, every column that holds something."""
+        old = _stored(self.before)
+        new = _stored(self.after)
+        names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
+        return tuple(
+            ColumnChange(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnId:
+    """Which column of which row."""
+
+    row: RowId
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class ControlState:
+    """What the control database holds for one environment, read in one snapshot.
+
+    Attributes:
+        rows: The rows as they stand.
+        declared: The rows as the files last declared them; rows that never came from a file are missing here.
+        framework_written: Columns whose present value the framework wrote, and nobody since.
+    """
+
+    rows: ControlRows
+    declared: ControlRows
+    framework_written: frozenset[ColumnId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptColumn:
+    """A value in the table that differs from the file and stays.
+
+    Attributes:
+        id: The column.
+        file: What the file says.
+        table: What the table holds, and keeps.
+        is_framework: True when the framework wrote it, False when a person did.
+    """
+
+    id: ColumnId
+    file: Any
+    table: Any
+    is_framework: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an apply would do.
+
+    Attributes:
+        changes: What would be written.
+        kept: Values that stay although the files say otherwise.
+        orphans: Rows that the files once declared and no longer do; kept without `--prune`.
+        conflicts: Columns that both the files and somebody else changed: nothing may be applied.
+        outcome: All rows as they would be.
+    """
+
+    changes: tuple[RowChange, ...]
+    kept: tuple[KeptColumn, ...]
+    orphans: tuple[RowId, ...]
+    conflicts: tuple[Fault, ...]
+    outcome: ControlRows
+
+    @property
+    def is_empty(self) -> bool:
+        """True when applying would write nothing."""
+        return not self.changes
+
+
+def make_plan(files: ControlRows, state: ControlState, *, is_complete: bool = True, prune: bool = False) -> Plan:
+    """Merge what the files say into what the tables hold.
+
+    Args:
+        files: The rows of the files, overrides of the environment merged; `model_fields_set` tells what they name.
+        state: What the control database holds.
+        is_complete: True when `files` is everything the team declares, so that a missing row means something.
+        prune: Remove rows that the files once declared and no longer do.
+
+    Returns:
+        The plan; when it has conflicts, it must not be applied.
+    """
+    current = {RowId.of(row): row for row in all_rows(state.rows)}
+    base = {RowId.of(row): row for row in all_rows(state.declared)}
+    wanted = {RowId.of(row): row for row in all_rows(files)}
+    merges = [_Merge(row, base.get(name), current.get(name), state.framework_written) for name, row in wanted.items()]
+    changes = [change for merge in merges if (change := merge.change()) is not None]
+    orphans = [name for name in current if is_complete and name in base and name not in wanted]
+    if prune:
+        changes += [RowChange(before=current[name], after=None) for name in orphans]
+    return Plan(
+        changes=tuple(changes),
+        kept=tuple(kept for merge in merges for kept in merge.kept()),
+        orphans=() if prune else tuple(orphans),
+        conflicts=tuple(fault for merge in merges for fault in merge.conflicts()),
+        outcome=with_changes(state.rows, changes),
+    )
+
+
+def all_rows(rows: ControlRows) -> tuple[ControlRow, ...]:
+    """Return every row, sources first, transformations last: the order in which rows may refer to one another."""
+    return (*rows.sources, *rows.pipelines, *rows.transformations)
+
+
+def collect_rows(rows: Iterable[ControlRow]) -> ControlRows:
+    """Sort rows of any table into `ControlRows`, by key."""
+    ordered = sorted(rows, key=lambda row: row.key)
+    return ControlRows(
+        sources=tuple(row for row in ordered if isinstance(row, SourceRow)),
+        pipelines=tuple(row for row in ordered if isinstance(row, PipelineRow)),
+        transformations=tuple(row for row in ordered if isinstance(row, TransformationRow)),
+    )
+
+
+def with_changes(rows: ControlRows, changes: Iterable[RowChange]) -> ControlRows:
+    """Return the rows as they will be after the changes."""
+    outcome = {RowId.of(row): row for row in all_rows(rows)}
+    for change in changes:
+        if change.after is None:
+            outcome.pop(change.id, None)
+        else:
+            outcome[change.id] = change.after
+    return collect_rows(outcome.values())
+
+
+def replaced(row: ControlRow, **values: Any) -> ControlRow:
+    """Return a copy of row with other values, by field name; a switch that turns clears the notes of who turned it."""
+    copy = row.model_copy(update=values)
+    if isinstance(copy, TransformationRow) and values.keys() & {SWITCH} and not values.keys() & {"deactivated_by"}:
+        return copy.model_copy(update={"deactivated_by": None, "comments": None})
+    return copy
+
+
+def table_of(name: str) -> type[ControlRow]:
+    """Return the row type of a control table.
+
+    Raises:
+        KeyError: When there is no such table.
+    """
+    return {row_type.control_table: row_type for row_type in ROW_TYPES}[name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """The merge of one row: file, last applied, table."""
+
+    file: ControlRow
+    base: ControlRow | None
+    table: ControlRow | None
+    framework_written: frozenset[ColumnId]
+
+    def change(self) -> RowChange | None:
+        if self.table is None:
+            return RowChange(before=None, after=self.file, declared=self.file)
+        values = {name: getattr(self.file, name) for name in self._fields() if self._follows_file(name)}
+        if not values and self.base is not None and _same(self.file, self.base):
+            return None
+        after = replaced(self.table, **values) if values else self.table
+        return RowChange(before=self.table, after=after, declared=self.file)
+
+    def kept(self) -> list[KeptColumn]:
+        if self.table is None:
+            return []
+        return [
+            KeptColumn(self._id(name), _json(self.file, name), _json(self.table, name), self._is_framework(name))
+            for name in self._fields()
+            if self._differs(name) and not self._follows_file(name) and not self._is_conflict(name)
+        ]
+
+    def conflicts(self) -> list[Fault]:
+        return [self._conflict(name) for name in self._fields() if self.table is not None and self._is_conflict(name)]
+
+    def _fields(self) -> list[str]:
+        row_type = type(self.file)
+        skipped = {*row_type.key_columns, *row_type.framework_columns}
+        return [name for name, field in row_type.model_fields.items() if (field.alias or name) not in skipped]
+
+    def _id(self, name: str) -> ColumnId:
+        return ColumnId(RowId.of(self.file), name)
+
+    def _is_framework(self, name: str) -> bool:
+        return self._id(name) in self.framework_written
+
+    def _differs(self, name: str) -> bool:
+        return bool(getattr(self.file, name) != getattr(self.table, name))
+
+    def _base_value(self, name: str) -> Any:
+        """What the file said last; for a value of the framework without a declaration, the column's default."""
+        if self.base is not None:
+            return getattr(self.base, name)
+        return type(self.file).model_fields[name].get_default(call_default_factory=True)
+
+    def _file_changed(self, name: str) -> bool:
+        if self.base is None and not self._is_framework(name):
+            return True
+        return bool(getattr(self.file, name) != self._base_value(name))
+
+    def _table_changed(self, name: str) -> bool:
+        if self._is_framework(name):
+            return False
+        return self.base is None or getattr(self.table, name) != getattr(self.base, name)
+
+    def _follows_file(self, name: str) -> bool:
+        # A switch that the file turns off for good is written even when the framework had turned it off already:
+        # the row must stop being the framework's to heal.
+        differs = self._differs(name) or (name == SWITCH and self._is_framework(name))
+        return differs and self._file_changed(name) and not self._table_changed(name)
+
+    def _is_conflict(self, name: str) -> bool:
+        return self._differs(name) and self._file_changed(name) and self._table_changed(name)
+
+    def _conflict(self, name: str) -> Fault:
+        table_value = _json(self.table, name)
+        was = f"was {_json(self.base, name)!r} when last applied" if self.base is not None else "never came from a file"
+        return Fault(
+            table=self.file.control_table,
+            key=self.file.key,
+            column=name,
+            value=str(_json(self.file, name)),
+            rule="conflict",
+            message=f"The file changed and so did the table: it holds {table_value!r}, and {was}.",
+            remedy="Write the table's value into the file (`sluice control export` does), "
+            "or set the table to the file's (`sluice control set`), then apply again.",
+        )
+
+
+def _stored(row: ControlRow | None) -> dict[str, Any]:
+    return {} if row is None else row.model_dump(mode="json", by_alias=True)
+
+
+def _json(row: ControlRow | None, name: str) -> Any:
+    return None if row is None else row.model_dump(mode="json", include={name})[name]
+
+
+def _same(first: ControlRow, second: ControlRow) -> bool:
+    """Tell whether two rows of one table hold the same values, whether written or left to their defaults."""
+    return all(getattr(first, name) == getattr(second, name) for name in type(first).model_fields)

@@ -1,0 +1,188 @@
+"""YAML with line numbers, from people who may mean harm: no tags, no bombs, no duplicate keys.
+
+Aliases and merge keys work as in YAML 1.1, within a budget of nodes, so that a page of nested aliases cannot fill the
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+MAX_BYTES: Final = 5_000_000
+MAX_DEPTH: Final = 40
+MAX_NODES: Final = 1_000_000
+
+_PLAIN_TAGS: Final = frozenset(
+    f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "value")
+)
+_MERGE_TAG: Final = "tag:yaml.org,2002:merge"
+
+
+class YamlError(Exception):
+    """Text that is not usable YAML.
+
+    Args:
+        line: Where, from 1.
+        message: What is wrong, one sentence.
+        remedy: What to do.
+        rule: Machine-readable name.
+    """
+
+    def __init__(self, line: int, message: str, remedy: str, rule: str = "yaml_syntax") -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+        self.remedy = remedy
+        self.rule = rule
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A value of a YAML file and where it stands.
+
+    Attributes:
+        value: A dict of `Item` by key, a list of `Item`, or a plain scalar.
+        line: Line of its first character, from 1.
+        duplicates: Keys that a mapping holds more than once, with the line of the later one.
+    """
+
+    value: Any
+    line: int
+    duplicates: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def plain(self) -> Any:
+        """The value without places."""
+        if isinstance(self.value, dict):
+            return {key: item.plain for key, item in self.value.items()}
+        if isinstance(self.value, list):
+            return [item.plain for item in self.value]
+        return self.value
+
+
+def read_yaml(path: Path) -> Item | None:
+    """Read one YAML document; None when the file holds nothing.
+
+    Raises:
+        YamlError: When it cannot be read, is not YAML, or goes beyond what a bundle of rows needs.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise YamlError(1, f"The file is larger than {MAX_BYTES} bytes.", "Split it into several files.", "too_big")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise YamlError(1, f"The file cannot be read: {error.strerror}.", "Correct its path or permissions.") from error
+    except UnicodeDecodeError as error:
+        raise YamlError(1, "The file is not UTF-8 text.", "Save it as UTF-8.", "encoding") from error
+    return parse_yaml(text)
+
+
+def parse_yaml(text: str) -> Item | None:
+    """Parse one YAML document; None when the text holds nothing.
+
+    Raises:
+        YamlError: When it is not YAML, or goes beyond what a bundle of rows needs.
+    """
+    try:
+        _check_depth(text)
+        node = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise _syntax_error(error) from error
+    return None if node is None else _Reader().read(node)
+
+
+def _check_depth(text: str) -> None:
+    """Refuse deep nesting before anything recurses into it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            line = _line_of(event)
+            raise YamlError(line, f"Nested more than {MAX_DEPTH} deep.", "Rows are flat: simplify it.", "too_deep")
+
+
+class _Reader:
+    """Turns nodes into items, counting them: an alias costs as much as writing its content out."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._open: set[int] = set()
+        self._scalars = yaml.constructor.SafeConstructor()
+
+    def read(self, node: yaml.Node) -> Item:
+        line = _line_of(node)
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise YamlError(line, "Aliases unfold to too many values.", "Write the values out.", "too_many_values")
+        if node.tag not in _PLAIN_TAGS:
+            raise YamlError(line, f"The tag {node.tag!r} is not allowed.", "Remove the tag.", "yaml_tag")
+        if id(node) in self._open:
+            raise YamlError(line, "An alias holds itself.", "Write the value out.", "yaml_recursion")
+        self._open.add(id(node))
+        try:
+            return self._read_content(node, line)
+        finally:
+            self._open.discard(id(node))
+
+    def _read_content(self, node: yaml.Node, line: int) -> Item:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, line)
+        if isinstance(node, yaml.SequenceNode):
+            return Item([self.read(child) for child in node.value], line)
+        return Item(self._scalar(node, line), line)
+
+    def _scalar(self, node: yaml.Node, line: int) -> Any:
+        try:
+            return self._scalars.construct_object(node)
+        except (ValueError, OverflowError, yaml.YAMLError) as error:
+            raise YamlError(line, f"Cannot be read as a value: {error}.", "Put the value in quotes.") from error
+
+    def _mapping(self, node: yaml.MappingNode, line: int) -> Item:
+        merged: dict[str, Item] = {}
+        own: dict[str, Item] = {}
+        duplicates: list[tuple[str, int]] = []
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE_TAG:
+                for base in self._merged(value_node):
+                    merged = {**base, **merged}
+                continue
+            key = self._key(key_node)
+            if key in own:
+                duplicates.append((key, _line_of(key_node)))
+            own[key] = self.read(value_node)
+        return Item({**merged, **own}, line, tuple(duplicates))
+
+    def _merged(self, node: yaml.Node) -> Iterator[dict[str, Item]]:
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for part in parts:
+            item = self.read(part)
+            if not isinstance(item.value, dict):
+                raise YamlError(item.line, "'<<' takes a mapping.", "Point it at an anchor of a mapping.")
+            yield item.value
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            line = _line_of(node)
+            raise YamlError(line, "A key must be a word.", "Write `name: value`; quote text that holds braces.")
+        return str(node.value)
+
+
+def _line_of(part: yaml.Node | yaml.Event) -> int:
+    return part.start_mark.line + 1 if part.start_mark else 1
+
+
+def _syntax_error(error: yaml.YAMLError) -> YamlError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    context = getattr(error, "context", None)
+    message = f"Is not YAML: {problem}{f' ({context})' if context else ''}."
+    remedy = "Indent with spaces, and quote values that begin with one of * & ! % @ ` { [ or hold ': '."
+    return YamlError(mark.line + 1 if mark else 1, message, remedy)
