@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 RENDER_VERSION: Final = 1
 """Raised when the same row is to be rendered differently, so that every file is written again."""
 
+_NO_WRAPPING: Final = 1_000_000
 _TEST_PROPERTIES: Final = frozenset({"name", "config", "description", "arguments"})
 _VERSION_TESTS: Final = ("one_current_row", "no_overlap", "versions_differ")
 
@@ -91,7 +92,7 @@ def document_text(document: Document) -> str:
     """Write a document as YAML, the same text for the same document."""
     import yaml
 
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_NO_WRAPPING, default_flow_style=False)
 
 
 def fingerprint(row: TransformationRow, sequence_by: Sequence[str]) -> str:

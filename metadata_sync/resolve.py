@@ -29,7 +29,8 @@ class ResolvedDependency:
         name: The table.
         is_driving: Windowed and gated on.
         is_managed: The target of another transformation.
-        incremental_key: Column that windows are cut by; None: the table is read whole and gated by a change token.
+        incremental_key: Column that windows are cut by; None: a lookup, or a table that is read whole and gated by a
+            change token.
         recompute_by: Columns whose touched values are recomputed.
         lookback_minutes: How far below the watermark a window begins.
         max_skew_minutes: How far in the future a row may lie before it is left out.
@@ -71,8 +72,9 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
     is_managed = rows.transformation(name) is not None
     if source is None and not is_managed:
         return None
+    key: str | None
     if is_managed or source is None:
-        key: str | None = LOADED_AT
+        key = LOADED_AT
         lookback, skew = 0, _MANAGED_SKEW_MINUTES
     else:
         key = dependency.incremental_key or row.incremental_key or source.incremental_key
@@ -81,7 +83,7 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
         name=name,
         is_driving=dependency.driving,
         is_managed=is_managed,
-        incremental_key=key,
+        incremental_key=key if dependency.driving else None,
         recompute_by=dependency.recompute_by,
         lookback_minutes=lookback if dependency.lookback_minutes is None else dependency.lookback_minutes,
         max_skew_minutes=skew,

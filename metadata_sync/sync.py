@@ -31,6 +31,7 @@ from metadata_sync.select_file import read_select
 
 if TYPE_CHECKING:
     from metadata_sync.catalog import Catalog
+    from metadata_sync.database import ControlStore
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,40 @@ def sync(
         return _bring_in_step(rows, project, columns, check=True, overwrite=overwrite)
     with _only_one(project):
         return _bring_in_step(rows, project, columns, check=False, overwrite=overwrite)
+
+
+def sync_store(
+    store: ControlStore, project: Project, columns: WarehouseColumns, *, check: bool = False, overwrite: bool = False
+) -> SyncReport:
+    """Sync the rows of a control database, and store the column lists that sync took from SELECTs.
+
+    Args:
+        store: The environment's control database.
+        project: Where the files are.
+        columns: The warehouse.
+        check: Write nothing, neither files nor rows.
+        overwrite: Replace files that were edited by hand.
+
+    Returns:
+        What was done.
+
+    Raises:
+        MetadataError: When rows or changed SELECTs are at fault; nothing was written.
+        SyncError: When generated files were edited by hand, or cannot be written.
+        StoreError: When a row was changed meanwhile; the files are right, the next sync stores the list.
+    """
+    from metadata_sync.plan import RowChange
+
+    rows = store.read_rows()
+    report = sync(rows, project, columns, check=check, overwrite=overwrite)
+    if report.filled and not check:
+        changes = [
+            RowChange(before=row, after=row.model_copy(update={"column_list": report.filled[row.name]}))
+            for row in rows.transformations
+            if row.name in report.filled
+        ]
+        store.write(changes, who="sluice", via="framework", reason="column list taken from the SELECT")
+    return report
 
 
 def _bring_in_step(

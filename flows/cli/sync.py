@@ -1,0 +1,135 @@
+"""`sluice sync` and `sluice validate`: rows become dbt models; what is wrong with them is said all at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from flows.cli.console import out, print_json, progress, say
+from flows.context import Context, load_context
+from metadata_sync.errors import MetadataError
+
+if TYPE_CHECKING:
+    from metadata_sync.errors import Fault
+    from metadata_sync.sync import SyncReport
+
+_DRIFT_EXIT_CODE: Final = 3
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("sync")(sync)
+    app.command("validate")(validate)
+
+
+def sync(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 3 when files are out of step with the rows.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Also replace generated files that were edited by hand.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the control rows as dbt models, below dbt_project/models/generated/.
+
+    Rows and SELECTs that did not change leave their files untouched. Rows that are switched off are written too: their
+    models do nothing, but other models may refer to them. A column list that a row leaves out is taken from its SELECT.
+
+    Examples:
+        sluice sync
+
+        sluice sync --check
+
+        sluice sync --overwrite
+    """
+    from metadata_sync.sync import sync_store
+
+    context = load_context()
+    with progress("Writing models…", is_quiet=as_json):
+        report = sync_store(context.store, context.project, context.columns, check=check, overwrite=overwrite)
+    if as_json:
+        print_json(_document(report))
+    else:
+        _print(report, context, check=check)
+    if report.drifted:
+        raise typer.Exit(_DRIFT_EXIT_CODE)
+
+
+def validate(
+    database: Annotated[
+        bool, typer.Option("--database", help="Check the rows of the control database instead of the files.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check rows and SELECTs, and say everything that is wrong with them.
+
+    Reads the files of dbt_project/control/ as `sluice control apply` would and changes nothing. Checks that need the
+    warehouse are left out while it cannot be reached.
+
+    Examples:
+        sluice validate
+
+        sluice validate --database --json
+    """
+    context = load_context()
+    with progress("Checking rows and SELECTs…", is_quiet=as_json):
+        count, faults = _database_faults(context) if database else _file_faults(context)
+    if faults:
+        raise MetadataError(faults, f"{len(faults)} fault{'' if len(faults) == 1 else 's'} found.")
+    if as_json:
+        print_json({"rows": count, "faults": []})
+        return
+    out.print(f"{count} rows and their SELECTs are in order.", highlight=False)
+
+
+def _file_faults(context: Context) -> tuple[int, tuple[Fault, ...]]:
+    from metadata_sync.bundle import bundle_files, read_bundle
+    from metadata_sync.validation import find_faults
+
+    project = context.project
+    bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
+    rows = bundle.rows
+    count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
+    return count, (*bundle.faults, *find_faults(rows, project, context.columns))
+
+
+def _database_faults(context: Context) -> tuple[int, tuple[Fault, ...]]:
+    from metadata_sync.validation import find_faults
+
+    rows = context.store.read_rows()
+    count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
+    return count, find_faults(rows, context.project, context.columns)
+
+
+def _print(report: SyncReport, context: Context, *, check: bool) -> None:
+    folder = context.project.generated_dir.relative_to(context.project.root)
+    for verb, paths in (("wrote", report.written), ("removed", report.removed), ("out of step", report.drifted)):
+        for path in paths:
+            out.print(f"{verb:<11} {folder / path}", highlight=False, markup=False)
+    for target, columns in report.filled.items():
+        if not check:
+            say(f"{target}: column list taken from its SELECT ({len(columns)} columns).")
+    if check:
+        summary = f"{len(report.drifted)} out of step, {len(report.unchanged)} in step"
+    else:
+        summary = f"{len(report.written)} written, {len(report.removed)} removed, {len(report.unchanged)} unchanged"
+    out.print(f"{summary}.", highlight=False)
+    if report.drifted:
+        say("Run `sluice sync` to bring the files in step.")
+
+
+def _document(report: SyncReport) -> dict[str, object]:
+    return {
+        "written": report.written,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+        "drifted": report.drifted,
+        "filled": {
+            str(target): [{"name": column.name, "type": column.type} for column in columns]
+            for target, columns in report.filled.items()
+        },
+    }
