@@ -22,6 +22,7 @@ from uuid import UUID
 
 from flows.report_pump import LogLine, ReportPump
 from flows.task_run_events import BLOCKED, COMPLETED, CRASHED, FAILED, TaskRun, TaskState
+from metadata_sync.database.redact import redact_text
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
@@ -91,6 +92,19 @@ class DbtTaskRuns:
             if run is not None and run.state is None:
                 self._runs[key] = self._report(run.finish(state, when, message))
 
+    def fail(self, key: str, when: datetime, message: str) -> None:
+        """Fail a node that dbt counted as built: one of its data tests failed, or its load was not recorded."""
+        with self._lock:
+            run = self._runs.get(key)
+            if run is not None and run.state not in {FAILED, BLOCKED}:
+                self._runs[key] = self._report(run.finish(FAILED, when, _clean(message)))
+
+    def say(self, key: str, when: datetime, message: str) -> None:
+        """Add a line to a node's log."""
+        with self._lock:
+            run = self._runs.get(key)
+        self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, logging.INFO, message))
+
     def close(self, when: datetime, *, is_crash: bool = False) -> None:
         """End what dbt began and never finished."""
         with self._lock:
@@ -120,7 +134,7 @@ class DbtTaskRuns:
         if info.resource_type not in _KINDS or info.materialized == "ephemeral":
             return
         status = (info.node_status or result.status).lower()
-        message = _COLORS.sub("", result.message or "")
+        message = _clean(result.message or "")
         with self._lock:
             run = self._of(info)
             if status == "skipped":
@@ -134,8 +148,7 @@ class DbtTaskRuns:
     def _say(self, event: Any, info: Any, when: datetime) -> None:
         with self._lock:
             run = self._runs.get(info.node_name) if info is not None and info.resource_type in _KINDS else None
-        message = _COLORS.sub("", event.info.msg)
-        level = _LEVELS[event.info.level]
+        level, message = _LEVELS[event.info.level], _clean(event.info.msg)
         self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, level, message))
 
     def _what_blocks(self, run: TaskRun) -> str:
@@ -151,3 +164,8 @@ class DbtTaskRuns:
         run, event = change
         self._pump.put_event(event)
         return run
+
+
+def _clean(text: str) -> str:
+    """Take out the terminal's colours, and what looks like a secret."""
+    return redact_text(_COLORS.sub("", text))

@@ -1,0 +1,131 @@
+"""The run summary as people read it in the Prefect UI: one Markdown page per pipeline, a history under one key.
+
+Pure text from a `RunSummary`; whatever came from outside (names, messages, bounds) is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from flows.runs import OutcomeStatus, RunSummary, TargetOutcome, Window
+from metadata_sync.database.redact import redact_text
+
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~!])")
+_BACKTICKS: Final = re.compile(r"`+")
+_HEADERS: Final = ("Target", "Outcome", "Why", "Window", "Rows", "Seconds")
+_ALARMING: Final = frozenset({OutcomeStatus.FAILED, OutcomeStatus.HELD})
+_IN_ORDER: Final = (
+    OutcomeStatus.FAILED,
+    OutcomeStatus.HELD,
+    OutcomeStatus.LOADED,
+    OutcomeStatus.UNCHANGED,
+    OutcomeStatus.SKIPPED,
+)
+_DASH: Final = "–"
+_COUNTS: Final = (
+    ("rows_read", "read"),
+    ("rows_inserted", "inserted"),
+    ("rows_updated", "updated"),
+    ("rows_closed", "closed"),
+    ("rows_deleted", "deleted"),
+    ("rows_rejected", "rejected"),
+)
+
+
+def artifact_key(pipeline_id: str) -> str:
+    """Return the key under which a pipeline's summaries form a history; Prefect takes lower case and dashes only.
+
+    >>> artifact_key("flights_hourly")
+    'run-summary-flights-hourly'
+    """
+    return "run-summary-" + pipeline_id.replace("_", "-")
+
+
+def headline(outcomes: Sequence[TargetOutcome]) -> str:
+    """Say in one line what happened, what failed by name.
+
+    Returns:
+        For instance `3 loaded, 1 skipped` or `1 failed (mart.route_daily), 2 loaded`.
+    """
+    parts = []
+    for status in _IN_ORDER:
+        named = [outcome.target for outcome in outcomes if outcome.status is status]
+        names = f" ({', '.join(named)})" if status in _ALARMING else ""
+        parts += [f"{len(named)} {status}{names}"] if named else []
+    return ", ".join(parts) or "nothing to do"
+
+
+def summary_pages(summary: RunSummary) -> Iterator[tuple[str, str]]:
+    """Yield (pipeline_id, Markdown) for every pipeline that the run touched, in the order of the run."""
+    for pipeline_id in dict.fromkeys(outcome.pipeline_id for outcome in summary.outcomes):
+        outcomes = [outcome for outcome in summary.outcomes if outcome.pipeline_id == pipeline_id]
+        yield pipeline_id, _page(pipeline_id, outcomes, summary)
+
+
+def window_text(window: Window) -> str:
+    """Say what was read of a source.
+
+    >>> window_text(Window("lake.flights", None, "2013-01-02"))
+    'lake.flights: up to 2013-01-02'
+    """
+    if window.start is None:
+        bounds = f"up to {window.end}" if window.end is not None else "in full"
+    else:
+        bounds = f"{window.start} → {window.end}"
+    return f"{window.source}: {bounds}"
+
+
+def rows_text(outcome: TargetOutcome) -> str:
+    """Say how many rows moved; what is zero or unknown is left out, except the rows read."""
+    counts = ((getattr(outcome, name), word) for name, word in _COUNTS)
+    return ", ".join(f"{count:,} {word}" for count, word in counts if count or (count == 0 and word == "read"))
+
+
+def escape(text: str) -> str:
+    r"""Return text that Markdown shows as it is, on one line, inside a table cell as well.
+
+    >>> print(escape("a|b *c*"))
+    a\|b \*c\*
+    """
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+
+
+def _page(pipeline_id: str, outcomes: Sequence[TargetOutcome], summary: RunSummary) -> str:
+    seconds = (summary.finished_at - summary.started_at).total_seconds()
+    facts = (
+        f"{summary.started_at:%Y-%m-%d %H:%M:%S} UTC",
+        f"{seconds:.1f} s",
+        f"asked by {summary.request.requested_by}",
+        f"run {summary.run_id}",
+    )
+    lines = [f"## {escape(pipeline_id)}: {escape(headline(outcomes))}", "", escape(" · ".join(facts)), ""]
+    lines += [_row(_HEADERS), _row(["---", "---", "---", "---", "---", "---:"])]
+    lines += [_row(_cells(outcome)) for outcome in outcomes]
+    lines += _failures(outcomes)
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(outcome: TargetOutcome) -> tuple[str, ...]:
+    return (
+        escape(outcome.target),
+        f"**{outcome.status}**" if outcome.status in _ALARMING else str(outcome.status),
+        escape(outcome.decision.message),
+        "<br>".join(escape(window_text(window)) for window in outcome.windows) or _DASH,
+        rows_text(outcome) or _DASH,
+        _DASH if outcome.seconds is None else f"{outcome.seconds:.1f}",
+    )
+
+
+def _failures(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        if outcome.error:
+            error = redact_text(outcome.error.strip())
+            longest = max((len(run) for run in _BACKTICKS.findall(error)), default=0)
+            fence = "`" * max(3, longest + 1)
+            yield from ("", f"### {escape(outcome.target)}", "", fence, error, fence)

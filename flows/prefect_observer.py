@@ -1,0 +1,97 @@
+"""Watches a run for Prefect: decisions into the flow run's log, targets that do not run as skipped task runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from flows.artifacts import rows_text, window_text
+from flows.facts import Action, Decision, Reason
+from flows.runs import OutcomeStatus, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.task_run_events import BLOCKED, HELD, NOT_DUE, TaskState
+from flows.task_runs import DbtTaskRuns, Node
+from metadata_sync.names import TableName
+from metadata_sync.rows import TransformationRow
+
+_CUT_SHORT: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD})
+
+
+class PrefectObserver:
+    """The engine's `RunObserver` inside a flow run.
+
+    Args:
+        plan: What is about to run; its rows give the task runs their names and edges.
+        task_runs: The flow run's task runs.
+        logger: The flow run's logger.
+        now: The clock, UTC.
+    """
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        task_runs: DbtTaskRuns,
+        logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._task_runs = task_runs
+        self._logger = logger
+        self._now = now
+        self._decided_at: dict[str, datetime] = {}
+        task_runs.expect(nodes_of(plan.selected))
+
+    @property
+    def dbt_callbacks(self) -> list[Callable[[Any], None]]:
+        """What makes dbt's nodes task runs."""
+        return [self._task_runs.on_event]
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """Log each decision with its reason."""
+        now = self._now()
+        for decision in decisions:
+            self._decided_at[decision.target] = now
+            level = logging.WARNING if decision.action is Action.HOLD else logging.INFO
+            self._logger.log(level, "%s: %s, %s", decision.target, decision.action, decision.message)
+
+    def wave_started(self, wave: Wave) -> None:
+        """Log what dbt is about to build."""
+        self._logger.info("Wave %d: dbt builds %s", wave.number, ", ".join(wave.targets))
+
+    def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
+        """Log what each target got, and fail the task runs whose data tests failed after the load."""
+        for outcome in outcomes:
+            key = TableName.parse(outcome.target).model_name
+            if outcome.status is OutcomeStatus.FAILED:
+                self._task_runs.fail(key, self._now(), outcome.error or "Failed.")
+            else:
+                self._task_runs.say(key, self._now(), _told(outcome))
+
+    def finished(self, summary: RunSummary) -> None:
+        """Show what did not run as skipped or held, with the gate's reason."""
+        for outcome in summary.outcomes:
+            key = TableName.parse(outcome.target).model_name
+            when = self._decided_at.get(outcome.target, summary.finished_at)
+            self._task_runs.finish(key, _state_of(outcome), when, outcome.decision.message)
+
+
+def nodes_of(rows: Sequence[TransformationRow]) -> Iterator[Node]:
+    """Yield what is known of the rows' models before dbt runs."""
+    for row in rows:
+        yield Node(
+            key=row.name.model_name,
+            name=str(row.name),
+            tags=(f"pipeline:{row.pipeline_id}", f"load_type:{row.load_type}"),
+            upstream_keys=tuple(TableName.parse(item.table).model_name for item in row.dependencies),
+        )
+
+
+def _state_of(outcome: TargetOutcome) -> TaskState:
+    if outcome.status is OutcomeStatus.HELD:
+        return HELD
+    return BLOCKED if outcome.decision.reason in _CUT_SHORT else NOT_DUE
+
+
+def _told(outcome: TargetOutcome) -> str:
+    windows = "; ".join(window_text(window) for window in outcome.windows)
+    return " · ".join(part for part in (str(outcome.status), rows_text(outcome), windows) if part)

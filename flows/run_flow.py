@@ -1,0 +1,159 @@
+"""The Prefect flow `run`: thin round the engine. What it adds is what people see: task runs, logs, a summary, a state.
+
+Deployments start it with parameters; `sluice run` starts it in its own process (flows/through_prefect.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+from prefect import State, flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed, Failed
+
+from flows import engine
+from flows.artifacts import artifact_key, headline, summary_pages
+from flows.context import Context, load_context
+from flows.prefect_api import open_report_api
+from flows.prefect_observer import PrefectObserver
+from flows.report_pump import ReportPump
+from flows.runs import RunPlan, RunRequest, RunSummary
+from flows.task_runs import DbtTaskRuns
+
+_NAMED_PIPELINES: Final = 3
+"""So many pipelines stand in a flow run's name before it says how many more there are."""
+
+
+@dataclass(slots=True)
+class Handover:
+    """What a caller in the same process gives to the flow and gets back from it, without parameters in between.
+
+    Attributes:
+        context: The caller's project, settings and open control database.
+        plan: What the caller has decided already; None: the flow decides.
+        has_begun: The flow's body was reached, so its work must not be done a second time.
+        flow_run_id: The flow run, once it exists.
+        summary: How the run ended, whatever became of the reports.
+        error: What ended it early.
+        lost_count: Reports that Prefect never got.
+    """
+
+    context: Context
+    plan: RunPlan | None = None
+    has_begun: bool = False
+    flow_run_id: UUID | None = None
+    summary: RunSummary | None = None
+    error: Exception | None = None
+    lost_count: int = 0
+
+
+_handover: ContextVar[Handover | None] = ContextVar("sluice_handover", default=None)
+
+
+@contextmanager
+def handing_over(handover: Handover) -> Iterator[None]:
+    """Give the flow what stands in handover, for as long as the block lasts."""
+    token = _handover.set(handover)
+    try:
+        yield
+    finally:
+        _handover.reset(token)
+
+
+def flow_run_name() -> str:
+    """Name the flow run by what it runs and when."""
+    parameters: dict[str, Any] = flow_run.parameters
+    return name_of(parameters["pipelines"], parameters["job_group"], flow_run.scheduled_start_time)
+
+
+def name_of(pipelines: Sequence[str], job_group: str | None, when: datetime) -> str:
+    """Name a flow run.
+
+    >>> name_of(["flights_hourly"], None, datetime(2013, 1, 2, 3, 5, tzinfo=UTC))
+    'flights_hourly · 2013-01-02 03:05:00'
+    """
+    what = ", ".join(pipelines[:_NAMED_PIPELINES]) or (f"job group {job_group}" if job_group else "all pipelines")
+    more = len(pipelines) - _NAMED_PIPELINES
+    return f"{what}{f' and {more} more' if more > 0 else ''} · {when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+@flow(
+    name="run",
+    flow_run_name=flow_run_name,
+    description="Gate the pipelines' targets, load those that are due, record what happened.",
+)
+def run(
+    pipelines: Sequence[str] = (),
+    job_group: str | None = None,
+    force: bool = False,
+    requested_by: str = "schedule",
+) -> State[Any]:
+    """Run pipelines.
+
+    Args:
+        pipelines: Pipelines to run; none: every active one.
+        job_group: Only pipelines of this group.
+        force: Run whatever the sources say.
+        requested_by: Person or schedule that asked.
+
+    Returns:
+        Completed or Failed, with one line that says what happened.
+    """
+    handover = _handover.get() or Handover(load_context())
+    handover.has_begun = True
+    handover.flow_run_id = UUID(flow_run.id)
+    request = RunRequest(tuple(pipelines), job_group, is_forced=force, requested_by=requested_by)
+    try:
+        plan = handover.plan or engine.prepare(handover.context, request)
+        handover.summary = _execute(handover, plan)
+    except Exception as error:
+        handover.error = error
+        raise
+    if not handover.lost_count:
+        _write_summary(handover.summary)
+    return final_state(handover.summary)
+
+
+def final_state(summary: RunSummary) -> State[Any]:
+    """Return the state that the flow run ends in: its message is the run in one line."""
+    message = headline(summary.outcomes)
+    return Failed(message=message) if summary.has_failed else Completed(message=message)
+
+
+def _execute(handover: Handover, plan: RunPlan) -> RunSummary:
+    assert handover.flow_run_id is not None
+    pump = ReportPump(partial(open_report_api, PREFECT_API_URL.value()))
+    task_runs = DbtTaskRuns(handover.flow_run_id, pump)
+    observer = PrefectObserver(plan, task_runs, get_run_logger(), _now)
+    is_crash = True
+    try:
+        summary = engine.execute(handover.context, plan, observer)
+        is_crash = False
+        return summary
+    finally:
+        task_runs.close(_now(), is_crash=is_crash)
+        handover.lost_count = pump.close()
+
+
+def _write_summary(summary: RunSummary) -> None:
+    for pipeline_id, page in summary_pages(summary):
+        try:
+            create_markdown_artifact(
+                page, key=artifact_key(pipeline_id), description=f"What the last run of {pipeline_id} did."
+            )
+        except httpx.HTTPError as error:
+            get_run_logger().warning("The run summary of %s was not written: %s", pipeline_id, error)
+            return
+
+
+_now: Callable[[], datetime] = partial(datetime.now, UTC)
