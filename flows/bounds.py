@@ -6,9 +6,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Final
 
 _INTEGER: Final = re.compile(r"[+-]?\d+(?:\.0+)?")
+_MINUTES_A_DAY: Final = 24 * 60
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -46,11 +48,12 @@ class Bound:
         raise ValueError(f"{self} and {other} cannot be compared: the incremental key is no longer of the same kind")
 
     def earlier_by(self, minutes: int) -> Bound:
-        """Return the bound moved down by a lookback; an integer key knows no minutes and stays."""
-        if isinstance(self.position, int) or minutes == 0:
+        """Return the bound moved down by a lookback: a date by whole days, rounded up, an integer not at all."""
+        if isinstance(self.position, int):
             return self
-        kind = BoundKind.TIMESTAMP if self.kind is BoundKind.DATE else self.kind
-        return Bound(kind, self.position - timedelta(minutes=minutes))
+        if self.kind is BoundKind.DATE:
+            return Bound(self.kind, self.position - timedelta(days=ceil(minutes / _MINUTES_A_DAY)))
+        return Bound(self.kind, self.position - timedelta(minutes=minutes))
 
     def __str__(self) -> str:
         if isinstance(self.position, int):
@@ -96,7 +99,7 @@ def latest_accepted(kind: BoundKind, now: datetime, max_skew_minutes: int) -> Bo
     """
     if kind is BoundKind.INTEGER:
         return None
-    instant = now.astimezone(UTC) + timedelta(minutes=max_skew_minutes)
+    instant = now.astimezone(UTC)
     if kind is BoundKind.DATE:
         instant = instant.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Bound(kind, instant)
+    return Bound(kind, instant).earlier_by(-max_skew_minutes)

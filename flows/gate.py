@@ -185,10 +185,8 @@ def _judge_keyed(source: SourceFacts, watermark: Watermark) -> _Judgement:
     probe, name = source.probe, source.source
     if watermark.end is None:
         return _judge_first(source)
-    if probe.newest is None:
-        return False, Reason.NOTHING_NEW, f"{name} holds no row at or above its watermark {watermark.end}"
     try:
-        is_beyond = parse_bound(probe.newest).is_later_than(parse_bound(watermark.end))
+        is_beyond = probe.newest is not None and parse_bound(probe.newest).is_later_than(parse_bound(watermark.end))
     except ValueError as error:
         return False, Reason.PROBE_FAILED, f"{name}: {error}"
     if is_beyond:
@@ -220,10 +218,10 @@ def _judge_managed(source: SourceFacts, watermark: Watermark) -> _Judgement:
     if watermark.end is None:
         return True, Reason.UPSTREAM_LOADED, f"{name} loaded rows at {probe.newest}"
     try:
-        is_beyond = parse_bound(probe.newest).is_later_than(parse_bound(watermark.end))
+        is_another = parse_bound(probe.newest).position != parse_bound(watermark.end).position
     except ValueError as error:
         return False, Reason.PROBE_FAILED, f"{name}: {error}"
-    if is_beyond:
+    if is_another:
         return True, Reason.UPSTREAM_LOADED, f"{name} loaded rows at {probe.newest}, read up to {watermark.end}"
     return False, Reason.NOTHING_NEW, f"{name} has loaded nothing since {watermark.end}"
 

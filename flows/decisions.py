@@ -1,0 +1,239 @@
+"""Gathers what the gate asks for and lets it decide: rows, the load log, a look at the sources, the run so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from flows.facts import (
+    Action,
+    Decision,
+    Probe,
+    Reason,
+    SourceFacts,
+    SourceMode,
+    TargetFacts,
+    UpstreamFacts,
+    UpstreamState,
+    Watermark,
+)
+from flows.gate import decide
+from flows.probes import Prober, Question
+from flows.runs import OutcomeStatus
+from flows.state import WarehouseState
+from metadata_sync.names import TableName
+from metadata_sync.render import fingerprint
+from metadata_sync.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
+from metadata_sync.rows import ControlRows, TransformationRow
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything around the targets that a decision depends on, but for the sources themselves.
+
+    Attributes:
+        rows: The environment's rows.
+        state: What the warehouse remembers.
+        is_forced: A person insists.
+        failed_before: Targets whose last recorded load failed.
+        settled: Where targets stand that this run has decided on for good.
+    """
+
+    rows: ControlRows
+    state: WarehouseState
+    is_forced: bool = False
+    failed_before: frozenset[str] = frozenset()
+    settled: Mapping[str, UpstreamState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What was decided.
+
+    Attributes:
+        decisions: One per target, in the order asked.
+        tokens: Change token of every source without an incremental key; None when it has none.
+    """
+
+    decisions: tuple[Decision, ...]
+    tokens: Mapping[str, str | None]
+
+
+def decide_targets(targets: Sequence[TransformationRow], around: Surroundings, prober: Prober) -> Verdicts:
+    """Decide on targets, each after the ones that it reads.
+
+    Args:
+        targets: Upstream before downstream.
+        around: What else is known.
+        prober: Asks the sources, all together.
+    """
+    reads = {row.name: resolve_dependencies(row, around.rows) for row in targets}
+    questions = {
+        (row.name, item.name): question
+        for row in targets
+        if _is_switched_on(row, around.rows)
+        for item in reads[row.name]
+        if (question := _question(row, item, around)) is not None
+    }
+    answers = prober.ask(questions.values())
+    renamed = _renamed(targets, reads, around)
+    states = {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
+    decisions = []
+    for row in targets:
+        sources = tuple(
+            SourceFacts(str(item.name), _mode(item), _watermark(row, item, around), probe)
+            for item in reads[row.name]
+            if item.is_driving
+            and (probe := _probe(item, around, answers, questions.get((row.name, item.name)))) is not None
+        )
+        former = renamed.get(row.name)
+        facts = _facts(row, reads[row.name], sources=sources, around=around, states=states, renamed_from=former)
+        decision = decide(facts)
+        states[str(row.name)] = state_after(decision)
+        decisions.append(decision)
+    tokens = {question.source.key: answers[question].newest for question in questions.values() if question.key is None}
+    return Verdicts(tuple(decisions), tokens)
+
+
+def state_after(decision: Decision, status: OutcomeStatus | None = None) -> UpstreamState:
+    """Return where a target stands for its readers.
+
+    Args:
+        decision: The newest decision on it.
+        status: How it ended; None when it has not run (yet).
+    """
+    if status is OutcomeStatus.FAILED:
+        return UpstreamState.FAILED
+    if status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED):
+        return UpstreamState.SETTLED
+    if decision.action in (Action.RUN, Action.WAIT):
+        return UpstreamState.PENDING
+    if decision.reason is Reason.UPSTREAM_FAILED:
+        return UpstreamState.FAILED
+    if decision.action is Action.HOLD or decision.reason is Reason.UPSTREAM_HELD:
+        return UpstreamState.HELD
+    return UpstreamState.SETTLED
+
+
+def hold_orphans(standing: Iterable[TableName]) -> tuple[Decision, ...]:
+    """Return a HOLD for every loaded table that no row fills any more.
+
+    Args:
+        standing: Targets that the load log knows, that no row names, and whose table is in the warehouse.
+    """
+    return tuple(
+        Decision(
+            str(name),
+            "",
+            Action.HOLD,
+            Reason.ROW_REMOVED,
+            f"no row fills it any more, but the table and its load log stand. `sluice control history {name}` says who "
+            "removed the row: apply it again, or drop the table",
+        )
+        for name in sorted(standing)
+    )
+
+
+def _is_switched_on(row: TransformationRow, rows: ControlRows) -> bool:
+    pipeline = rows.pipeline(row.pipeline_id)
+    return row.is_active and pipeline is not None and pipeline.is_active
+
+
+def _mode(item: ResolvedDependency) -> SourceMode:
+    if item.is_managed:
+        return SourceMode.MANAGED
+    return SourceMode.TOKEN if item.incremental_key is None else SourceMode.KEYED
+
+
+def _watermark(row: TransformationRow, item: ResolvedDependency, around: Surroundings) -> Watermark | None:
+    return around.state.watermarks.get((str(row.name), str(item.name)))
+
+
+def _question(row: TransformationRow, item: ResolvedDependency, around: Surroundings) -> Question | None:
+    source = around.rows.source(item.name)
+    if source is None or item.is_managed or not item.is_driving:
+        return None
+    return Question(source, item.incremental_key, item.lookback_minutes, _watermark(row, item, around))
+
+
+def _probe(
+    item: ResolvedDependency, around: Surroundings, answers: Mapping[Question, Probe], question: Question | None
+) -> Probe | None:
+    """Return what is known of a driving source; None when it was not asked because the row is switched off."""
+    if not item.is_managed:
+        return answers[question] if question is not None else None
+    head = around.state.heads.get(str(item.name))
+    if head is None:
+        return Probe()
+    return Probe(has_rows=head.loaded_at is not None, newest=head.loaded_at, epoch=head.epoch)
+
+
+def _facts(
+    row: TransformationRow,
+    reads: Sequence[ResolvedDependency],
+    *,
+    sources: tuple[SourceFacts, ...],
+    around: Surroundings,
+    states: Mapping[str, UpstreamState],
+    renamed_from: str | None,
+) -> TargetFacts:
+    pipeline = around.rows.pipeline(row.pipeline_id)
+    target = str(row.name)
+    head = around.state.heads.get(target)
+    upstreams = tuple(
+        UpstreamFacts(
+            target=str(item.name),
+            state=states.get(str(item.name), UpstreamState.SETTLED),
+            exists=item.name in around.state.existing,
+            has_failed_before=str(item.name) in around.failed_before,
+        )
+        for item in reads
+        if item.is_managed
+    )
+    facts = TargetFacts(
+        target=target,
+        pipeline_id=row.pipeline_id,
+        is_active=row.is_active,
+        is_pipeline_active=pipeline is not None and pipeline.is_active,
+        deactivated_by=row.deactivated_by,
+        trigger=row.trigger,
+        exists=row.name in around.state.existing,
+        has_log=target in around.state.logged,
+        fingerprint=_fingerprint(row, around.rows),
+        head_fingerprint=head.fingerprint if head else None,
+        renamed_from=renamed_from,
+        sources=sources,
+        upstreams=upstreams,
+        is_forced=around.is_forced,
+    )
+    return facts if pipeline is None else replace(facts, child_policy=pipeline.child_policy)
+
+
+def _fingerprint(row: TransformationRow, rows: ControlRows) -> str | None:
+    """Return the configuration that sync gives the model; None before the first sync has filled the columns in."""
+    if not row.column_list:
+        return None
+    return fingerprint(row, sequence_columns(row, rows, [column.name for column in row.column_list]))
+
+
+def _renamed(
+    targets: Sequence[TransformationRow],
+    reads: Mapping[TableName, Sequence[ResolvedDependency]],
+    around: Surroundings,
+) -> dict[TableName, str]:
+    """Match new targets with logged ones that lost their row and were read from the same driving sources."""
+    logged_sources: dict[str, set[str]] = {}
+    for target, source in around.state.watermarks:
+        logged_sources.setdefault(target, set()).add(source)
+    filled = {str(row.name) for row in around.rows.transformations}
+    orphans = {target: sources for target, sources in logged_sources.items() if target not in filled}
+    found = {}
+    for row in targets:
+        if str(row.name) in logged_sources or not orphans:
+            continue
+        driving = {str(item.name) for item in reads[row.name] if item.is_driving}
+        candidates = [target for target, sources in sorted(orphans.items()) if sources == driving]
+        same_schema = [target for target in candidates if target.startswith(f"{row.target_schema}.")]
+        if candidates:
+            found[row.name] = (same_schema or candidates)[0]
+    return found

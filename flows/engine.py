@@ -1,0 +1,324 @@
+"""The engine: plan a run, then run it wave by wave. Plain functions; neither Prefect nor the command line is needed.
+
+    plan = prepare(context, request)              # sync when needed, gate; imports no dbt
+    summary = execute(context, plan, observer)    # dbt in process, log read back, readers gated again, all recorded
+
+A load counts when its row stands in the warehouse's load log, which commits with the data; dbt's word alone does not.
+So a run that is killed at any moment leaves each target either loaded and logged or untouched; the next run goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flows.context import Context
+from flows.facts import Action, Decision, UpstreamState
+from flows.graph import read_targets, select_transformations
+from flows.locks import warehouse_lock
+from flows.profile import Profile, load_profile
+from flows.recording import record_adopted, record_decisions, record_outcomes
+from flows.runs import (
+    OutcomeStatus,
+    RunObserver,
+    RunPlan,
+    RunRequest,
+    RunSummary,
+    SilentObserver,
+    TargetOutcome,
+    Wave,
+)
+from metadata_sync.errors import RunError
+
+if TYPE_CHECKING:
+    from flows.dbt_runner import DbtRunner, NodeResult
+    from flows.decisions import Surroundings, Verdicts
+    from flows.state import LoggedLoad, WarehouseState
+    from flows.warehouse import Warehouse
+    from metadata_sync.rows import ControlRows, TransformationRow
+
+__all__ = [
+    "RunObserver", "RunPlan", "RunRequest", "RunSummary", "SilentObserver", "execute", "hold_warehouse", "prepare",
+]  # fmt: skip
+
+logger = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """Return the current instant."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Keep other writers off the embedded warehouse; held again within the same process it costs nothing.
+
+    Args:
+        context: Project and settings.
+        command: What the holder does, for those who wait.
+        on_wait: Called once with a sentence when somebody else holds it.
+
+    Raises:
+        SoftRunError: When somebody else still holds it after `SLUICE_LOCK_WAIT_SECONDS`.
+    """
+    profile = load_profile(context.project, context.settings)
+    wait_seconds = context.settings.lock_wait_seconds
+    with warehouse_lock(context.project, profile, command=command, wait_seconds=wait_seconds, on_wait=on_wait):
+        yield
+
+
+def prepare(context: Context, request: RunRequest, *, clock: Callable[[], datetime] = utc_now) -> RunPlan:
+    """Decide what a run would do now; writes nothing but generated models.
+
+    Args:
+        context: Project, settings, control database.
+        request: What is asked.
+        clock: Tells the current instant, with its zone.
+
+    Returns:
+        The plan, with a decision and its evidence per selected target.
+
+    Raises:
+        ConfigurationError: When a pipeline does not exist, or settings and profile do not fit.
+        MetadataError: When rows or SELECTs are at fault.
+        RunError: When the warehouse cannot be read.
+    """
+    profile = load_profile(context.project, context.settings)
+    rows = sync_rows(context)
+    selected = select_transformations(rows, request)
+    now = clock()
+    with _reading(context, profile) as warehouse:
+        around = _surroundings(context, rows, warehouse, profile, is_forced=request.is_forced)
+        verdicts = _decide(context, selected, around, warehouse, now)
+        orphans = _orphans(rows, around.state, warehouse, profile) if not request.pipelines else ()
+    plan = RunPlan(
+        run_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
+        planned_at=now,
+        request=request,
+        rows=rows,
+        selected=selected,
+        decisions=verdicts.decisions,
+        orphans=orphans,
+        tokens=verdicts.tokens,
+    )
+    for decision in plan.decisions:
+        _log_decision(plan.run_id, decision)
+    return plan
+
+
+def execute(
+    context: Context, plan: RunPlan, observer: RunObserver | None = None, *, clock: Callable[[], datetime] = utc_now
+) -> RunSummary:
+    """Do what a plan says, record it, and report it.
+
+    Args:
+        context: Project, settings, control database.
+        plan: What `prepare` decided.
+        observer: Watches; nobody by default.
+        clock: Tells the current instant, with its zone.
+
+    Returns:
+        One outcome per selected target. A plan in which nothing is due is recorded and reported like any other.
+
+    Raises:
+        RunError: When dbt or the warehouse cannot be started at all; what was loaded before is recorded.
+    """
+    watcher = observer or SilentObserver()
+    with hold_warehouse(context, f"run {plan.run_id}"):
+        return _Execution(context, plan, watcher, clock).run()
+
+
+def sync_rows(context: Context) -> ControlRows:
+    """Bring the generated models in step with the rows, keep column lists that sync took from SELECTs; return the rows.
+
+    Raises:
+        MetadataError: When rows or SELECTs are at fault.
+        SyncError: When generated files were edited by hand or cannot be written.
+    """
+    from metadata_sync.sync import sync_store
+
+    sync_store(context.store, context.project, context.columns)
+    return context.store.read_rows()
+
+
+class _Execution:
+    """One run of one plan."""
+
+    def __init__(self, context: Context, plan: RunPlan, observer: RunObserver, clock: Callable[[], datetime]) -> None:
+        self._context = context
+        self._plan = plan
+        self._observer = observer
+        self._clock = clock
+        self._profile = load_profile(context.project, context.settings)
+        self._decisions = {decision.target: decision for decision in plan.decisions}
+        self._outcomes: dict[str, TargetOutcome] = {}
+        self._tokens = dict(plan.tokens)
+        self._dbt: DbtRunner | None = None
+        self._wave_count = 0
+
+    def run(self) -> RunSummary:
+        started_at = self._clock()
+        self._settle(self._plan.decisions)
+        while due := [row for row in self._plan.selected if self._is_due(row)]:
+            self._run_wave(due)
+            self._decide_waiting()
+        summary = RunSummary(
+            run_id=self._plan.run_id,
+            request=self._plan.request,
+            started_at=started_at,
+            finished_at=self._clock(),
+            outcomes=tuple(self._outcomes[str(row.name)] for row in self._plan.selected),
+            orphans=self._plan.orphans,
+        )
+        self._observer.finished(summary)
+        return summary
+
+    def _is_due(self, row: TransformationRow) -> bool:
+        target = str(row.name)
+        return self._decisions[target].action is Action.RUN and target not in self._outcomes
+
+    def _settle(self, decisions: Sequence[Decision]) -> None:
+        """Record decisions that are final, and note the targets that will not run."""
+        final = [decision for decision in decisions if decision.action is not Action.WAIT]
+        record_decisions(self._context.store, self._plan.run_id, final, self._clock())
+        for decision in final:
+            self._decisions[decision.target] = decision
+            if decision.action is not Action.RUN:
+                status = OutcomeStatus.HELD if decision.action is Action.HOLD else OutcomeStatus.SKIPPED
+                outcome = TargetOutcome(decision.target, decision.pipeline_id, decision, status)
+                self._outcomes[decision.target] = outcome
+        self._observer.decided(decisions)
+
+    def _run_wave(self, due: Sequence[TransformationRow]) -> None:
+        """Build targets together, and believe what the load log says of them."""
+        from flows.outcomes import outcome_of
+
+        self._wave_count += 1
+        targets = tuple(str(row.name) for row in due)
+        reads = read_targets({row.name: row for row in self._plan.selected})
+        upstreams = {str(row.name): tuple(map(str, reads[row.name])) for row in due}
+        self._observer.wave_started(Wave(self._wave_count, targets, upstreams))
+        results, stop = self._build(due)
+        loads = self._read_back()
+        outcomes = [
+            outcome_of(self._decisions[str(row.name)], row.name.model_name, results, loads.get(str(row.name)), stop)
+            for row in due
+        ]
+        self._outcomes |= {outcome.target: outcome for outcome in outcomes}
+        record_outcomes(self._context.store, self._plan.run_id, outcomes, self._clock())
+        self._observer.loaded(outcomes)
+
+    def _build(self, due: Sequence[TransformationRow]) -> tuple[Sequence[NodeResult], str | None]:
+        """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
+        from flows.dbt_runner import DbtRunner
+        from flows.outcomes import load_variables
+
+        if self._dbt is None:
+            self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
+        waiting = [row for row in self._plan.selected if str(row.name) not in self._outcomes]
+        try:
+            results = self._dbt.build(
+                [row.name.model_name for row in due],
+                unbuilt=[row.name.model_name for row in waiting],
+                variables=load_variables(self._plan.run_id, self._tokens),
+                callbacks=self._observer.dbt_callbacks,
+            )
+        except RunError as error:
+            return (), str(error)
+        return results, None
+
+    def _read_back(self) -> dict[str, LoggedLoad]:
+        from flows.state import read_loads
+
+        with _reading(self._context, self._profile) as warehouse:
+            loads = read_loads(warehouse, self._profile, run_id=self._plan.run_id)
+        return {load.target: load for load in loads}
+
+    def _decide_waiting(self) -> None:
+        """Ask the gate again about the targets whose upstreams have ended meanwhile."""
+        waiting = [row for row in self._plan.selected if self._decisions[str(row.name)].action is Action.WAIT]
+        if not waiting:
+            return
+        with _reading(self._context, self._profile) as warehouse:
+            around = _surroundings(
+                self._context, self._plan.rows, warehouse, self._profile, is_forced=self._plan.request.is_forced
+            )
+            around = replace(around, settled=self._states())
+            verdicts = _decide(self._context, waiting, around, warehouse, self._clock())
+        self._tokens |= verdicts.tokens
+        self._settle([decision for decision in verdicts.decisions if decision.action is not Action.WAIT])
+        for decision in verdicts.decisions:
+            _log_decision(self._plan.run_id, decision)
+
+    def _states(self) -> dict[str, UpstreamState]:
+        from flows.decisions import state_after
+
+        return {target: state_after(outcome.decision, outcome.status) for target, outcome in self._outcomes.items()}
+
+
+@contextmanager
+def _reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
+    from flows.warehouse import open_warehouse
+
+    warehouse = open_warehouse(profile, wait_seconds=context.settings.lock_wait_seconds)
+    try:
+        yield warehouse
+    finally:
+        warehouse.close()
+
+
+def _surroundings(
+    context: Context, rows: ControlRows, warehouse: Warehouse, profile: Profile, *, is_forced: bool
+) -> Surroundings:
+    """Read the load log, and bring the control database's copy of it up to date."""
+    from flows.decisions import Surroundings
+    from flows.state import read_loads, read_state
+    from metadata_sync.database.journal import LoadStatus
+
+    state = read_state(warehouse, profile, [row.name for row in rows.transformations])
+    recorded = context.store.latest_loads()
+    known = {entry.load_id for entry in (*recorded, *context.store.latest_loads(LoadStatus.SUCCESS))}
+    pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
+    unknown = {load_id for target, load_id in state.last_loads.items() if target in pipelines} - known
+    if unknown:
+        loads = read_loads(warehouse, profile, load_ids=unknown)
+        record_adopted(context.store, loads, pipelines, utc_now())
+        recorded = context.store.latest_loads()
+    failed = frozenset(entry.target for entry in recorded if entry.status is LoadStatus.ERROR)
+    return Surroundings(rows, state, is_forced=is_forced, failed_before=failed)
+
+
+def _decide(
+    context: Context,
+    targets: Sequence[TransformationRow],
+    around: Surroundings,
+    warehouse: Warehouse,
+    now: datetime,
+) -> Verdicts:
+    from flows.decisions import decide_targets
+    from flows.probes import Prober
+
+    return decide_targets(targets, around, Prober(context.project, warehouse, now))
+
+
+def _orphans(rows: ControlRows, state: WarehouseState, warehouse: Warehouse, profile: Profile) -> tuple[Decision, ...]:
+    from flows.decisions import hold_orphans
+    from flows.state import existing_tables
+    from metadata_sync.names import TableName
+
+    unfilled = state.logged - {str(row.name) for row in rows.transformations}
+    if not unfilled:
+        return ()
+    return hold_orphans(existing_tables(warehouse, profile, [TableName.parse(name) for name in unfilled]))
+
+
+def _log_decision(run_id: str, decision: Decision) -> None:
+    logger.info(
+        "gate.decided run_id=%s target=%s action=%s reason=%s",
+        run_id, decision.target, decision.action, decision.reason,
+    )  # fmt: skip

@@ -1,0 +1,70 @@
+"""Which transformations a run is about, and in which order their data flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from flows.runs import RunRequest
+from metadata_sync.errors import ConfigurationError, HardRunError
+from metadata_sync.names import TableName
+from metadata_sync.rows import ControlRows, TransformationRow
+
+
+def select_transformations(rows: ControlRows, request: RunRequest) -> tuple[TransformationRow, ...]:
+    """Return the transformations that a request is about, upstream before downstream.
+
+    Named pipelines are taken whether they are switched on or not, so that the gate can say so; without names only
+    active pipelines are.
+
+    Args:
+        rows: The environment's rows.
+        request: What was asked.
+
+    Raises:
+        ConfigurationError: When a pipeline or job group does not exist.
+    """
+    known = {pipeline.pipeline_id: pipeline for pipeline in rows.pipelines}
+    unknown = [name for name in request.pipelines if name not in known]
+    if unknown:
+        raise ConfigurationError(
+            f"There is no pipeline {', '.join(map(repr, unknown))} in this environment.",
+            f"It has: {', '.join(sorted(known)) or 'none yet (`sluice control apply` writes rows)'}.",
+        )
+    groups = {pipeline.job_group for pipeline in rows.pipelines}
+    if request.job_group is not None and request.job_group not in groups:
+        raise ConfigurationError(
+            f"There is no job group {request.job_group!r} in this environment.",
+            f"It has: {', '.join(sorted(groups)) or 'none'}.",
+        )
+    wanted = {
+        name
+        for name, pipeline in known.items()
+        if (name in request.pipelines if request.pipelines else pipeline.is_active)
+        and request.job_group in (None, pipeline.job_group)
+    }
+    return order_by_data(row for row in rows.transformations if row.pipeline_id in wanted)
+
+
+def order_by_data(transformations: Iterable[TransformationRow]) -> tuple[TransformationRow, ...]:
+    """Order transformations so that each stands behind those that it reads; ties by name.
+
+    Raises:
+        HardRunError: When they read one another in a circle.
+    """
+    by_name = {row.name: row for row in sorted(transformations, key=lambda row: row.name)}
+    upstreams = read_targets(by_name)
+    try:
+        ordered = tuple(TopologicalSorter(upstreams).static_order())
+    except CycleError as error:
+        circle = " → ".join(str(name) for name in error.args[1])
+        raise HardRunError(f"Transformations read one another in a circle: {circle}.", "Break it.") from error
+    return tuple(by_name[name] for name in ordered)
+
+
+def read_targets(by_name: Mapping[TableName, TransformationRow]) -> dict[TableName, tuple[TableName, ...]]:
+    """Return for each transformation the others among them that it reads."""
+    return {
+        name: tuple(other for item in row.dependencies if (other := TableName.parse(item.table)) in by_name)
+        for name, row in by_name.items()
+    }

@@ -1,0 +1,123 @@
+"""What the control database keeps of runs: every decision with its evidence, a copy of every load's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from flows.facts import Decision
+from flows.runs import OutcomeStatus, TargetOutcome
+from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus, WindowEntry
+
+if TYPE_CHECKING:
+    from flows.state import LoggedLoad
+    from metadata_sync.database import ControlStore
+
+
+def record_decisions(store: ControlStore, run_id: str, decisions: Sequence[Decision], decided_at: datetime) -> None:
+    """Keep final decisions.
+
+    Args:
+        store: The control database.
+        run_id: The run that asked.
+        decisions: What the gate said; nothing that still waits.
+        decided_at: When, UTC.
+    """
+    store.record_decisions(
+        [
+            DecisionEntry(
+                run_id=run_id,
+                decided_at=decided_at,
+                pipeline_id=decision.pipeline_id,
+                target=decision.target,
+                action=decision.action.value,
+                reason=decision.reason.value,
+                message=decision.message,
+                evidence={"sources": [_json_ready(item) for item in decision.evidence]},
+            )
+            for decision in decisions
+        ]
+    )
+
+
+def record_outcomes(store: ControlStore, run_id: str, outcomes: Sequence[TargetOutcome], now: datetime) -> None:
+    """Keep how targets fared that ran.
+
+    Args:
+        store: The control database.
+        run_id: The run.
+        outcomes: Targets that were given to dbt.
+        now: Stands in for a time that dbt did not tell, UTC.
+    """
+    statuses = {OutcomeStatus.LOADED: LoadStatus.SUCCESS, OutcomeStatus.FAILED: LoadStatus.ERROR}
+    store.record_loads(
+        [
+            LoadEntry(
+                run_id=run_id,
+                pipeline_id=outcome.pipeline_id,
+                target=outcome.target,
+                load_id=outcome.load_id,
+                status=statuses.get(outcome.status, LoadStatus.SKIPPED),
+                started_at=outcome.started_at or now,
+                finished_at=outcome.finished_at or now,
+                seconds=outcome.seconds or 0.0,
+                rows_read=outcome.rows_read,
+                rows_inserted=outcome.rows_inserted,
+                rows_updated=outcome.rows_updated,
+                rows_closed=outcome.rows_closed,
+                rows_deleted=outcome.rows_deleted,
+                rows_rejected=outcome.rows_rejected,
+                windows=tuple(WindowEntry(item.source, item.start, item.end) for item in outcome.windows),
+                loaded_at=outcome.loaded_at,
+                error_message=outcome.error,
+            )
+            for outcome in outcomes
+        ]
+    )
+
+
+def record_adopted(
+    store: ControlStore, loads: Collection[LoggedLoad], pipelines: dict[str, str], now: datetime
+) -> None:
+    """Keep loads that the warehouse knows and the control database does not: of a killed run, or of dbt by hand.
+
+    Args:
+        store: The control database.
+        loads: What the load log says.
+        pipelines: Target → its pipeline.
+        now: Stands in for a time that the log does not tell, UTC.
+    """
+    store.record_loads(
+        [
+            LoadEntry(
+                run_id=load.run_id,
+                pipeline_id=pipelines[load.target],
+                target=load.target,
+                load_id=load.load_id,
+                status=LoadStatus.SUCCESS,
+                started_at=load.started_at or now,
+                finished_at=load.finished_at or now,
+                seconds=_seconds_between(load.started_at, load.finished_at),
+                rows_read=load.rows_read,
+                rows_inserted=load.rows_inserted,
+                rows_updated=load.rows_updated,
+                rows_closed=load.rows_closed,
+                rows_deleted=load.rows_deleted,
+                rows_rejected=load.rows_rejected,
+                windows=tuple(WindowEntry(item.source, item.start, item.end) for item in load.windows),
+                loaded_at=load.loaded_at,
+            )
+            for load in loads
+            if load.target in pipelines
+        ]
+    )
+
+
+def _json_ready(evidence: Any) -> dict[str, Any]:
+    return {name: value for name, value in asdict(evidence).items() if value is not None}
+
+
+def _seconds_between(start: datetime | None, end: datetime | None) -> float:
+    return (end - start).total_seconds() if start is not None and end is not None else 0.0

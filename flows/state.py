@@ -1,0 +1,227 @@
+"""What the warehouse remembers of loads: which targets stand, how far each was read, with which configuration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlglot import exp
+
+from flows.facts import Watermark
+from flows.profile import SLUICE_SCHEMA, Profile
+from flows.runs import Window
+from flows.warehouse import Row, Warehouse
+from metadata_sync.names import TableName
+
+_COUNTS: Final = ("rows_read", "rows_inserted", "rows_updated", "rows_closed", "rows_deleted", "rows_rejected")
+_MAX_NAME_LENGTH: Final = 63
+_HASH_LENGTH: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The one-row head of a target.
+
+    Attributes:
+        loaded_at: `_sluice_loaded_at` of its newest load that changed rows; None when none has.
+        fingerprint: Configuration that the table was built with.
+        epoch: Raised by every rebuild; a reader that saw another one reads in full once.
+    """
+
+    loaded_at: str | None
+    fingerprint: str | None
+    epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseState:
+    """The load log in short, and which tables stand.
+
+    Attributes:
+        existing: Targets whose table is in the warehouse.
+        watermarks: (target, source) → how far it was read.
+        last_loads: Target → id of the newest load that moved a watermark.
+        heads: Target → its head.
+    """
+
+    existing: frozenset[TableName] = frozenset()
+    watermarks: Mapping[tuple[str, str], Watermark] = field(default_factory=dict)
+    last_loads: Mapping[str, str] = field(default_factory=dict)
+    heads: Mapping[str, Head] = field(default_factory=dict)
+
+    @property
+    def logged(self) -> frozenset[str]:
+        """Targets that the load log knows."""
+        return frozenset(target for target, _ in self.watermarks)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedLoad:
+    """One load as the load log has it; counts are the load's own."""
+
+    target: str
+    load_id: str
+    run_id: str
+    windows: tuple[Window, ...]
+    rows_read: int
+    rows_inserted: int
+    rows_updated: int
+    rows_closed: int
+    rows_deleted: int
+    rows_rejected: int
+    loaded_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def read_state(warehouse: Warehouse, profile: Profile, targets: Collection[TableName]) -> WarehouseState:
+    """Read the state in two statements: which tables stand, then log and heads together.
+
+    Args:
+        warehouse: Read-only connection.
+        profile: Says how schemas are called in the warehouse.
+        targets: Targets of interest: those that rows name.
+    """
+    sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
+    schemas = {sluice_schema, *(profile.physical_schema(name.schema) for name in targets)}
+    standing = _standing_tables(warehouse, schemas)
+    existing = _existing(targets, standing, profile)
+    if (sluice_schema, "load_log") not in standing:
+        return WarehouseState(existing)
+    heads = [name for name in sorted(targets) if (sluice_schema, companion_table(name, "head")) in standing]
+    rows = warehouse.query(_state_query(sluice_schema, heads))
+    return _collect(existing, rows)
+
+
+def existing_tables(warehouse: Warehouse, profile: Profile, targets: Collection[TableName]) -> frozenset[TableName]:
+    """Return those of the targets whose table is in the warehouse."""
+    schemas = {profile.physical_schema(name.schema) for name in targets}
+    return _existing(targets, _standing_tables(warehouse, schemas), profile)
+
+
+def _existing(
+    targets: Collection[TableName], standing: frozenset[tuple[str, str]], profile: Profile
+) -> frozenset[TableName]:
+    return frozenset(name for name in targets if (profile.physical_schema(name.schema), name.table) in standing)
+
+
+def read_loads(
+    warehouse: Warehouse, profile: Profile, *, run_id: str | None = None, load_ids: Collection[str] = ()
+) -> tuple[LoggedLoad, ...]:
+    """Read loads back from the log.
+
+    Args:
+        warehouse: Read-only connection.
+        profile: Says how schemas are called in the warehouse.
+        run_id: All loads of this run.
+        load_ids: These loads.
+    """
+    sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
+    if (sluice_schema, "load_log") not in _standing_tables(warehouse, {sluice_schema}):
+        return ()
+    wanted: list[exp.Condition] = []
+    if run_id is not None:
+        wanted.append(exp.column("run_id").eq(run_id))
+    if load_ids:
+        wanted.append(exp.column("load_id").isin(*sorted(load_ids)))
+    if not wanted:
+        return ()
+    query = (
+        exp.select(
+            *["target", "load_id", "run_id", "source", "window_start", "window_end", *_COUNTS],
+            *["loaded_at", "started_at", "finished_at"],
+        )
+        .from_(exp.table_("load_log", db=sluice_schema, quoted=True))
+        .where(exp.or_(*wanted))
+        .order_by("finished_at", "load_id", "source")
+    )
+    return _loads(warehouse.query(query))
+
+
+def _standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
+    query = (
+        exp.select("table_schema", "table_name")
+        .from_("information_schema.tables")
+        .where(exp.column("table_schema").isin(*sorted(schemas)))
+    )
+    return frozenset((schema, table) for schema, table in warehouse.query(query))
+
+
+def _state_query(sluice_schema: str, heads: Sequence[TableName]) -> exp.Query:
+    """Build one `union all`: kind, target, source or fingerprint, bound or time, count, epoch, load_id."""
+    watermarks = exp.select(
+        exp.Literal.string("watermark"),
+        *_columns("target", "source", "window_end", "lookback_count", "source_epoch", "load_id"),
+    ).from_(exp.table_("watermark_control", db=sluice_schema, quoted=True))
+    each_head = [
+        exp.select(
+            exp.Literal.string("head"),
+            exp.Literal.string(str(name)),
+            exp.column("fingerprint"),
+            exp.cast(exp.column("loaded_at"), "text"),
+            exp.cast(exp.null(), "bigint"),
+            *_columns("epoch", "load_id"),
+        ).from_(exp.table_(companion_table(name, "head"), db=sluice_schema, quoted=True))
+        for name in heads
+    ]
+    return exp.union(watermarks, *each_head, distinct=False) if each_head else watermarks
+
+
+def _columns(*names: str) -> list[exp.Column]:
+    return [exp.column(name) for name in names]
+
+
+def companion_table(target: TableName, part: str) -> str:
+    """Return the name of Sluice's own table beside a target, shortened as the macro `companion_relation` does.
+
+    Args:
+        target: The target.
+        part: head, side or rejects.
+    """
+    base, suffix = target.model_name, f"__{part}"
+    if len(base) + len(suffix) > _MAX_NAME_LENGTH:
+        digest = hashlib.md5(base.encode(), usedforsecurity=False).hexdigest()[:_HASH_LENGTH]
+        base = f"{base[: _MAX_NAME_LENGTH - len(suffix) - _HASH_LENGTH - 1]}_{digest}"
+    return base + suffix
+
+
+def _collect(existing: frozenset[TableName], rows: Sequence[Row]) -> WarehouseState:
+    watermarks: dict[tuple[str, str], Watermark] = {}
+    last_loads: dict[str, str] = {}
+    heads: dict[str, Head] = {}
+    for kind, target, name, text, count, epoch, load_id in rows:
+        if kind == "watermark":
+            watermarks[target, name] = Watermark(text, count, epoch)
+            last_loads[target] = max(last_loads.get(target, ""), load_id or "")
+        else:
+            heads[target] = Head(loaded_at=text, fingerprint=name, epoch=epoch)
+    return WarehouseState(existing, watermarks, last_loads, heads)
+
+
+def _loads(rows: Sequence[Row]) -> tuple[LoggedLoad, ...]:
+    windows: dict[str, list[Window]] = {}
+    first: dict[str, Row] = {}
+    for row in rows:
+        load_id = row[1]
+        first.setdefault(load_id, row)
+        windows.setdefault(load_id, []).append(Window(row[3], row[4], row[5]))
+    return tuple(
+        LoggedLoad(
+            target=row[0],
+            load_id=load_id,
+            run_id=row[2],
+            windows=tuple(windows[load_id]),
+            **{name: int(count or 0) for name, count in zip(_COUNTS, row[6:12], strict=True)},
+            loaded_at=_utc(row[12]),
+            started_at=_utc(row[13]),
+            finished_at=_utc(row[14]),
+        )
+        for load_id, row in first.items()
+    )
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
