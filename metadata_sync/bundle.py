@@ -12,7 +12,6 @@ from metadata_sync.names import is_slug
 from metadata_sync.parsing import key_of, parse_row, shown
 from metadata_sync.plan import RowId, collect_rows
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.project import Project
 from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.yaml_source import Item, YamlError, read_yaml
 
@@ -45,16 +44,20 @@ class Bundle:
     files: tuple[Path, ...]
 
 
-def bundle_files(project: Project) -> tuple[Path, ...]:
-    """Return the team's files: every .yml and .yaml under `dbt_project/control/`, sorted.
+def bundle_files(folder: Path, confine: Path) -> tuple[Path, ...]:
+    """Return the .yml and .yaml files of a folder and the folders in it, sorted.
+
+    Args:
+        folder: Where to look; it need not exist.
+        confine: Folder that no file may lead out of.
 
     Raises:
-        ConfigurationError: When one of them is a link that leaves the project.
+        ConfigurationError: When a file is a link that leads out.
     """
-    found = [path for path in project.control_dir.rglob("*") if path.suffix in {".yml", ".yaml"} and path.is_file()]
+    found = [path for path in folder.rglob("*") if path.suffix in {".yml", ".yaml"} and path.is_file()]
     for path in found:
-        if not path.resolve().is_relative_to(project.root):
-            raise ConfigurationError(f"{path} links to a file outside the project.", "Copy the file into the project.")
+        if not path.resolve().is_relative_to(confine.resolve()):
+            raise ConfigurationError(f"{path} links to a file outside {confine}.", "Copy the file there.")
     return tuple(sorted(found))
 
 

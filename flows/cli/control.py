@@ -1,0 +1,373 @@
+"""`sluice control …`, `sluice activate`, `sluice deactivate`: looking at and changing control rows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from flows.cli.console import out, print_json, print_table, progress, say
+from flows.context import load_context
+from metadata_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from metadata_sync.apply import Desk
+    from metadata_sync.plan import KeptColumn, Plan, RowChange
+    from metadata_sync.rows import ControlRow
+
+app = typer.Typer(
+    name="control",
+    help="Look at and change the control rows.",
+    no_args_is_help=True,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why; kept in the history.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+_WIDTH: Final = 80
+"""Characters of a value in a table or a plan."""
+
+_LIST_COLUMNS: Final = {
+    "source_control": ("kind", "format", "location", "incremental_key", "lookback_minutes", "freshness_minutes"),
+    "pipeline_control": ("pipeline_name", "template", "schedule", "timezone", "job_group", "engine", "is_active"),
+    "transformation_control": ("pipeline_id", "load_type", "increment", "business_key", "sql_path", "is_active"),
+}
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands to `sluice`."""
+    root.add_typer(app)
+    root.command("activate")(activate)
+    root.command("deactivate")(deactivate)
+
+
+@app.command("apply")
+def apply_(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="YAML files or folders; everything in dbt_project/control/ by default.", show_default=False
+        ),
+    ] = None,
+    yes: Yes = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove rows that the files no longer declare.")] = False,
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the control tables to what the YAML files declare.
+
+    The plan is shown first. What an operator or the framework changed in the tables stays unless the file itself
+    changed too. Without a terminal and without --yes the plan is printed, nothing is changed and the exit code is 2.
+
+    Examples:
+        sluice control apply
+
+        sluice control apply dbt_project/control/flights.yml --yes --reason "new SLA"
+
+        sluice control apply --prune --json --yes
+    """
+    from metadata_sync.apply import apply_plan, plan_files
+
+    desk = _desk()
+    with progress("Checking files and rows", is_quiet=as_json):
+        plan = plan_files(desk, tuple(files or ()), prune=prune)
+    may_write = plan.is_empty or yes
+    if not as_json:
+        _print_plan(plan)
+        may_write = may_write or (sys.stdin.isatty() and typer.confirm("Apply?", err=True))
+    if may_write:
+        apply_plan(desk, plan, reason)
+    if as_json:
+        print_json(_plan_document(plan, is_applied=may_write and not plan.is_empty))
+    if not may_write:
+        if not sys.stdin.isatty() or as_json:
+            raise typer.Exit(_refuse("Nothing was changed: there is nobody to ask. Pass --yes to apply."))
+        raise typer.Exit(_refuse("Nothing was changed."))
+    if not as_json and not plan.is_empty:
+        say(f"Applied: {_counts(plan)}.")
+
+
+@app.command("export")
+def export(
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for one file per pipeline; printed as one document by default."),
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Write the control rows as YAML, so that applying them changes nothing.
+
+    Switches that the framework turned stand as they were declared. Files that exist and differ are overwritten only
+    after asking, or with --yes; comments and overrides of other environments in them are lost.
+
+    Examples:
+        sluice control export
+
+        sluice control export --output dbt_project/control
+    """
+    from metadata_sync.export import export_document, export_rows
+
+    state = load_context().store.read_state()
+    if output is None:
+        sys.stdout.write(export_document(state))
+        return
+    files = {output / file.name: file.text for file in export_rows(state)}
+    _check_output(output, files, yes=yes)
+    output.mkdir(parents=True, exist_ok=True)
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")
+        say(f"Wrote {path}.")
+
+
+@app.command("list")
+def list_(
+    table: Annotated[str | None, typer.Argument(help="source, pipeline or transformation; all by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the rows of the environment.
+
+    Examples:
+        sluice control list
+
+        sluice control list transformation --json
+    """
+    from metadata_sync.apply import find_table
+    from metadata_sync.plan import all_rows
+
+    context = load_context()
+    chosen = find_table(table) if table else None
+    rows = [row for row in all_rows(context.store.read_rows()) if chosen in {None, row.control_table}]
+    if as_json:
+        document: dict[str, Any] = {"environment": context.settings.environment}
+        for name in [chosen] if chosen else _LIST_COLUMNS:
+            found = [row.model_dump(mode="json", by_alias=True) for row in rows if row.control_table == name]
+            document[name] = found
+        print_json(document)
+    elif not rows:
+        say("There are no rows yet. Declare them in dbt_project/control/, then run `sluice control apply`.")
+    else:
+        for name, columns in _LIST_COLUMNS.items():
+            _print_rows(name, columns, [row for row in rows if row.control_table == name])
+
+
+@app.command("set")
+def set_(
+    table: Annotated[str, typer.Argument(help="source, pipeline or transformation.")],
+    key: Annotated[str, typer.Argument(help="schema.table, or a pipeline's id.")],
+    assignments: Annotated[list[str], typer.Argument(metavar="COLUMN=VALUE…", help="Values are YAML.")],
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change columns of one row. The value wins over the files until they change it themselves.
+
+    Examples:
+        sluice control set pipeline flights_hourly schedule="*/15 * * * *" --reason "peak season"
+
+        sluice control set transformation dwh.dim_aircraft 'scd_columns=[carrier]' max_rejects=10
+
+        sluice control set source lake.flights freshness_minutes=null
+    """
+    from metadata_sync.apply import Assignment, find_table, set_values
+    from metadata_sync.plan import RowId
+
+    change = set_values(
+        _desk(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
+    )
+    _report(change, as_json=as_json)
+
+
+@app.command("history")
+def history(
+    key: Annotated[str | None, typer.Argument(help="schema.table or a pipeline's id; every row by default.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many entries.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show who changed what, when and why, the newest first.
+
+    Examples:
+        sluice control history dwh.dim_aircraft
+
+        sluice control history --limit 500 --json
+    """
+    entries = load_context().store.history(key, limit)
+    if as_json:
+        names = ("change_id", "changed_at", "who", "via", "table", "key", "column", "old", "new", "reason")
+        print_json([{name: getattr(entry, name) for name in names} for entry in entries])
+    elif not entries:
+        say(f"Nothing was ever changed{f' of {key}' if key else ''}.")
+    else:
+        headers = ("when (UTC)", "who", "via", "row", "column", "old", "new", "reason")
+        print_table(
+            "",
+            headers,
+            (
+                (
+                    f"{entry.changed_at:%Y-%m-%d %H:%M:%S}",
+                    entry.who,
+                    entry.via,
+                    entry.key,
+                    entry.column,
+                    _brief(entry.old),
+                    _brief(entry.new),
+                    entry.reason,
+                )
+                for entry in entries
+            ),
+        )
+
+
+def activate(
+    key: Annotated[str, typer.Argument(help="schema.table of a target, or a pipeline's id.")],
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a transformation or a pipeline run again.
+
+    Examples:
+        sluice activate dwh.dim_aircraft --reason "source repaired"
+    """
+    from metadata_sync.apply import switch
+
+    _report(switch(_desk(), key, reason, is_active=True), as_json=as_json)
+
+
+def deactivate(
+    key: Annotated[str, typer.Argument(help="schema.table of a target, or a pipeline's id.")],
+    reason: Reason = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a transformation or a pipeline from the next run on. Nothing but `sluice activate` starts it again.
+
+    Examples:
+        sluice deactivate dwh.dim_aircraft --reason "wrong fares upstream"
+
+        sluice deactivate flights_hourly
+    """
+    from metadata_sync.apply import switch
+
+    _report(switch(_desk(), key, reason, is_active=False), as_json=as_json)
+
+
+def _desk() -> Desk:
+    from metadata_sync.apply import Desk
+
+    context = load_context()
+    return Desk(project=context.project, store=context.store, columns=context.columns, who=context.who)
+
+
+def _refuse(message: str) -> int:
+    say(message)
+    return ConfigurationError.exit_code
+
+
+def _print_plan(plan: Plan) -> None:
+    if plan.is_empty:
+        say("Nothing to change: the tables hold what the files declare.")
+    for change in plan.changes:
+        _print_change(change)
+    if plan.kept:
+        rows = [
+            (
+                kept.id.row,
+                kept.id.column,
+                _brief(kept.table),
+                _brief(kept.file),
+                _writer(kept),
+            )
+            for kept in plan.kept
+        ]
+        print_table(
+            "Kept: changed in the tables, unchanged in the files", ("row", "column", "table", "file", "by"), rows
+        )
+    for orphan in plan.orphans:
+        say(f"Kept: {orphan} is no longer declared. --prune removes it.")
+
+
+def _print_change(change: RowChange) -> None:
+    signs = {"add": "[green]+[/]", "change": "[yellow]~[/]", "adopt": "[blue]=[/]", "remove": "[red]-[/]"}
+    note = {"adopt": "  (as the table holds it; from now on declared)"}.get(change.kind, "")
+    out.print(signs[change.kind], f"{change.id}{note}", highlight=False, markup=True)
+    if change.kind == "change":
+        for column in change.columns:
+            out.print(
+                f"    {column.column}: {_brief(column.old)} → {_brief(column.new)}", highlight=False, markup=False
+            )
+
+
+def _print_rows(title: str, columns: Sequence[str], rows: Sequence[ControlRow]) -> None:
+    if rows:
+        cells = ((row.key, *(_brief(getattr(row, column)) for column in columns)) for row in rows)
+        print_table(title, ("key", *columns), cells)
+
+
+def _report(change: RowChange, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"changes": [_change_document(change)] if change.columns else []})
+    elif change.columns:
+        _print_change(change)
+    else:
+        say(f"{change.id} holds these values already.")
+
+
+def _plan_document(plan: Plan, *, is_applied: bool) -> dict[str, Any]:
+    return {
+        "applied": is_applied,
+        "changes": [_change_document(change) for change in plan.changes],
+        "kept": [
+            {
+                "table": kept.id.row.table,
+                "key": kept.id.row.key,
+                "column": kept.id.column,
+                "value": kept.table,
+                "file": kept.file,
+                "by": _writer(kept),
+            }
+            for kept in plan.kept
+        ],
+        "orphans": [{"table": orphan.table, "key": orphan.key} for orphan in plan.orphans],
+    }
+
+
+def _change_document(change: RowChange) -> dict[str, Any]:
+    columns = [{"column": item.column, "old": item.old, "new": item.new} for item in change.columns]
+    return {"kind": change.kind, "table": change.id.table, "key": change.id.key, "columns": columns}
+
+
+def _counts(plan: Plan) -> str:
+    kinds = [change.kind.value for change in plan.changes]
+    words = {"add": "added", "change": "changed", "adopt": "adopted", "remove": "removed"}
+    return ", ".join(f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds)
+
+
+def _writer(kept: KeptColumn) -> str:
+    return "framework" if kept.is_framework else "operator"
+
+
+def _brief(value: object) -> str | None:
+    """Return a value as one short line."""
+    if value is None or value in ((), []):
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+
+
+def _check_output(folder: Path, files: Iterable[Path], *, yes: bool) -> None:
+    """Refuse a folder where the export would stand beside files that declare the same rows."""
+    wanted = set(files)
+    others = sorted(path for path in folder.rglob("*.y*ml") if path not in wanted)
+    if others:
+        raise ConfigurationError(
+            f"{folder} holds other YAML files, whose rows would then stand twice: {', '.join(map(str, others[:5]))}.",
+            "Export to an empty folder and move over what you want, or remove them first.",
+        )
+    existing = sorted(path.name for path in wanted if path.exists())
+    if existing and not yes:
+        if not sys.stdin.isatty():
+            raise ConfigurationError(f"{folder} holds {', '.join(existing)} already.", "Pass --yes to overwrite.")
+        typer.confirm(f"Overwrite {', '.join(existing)}?", abort=True, err=True)

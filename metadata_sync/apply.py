@@ -1,0 +1,273 @@
+"""Changing control rows: plan, check the rows that would be, write. Files, commands and forms all come through here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metadata_sync.bundle import Bundle, bundle_files, read_bundle
+from metadata_sync.database import ControlStore, Via
+from metadata_sync.errors import ConfigurationError, Fault, MetadataError
+from metadata_sync.parsing import column_names, parse_row
+from metadata_sync.plan import (
+    SWITCH,
+    Plan,
+    RowChange,
+    RowId,
+    all_rows,
+    make_plan,
+    replaced,
+    with_changes,
+)
+from metadata_sync.problems import did_you_mean
+from metadata_sync.project import Project
+from metadata_sync.protocols import WarehouseColumns
+from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, PipelineRow, TransformationRow
+from metadata_sync.validation import find_faults
+from metadata_sync.words import DeactivatedBy
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a change of rows needs.
+
+    Attributes:
+        project: Where the files are.
+        store: The rows.
+        columns: What the warehouse knows.
+        who: Person or role on whose behalf it happens.
+    """
+
+    project: Project
+    store: ControlStore
+    columns: WarehouseColumns
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """`COLUMN=VALUE` of a command line.
+
+    Attributes:
+        column: Column of the row.
+        text: The value as typed: YAML, so that lists, numbers and `null` can be said.
+    """
+
+    column: str
+    text: str
+
+    @classmethod
+    def parse(cls, argument: str) -> Assignment:
+        """Read `COLUMN=VALUE`.
+
+        Raises:
+            ConfigurationError: When there is no `=`.
+        """
+        column, sign, text = argument.partition("=")
+        if not sign:
+            raise ConfigurationError(f"{argument!r} is not COLUMN=VALUE.", "Write for example lookback_minutes=30.")
+        return cls(column.strip(), text)
+
+
+def plan_files(desk: Desk, files: Sequence[Path] = (), *, prune: bool = False) -> Plan:
+    """Work out and check what applying files would do; nothing is written.
+
+    Args:
+        desk: What the change needs.
+        files: YAML files or folders of them; all of `dbt_project/control/` by default.
+        prune: Remove rows that the files once declared and no longer do.
+
+    Raises:
+        ConfigurationError: When there is no such file, or prune is asked of a part of the files.
+        MetadataError: With every fault of files, merge and rows.
+    """
+    bundle = read_bundle(_find(desk.project, files), desk.store.environment, desk.project.root)
+    if files and prune:
+        raise ConfigurationError(
+            "--prune needs all files: rows that other files declare would be removed.", "Leave the file names out."
+        )
+    plan = make_plan(bundle.rows, desk.store.read_state(), is_complete=not (files or bundle.faults), prune=prune)
+    faults = [*bundle.faults, *plan.conflicts]
+    if faults or not plan.is_empty:
+        faults += _news(find_faults(plan.outcome, desk.project, desk.columns), faults, bundle)
+    if faults:
+        raise MetadataError(faults)
+    return plan
+
+
+def apply_plan(desk: Desk, plan: Plan, reason: str | None = None) -> None:
+    """Write a plan: all of it or nothing.
+
+    Raises:
+        StoreError: When a row was changed since the plan was made, or the database refuses.
+    """
+    if not plan.is_empty:
+        desk.store.write(plan.changes, desk.who, Via.APPLY, reason)
+
+
+def set_values(
+    desk: Desk, row_id: RowId, assignments: Sequence[Assignment], reason: str | None, via: Via = Via.SET
+) -> RowChange:
+    """Change columns of one row.
+
+    Args:
+        desk: What the change needs.
+        row_id: The row.
+        assignments: What to change.
+        reason: Why, for the audit.
+        via: The way.
+
+    Returns:
+        What was changed; without columns when the row held these values already.
+
+    Raises:
+        MetadataError: With every fault of the values, and of the rows as they would be; nothing was changed.
+    """
+    row = find_row(desk.store.read_rows(), row_id)
+    after, faults = _assigned(row, assignments)
+    if faults or after is None:
+        raise MetadataError(faults)
+    return _change(desk, RowChange(before=row, after=after), reason, via)
+
+
+def switch(desk: Desk, key: str, reason: str | None, *, is_active: bool) -> RowChange:
+    """Activate or deactivate a transformation or a pipeline.
+
+    Args:
+        desk: What the change needs.
+        key: `schema.table` of a target, or a pipeline's id.
+        reason: Why, for the audit; of a deactivated transformation it stands in `comments`, too.
+        is_active: On or off.
+
+    Raises:
+        MetadataError: When there is no such row, or the rows would be at fault; nothing was changed.
+    """
+    rows = desk.store.read_rows()
+    table = TransformationRow.control_table if "." in key else PipelineRow.control_table
+    row = find_row(rows, RowId(table, key))
+    via = Via.ACTIVATE if is_active else Via.DEACTIVATE
+    return _change(desk, RowChange(before=row, after=_switched(row, reason, is_active=is_active)), reason, via)
+
+
+def find_row(rows: ControlRows, row_id: RowId) -> ControlRow:
+    """Return a row.
+
+    Raises:
+        MetadataError: When there is none.
+    """
+    found = {RowId.of(row): row for row in all_rows(rows)}
+    if row_id in found:
+        return found[row_id]
+    known = [other.key for other in found if other.table == row_id.table]
+    remedy = did_you_mean(row_id.key, known) or f"`sluice control list {row_id.table}` shows what there is."
+    fault = Fault(row_id.table, row_id.key, None, None, "unknown_row", "There is no such row.", remedy)
+    raise MetadataError([fault])
+
+
+def find_table(name: str) -> str:
+    """Return the control table that a person means: `transformation_control`, `transformation` or `transformations`.
+
+    Raises:
+        ConfigurationError: When there is none.
+    """
+    tables = [row_type.control_table for row_type in ROW_TYPES]
+    for table in tables:
+        short = table.removesuffix("_control")
+        if name in {table, short, f"{short}s"}:
+            return table
+    raise ConfigurationError(
+        f"There is no control table {name!r}.", did_you_mean(name, tables) or f"Tables are: {', '.join(tables)}."
+    )
+
+
+def _find(project: Project, files: Sequence[Path]) -> list[Path]:
+    if not files:
+        return list(bundle_files(project.control_dir, project.root))
+    found: list[Path] = []
+    for path in files:
+        if path.is_dir():
+            found += bundle_files(path, path)
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise ConfigurationError(f"There is no file {path}.", "Name YAML files, or none for dbt_project/control/.")
+    return list(dict.fromkeys(path.resolve() for path in found))
+
+
+def _news(found: Sequence[Fault], known: Sequence[Fault], bundle: Bundle) -> list[Fault]:
+    """Leave out what only follows from a known fault: of the same column, or naming a row that cannot be read."""
+    said = {(fault.table, fault.key, fault.column) for fault in known}
+    unreadable = {row.key for row in bundle.unreadable}
+    return [
+        fault for fault in found if (fault.table, fault.key, fault.column) not in said and fault.value not in unreadable
+    ]
+
+
+def _assigned(row: ControlRow, assignments: Sequence[Assignment]) -> tuple[ControlRow | None, list[Fault]]:
+    row_type = type(row)
+    refused = {*row_type.key_columns, *row_type.framework_columns}
+    settable = [name for name in column_names(row_type) if name not in refused]
+    faults = [
+        Fault(
+            table=row.control_table,
+            key=row.key,
+            column=item.column,
+            value=None,
+            rule="read_only_column",
+            message="The column is part of the key, or only the framework writes it.",
+            remedy=f"Columns that can be set: {', '.join(settable)}.",
+        )
+        for item in assignments
+        if item.column in refused
+    ]
+    stored = row.model_dump(mode="json", by_alias=True)
+    values = {item.column: _value(row_type, stored, item) for item in assignments if item.column not in refused}
+    parsed = parse_row(row_type, {**stored, **values}, row.key)
+    faults += parsed.faults
+    if faults or parsed.row is None:
+        return None, faults
+    if values.get(SWITCH, stored.get(SWITCH)) != stored.get(SWITCH):
+        return _switched(parsed.row, None, is_active=bool(values[SWITCH])), []
+    return parsed.row, []
+
+
+def _value(row_type: type[ControlRow], stored: Mapping[str, Any], item: Assignment) -> Any:
+    """Return a typed-in value: YAML, unless only the plain text fits the column (`owner=123`, `schedule=@daily`)."""
+    try:
+        value = yaml.safe_load(item.text)
+    except (yaml.YAMLError, ValueError):
+        return item.text
+    if isinstance(value, str) or not parse_row(row_type, {**stored, item.column: value}, "").faults:
+        return value
+    fits_as_text = not parse_row(row_type, {**stored, item.column: item.text}, "").faults
+    return item.text if fits_as_text else value
+
+
+def _switched(row: ControlRow, reason: str | None, *, is_active: bool) -> ControlRow:
+    if not isinstance(row, TransformationRow) or is_active:
+        return replaced(row, is_active=is_active)
+    return replaced(row, is_active=False, deactivated_by=DeactivatedBy.OPERATOR, comments=reason)
+
+
+def _change(desk: Desk, change: RowChange, reason: str | None, via: Via) -> RowChange:
+    if change.columns:
+        # Whatever else is at fault, stopping must work.
+        if via is not Via.DEACTIVATE:
+            _refuse_new_faults(desk, change)
+        desk.store.write([change], desk.who, via, reason)
+    return change
+
+
+def _refuse_new_faults(desk: Desk, change: RowChange) -> None:
+    """Refuse what the change would break; faults that stand already must not keep people from mending rows singly."""
+    rows = desk.store.read_rows()
+    found = find_faults(with_changes(rows, [change]), desk.project, desk.columns)
+    if found:
+        standing = set(find_faults(rows, desk.project, desk.columns))
+        new = [fault for fault in found if fault not in standing]
+        if new:
+            raise MetadataError(new)
