@@ -136,6 +136,7 @@ class ReportPump:
                 except Exception as error:  # noqa: BLE001 (whatever it is, the run must not see it)
                     log.debug("prefect_reports delivered=false error=%r", error)
                     pause = min(pause * 2, _LONGEST_PAUSE)
+                    self._silent_since = self._silent_since or time.monotonic()
                     if is_closing:
                         if self._is_hopeless():
                             return
@@ -146,14 +147,9 @@ class ReportPump:
                         return
 
     def _deliver(self, api: ReportApi) -> None:
-        try:
-            while self._events or self._lines:
-                self._send_batch(self._events, api.send_events)
-                self._send_batch(self._lines, api.send_lines)
-        except Exception:
-            self._silent_since = self._silent_since or time.monotonic()
-            raise
-        self._silent_since = None
+        while self._events or self._lines:
+            self._send_batch(self._events, api.send_events)
+            self._send_batch(self._lines, api.send_lines)
 
     def _send_batch(self, queue: deque[_Report], send: Callable[[Sequence[_Report]], None]) -> None:
         with self._lock:
@@ -170,6 +166,7 @@ class ReportPump:
             with self._lock:
                 queue.extendleft(reversed(batch))
             raise
+        self._silent_since = None
 
     def _is_hopeless(self) -> bool:
         now = time.monotonic()

@@ -90,7 +90,7 @@ class DbtTaskRuns:
         with self._lock:
             run = self._runs.get(key)
             if run is not None and run.state is None:
-                self._runs[key] = self._report(run.finish(state, when, message))
+                self._runs[key] = self._report(run.finish(state, when, _clean(message)))
 
     def fail(self, key: str, when: datetime, message: str) -> None:
         """Fail a node that dbt counted as built: one of its data tests failed, or its load was not recorded."""
@@ -103,7 +103,7 @@ class DbtTaskRuns:
         """Add a line to a node's log."""
         with self._lock:
             run = self._runs.get(key)
-        self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, logging.INFO, message))
+        self._log(run, logging.INFO, message, when)
 
     def close(self, when: datetime, *, is_crash: bool = False) -> None:
         """End what dbt began and never finished."""
@@ -148,8 +148,10 @@ class DbtTaskRuns:
     def _say(self, event: Any, info: Any, when: datetime) -> None:
         with self._lock:
             run = self._runs.get(info.node_name) if info is not None and info.resource_type in _KINDS else None
-        level, message = _LEVELS[event.info.level], _clean(event.info.msg)
-        self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, level, message))
+        self._log(run, _LEVELS[event.info.level], event.info.msg, when)
+
+    def _log(self, run: TaskRun | None, level: int, message: str, when: datetime) -> None:
+        self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, level, _clean(message)))
 
     def _what_blocks(self, run: TaskRun) -> str:
         upstreams = (other for other in self._runs.values() if other.id in run.upstream_ids)

@@ -1,0 +1,49 @@
+"""One real Prefect server for the session, shared by all workers, and empty projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from live_server import Server, free_port
+
+from flows.context import Context
+from flows.server import LocalServer, start, stop
+from metadata_sync.project import Project
+from metadata_sync.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+    """Start the session's server with the first worker that asks for it, and end it with the last."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "prefect-server"
+    shared.mkdir(exist_ok=True)
+    port_file, users = shared / "port", shared / "users"
+    with FileLock(shared / "lock"):
+        if not port_file.exists():
+            port_file.write_text(str(free_port()))
+        local = LocalServer(shared / "home", int(port_file.read_text()))
+        started = start(local)
+        users.write_text(str(_count(users) + 1))
+    yield Server(local, started.pid)
+    with FileLock(shared / "lock"):
+        users.write_text(str(_count(users) - 1))
+        if _count(users) == 0:
+            stop(local)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """A project without anything in it, and a port of its own."""
+    root = tmp_path / "project"
+    (root / "dbt_project").mkdir(parents=True)
+    (root / "dbt_project" / "dbt_project.yml").write_text("name: sluice\n")
+    (root / "profiles.yml").write_text("sluice: {}\n")
+    return Context(Project(root), Settings(prefect_port=free_port()), who="tester")
+
+
+def _count(users: Path) -> int:
+    return int(users.read_text()) if users.exists() else 0

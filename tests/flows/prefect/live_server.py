@@ -1,0 +1,72 @@
+"""A running Prefect server, asked over plain HTTP, so that no test trusts the code that wrote what it reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.request import Request, urlopen
+
+from flows.server import LocalServer
+
+_CONTENT_TYPE = {"content-type": "application/json"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs, and what it recorded."""
+
+    local: LocalServer
+    pid: int
+
+    @property
+    def api_url(self) -> str:
+        return self.local.api_url
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.api_url}{path}", data=data, headers=_CONTENT_TYPE)
+        with urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def browser_settings(self) -> dict[str, Any]:
+        """Return what the UI in a browser is told."""
+        with urlopen(self.api_url.removesuffix("/api") + "/ui-settings", timeout=30) as response:
+            return dict(json.load(response))
+
+    def task_runs(self, flow_run_id: str, count: int) -> dict[str, dict[str, Any]]:
+        """Return the task runs by name, once `count` of them have ended: the server records events with a delay."""
+        body = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "limit": 200, "sort": "EXPECTED_START_TIME_ASC"}
+        deadline = time.monotonic() + 30
+        while True:
+            runs = self.ask("/task_runs/filter", body)
+            if len([run for run in runs if run["end_time"] and run["state"]]) >= count or time.monotonic() > deadline:
+                return {run["name"]: run for run in runs}
+            time.sleep(0.3)
+
+    def states(self, task_run_id: str) -> list[dict[str, Any]]:
+        return sorted(self.ask(f"/task_run_states/?task_run_id={task_run_id}"), key=lambda state: state["timestamp"])
+
+    def logs(self, **only: str) -> list[dict[str, Any]]:
+        body = {"logs": {name: {"any_": [value]} for name, value in only.items()}, "limit": 200}
+        return list(self.ask("/logs/filter", body))
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)

@@ -1,0 +1,199 @@
+"""`sluice up` and `sluice down`: one server, ours only, found and ended reliably."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from live_server import Server, free_port
+
+from flows.context import Context
+from flows.process_identity import ProcessIdentity
+from flows.server import (
+    LocalServer,
+    ServerRecord,
+    Started,
+    is_healthy,
+    local_server,
+    running_api_url,
+    start,
+    stop,
+    ui_url,
+)
+from metadata_sync.errors import ConfigurationError, RunError
+
+SLUICE = (sys.executable, "-c", "from flows.cli import main; main()")
+
+
+def sluice(context: Context, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {
+        **os.environ,
+        "SLUICE_PROJECT_ROOT": str(context.project.root),
+        "SLUICE_PREFECT_PORT": str(context.settings.prefect_port),
+    }
+    return subprocess.run([*SLUICE, *arguments], env=environ, capture_output=True, text=True, timeout=240, check=False)
+
+
+@pytest.fixture
+def bystander() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is none of our business."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def write_record(server: LocalServer, process: ProcessIdentity) -> None:
+    server.folder.mkdir(parents=True)
+    (server.folder / "server.json").write_text(ServerRecord(process, server.port).render())
+
+
+def test_up_starts_one_server_that_outlives_the_command_and_down_ends_it(context: Context) -> None:
+    server = local_server(context)
+
+    first = sluice(context, "up", "--json")
+    second = sluice(context, "up")
+    found = running_api_url(context, environ={})
+    down = sluice(context, "down")
+    again = sluice(context, "down", "--json")
+
+    report = json.loads(first.stdout)
+    assert report["running"] is True
+    assert report["already_running"] is False
+    assert report["ui"] == f"http://127.0.0.1:{server.port}/v2"
+    assert "already running" in second.stderr
+    assert str(report["pid"]) in second.stderr
+    assert second.stdout.strip() == report["ui"]
+    assert found == server.api_url
+    assert down.returncode == again.returncode == 0
+    assert "has ended" in down.stderr
+    assert json.loads(again.stdout) == {"running": False, "was_running": False}
+    assert not is_healthy(server.api_url)
+
+
+def test_server_listens_on_loopback_and_names_itself_to_the_browser(server: Server) -> None:
+    listening = Path(f"/proc/{server.pid}/net/tcp").read_text()
+
+    assert server.browser_settings()["api_url"] == server.api_url
+    assert f"0100007F:{server.local.port:04X}" in listening
+    assert f"00000000:{server.local.port:04X}" not in listening
+
+
+def test_two_starts_at_once_start_one_server(server: Server) -> None:
+    results: list[Started] = []
+    threads = [threading.Thread(target=lambda: results.append(start(server.local))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {result.pid for result in results} == {server.pid}
+    assert not any(result.is_new for result in results)
+
+
+def test_start_names_the_port_when_another_program_has_it(context: Context) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", context.settings.prefect_port))
+        taken.listen()
+        with pytest.raises(ConfigurationError, match="taken by another program") as caught:
+            start(local_server(context))
+
+    assert str(context.settings.prefect_port) in caught.value.message
+    assert "SLUICE_PREFECT_PORT" in caught.value.hint
+
+
+def test_start_says_so_when_another_projects_server_has_the_port(context: Context, server: Server) -> None:
+    crowded = replace(context, settings=context.settings.model_copy(update={"prefect_port": server.local.port}))
+
+    with pytest.raises(ConfigurationError, match="another Prefect server"):
+        start(local_server(crowded))
+
+    assert running_api_url(crowded, environ={}) is None
+
+
+def test_start_refuses_a_second_port_when_the_server_runs_on_another(server: Server) -> None:
+    with pytest.raises(ConfigurationError, match=f"already runs on port {server.local.port}"):
+        start(LocalServer(server.local.folder, free_port()))
+
+
+def test_start_shows_the_end_of_the_log_when_the_server_dies(context: Context) -> None:
+    local = local_server(context)
+    local.folder.mkdir(parents=True)
+    (local.folder / "prefect.db").write_text("this is no database " * 1000)
+
+    with pytest.raises(RunError, match="file is not a database") as caught:
+        start(local)
+
+    assert str(local.log_file) in caught.value.hint
+    assert local.running() is None
+
+
+def test_recycled_pid_is_not_ours(context: Context, bystander: subprocess.Popen[bytes]) -> None:
+    server = local_server(context)
+    write_record(server, ProcessIdentity(bystander.pid, "some other time"))
+
+    assert server.running() is None
+    assert running_api_url(context, environ={}) is None
+    assert stop(server) is False
+    assert bystander.poll() is None
+
+
+def test_stop_kills_a_server_that_ignores_term(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.server.STOP_SECONDS", 0.5)
+    stubborn = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", stubborn], start_new_session=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        server = local_server(context)
+        write_record(server, ProcessIdentity.of(process.pid))
+
+        assert stop(server) is True
+        assert process.wait(5) == -signal.SIGKILL
+
+    assert server.running() is None
+
+
+def test_damaged_pid_file_means_not_running(context: Context) -> None:
+    server = local_server(context)
+    server.folder.mkdir(parents=True)
+    (server.folder / "server.json").write_text('{"process": ')
+
+    assert server.running() is None
+    assert stop(server) is False
+
+
+def test_configured_server_is_not_replaced_by_the_local_one_when_it_is_silent(context: Context, server: Server) -> None:
+    silent = f"http://127.0.0.1:{free_port()}/api"
+
+    assert running_api_url(context, environ={"PREFECT_API_URL": silent}) is None
+    assert running_api_url(context, environ={"PREFECT_API_URL": f"{server.api_url}/"}) == server.api_url
+
+
+def test_frozen_server_counts_as_silent(context: Context, server: Server) -> None:
+    with server.frozen():
+        assert running_api_url(context, environ={"PREFECT_API_URL": server.api_url}) is None
+
+
+def test_ui_address_can_be_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_UI_URL", "https://prefect.example.com/v2/")
+
+    assert ui_url("http://10.0.0.1:4200/api") == "https://prefect.example.com/v2"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_start_names_the_folder_when_it_cannot_be_written(context: Context) -> None:
+    context.project.root.chmod(0o555)
+
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        start(local_server(context))
