@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -181,12 +182,25 @@ class ControlRows(_Strict):
 
     def source(self, name: TableName) -> SourceRow | None:
         """Return the source of that name, or None."""
-        return next((row for row in self.sources if row.name == name), None)
+        return self._sources_by_name.get(name)
 
     def pipeline(self, pipeline_id: str) -> PipelineRow | None:
         """Return the pipeline of that id, or None."""
-        return next((row for row in self.pipelines if row.pipeline_id == pipeline_id), None)
+        return self._pipelines_by_id.get(pipeline_id)
 
     def transformation(self, name: TableName) -> TransformationRow | None:
         """Return the transformation that fills that target, or None."""
-        return next((row for row in self.transformations if row.name == name), None)
+        return self._transformations_by_name.get(name)
+
+    # The first row wins, as when the tuples are read in order: duplicates are a fault that validation reports.
+    @cached_property
+    def _sources_by_name(self) -> dict[TableName, SourceRow]:
+        return {row.name: row for row in reversed(self.sources)}
+
+    @cached_property
+    def _pipelines_by_id(self) -> dict[str, PipelineRow]:
+        return {row.pipeline_id: row for row in reversed(self.pipelines)}
+
+    @cached_property
+    def _transformations_by_name(self) -> dict[TableName, TransformationRow]:
+        return {row.name: row for row in reversed(self.transformations)}
