@@ -44,8 +44,8 @@ def _parse(text: str, dialect: str) -> exp.Paren | Problem:
         statements = sqlglot.parse(f"({text})", dialect=dialect)
     except (SqlglotError, RecursionError):
         return wrong
-    if any(token.comments for token in tokens) or "--" in text or "/*" in text:
-        return Problem("delete_when", "It holds a comment or the beginning of one.", "Put comments into the row.")
+    if any(token.comments for token in tokens):
+        return Problem("delete_when", "It holds a comment.", "Put comments beside it, into the YAML file.")
     if len(statements) != 1 or not isinstance(statements[0], exp.Paren):
         return wrong
     return statements[0]
@@ -57,8 +57,8 @@ def _node_problem(node: exp.Expr) -> Problem | None:
     remedy = _REMEDY
     if isinstance(node, exp.Query | exp.Table | exp.DML | exp.DDL | exp.Command):
         fault, remedy = "It holds a subquery.", "Join what it needs in the SELECT and yield a column."
-    elif isinstance(node, exp.Placeholder | exp.Parameter):
-        fault = "It holds a parameter."
+    elif isinstance(node, exp.Placeholder | exp.Parameter | exp.Alias):
+        fault = "It is not one boolean expression."
     elif isinstance(node, exp.Window) or is_aggregate(node):
         fault = "It looks at more than one row."
     elif is_clock(node):

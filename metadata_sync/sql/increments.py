@@ -38,9 +38,8 @@ def increment_problems(select: ParsedSelect, increment: Increment, driving: Coll
     check = _rows_problems if increment is Increment.ROWS else _groups_problems
     found = [*_clock_problems(select.tree, increment)]
     for query in select.tree.find_all(exp.Query):
-        if isinstance(query, exp.Subquery) or not reach.is_driven(query):
-            continue
-        found.extend(check(query, reach))
+        if reach.is_driven(query):
+            found.extend(check(query, reach))
     return list(dict.fromkeys(found))
 
 
@@ -89,6 +88,8 @@ def _rows_problems(query: exp.Expr, reach: _Reach) -> Iterator[Problem]:
             "increment_mode", f"The SELECT {what}, but increment: rows feeds it single rows.", remedy, "rows"
         )
 
+    if query.args.get("limit") or query.args.get("offset"):
+        yield problem("uses LIMIT or OFFSET on the driving source", _FULL)
     if isinstance(query, exp.SetOperation):
         yield from _set_operation_problems(query, problem)
     if not isinstance(query, exp.Select):
@@ -100,8 +101,6 @@ def _rows_problems(query: exp.Expr, reach: _Reach) -> Iterator[Problem]:
         yield problem("uses window functions over the driving source")
     if query.args.get("distinct"):
         yield problem("uses DISTINCT on the driving source")
-    if query.args.get("limit") or query.args.get("offset"):
-        yield problem("uses LIMIT or OFFSET on the driving source", _FULL)
     if any(reach.is_driven(node) for node in own if isinstance(node, exp.Query)):
         yield problem("looks the driving source up in a subquery")
     yield from _join_problems(query, reach, problem)
@@ -115,8 +114,6 @@ def _set_operation_problems(query: exp.SetOperation, problem: Callable[[str], Pr
             yield problem("uses UNION, which removes duplicates (UNION ALL does not)")
     else:
         yield problem(f"uses {type(query).__name__.upper()} on the driving source")
-    if query.args.get("limit") or query.args.get("offset"):
-        yield problem("uses LIMIT or OFFSET on the driving source")
 
 
 def _join_problems(query: exp.Select, reach: _Reach, problem: Callable[[str], Problem]) -> Iterator[Problem]:

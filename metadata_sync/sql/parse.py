@@ -132,21 +132,17 @@ def _text_problem(text: str) -> Problem | None:
 def _token_problem(text: str, tokens: list[Token]) -> Problem | None:
     """Refuse Jinja outside strings and comments, and comments that databases read differently."""
     position = 0
-    for token in [*tokens, None]:
-        gap = text[position : token.start if token else len(text)]
+    for start, end, kind in [*((token.start, token.end, token.token_type) for token in tokens), (len(text), 0, None)]:
+        gap = text[position:start]
         for comment in _GAP_COMMENT.findall(gap):
             if comment.startswith("/*") and "/*" in comment[2:]:
                 return Problem("nested_comment", "A comment holds another comment.", "Write one comment at a time.")
-        jinja = _JINJA_OPENING.search(_GAP_COMMENT.sub("", gap))
-        if token is None:
-            break
-        if jinja or (_JINJA_OPENING.match(text, token.start) and token.token_type is not TokenType.STRING):
-            return Problem(
-                "jinja",
-                f"Line {token.line} holds Jinja.",
-                "Write plain SQL with schema.table names; sluice sync turns them into ref() and source().",
-            )
-        position = token.end + 1
+        is_code = kind is not TokenType.STRING and _JINJA_OPENING.match(text, start)
+        if is_code or _JINJA_OPENING.search(_GAP_COMMENT.sub("", gap)):
+            line = text.count("\n", 0, start) + 1
+            remedy = "Write plain SQL with schema.table names; sluice sync turns them into ref() and source()."
+            return Problem("jinja", f"Line {line} holds Jinja.", remedy)
+        position = end + 1
     return None
 
 
