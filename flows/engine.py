@@ -72,12 +72,15 @@ def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None
         yield
 
 
-def prepare(context: Context, request: RunRequest, *, clock: Callable[[], datetime] = utc_now) -> RunPlan:
-    """Decide what a run would do now; writes nothing but generated models.
+def prepare(
+    context: Context, request: RunRequest, *, is_dry: bool = False, clock: Callable[[], datetime] = utc_now
+) -> RunPlan:
+    """Decide what a run would do now. Brings generated models in step with the rows, and loads nothing.
 
     Args:
         context: Project, settings, control database.
         request: What is asked.
+        is_dry: Write nothing at all, not even generated models.
         clock: Tells the current instant, with its zone.
 
     Returns:
@@ -89,13 +92,14 @@ def prepare(context: Context, request: RunRequest, *, clock: Callable[[], dateti
         RunError: When the warehouse cannot be read.
     """
     profile = load_profile(context.project, context.settings)
-    rows = sync_rows(context)
+    rows = context.store.read_rows() if is_dry else sync_rows(context)
     selected = select_transformations(rows, request)
     now = clock()
     with _reading(context, profile) as warehouse:
-        around = _surroundings(context, rows, warehouse, profile, is_forced=request.is_forced)
+        state = _read_state(context, rows, warehouse, profile, is_dry=is_dry)
+        around = _surroundings(context, rows, state, is_forced=request.is_forced)
         verdicts = _decide(context, selected, around, warehouse, now)
-        orphans = _orphans(rows, around.state, warehouse, profile) if not request.pipelines else ()
+        orphans = _orphans(rows, state, warehouse, profile) if not request.pipelines else ()
     plan = RunPlan(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
         planned_at=now,
@@ -245,9 +249,8 @@ class _Execution:
         if not waiting:
             return
         with _reading(self._context, self._profile) as warehouse:
-            around = _surroundings(
-                self._context, self._plan.rows, warehouse, self._profile, is_forced=self._plan.request.is_forced
-            )
+            state = _read_state(self._context, self._plan.rows, warehouse, self._profile, is_dry=True)
+            around = _surroundings(self._context, self._plan.rows, state, is_forced=self._plan.request.is_forced)
             around = replace(around, settled=self._states())
             verdicts = _decide(self._context, waiting, around, warehouse, self._clock())
         self._tokens |= verdicts.tokens
@@ -272,25 +275,33 @@ def _reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
         warehouse.close()
 
 
-def _surroundings(
-    context: Context, rows: ControlRows, warehouse: Warehouse, profile: Profile, *, is_forced: bool
-) -> Surroundings:
-    """Read the load log, and bring the control database's copy of it up to date."""
-    from flows.decisions import Surroundings
+def _read_state(
+    context: Context, rows: ControlRows, warehouse: Warehouse, profile: Profile, *, is_dry: bool
+) -> WarehouseState:
+    """Read the load log; loads that only it knows (of a killed run, of dbt by hand) go into the control database."""
     from flows.state import read_loads, read_state
     from metadata_sync.database.journal import LoadStatus
 
     state = read_state(warehouse, profile, [row.name for row in rows.transformations])
-    recorded = context.store.latest_loads()
-    known = {entry.load_id for entry in (*recorded, *context.store.latest_loads(LoadStatus.SUCCESS))}
+    if is_dry:
+        return state
     pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
-    unknown = {load_id for target, load_id in state.last_loads.items() if target in pipelines} - known
+    recorded = (*context.store.latest_loads(), *context.store.latest_loads(LoadStatus.SUCCESS))
+    unknown = {load_id for target, load_id in state.last_loads.items() if target in pipelines}
+    unknown -= {entry.load_id for entry in recorded if entry.load_id is not None}
     if unknown:
         loads = read_loads(warehouse, profile, load_ids=unknown)
         record_adopted(context.store, loads, pipelines, utc_now())
-        recorded = context.store.latest_loads()
-    failed = frozenset(entry.target for entry in recorded if entry.status is LoadStatus.ERROR)
-    return Surroundings(rows, state, is_forced=is_forced, failed_before=failed)
+    return state
+
+
+def _surroundings(context: Context, rows: ControlRows, state: WarehouseState, *, is_forced: bool) -> Surroundings:
+    from flows.decisions import Surroundings
+    from metadata_sync.database.journal import LoadStatus
+
+    failed = context.store.latest_loads()
+    names = frozenset(entry.target for entry in failed if entry.status is LoadStatus.ERROR)
+    return Surroundings(rows, state, is_forced=is_forced, failed_before=names)
 
 
 def _decide(

@@ -71,8 +71,13 @@ def load_variables(run_id: str, tokens: Mapping[str, str | None]) -> dict[str, s
         run_id: Written on every row and log row of the run.
         tokens: Change tokens by source; unknown ones are left out, which the macros take for changed.
     """
+    return {"SLUICE_RUN_ID": run_id, **tokens_variable(tokens)}
+
+
+def tokens_variable(tokens: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the variable that tells the macros the change tokens."""
     known = {source: token for source, token in sorted(tokens.items()) if token is not None}
-    return {"SLUICE_RUN_ID": run_id, "SLUICE_CHANGE_TOKENS": json.dumps(known)}
+    return {"SLUICE_CHANGE_TOKENS": json.dumps(known)}
 
 
 def _failed_tests(node: NodeResult | None, results: Sequence[NodeResult]) -> list[NodeResult]:

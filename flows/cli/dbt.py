@@ -1,0 +1,47 @@
+"""`sluice dbt`: dbt itself, from any folder, for the environment that Sluice acts for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from flows.cli.console import say
+from flows.context import load_context
+
+_LOADING: Final = frozenset({"build", "run", "retry", "test", "seed", "snapshot", "run-operation", "clone"})
+"""Subcommands that open the warehouse: on the embedded one nobody else may write meanwhile."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command("dbt", context_settings=settings)(dbt)
+
+
+def dbt(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="What dbt is to do, with all of its options.", show_default=False)
+    ] = None,
+) -> None:
+    """Run dbt on this project and environment, from any folder.
+
+    Project, profiles, target and the change tokens of sources without a key are filled in. What it loads is windowed,
+    atomic and logged like a run's; only the gate is left out.
+
+    Examples:
+        sluice dbt build --select tag:pipeline:flights_hourly
+
+        sluice dbt build --full-refresh --select dwh__dim_aircraft
+
+        sluice dbt docs generate
+    """
+    from flows.dbt_passthrough import passthrough_variables, run_dbt
+    from flows.engine import hold_warehouse
+
+    context = load_context()
+    given = arguments or ["--help"]
+    if given[0] not in _LOADING:
+        raise typer.Exit(run_dbt(context, given, {}))
+    with hold_warehouse(context, f"sluice dbt {given[0]}", say):
+        raise typer.Exit(run_dbt(context, given, passthrough_variables(context)))

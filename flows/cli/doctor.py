@@ -1,0 +1,44 @@
+"""`sluice doctor`: what is wrong with the set-up, and how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from flows.cli.console import print_json, print_table, progress
+from flows.context import load_context
+
+_FAULTS_EXIT_CODE: Final = 3
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Check Python, packages, project, profile, control database, warehouse, lake, generated models and Prefect.
+
+    Nothing is changed. Exit code 3: something must be mended before runs can work.
+
+    Examples:
+        sluice doctor
+
+        sluice doctor --json
+    """
+    from flows.doctor import Level, examine
+
+    context = load_context()
+    with progress("Examining…", is_quiet=as_json):
+        findings = examine(context)
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        rows = [(item.level, item.check, item.message, item.remedy or None) for item in findings]
+        print_table("", ("", "Check", "Found", "Remedy"), rows)
+    if any(finding.level is Level.FAIL for finding in findings):
+        raise typer.Exit(_FAULTS_EXIT_CODE)

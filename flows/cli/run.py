@@ -1,0 +1,121 @@
+"""`sluice run`: decide, then load what is due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import print_json, progress, say
+from flows.context import Context, load_context
+
+if TYPE_CHECKING:
+    from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary
+
+Pipelines = Annotated[
+    list[str] | None, typer.Argument(help="Pipelines; every active one by default.", show_default=False)
+]
+JobGroup = Annotated[str | None, typer.Option("--job-group", help="Only pipelines of this job group.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("run")(run)
+
+
+def run(
+    pipelines: Pipelines = None,
+    job_group: JobGroup = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run every selected target, whatever its sources say.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load every target whose sources hold something new, and say why the others were left alone.
+
+    Rows and SELECTs that changed are synced first. When nothing is due, nothing is started and the exit code is 0.
+    When a Prefect server answers (`sluice up`, or PREFECT_API_URL), the run stands in its UI. Exit code 1: something
+    failed, or is held until a person mends it.
+
+    Examples:
+        sluice run
+
+        sluice run flights_hourly routes_daily
+
+        sluice run --job-group operations --json
+
+        sluice run flights_hourly --force
+    """
+    from flows.runs import RunRequest
+
+    context = load_context()
+    request = RunRequest(tuple(pipelines or ()), job_group, is_forced=force, requested_by=context.who)
+    ended = _run(context, request, is_quiet=as_json)
+    _report(ended, as_json=as_json)
+    if ended.summary.has_failed:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How the run went, and where it stands in Prefect's UI."""
+
+    plan: RunPlan
+    summary: RunSummary
+    url: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
+    from flows.engine import execute, hold_warehouse, prepare
+
+    with hold_warehouse(context, "sluice run", say):
+        with progress("Looking at the sources…", is_quiet=is_quiet):
+            plan = prepare(context, request)
+        if not plan.is_due:
+            return _Ended(plan, execute(context, plan))
+        from flows.server import running_api_url
+
+        api_url = running_api_url(context)
+        if api_url is not None:
+            return _through_prefect(context, plan, api_url, is_quiet=is_quiet)
+        if not is_quiet:
+            say("No Prefect server answers (`sluice up` starts one): running without it.")
+        return _Ended(plan, execute(context, plan, None if is_quiet else _observer()))
+
+
+def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet: bool) -> _Ended:
+    from flows.through_prefect import run_through_prefect
+
+    with progress("Running in Prefect…", is_quiet=is_quiet):
+        reported = run_through_prefect(context, plan.request, api_url, plan)
+    return _Ended(plan, reported.summary, reported.url, reported.warnings)
+
+
+def _observer() -> RunObserver:
+    from flows.cli.terminal import TerminalObserver
+
+    return TerminalObserver()
+
+
+def _report(ended: _Ended, *, as_json: bool) -> None:
+    from flows.cli.reports import print_decisions, print_summary, summary_document
+
+    if as_json:
+        document = summary_document(ended.summary)
+        print_json({"is_due": ended.plan.is_due, "ui": ended.url, "warnings": list(ended.warnings), **document})
+        return
+    for warning in ended.warnings:
+        say(warning)
+    if ended.plan.is_due:
+        print_summary(ended.summary)
+    elif ended.plan.decisions:
+        print_decisions("Nothing is due", ended.plan.decisions)
+    else:
+        say("Nothing is due: there is no active pipeline. `sluice control list` shows the rows.")
+    for orphan in ended.plan.orphans:
+        say(f"! {orphan.target}: {orphan.message}.")
+    if ended.url:
+        say(f"In the Prefect UI: {ended.url}")

@@ -1,0 +1,280 @@
+"""`sluice plan`, `sluice status`, `sluice why`: what would happen, how things stand, and why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from flows.cli.console import out, print_json, print_table, progress, say
+from flows.context import load_context
+from metadata_sync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from flows.plan import Outlook
+    from flows.status import TargetStatus
+    from metadata_sync.database.journal import DecisionEntry, LoadEntry
+    from metadata_sync.rows import ControlRows
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+_FAULTS_EXIT_CODE: Final = 3
+_COUNTS: Final = ("read", "inserted", "updated", "closed", "deleted", "rejected")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("plan")(plan)
+    app.command("status")(status)
+    app.command("why")(why)
+
+
+def plan(
+    pipelines: Annotated[
+        list[str] | None, typer.Argument(help="Pipelines; every active one by default.", show_default=False)
+    ] = None,
+    job_group: Annotated[str | None, typer.Option("--job-group", help="Only pipelines of this job group.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is pending and what would run now, and why. Changes nothing.
+
+    Pending are rows in dbt_project/control/ that are not applied, and generated models that are out of step with the
+    rows. Exit code 3: rows or SELECTs are at fault.
+
+    Examples:
+        sluice plan
+
+        sluice plan flights_hourly --json
+    """
+    from flows.plan import look_ahead
+    from flows.runs import RunRequest
+
+    context = load_context()
+    request = RunRequest(tuple(pipelines or ()), job_group, requested_by=context.who)
+    with progress("Looking at rows, models and sources…", is_quiet=as_json):
+        outlook = look_ahead(context, request)
+    if as_json:
+        print_json(_outlook_document(outlook))
+    else:
+        _print_outlook(outlook)
+    if outlook.faults or outlook.trouble:
+        raise typer.Exit(_FAULTS_EXIT_CODE)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show every target: its last window, rows and age, whether it is switched on and how its last run ended.
+
+    Examples:
+        sluice status
+
+        sluice status --json
+    """
+    from flows.status import target_statuses
+    from metadata_sync.database.journal import LoadStatus
+
+    store = load_context().store
+    latest, successes = store.latest_loads(), store.latest_loads(LoadStatus.SUCCESS)
+    statuses = target_statuses(store.read_rows(), latest, successes, datetime.now(UTC))
+    if as_json:
+        print_json({"targets": [_status_document(item) for item in statuses]})
+    elif statuses:
+        _print_statuses(statuses)
+    else:
+        say("There is no transformation yet. `sluice control apply` writes the rows of dbt_project/control/.")
+
+
+def why(
+    target: Annotated[str, typer.Argument(help="The target, schema.table.")],
+    at: Annotated[
+        datetime | None, typer.Option("--at", help="The decision that stood at this time (UTC); now by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a target ran or did not: the gate's newest decision, with its evidence.
+
+    Examples:
+        sluice why dwh.dim_aircraft
+
+        sluice why dwh.dim_aircraft --at "2013-01-02 02:00"
+
+        sluice why dwh.dim_aircraft --json
+    """
+    store = load_context().store
+    before = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+    decisions = store.latest_decisions(target, before, 1)
+    if not decisions:
+        raise _no_decision(target, store.read_rows(), at)
+    loads = [entry for entry in store.latest_loads() if entry.target == target]
+    if as_json:
+        print_json(_why_document(decisions[0], loads[0] if loads else None))
+        return
+    _print_why(decisions[0], loads[0] if loads else None)
+
+
+def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> ConfigurationError:
+    names = [str(row.name) for row in rows.transformations]
+    if target not in names:
+        return ConfigurationError(
+            f"There is no transformation {target!r} in this environment.",
+            f"It has: {', '.join(sorted(names)) or 'none'}.",
+        )
+    moment = "yet" if at is None else f"until {at:%Y-%m-%d %H:%M}"
+    return ConfigurationError(f"Nothing was decided on {target} {moment}.", "`sluice plan` says what would run now.")
+
+
+def _print_outlook(outlook: Outlook) -> None:
+    from flows.cli.reports import print_decisions
+
+    if outlook.rows:
+        rows = [(item.kind, item.row, ", ".join(item.columns) or None) for item in outlook.rows]
+        print_table("Rows not applied (`sluice control apply`)", ("Change", "Row", "Columns"), rows)
+    if outlook.drifted:
+        rows_of_files = [(path,) for path in outlook.drifted]
+        print_table("Generated models out of step (`sluice sync`, or the next run)", ("File",), rows_of_files)
+    if outlook.trouble:
+        say(outlook.trouble)
+    for fault in outlook.faults:
+        say(f"  {fault}")
+    if outlook.run is None:
+        return
+    if outlook.run.decisions:
+        due = sum(decision.action.value == "run" for decision in outlook.run.decisions)
+        print_decisions(f"{due} of {len(outlook.run.decisions)} targets would run now", outlook.run.decisions)
+    else:
+        say("There is no active pipeline.")
+    for orphan in outlook.run.orphans:
+        say(f"! {orphan.target}: {orphan.message}.")
+
+
+def _outlook_document(outlook: Outlook) -> dict[str, Any]:
+    from flows.cli.reports import plan_document
+
+    return {
+        "rows": [asdict(item) for item in outlook.rows],
+        "drifted": outlook.drifted,
+        "faults": [fault.as_dict() for fault in outlook.faults],
+        "trouble": outlook.trouble,
+        "run": plan_document(outlook.run) if outlook.run is not None else None,
+    }
+
+
+def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
+    from flows.status import duration_text
+
+    rows = [
+        (
+            item.target,
+            item.pipeline_id,
+            "on" if item.is_active else "off",
+            item.last.status.value if item.last else "never ran",
+            _windows(item.last_success),
+            _rows(item.last_success),
+            None if item.age_seconds is None else duration_text(item.age_seconds),
+            item.last.error_message if item.last else None,
+        )
+        for item in statuses
+    ]
+    headers = ("Target", "Pipeline", "Switch", "Last run", "Last window", "Rows", "Age", "Error")
+    print_table("", headers, rows)
+
+
+def _status_document(item: TargetStatus) -> dict[str, Any]:
+    last, loaded = item.last, item.last_success
+    return {
+        "target": item.target,
+        "pipeline_id": item.pipeline_id,
+        "load_type": item.load_type,
+        "is_active": item.is_active,
+        "last_status": last.status.value if last else None,
+        "last_run_id": last.run_id if last else None,
+        "last_finished_at": last.finished_at.isoformat() if last else None,
+        "error": last.error_message if last else None,
+        "last_load": _load_document(loaded) if loaded else None,
+        "age_seconds": item.age_seconds,
+    }
+
+
+def _load_document(entry: LoadEntry) -> dict[str, Any]:
+    return {
+        "run_id": entry.run_id,
+        "load_id": entry.load_id,
+        "loaded_at": entry.loaded_at.isoformat() if entry.loaded_at else None,
+        "windows": [asdict(window) for window in entry.windows],
+        "rows": {name: getattr(entry, f"rows_{name}") for name in _COUNTS},
+        "seconds": entry.seconds,
+    }
+
+
+def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
+    from flows.status import remedy
+
+    out.print(
+        f"{decision.target}: {decision.action} at {decision.decided_at:%Y-%m-%d %H:%M:%S} UTC (run {decision.run_id}, "
+        f"{decision.reason})",
+        highlight=False,
+        markup=False,
+    )
+    out.print(f"{decision.message}.", highlight=False, markup=False)
+    wish = remedy(decision)
+    if wish:
+        out.print(wish, highlight=False, markup=False)
+    sources = decision.evidence.get("sources", ())
+    if sources:
+        rows = [
+            (
+                source["source"],
+                source["mode"],
+                "yes" if source["is_new"] else "no",
+                source.get("watermark"),
+                source.get("newest"),
+                _band(source),
+                source.get("future_count") or None,
+            )
+            for source in sources
+        ]
+        print_table(
+            "", ("Source", "Asked by", "New", "Read up to", "Holds up to", "In the band", "In the future"), rows
+        )
+    if load is not None:
+        ended = load.error_message or _rows(load) or "nothing new"
+        out.print(f"Last run: {load.status} at {load.finished_at:%Y-%m-%d %H:%M:%S} UTC, {ended}.", highlight=False)
+
+
+def _why_document(decision: DecisionEntry, load: LoadEntry | None) -> dict[str, Any]:
+    from flows.status import remedy
+
+    return {
+        "target": decision.target,
+        "pipeline_id": decision.pipeline_id,
+        "run_id": decision.run_id,
+        "decided_at": decision.decided_at.isoformat(),
+        "decision": decision.action,
+        "reason": decision.reason,
+        "message": decision.message,
+        "remedy": remedy(decision) or None,
+        "evidence": list(decision.evidence.get("sources", ())),
+        "last_run": {"status": load.status.value, **_load_document(load)} if load is not None else None,
+    }
+
+
+def _band(source: dict[str, Any]) -> str | None:
+    expected, found = source.get("band_expected"), source.get("band_found")
+    return None if found is None else f"{found} now, {expected} when read"
+
+
+def _windows(entry: LoadEntry | None) -> str | None:
+    from flows.artifacts import window_text
+    from flows.runs import Window
+
+    if entry is None:
+        return None
+    return "\n".join(window_text(Window(item.source, item.start, item.end)) for item in entry.windows) or None
+
+
+def _rows(entry: LoadEntry | None) -> str | None:
+    if entry is None:
+        return None
+    counts = ((getattr(entry, f"rows_{name}"), name) for name in _COUNTS)
+    return ", ".join(f"{count:,} {name}" for count, name in counts if count) or None

@@ -1,0 +1,95 @@
+"""What is pending: rows in files that are not applied, models that are out of step, and what a run would do now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flows.context import Context
+from flows.engine import prepare
+from flows.runs import RunPlan, RunRequest
+from metadata_sync.errors import Fault, MetadataError, SyncError
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """A row that `sluice control apply` would change.
+
+    Attributes:
+        row: The row, e.g. `transformation_control[dwh.dim_aircraft]`.
+        kind: add, change, adopt or remove.
+        columns: The columns whose value would change.
+    """
+
+    row: str
+    kind: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Everything that is pending.
+
+    Attributes:
+        rows: What applying the YAML files would change.
+        drifted: Generated files that sync would write or remove.
+        faults: What is wrong with files, rows or SELECTs; while there are any, the rest may be incomplete.
+        run: What a run would do now; None when it cannot be told because of the faults.
+        trouble: Why generated files cannot be brought in step, or None.
+    """
+
+    rows: tuple[PendingRow, ...]
+    drifted: tuple[str, ...]
+    faults: tuple[Fault, ...]
+    run: RunPlan | None
+    trouble: str | None = None
+
+
+def look_ahead(context: Context, request: RunRequest) -> Outlook:
+    """Find out what is pending; nothing is written.
+
+    Args:
+        context: The project.
+        request: What a run would be asked.
+
+    Raises:
+        ConfigurationError: When a pipeline does not exist.
+        RunError: When the warehouse cannot be read.
+    """
+    faults: list[Fault] = []
+    pending = _pending_rows(context, faults)
+    drifted, trouble = _drift(context, faults)
+    run = None
+    try:
+        run = prepare(context, request, is_dry=True)
+    except MetadataError as error:
+        faults += error.faults
+    return Outlook(pending, drifted, tuple(dict.fromkeys(faults)), run, trouble)
+
+
+def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ...]:
+    from metadata_sync.apply import Desk, plan_files
+
+    if not context.project.control_dir.is_dir():
+        return ()
+    try:
+        plan = plan_files(Desk(context.project, context.store, context.columns, context.who))
+    except MetadataError as error:
+        faults += error.faults
+        return ()
+    return tuple(
+        PendingRow(str(change.id), change.kind.value, tuple(column.column for column in change.columns))
+        for change in plan.changes
+    )
+
+
+def _drift(context: Context, faults: list[Fault]) -> tuple[tuple[str, ...], str | None]:
+    from metadata_sync.sync import sync
+
+    try:
+        report = sync(context.store.read_rows(), context.project, context.columns, check=True)
+    except MetadataError as error:
+        faults += error.faults
+        return (), None
+    except SyncError as error:
+        return (), str(error)
+    return report.drifted, None
