@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from flows.artifacts import rows_text, window_text
 from flows.facts import Action, Decision, Reason
-from flows.runs import OutcomeStatus, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.task_run_events import BLOCKED, HELD, NOT_DUE, TaskState
 from flows.task_runs import DbtTaskRuns, Node
 from metadata_sync.names import TableName
@@ -73,6 +73,38 @@ class PrefectObserver:
             key = TableName.parse(outcome.target).model_name
             when = self._decided_at.get(outcome.target, summary.finished_at)
             self._task_runs.finish(key, _state_of(outcome), when, outcome.decision.message)
+
+
+class ObserverPair:
+    """Two observers of one run: Prefect's, and the one of the caller's terminal."""
+
+    def __init__(self, first: RunObserver, second: RunObserver) -> None:
+        self._both = (first, second)
+
+    @property
+    def dbt_callbacks(self) -> list[Callable[[Any], None]]:
+        """The callbacks of both."""
+        return [callback for observer in self._both for callback in observer.dbt_callbacks]
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """Tell both."""
+        for observer in self._both:
+            observer.decided(decisions)
+
+    def wave_started(self, wave: Wave) -> None:
+        """Tell both."""
+        for observer in self._both:
+            observer.wave_started(wave)
+
+    def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
+        """Tell both."""
+        for observer in self._both:
+            observer.loaded(outcomes)
+
+    def finished(self, summary: RunSummary) -> None:
+        """Tell both."""
+        for observer in self._both:
+            observer.finished(summary)
 
 
 def nodes_of(rows: Sequence[TransformationRow]) -> Iterator[Node]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -25,9 +25,9 @@ from flows import engine
 from flows.artifacts import artifact_key, headline, summary_pages
 from flows.context import Context, load_context
 from flows.prefect_api import open_report_api
-from flows.prefect_observer import PrefectObserver
+from flows.prefect_observer import ObserverPair, PrefectObserver
 from flows.report_pump import ReportPump
-from flows.runs import RunPlan, RunRequest, RunSummary
+from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
 from flows.task_runs import DbtTaskRuns
 
 _NAMED_PIPELINES: Final = 3
@@ -41,7 +41,7 @@ class Handover:
     Attributes:
         context: The caller's project, settings and open control database.
         plan: What the caller has decided already; None: the flow decides.
-        has_begun: The flow's body was reached, so its work must not be done a second time.
+        observer: Watches as well, for the caller.
         flow_run_id: The flow run, once it exists.
         summary: How the run ended, whatever became of the reports.
         error: What ended it early.
@@ -50,7 +50,7 @@ class Handover:
 
     context: Context
     plan: RunPlan | None = None
-    has_begun: bool = False
+    observer: RunObserver = field(default_factory=SilentObserver)
     flow_run_id: UUID | None = None
     summary: RunSummary | None = None
     error: Exception | None = None
@@ -110,12 +110,13 @@ def run(
         Completed or Failed, with one line that says what happened.
     """
     handover = _handover.get() or Handover(load_context())
-    handover.has_begun = True
     handover.flow_run_id = UUID(flow_run.id)
     request = RunRequest(tuple(pipelines), job_group, is_forced=force, requested_by=requested_by)
+    log = get_run_logger()
     try:
-        plan = handover.plan or engine.prepare(handover.context, request)
-        handover.summary = _execute(handover, plan)
+        with engine.hold_warehouse(handover.context, f"flow run {flow_run.name}", log.info):
+            plan = handover.plan or engine.prepare(handover.context, request)
+            handover.summary = _execute(handover, plan)
     except Exception as error:
         handover.error = error
         raise
@@ -137,7 +138,7 @@ def _execute(handover: Handover, plan: RunPlan) -> RunSummary:
     observer = PrefectObserver(plan, task_runs, get_run_logger(), _now)
     is_crash = True
     try:
-        summary = engine.execute(handover.context, plan, observer)
+        summary = engine.execute(handover.context, plan, ObserverPair(observer, handover.observer))
         is_crash = False
         return summary
     finally:

@@ -9,11 +9,14 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flows.context import Context
-from flows.runs import RunPlan, RunRequest, RunSummary, SilentObserver
+from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
 from flows.server import local_server, ui_url
+
+if TYPE_CHECKING:
+    from flows.run_flow import Handover
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +42,11 @@ class ReportedRun:
 
 
 def run_through_prefect(
-    context: Context, request: RunRequest, api_url: str, plan: RunPlan | None = None
+    context: Context,
+    request: RunRequest,
+    api_url: str,
+    plan: RunPlan | None = None,
+    observer: RunObserver | None = None,
 ) -> ReportedRun:
     """Run as a Prefect flow in this process.
 
@@ -51,6 +58,7 @@ def run_through_prefect(
         request: What was asked.
         api_url: A server that just answered.
         plan: What was decided already; None: the flow decides.
+        observer: Watches besides Prefect, on a terminal for instance.
 
     Raises:
         SluiceError: What ended the run, as without Prefect.
@@ -73,7 +81,7 @@ def run_through_prefect(
         PREFECT_API_REQUEST_TIMEOUT: _REQUEST_SECONDS,
         PREFECT_CLIENT_MAX_RETRIES: _RETRIES,
     }
-    handover = Handover(context, plan)
+    handover = Handover(context, plan, observer or SilentObserver())
     trouble: Exception | None = None
     with temporary_settings(settings), handing_over(handover), tags(*_tags(request, plan)):
         try:
@@ -85,7 +93,7 @@ def run_through_prefect(
         raise handover.error
     url = f"{ui_url(api_url)}/runs/flow-run/{handover.flow_run_id}" if handover.flow_run_id else None
     if handover.summary is None:
-        return _run_without(context, request, plan, trouble)
+        return _run_without(context, request, handover, trouble)
     return ReportedRun(handover.summary, url, tuple(_warnings(handover.lost_count, trouble)))
 
 
@@ -105,10 +113,11 @@ def _tags(request: RunRequest, plan: RunPlan | None) -> list[str]:
     return sorted(tags | ({f"job_group:{request.job_group}"} if request.job_group else set()))
 
 
-def _run_without(context: Context, request: RunRequest, plan: RunPlan | None, trouble: Exception | None) -> ReportedRun:
+def _run_without(context: Context, request: RunRequest, handover: Handover, trouble: Exception | None) -> ReportedRun:
     from flows import engine
 
-    summary = engine.execute(context, plan or engine.prepare(context, request), SilentObserver())
+    plan = handover.plan or engine.prepare(context, request)
+    summary = engine.execute(context, plan, handover.observer)
     reason = f": {trouble}" if trouble is not None else ""
     return ReportedRun(summary, None, (f"The Prefect server did not take the run{reason}. It went on without.",))
 

@@ -1,0 +1,78 @@
+"""A small Sluice project whose targets fare in every way in one run: loaded, failed, cut short, skipped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import yaml
+
+REPOSITORY = Path(__file__).parents[3]
+SELECTS = {
+    "fact_order": "select o.order_id, o.amount, o.landed_at from lake.orders as o",
+    "fact_payment": "select o.order_id, cast(o.amount as integer) as amount, o.landed_at from lake.orders as o",
+    "paid_order": "select p.order_id, p.amount, p.landed_at from dwh.fact_payment as p",
+    "dim_return": "select r.order_id, r.landed_at from lake.returns as r",
+}
+
+
+def write_project(root: Path, *, amount: str = "twelve") -> Path:
+    """Write the project; one order whose amount cannot be cast makes `fact_payment` fail."""
+    ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
+    shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
+    shutil.copytree(REPOSITORY / "macros", root / "macros")
+    shutil.copy2(REPOSITORY / "profiles.yml", root)
+    (root / "dbt_project" / "transformations").mkdir()
+    for name, select in SELECTS.items():
+        (root / "dbt_project" / "transformations" / f"{name}.sql").write_text(select + "\n")
+    (root / "dbt_project" / "control").mkdir()
+    (root / "dbt_project" / "control" / "orders.yml").write_text(yaml.safe_dump(_rows()))
+    land(root, "orders", f"select 1 as order_id, '{amount}' as amount, timestamp '2013-01-01 08:00:00' as landed_at")
+    land(root, "returns", "select 1 as order_id, timestamp '2013-01-01' as landed_at where false")
+    return root
+
+
+def land(root: Path, table: str, select: str, file: str = "first") -> None:
+    """Let rows land in the lake."""
+    folder = root / "lake" / table
+    folder.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"copy ({select}) to '{folder / file}.parquet' (format parquet)")
+
+
+def _rows() -> dict[str, list[dict[str, object]]]:
+    sources = [
+        {
+            "schema": "lake",
+            "table": table,
+            "kind": "lake",
+            "format": "parquet",
+            "location": f"lake/{table}",
+            "incremental_key": "landed_at",
+        }
+        for table in ("orders", "returns")
+    ]
+    pipelines = [
+        {"pipeline_id": name, "pipeline_name": name, "template": template, "schedule": "0 6 * * *"}
+        for name, template in (("orders_daily", "lake_to_warehouse"), ("payments", "presentation"))
+    ]
+    transformations = [
+        _transformation("dwh", "fact_order", "orders_daily", "lake.orders"),
+        _transformation("dwh", "fact_payment", "orders_daily", "lake.orders"),
+        _transformation("dwh", "dim_return", "orders_daily", "lake.returns"),
+        _transformation("mart", "paid_order", "payments", "dwh.fact_payment") | {"increment": "full"},
+    ]
+    return {"sources": sources, "pipelines": pipelines, "transformations": transformations}
+
+
+def _transformation(schema: str, table: str, pipeline_id: str, source: str) -> dict[str, object]:
+    return {
+        "target_schema": schema,
+        "target_table": table,
+        "pipeline_id": pipeline_id,
+        "sql_path": f"transformations/{table}.sql",
+        "load_type": "append",
+        "business_key": ["order_id"],
+        "dependencies": [{"table": source, "driving": True}],
+    }
