@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from raw_flights import LAST_DAY, WEEK_END
-from workspace import TARGETS, Workspace, finish
+from workspace import TARGETS, Workspace, assert_no_traceback, finish
 
 WORK_FAILED, WRONG_SETTINGS, FAULTS = 1, 2, 3
 
@@ -160,7 +160,3 @@ def assert_no_rows(workspace: Workspace) -> None:
         assert control.execute("select count(*) from transformation_control").fetchall() == [(0,)]
     assert not (workspace.root / "dbt_project/models/generated").exists()
     assert not workspace.warehouse.exists()
-
-
-def assert_no_traceback(text: str) -> None:
-    assert "Traceback" not in text

@@ -55,4 +55,4 @@ def test_first_run_after_a_kill_gives_what_an_undisturbed_run_gives(
 
 def _assert_nothing_is_due(workspace: Workspace) -> None:
     outcome = workspace.must("run", "--json").json()
-    assert {decision["action"] for decision in outcome["decisions"]} == {"skip"}
+    assert {target["decision"] for target in outcome["targets"]} == {"skip"}

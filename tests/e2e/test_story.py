@@ -152,7 +152,7 @@ def raw_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _actions(outcome: Mapping[str, Any]) -> dict[str, str]:
-    return {decision["target"]: decision["action"] for decision in outcome["decisions"]}
+    return {target["target"]: target["decision"] for target in outcome["targets"]}
 
 
 def _digest(file: Path) -> str:

@@ -20,7 +20,7 @@ from flows.demo.landing import REFERENCE_TABLES
 SLUICE = Path(sys.executable).with_name("sluice")
 COMMAND_SECONDS = 180
 TARGETS = ("dwh.fact_flight", "dwh.dim_airport", "dwh.dim_aircraft", "mart.route_daily")
-UNUSED_PORT = "4279"
+UNUSED_PORT = 4279
 """No server listens there: these tests are about the engine, and run without Prefect."""
 
 
@@ -58,10 +58,14 @@ class Workspace:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `sluice …` in a process group of its own."""
+        return self.start_program(str(SLUICE), *arguments)
+
+    def start_program(self, *command: str, prefect_port: int = UNUSED_PORT) -> subprocess.Popen[str]:
+        """Start a program of this environment in the project's folder, in a process group of its own."""
         return subprocess.Popen(
-            [SLUICE, *arguments],
+            command,
             cwd=self.root,
-            env=self._environment(),
+            env=self._environment() | {"SLUICE_PREFECT_PORT": str(prefect_port)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -114,7 +118,6 @@ class Workspace:
             **inherited,
             "DO_NOT_TRACK": "1",
             "SLUICE_PROJECT_ROOT": str(self.root),
-            "SLUICE_PREFECT_PORT": UNUSED_PORT,
             "COLUMNS": "200",
         }
 
@@ -134,3 +137,7 @@ def moved(workspace: Workspace, root: Path) -> Workspace:
     copy = workspace.copy(root)
     copy.must("sync")
     return copy
+
+
+def assert_no_traceback(text: str) -> None:
+    assert "Traceback" not in text

@@ -1,0 +1,50 @@
+"""`make demo` itself: it begins from scratch, goes on without a server, and never touches anybody else's work."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import sys
+from pathlib import Path
+
+from workspace import Workspace, assert_no_traceback, finish
+
+from flows.demo.recap import history_of_a_moved_plane
+
+DEMO = (sys.executable, "-m", "flows.demo")
+
+
+def test_second_demo_begins_from_scratch_and_ends_with_the_same_tables(nine_days: Workspace, tmp_path: Path) -> None:
+    """The port is taken, so no server can start: the story says so and goes on."""
+    workspace = nine_days.copy(tmp_path / "project")
+    mark_as_demo(workspace)
+    (workspace.lake / "notes.txt").write_text("not the demo's")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = finish(workspace.start_program(*DEMO, prefect_port=taken.getsockname()[1]))
+    assert done.code == 0, done.out + done.err
+    assert_no_traceback(done.out + done.err)
+    assert "going on without it" in done.out
+    assert "sluice why dwh.dim_airport" in done.out
+    assert workspace.contents() == nine_days.contents()
+    assert (workspace.lake / "notes.txt").exists()
+
+
+def test_demo_leaves_work_alone_that_is_not_its_own(loaded: Workspace) -> None:
+    before = loaded.contents()
+    done = finish(loaded.start_program(*DEMO))
+    assert done.code == 2
+    assert str(loaded.root / ".sluice") in done.err
+    assert loaded.contents() == before
+
+
+def test_plane_that_is_shown_was_moved_by_a_late_row(nine_days: Workspace) -> None:
+    history = history_of_a_moved_plane(nine_days.warehouse)
+    late = [number for number, version in enumerate(history) if version.is_late]
+    assert late
+    assert 0 < late[0] < len(history) - 1
+    assert len({version.tailnum for version in history}) == 1
+    assert all(version.valid_to == after.valid_from for version, after in itertools.pairwise(history))
+
+
+def mark_as_demo(workspace: Workspace) -> None:
+    (workspace.root / ".sluice" / "demo").touch()
