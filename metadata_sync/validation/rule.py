@@ -1,0 +1,76 @@
+"""What a rule about rows looks like: a generator of faults over one row, told of all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from metadata_sync.errors import Fault
+from metadata_sync.names import is_identifier
+from metadata_sync.parsing import shown
+from metadata_sync.problems import Problem
+from metadata_sync.project import Project
+from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+
+Row = TypeVar("Row", bound=ControlRow)
+
+
+class Known:
+    """All rows of the environment, found by key at once: thousands of rows ask for one another.
+
+    Args:
+        rows: The rows.
+    """
+
+    def __init__(self, rows: ControlRows) -> None:
+        self.rows = rows
+        self.sources: Mapping[str, SourceRow] = {row.key: row for row in rows.sources}
+        self.pipelines: Mapping[str, PipelineRow] = {row.pipeline_id: row for row in rows.pipelines}
+        self.targets: Mapping[str, TransformationRow] = {row.key: row for row in rows.transformations}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject(Generic[Row]):
+    """A row under examination.
+
+    Attributes:
+        row: The row.
+        known: All rows of the environment.
+        project: Where its paths lead.
+    """
+
+    row: Row
+    known: Known
+    project: Project
+
+    def fault(self, column: str | None, value: object, problem: Problem) -> Fault:
+        """Say what is wrong with a column of the row."""
+        return Fault(
+            table=self.row.control_table,
+            key=self.row.key,
+            column=column,
+            value=shown(value),
+            rule=problem.rule,
+            message=problem.message,
+            remedy=problem.remedy,
+        )
+
+
+Rule: TypeAlias = Callable[[Subject[Row]], Iterator[Fault]]
+
+
+def bad_names(subject: Subject[Row], column: str, names: Iterable[str | None]) -> Iterator[Fault]:
+    """Find names that may not reach SQL."""
+    for name in names:
+        if name is not None and not is_identifier(name):
+            remedy = "Use lower case letters, digits and '_', at most 63, not a digit first."
+            yield subject.fault(column, name, Problem("bad_name", "Is not a valid name.", remedy))
+
+
+def repeated(subject: Subject[Row], column: str, names: Iterable[str]) -> Iterator[Fault]:
+    """Find names that a list holds more than once."""
+    listed = list(names)
+    for name in dict.fromkeys(listed):
+        if listed.count(name) > 1:
+            yield subject.fault(column, name, Problem("duplicate", "Stands in the list twice.", "Keep one of them."))

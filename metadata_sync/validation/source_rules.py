@@ -1,0 +1,99 @@
+"""What can be wrong with a source row by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from metadata_sync.errors import Fault
+from metadata_sync.problems import Problem, did_you_mean
+from metadata_sync.project import Project
+from metadata_sync.rows import SourceRow
+from metadata_sync.validation.rule import Rule, Subject, bad_names
+from metadata_sync.words import SourceKind
+
+FORMATS: Final = ("parquet",)
+
+_S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?")
+_GLOB: Final = re.compile(r"[*?\[]")
+
+
+def path_problem(path: str, project: Project) -> Problem | None:
+    """Return what is wrong with a path of data: it must be on S3 or inside the project.
+
+    Args:
+        path: `s3://bucket/prefix`, or a path relative to the project's root, which may end in a glob.
+        project: The project it must stay in.
+    """
+    if path.startswith("s3://"):
+        if _S3.fullmatch(path) and ".." not in path.split("/"):
+            return None
+        return Problem("bad_path", "Is not an S3 address.", "Write s3://bucket/prefix.")
+    if "://" in path:
+        return Problem(
+            "bad_path", "Is neither on S3 nor in the project.", "Write s3://bucket/prefix or a relative path."
+        )
+    if not path.strip():
+        return Problem("bad_path", "Is empty.", "Write s3://bucket/prefix or a path relative to the project's root.")
+    fixed = _GLOB.split(path, maxsplit=1)[0]
+    is_outside = path.startswith("~") or ".." in path[len(fixed) :].split("/")
+    try:
+        project.resolve(fixed)
+    except (ValueError, OSError):
+        is_outside = True
+    if is_outside:
+        remedy = "Write a path relative to the project's root, without '..' or links that lead out."
+        return Problem("path_outside_project", "Leaves the project.", remedy)
+    return None
+
+
+def _names(subject: Subject[SourceRow]) -> Iterator[Fault]:
+    row = subject.row
+    for column, name in (
+        ("schema", row.source_schema),
+        ("table", row.source_table),
+        ("external_schema", row.external_schema),
+        ("incremental_key", row.incremental_key),
+    ):
+        yield from bad_names(subject, column, [name])
+
+
+def _lake_settings(subject: Subject[SourceRow]) -> Iterator[Fault]:
+    row = subject.row
+    if row.kind is SourceKind.LAKE:
+        if row.location is None:
+            remedy = "Give location an s3:// address or a path relative to the project's root."
+            yield subject.fault("location", None, Problem("missing_value", "A lake source has a location.", remedy))
+        if row.format is None:
+            remedy = f"Set format to {FORMATS[0]}."
+            yield subject.fault("format", None, Problem("missing_value", "A lake source has a format.", remedy))
+
+
+def _format(subject: Subject[SourceRow]) -> Iterator[Fault]:
+    given = subject.row.format
+    if given is not None and given not in FORMATS:
+        remedy = did_you_mean(given, FORMATS) or "Use one of these words."
+        yield subject.fault("format", given, Problem("unknown_word", f"Is none of: {', '.join(FORMATS)}.", remedy))
+
+
+def _location(subject: Subject[SourceRow]) -> Iterator[Fault]:
+    location = subject.row.location
+    problem = None if location is None else path_problem(location, subject.project)
+    if problem is not None:
+        yield subject.fault("location", location, problem)
+
+
+def _not_for_kind(subject: Subject[SourceRow]) -> Iterator[Fault]:
+    row = subject.row
+    if row.kind is SourceKind.WAREHOUSE:
+        problem = Problem("not_for_kind", "Only a lake source has this.", "Leave it out, or set kind: lake.")
+        for column, value in (("location", row.location), ("format", row.format)):
+            if value is not None:
+                yield subject.fault(column, value, problem)
+    elif row.probe is not None:
+        problem = Problem("not_for_kind", "A lake source is probed by its files.", "Leave it out.")
+        yield subject.fault("probe", row.probe, problem)
+
+
+SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (_names, _lake_settings, _format, _location, _not_for_kind)
