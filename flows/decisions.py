@@ -25,6 +25,7 @@ from metadata_sync.names import TableName
 from metadata_sync.render import fingerprint
 from metadata_sync.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
 from metadata_sync.rows import ControlRows, TransformationRow
+from metadata_sync.words import LoadType
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,7 @@ def _facts(
         has_log=target in around.state.logged,
         fingerprint=_fingerprint(row, around.rows),
         head_fingerprint=head.fingerprint if head else None,
+        is_tracking_changed=head is not None and bool(head.tracks) and head.tracks != _tracks(row),
         renamed_from=renamed_from,
         sources=sources,
         upstreams=upstreams,
@@ -214,6 +216,13 @@ def _fingerprint(row: TransformationRow, rows: ControlRows) -> str | None:
     if not row.column_list:
         return None
     return fingerprint(row, sequence_columns(row, rows, [column.name for column in row.column_list]))
+
+
+def _tracks(row: TransformationRow) -> str:
+    """Write the tracked columns as the macro `tracking` does."""
+    if row.load_type is not LoadType.SCD2:
+        return "nothing"
+    return ", ".join(sorted(name.lower() for name in row.scd_columns)) or "all"
 
 
 def _renamed(

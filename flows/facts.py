@@ -28,6 +28,7 @@ class Reason(StrEnum):
     SOURCE_NOT_COMPARABLE = "source_not_comparable"
     UPSTREAM_LOADED = "upstream_loaded"
     UPSTREAM_REBUILT = "upstream_rebuilt"
+    TRACKING_CHANGED = "tracking_changed"
     FORCED = "forced"
 
     NOTHING_NEW = "nothing_new"
@@ -151,6 +152,7 @@ class TargetFacts:
         has_log: Whether the load log knows it.
         fingerprint: Configuration that the row asks for now; None when unknown.
         head_fingerprint: Configuration that the table was built with; None when it was never loaded.
+        is_tracking_changed: The tracked columns are others now: the next load rebuilds the table from its ledger.
         renamed_from: A target without a row that looks like this one's former name.
         sources: Its driving sources.
         upstreams: Every other target that it reads.
@@ -168,6 +170,7 @@ class TargetFacts:
     has_log: bool = False
     fingerprint: str | None = None
     head_fingerprint: str | None = None
+    is_tracking_changed: bool = False
     renamed_from: str | None = None
     sources: tuple[SourceFacts, ...] = ()
     upstreams: tuple[UpstreamFacts, ...] = ()

@@ -9,6 +9,7 @@ For one target the rules are asked in this order; the first that answers decides
     an upstream was never loaded         SKIP
     a source could not be probed         HOLD   never a blind run
     a person insists                     RUN
+    the tracked columns have changed     RUN    the load rebuilds the table from its ledger
     the sources                          RUN when they hold something new, by the row's trigger; else SKIP
 
 A source is new when its newest accepted key lies beyond the watermark, when the number of its rows in the lookback band
@@ -99,9 +100,10 @@ def _needs_person(facts: TargetFacts) -> _Verdict | None:
             f"any more. Give the row its old name back, or load it with `sluice run {facts.pipeline_id} --force`"
         )
         return Action.HOLD, Reason.ROW_RENAMED, message
-    if facts.exists and facts.head_fingerprint and facts.fingerprint and facts.head_fingerprint != facts.fingerprint:
+    is_known = facts.exists and bool(facts.head_fingerprint) and bool(facts.fingerprint)
+    if is_known and facts.head_fingerprint != facts.fingerprint and not facts.is_tracking_changed:
         message = (
-            f"its load type, keys, sequence or tracked columns are no longer those that the table was built with. "
+            f"its load type, keys or sequence are no longer those that the table was built with. "
             f"Undo the change, or rebuild it: `sluice dbt build --full-refresh --select {_model(facts.target)}`"
         )
         return Action.HOLD, Reason.CONFIG_CHANGED, message
@@ -135,6 +137,8 @@ def _sources(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdi
         return Action.HOLD, Reason.PROBE_FAILED, "; ".join(item.message for item in broken)
     if facts.is_forced:
         return Action.RUN, Reason.FORCED, "forced"
+    if facts.exists and facts.is_tracking_changed:
+        return Action.RUN, Reason.TRACKING_CHANGED, "its tracked columns have changed: it is rebuilt from its ledger"
     if not evidence and facts.exists:
         return Action.SKIP, Reason.NO_DRIVING_SOURCE, "it has no driving source: only --force runs it again"
     if not evidence:

@@ -19,6 +19,8 @@ from metadata_sync.names import TableName
 _COUNTS: Final = ("rows_read", "rows_inserted", "rows_updated", "rows_closed", "rows_deleted", "rows_rejected")
 _MAX_NAME_LENGTH: Final = 63
 _HASH_LENGTH: Final = 8
+_TRACKING: Final = " tracking "
+"""What stands between keys and tracked columns in a head's definition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,13 @@ class Head:
     Attributes:
         loaded_at: `_sluice_loaded_at` of its newest load that changed rows; None when none has.
         fingerprint: Configuration that the table was built with.
+        tracks: The columns whose changes open versions, as the macro `tracking` writes them.
         epoch: Raised by every rebuild; a reader that saw another one reads in full once.
     """
 
     loaded_at: str | None
     fingerprint: str | None
+    tracks: str | None
     epoch: int | None
 
 
@@ -151,7 +155,7 @@ def _standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozense
 
 
 def _state_query(sluice_schema: str, heads: Sequence[TableName]) -> exp.Query:
-    """Build one `union all`: kind, target, source or fingerprint, bound or time, count, epoch, load_id."""
+    """Build one `union all`: kind, target, source or fingerprint, bound or time, count, epoch, load or definition."""
     watermarks = exp.select(
         exp.Literal.string("watermark"),
         *_columns("target", "source", "window_end", "lookback_count", "source_epoch", "load_id"),
@@ -163,7 +167,7 @@ def _state_query(sluice_schema: str, heads: Sequence[TableName]) -> exp.Query:
             exp.column("fingerprint"),
             exp.cast(exp.column("loaded_at"), "text"),
             exp.cast(exp.null(), "bigint"),
-            *_columns("epoch", "load_id"),
+            *_columns("epoch", "definition"),
         ).from_(exp.table_(companion_table(name, "head"), db=sluice_schema, quoted=True))
         for name in heads
     ]
@@ -192,12 +196,13 @@ def _collect(existing: frozenset[TableName], rows: Sequence[Row]) -> WarehouseSt
     watermarks: dict[tuple[str, str], Watermark] = {}
     last_loads: dict[str, str] = {}
     heads: dict[str, Head] = {}
-    for kind, target, name, text, count, epoch, load_id in rows:
+    for kind, target, name, text, count, epoch, last in rows:
         if kind == "watermark":
             watermarks[target, name] = Watermark(text, count, epoch)
-            last_loads[target] = max(last_loads.get(target, ""), load_id or "")
+            last_loads[target] = max(last_loads.get(target, ""), last or "")
         else:
-            heads[target] = Head(loaded_at=text, fingerprint=name, epoch=epoch)
+            tracks = last.partition(_TRACKING)[2] if last else None
+            heads[target] = Head(loaded_at=text, fingerprint=name, tracks=tracks, epoch=epoch)
     return WarehouseState(existing, watermarks, last_loads, heads)
 
 

@@ -89,8 +89,8 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
 def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet: bool) -> _Ended:
     from flows.through_prefect import run_through_prefect
 
-    with progress("Running in Prefect…", is_quiet=is_quiet):
-        reported = run_through_prefect(context, plan.request, api_url, plan)
+    observer = None if is_quiet else _observer()
+    reported = run_through_prefect(context, plan.request, api_url, plan, observer)
     return _Ended(plan, reported.summary, reported.url, reported.warnings)
 
 
