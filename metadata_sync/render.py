@@ -15,11 +15,13 @@ from metadata_sync.jinja import escape_jinja
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.resolve import (
+    LOADED_AT,
     ResolvedDependency,
     is_active,
     recompute_columns,
     resolve_dependencies,
     sequence_columns,
+    window_key,
 )
 from metadata_sync.rows import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.words import LoadType, SourceKind
@@ -108,7 +110,7 @@ def _settings(row: TransformationRow, rows: ControlRows) -> Document:
         "target": str(row.name),
         "increment": row.increment.value,
         "business_key": list(row.business_key),
-        "incremental_key": row.incremental_key,
+        "incremental_key": _own_key(row, rows),
         "sequence_by": list(sequence),
         "recompute_key": list(recompute_columns(row)),
         "scd_columns": list(row.scd_columns),
@@ -119,6 +121,12 @@ def _settings(row: TransformationRow, rows: ControlRows) -> Document:
         "fingerprint": fingerprint(row, sequence),
         "dependencies": [_dependency(item) for item in resolve_dependencies(row, rows)],
     }
+
+
+def _own_key(row: TransformationRow, rows: ControlRows) -> str | None:
+    """Return the key that the one driving source is cut by, unless it is another target's."""
+    key = window_key(row, rows)
+    return row.incremental_key if key in {None, LOADED_AT} else key
 
 
 def _dependency(item: ResolvedDependency) -> Document:

@@ -124,6 +124,8 @@ def recompute_columns(row: TransformationRow) -> tuple[str, ...]:
 def added_columns(row: TransformationRow, rows: ControlRows, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Return the columns that the materialization adds behind the SELECT's."""
     sequence = sequence_columns(row, rows, {column.name for column in columns})
+    if row.increment is not Increment.ROWS:  # the load's own time orders recomputed groups and full reads
+        sequence = ()
     time = next((column.type for column in columns if sequence and column.name == sequence[0]), "timestamp")
     added = []
     if row.load_type is LoadType.SCD2:

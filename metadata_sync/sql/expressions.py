@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from metadata_sync.problems import Problem, did_you_mean, listed
@@ -41,6 +41,8 @@ def _parse(text: str, dialect: str) -> exp.Paren | Problem:
         return Problem("window_marker", f"It holds the words {WINDOW_MARKER!r}.", "Remove them.")
     try:
         tokens = sqlglot.tokenize(f"({text})", dialect=dialect)
+        if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+            return wrong
         statements = sqlglot.parse(f"({text})", dialect=dialect)
     except (SqlglotError, RecursionError):
         return wrong
@@ -68,3 +70,23 @@ def _node_problem(node: exp.Expr) -> Problem | None:
     elif isinstance(node, exp.Column) and node.table:
         fault, remedy = f"It qualifies the column {node.sql()}.", "Name output columns alone."
     return Problem("delete_when", fault, remedy) if fault else None
+
+
+def is_type(text: str, dialect: str) -> bool:
+    """Tell whether text is a data type of the warehouse, and nothing more.
+
+    >>> is_type("varchar(10)", "duckdb"), is_type("int) as x, (select 1", "duckdb"), is_type("varchr", "duckdb")
+    (True, False, False)
+    """
+    try:
+        tokens = sqlglot.tokenize(text, dialect=dialect)
+        if any(token.comments or token.token_type is TokenType.SEMICOLON for token in tokens):
+            return False
+        cast = sqlglot.parse_one(f"cast(null as {text})", dialect=dialect)
+    except (SqlglotError, RecursionError):
+        return False
+    if not isinstance(cast, exp.Cast) or any(value for name, value in cast.args.items() if name not in {"this", "to"}):
+        return False
+    kinds = [*cast.to.find_all(exp.DataType)]
+    is_known = dialect != "duckdb" or not any(kind.this is exp.DataType.Type.USERDEFINED for kind in kinds)
+    return is_known and cast.find(exp.Query, exp.Column) is None

@@ -16,6 +16,14 @@ from metadata_sync.problems import Problem
 WINDOW_MARKER: Final = "sluice:window"
 """What the window's comment in compiled SQL begins with; only macros may write it."""
 
+_QUERY_BEGINNINGS: Final = (
+    TokenType.FROM,
+    TokenType.L_PAREN,
+    TokenType.SELECT,
+    TokenType.TABLE,
+    TokenType.VALUES,
+    TokenType.WITH,
+)
 _JINJA_OPENING: Final = re.compile(r"\{[{%#]")
 _GAP_COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _MISSING_PART: Final = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(\w+)'>")
@@ -77,38 +85,45 @@ def parse_select(text: str, dialect: str) -> tuple[ParsedSelect | None, tuple[Pr
     Returns:
         The parsed SELECT, or None when it is none; and what is wrong with its form.
     """
+    tokens = _tokenize(text, dialect)
+    if isinstance(tokens, Problem):
+        return None, (tokens,)
+    try:
+        tree = next(item for item in sqlglot.parse(text, dialect=dialect) if item is not None)
+    except (SqlglotError, RecursionError) as error:
+        return None, (_syntax_problem(error),)
+    if not isinstance(tree, exp.Query):
+        return None, (_not_a_select(tokens[0]),)
+    reads, problems = _find_reads(tree, text)
+    semicolon = tokens[-1].start if tokens[-1].token_type is TokenType.SEMICOLON else None
+    return ParsedSelect(text, dialect, tree, tuple(reads), semicolon), tuple(problems)
+
+
+def _tokenize(text: str, dialect: str) -> list[Token] | Problem:
+    """Split a text into tokens, or say why it cannot be one plain query."""
     problem = _text_problem(text)
     if problem is not None:
-        return None, (problem,)
+        return problem
     try:
         tokens = sqlglot.tokenize(text, dialect=dialect)
     except SqlglotError as error:
-        return None, (_syntax_problem(error),)
-    problem = _token_problem(text, tokens)
-    if problem is not None:
-        return None, (problem,)
-    try:
-        statements = [item for item in sqlglot.parse(text, dialect=dialect) if item is not None]
-    except (SqlglotError, RecursionError) as error:
-        return None, (_syntax_problem(error),)
-    return _read_statement(text, dialect, tokens, [item for item in statements if not isinstance(item, exp.Semicolon)])
+        return _syntax_problem(error)
+    return _token_problem(text, tokens) or _statement_problem(tokens) or tokens
 
 
-def _read_statement(
-    text: str, dialect: str, tokens: list[Token], statements: list[exp.Expr]
-) -> tuple[ParsedSelect | None, tuple[Problem, ...]]:
+def _statement_problem(tokens: list[Token]) -> Problem | None:
+    """Refuse what is not one query before it is parsed: sqlglot lets statements pass that it does not know."""
     semicolons = [token for token in tokens if token.token_type is TokenType.SEMICOLON]
-    is_final = not semicolons or (len(semicolons) == 1 and semicolons[0] is tokens[-1])
-    if len(statements) != 1 or not is_final:
-        what = "no statement" if not statements else "more than one statement"
-        return None, (Problem("single_query", f"The file holds {what}.", "Keep exactly one SELECT in the file."),)
-    tree = statements[0]
-    if not isinstance(tree, exp.Query):
-        kind = (tokens[0].text or "statement").upper()
-        return None, (Problem("not_a_select", f"The file holds a {kind} statement.", "Write one SELECT (or WITH)."),)
-    reads, problems = _find_reads(tree, text)
-    semicolon = semicolons[0].start if semicolons else None
-    return ParsedSelect(text, dialect, tree, tuple(reads), semicolon), tuple(problems)
+    remedy = "Keep exactly one SELECT in the file."
+    if len(tokens) == len(semicolons):
+        return Problem("single_query", "The file holds no statement.", remedy)
+    if len(semicolons) > 1 or (semicolons and semicolons[0] is not tokens[-1]):
+        return Problem("single_query", "The file holds more than one statement.", remedy)
+    return None if tokens[0].token_type in _QUERY_BEGINNINGS else _not_a_select(tokens[0])
+
+
+def _not_a_select(token: Token) -> Problem:
+    return Problem("not_a_select", f"The file begins with {token.text.upper()}.", "Write one SELECT, or WITH … SELECT.")
 
 
 def _text_problem(text: str) -> Problem | None:

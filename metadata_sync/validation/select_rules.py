@@ -25,6 +25,7 @@ from metadata_sync.sql.checks import form_problems
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems
 from metadata_sync.sql.increments import increment_problems
+from metadata_sync.validation.column_rules import column_faults
 from metadata_sync.words import Increment, LoadType
 
 
@@ -38,6 +39,7 @@ def select_faults(catalog: Catalog, only: Collection[TableName] | None = None) -
     checked = [row for row in catalog.rows.transformations if only is None or row.name in only]
     found = [*_source_faults(catalog, checked)]
     for row in checked:
+        found.extend(column_faults(row, catalog.dialect))
         found.extend(_Checked(row, catalog).faults())
     return tuple(dict.fromkeys(found))
 

@@ -7,7 +7,7 @@ import pytest
 from metadata_sync.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.columns import output_columns
-from metadata_sync.sql.expressions import delete_when_problems
+from metadata_sync.sql.expressions import delete_when_problems, is_type
 
 TABLES = {TableName("lake", "flights"): ("a", "b"), TableName("lake", "planes"): ("a", "c")}
 
@@ -70,9 +70,7 @@ def test_column_without_a_usable_name_is_refused(text: str, rule: str) -> None:
     assert {problem.rule for problem in problems} == {rule}
 
 
-@pytest.mark.parametrize(
-    "text", ["operation = 'D'", "is_deleted", "a > 1 and b in (1, 2)", "comment = 'x'", "a = '--'"]
-)
+@pytest.mark.parametrize("text", ["op = 'D'", "is_deleted", "a > 1 and b in (1, 2)", "comment = 'x'", "a = '--'"])
 def test_delete_when_is_accepted_when_it_is_one_condition(text: str) -> None:
     assert delete_when_problems(text, "duckdb", {"op", "is_deleted", "a", "b", "comment"}) == ()
 
@@ -101,3 +99,29 @@ def test_delete_when_is_accepted_when_it_is_one_condition(text: str) -> None:
 )
 def test_delete_when_is_refused_when_it_is_more_than_a_condition(text: str) -> None:
     assert delete_when_problems(text, "duckdb", {"operation", "a"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["varchar(10)", "decimal(5, 2)", "timestamp with time zone", "struct(a integer, b varchar[])", "enum('a', 'b')"],
+)
+def test_type_is_known(text: str) -> None:
+    assert is_type(text, "duckdb")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "varchr(10)",
+        "int; drop table x",
+        "int) as x, (select 1",
+        "int -- x",
+        "int /* x */",
+        "int default 5",
+        "int null",
+    ]
+    + ["int collate x", "{{ x }}", "int as x", "select 1", "interval '1' day"],
+)
+def test_type_is_refused_when_it_is_more_than_a_type(text: str) -> None:
+    assert not is_type(text, "duckdb")

@@ -84,7 +84,7 @@ REFUSED = [
     ("\ufeffselect 1 as a", "control_character"),
     ("select a from lake.flights where", "syntax"),
     ("select 'unfinished", "syntax"),
-    ("selec 1", "syntax"),
+    ("selec 1", "not_a_select"),
     ("select " + "(" * 3000 + "1" + ")" * 3000 + " as a", "too_deep"),
 ]
 
