@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from rich.markup import escape
 
 from flows.cli.console import out, print_json, print_table, progress, say
 from flows.context import load_context
@@ -291,7 +292,7 @@ def _print_plan(plan: Plan) -> None:
 def _print_change(change: RowChange) -> None:
     signs = {"add": "[green]+[/]", "change": "[yellow]~[/]", "adopt": "[blue]=[/]", "remove": "[red]-[/]"}
     note = {"adopt": "  (as the table holds it; from now on declared)"}.get(change.kind, "")
-    out.print(signs[change.kind], f"{change.id}{note}", highlight=False, markup=True)
+    out.print(f"{signs[change.kind]} {escape(str(change.id))}{note}", highlight=False)
     if change.kind == "change":
         for column in change.columns:
             out.print(
