@@ -1,0 +1,81 @@
+{#- On-run-start: create Sluice's schema, the load log and the watermark view where they are missing.
+
+    Returns: nothing to run; the statements are sent and committed here, each only when it is needed.
+-#}
+{% macro create_control_tables() %}
+    {%- if execute and flags.WHICH in ('run', 'build', 'run-operation', 'retry', 'test', 'seed', 'snapshot') -%}
+        {%- set load_log = sluice.control_relation('load_log') -%}
+        {%- if not sluice.is_there(sluice.control_relation('watermark_control')) -%}
+            {%- do adapter.create_schema(load_log) -%}
+            {%- call statement('sluice_control_tables') -%}
+                {{ sluice.create_load_log_sql(load_log) }};
+                {{ sluice.create_watermark_control_sql(load_log) }}
+            {%- endcall -%}
+            {%- do adapter.commit() -%}
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- One row per load and driving source, only ever added to. -#}
+{% macro create_load_log_sql(load_log) %}
+create table if not exists {{ load_log }} (
+    load_id varchar(64),
+    run_id varchar(64),
+    target varchar(127),
+    source varchar(127),
+    window_start varchar(64),
+    window_end varchar(128),
+    moves_watermark boolean,
+    rows_read bigint,
+    rows_inserted bigint,
+    rows_updated bigint,
+    rows_closed bigint,
+    rows_deleted bigint,
+    rows_rejected bigint,
+    tie_count bigint,
+    lookback_count bigint,
+    epoch bigint,
+    source_epoch bigint,
+    loaded_at timestamp,
+    started_at timestamp,
+    finished_at timestamp
+)
+{%- endmacro %}
+
+
+{#- How far each target has read each source: the newest log row that moves the watermark. -#}
+{% macro create_watermark_control_sql(load_log) %}
+create view {{ sluice.control_relation('watermark_control').incorporate(type='view') }} as
+with ranked_loads as (
+    select
+        target,
+        source,
+        window_start,
+        window_end,
+        lookback_count,
+        epoch,
+        source_epoch,
+        load_id,
+        run_id,
+        loaded_at,
+        finished_at,
+        row_number() over (partition by target, source order by loaded_at desc, load_id desc) as recency
+    from {{ load_log }}
+    where moves_watermark
+)
+select
+    target,
+    source,
+    window_start,
+    window_end,
+    lookback_count,
+    epoch,
+    source_epoch,
+    load_id,
+    run_id,
+    loaded_at,
+    finished_at
+from ranked_loads
+where recency = 1
+{%- endmacro %}

@@ -1,0 +1,78 @@
+{#- Create a target with its side table, rejects and head, empty, in one transaction of its own.
+
+    Args:
+        load (dict): the load; columns holds the SELECT's columns with their types.
+-#}
+{% macro create_target(load) %}
+    {%- do adapter.create_schema(load.relation) -%}
+    {%- call statement('sluice_create_target') -%}
+        {{ sluice.create_target_sql(load) }}
+    {%- endcall -%}
+    {%- do adapter.commit() -%}
+{% endmacro %}
+
+
+{% macro create_target_sql(load) %}
+{%- if load.makes_target %}
+create table {{ load.relation }} (
+    {%- for column in load.columns %}
+    {{ column.name }} {{ column.type }},
+    {%- endfor %}
+    {%- if load.type == 'scd2' %}
+    valid_from {{ load.types[load.at] }},
+    valid_to {{ load.types[load.at] }},
+    is_current boolean,
+    {%- endif %}
+    _sluice_run_id varchar(64),
+    _sluice_loaded_at timestamp
+) {{ sluice.table_options(load) }};
+{% endif %}
+create table if not exists {{ load.side }} (
+    {%- for column in load.columns %}
+    {{ column.name }} {{ column.type }},
+    {%- endfor %}
+    _sluice_deleted smallint,
+    _sluice_run_id varchar(64),
+    _sluice_loaded_at timestamp
+) {{ sluice.table_options(load) }};
+create table if not exists {{ load.rejects }} (
+    load_id varchar(64),
+    run_id varchar(64),
+    rejected_at timestamp,
+    reason varchar(2000),
+    row_text varchar(8000)
+);
+create table if not exists {{ load.head }} (
+    load_id varchar(64),
+    loaded_at timestamp,
+    logged_at timestamp,
+    fingerprint varchar(128),
+    definition varchar(4000),
+    epoch bigint
+);
+insert into {{ load.head }} (load_id, fingerprint, definition, epoch)
+select
+    'none',
+    {{ sluice.literal(load.fingerprint) }},
+    {{ sluice.literal(load.definition) }},
+    0
+where not exists (select 1 from {{ load.head }})
+{% endmacro %}
+
+
+{#- How a warehouse lays the rows of a target out. -#}
+{% macro table_options(load) %}
+    {{ return(adapter.dispatch('table_options', 'sluice')(load)) }}
+{% endmacro %}
+
+{% macro default__table_options(load) %}
+    {{ return('') }}
+{% endmacro %}
+
+{#- Loads join target, side table and staged rows by key: the same DISTKEY keeps these joins on their node. -#}
+{% macro redshift__table_options(load) %}
+    {%- if load.key -%}
+        {{ return('diststyle key distkey (' ~ load.key[0] ~ ') sortkey (' ~ sluice.columns(load.key + [load.at]) ~ ')') }}
+    {%- endif -%}
+    {{ return('') }}
+{% endmacro %}

@@ -1,0 +1,62 @@
+{#- First statements of a load: take the head, and stop when another load took it since its windows were read.
+
+    The cast fails only when it is reached, and its text is the message. A division by zero would not do: DuckDB yields
+    infinity. The message holds a column, so that no database folds the constant beforehand.
+-#}
+{% macro take_head_sql(load) %}
+update {{ load.head }}
+set
+    load_id = {{ sluice.literal(load.load_id) }},
+    {%- if load.changes_rows %}
+    loaded_at = cast({{ sluice.literal(load.loaded_at) }} as timestamp),
+    {%- endif %}
+    logged_at = cast({{ sluice.literal(load.loaded_at) }} as timestamp),
+    fingerprint = {{ sluice.literal(load.fingerprint) }},
+    definition = {{ sluice.literal(load.definition) }},
+    epoch = {{ load.epoch }}
+where load_id = {{ sluice.literal(load.seen_load_id) }};
+
+select
+    case
+        when max(load_id) = {{ sluice.literal(load.load_id) }} then 1
+        else cast(
+            'sluice: another load of {{ load.target_name }} committed first (' || coalesce(max(load_id), 'head is empty')
+            || '); nothing was written, run it again' as integer
+        )
+    end as is_first
+from {{ load.head }};
+{% endmacro %}
+
+
+{#- Last statement of a load: its log rows, one per driving source. The watermark is in them. -#}
+{% macro insert_log_sql(load) %}
+insert into {{ load.log }} (
+    load_id, run_id, target, source, window_start, window_end, moves_watermark, rows_read, rows_inserted, rows_updated,
+    rows_closed, rows_deleted, rows_rejected, tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at
+)
+values
+{%- for window in load.windows %}
+    (
+        {{ sluice.literal(load.load_id) }},
+        {{ sluice.literal(load.run_id) }},
+        {{ sluice.literal(load.target_name) }},
+        {{ sluice.literal(window.source) }},
+        {{ sluice.literal(window.start) }},
+        {{ sluice.literal(window.end) }},
+        {{ window.moves_watermark | lower }},
+        {{ load.counts.rows_read }},
+        {{ load.counts.rows_inserted }},
+        {{ load.counts.rows_updated }},
+        {{ load.counts.rows_closed }},
+        {{ load.counts.rows_deleted }},
+        {{ load.counts.rows_rejected }},
+        {{ load.counts.tie_count }},
+        {{ 'null' if window.lookback_count is none else window.lookback_count }},
+        {{ load.epoch }},
+        {{ 'null' if window.source_epoch is none else window.source_epoch }},
+        cast({{ sluice.literal(load.loaded_at) }} as timestamp),
+        cast({{ sluice.literal(load.started_at) }} as timestamp),
+        cast({{ sluice.literal(sluice.instant_text(sluice.utc_now())) }} as timestamp)
+    ){{ ',' if not loop.last }}
+{%- endfor %}
+{% endmacro %}

@@ -1,0 +1,75 @@
+{#- Write a load: head, side table, target, log, in one statement and one transaction.
+
+    One statement, because an adapter that repeats a statement after a lost connection must repeat all of the load or nothing.
+    The log comes last: it is the watermark.
+
+    Args:
+        load (dict): the load, staged and counted.
+        changes_sql (str): statements that write side table and target; empty when there is nothing to write.
+-#}
+{% macro commit_load(load, changes_sql) %}
+    {%- if flags.EMPTY -%}
+        {%- do store_raw_result('main', message='EMPTY checked', code='EMPTY', rows_affected='0') -%}
+    {%- else -%}
+        {%- set write_sql = sluice.write_sql(load, changes_sql) -%}
+        -- BEGIN happens here
+        {{ run_hooks(pre_hooks, inside_transaction=True) }}
+        {%- call statement('main') -%}
+            {{ write_sql }}
+        {%- endcall -%}
+        {%- do write(load.script | join('\n') ~ '\n\n-- one transaction\nbegin;\n' ~ write_sql ~ ';\ncommit;\n') -%}
+        {%- do apply_grants(load.relation, config.get('grants'), should_revoke=should_revoke(not load.makes_target, false)) -%}
+        {%- do persist_docs(load.relation, model) -%}
+        {{ run_hooks(post_hooks, inside_transaction=True) }}
+        {%- do adapter.commit() -%}
+        {#- COMMIT happened here -#}
+        {%- do sluice.report_load(load) -%}
+    {%- endif -%}
+    {%- do sluice.drop_temporaries(load) -%}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+{% endmacro %}
+
+
+{% macro write_sql(load, changes_sql) %}
+    {%- set changed = [] -%}
+    {%- for name in ('rows_inserted', 'rows_updated', 'rows_closed', 'rows_deleted') -%}
+        {%- do changed.append(load.counts[name]) -%}
+    {%- endfor -%}
+    {%- do load.update({'changes_rows': changes_sql | trim != ''}) -%}
+    {%- if not load.windows -%}
+        {#- a SELECT without increment() is read in full by every run -#}
+        {%- do load.update({'windows': [{
+            'source': load.target_name, 'start': none, 'end': none, 'moves_watermark': true, 'lookback_count': none, 'source_epoch': none
+        }]}) -%}
+    {%- endif -%}
+    {%- set parts = [sluice.take_head_sql(load)] -%}
+    {%- if load.counts.rows_rejected -%}
+        {%- do parts.append(sluice.insert_rejects_sql(load)) -%}
+    {%- endif -%}
+    {%- do parts.append(changes_sql) -%}
+    {%- do parts.append(sluice.insert_log_sql(load)) -%}
+    {{ return(modules.re.sub('\n\\s*\n\\s*\n+', '\n\n', parts | join('\n') | trim)) }}
+{% endmacro %}
+
+
+{#- Tell dbt what the load did: its log line, and run_results. -#}
+{% macro report_load(load) %}
+    {%- set counts = load.counts -%}
+    {%- set words = [] -%}
+    {%- for name in ('rows_inserted', 'rows_updated', 'rows_closed', 'rows_deleted', 'rows_rejected') if counts[name] -%}
+        {%- do words.append(counts[name] ~ ' ' ~ name[5:]) -%}
+    {%- endfor -%}
+    {%- do store_raw_result(
+        'main', message=words | join(', ') or 'UNCHANGED', code='LOAD',
+        rows_affected=(counts.rows_inserted + counts.rows_updated + counts.rows_closed + counts.rows_deleted) | string
+    ) -%}
+{% endmacro %}
+
+
+{% macro drop_temporaries(load) %}
+    {%- for name in load.temporaries -%}
+        {%- call statement('sluice_drop', auto_begin=false) -%}
+            drop table if exists {{ name }}
+        {%- endcall -%}
+    {%- endfor -%}
+{% endmacro %}

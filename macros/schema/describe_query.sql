@@ -1,0 +1,82 @@
+{#- Names and types of what a SELECT yields, in the words in which the warehouse describes a table.
+
+    Args:
+        query_sql (str): the SELECT.
+        name (str): of the temporary table that some adapters need for it.
+    Returns: list of dict(name: quoted where needed, type).
+-#}
+{% macro describe_query(query_sql, name='sluice_shape') %}
+    {{ return(adapter.dispatch('describe_query', 'sluice')(query_sql, name)) }}
+{% endmacro %}
+
+{% macro default__describe_query(query_sql, name) %}
+    {%- call statement('sluice_shape', auto_begin=false) -%}
+        drop table if exists {{ name }};
+        create temporary table {{ name }} as
+        select * from (
+            {{ query_sql }}
+        ) as sluice_query
+        where 1 = 0
+    {%- endcall -%}
+    {{ return(sluice.described(adapter.get_columns_in_relation(api.Relation.create(identifier=name)))) }}
+{% endmacro %}
+
+{% macro duckdb__describe_query(query_sql, name) %}
+    {%- call statement('sluice_shape', fetch_result=true, auto_begin=false) -%}
+        select column_name, column_type from (describe
+            {{ query_sql }}
+        )
+    {%- endcall -%}
+    {%- set columns = [] -%}
+    {%- for row in load_result('sluice_shape').table.rows -%}
+        {%- do columns.append({'name': sluice.quote_name(row[0]), 'type': row[1] | lower}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{#- Names and types of a table that stands in the warehouse; same shape as describe_query. -#}
+{% macro describe_relation(relation) %}
+    {{ return(adapter.dispatch('describe_relation', 'sluice')(relation)) }}
+{% endmacro %}
+
+{% macro default__describe_relation(relation) %}
+    {{ return(sluice.described(adapter.get_columns_in_relation(relation))) }}
+{% endmacro %}
+
+{#- DuckDB's catalog writes some types in other words than DESCRIBE does. -#}
+{% macro duckdb__describe_relation(relation) %}
+    {{ return(sluice.describe_query('select * from ' ~ relation)) }}
+{% endmacro %}
+
+
+{% macro described(adapter_columns) %}
+    {%- set columns = [] -%}
+    {%- for column in adapter_columns -%}
+        {%- do columns.append({'name': sluice.quote_name(column.name), 'type': column.data_type | lower}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{#- What the model's SELECT yields: each column in the type that the model declares for it, and as the SELECT has it.
+
+    Returns: list of dict(name, type, raw_type).
+-#}
+{% macro selected_columns(load) %}
+    {%- set yielded = sluice.describe_query(load.sql) -%}
+    {%- set declared = {} -%}
+    {%- for column in model.columns.values() if column.data_type -%}
+        {%- do declared.update({sluice.quote_name(column.name): column.data_type}) -%}
+    {%- endfor -%}
+    {%- set casts = [] -%}
+    {%- for column in yielded -%}
+        {%- do casts.append('cast(null as ' ~ declared.get(column.name, column.type) ~ ') as ' ~ column.name) -%}
+    {%- endfor -%}
+    {%- set wanted = sluice.describe_query('select ' ~ casts | join(', ')) if declared else yielded -%}
+    {%- set columns = [] -%}
+    {%- for column in yielded -%}
+        {%- do columns.append({'name': column.name, 'type': wanted[loop.index0].type, 'raw_type': column.type}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}

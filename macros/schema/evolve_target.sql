@@ -1,0 +1,67 @@
+{#- Bring a target and its side table to the columns of the SELECT, before anything is loaded, in a transaction of its own.
+
+    A new column is added, NULL for older rows. A column that the SELECT dropped stays. A type may widen. Anything else stops.
+
+    Args:
+        load (dict): the load; columns holds the SELECT's columns.
+    Returns: list of dict(name, type): the target's data columns afterwards.
+    Raises: naming column, both types and the DDL to run.
+-#}
+{% macro evolve_target(load) %}
+    {%- set stored = {} -%}
+    {%- for column in sluice.describe_relation(load.relation) if column.name not in sluice.own_columns(load) -%}
+        {%- do stored.update({column.name: column.type}) -%}
+    {%- endfor -%}
+    {%- set changes = [] -%}
+    {%- for column in load.columns -%}
+        {%- set type = stored.get(column.name) -%}
+        {%- if type is none -%}
+            {%- do changes.append('add column ' ~ column.name ~ ' ' ~ column.type) -%}
+            {%- do stored.update({column.name: column.type}) -%}
+        {%- elif type != column.type and sluice.can_widen(type, column.type) -%}
+            {%- do changes.append('alter column ' ~ column.name ~ ' type ' ~ column.type) -%}
+            {%- do stored.update({column.name: column.type}) -%}
+            {%- if column.name == load.at and load.type == 'scd2' -%}
+                {%- do sluice.refuse_type(load, column, type) -%}
+            {%- endif -%}
+        {%- elif type != column.type and not sluice.is_widening(column.type, type) -%}
+            {%- do sluice.refuse_type(load, column, type) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- if changes and load.on_schema_change == 'fail' -%}
+        {%- do sluice.raise_error(
+            load.type, load.target_name ~ ' would change (' ~ changes | join('; ') ~ ') and on_schema_change is fail.',
+            'Change the table by hand, or set on_schema_change: append_new_columns.'
+        ) -%}
+    {%- elif changes -%}
+        {%- call statement('sluice_evolve') -%}
+            {%- for change in changes %}
+            alter table {{ load.relation }} {{ change }};
+            alter table {{ load.side }} {{ change }};
+            {%- endfor %}
+        {%- endcall -%}
+        {%- do adapter.commit() -%}
+    {%- endif -%}
+    {%- set columns = [] -%}
+    {%- for name, type in stored.items() -%}
+        {%- do columns.append({'name': name, 'type': type}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{#- Columns of a target that are Sluice's, not the SELECT's. -#}
+{% macro own_columns(load) %}
+    {%- set audit = ['_sluice_run_id', '_sluice_loaded_at'] -%}
+    {{ return(audit + ['valid_from', 'valid_to', 'is_current'] if load.type == 'scd2' else audit) }}
+{% endmacro %}
+
+
+{% macro refuse_type(load, column, stored_type) %}
+    {%- do sluice.raise_error(
+        load.type,
+        column.name ~ ' of ' ~ load.target_name ~ ' is ' ~ stored_type ~ ' and the SELECT yields ' ~ column.type ~ '.',
+        'Cast it in the SELECT, or run by hand: alter table ' ~ load.relation ~ ' alter column ' ~ column.name ~ ' type '
+        ~ column.type ~ '; and the same for ' ~ load.side ~ '.'
+    ) -%}
+{% endmacro %}

@@ -1,0 +1,67 @@
+{#- Keep one winner per (key, time) of the stage and count the ties: equal in key, time and tie-breakers, different in content. -#}
+{% macro stage_winners(load) %}
+    {%- do sluice.count_ties(load, sluice.run_counts(load, 'ties in the increment', sluice.ties_sql(load, 'select * from sluice_stage')).tie_count) -%}
+    {%- do sluice.run_temporary(
+        load, 'sluice_winner', 'the winner of each key and time', sluice.winners_sql(load, 'select * from sluice_stage')
+    ) -%}
+    {%- do load.update({'stage': 'sluice_winner'}) -%}
+{% endmacro %}
+
+
+{#- Add ties to the load's count, and stop when they are not allowed. -#}
+{% macro count_ties(load, number) %}
+    {%- if number -%}
+        {%- do load.counts.update({'tie_count': load.counts.tie_count + number}) -%}
+        {%- set message = number ~ ' events of ' ~ load.target_name ~ ' have equal key, time and tie-breakers and different content' -%}
+        {%- if load.on_tie == 'error' -%}
+            {%- do sluice.raise_error(
+                load.type, message ~ '; on_tie is error. Nothing was written.', 'Add a tie-breaker to sequence_by, or set on_tie: warn.'
+            ) -%}
+        {%- endif -%}
+        {%- do exceptions.warn('sluice.' ~ load.type ~ ': ' ~ message ~ '; the greater content won.') -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro ties_sql(load, events_sql) %}
+{%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
+select count(*) as tie_count
+from (
+    select {{ tied }}
+    from (
+        select distinct {{ sluice.columns(load.key + [load.at] + load.compared) }}, _sluice_deleted
+        from ({{ events_sql }}) as sluice_event_of_any_rank
+    ) as distinct_events
+    group by {{ tied }}
+    having count(*) > 1
+) as ties
+{%- endmacro %}
+
+
+{% macro winners_sql(load, events_sql) %}
+with ranked_events as (
+    select
+        {{ sluice.columns(load.data) }},
+        _sluice_deleted,
+        row_number() over (
+            partition by {{ sluice.columns(load.key + [load.at]) }}
+            order by
+                {{ sluice.winner_order(load) }}
+        ) as _sluice_rank
+    from ({{ events_sql }}) as events
+)
+
+select {{ sluice.columns(load.data) }}, _sluice_deleted
+from ranked_events
+where _sluice_rank = 1
+{%- endmacro %}
+
+
+{#- Target and side table together: every event that ever won; then those of the stage. -#}
+{% macro ledger_sql(load) %}
+select {{ sluice.columns(load.data) }}, cast(0 as smallint) as _sluice_deleted from {{ load.relation }}
+        union all
+        select {{ sluice.columns(load.data) }}, _sluice_deleted from {{ load.side }}
+        union all
+        select {{ sluice.columns(load.data) }}, _sluice_deleted from {{ load.stage }}
+{%- endmacro %}

@@ -1,0 +1,64 @@
+{#- The part of a driving source that this load reads, as a subselect between two literals.
+
+    Rows: the rows of the window. Groups: every row of the groups that the windows of all driving sources touch. Full: all
+    rows. While parsing, and in dbt's unit tests, it is the bare relation.
+
+        from {{ sluice.increment(source('lake', 'flights')) }} as flights
+
+    Args:
+        relation (Relation): a driving source or ref.
+        incremental_key (str): for a model written by hand that declares no dependencies.
+    Returns: str, one parenthesised subselect with one comment `/* sluice:window {JSON} */`.
+    Raises: when relation is no driving dependency, or its key cannot cut windows.
+-#}
+{% macro increment(relation, incremental_key=none) %}
+    {%- if not execute or model.resource_type == 'unit_test' -%}
+        {{ return(relation) }}
+    {%- endif -%}
+    {%- set dependencies = sluice.driving_dependencies(relation, incremental_key) -%}
+    {%- set windows = sluice.capture_windows(dependencies) -%}
+    {%- set rendered = sluice.whole_relation(relation) -%}
+    {%- for dependency in dependencies if dependency.relation == rendered -%}
+        {{ return(sluice.increment_sql(dependency, windows[dependency.source], dependencies, windows)) }}
+    {%- endfor -%}
+{% endmacro %}
+
+
+{#- The windows of all driving sources, captured once for the whole model: sources that are joined must agree. -#}
+{% macro capture_windows(dependencies) %}
+    {%- set windows = {} -%}
+    {%- set captured = load_result('sluice_windows') -%}
+    {%- if captured is not none -%}
+        {%- do windows.update(captured.response) -%}
+    {%- else -%}
+        {%- for dependency in dependencies -%}
+            {%- do windows.update({dependency.source: sluice.capture_window(dependency)}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- do store_result('sluice_windows', response=windows) -%}
+    {{ return(windows) }}
+{% endmacro %}
+
+
+{% macro increment_sql(dependency, window, dependencies, windows) %}
+    {%- set mode = sluice.setting('increment', 'rows') -%}
+    {%- set rows_sql -%}
+(
+        /* sluice:window {{ tojson(window) | replace('*/', '*\\/') }} */
+        select sluice_source.*
+        from {{ dependency.relation }} as sluice_source
+        {%- if flags.EMPTY %}
+        where 1 = 0
+        {%- elif mode == 'rows' %}
+        where {{ sluice.window_condition(dependency, window) }}
+        {%- elif mode == 'groups' and not sluice.touches_everything(windows) %}
+        join {{ sluice.touched_groups_sql(dependencies, windows) }} as sluice_touched
+            on {% for column in dependency.recompute_by -%}
+            {{ sluice.null_safe_equal('sluice_source.' ~ sluice.quote_name(column), 'sluice_touched.sluice_group_' ~ loop.index) }}
+            {{- '\n            and ' if not loop.last }}
+            {%- endfor %}
+        {%- endif %}
+    )
+    {%- endset -%}
+    {{ return(rows_sql) }}
+{% endmacro %}

@@ -1,0 +1,91 @@
+{#- A value of an incremental key as the text that logs and windows hold, in UTC and to the microsecond.
+
+    Args:
+        expression (str): SQL that yields the value.
+        kind (str): integer, date, timestamp or timestamptz.
+    Returns: str, an SQL expression.
+-#}
+{% macro key_text(expression, kind) %}
+    {%- if kind == 'timestamptz' -%}
+        {{ return(adapter.dispatch('instant_as_text', 'sluice')(adapter.dispatch('in_utc', 'sluice')(expression)) ~ " || '+00'") }}
+    {%- elif kind == 'timestamp' -%}
+        {{ return(adapter.dispatch('instant_as_text', 'sluice')(expression)) }}
+    {%- endif -%}
+    {{ return('cast(' ~ expression ~ ' as varchar)') }}
+{% endmacro %}
+
+{% macro default__instant_as_text(expression) %}
+    {{ return('to_char(' ~ expression ~ ", 'YYYY-MM-DD HH24:MI:SS.US')") }}
+{% endmacro %}
+
+{% macro duckdb__instant_as_text(expression) %}
+    {{ return('strftime(' ~ expression ~ ", '%Y-%m-%d %H:%M:%S.%f')") }}
+{% endmacro %}
+
+
+{#- A timestamp with time zone as the same instant in UTC, without a zone. -#}
+{% macro default__in_utc(expression) %}
+    {{ return(expression ~ " at time zone 'UTC'") }}
+{% endmacro %}
+
+{#- DuckDB's AT TIME ZONE needs the icu extension, which an installation may lack. -#}
+{% macro duckdb__in_utc(expression) %}
+    {{ return('make_timestamp(epoch_us(' ~ expression ~ '))') }}
+{% endmacro %}
+
+
+{#- What kind of value a source's incremental key holds.
+
+    Args:
+        dependency (dict): the driving dependency (see driving_dependencies).
+    Returns: str, integer | date | timestamp | timestamptz.
+    Raises: when the key is of another type.
+-#}
+{% macro key_kind(dependency) %}
+    {%- if dependency.managed -%}
+        {{ return('timestamp') }}
+    {%- endif -%}
+    {%- set type = none -%}
+    {%- set found = namespace(type=none) -%}
+    {%- set query -%}
+        select {{ dependency.key }} as sluice_key from {{ dependency.relation }}
+    {%- endset -%}
+    {%- for column in sluice.describe_query(query, 'sluice_key_shape') -%}
+        {%- set found.type = column.type | lower -%}
+    {%- endfor -%}
+    {%- if found.type in ('timestamp with time zone', 'timestamptz') -%}
+        {{ return('timestamptz') }}
+    {%- elif found.type.startswith('timestamp') or found.type == 'datetime' -%}
+        {{ return('timestamp') }}
+    {%- elif found.type == 'date' -%}
+        {{ return('date') }}
+    {%- elif 'int' in found.type and 'interval' not in found.type -%}
+        {{ return('integer') }}
+    {%- endif -%}
+    {%- do sluice.raise_error(
+        'increment',
+        'incremental_key ' ~ dependency.key ~ ' of ' ~ dependency.source ~ ' is ' ~ found.type ~ ', which cannot cut windows.',
+        'Use a timestamp, date or integer column, or leave the key out and read the source in full.'
+    ) -%}
+{% endmacro %}
+
+
+{#- Move a bound down by some minutes; a date by whole days, an integer not at all.
+
+    Args:
+        bound (str): bound as text.
+        minutes (int): how far; negative moves it up.
+        kind (str): see key_kind.
+-#}
+{% macro minutes_before(bound, minutes, kind) %}
+    {%- if kind == 'integer' or minutes == 0 -%}
+        {{ return(bound) }}
+    {%- endif -%}
+    {%- set instant = sluice.parse_instant(bound) -%}
+    {%- if kind == 'date' -%}
+        {%- set days = (minutes / 1440) | round(0, 'ceil') | int -%}
+        {{ return((instant - modules.datetime.timedelta(days=days)).strftime('%Y-%m-%d')) }}
+    {%- endif -%}
+    {%- set text = sluice.instant_text(instant - modules.datetime.timedelta(minutes=minutes)) -%}
+    {{ return(text ~ '+00' if kind == 'timestamptz' else text) }}
+{% endmacro %}

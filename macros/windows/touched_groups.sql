@@ -1,0 +1,50 @@
+{#- The groups that the windows of all driving sources touch, as a subselect of sluice_group_1, sluice_group_2, ….
+
+    Its text is the same in every increment() of a model, so that the materialization can compute it once.
+-#}
+{% macro touched_groups_sql(dependencies, windows) %}
+    {%- set parts = [] -%}
+    {%- for dependency in dependencies if dependency.source in windows -%}
+        {%- set window = windows[dependency.source] -%}
+        {%- do parts.append(
+            'select distinct ' ~ sluice.group_columns(dependency) ~ '\n            from ' ~ dependency.relation
+            ~ '\n            where ' ~ sluice.window_condition(dependency, window)
+        ) -%}
+        {%- set side = sluice.companion_relation(dependency.source, 'side') -%}
+        {%- if dependency.managed and window.end is not none and sluice.is_there(side) -%}
+            {#- what left an upstream target is in its side table only -#}
+            {%- do parts.append(
+                'select distinct ' ~ sluice.group_columns(dependency) ~ '\n            from ' ~ side
+                ~ '\n            where ' ~ sluice.window_condition(dependency, window)
+            ) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return('(\n            ' ~ parts | join('\n            union\n            ') ~ '\n        )') }}
+{% endmacro %}
+
+
+{% macro group_columns(dependency) %}
+    {%- if not dependency.recompute_by -%}
+        {%- do sluice.raise_error(
+            'increment', dependency.source ~ ' drives ' ~ sluice.target_name() ~ ' by groups and has no recompute_by.',
+            'Name the columns of ' ~ dependency.source ~ ' that tell its group.'
+        ) -%}
+    {%- endif -%}
+    {%- set listed = [] -%}
+    {%- for column in dependency.recompute_by -%}
+        {%- do listed.append(sluice.quote_name(column) ~ ' as sluice_group_' ~ loop.index) -%}
+    {%- endfor -%}
+    {{ return(listed | join(', ')) }}
+{% endmacro %}
+
+
+{#- Whether every group has to be computed: in a first load or full refresh, after a new epoch upstream, and when a source without a key changed.
+
+    A source that was never read has no start; one that a backfill does not ask for is not read at all.
+-#}
+{% macro touches_everything(windows) %}
+    {%- for window in windows.values() if window.new and window.start is none -%}
+        {{ return(true) }}
+    {%- endfor -%}
+    {{ return(false) }}
+{% endmacro %}

@@ -1,0 +1,187 @@
+"""A small dbt project in a temporary folder that runs Sluice's macros in process on a DuckDB file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+MACROS = Path(__file__).parents[2] / "macros"
+FOLDERS = ("control", "helpers", "materializations", "schema", "strategies", "tests", "windows")
+
+
+@dataclass(frozen=True)
+class DbtResult:
+    """What one dbt command did.
+
+    Attributes:
+        success: dbt's own verdict.
+        messages: Node name → the adapter's or the compiler's message.
+        statuses: Node name → dbt's word for its outcome.
+        error: What stopped dbt before any node ran.
+    """
+
+    success: bool
+    messages: dict[str, str]
+    statuses: dict[str, str]
+    error: str = ""
+
+
+@dataclass
+class DbtProject:
+    """A dbt project of its own, with a copy of the macros that a test may break on purpose.
+
+    Attributes:
+        root: Folder of the project, of its profile and of its warehouse.
+        threads: How many models dbt runs at once.
+        profile: Another warehouse's profile; the DuckDB file by default.
+    """
+
+    root: Path
+    threads: int = 2
+    profile: Mapping[str, Any] | None = None
+    _sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(MACROS, self.root / "macros", dirs_exist_ok=True)
+        self._write_yaml("dbt_project.yml", {
+            "name": "sluice",
+            "version": "0.1.0",
+            "config-version": 2,
+            "profile": "test",
+            "model-paths": ["models"],
+            "macro-paths": [f"macros/{folder}" for folder in FOLDERS],
+            "flags": {"send_anonymous_usage_stats": False},
+            "on-run-start": ["{{ sluice.create_control_tables() }}"],
+        })
+        output = self.profile or {"type": "duckdb", "path": str(self.warehouse), "schema": "main"}
+        self._write_yaml("profiles.yml", {"test": {"target": "t", "outputs": {"t": {**output, "threads": self.threads}}}})
+        self.write("macros/helpers/generate_schema_name.sql", (
+            "{% macro generate_schema_name(custom_schema_name, node) -%}"
+            "{{ custom_schema_name or target.schema }}{%- endmacro %}\n"
+        ))
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file."""
+        return self.root / "warehouse.duckdb"
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the project."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def _write_yaml(self, path: str, document: object) -> None:
+        self.write(path, yaml.safe_dump(document, sort_keys=False))
+
+    def source(self, name: str, schema: str = "lake") -> None:
+        """Declare a source table."""
+        tables = self._sources.setdefault(schema, {})
+        tables[name] = {"name": name}
+        self._write_yaml(f"models/sources_{schema}.yml", {
+            "sources": [{"name": schema, "schema": schema, "tables": list(tables.values())}],
+        })
+
+    def model(
+        self,
+        name: str,
+        sql: str,
+        *,
+        materialized: str,
+        columns: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Write a model `dwh.<name>` with Sluice's settings under config.meta.sluice, as sync does.
+
+        Args:
+            name: Name of model and table.
+            sql: The SELECT, dbt's Jinja included.
+            materialized: scd1, scd2 or append.
+            columns: Declared types.
+            config: dbt's own config, merged over what this writes.
+            settings: Sluice's settings; is_active goes to config.meta.
+        """
+        meta: dict[str, Any] = {"is_active": settings.pop("is_active", True)}
+        meta["sluice"] = {"target": f"dwh.{name}", **settings}
+        self.write(f"models/{name}.sql", sql + "\n")
+        self._write_yaml(f"models/{name}.yml", {"models": [{
+            "name": name,
+            "config": {"materialized": materialized, "schema": "dwh", "meta": meta, **(config or {})},
+            "columns": [{"name": column, "data_type": kind} for column, kind in (columns or {}).items()],
+        }]})
+
+    def run(
+        self, *arguments: str, command: str = "run", env: Mapping[str, object] | None = None, quiet: bool = True
+    ) -> DbtResult:
+        """Run a dbt command in this process.
+
+        Args:
+            arguments: Further arguments, e.g. `--select`, `--full-refresh`.
+            command: dbt's command.
+            env: Environment variables for the time of the run; anything but text is written as JSON.
+            quiet: Whether dbt prints only errors.
+        """
+        from dbt.cli.main import dbtRunner
+
+        words = [command, *arguments, "--project-dir", str(self.root), "--profiles-dir", str(self.root), "--no-use-colors"]
+        if quiet:
+            words = ["--quiet", "--log-level", "none", "--log-level-file", "none", *words]
+        with _environment(env or {}):
+            result = dbtRunner().invoke(words)
+        nodes = getattr(result.result, "results", None) or []
+        return DbtResult(
+            success=bool(result.success),
+            messages={node.node.name: node.message or "" for node in nodes},
+            statuses={node.node.name: str(node.status) for node in nodes},
+            error=str(result.exception or ""),
+        )
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The warehouse, while no dbt command runs."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            yield connection
+
+    def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Rows of one statement."""
+        with self.connect() as connection:
+            return connection.execute(sql, list(parameters)).fetchall()
+
+    def execute(self, *statements: str) -> None:
+        """Run statements, each committed."""
+        with self.connect() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def patch_macro(self, path: str, old: str, new: str) -> None:
+        """Break this project's copy of a macro on purpose.
+
+        Raises:
+            AssertionError: When the text is not there exactly once.
+        """
+        file = self.root / "macros" / path
+        text = file.read_text()
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+        file.write_text(text.replace(old, new))
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, object]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update({name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
