@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
+from flows.bounds import parse_bound
 from flows.facts import (
     Action,
     Decision,
@@ -24,7 +26,7 @@ from flows.state import WarehouseState
 from metadata_sync.names import TableName
 from metadata_sync.render import fingerprint
 from metadata_sync.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
-from metadata_sync.rows import ControlRows, TransformationRow
+from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
 from metadata_sync.words import LoadType
 
 
@@ -60,13 +62,19 @@ class Verdicts:
     tokens: Mapping[str, str | None]
 
 
-def decide_targets(targets: Sequence[TransformationRow], around: Surroundings, prober: Prober) -> Verdicts:
+def decide_targets(
+    targets: Sequence[TransformationRow],
+    around: Surroundings,
+    prober: Prober,
+    examine: Callable[[SourceRow], str | None],
+) -> Verdicts:
     """Decide on targets, each after the ones that it reads.
 
     Args:
         targets: Upstream before downstream.
         around: What else is known.
         prober: Asks the sources, all together.
+        examine: Says what makes a source unreadable, or None; asked for what would be read, once per source.
     """
     reads = {row.name: resolve_dependencies(row, around.rows) for row in targets}
     questions = {
@@ -77,6 +85,7 @@ def decide_targets(targets: Sequence[TransformationRow], around: Surroundings, p
         if (question := _question(row, item, around)) is not None
     }
     answers = prober.ask(questions.values())
+    trouble_of = _examiner(around.rows, examine)
     renamed = _renamed(targets, reads, around)
     states = {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
     decisions = []
@@ -90,6 +99,9 @@ def decide_targets(targets: Sequence[TransformationRow], around: Surroundings, p
         former = renamed.get(row.name)
         facts = _facts(row, reads[row.name], sources=sources, around=around, states=states, renamed_from=former)
         decision = decide(facts)
+        if decision.action is Action.RUN:
+            unreadable = tuple(trouble for item in reads[row.name] if (trouble := trouble_of(item.name)) is not None)
+            decision = decide(replace(facts, unreadable=unreadable)) if unreadable else decision
         states[str(row.name)] = state_after(decision)
         decisions.append(decision)
     tokens = {question.source.key: answers[question].newest for question in questions.values() if question.key is None}
@@ -135,6 +147,17 @@ def hold_orphans(standing: Iterable[TableName]) -> tuple[Decision, ...]:
     )
 
 
+def _examiner(rows: ControlRows, examine: Callable[[SourceRow], str | None]) -> Callable[[TableName], str | None]:
+    """Return what examines a source by name, each only once; other targets are sound."""
+
+    @cache
+    def trouble(name: TableName) -> str | None:
+        source = rows.source(name)
+        return None if source is None else examine(source)
+
+    return trouble
+
+
 def _is_switched_on(row: TransformationRow, rows: ControlRows) -> bool:
     pipeline = rows.pipeline(row.pipeline_id)
     return row.is_active and pipeline is not None and pipeline.is_active
@@ -166,7 +189,8 @@ def _probe(
     head = around.state.heads.get(str(item.name))
     if head is None:
         return Probe()
-    return Probe(has_rows=head.loaded_at is not None, newest=head.loaded_at, epoch=head.epoch)
+    newest = None if head.loaded_at is None else str(parse_bound(head.loaded_at))
+    return Probe(has_rows=newest is not None, newest=newest, epoch=head.epoch)
 
 
 def _facts(

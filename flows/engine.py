@@ -34,13 +34,14 @@ from flows.runs import (
     Wave,
 )
 from metadata_sync.errors import RunError
+from metadata_sync.words import SourceKind
 
 if TYPE_CHECKING:
     from flows.dbt_runner import DbtRunner, NodeResult
     from flows.decisions import Surroundings, Verdicts
     from flows.state import LoggedLoad, WarehouseState
     from flows.warehouse import Warehouse
-    from metadata_sync.rows import ControlRows, TransformationRow
+    from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
 
 __all__ = [
     "RunObserver", "RunPlan", "RunRequest", "RunSummary", "SilentObserver", "execute", "hold_warehouse", "prepare",
@@ -314,7 +315,17 @@ def _decide(
     from flows.decisions import decide_targets
     from flows.probes import Prober
 
-    return decide_targets(targets, around, Prober(context.project, warehouse, now))
+    def examine(source: SourceRow) -> str | None:
+        """Look at the schemas of a lake folder's files before they are read: DuckDB would silently cast the odd one."""
+        if source.kind is not SourceKind.LAKE:
+            return None
+        try:
+            context.columns.source_columns(source)
+        except ValueError as error:
+            return f"{source.key} cannot be read: {error}"
+        return None
+
+    return decide_targets(targets, around, Prober(context.project, warehouse, now), examine)
 
 
 def _orphans(rows: ControlRows, state: WarehouseState, warehouse: Warehouse, profile: Profile) -> tuple[Decision, ...]:

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     UPSTREAM_NOT_LOADED = "upstream_not_loaded"
 
     PROBE_FAILED = "probe_failed"
+    SOURCE_UNREADABLE = "source_unreadable"
     CONFIG_CHANGED = "config_changed"
     TARGET_DROPPED = "target_dropped"
     ROW_RENAMED = "row_renamed"
@@ -156,6 +157,7 @@ class TargetFacts:
         renamed_from: A target without a row that looks like this one's former name.
         sources: Its driving sources.
         upstreams: Every other target that it reads.
+        unreadable: What is wrong with sources that it would read, lookups included; looked into only when it would run.
         is_forced: A person asked for it, whatever the sources say.
     """
 
@@ -174,6 +176,7 @@ class TargetFacts:
     renamed_from: str | None = None
     sources: tuple[SourceFacts, ...] = ()
     upstreams: tuple[UpstreamFacts, ...] = ()
+    unreadable: tuple[str, ...] = ()
     is_forced: bool = False
 
 

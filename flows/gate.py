@@ -7,7 +7,7 @@ For one target the rules are asked in this order; the first that answers decides
     an upstream loads in this run        WAIT   asked again after it
     an upstream failed or is held        SKIP, HOLD or go on, by the pipeline's child_policy
     an upstream was never loaded         SKIP
-    a source could not be probed         HOLD   never a blind run
+    a source could not be asked or read  HOLD   never a blind run
     a person insists                     RUN
     the tracked columns have changed     RUN    the load rebuilds the table from its ledger
     the sources                          RUN when they hold something new, by the row's trigger; else SKIP
@@ -47,7 +47,12 @@ def decide(facts: TargetFacts) -> Decision:
     """
     evidence = tuple(weigh(source) for source in facts.sources)
     action, reason, message = (
-        _switched_off(facts) or _needs_person(facts) or _upstreams(facts) or _sources(facts, evidence)
+        _switched_off(facts)
+        or _needs_person(facts)
+        or _upstreams(facts)
+        or _blind(facts, evidence)
+        or _insisted(facts)
+        or _news(facts, evidence)
     )
     return Decision(facts.target, facts.pipeline_id, action, reason, message, evidence)
 
@@ -131,22 +136,28 @@ def _upstreams(facts: TargetFacts) -> _Verdict | None:
     return None
 
 
-def _sources(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict:
-    broken = [item for item in evidence if item.reason is Reason.PROBE_FAILED]
-    if broken:
-        return Action.HOLD, Reason.PROBE_FAILED, "; ".join(item.message for item in broken)
+def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict | None:
+    unasked = [item.message for item in evidence if item.reason is Reason.PROBE_FAILED]
+    if unasked:
+        return Action.HOLD, Reason.PROBE_FAILED, "; ".join(unasked)
+    if facts.unreadable:
+        return Action.HOLD, Reason.SOURCE_UNREADABLE, "; ".join(facts.unreadable)
+    return None
+
+
+def _insisted(facts: TargetFacts) -> _Verdict | None:
     if facts.is_forced:
         return Action.RUN, Reason.FORCED, "forced"
     if facts.exists and facts.is_tracking_changed:
         return Action.RUN, Reason.TRACKING_CHANGED, "its tracked columns have changed: it is rebuilt from its ledger"
+    return None
+
+
+def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict:
     if not evidence and facts.exists:
         return Action.SKIP, Reason.NO_DRIVING_SOURCE, "it has no driving source: only --force runs it again"
     if not evidence:
         return Action.RUN, Reason.FIRST_LOAD, "first load"
-    return _news(facts, evidence)
-
-
-def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict:
     fresh = [item for item in evidence if item.is_new]
     stale = [item for item in evidence if not item.is_new]
     if fresh and (facts.trigger is Trigger.ANY or not stale):
@@ -194,12 +205,16 @@ def _judge_keyed(source: SourceFacts, watermark: Watermark) -> _Judgement:
     except ValueError as error:
         return False, Reason.PROBE_FAILED, f"{name}: {error}"
     if is_beyond:
-        return True, Reason.NEW_ROWS, f"{name} holds rows up to {probe.newest}, read up to {watermark.end}"
+        return (
+            True,
+            Reason.NEW_ROWS,
+            f"{name} holds rows up to {_shown(probe.newest)}, read up to {_shown(watermark.end)}",
+        )
     expected, found = watermark.band_count, probe.band_count
     if expected is not None and found is not None and expected != found:
-        message = f"{name} holds {found} rows in the band up to {watermark.end}, {expected} when it was read"
+        message = f"{name} holds {found} rows in the band up to {_shown(watermark.end)}, {expected} when it was read"
         return True, Reason.LATE_ROWS, message
-    return False, Reason.NOTHING_NEW, f"{name} holds nothing beyond {watermark.end}"
+    return False, Reason.NOTHING_NEW, f"{name} holds nothing beyond {_shown(watermark.end)}"
 
 
 def _judge_token(source: SourceFacts, watermark: Watermark) -> _Judgement:
@@ -220,14 +235,23 @@ def _judge_managed(source: SourceFacts, watermark: Watermark) -> _Judgement:
     if probe.newest is None:
         return False, Reason.NOTHING_NEW, f"{name} has not loaded any row"
     if watermark.end is None:
-        return True, Reason.UPSTREAM_LOADED, f"{name} loaded rows at {probe.newest}"
+        return True, Reason.UPSTREAM_LOADED, f"{name} loaded rows at {_shown(probe.newest)}"
     try:
         is_another = parse_bound(probe.newest).position != parse_bound(watermark.end).position
     except ValueError as error:
         return False, Reason.PROBE_FAILED, f"{name}: {error}"
     if is_another:
-        return True, Reason.UPSTREAM_LOADED, f"{name} loaded rows at {probe.newest}, read up to {watermark.end}"
-    return False, Reason.NOTHING_NEW, f"{name} has loaded nothing since {watermark.end}"
+        return (
+            True,
+            Reason.UPSTREAM_LOADED,
+            f"{name} loaded rows at {_shown(probe.newest)}, read up to {_shown(watermark.end)}",
+        )
+    return False, Reason.NOTHING_NEW, f"{name} has loaded nothing since {_shown(watermark.end)}"
+
+
+def _shown(bound: str | None) -> str:
+    """Write a bound for people: without microseconds that are zero."""
+    return (bound or "").replace(".000000", "")
 
 
 def _names(facts: TargetFacts, state: UpstreamState) -> str:

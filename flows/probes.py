@@ -193,11 +193,12 @@ class _Scan:
         """Turn the statement's row into one answer per reader."""
         newest, future_count, *counts = row[1:] if row else (None, 0)
         if self.low is not None:
+            bound = None if newest is None else str(parse_bound(newest))
             places = {band: place for place, band in enumerate(self.bands)}
             for question in self.questions:
                 low, high = _band(question)
                 count = counts[places[str(low), str(high)]] if counts else 0
-                yield question, Probe(newest is not None, newest, int(count or 0), int(future_count or 0))
+                yield question, Probe(newest is not None, bound, int(count or 0), int(future_count or 0))
             return
         probe = Probe() if newest is None else self._first(newest, now, is_any_accepted)
         for question in self.questions:
@@ -229,7 +230,7 @@ def _band(question: Question) -> tuple[Bound, Bound]:
 
 
 def _statement(scans: Sequence[_Scan]) -> exp.Query:
-    """Build one `union all` with a row per scan: its index, newest key, future rows, and its bands padded to one width."""
+    """Build one `union all` with a row per scan: index, newest key, future rows, and its bands padded to one width."""
     width = max(len(scan.bands) for scan in scans)
     selects = [_select(index, scan, width) for index, scan in enumerate(scans)]
     return exp.union(*selects, distinct=False) if len(selects) > 1 else selects[0]

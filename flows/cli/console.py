@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +14,10 @@ from rich.table import Table
 
 from metadata_sync.errors import MetadataError, SluiceError
 
-out = Console(soft_wrap=True)
+_PIPED_WIDTH: Final = 1000
+"""Columns of a table that no terminal limits: each row then stands on one line, for grep and logs."""
+
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
 
 
@@ -31,8 +34,8 @@ def print_json(document: Any) -> None:
 def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table of results on stdout; None shows as a dash."""
     table = Table(title=escape(title) if title else None, title_justify="left", header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for place, header in enumerate(headers):
+        table.add_column(header, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*("–" if cell is None else escape(str(cell)) for cell in row))
     out.print(table)

@@ -2,57 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from flows.artifacts import headline, rows_text, window_text
+from flows.artifacts import headline, rows_text
 from flows.cli.console import print_table
-from flows.facts import Action, Decision, SourceEvidence, SourceMode
+from flows.facts import Action, Decision, Reason, SourceEvidence, SourceMode
 
 if TYPE_CHECKING:
     from flows.runs import RunPlan, RunSummary, TargetOutcome
 
 _COUNTS: Final = ("read", "inserted", "updated", "closed", "deleted", "rejected")
 _TOKEN_LENGTH: Final = 12
+_TOKEN: Final = re.compile(r"[0-9a-f]{64}")
+_FRACTION: Final = re.compile(r"\.\d{6}(?=$|\+)")
+_TOLD_BY_EVIDENCE: Final = frozenset(
+    {
+        *(Reason.FIRST_LOAD, Reason.NEW_ROWS, Reason.SOURCE_CHANGED, Reason.UPSTREAM_LOADED),
+        *(Reason.NOTHING_NEW, Reason.SOURCE_EMPTY),
+    }
+)
 
 
 def print_decisions(title: str, decisions: Iterable[Decision]) -> None:
     """Print decisions with the evidence of every source: what was read of it, what it holds now."""
-    rows: list[Sequence[object]] = []
-    for decision in decisions:
-        evidence = decision.evidence
-        rows.append(
-            (
-                decision.target,
-                decision.action,
-                decision.message,
-                _lines(item.source for item in evidence),
-                _lines(_bound(item, item.watermark) for item in evidence),
-                _lines(_bound(item, item.newest) for item in evidence),
-            )
+    rows = [
+        (
+            decision.target,
+            decision.action,
+            _lines(item.source for item in decision.evidence),
+            _lines(_bound(item, item.watermark) for item in decision.evidence),
+            _lines(_bound(item, item.newest) for item in decision.evidence),
+            _why(decision),
         )
-    print_table(title, ("Target", "Decision", "Why", "Source", "Read up to", "Holds up to"), rows)
+        for decision in decisions
+    ]
+    print_table(title, ("Target", "Decision", "Source", "Read up to", "Holds up to", "Why"), rows)
 
 
 def print_summary(summary: RunSummary) -> None:
-    """Print what a run did, one line per target, and what is held although no row names it."""
+    """Print what a run did, one line per target."""
     rows = [
         (
             outcome.target,
-            outcome.decision.action,
             outcome.status,
-            _lines(window_text(window) for window in outcome.windows),
+            _lines(short_window(window.source, window.start, window.end) for window in outcome.windows),
             rows_text(outcome) or None,
             None if outcome.seconds is None else f"{outcome.seconds:.1f}",
-            outcome.error or outcome.decision.message,
+            outcome.error or _why(outcome.decision),
         )
         for outcome in summary.outcomes
     ]
-    print_table(
-        f"Run {summary.run_id}: {headline(summary.outcomes)}",
-        ("Target", "Decision", "Outcome", "Window", "Rows", "Seconds", "Why"),
-        rows,
+    title = f"Run {summary.run_id}: {headline(summary.outcomes)}"
+    print_table(title, ("Target", "Outcome", "Window", "Rows", "Seconds", "Why"), rows)
+
+
+def short_window(source: str, start: str | None, end: str | None) -> str:
+    """Say what was read of a source, to the second.
+
+    >>> short_window("lake.flights", None, "2013-01-02 10:00:00.000000")
+    'lake.flights: up to 2013-01-02 10:00:00'
+    """
+    if end is None or _TOKEN.fullmatch(end):
+        return f"{source}: in full"
+    return (
+        f"{source}: up to {_to_second(end)}" if start is None else f"{source}: {_to_second(start)} → {_to_second(end)}"
     )
 
 
@@ -114,10 +130,21 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
     }
 
 
+def _why(decision: Decision) -> str:
+    """Say why in few words where the evidence beside it says the rest, and in full where somebody has to act."""
+    if decision.evidence and decision.reason in _TOLD_BY_EVIDENCE:
+        return decision.reason.value.replace("_", " ")
+    return decision.message
+
+
 def _bound(evidence: SourceEvidence, bound: str | None) -> str:
     if bound is None:
         return "–"
-    return f"{bound[:_TOKEN_LENGTH]}…" if evidence.mode is SourceMode.TOKEN else bound
+    return f"{bound[:_TOKEN_LENGTH]}…" if evidence.mode is SourceMode.TOKEN else _to_second(bound)
+
+
+def _to_second(bound: str) -> str:
+    return _FRACTION.sub("", bound)
 
 
 def _lines(parts: Iterable[str]) -> str | None:

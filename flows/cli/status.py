@@ -265,12 +265,11 @@ def _band(source: dict[str, Any]) -> str | None:
 
 
 def _windows(entry: LoadEntry | None) -> str | None:
-    from flows.artifacts import window_text
-    from flows.runs import Window
+    from flows.cli.reports import short_window
 
     if entry is None:
         return None
-    return "\n".join(window_text(Window(item.source, item.start, item.end)) for item in entry.windows) or None
+    return "\n".join(short_window(item.source, item.start, item.end) for item in entry.windows) or None
 
 
 def _rows(entry: LoadEntry | None) -> str | None:
