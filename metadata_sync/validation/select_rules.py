@@ -11,6 +11,7 @@ from metadata_sync.errors import Fault
 from metadata_sync.names import TableName
 from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.resolve import (
+    LOADED_AT,
     RESERVED_PREFIX,
     VERSION_COLUMNS,
     ResolvedDependency,
@@ -210,7 +211,9 @@ class _Checked:
         if is_keyless and self.row.increment is Increment.ROWS:
             if key is None or key not in names:
                 message = f"An append without business_key must yield its incremental key ({key or 'none is set'})."
-                remedy = "Yield it under its own name, or set business_key."
+                remedy = (
+                    "Set business_key." if key == LOADED_AT else "Yield it under its own name, or set business_key."
+                )
                 yield self.fault(Problem("keyless_append", message, remedy, key), "business_key")
         elif self.row.increment is Increment.ROWS and not sequence_columns(self.row, self.catalog.rows, names):
             message = f"The SELECT yields nothing that orders a key's events: no sequence_by, and not {key or 'a key'}."

@@ -87,7 +87,7 @@ def write_select(project: Project, name: str, text: str) -> str:
 def source(table: str, **values: Any) -> SourceRow:
     schema, name = table.split(".")
     return SourceRow.model_validate(
-        {"schema": schema, "table": name, "kind": "lake", "location": f"lake/{name}"} | values
+        {"schema": schema, "table": name, "kind": "lake", "location": f"lake/{name}", "format": "parquet"} | values
     )
 
 

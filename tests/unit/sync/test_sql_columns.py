@@ -120,8 +120,12 @@ def test_type_is_known(text: str) -> None:
         "int /* x */",
         "int default 5",
         "int null",
-    ]
-    + ["int collate x", "{{ x }}", "int as x", "select 1", "interval '1' day"],
+        "int collate x",
+        "{{ x }}",
+        "int as x",
+        "select 1",
+        "interval '1' day",
+    ],
 )
 def test_type_is_refused_when_it_is_more_than_a_type(text: str) -> None:
     assert not is_type(text, "duckdb")

@@ -1,0 +1,281 @@
+"""What a SELECT owes its row: every fault, with the row, the column, the value and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sync_support import (
+    FLIGHTS,
+    FakeWarehouse,
+    control_rows,
+    pipeline,
+    source,
+    transformation,
+    write_select,
+)
+
+from metadata_sync.catalog import Catalog
+from metadata_sync.errors import Fault
+from metadata_sync.names import TableName
+from metadata_sync.project import Project
+from metadata_sync.rows import ControlRows
+from metadata_sync.validation.select_rules import select_faults
+
+GOOD = "select f.tailnum, f.carrier, f.updated_at from lake.flights as f"
+GROUPED = "select f.tailnum, count(*) as flight_count from lake.flights as f group by f.tailnum"
+GROUPS = {
+    "increment": "groups",
+    "dependencies": [{"table": "lake.flights", "driving": True, "recompute_by": ["tailnum"]}],
+}
+TWO_SOURCES = [{"table": "lake.flights", "driving": True}, {"table": "lake.planes", "driving": False}]
+
+
+def find(rows: ControlRows, project: Project, warehouse: FakeWarehouse) -> tuple[Fault, ...]:
+    return select_faults(Catalog(rows, project, warehouse))
+
+
+def faults_of(project: Project, warehouse: FakeWarehouse, text: str, **values: Any) -> list[tuple[str | None, str]]:
+    write_select(project, "dim", text)
+    found = find(control_rows(transformation("dwh.dim", **values)), project, warehouse)
+    assert all(fault.message and fault.remedy for fault in found)
+    return [(fault.column, fault.rule) for fault in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (GOOD, {}),
+        (GOOD, {"load_type": "scd2", "scd_columns": ["carrier"]}),
+        (GOOD, {"load_type": "append", "business_key": []}),
+        (GOOD, {"sequence_by": ["updated_at", "carrier"]}),
+        (GOOD, {"delete_when": "carrier = 'ZZ'"}),
+        (GROUPED, GROUPS),
+        (GROUPED, {"increment": "full"}),
+        (GROUPED, {"increment_checked": True, "sequence_by": ["flight_count"]}),
+        ("select * from lake.flights", {}),
+        (
+            "select f.*, p.model from lake.flights f left join lake.planes p using (tailnum)",
+            {"dependencies": TWO_SOURCES},
+        ),
+    ],
+)
+def test_row_and_select_that_fit_have_no_fault(
+    project: Project, warehouse: FakeWarehouse, text: str, values: dict[str, Any]
+) -> None:
+    assert faults_of(project, warehouse, text, **values) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "expected"),
+    [
+        ("select tailnum from", {}, [("sql_path", "syntax")]),
+        (f"{GOOD}; drop table x", {}, [("sql_path", "single_query")]),
+        (f"{GOOD} -- sluice:window", {}, [("sql_path", "window_marker")]),
+        (GOOD, {"sql_path": "transformations/dmi.sql"}, [("sql_path", "sql_path")]),
+        (GOOD, {"sql_path": "transformations"}, [("sql_path", "sql_path")]),
+        (GOOD, {"sql_path": "../../outside.sql"}, [("sql_path", "sql_path")]),
+        (GOOD, {"sql_path": "s3://bucket/dim.sql"}, [("sql_path", "sql_path")]),
+        (
+            "select f.tailnum, f.updated_at from lake.flights f, lake.planes p",
+            {},
+            [("dependencies", "undeclared_dependency")],
+        ),
+        (GOOD, {"dependencies": TWO_SOURCES}, [("dependencies", "unread_dependency")]),
+        (GOOD, {"business_key": ["tailnumber"]}, [("business_key", "unknown_column")]),
+        (GOOD, {"sequence_by": ["departed_at"]}, [("sequence_by", "unknown_column")]),
+        (GOOD, {"load_type": "scd2", "scd_columns": ["carier"]}, [("scd_columns", "unknown_column")]),
+        (GOOD, {"delete_when": "operation = 'D'"}, [("delete_when", "unknown_column")]),
+        (GOOD, {"delete_when": "carrier in (select 1)"}, [("delete_when", "delete_when")]),
+        (
+            GOOD,
+            {"incremental_key": "updatd_at"},
+            [("incremental_key", "unknown_column"), ("sequence_by", "no_sequence")],
+        ),
+        (GROUPED, {}, [("increment", "increment_mode"), ("sequence_by", "no_sequence")]),
+        (
+            "select f.carrier, count(*) as n from lake.flights f group by f.carrier",
+            {**GROUPS, "business_key": ["carrier"]},
+            [("recompute_key", "unknown_column")],
+        ),
+        (
+            GROUPED,
+            {
+                "increment": "groups",
+                "dependencies": [{"table": "lake.flights", "driving": True, "recompute_by": ["tail"]}],
+                "recompute_key": ["tailnum"],
+            },
+            [("dependencies", "unknown_column")],
+        ),
+        ("select f.tailnum from lake.flights f", {}, [("sequence_by", "no_sequence")]),
+        (
+            "select f.tailnum from lake.flights f",
+            {"load_type": "append", "business_key": []},
+            [("business_key", "keyless_append")],
+        ),
+        (
+            "select f.tailnum, f.updated_at, true as is_current from lake.flights f",
+            {"load_type": "scd2"},
+            [("sql_path", "reserved_column")],
+        ),
+        (
+            "select f.tailnum, f.updated_at, 1 as _sluice_run_id from lake.flights f",
+            {},
+            [("sql_path", "reserved_column")],
+        ),
+        ("select f.tailnum, f.updatedat as updated_at from lake.flights f", {}, [("sql_path", "bind")]),
+        ("select f.tailnum, f.updated_at, f.carrier || 'x' from lake.flights f", {}, [("sql_path", "unnamed_column")]),
+    ],
+)
+def test_fault_names_its_column_and_rule(
+    project: Project,
+    warehouse: FakeWarehouse,
+    text: str,
+    values: dict[str, Any],
+    expected: list[tuple[str | None, str]],
+) -> None:
+    assert faults_of(project, warehouse, text, **values) == expected
+
+
+def test_all_faults_are_found_at_once(project: Project, warehouse: FakeWarehouse) -> None:
+    text = """
+        select distinct f.tailnum, f.carrier
+        from lake.flights f join lake.planes p using (tailnum)
+        where now() > f.departed_at
+    """
+    wrong = {"business_key": ["tail"], "sequence_by": ["x"], "delete_when": "y", "incremental_key": "z"}
+    found = faults_of(project, warehouse, text, load_type="scd2", **wrong)
+    assert found == [
+        ("dependencies", "undeclared_dependency"),
+        ("incremental_key", "unknown_column"),
+        ("increment", "increment_mode"),
+        ("increment", "increment_mode"),
+        ("business_key", "unknown_column"),
+        ("sequence_by", "unknown_column"),
+        ("delete_when", "unknown_column"),
+    ]
+
+
+def test_fault_reads_as_a_person_would_say_it(project: Project, warehouse: FakeWarehouse) -> None:
+    write_select(project, "dim", GOOD)
+    rows = control_rows(transformation("dwh.dim", incremental_key="updatd_at", sequence_by=["updated_at"]))
+    (fault,) = find(rows, project, warehouse)
+    assert str(fault) == (
+        "transformation_control[dwh.dim].incremental_key = 'updatd_at': is not a column of lake.flights (has: "
+        f"{', '.join(FLIGHTS)}). Did you mean 'updated_at'?"
+    )
+
+
+def test_column_list_must_be_the_selects_columns_in_order(project: Project, warehouse: FakeWarehouse) -> None:
+    def declared(*names: str) -> dict[str, Any]:
+        return {"column_list": [{"name": name, "type": "varchar"} for name in names]}
+
+    assert faults_of(project, warehouse, GOOD, **declared("tailnum", "carrier", "updated_at")) == []
+    reordered = declared("tailnum", "updated_at", "carrier")
+    assert faults_of(project, warehouse, GOOD, **reordered) == [("column_list", "column_list")]
+    lacking = declared("tailnum", "carrier")
+    assert faults_of(project, warehouse, GOOD, **lacking) == [("column_list", "column_list")]
+    beyond = declared("tailnum", "carrier", "updated_at", "seats")
+    assert faults_of(project, warehouse, GOOD, **beyond) == [("column_list", "unknown_column")]
+
+
+@pytest.mark.parametrize(
+    ("column", "rule"),
+    [
+        ({"name": "tailnum", "type": "varchr(10)"}, "column_type"),
+        ({"name": "tailnum", "type": "int) as x, (select 1"}, "column_type"),
+        ({"name": "tailnum", "type": "varchar", "tests": ["not_null') }}"]}, "column_test"),
+        ({"name": "tailnum", "type": "varchar", "tests": [{"a": {}, "b": {}}]}, "column_test"),
+        ({"name": "tailnum", "type": "varchar", "tests": [{}]}, "column_test"),
+        (
+            {"name": "tailnum", "type": "varchar", "tests": [{"accepted_values": {"values": ["env_var('HOME')"]}}]},
+            "column_test",
+        ),
+        ({"name": "tailnum", "type": "varchar", "tests": [{"relationships": {"to": "ref('x')"}}]}, "column_test"),
+    ],
+)
+def test_column_with_a_wrong_type_or_test_is_a_fault(
+    project: Project, warehouse: FakeWarehouse, column: dict[str, Any], rule: str
+) -> None:
+    others = [{"name": "carrier", "type": "varchar"}, {"name": "updated_at", "type": "timestamp"}]
+    assert faults_of(project, warehouse, GOOD, column_list=[column, *others]) == [("column_list", rule)]
+
+
+def test_source_that_cannot_be_read_is_a_fault_of_its_row(project: Project, warehouse: FakeWarehouse) -> None:
+    warehouse.refusals["lake.flights"] = "no .parquet file in lake/flights"
+    write_select(project, "dim", GOOD)
+    (fault,) = find(control_rows(transformation("dwh.dim")), project, warehouse)
+    assert str(fault).startswith(
+        "source_control[lake.flights].location = 'lake/flights': no .parquet file in lake/flights."
+    )
+
+
+def test_source_without_its_incremental_key_is_a_fault_of_its_row(project: Project, warehouse: FakeWarehouse) -> None:
+    write_select(project, "dim", GOOD)
+    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", incremental_key="update_at")])
+    (fault,) = find(rows, project, warehouse)
+    assert (fault.table, fault.column, fault.remedy) == (
+        "source_control",
+        "incremental_key",
+        "Did you mean 'updated_at'?",
+    )
+
+
+def test_checks_that_need_the_warehouse_are_left_out_while_it_is_unreachable(
+    project: Project, warehouse: FakeWarehouse
+) -> None:
+    warehouse.is_reachable = False
+    assert faults_of(project, warehouse, "select * from lake.flights", incremental_key="updatd_at") == []
+    assert faults_of(project, warehouse, GOOD, business_key=["tail"]) == [("business_key", "unknown_column")]
+
+
+@pytest.mark.parametrize("switched_off", ["row", "pipeline"])
+def test_inactive_row_does_not_need_its_sources(project: Project, warehouse: FakeWarehouse, switched_off: str) -> None:
+    warehouse.refusals["lake.flights"] = "the table is gone"
+    write_select(project, "dim", "select f.tailnum, f.nothing as updated_at from lake.flights f")
+    rows = control_rows(transformation("dwh.dim", is_active=switched_off != "row"))
+    if switched_off == "pipeline":
+        rows = rows.model_copy(update={"pipelines": (pipeline(is_active=False),)})
+    assert find(rows, project, warehouse) == ()
+
+
+def test_managed_source_brings_the_columns_that_sluice_adds(project: Project, warehouse: FakeWarehouse) -> None:
+    write_select(project, "dim", GOOD)
+    write_select(
+        project,
+        "report",
+        "select d.tailnum, d.valid_from, d._sluice_loaded_at as seen_at from dwh.dim d where d.is_current",
+    )
+    report = transformation(
+        "mart.report",
+        incremental_key=None,
+        sequence_by=["seen_at"],
+        dependencies=[{"table": "dwh.dim", "driving": True}],
+    )
+    rows = control_rows(report, transformation("dwh.dim", load_type="scd2"))
+    assert find(rows, project, warehouse) == ()
+
+
+def test_rows_that_read_each_other_are_looked_at_once(project: Project, warehouse: FakeWarehouse) -> None:
+    write_select(project, "a", "select b.tailnum, b.updated_at from dwh.b as b")
+    write_select(project, "b", "select a.tailnum, a.updated_at from dwh.a as a")
+    rows = control_rows(
+        transformation("dwh.a", dependencies=[{"table": "dwh.b", "driving": True}], sequence_by=["updated_at"]),
+        transformation("dwh.b", dependencies=[{"table": "dwh.a", "driving": True}], sequence_by=["updated_at"]),
+    )
+    assert find(rows, project, warehouse) == ()  # the cycle itself is a fault of the rows
+
+
+def test_only_the_targets_asked_for_are_looked_at(project: Project, warehouse: FakeWarehouse) -> None:
+    write_select(project, "good", GOOD)
+    rows = control_rows(transformation("dwh.good"), transformation("dwh.broken"))
+    catalog = Catalog(rows, project, warehouse)
+    assert select_faults(catalog, {TableName("dwh", "good")}) == ()
+    assert [fault.key for fault in select_faults(catalog)] == ["dwh.broken"]
+
+
+@pytest.mark.parametrize("content", [b"select '\xff' as a", b"\xef\xbb\xbfselect 1 as a", b"-- x" * 300_000])
+def test_file_that_is_no_text_is_a_fault(project: Project, warehouse: FakeWarehouse, content: bytes) -> None:
+    (project.dbt_dir / "transformations" / "dim.sql").write_bytes(content)
+    (fault,) = find(control_rows(transformation("dwh.dim")), project, warehouse)
+    assert fault.column == "sql_path"
