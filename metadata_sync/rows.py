@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -191,6 +192,13 @@ class ControlRows(_Strict):
     def transformation(self, name: TableName) -> TransformationRow | None:
         """Return the transformation that fills that target, or None."""
         return self._transformations_by_name.get(name)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the rows; the copy makes its own indexes, for the update may hold other rows."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     # The first row wins, as when the tuples are read in order: duplicates are a fault that validation reports.
     @cached_property
