@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, type_coerce
-from sqlalchemy.types import NullType
+from sqlalchemy import Connection, func, insert, select
 
-from metadata_sync.database.codec import encode_declared, parse_json
+from metadata_sync.database.codec import encode_declared, parse_json, raw_column, raw_columns
 from metadata_sync.database.ids import new_id, to_utc
 from metadata_sync.database.journal import AuditEntry, Via
 from metadata_sync.database.redact import redact, redact_text
@@ -70,21 +69,22 @@ def append(
 def read(connection: Connection, environment: str, key: str | None, limit: int) -> tuple[AuditEntry, ...]:
     """Return the newest entries, newest first; the columns of one change stay in order."""
     columns = control_audit.c
-    query = select(control_audit, *_raw_values()).where(columns.environment == environment)
+    chosen = (*raw_columns(control_audit), columns.changed_at.label("instant"))
+    query = select(*chosen).where(columns.environment == environment)
     if key is not None:
         query = query.where(columns.key == key)
     query = query.order_by(columns.change_id.desc(), columns.position).limit(limit)
     return tuple(
         AuditEntry(
             change_id=row["change_id"],
-            changed_at=row["changed_at"].replace(tzinfo=UTC),
+            changed_at=row["instant"].replace(tzinfo=UTC),
             who=row["who"],
             via=row["via"],
             table=row["table"],
             key=row["key"],
             column=row["column"],
-            old=parse_json(row["raw_old"]),
-            new=parse_json(row["raw_new"]),
+            old=parse_json(row["old"]),
+            new=parse_json(row["new"]),
             reason=row["reason"],
         )
         for row in connection.execute(query).mappings()
@@ -99,11 +99,10 @@ def framework_written(connection: Connection, environment: str, rows: ControlRow
         order_by=(columns.change_id.desc(), columns.position.desc()),
     )
     ranked = select(control_audit, newest.label("rank")).where(columns.environment == environment).subquery()
-    query = select(
-        ranked.c.table, ranked.c.key, ranked.c.column, type_coerce(ranked.c.new, NullType()).label("raw_new")
-    ).where(ranked.c.rank == 1, ranked.c.via == Via.FRAMEWORK.value)
+    written_last = (ranked.c.rank == 1, ranked.c.via == Via.FRAMEWORK.value)
+    query = select(ranked.c.table, ranked.c.key, ranked.c.column, raw_column(ranked.c.new)).where(*written_last)
     written = {
-        ColumnId(RowId(row["table"], row["key"]), row["column"]): _canonical(parse_json(row["raw_new"]))
+        ColumnId(RowId(row["table"], row["key"]), row["column"]): _canonical(parse_json(row["new"]))
         for row in connection.execute(query).mappings()
     }
     return frozenset(column for column, value in _present(rows, written.keys()) if written[column] == value)
@@ -124,14 +123,6 @@ def _columns(change: RowChange) -> tuple[ColumnChange, ...]:
         return change.columns
     assert change.declared is not None, "a change without columns records a declaration"
     return (ColumnChange("declared", None, encode_declared(change.declared)),)
-
-
-def _raw_values() -> tuple[Any, Any]:
-    """The values as the driver returns them: SQLite keeps a number in a JSON column as a number, not as text."""
-    return (
-        type_coerce(control_audit.c.old, NullType()).label("raw_old"),
-        type_coerce(control_audit.c.new, NullType()).label("raw_new"),
-    )
 
 
 def _canonical(value: Any) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import JSON, Column, Table
+from sqlalchemy import JSON, Column, ColumnElement, Label, Table, Text, cast, type_coerce
+from sqlalchemy.types import NullType
 
 from metadata_sync.database.tables import ROW_TABLES, ExactNumber
 from metadata_sync.errors import Fault
@@ -67,13 +68,24 @@ def decode_declared(row_type: type[Row], stored: Stored) -> Parsed[Row] | None:
     return Parsed(None, (_broken_declaration(table, key),))
 
 
-def parse_json(value: Any) -> Any:
-    """Read a JSON column: SQLite's driver returns text, psycopg the value.
+def raw_columns(table: Table) -> list[Label[Any]]:
+    """Return a table's columns as they are stored: a value edited by hand must not break the reading of the others."""
+    return [raw_column(column) for column in table.columns]
+
+
+def raw_column(column: ColumnElement[Any], name: str | None = None) -> Label[Any]:
+    """Return a column as it is stored; of JSON, its text, which the two drivers would return differently."""
+    stored = cast(column, Text) if isinstance(column.type, JSON) else type_coerce(column, NullType())
+    return stored.label(name or str(column.key))
+
+
+def parse_json(text: str | None) -> Any:
+    """Read the text of a JSON column.
 
     Raises:
-        ValueError: When the text is not JSON.
+        ValueError: When it is not JSON.
     """
-    return json.loads(value) if isinstance(value, str | bytes) else value
+    return None if text is None else json.loads(text)
 
 
 def _to_column(column: Column[Any], value: Any) -> Any:

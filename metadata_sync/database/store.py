@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
-from sqlalchemy import Connection, Engine, and_, delete, insert, select, type_coerce, update
-from sqlalchemy.types import NullType
+from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
 from metadata_sync.database import audit, journals
-from metadata_sync.database.codec import Stored, decode, decode_declared, encode, encode_declared
+from metadata_sync.database.codec import Stored, decode, decode_declared, encode, encode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
 from metadata_sync.database.journal import AuditEntry, DecisionEntry, LoadEntry, LoadStatus, Via
 from metadata_sync.database.tables import ROW_TABLES
@@ -172,12 +171,13 @@ class ControlStore:
             return journals.latest_decisions(connection, self._environment, target, before, limit)
 
     def _stored(self, connection: Connection) -> list[tuple[type[ControlRow], Stored]]:
-        """Return every row as the driver gives it: a hand-edited value must not break the reading of the others."""
+        """Return every row of the environment as it is stored."""
         stored: list[tuple[type[ControlRow], Stored]] = []
         for row_type in ROW_TYPES:
             table = ROW_TABLES[row_type.control_table]
-            columns = [type_coerce(column, NullType()).label(column.name) for column in table.columns]
-            query = select(*columns).where(table.c.environment == self._environment).order_by(*table.primary_key)
+            query = (
+                select(*raw_columns(table)).where(table.c.environment == self._environment).order_by(*table.primary_key)
+            )
             stored += [(row_type, row) for row in connection.execute(query).mappings()]
         return stored
 
@@ -188,8 +188,7 @@ class ControlStore:
         values = encode(row)
         key = {name: values[name] for name in row.key_columns} | {"environment": self._environment}
         here = and_(*(table.c[name] == value for name, value in key.items()))
-        columns = [type_coerce(column, NullType()).label(column.name) for column in table.columns]
-        found = connection.execute(select(*columns).where(here).with_for_update()).mappings().one_or_none()
+        found = connection.execute(select(*raw_columns(table)).where(here).with_for_update()).mappings().one_or_none()
         if (None if found is None else decode(type(row), found).row) != change.before:
             raise StoreError(
                 f"{change.id} was changed by somebody else meanwhile; nothing was written.",

@@ -1,0 +1,64 @@
+"""Rows to test with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from metadata_sync.bundle import Bundle, read_bundle
+from metadata_sync.plan import collect_rows
+from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+
+FLIGHTS = """
+sources:
+  - {schema: lake, table: flights, kind: lake, format: parquet, location: lake/flights, incremental_key: recorded_at}
+  - {schema: lake, table: planes, kind: lake, format: parquet, location: lake/planes}
+pipelines:
+  - {pipeline_id: flights_hourly, pipeline_name: Flights, template: lake_to_warehouse, schedule: "5 * * * *"}
+transformations:
+  - target_schema: dwh
+    target_table: dim_aircraft
+    pipeline_id: flights_hourly
+    sql_path: transformations/dim_aircraft.sql
+    load_type: scd2
+    business_key: [tailnum]
+    scd_columns: [carrier, base_airport]
+    dependencies: [{table: lake.flights, driving: true}, {table: lake.planes, driving: false}]
+"""
+
+
+def source(name: str = "lake.flights", **values: Any) -> SourceRow:
+    schema, table = name.split(".")
+    given = {"kind": "lake", "format": "parquet", "location": f"lake/{table}", "incremental_key": "recorded_at"}
+    return SourceRow.model_validate({"schema": schema, "table": table, **given, **values})
+
+
+def pipeline(pipeline_id: str = "flights_hourly", **values: Any) -> PipelineRow:
+    given = {"pipeline_name": "Flights", "template": "lake_to_warehouse"}
+    return PipelineRow.model_validate({"pipeline_id": pipeline_id, **given, **values})
+
+
+def transformation(name: str = "dwh.dim_aircraft", **values: Any) -> TransformationRow:
+    schema, table = name.split(".")
+    given: dict[str, Any] = {
+        "pipeline_id": "flights_hourly",
+        "sql_path": f"transformations/{table}.sql",
+        "load_type": "scd2",
+        "business_key": ["tailnum"],
+        "dependencies": [{"table": "lake.flights", "driving": True}],
+    }
+    return TransformationRow.model_validate({"target_schema": schema, "target_table": table, **given, **values})
+
+
+def rows(*given: ControlRow) -> ControlRows:
+    return collect_rows(given)
+
+
+def small_rows() -> ControlRows:
+    return rows(source(), pipeline(), transformation())
+
+
+def read_text(folder: Path, text: str, environment: str = "dev") -> Bundle:
+    path = folder / "rows.yml"
+    path.write_text(text, encoding="utf-8")
+    return read_bundle([path], environment, folder)
