@@ -23,7 +23,17 @@
 {% endmacro %}
 
 
-{#- Whether a relation stands in the warehouse. -#}
+{#- Whether a relation stands in the warehouse now. dbt's cache does not know what another model of this run created. -#}
 {% macro is_there(relation) %}
-    {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier) is not none) }}
+    {%- call statement('sluice_is_there', fetch_result=true, auto_begin=false) -%}
+        select count(*) as relation_count
+        from information_schema.tables
+        where
+            table_schema = {{ sluice.literal(relation.schema) }}
+            and table_name = {{ sluice.literal(relation.identifier) }}
+            {%- if relation.database %}
+            and lower(table_catalog) = lower({{ sluice.literal(relation.database) }})
+            {%- endif %}
+    {%- endcall -%}
+    {{ return(load_result('sluice_is_there').table.rows[0][0] > 0) }}
 {% endmacro %}

@@ -124,11 +124,11 @@ where _sluice_rank = 1 and _sluice_is_stored = 1
 
 
 {% macro scd1_counts_sql(load) %}
-{%- set _sluice_is_stored = '0' if load.replaces else '_sluice_is_stored' -%}
+{%- set is_stored = '0' if load.replaces else '_sluice_is_stored' -%}
 select
-    coalesce(sum(case when _sluice_deleted = 0 and {{ _sluice_is_stored }} = 0 then 1 else 0 end), 0) as rows_inserted,
-    coalesce(sum(case when _sluice_deleted = 0 and {{ _sluice_is_stored }} = 1 then 1 else 0 end), 0) as rows_updated,
-    coalesce(sum(case when _sluice_deleted = 1 and {{ _sluice_is_stored }} = 1 then 1 else 0 end), 0) as rows_deleted,
+    coalesce(sum(case when _sluice_deleted = 0 and {{ is_stored }} = 0 then 1 else 0 end), 0) as rows_inserted,
+    coalesce(sum(case when _sluice_deleted = 0 and {{ is_stored }} = 1 then 1 else 0 end), 0) as rows_updated,
+    coalesce(sum(case when _sluice_deleted = 1 and {{ is_stored }} = 1 then 1 else 0 end), 0) as rows_deleted,
     coalesce(sum(_sluice_deleted), 0) as side_count,
     coalesce(sum(_sluice_is_buried), 0) as buried_count
 from sluice_event

@@ -53,22 +53,30 @@ class DbtProject:
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         shutil.copytree(MACROS, self.root / "macros", dirs_exist_ok=True)
-        self._write_yaml("dbt_project.yml", {
-            "name": "sluice",
-            "version": "0.1.0",
-            "config-version": 2,
-            "profile": "test",
-            "model-paths": ["models"],
-            "macro-paths": [f"macros/{folder}" for folder in FOLDERS],
-            "flags": {"send_anonymous_usage_stats": False},
-            "on-run-start": ["{{ sluice.create_control_tables() }}"],
-        })
+        self._write_yaml(
+            "dbt_project.yml",
+            {
+                "name": "sluice",
+                "version": "0.1.0",
+                "config-version": 2,
+                "profile": "test",
+                "model-paths": ["models"],
+                "macro-paths": [f"macros/{folder}" for folder in FOLDERS],
+                "flags": {"send_anonymous_usage_stats": False},
+                "on-run-start": ["{{ sluice.create_control_tables() }}"],
+            },
+        )
         output = self.profile or {"type": "duckdb", "path": str(self.warehouse), "schema": "main"}
-        self._write_yaml("profiles.yml", {"test": {"target": "t", "outputs": {"t": {**output, "threads": self.threads}}}})
-        self.write("macros/helpers/generate_schema_name.sql", (
-            "{% macro generate_schema_name(custom_schema_name, node) -%}"
-            "{{ custom_schema_name or target.schema }}{%- endmacro %}\n"
-        ))
+        self._write_yaml(
+            "profiles.yml", {"test": {"target": "t", "outputs": {"t": {**output, "threads": self.threads}}}}
+        )
+        self.write(
+            "macros/helpers/generate_schema_name.sql",
+            (
+                "{% macro generate_schema_name(custom_schema_name, node) -%}"
+                "{{ custom_schema_name or target.schema }}{%- endmacro %}\n"
+            ),
+        )
 
     @property
     def warehouse(self) -> Path:
@@ -88,9 +96,12 @@ class DbtProject:
         """Declare a source table."""
         tables = self._sources.setdefault(schema, {})
         tables[name] = {"name": name}
-        self._write_yaml(f"models/sources_{schema}.yml", {
-            "sources": [{"name": schema, "schema": schema, "tables": list(tables.values())}],
-        })
+        self._write_yaml(
+            f"models/sources_{schema}.yml",
+            {
+                "sources": [{"name": schema, "schema": schema, "tables": list(tables.values())}],
+            },
+        )
 
     def model(
         self,
@@ -115,11 +126,18 @@ class DbtProject:
         meta: dict[str, Any] = {"is_active": settings.pop("is_active", True)}
         meta["sluice"] = {"target": f"dwh.{name}", **settings}
         self.write(f"models/{name}.sql", sql + "\n")
-        self._write_yaml(f"models/{name}.yml", {"models": [{
-            "name": name,
-            "config": {"materialized": materialized, "schema": "dwh", "meta": meta, **(config or {})},
-            "columns": [{"name": column, "data_type": kind} for column, kind in (columns or {}).items()],
-        }]})
+        self._write_yaml(
+            f"models/{name}.yml",
+            {
+                "models": [
+                    {
+                        "name": name,
+                        "config": {"materialized": materialized, "schema": "dwh", "meta": meta, **(config or {})},
+                        "columns": [{"name": column, "data_type": kind} for column, kind in (columns or {}).items()],
+                    }
+                ]
+            },
+        )
 
     def run(
         self, *arguments: str, command: str = "run", env: Mapping[str, object] | None = None, quiet: bool = True
@@ -134,7 +152,15 @@ class DbtProject:
         """
         from dbt.cli.main import dbtRunner
 
-        words = [command, *arguments, "--project-dir", str(self.root), "--profiles-dir", str(self.root), "--no-use-colors"]
+        words = [
+            command,
+            *arguments,
+            "--project-dir",
+            str(self.root),
+            "--profiles-dir",
+            str(self.root),
+            "--no-use-colors",
+        ]
         if quiet:
             words = ["--quiet", "--log-level", "none", "--log-level-file", "none", *words]
         with _environment(env or {}):
