@@ -1,0 +1,292 @@
+"""Each rule of the gate, by the facts that trigger it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from flows.facts import (
+    Action,
+    Probe,
+    Reason,
+    SourceFacts,
+    SourceMode,
+    TargetFacts,
+    UpstreamFacts,
+    UpstreamState,
+    Watermark,
+)
+from flows.gate import decide
+from metadata_sync.words import ChildPolicy, Trigger
+
+NOON = "2013-01-01 12:00:00.000000"
+LATER = "2013-01-01 12:00:00.000001"
+
+
+def keyed(
+    end: str | None = NOON, newest: str | None = NOON, *, band: tuple[int, int] = (3, 3), **probe: int
+) -> SourceFacts:
+    watermark = Watermark(end, band[0]) if end is not None else None
+    answer = Probe(newest is not None, newest, band[1], **probe)
+    return SourceFacts("lake.flights", SourceMode.KEYED, watermark, answer)
+
+
+def token(read: str | None, found: str | None, *, has_rows: bool = True, is_first: bool = False) -> SourceFacts:
+    watermark = None if is_first else Watermark(read)
+    return SourceFacts("lake.airports", SourceMode.TOKEN, watermark, Probe(has_rows, found))
+
+
+def managed(read: str | None, loaded: str | None, *, epochs: tuple[int, int] = (0, 0)) -> SourceFacts:
+    watermark = None if read is None else Watermark(read, None, epochs[0])
+    return SourceFacts("dwh.fact", SourceMode.MANAGED, watermark, Probe(loaded is not None, loaded, epoch=epochs[1]))
+
+
+def broken() -> SourceFacts:
+    return SourceFacts("lake.planes", SourceMode.KEYED, Watermark(NOON, 1), Probe(error="no such folder"))
+
+
+LOADED = TargetFacts("dwh.fact", "flights", exists=True, has_log=True, sources=(keyed(),))
+NEW_SOURCE = (keyed(newest=LATER),)
+NEVER_LOADED = TargetFacts("dwh.fact", "flights", sources=(keyed(None),))
+
+
+def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tuple[UpstreamFacts, ...]:
+    return (UpstreamFacts("dwh.base", state, **{"exists": True, **facts}),)
+
+
+@pytest.mark.parametrize(
+    ("facts", "action", "reason"),
+    [
+        pytest.param(LOADED, Action.SKIP, Reason.NOTHING_NEW, id="watermark reached"),
+        pytest.param(NEVER_LOADED, Action.RUN, Reason.FIRST_LOAD, id="never loaded"),
+        pytest.param(replace(LOADED, sources=NEW_SOURCE), Action.RUN, Reason.NEW_ROWS, id="one microsecond beyond"),
+        pytest.param(replace(LOADED, sources=(keyed(band=(3, 4)),)), Action.RUN, Reason.LATE_ROWS, id="late row"),
+        pytest.param(
+            replace(LOADED, sources=(keyed(newest=None, band=(3, 0)),)), Action.RUN, Reason.LATE_ROWS, id="band emptied"
+        ),
+        pytest.param(
+            replace(LOADED, sources=(keyed("9", "10", band=(1, 1)),)),
+            Action.RUN,
+            Reason.NEW_ROWS,
+            id="10 lies beyond 9",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(keyed("2013-01-01 12:00:00+00", "2013-01-01 13:00:00+01"),)),
+            Action.SKIP,
+            Reason.NOTHING_NEW,
+            id="one instant in two zones",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(keyed("2013-01-01", NOON),)),
+            Action.RUN,
+            Reason.NEW_ROWS,
+            id="a date is its midnight",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(keyed("7", NOON),)), Action.HOLD, Reason.PROBE_FAILED, id="key changed its kind"
+        ),
+        pytest.param(
+            replace(NEVER_LOADED, sources=(keyed(None, None),)), Action.SKIP, Reason.SOURCE_EMPTY, id="empty source"
+        ),
+        pytest.param(
+            replace(NEVER_LOADED, sources=(keyed(None, None, future_count=2),)),
+            Action.SKIP,
+            Reason.ONLY_FUTURE_ROWS,
+            id="future rows alone do not start a target",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(keyed(future_count=5),)),
+            Action.SKIP,
+            Reason.NOTHING_NEW,
+            id="future rows do not run",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(token("a", "b"),)), Action.RUN, Reason.SOURCE_CHANGED, id="another change token"
+        ),
+        pytest.param(replace(LOADED, sources=(token("a", "a"),)), Action.SKIP, Reason.NOTHING_NEW, id="same token"),
+        pytest.param(
+            replace(LOADED, sources=(token("a", None),)),
+            Action.RUN,
+            Reason.SOURCE_NOT_COMPARABLE,
+            id="no token to be had",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(token(None, "a"),)),
+            Action.RUN,
+            Reason.SOURCE_NOT_COMPARABLE,
+            id="token unknown then",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(token("a", "b", has_rows=False),)),
+            Action.SKIP,
+            Reason.SOURCE_EMPTY,
+            id="emptied folder",
+        ),
+        pytest.param(
+            replace(NEVER_LOADED, sources=(token(None, "a", is_first=True),)),
+            Action.RUN,
+            Reason.FIRST_LOAD,
+            id="first token",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(managed(NOON, NOON),)), Action.SKIP, Reason.NOTHING_NEW, id="upstream idle"
+        ),
+        pytest.param(
+            replace(LOADED, sources=(managed(NOON, LATER),)), Action.RUN, Reason.UPSTREAM_LOADED, id="upstream loaded"
+        ),
+        pytest.param(
+            replace(LOADED, sources=(managed(NOON, NOON, epochs=(1, 2)),)),
+            Action.RUN,
+            Reason.UPSTREAM_REBUILT,
+            id="upstream rebuilt",
+        ),
+        pytest.param(
+            replace(NEVER_LOADED, sources=(managed(None, None),)),
+            Action.SKIP,
+            Reason.SOURCE_EMPTY,
+            id="upstream has no row",
+        ),
+        pytest.param(replace(LOADED, sources=()), Action.SKIP, Reason.NO_DRIVING_SOURCE, id="nothing drives it"),
+        pytest.param(
+            replace(NEVER_LOADED, sources=()), Action.RUN, Reason.FIRST_LOAD, id="nothing drives its first load"
+        ),
+        pytest.param(replace(LOADED, is_forced=True), Action.RUN, Reason.FORCED, id="forced"),
+        pytest.param(
+            replace(LOADED, is_active=False, is_forced=True),
+            Action.SKIP,
+            Reason.INACTIVE,
+            id="force leaves the switch alone",
+        ),
+        pytest.param(
+            replace(LOADED, is_pipeline_active=False), Action.SKIP, Reason.PIPELINE_INACTIVE, id="pipeline off"
+        ),
+        pytest.param(
+            replace(LOADED, sources=(keyed(newest=LATER), broken())),
+            Action.HOLD,
+            Reason.PROBE_FAILED,
+            id="one probe failed",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(broken(),), is_forced=True),
+            Action.HOLD,
+            Reason.PROBE_FAILED,
+            id="force is not blind",
+        ),
+        pytest.param(
+            replace(LOADED, sources=NEW_SOURCE, unreadable=("mixed files",)),
+            Action.HOLD,
+            Reason.SOURCE_UNREADABLE,
+            id="mixed files",
+        ),
+        pytest.param(replace(LOADED, exists=False), Action.HOLD, Reason.TARGET_DROPPED, id="dropped by hand"),
+        pytest.param(
+            replace(LOADED, exists=False, is_forced=True),
+            Action.HOLD,
+            Reason.TARGET_DROPPED,
+            id="force does not refill it",
+        ),
+        pytest.param(
+            replace(LOADED, fingerprint="new", head_fingerprint="old"),
+            Action.HOLD,
+            Reason.CONFIG_CHANGED,
+            id="keys changed",
+        ),
+        pytest.param(
+            replace(LOADED, fingerprint="new", head_fingerprint="old", is_tracking_changed=True),
+            Action.RUN,
+            Reason.TRACKING_CHANGED,
+            id="tracked columns changed",
+        ),
+        pytest.param(
+            replace(NEVER_LOADED, renamed_from="dwh.facts"), Action.HOLD, Reason.ROW_RENAMED, id="renamed row"
+        ),
+        pytest.param(
+            replace(NEVER_LOADED, renamed_from="dwh.facts", is_forced=True),
+            Action.RUN,
+            Reason.FORCED,
+            id="renamed and forced",
+        ),
+        pytest.param(
+            replace(LOADED, sources=NEW_SOURCE, upstreams=upstream(UpstreamState.PENDING)),
+            Action.WAIT,
+            Reason.UPSTREAM_FIRST,
+            id="upstream loads first",
+        ),
+        pytest.param(
+            replace(LOADED, upstreams=upstream(UpstreamState.PENDING), is_forced=True),
+            Action.WAIT,
+            Reason.UPSTREAM_FIRST,
+            id="force waits too",
+        ),
+        pytest.param(
+            replace(LOADED, sources=NEW_SOURCE, upstreams=upstream(exists=False)),
+            Action.SKIP,
+            Reason.UPSTREAM_NOT_LOADED,
+            id="upstream never loaded",
+        ),
+    ],
+)
+def test_gate_decides(facts: TargetFacts, action: Action, reason: Reason) -> None:
+    decision = decide(facts)
+
+    assert (decision.action, decision.reason) == (action, reason)
+    assert decision.message
+    assert [item.source for item in decision.evidence] == [source.source for source in facts.sources]
+
+
+@pytest.mark.parametrize("state", [UpstreamState.FAILED, UpstreamState.HELD])
+@pytest.mark.parametrize(
+    ("policy", "action"),
+    [(ChildPolicy.SKIP, Action.SKIP), (ChildPolicy.BLOCK, Action.HOLD), (ChildPolicy.STALE, Action.RUN)],
+)
+def test_child_policy_decides_when_upstream_did_not_load(
+    state: UpstreamState, policy: ChildPolicy, action: Action
+) -> None:
+    decision = decide(replace(LOADED, sources=NEW_SOURCE, upstreams=upstream(state), child_policy=policy))
+
+    assert decision.action is action
+    if action is not Action.RUN:
+        assert decision.reason is (Reason.UPSTREAM_FAILED if state is UpstreamState.FAILED else Reason.UPSTREAM_HELD)
+
+
+@pytest.mark.parametrize(("policy", "action"), [(ChildPolicy.SKIP, Action.RUN), (ChildPolicy.BLOCK, Action.HOLD)])
+def test_failure_of_an_earlier_run_holds_only_blocked_children(policy: ChildPolicy, action: Action) -> None:
+    facts = replace(LOADED, sources=NEW_SOURCE, upstreams=upstream(has_failed_before=True), child_policy=policy)
+
+    assert decide(facts).action is action
+
+
+@pytest.mark.parametrize(("trigger", "action"), [(Trigger.ANY, Action.RUN), (Trigger.ALL, Action.SKIP)])
+def test_trigger_says_how_many_sources_must_be_new(trigger: Trigger, action: Action) -> None:
+    half_new = replace(LOADED, sources=(keyed(newest=LATER), token("a", "a")), trigger=trigger)
+    all_new = replace(LOADED, sources=(keyed(newest=LATER), token("a", "b")), trigger=trigger)
+
+    assert decide(half_new).action is action
+    assert decide(all_new).action is Action.RUN
+    if action is Action.SKIP:
+        assert decide(half_new).reason is Reason.TRIGGER_WAITS
+        assert "lake.airports" in decide(half_new).message
+
+
+def test_evidence_holds_what_the_source_was_judged_by() -> None:
+    (evidence,) = decide(replace(LOADED, sources=(keyed(newest=LATER, band=(3, 5), future_count=2),))).evidence
+
+    assert (evidence.watermark, evidence.newest) == (NOON, LATER)
+    assert (evidence.band_expected, evidence.band_found, evidence.future_count) == (3, 5, 2)
+    assert evidence.is_new
+    assert "2 of its rows lie in the future" in evidence.message
+
+
+@pytest.mark.parametrize(
+    ("facts", "remedy"),
+    [
+        (replace(LOADED, exists=False), "--full-refresh --select dwh__fact"),
+        (replace(LOADED, fingerprint="a", head_fingerprint="b"), "--full-refresh --select dwh__fact"),
+        (replace(NEVER_LOADED, renamed_from="dwh.facts"), "--force"),
+        (replace(LOADED, is_active=False), "sluice activate dwh.fact"),
+        (replace(LOADED, is_pipeline_active=False), "sluice activate flights"),
+    ],
+)
+def test_what_a_person_must_do_stands_in_the_message(facts: TargetFacts, remedy: str) -> None:
+    assert remedy in decide(facts).message
