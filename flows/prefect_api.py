@@ -75,7 +75,7 @@ def _rejections() -> Iterator[None]:
 
 def _log_create(line: LogLine) -> LogCreate:
     return LogCreate(
-        name="dbt",
+        name=line.logger,
         level=line.level,
         message=line.message[:_MESSAGE_LENGTH],
         timestamp=line.when,

@@ -24,19 +24,11 @@ class PrefectObserver:
     Args:
         plan: What is about to run; its rows give the task runs their names and edges.
         task_runs: The flow run's task runs.
-        logger: The flow run's logger.
         now: The clock, UTC.
     """
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        task_runs: DbtTaskRuns,
-        logger: logging.Logger | logging.LoggerAdapter[logging.Logger],
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, plan: RunPlan, task_runs: DbtTaskRuns, now: Callable[[], datetime]) -> None:
         self._task_runs = task_runs
-        self._logger = logger
         self._now = now
         self._decided_at: dict[str, datetime] = {}
         task_runs.expect(nodes_of(plan.selected))
@@ -52,11 +44,11 @@ class PrefectObserver:
         for decision in decisions:
             self._decided_at[decision.target] = now
             level = logging.WARNING if decision.action is Action.HOLD else logging.INFO
-            self._logger.log(level, "%s: %s, %s", decision.target, decision.action, decision.message)
+            self._task_runs.say(None, now, f"{decision.target}: {decision.action}, {decision.message}", level)
 
     def wave_started(self, wave: Wave) -> None:
         """Log what dbt is about to build."""
-        self._logger.info("Wave %d: dbt builds %s", wave.number, ", ".join(wave.targets))
+        self._task_runs.say(None, self._now(), f"Wave {wave.number}: dbt builds {', '.join(wave.targets)}")
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Log what each target got, and fail the task runs whose data tests failed after the load."""

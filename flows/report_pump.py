@@ -39,13 +39,23 @@ _Report = TypeVar("_Report")
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line for the log of a flow run or of one of its task runs."""
+    """A line for the log of a flow run or of one of its task runs.
+
+    Attributes:
+        flow_run_id: The flow run.
+        task_run_id: The task run; None: the line is the flow run's own.
+        when: UTC.
+        level: As in `logging`.
+        message: Its text.
+        logger: Who says it.
+    """
 
     flow_run_id: UUID
     task_run_id: UUID | None
     when: datetime
     level: int
     message: str
+    logger: str = "sluice"
 
 
 class RejectedReportsError(Exception):

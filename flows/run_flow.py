@@ -5,6 +5,7 @@ Deployments start it with parameters; `sluice run` starts it in its own process 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +16,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx
-from prefect import State, flow, get_run_logger
+from prefect import State, flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
@@ -29,6 +30,8 @@ from flows.prefect_observer import ObserverPair, PrefectObserver
 from flows.report_pump import ReportPump
 from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
 from flows.task_runs import DbtTaskRuns
+
+log = logging.getLogger(__name__)
 
 _NAMED_PIPELINES: Final = 3
 """So many pipelines stand in a flow run's name before it says how many more there are."""
@@ -90,6 +93,7 @@ def name_of(pipelines: Sequence[str], job_group: str | None, when: datetime) -> 
 @flow(
     name="run",
     flow_run_name=flow_run_name,
+    persist_result=False,
     description="Gate the pipelines' targets, load those that are due, record what happened.",
 )
 def run(
@@ -112,14 +116,8 @@ def run(
     handover = _handover.get() or Handover(load_context())
     handover.flow_run_id = UUID(flow_run.id)
     request = RunRequest(tuple(pipelines), job_group, is_forced=force, requested_by=requested_by)
-    log = get_run_logger()
-    try:
-        with engine.hold_warehouse(handover.context, f"flow run {flow_run.name}", log.info):
-            plan = handover.plan or engine.prepare(handover.context, request)
-            handover.summary = _execute(handover, plan)
-    except Exception as error:
-        handover.error = error
-        raise
+    with _reporting(handover) as task_runs:
+        handover.summary = _execute(handover, request, task_runs)
     if not handover.lost_count:
         _write_summary(handover.summary)
     return final_state(handover.summary)
@@ -131,19 +129,33 @@ def final_state(summary: RunSummary) -> State[Any]:
     return Failed(message=message) if summary.has_failed else Completed(message=message)
 
 
-def _execute(handover: Handover, plan: RunPlan) -> RunSummary:
+@contextmanager
+def _reporting(handover: Handover) -> Iterator[DbtTaskRuns]:
+    """Open the way for task runs and log lines; the flow goes on when all of them have arrived, or cannot."""
     assert handover.flow_run_id is not None
     pump = ReportPump(partial(open_report_api, PREFECT_API_URL.value()))
     task_runs = DbtTaskRuns(handover.flow_run_id, pump)
-    observer = PrefectObserver(plan, task_runs, get_run_logger(), _now)
     is_crash = True
     try:
-        summary = engine.execute(handover.context, plan, ObserverPair(observer, handover.observer))
+        yield task_runs
         is_crash = False
-        return summary
+    except Exception as error:
+        handover.error = error
+        task_runs.say(None, _now(), str(error), logging.ERROR)
+        raise
     finally:
         task_runs.close(_now(), is_crash=is_crash)
         handover.lost_count = pump.close()
+
+
+def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns) -> RunSummary:
+    def on_wait(sentence: str) -> None:
+        task_runs.say(None, _now(), sentence)
+
+    with engine.hold_warehouse(handover.context, f"flow run {flow_run.name}", on_wait):
+        plan = handover.plan or engine.prepare(handover.context, request)
+        observer = PrefectObserver(plan, task_runs, _now)
+        return engine.execute(handover.context, plan, ObserverPair(observer, handover.observer))
 
 
 def _write_summary(summary: RunSummary) -> None:
@@ -153,7 +165,7 @@ def _write_summary(summary: RunSummary) -> None:
                 page, key=artifact_key(pipeline_id), description=f"What the last run of {pipeline_id} did."
             )
         except httpx.HTTPError as error:
-            get_run_logger().warning("The run summary of %s was not written: %s", pipeline_id, error)
+            log.warning("run_summary written=false pipeline=%s error=%r", pipeline_id, error)
             return
 
 

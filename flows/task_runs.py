@@ -99,11 +99,11 @@ class DbtTaskRuns:
             if run is not None and run.state not in {FAILED, BLOCKED}:
                 self._runs[key] = self._report(run.finish(FAILED, when, _clean(message)))
 
-    def say(self, key: str, when: datetime, message: str) -> None:
-        """Add a line to a node's log."""
+    def say(self, key: str | None, when: datetime, message: str, level: int = logging.INFO) -> None:
+        """Add a line to a node's log, or to the flow run's when key is None."""
         with self._lock:
-            run = self._runs.get(key)
-        self._log(run, logging.INFO, message, when)
+            run = self._runs.get(key) if key is not None else None
+        self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, level, _clean(message)))
 
     def close(self, when: datetime, *, is_crash: bool = False) -> None:
         """End what dbt began and never finished."""
@@ -148,10 +148,8 @@ class DbtTaskRuns:
     def _say(self, event: Any, info: Any, when: datetime) -> None:
         with self._lock:
             run = self._runs.get(info.node_name) if info is not None and info.resource_type in _KINDS else None
-        self._log(run, _LEVELS[event.info.level], event.info.msg, when)
-
-    def _log(self, run: TaskRun | None, level: int, message: str, when: datetime) -> None:
-        self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, level, _clean(message)))
+        level, message = _LEVELS[event.info.level], _clean(event.info.msg)
+        self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, level, message, "dbt"))
 
     def _what_blocks(self, run: TaskRun) -> str:
         upstreams = (other for other in self._runs.values() if other.id in run.upstream_ids)

@@ -69,6 +69,7 @@ def run_through_prefect(
         PREFECT_API_REQUEST_TIMEOUT,
         PREFECT_API_URL,
         PREFECT_CLIENT_MAX_RETRIES,
+        PREFECT_LOGGING_TO_API_ENABLED,
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
         temporary_settings,
     )
@@ -80,6 +81,7 @@ def run_through_prefect(
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
         PREFECT_API_REQUEST_TIMEOUT: _REQUEST_SECONDS,
         PREFECT_CLIENT_MAX_RETRIES: _RETRIES,
+        PREFECT_LOGGING_TO_API_ENABLED: False,  # the flow's lines go by the pump, which loses none and never complains
     }
     handover = Handover(context, plan, observer or SilentObserver())
     trouble: Exception | None = None

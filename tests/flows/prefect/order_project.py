@@ -7,6 +7,12 @@ from pathlib import Path
 
 import duckdb
 import yaml
+from live_server import free_port
+
+from flows.context import Context
+from metadata_sync.apply import Desk, apply_plan, plan_files
+from metadata_sync.project import Project
+from metadata_sync.settings import Settings
 
 REPOSITORY = Path(__file__).parents[3]
 SELECTS = {
@@ -31,6 +37,15 @@ def write_project(root: Path, *, amount: str = "twelve") -> Path:
     land(root, "orders", f"select 1 as order_id, '{amount}' as amount, timestamp '2013-01-01 08:00:00' as landed_at")
     land(root, "returns", "select 1 as order_id, timestamp '2013-01-01' as landed_at where false")
     return root
+
+
+def open_orders(root: Path) -> Context:
+    """Open the project and apply its rows."""
+    project = Project(root)
+    context = Context(project, Settings(prefect_port=free_port()), who="tester")
+    desk = Desk(project, context.store, context.columns, context.who)
+    apply_plan(desk, plan_files(desk))
+    return context
 
 
 def land(root: Path, table: str, select: str, file: str = "first") -> None:

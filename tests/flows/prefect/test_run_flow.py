@@ -1,0 +1,195 @@
+"""A run through Prefect: what its page shows, and that its loads never depend on the server."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from live_server import Server, free_port
+from order_project import land, open_orders, write_project
+
+from flows import engine
+from flows.context import Context
+from flows.runs import OutcomeStatus, RunRequest, SilentObserver, TargetOutcome, Wave
+from flows.server import local_server, running_api_url, start, stop
+from flows.through_prefect import run_through_prefect
+from metadata_sync.database.journal import LoadStatus
+from metadata_sync.errors import ConfigurationError
+
+REQUEST = RunRequest(requested_by="tester")
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Iterator[Context]:
+    context = open_orders(write_project(tmp_path / "orders"))
+    yield context
+    context.store.close()
+
+
+@pytest.fixture
+def good_orders(tmp_path: Path) -> Iterator[Context]:
+    context = open_orders(write_project(tmp_path / "orders", amount="12"))
+    yield context
+    context.store.close()
+
+
+@dataclass
+class Watcher(SilentObserver):
+    """Kills a server as soon as dbt is about to begin, and remembers what it saw and when."""
+
+    victim: int | None = None
+    waves: list[Wave] = field(default_factory=list)
+    loaded_at: float = 0.0
+
+    def wave_started(self, wave: Wave) -> None:
+        self.waves.append(wave)
+        if self.victim is not None:
+            os.kill(self.victim, signal.SIGKILL)
+            self.victim = None
+
+    def loaded(self, outcomes: list[TargetOutcome]) -> None:
+        self.loaded_at = time.monotonic()
+
+
+def test_run_page_tells_what_was_loaded_skipped_and_failed(orders: Context, server: Server) -> None:
+    watcher = Watcher()
+    plan = engine.prepare(orders, REQUEST)
+
+    reported = run_through_prefect(orders, REQUEST, server.api_url, plan, watcher)
+
+    assert reported.warnings == ()
+    assert reported.summary.run_id == plan.run_id
+    assert [wave.targets for wave in watcher.waves] == [("dwh.fact_order", "dwh.fact_payment")]
+    assert reported.url is not None
+    with urlopen(reported.url) as page:
+        assert page.status == 200
+    flow_run_id = reported.url.rpartition("/")[2]
+    flow_run = server.ask(f"/flow_runs/{flow_run_id}")
+    assert flow_run["name"].startswith("all pipelines · 20")
+    assert flow_run["tags"] == ["pipeline:orders_daily", "pipeline:payments"]
+    assert flow_run["state"]["type"] == "FAILED"
+    assert flow_run["state"]["message"] == "1 failed (dwh.fact_payment), 1 loaded, 2 skipped"
+    _check_task_runs(server, flow_run_id)
+    _check_log(server, flow_run_id)
+    _check_artifacts(server, flow_run_id)
+    assert "prefect.server.api.server" not in sys.modules  # what an ephemeral server would be made of
+
+
+def _check_task_runs(server: Server, flow_run_id: str) -> None:
+    shown = server.task_runs(flow_run_id, 4)
+    assert {name: (run["state_type"], run["state_name"]) for name, run in shown.items()} == {
+        "dwh.fact_order": ("COMPLETED", "Completed"),
+        "dwh.fact_payment": ("FAILED", "Failed"),
+        "dwh.dim_return": ("COMPLETED", "Skipped"),
+        "mart.paid_order": ("CANCELLED", "Skipped"),
+    }
+    assert shown["dwh.dim_return"]["state"]["message"] == "lake.returns is empty"
+    assert "twelve" in shown["dwh.fact_payment"]["state"]["message"]
+    edges = shown["mart.paid_order"]["task_inputs"]["wait_for"]
+    assert [edge["id"] for edge in edges] == [shown["dwh.fact_payment"]["id"]]
+    assert shown["dwh.fact_order"]["tags"] == ["pipeline:orders_daily", "load_type:append"]
+    told = [line["message"] for line in server.logs(task_run_id=shown["dwh.fact_order"]["id"])]
+    assert any(line.startswith("loaded · 1 read, 1 inserted · lake.orders: up to 2013-01-01 08:00") for line in told)
+
+
+def _check_log(server: Server, flow_run_id: str) -> None:
+    lines = [line["message"] for line in server.logs(flow_run_id=flow_run_id)]
+    assert "dwh.dim_return: skip, lake.returns is empty" in lines
+    assert "Wave 1: dbt builds dwh.fact_order, dwh.fact_payment" in lines
+    assert any(line.startswith("mart.paid_order: skip, ") for line in lines)
+
+
+def _check_artifacts(server: Server, flow_run_id: str) -> None:
+    only = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}}
+    artifacts = {artifact["key"]: artifact for artifact in server.ask("/artifacts/filter", only)}
+    assert set(artifacts) == {"run-summary-orders-daily", "run-summary-payments"}
+    page = artifacts["run-summary-orders-daily"]["data"]
+    assert artifacts["run-summary-orders-daily"]["type"] == "markdown"
+    assert "1 failed (dwh.fact\\_payment), 1 loaded, 1 skipped" in page
+    assert "| dwh.dim\\_return | skipped | lake.returns is empty | – | – | – |" in page
+
+
+def test_flow_decides_itself_when_a_deployment_starts_it(
+    good_orders: Context, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_through_prefect(good_orders, REQUEST, server.api_url)
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.run_flow import run
+
+    monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(good_orders.project.root))
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        state = run(pipelines=["orders_daily"], return_state=True)
+
+    assert first.summary.count(OutcomeStatus.LOADED) == 3
+    assert state.is_completed()
+    assert state.message == "3 skipped"
+    flow_run = server.ask(f"/flow_runs/{state.state_details.flow_run_id}")
+    assert flow_run["name"].startswith("orders_daily · 20")
+    assert flow_run["parameters"]["requested_by"] == "schedule"
+
+
+def test_error_of_the_engine_reaches_the_caller_as_without_prefect(good_orders: Context, server: Server) -> None:
+    with pytest.raises(ConfigurationError, match="no_such_pipeline"):
+        run_through_prefect(good_orders, RunRequest(("no_such_pipeline",)), server.api_url)
+
+    body = {"sort": "START_TIME_DESC", "limit": 1, "flow_runs": {"name": {"like_": "no_such_pipeline"}}}
+    (flow_run,) = server.ask("/flow_runs/filter", body)
+    assert flow_run["state_type"] == "FAILED"
+    assert "no_such_pipeline" in flow_run["state"]["message"]
+    errors = [line["message"] for line in server.logs(flow_run_id=flow_run["id"]) if line["level"] == logging.ERROR]
+    assert "no_such_pipeline" in errors[0]
+
+
+def test_run_goes_on_without_prefect_when_the_server_is_gone_before_it_begins(good_orders: Context) -> None:
+    reported = run_through_prefect(good_orders, REQUEST, f"http://127.0.0.1:{free_port()}/api")
+
+    assert reported.url is None
+    assert "did not take the run" in reported.warnings[0]
+    assert reported.summary.count(OutcomeStatus.LOADED) == 3
+
+
+def test_loads_complete_and_are_recorded_when_the_server_is_killed_for_good(good_orders: Context) -> None:
+    local = local_server(good_orders)
+    api_url = local.api_url
+    watcher = Watcher(victim=start(local).pid)
+    assert running_api_url(good_orders, environ={}) == api_url
+
+    reported = run_through_prefect(good_orders, REQUEST, api_url, observer=watcher)
+    seconds_after_dbt = time.monotonic() - watcher.loaded_at
+
+    assert reported.summary.count(OutcomeStatus.LOADED) == 3
+    recorded = good_orders.store.latest_loads()
+    assert {load.target for load in recorded if load.status is LoadStatus.SUCCESS} == {
+        "dwh.fact_order",
+        "dwh.fact_payment",
+        "mart.paid_order",
+    }
+    assert any("went silent" in warning for warning in reported.warnings)
+    assert seconds_after_dbt < 15
+    assert running_api_url(good_orders, environ={}) is None
+    assert stop(local) is False
+
+
+def test_second_run_loads_only_what_is_new(good_orders: Context, server: Server) -> None:
+    run_through_prefect(good_orders, REQUEST, server.api_url)
+    land(
+        good_orders.project.root,
+        "orders",
+        "select 2 as order_id, '7' as amount, timestamp '2013-01-02' as landed_at",
+        "second",
+    )
+
+    reported = run_through_prefect(good_orders, RunRequest(("orders_daily",)), server.api_url)
+
+    assert reported.summary.count(OutcomeStatus.LOADED) == 2
+    flow_run = server.ask(f"/flow_runs/{str(reported.url).rpartition('/')[2]}")
+    assert flow_run["state"]["message"] == "2 loaded, 1 skipped"
