@@ -202,6 +202,11 @@ class DbtProject:
         file.write_text(text.replace(old, new))
 
 
+def driving(table: str, **settings: object) -> dict[str, object]:
+    """A driving dependency on lake.<table>, as sync writes it."""
+    return {"table": f"lake.{table}", "source": ["lake", table], "driving": True, **settings}
+
+
 @contextlib.contextmanager
 def _environment(values: Mapping[str, object]) -> Iterator[None]:
     before = dict(os.environ)

@@ -31,7 +31,7 @@ History = list[Batch]
 
 
 def histories(seed: int, count: int) -> list[History]:
-    """So many histories of BATCHES batches. Few keys, times and values: ties, equal content and late events break loads."""
+    """Histories of BATCHES batches. Few keys, times and values: ties, equal content and late events break loads."""
     random = Random(seed)
     return [[[_event(random) for _ in range(random.randint(0, 4))] for _ in range(BATCHES)] for _ in range(count)]
 

@@ -1,0 +1,23 @@
+"""One project per module: a dbt start costs a second, a parse another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.dbt_project import DbtProject
+
+
+@pytest.fixture(scope="module")
+def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], DbtProject]:
+    """Make a dbt project with schema lake in its warehouse."""
+
+    def make(name: str) -> DbtProject:
+        root: Path = tmp_path_factory.mktemp(name)
+        project = DbtProject(root)
+        project.execute("create schema lake")
+        return project
+
+    return make

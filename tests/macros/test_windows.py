@@ -1,0 +1,134 @@
+"""What a run reads: windows cut by keys of every kind, lookback, the future, tokens, backfills."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.dbt_project import DbtProject, driving
+
+KINDS = {
+    "timestamp": ("timestamp", "2024-01-01 10:00:00.123456", "2024-01-02 00:00:00.000000"),
+    "timestamptz": ("timestamp with time zone", "2024-01-01 10:00:00.123456+00", "2024-01-02 00:00:00.000000+00"),
+    "date": ("date", "2024-01-01", "2024-01-02"),
+    "number": ("bigint", "9", "10"),
+}
+
+
+def _window(project: DbtProject, model: str) -> dict[str, Any]:
+    text = (project.root / f"target/compiled/sluice/models/{model}.sql").read_text()
+    (found,) = re.findall(r"/\* sluice:window (\{.*?\}) \*/", text)
+    window = json.loads(found)
+    assert isinstance(window, dict)
+    return window
+
+
+@pytest.fixture(scope="module")
+def project(make_project: Callable[[str], DbtProject]) -> DbtProject:
+    project = make_project("windows")
+    for name, (kind, _, _) in KINDS.items():
+        project.execute(f"create table lake.by_{name} (id integer, k {kind})")
+        project.source(f"by_{name}")
+        project.model(
+            f"by_{name}",
+            f"select e.id, e.k from {{{{ sluice.increment(source('lake', 'by_{name}')) }}}} as e",
+            materialized="scd1",
+            business_key=["id"],
+            dependencies=[driving(f"by_{name}", incremental_key="k", lookback_minutes=60, max_skew_minutes=5)],
+            incremental_key="k",
+        )
+    return project
+
+
+def test_windows_move_when_rows_arrive_in_any_kind_of_key(project: DbtProject) -> None:
+    assert project.run().success, "empty sources make empty targets"
+    assert project.query("select count(*) from sluice.watermark_control where window_end is not null") == [(0,)]
+    for name, (_, first, _) in KINDS.items():
+        project.execute(f"insert into lake.by_{name} values (1, '{first}')")
+    assert project.run().success
+    for name, (_, first, second) in KINDS.items():
+        assert _window(project, f"by_{name}")["end"] == first
+        project.execute(f"insert into lake.by_{name} values (2, '{second}')")
+    assert project.run().success
+    starts = {name: _window(project, f"by_{name}")["start"] for name in KINDS}
+    assert starts == {
+        "timestamp": "2024-01-01 09:00:00.123456",
+        "timestamptz": "2024-01-01 09:00:00.123456+00",
+        "date": "2023-12-31",
+        "number": "9",
+    }
+    ends = dict(project.query("select target, window_end from sluice.watermark_control"))
+    assert ends == {f"dwh.by_{name}": second for name, (_, _, second) in KINDS.items()}
+    for name in KINDS:
+        assert project.query(f"select id from dwh.by_{name} order by id") == [(1,), (2,)]
+    result = project.run()
+    assert {result.messages[f"by_{name}"] for name in KINDS} == {"SKIP nothing new"}
+
+
+def test_row_below_the_watermark_is_read_when_it_lies_in_the_lookback_band(project: DbtProject) -> None:
+    project.execute("insert into lake.by_timestamp values (3, '2024-01-01 23:30:00')")
+    result = project.run("--select", "by_timestamp")
+    assert result.messages["by_timestamp"] == "1 inserted"
+    assert _window(project, "by_timestamp")["lookback_count"] == 2
+
+
+def test_rows_of_the_future_wait_when_they_pass_the_skew(project: DbtProject) -> None:
+    soon = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=2)
+    late = soon + timedelta(days=400)
+    project.execute(f"insert into lake.by_timestamp values (4, '{soon}'), (5, '{late}')")
+    assert project.run("--select", "by_timestamp").messages["by_timestamp"] == "1 inserted"
+    window = _window(project, "by_timestamp")
+    assert window["future_count"] == 1
+    assert window["end"].startswith(f"{soon:%Y-%m-%d %H:%M:%S}")
+
+
+def test_backfill_reads_its_window_and_leaves_the_watermark(project: DbtProject) -> None:
+    before = project.query("select * from sluice.watermark_control where target = 'dwh.by_number'")
+    project.execute("delete from dwh.by_number where id = 1")
+    windows = {"dwh.by_number": {"lake.by_number": {"start": "1", "end": "9"}}}
+    result = project.run("--select", "by_number", env={"SLUICE_WINDOWS": windows})
+    assert result.messages["by_number"] == "1 inserted"
+    assert project.query("select * from sluice.watermark_control where target = 'dwh.by_number'") == before
+    log = project.query(
+        "select window_start, window_end, moves_watermark from sluice.load_log order by loaded_at desc limit 1"
+    )
+    assert log == [("1", "9", False)]
+
+
+def test_source_without_a_key_is_read_when_its_token_changed_or_is_unknown(project: DbtProject) -> None:
+    project.execute("create table lake.places as select 1 as id")
+    project.source("places")
+    project.model(
+        "places",
+        "select p.id from {{ sluice.increment(source('lake', 'places')) }} as p",
+        materialized="scd1",
+        increment="full",
+        business_key=["id"],
+        dependencies=[driving("places")],
+    )
+    messages = [
+        project.run(
+            "--select", "places", env={"SLUICE_CHANGE_TOKENS": {"lake.places": token} if token else {}}
+        ).messages["places"]
+        for token in ("one */ two", "one */ two", "three", None)
+    ]
+    assert messages == ["1 inserted", "SKIP nothing new", "UNCHANGED", "UNCHANGED"]
+    assert project.query("select window_end from sluice.watermark_control where target = 'dwh.places'") == [(None,)]
+
+
+def test_key_of_another_type_is_refused(project: DbtProject) -> None:
+    project.execute("create table lake.texts as select 'a' as k")
+    project.source("texts")
+    project.model(
+        "texts",
+        "select t.k from {{ sluice.increment(source('lake', 'texts')) }} as t",
+        materialized="append",
+        dependencies=[driving("texts", incremental_key="k")],
+    )
+    message = project.run("--select", "texts").messages["texts"]
+    assert "incremental_key k of lake.texts is varchar, which cannot cut windows" in message
