@@ -1,0 +1,45 @@
+"""One project, run once; every test finds it as that first run left it, on the same path."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from engine_project import Recorder, Workshop
+
+from flows.runs import RunSummary
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """The project's folder, a copy of it after its first run, and how that run went."""
+
+    root: Path
+    saved: Path
+    summary: RunSummary
+    recorder: Recorder
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
+    root = tmp_path_factory.mktemp("engine") / "project"
+    root.mkdir()
+    workshop = Workshop(root)
+    workshop.create()
+    summary, recorder = workshop.run()
+    workshop.close()
+    saved = root.with_name("saved")
+    shutil.copytree(root, saved)
+    return FirstRun(root, saved, summary, recorder)
+
+
+@pytest.fixture
+def workshop(first_run: FirstRun) -> Iterator[Workshop]:
+    shutil.rmtree(first_run.root)
+    shutil.copytree(first_run.saved, first_run.root)
+    workshop = Workshop(first_run.root)
+    yield workshop
+    workshop.close()

@@ -1,0 +1,220 @@
+"""A small project with every kind of source: keyed with a lookback, without a key, and another target."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from flows.context import Context
+from flows.engine import execute, prepare
+from flows.facts import Decision
+from flows.runs import RunPlan, RunRequest, RunSummary, TargetOutcome, Wave
+from metadata_sync.apply import Desk, apply_plan, plan_files
+from metadata_sync.project import Project
+from metadata_sync.settings import Settings
+
+REPOSITORY = Path(__file__).parents[3]
+
+SELECTS = {
+    "fact_order": "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o",
+    "customer": "select o.customer, o.region, o.landed_at from lake.orders as o",
+    "dim_region": "select r.region, r.label from lake.regions as r",
+    "region_total": (
+        "select f.region, count(*) as order_count, sum(f.amount) as amount from dwh.fact_order as f group by f.region"
+    ),
+}
+
+TOTALS_BY_HAND = (
+    "select region, count(*), sum(amount) from read_parquet('{lake}/orders/*.parquet') group by region order by region"
+)
+
+
+def transformation(schema: str, table: str, pipeline_id: str, source: str, **values: Any) -> dict[str, Any]:
+    return {
+        "target_schema": schema,
+        "target_table": table,
+        "pipeline_id": pipeline_id,
+        "sql_path": f"transformations/{table}.sql",
+        "dependencies": [{"table": source, "driving": True}],
+        **values,
+    }
+
+
+def control_rows() -> dict[str, list[dict[str, Any]]]:
+    lake = {"schema": "lake", "kind": "lake", "format": "parquet"}
+    return {
+        "sources": [
+            {
+                **lake,
+                "table": "orders",
+                "location": "lake/orders",
+                "incremental_key": "landed_at",
+                "lookback_minutes": 60,
+            },
+            {**lake, "table": "regions", "location": "lake/regions"},
+        ],
+        "pipelines": [
+            {"pipeline_id": "orders", "pipeline_name": "Orders", "template": "lake_to_warehouse"},
+            {"pipeline_id": "totals", "pipeline_name": "Totals", "template": "presentation"},
+        ],
+        "transformations": [
+            transformation("dwh", "fact_order", "orders", "lake.orders", load_type="append", business_key=["order_id"]),
+            transformation(
+                *("dwh", "customer", "orders", "lake.orders"),
+                load_type="scd2",
+                business_key=["customer"],
+                sequence_by=["landed_at"],
+                scd_columns=["region"],
+            ),
+            transformation(
+                *("dwh", "dim_region", "orders", "lake.regions"),
+                load_type="scd1",
+                increment="full",
+                business_key=["region"],
+            ),
+            {
+                **transformation("mart", "region_total", "totals", "dwh.fact_order"),
+                "load_type": "scd1",
+                "increment": "groups",
+                "business_key": ["region"],
+                "dependencies": [{"table": "dwh.fact_order", "driving": True, "recompute_by": ["region"]}],
+            },
+        ],
+    }
+
+
+@dataclass
+class Recorder:
+    """A run observer that keeps what it is told."""
+
+    decisions: list[Decision] = field(default_factory=list)
+    waves: list[Wave] = field(default_factory=list)
+    outcomes: list[TargetOutcome] = field(default_factory=list)
+    summary: RunSummary | None = None
+    dbt_callbacks: list[Callable[[Any], None]] = field(default_factory=list)
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        self.decisions += decisions
+
+    def wave_started(self, wave: Wave) -> None:
+        self.waves.append(wave)
+
+    def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
+        self.outcomes += outcomes
+
+    def finished(self, summary: RunSummary) -> None:
+        self.summary = summary
+
+
+@dataclass
+class Workshop:
+    """The project on disk, and what tests do with it."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        self.project = Project(self.root)
+        self._context: Context | None = None
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / ".sluice" / "dev.duckdb"
+
+    @property
+    def context(self) -> Context:
+        if self._context is None:
+            self._context = Context(self.project, Settings(lock_wait_seconds=30), who="tester")
+        return self._context
+
+    def close(self) -> None:
+        if self._context is not None:
+            self._context.store.close()
+            self._context = None
+
+    def create(self) -> None:
+        ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
+        shutil.copytree(REPOSITORY / "dbt_project", self.root / "dbt_project", ignore=ignore)
+        shutil.copytree(REPOSITORY / "macros", self.root / "macros")
+        shutil.copy2(REPOSITORY / "profiles.yml", self.root)
+        for name, select in SELECTS.items():
+            self.write_select(name, select)
+        self.apply(control_rows())
+        for number in range(2):
+            self.land_orders(f"day_{number}", range(number * 10, number * 10 + 10), f"2013-01-0{number + 1} 12:00:00")
+        self.land("regions/all", "select * from (values ('n', 'North'), ('s', 'South')) as t (region, label)")
+
+    def write_select(self, name: str, select: str) -> None:
+        path = self.root / "dbt_project" / "transformations" / f"{name}.sql"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(select + "\n")
+
+    def apply(self, rows: Mapping[str, Any], *, prune: bool = False) -> None:
+        path = self.root / "dbt_project" / "control" / "rows.yml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(rows))
+        self.land("regions/all", "select 'n' as region, 'North' as label", only_if_missing=True)
+        self.land_orders("day_0", range(1), "2013-01-01 12:00:00", only_if_missing=True)
+        desk = Desk(self.project, self.context.store, self.context.columns, "tester")
+        apply_plan(desk, plan_files(desk, prune=prune))
+
+    def land(self, name: str, select: str, *, only_if_missing: bool = False) -> Path:
+        path = self.lake / f"{name}.parquet"
+        if only_if_missing and path.parent.exists():
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as connection:
+            connection.execute(f"copy ({select}) to '{path}' (format parquet)")
+        return path
+
+    def land_orders(self, name: str, ids: Sequence[int], landed_at: str, *, only_if_missing: bool = False) -> None:
+        select = f"""
+            select
+                i as order_id,
+                'c' || (i % 3) as customer,
+                case when i % 2 = 0 then 'n' else 's' end as region,
+                cast(i + 1 as decimal(8, 2)) as amount,
+                timestamp '{landed_at}' + (i % 10) * interval 1 minute as landed_at
+            from range({ids[0]}, {ids[-1] + 1}) as t (i)
+        """
+        self.land(f"orders/{name}", select, only_if_missing=only_if_missing)
+
+    def plan(self, *pipelines: str, is_forced: bool = False) -> RunPlan:
+        return prepare(self.context, RunRequest(pipelines, is_forced=is_forced, requested_by="tester"))
+
+    def run(self, *pipelines: str, is_forced: bool = False) -> tuple[RunSummary, Recorder]:
+        recorder = Recorder()
+        return execute(self.context, self.plan(*pipelines, is_forced=is_forced), recorder), recorder
+
+    def statuses(self, summary: RunSummary) -> dict[str, str]:
+        return {outcome.target: str(outcome.status) for outcome in summary.outcomes}
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.execute(sql.format(lake=self.lake)).fetchall()
+
+    def totals(self) -> list[tuple[Any, ...]]:
+        return self.query("select region, order_count, amount from mart.region_total order by region")
+
+    def sluice(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the command line in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )

@@ -1,0 +1,217 @@
+"""The command line in processes of its own: what it prints, how it ends, what it imports, two of them at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop
+
+HEAVY = ("prefect", "dbt", "boto3", "psycopg")
+
+LIGHT_COMMANDS = (
+    ["--help"],
+    ["run", "--help"],
+    ["status"],
+    ["why", "dwh.fact_order"],
+    ["plan"],
+    ["run"],
+    ["run", "--json"],
+)
+
+RUN_LIGHT_COMMANDS = f"""
+import sys
+from flows.cli import app, main
+for arguments in {LIGHT_COMMANDS!r}:
+    sys.argv = ["sluice", *arguments]
+    app.registered_commands.clear()
+    app.registered_groups.clear()
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, (arguments, stop.code)
+    roots = {{name.partition(".")[0] for name in sys.modules}} & set({HEAVY!r})
+    assert not roots, (arguments, roots)
+"""
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 120) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err
+
+
+def run_json(workshop: Workshop, *arguments: str) -> tuple[int, dict[str, Any]]:
+    code, out, _ = finish(workshop.sluice(*arguments, "--json"))
+    return code, json.loads(out)
+
+
+def test_commands_that_load_nothing_import_neither_prefect_nor_dbt(workshop: Workshop) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_LIGHT_COMMANDS],
+        cwd=workshop.root,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_run_says_why_nothing_is_due(workshop: Workshop) -> None:
+    code, out, err = finish(workshop.sluice("run"))
+    _, document = run_json(workshop, "run")
+
+    assert (code, err) == (0, "")
+    assert "Nothing is due" in out
+    for target in ("dwh.fact_order", "dwh.customer", "dwh.dim_region", "mart.region_total"):
+        assert target in out
+    assert out.count("2013-01-02 12:09:00") == 4, "watermark and maximum of two targets"
+    assert document["is_due"] is False
+    assert {item["decision"] for item in document["targets"]} == {"skip"}
+
+
+def test_run_prints_a_line_per_target_and_a_summary(workshop: Workshop) -> None:
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    code, out, err = finish(workshop.sluice("run"))
+
+    assert code == 0, err
+    assert "running without it" in err
+    assert "✓ dwh.fact_order loaded" in err
+    assert "Running with dbt" not in out + err
+    assert "3 loaded, 1 skipped" in out
+
+
+def test_status_why_and_plan_tell_what_happened(workshop: Workshop) -> None:
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    status = {item["target"]: item for item in run_json(workshop, "status")[1]["targets"]}
+    why = run_json(workshop, "why", "dwh.fact_order")[1]
+    plan = run_json(workshop, "plan")[1]
+
+    assert status["dwh.fact_order"]["last_status"] == "success"
+    assert status["dwh.fact_order"]["last_load"]["rows"]["inserted"] == 20
+    assert status["dwh.fact_order"]["is_active"] is True
+    assert (why["decision"], why["reason"]) == ("run", "first_load")
+    assert (plan["rows"], plan["drifted"], plan["faults"]) == ([], [], [])
+    planned = {item["target"]: item for item in plan["run"]["targets"]}
+    assert planned["dwh.fact_order"]["decision"] == "run"
+    assert planned["dwh.fact_order"]["windows"][0]["end"] == "2013-01-03 12:04:00.000000"
+    assert planned["mart.region_total"]["decision"] == "wait"
+    assert planned["dwh.dim_region"]["decision"] == "skip"
+
+
+def test_plan_shows_rows_and_models_that_are_pending_and_changes_nothing(workshop: Workshop) -> None:
+    path = workshop.root / "dbt_project" / "control" / "rows.yml"
+    path.write_text(path.read_text().replace("pipeline_name: Orders", "pipeline_name: All orders"))
+    workshop.write_select("dim_region", "select r.region, upper(r.label) as label from lake.regions as r")
+
+    code, plan = run_json(workshop, "plan")
+    again = run_json(workshop, "plan")[1]
+
+    assert code == 0
+    assert [(item["row"], item["columns"]) for item in plan["rows"]] == [
+        ("pipeline_control[orders]", ["pipeline_name"])
+    ]
+    assert plan["drifted"] == ["orders/dwh__dim_region.sql"]
+    assert again["rows"] == plan["rows"]
+
+
+def test_doctor_finds_what_is_wrong(workshop: Workshop) -> None:
+    well, findings = run_json(workshop, "doctor")
+    for path in (workshop.lake / "regions").iterdir():
+        path.unlink()
+    ill, worse = run_json(workshop, "doctor")
+
+    assert (well, ill) == (0, 3)
+    assert {item["level"] for item in findings["findings"]} == {"ok"}
+    assert [(item["check"], item["level"]) for item in worse["findings"] if item["level"] != "ok"] == [
+        ("lake lake.regions", "fail")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "nope"], 2, "There is no pipeline 'nope'"),
+        (["run", "--job-group", "nope"], 2, "There is no job group 'nope'"),
+        (["why", "dwh.nope"], 2, "There is no transformation 'dwh.nope'"),
+        (["dbt", "build", "--target", "redshift"], 2, "contradicts environment 'dev'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_usage_is_refused(workshop: Workshop, arguments: list[str], code: int, words: str) -> None:
+    ended, out, err = finish(workshop.sluice(*arguments))
+
+    assert (ended, out) == (code, "")
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_environment_without_target_is_refused(workshop: Workshop) -> None:
+    code, _, err = finish(workshop.sluice("run", SLUICE_ENVIRONMENT="stage"))
+
+    assert code == 2
+    assert "has no target 'stage'" in err
+
+
+def test_two_runs_at_once_load_everything_once(workshop: Workshop) -> None:
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    processes = [workshop.sluice("run") for _ in range(2)]
+    ended = [finish(process) for process in processes]
+
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert sum("✓ dwh.fact_order loaded" in err for _, _, err in ended) == 1
+    (waited,) = [err for _, _, err in ended if "waiting up to" in err]
+    assert any(f"process {process.pid}" in waited for process in processes)
+    assert workshop.query("select count(*), count(distinct order_id) from dwh.fact_order") == [(25, 25)]
+    assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
+
+
+def test_run_that_may_not_wait_says_who_holds_the_warehouse(workshop: Workshop) -> None:
+    from flows.engine import hold_warehouse
+
+    with hold_warehouse(workshop.context, "a long load"):
+        code, out, err = finish(workshop.sluice("run", SLUICE_LOCK_WAIT_SECONDS="0.2"))
+
+    assert (code, out) == (1, "")
+    assert f"process {os.getpid()} (a long load)" in err
+    assert "Nothing was changed" in err
+
+
+def test_killed_run_leaves_nothing_half_done(workshop: Workshop) -> None:
+    """Kill a run at random moments, then run again: the result is that of an undisturbed run."""
+    random_source = random.Random(20130101)
+    kills = 0
+    for day in range(3, 6):
+        workshop.land_orders(f"day_{day}", range(day * 10, day * 10 + 10), f"2013-01-0{day} 12:00:00")
+        process = workshop.sluice("run")
+        try:
+            process.wait(timeout=random_source.uniform(2.0, 7.0))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=10)
+            kills += 1
+        process.communicate()
+        time.sleep(0.1)
+
+    code, out, err = finish(workshop.sluice("run"))
+
+    assert kills, "no run was killed: the delays are too long"
+    assert code == 0, (out, err)
+    assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
+    assert workshop.query("select count(*), count(distinct order_id) from dwh.fact_order") == [(50, 50)]
+    assert workshop.query("select count(*) from dwh.customer where is_current") == [(3,)]
+    status = {item["target"]: item for item in run_json(workshop, "status")[1]["targets"]}
+    logged = dict(workshop.query("select target, max(load_id) from sluice.load_log group by target"))
+    assert {target: item["last_load"]["load_id"] for target, item in status.items()} == logged

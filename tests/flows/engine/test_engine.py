@@ -1,0 +1,270 @@
+"""The engine on a real warehouse with real dbt: what runs, what is left alone, what happens when something breaks."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+
+from conftest import FirstRun
+from engine_project import TOTALS_BY_HAND, Workshop, control_rows
+
+from flows.facts import Action, Reason
+from metadata_sync.database.journal import LoadStatus
+
+
+def test_first_run_loads_everything_upstream_first(first_run: FirstRun) -> None:
+    assert not first_run.summary.has_failed
+    assert {outcome.target: outcome.status for outcome in first_run.summary.outcomes} == dict.fromkeys(
+        ["dwh.customer", "dwh.dim_region", "dwh.fact_order", "mart.region_total"], "loaded"
+    )
+    first, second = first_run.recorder.waves
+    assert set(first.targets) == {"dwh.customer", "dwh.dim_region", "dwh.fact_order"}
+    assert second.targets == ("mart.region_total",)
+    assert second.upstreams == {"mart.region_total": ("dwh.fact_order",)}
+    assert first_run.recorder.summary == first_run.summary
+
+
+def test_loads_and_decisions_are_recorded(workshop: Workshop, first_run: FirstRun) -> None:
+    store = workshop.context.store
+    loads = {entry.target: entry for entry in store.latest_loads()}
+
+    assert {target: entry.status for target, entry in loads.items()} == dict.fromkeys(loads, LoadStatus.SUCCESS)
+    assert loads["dwh.fact_order"].rows_inserted == 20
+    assert [window.end for window in loads["dwh.fact_order"].windows] == ["2013-01-02 12:09:00.000000"]
+    logged = dict(workshop.query("select target, load_id from sluice.load_log"))
+    assert {target: entry.load_id for target, entry in loads.items()} == logged
+    decided = {entry.target: entry for entry in store.latest_decisions()}
+    assert {entry.action for entry in decided.values()} == {"run"}
+    assert {entry.run_id for entry in decided.values()} == {first_run.summary.run_id}
+    assert decided["dwh.fact_order"].evidence["sources"][0]["source"] == "lake.orders"
+
+
+def test_nothing_runs_when_nothing_is_new(workshop: Workshop) -> None:
+    before = workshop.warehouse.stat().st_mtime_ns
+
+    plan = workshop.plan()
+    summary, recorder = workshop.run()
+
+    assert not plan.is_due
+    assert {decision.reason for decision in plan.decisions} == {Reason.NOTHING_NEW}
+    assert set(workshop.statuses(summary).values()) == {"skipped"}
+    assert not summary.has_failed
+    assert not recorder.waves
+    assert workshop.warehouse.stat().st_mtime_ns == before
+    assert {entry.action for entry in workshop.context.store.latest_decisions(limit=4)} == {"skip"}
+
+
+def test_new_rows_run_their_readers_and_nothing_else(workshop: Workshop) -> None:
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    summary, recorder = workshop.run()
+
+    assert workshop.statuses(summary) == {
+        "dwh.customer": "loaded",
+        "dwh.dim_region": "skipped",
+        "dwh.fact_order": "loaded",
+        "mart.region_total": "loaded",
+    }
+    assert [sorted(wave.targets) for wave in recorder.waves] == [
+        ["dwh.customer", "dwh.fact_order"],
+        ["mart.region_total"],
+    ]
+    assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
+    assert not workshop.plan().is_due
+
+
+def test_late_row_in_the_lookback_band_is_found(workshop: Workshop) -> None:
+    workshop.land_orders("late", range(30, 31), "2013-01-02 11:50:00")
+
+    plan = workshop.plan()
+    reasons = {decision.target: decision.reason for decision in plan.decisions}
+    summary, _ = workshop.run()
+
+    assert reasons["dwh.fact_order"] is Reason.LATE_ROWS
+    assert not summary.has_failed
+    assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
+    assert not workshop.plan().is_due
+
+
+def test_file_of_a_source_without_a_key_runs_its_reader(workshop: Workshop) -> None:
+    workshop.land("regions/all", "select * from (values ('n', 'North'), ('s', 'Southern')) as t (region, label)")
+
+    summary, _ = workshop.run()
+
+    assert workshop.statuses(summary)["dwh.dim_region"] == "loaded"
+    assert workshop.statuses(summary)["dwh.fact_order"] == "skipped"
+    assert workshop.query("select label from dwh.dim_region where region = 's'") == [("Southern",)]
+    assert not workshop.plan().is_due
+
+
+def test_future_rows_never_run_and_are_counted(workshop: Workshop) -> None:
+    workshop.land_orders("future", range(40, 42), "2999-01-01 12:00:00")
+
+    plan = workshop.plan("orders")
+
+    assert not plan.is_due
+    (decision,) = [item for item in plan.decisions if item.target == "dwh.fact_order"]
+    assert decision.evidence[0].future_count == 2
+
+
+def test_failure_stops_neither_siblings_nor_the_next_run(workshop: Workshop) -> None:
+    select = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o"
+    workshop.write_select("fact_order", f"{select} where error('broken on purpose') is null")
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    summary, recorder = workshop.run()
+    workshop.write_select("fact_order", select)
+    healed, _ = workshop.run()
+
+    assert summary.has_failed
+    assert workshop.statuses(summary) == {
+        "dwh.customer": "loaded",
+        "dwh.dim_region": "skipped",
+        "dwh.fact_order": "failed",
+        "mart.region_total": "skipped",
+    }
+    (failed,) = [outcome for outcome in recorder.outcomes if outcome.status == "failed"]
+    assert "broken on purpose" in (failed.error or "")
+    assert recorder.decisions[-1].reason is Reason.UPSTREAM_FAILED
+    assert workshop.statuses(healed) == {
+        "dwh.customer": "skipped",
+        "dwh.dim_region": "skipped",
+        "dwh.fact_order": "loaded",
+        "mart.region_total": "loaded",
+    }
+    assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
+
+
+def test_child_policy_stale_runs_on_what_is_there(workshop: Workshop) -> None:
+    rows = control_rows()
+    rows["pipelines"][1]["child_policy"] = "stale"
+    workshop.apply(rows)
+    workshop.write_select("fact_order", "select * from (select error('broken') as e) as x, lake.orders as o")
+    select = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o"
+    workshop.write_select("fact_order", f"{select} where error('broken on purpose') is null")
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    summary, recorder = workshop.run()
+
+    assert workshop.statuses(summary)["dwh.fact_order"] == "failed"
+    (decision,) = [item for item in recorder.decisions if item.target == "mart.region_total" and item.action != "wait"]
+    assert decision.reason is Reason.NOTHING_NEW
+
+
+def test_failing_data_test_is_reported_and_its_load_stays_logged(workshop: Workshop) -> None:
+    rows = control_rows()
+    rows["transformations"][0]["column_list"] = [
+        {"name": "order_id", "type": "bigint", "tests": [{"accepted_values": {"values": [1], "quote": False}}]},
+        {"name": "customer", "type": "varchar"},
+        {"name": "region", "type": "varchar"},
+        {"name": "amount", "type": "decimal(8,2)"},
+        {"name": "landed_at", "type": "timestamp"},
+    ]
+    workshop.apply(rows)
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    summary, _ = workshop.run()
+
+    outcomes = {outcome.target: outcome for outcome in summary.outcomes}
+    assert outcomes["dwh.fact_order"].status == "failed"
+    assert "data test" in (outcomes["dwh.fact_order"].error or "")
+    assert outcomes["dwh.fact_order"].rows_inserted == 5
+    assert outcomes["mart.region_total"].decision.reason is Reason.UPSTREAM_FAILED
+    assert workshop.query("select count(*) from dwh.fact_order") == [(25,)]
+
+
+def test_missing_folder_is_held_and_the_others_run(workshop: Workshop) -> None:
+    shutil.rmtree(workshop.lake / "regions")
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    summary, _ = workshop.run()
+
+    held = next(outcome for outcome in summary.outcomes if outcome.target == "dwh.dim_region")
+    assert held.status == "held"
+    assert held.decision.reason is Reason.PROBE_FAILED
+    assert "lake/regions does not exist" in held.decision.message
+    assert summary.has_failed
+    assert workshop.statuses(summary)["mart.region_total"] == "loaded"
+
+
+def test_empty_folder_is_skipped(workshop: Workshop) -> None:
+    for path in (workshop.lake / "regions").iterdir():
+        path.unlink()
+
+    plan = workshop.plan("orders")
+
+    (decision,) = [item for item in plan.decisions if item.target == "dwh.dim_region"]
+    assert (decision.action, decision.reason) == (Action.SKIP, Reason.SOURCE_EMPTY)
+
+
+def test_file_of_another_schema_is_held_before_anything_is_read(workshop: Workshop) -> None:
+    workshop.land("orders/odd", "select 'x' as order_id, timestamp '2013-01-05' as landed_at")
+
+    plan = workshop.plan("orders")
+
+    decisions = {decision.target: decision for decision in plan.decisions}
+    assert decisions["dwh.fact_order"].reason is Reason.SOURCE_UNREADABLE
+    assert "odd.parquet" in decisions["dwh.fact_order"].message
+    assert not plan.is_due
+
+
+def test_table_dropped_by_hand_is_held(workshop: Workshop) -> None:
+    import duckdb
+
+    with duckdb.connect(str(workshop.warehouse)) as connection:
+        connection.execute("drop table dwh.fact_order")
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    decisions = {decision.target: decision for decision in workshop.plan().decisions}
+
+    assert decisions["dwh.fact_order"].reason is Reason.TARGET_DROPPED
+    assert decisions["mart.region_total"].reason is Reason.UPSTREAM_HELD
+
+
+def test_renamed_row_is_held_and_its_old_table_is_named(workshop: Workshop) -> None:
+    rows = copy.deepcopy(control_rows())
+    rows["transformations"][2]["target_table"] = "dim_area"
+    workshop.apply(rows, prune=True)
+
+    plan = workshop.plan()
+    decisions = {decision.target: decision for decision in plan.decisions}
+
+    assert decisions["dwh.dim_area"].reason is Reason.ROW_RENAMED
+    assert "dwh.dim_region" in decisions["dwh.dim_area"].message
+    assert [orphan.target for orphan in plan.orphans] == ["dwh.dim_region"]
+
+
+def test_changed_key_is_held_and_changed_tracking_runs(workshop: Workshop) -> None:
+    rows = copy.deepcopy(control_rows())
+    rows["transformations"][1]["scd_columns"] = []
+    rows["transformations"][2]["business_key"] = ["label"]
+    workshop.apply(rows)
+
+    decisions = {decision.target: decision for decision in workshop.plan().decisions}
+
+    assert (decisions["dwh.customer"].action, decisions["dwh.customer"].reason) == (Action.RUN, Reason.TRACKING_CHANGED)
+    assert (decisions["dwh.dim_region"].action, decisions["dwh.dim_region"].reason) == (
+        Action.HOLD,
+        Reason.CONFIG_CHANGED,
+    )
+
+
+def test_force_runs_what_is_not_due_and_changes_no_row(workshop: Workshop) -> None:
+    before = workshop.query("select * from dwh.fact_order order by order_id")
+
+    summary, _ = workshop.run("orders", is_forced=True)
+
+    assert not summary.has_failed
+    assert {outcome.decision.reason for outcome in summary.outcomes} == {Reason.FORCED}
+    assert workshop.query("select * from dwh.fact_order order by order_id") == before
+
+
+def test_load_that_only_the_warehouse_knows_is_adopted(workshop: Workshop) -> None:
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+    by_hand = workshop.sluice("dbt", "build", "--select", "dwh__fact_order")
+    assert by_hand.wait(timeout=120) == 0, by_hand.communicate()
+
+    workshop.plan()
+
+    (entry,) = [item for item in workshop.context.store.latest_loads() if item.target == "dwh.fact_order"]
+    assert (entry.status, entry.rows_inserted) == (LoadStatus.SUCCESS, 5)
