@@ -129,6 +129,8 @@ def _on_one_line(node: yaml.Node) -> None:
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
     style = "|" if "\n" in text and text == text.strip() else None
+    if not text.replace("\n", "").isprintable():
+        style = '"'  # the other styles would write a NEL or a form feed as it is, and read it back as a line break
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -15,7 +15,7 @@ import yaml
 
 MAX_BYTES: Final = 5_000_000
 MAX_DEPTH: Final = 40
-MAX_NODES: Final = 1_000_000
+MAX_NODES: Final = 500_000
 
 _PLAIN_TAGS: Final = frozenset(
     f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map", "value")
