@@ -33,8 +33,8 @@ RENDER_VERSION: Final = 1
 """Raised when the same row is to be rendered differently, so that every file is written again."""
 
 _NO_WRAPPING: Final = 1_000_000
+_KEY_TESTS: Final = ("key_not_null", "one_current_row", "no_overlap")
 _TEST_PROPERTIES: Final = frozenset({"name", "config", "description", "arguments"})
-_VERSION_TESTS: Final = ("one_current_row", "no_overlap", "versions_differ")
 
 Document = dict[str, Any]
 """A YAML document: what dbt reads, never what Sluice works with."""
@@ -61,7 +61,7 @@ def model_document(row: TransformationRow, rows: ControlRows) -> Document:
             "tags": tags,
             "meta": {"is_active": is_active(row, rows), "sluice": _escaped(_settings(row, rows))},
         },
-        "data_tests": _model_tests(row),
+        "data_tests": _model_tests(row, rows),
         "columns": [_column(column, rows) for column in row.column_list],
     }
     return {"version": 2, "models": [_without_empty(model)]}
@@ -94,7 +94,18 @@ def document_text(document: Document) -> str:
     """Write a document as YAML, the same text for the same document."""
     import yaml
 
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=_NO_WRAPPING, default_flow_style=False)
+    class Dumper(yaml.SafeDumper):
+        """PyYAML, but without aliases, and with odd characters always written as escapes."""
+
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+            return True
+
+    def represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+        style = None if text.replace("\n", "").isprintable() else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+    Dumper.add_representer(str, represent)
+    return yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=_NO_WRAPPING)
 
 
 def fingerprint(row: TransformationRow, sequence_by: Sequence[str]) -> str:
@@ -145,10 +156,19 @@ def _dependency(item: ResolvedDependency) -> Document:
     }
 
 
-def _model_tests(row: TransformationRow) -> list[Document]:
-    if row.load_type is LoadType.SCD2:
-        return [{f"sluice.{test}": {"arguments": {"business_key": list(row.business_key)}}} for test in _VERSION_TESTS]
-    return []
+def _model_tests(row: TransformationRow, rows: ControlRows) -> list[Document]:
+    """What holds of every history: the invariants of SCD2, as the package's own data tests."""
+    if row.load_type is not LoadType.SCD2:
+        return []
+    key = {"business_key": list(row.business_key)}
+    columns = [column.name for column in row.column_list]
+    apart = {*row.business_key, *sequence_columns(row, rows, columns)}
+    tracked = list(row.scd_columns) or [name for name in columns if name not in apart]
+    tests: list[Document] = [{f"sluice.{name}": {"arguments": key}} for name in _KEY_TESTS]
+    tests.append({"sluice.no_zero_length": {}})
+    if tracked:
+        tests.append({"sluice.touching_versions_differ": {"arguments": {**key, "scd_columns": tracked}}})
+    return tests
 
 
 def _column(column: Column, rows: ControlRows) -> Document:

@@ -312,7 +312,7 @@ from metadata_sync.rows import ControlRows
 left = int(sys.argv[2])
 def trace(frame, event, argument):
     global left
-    if frame.f_code.co_filename == generated.__file__ and event == "line":
+    if frame.f_code in (generated.write_file.__code__, generated.remove_file.__code__) and event == "line":
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -323,16 +323,17 @@ sync(rows, Project(Path(sys.argv[1])), FakeWarehouse())
 """
 
 
-@pytest.mark.parametrize("line", [1, 40, 90, 120, 135, 150, 165, 180, 200, 230])
+@pytest.mark.parametrize("line", [1, 6, 8, 10, 13, 17])
 def test_sync_that_is_killed_anywhere_is_right_when_run_again(
     project: Project, synced: ControlRows, warehouse: FakeWarehouse, line: int
 ) -> None:
+    """It has one file to write and two to remove; line counts the lines of doing so."""
     fewer = changed(synced, "dwh.dim_carrier", description="changed")
     fewer = fewer.model_copy(update={"transformations": fewer.transformations[:1]})
     (project.root / "rows.json").write_text(fewer.model_dump_json(by_alias=True))
     script = _KILLED.format(tests=str(Path(__file__).parent))
     done = subprocess.run([sys.executable, "-c", script, str(project.root), str(line)], check=False)
-    assert done.returncode in {-signal.SIGKILL, 0}
+    assert done.returncode == -signal.SIGKILL
     sync(fewer, project, warehouse)
     survived = generated(project)
     shutil.rmtree(project.generated_dir)

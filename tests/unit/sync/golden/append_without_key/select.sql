@@ -1,0 +1,1 @@
+select flights.carrier, flights.updated_at from lake.flights;
