@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_REQUEST_SECONDS: Final = 10.0
+_REQUEST_SECONDS: Final = 6.0
 """How long the flow waits for one answer of a server that is there but slow."""
-_RETRIES: Final = 1
-"""How often it asks again; more would make a run wait for a server that is gone."""
+_RETRIES: Final = 0
+"""How often it asks again: a server that is slow is waited for, one that is gone is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ def run_through_prefect(
 def _prepare_process(context: Context, api_url: str) -> None:
     """Set what Prefect reads when it is imported: a silent console, and no folder in the user's home for our server."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     server = local_server(context)

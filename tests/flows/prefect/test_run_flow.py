@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from live_server import Server, free_port
@@ -69,7 +69,7 @@ def test_run_page_tells_what_was_loaded_skipped_and_failed(orders: Context, serv
     assert reported.summary.run_id == plan.run_id
     assert [wave.targets for wave in watcher.waves] == [("dwh.fact_order", "dwh.fact_payment")]
     assert reported.url is not None
-    with urlopen(reported.url) as page:
+    with urlopen(Request(reported.url, headers={"Accept": "text/html"})) as page:
         assert page.status == 200
     flow_run_id = reported.url.rpartition("/")[2]
     flow_run = server.ask(f"/flow_runs/{flow_run_id}")
