@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +66,17 @@ def read_text(folder: Path, text: str, environment: str = "dev") -> Bundle:
     path = folder / "rows.yml"
     path.write_text(text, encoding="utf-8")
     return read_bundle([path], environment, folder)
+
+
+def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    """Run code in a process of its own."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    root = str(Path(__file__).parents[3])
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *arguments],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=root,
+        env={**environment, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"},
+    )

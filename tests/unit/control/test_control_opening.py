@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from control_support import run_python
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.schema import CreateTable
 
@@ -21,19 +18,6 @@ from metadata_sync.database.engine import open_engine, parse_url
 from metadata_sync.database.tables import metadata
 from metadata_sync.database.upgrade import HEAD_REVISION, MIGRATIONS, VERSION_TABLE
 from metadata_sync.errors import StoreError
-
-
-def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    root = str(Path(__file__).parents[3])
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), *arguments],
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=root,
-        env={**environment, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
 
 
 def test_head_revision_is_the_newest_migration() -> None:

@@ -1,0 +1,282 @@
+"""Applying files and changing single rows: planned, checked, written as one, audited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from control_support import FLIGHTS, run_python
+
+from metadata_sync.apply import Assignment, Desk, apply_plan, find_table, plan_files, set_values, switch
+from metadata_sync.bundle import read_bundle
+from metadata_sync.database import ControlStore, Via
+from metadata_sync.errors import ConfigurationError, MetadataError
+from metadata_sync.names import TableName
+from metadata_sync.plan import RowChange, RowId, all_rows, make_plan, replaced
+from metadata_sync.project import Project
+from metadata_sync.rows import Column, SourceRow
+from metadata_sync.words import DeactivatedBy
+
+TARGET = RowId("transformation_control", "dwh.dim_aircraft")
+PIPELINE = RowId("pipeline_control", "flights_hourly")
+
+
+class NoWarehouse:
+    """A warehouse that cannot be reached: what it would tell is not checked."""
+
+    dialect = "duckdb"
+
+    def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
+        return None
+
+    def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
+        raise AssertionError("nobody knows the sources' columns")
+
+
+@pytest.fixture
+def desk(store: ControlStore, project: Project) -> Desk:
+    select = "select tailnum, carrier, base_airport, recorded_at from lake.flights join lake.planes using (tailnum)\n"
+    folder = project.dbt_dir / "transformations"
+    folder.mkdir()
+    (folder / "dim_aircraft.sql").write_text(select)
+    write_rows(project, FLIGHTS)
+    return Desk(project=project, store=store, columns=NoWarehouse(), who="ada")
+
+
+def write_rows(project: Project, text: str) -> None:
+    (project.control_dir / "flights.yml").write_text(text)
+
+
+def apply(desk: Desk, **options: bool) -> None:
+    apply_plan(desk, plan_files(desk, **options))
+
+
+def test_apply_twice_changes_once(desk: Desk) -> None:
+    apply(desk)
+    before = desk.store.history(limit=1000)
+    plan = plan_files(desk)
+    assert plan.is_empty
+    apply_plan(desk, plan)
+    assert desk.store.history(limit=1000) == before
+    assert {entry.who for entry in before} == {"ada"}
+
+
+def test_apply_writes_nothing_when_anything_is_at_fault(desk: Desk) -> None:
+    write_rows(
+        desk.project,
+        FLIGHTS.replace("5 * * * *", "5 * *").replace("[tailnum]", "[]").replace("lake.planes", "lake.plane"),
+    )
+    with pytest.raises(MetadataError) as caught:
+        plan_files(desk)
+    rules = {fault.rule for fault in caught.value.faults}
+    assert {"bad_schedule", "missing_business_key", "unknown_dependency"} <= rules
+    assert caught.value.exit_code == 3
+    assert all_rows(desk.store.read_rows()) == ()
+
+
+def test_faults_of_files_and_of_rows_come_together(desk: Desk) -> None:
+    write_rows(
+        desk.project,
+        FLIGHTS.replace("5 * * * *", "5 * *").replace(
+            "kind: lake, format: parquet, location: lake/planes", "kind: pond"
+        ),
+    )
+    with pytest.raises(MetadataError) as caught:
+        plan_files(desk)
+    found = {(fault.rule, fault.key) for fault in caught.value.faults}
+    assert ("unknown_word", "lake.planes") in found
+    assert ("bad_schedule", "flights_hourly") in found
+    assert not any(rule == "unknown_dependency" for rule, _ in found), "lake.planes is declared, only badly"
+
+
+def test_a_conflict_stops_everything(desk: Desk) -> None:
+    apply(desk)
+    set_values(desk, PIPELINE, [Assignment("sla_minutes", "20"), Assignment("owner", "ops")], "why not")
+    write_rows(desk.project, FLIGHTS.replace("pipeline_name: Flights", "pipeline_name: Planes, sla_minutes: 30"))
+    with pytest.raises(MetadataError) as caught:
+        plan_files(desk)
+    (fault,) = caught.value.faults
+    assert (fault.rule, fault.column, fault.value) == ("conflict", "sla_minutes", "30")
+    assert desk.store.read_rows().pipelines[0].pipeline_name == "Flights"
+    set_values(desk, PIPELINE, [Assignment("sla_minutes", "30")], None)
+    apply(desk)
+    (row,) = desk.store.read_rows().pipelines
+    assert (row.pipeline_name, row.sla_minutes, row.owner) == ("Planes", 30, "ops")
+
+
+def test_prune_removes_what_the_files_no_longer_declare(desk: Desk) -> None:
+    apply(desk)
+    write_rows(desk.project, FLIGHTS[: FLIGHTS.index("transformations:")])
+    assert [orphan.key for orphan in plan_files(desk).orphans] == ["dwh.dim_aircraft"]
+    apply(desk)
+    assert len(desk.store.read_rows().transformations) == 1
+    apply(desk, prune=True)
+    assert desk.store.read_rows().transformations == ()
+    assert len(desk.store.read_rows().pipelines) == 1
+
+
+def test_some_files_say_nothing_of_other_rows(desk: Desk) -> None:
+    apply(desk)
+    part = desk.project.root / "part.yml"
+    part.write_text("sources: [{schema: lake, table: weather, kind: lake, format: parquet, location: lake/weather}]\n")
+    plan = plan_files(desk, [part])
+    assert [change.id.key for change in plan.changes] == ["lake.weather"]
+    assert plan.orphans == ()
+    with pytest.raises(ConfigurationError, match="--prune needs all files"):
+        plan_files(desk, [part], prune=True)
+
+
+def test_a_file_that_is_missing_is_a_usage_error(desk: Desk) -> None:
+    with pytest.raises(ConfigurationError, match="There is no file"):
+        plan_files(desk, [Path("nowhere.yml")])
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "expected"),
+    [
+        ("max_rejects", "10", 10),
+        ("max_rejects", "null", None),
+        ("scd_columns", "[carrier]", ("carrier",)),
+        ("scd_columns", "[]", ()),
+        ("comments", "x", MetadataError),
+        ("target_table", "x", MetadataError),
+        ("load_tpye", "scd1", MetadataError),
+        ("load_type", "scd3", MetadataError),
+        ("business_key", "[]", MetadataError),
+        ("business_key", "[a; drop table x]", MetadataError),
+        ("pipeline_id", "nowhere", MetadataError),
+        ("description", "123", "123"),
+        ("description", "it's: [odd", "it's: [odd"),
+        ("description", "é" * 10_000, "é" * 10_000),
+        ("description", "a\x00b", MetadataError),
+        ("max_rejects", "99999999999999999999", MetadataError),
+    ],
+)
+def test_set_changes_one_column_or_says_why_not(desk: Desk, column: str, text: str, expected: object) -> None:
+    apply(desk)
+    (before,) = desk.store.read_rows().transformations
+    if expected is MetadataError:
+        with pytest.raises(MetadataError) as caught:
+            set_values(desk, TARGET, [Assignment(column, text)], None)
+        assert all(fault.remedy for fault in caught.value.faults)
+        assert desk.store.read_rows().transformations == (before,)
+    else:
+        change = set_values(desk, TARGET, [Assignment(column, text)], "because")
+        assert [item.column for item in change.columns] == [column] or getattr(before, column) == expected
+        (after,) = desk.store.read_rows().transformations
+        assert getattr(after, column) == expected
+
+
+def test_set_may_mend_one_fault_among_others(desk: Desk) -> None:
+    """Rows that went wrong together must be mendable one by one."""
+    apply(desk)
+    (row,) = desk.store.read_rows().pipelines
+    broken = replaced(row, schedule="never", timezone="Nowhere/None")
+    desk.store.write([RowChange(row, broken)], "sql", Via.SET, None)
+    set_values(desk, PIPELINE, [Assignment("schedule", "@daily")], None)
+    assert desk.store.read_rows().pipelines[0].schedule == "@daily"
+    with pytest.raises(MetadataError):
+        set_values(desk, PIPELINE, [Assignment("schedule", "never")], None)
+
+
+def test_set_of_an_unknown_row_suggests_one(desk: Desk) -> None:
+    apply(desk)
+    with pytest.raises(MetadataError) as caught:
+        set_values(desk, RowId("transformation_control", "dwh.dim_aircrat"), [Assignment("max_rejects", "1")], None)
+    assert caught.value.faults[0].remedy == "Did you mean 'dwh.dim_aircraft'?"
+
+
+def test_deactivate_and_activate(desk: Desk) -> None:
+    apply(desk)
+    switch(desk, "dwh.dim_aircraft", "wrong fares", is_active=False)
+    (row,) = desk.store.read_rows().transformations
+    assert (row.is_active, row.deactivated_by, row.comments) == (False, DeactivatedBy.OPERATOR, "wrong fares")
+    assert desk.store.history(limit=1)[0].via == "deactivate"
+    assert plan_files(desk).is_empty
+    switch(desk, "dwh.dim_aircraft", None, is_active=True)
+    (row,) = desk.store.read_rows().transformations
+    assert (row.is_active, row.deactivated_by, row.comments) == (True, None, None)
+    assert switch(desk, "dwh.dim_aircraft", None, is_active=True).columns == ()
+    switch(desk, "flights_hourly", None, is_active=False)
+    assert desk.store.read_rows().pipelines[0].is_active is False
+
+
+def test_deactivate_works_whatever_else_is_at_fault(desk: Desk) -> None:
+    apply(desk)
+    (desk.project.dbt_dir / "transformations" / "dim_aircraft.sql").unlink()
+    switch(desk, "dwh.dim_aircraft", "gone", is_active=False)
+    assert desk.store.read_rows().transformations[0].is_active is False
+
+
+def test_set_is_active_is_the_same_switch(desk: Desk) -> None:
+    apply(desk)
+    set_values(desk, TARGET, [Assignment("is_active", "false")], "stop")
+    (row,) = desk.store.read_rows().transformations
+    assert row.deactivated_by is DeactivatedBy.OPERATOR
+
+
+def test_find_table_knows_short_names() -> None:
+    assert {find_table(name) for name in ("source", "sources", "source_control")} == {"source_control"}
+    with pytest.raises(ConfigurationError, match="no control table"):
+        find_table("tranformation")
+
+
+def test_assignments_need_a_sign() -> None:
+    assert Assignment.parse("a = b=c") == Assignment("a", " b=c")
+    with pytest.raises(ConfigurationError, match="COLUMN=VALUE"):
+        Assignment.parse("a")
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from sqlalchemy import event
+    from metadata_sync.bundle import read_bundle
+    from metadata_sync.database import ControlStore
+    from metadata_sync.plan import make_plan
+    url, file, statements = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    store = ControlStore.open(url, "dev")
+    plan = make_plan(read_bundle([file], "dev", file.parent).rows, store.read_state())
+    seen = 0
+    @event.listens_for(store._engine, "after_cursor_execute")
+    def _(*rest):
+        global seen
+        seen += 1
+        if seen == statements:
+            os.kill(os.getpid(), signal.SIGKILL)
+    store.write(plan.changes, "ada", "apply", None)
+    print("done", seen)
+"""
+
+
+@pytest.mark.parametrize("statements", [1, 2, 4, 6, 8, 9, 10])
+def test_apply_killed_in_the_middle_leaves_all_or_nothing(store_url: str, tmp_path: Path, statements: int) -> None:
+    file = tmp_path / "rows.yml"
+    file.write_text(FLIGHTS)
+    process = run_python(KILLED, store_url, str(file), str(statements))
+    out, errors = process.communicate(timeout=60)
+    with ControlStore.open(store_url, "dev") as store:
+        count = len(all_rows(store.read_rows()))
+        if "done" in out:
+            assert (count, len(store.history(limit=1000)) > 0) == (4, True)
+        else:
+            assert process.returncode == -9, errors
+            assert (count, store.history()) == (0, ())
+
+
+def test_two_applies_at_once_are_one_after_the_other(store_url: str, tmp_path: Path) -> None:
+    """The later one finds the rows of the first: it is refused, or has nothing to do."""
+    file = tmp_path / "rows.yml"
+    file.write_text(FLIGHTS)
+    ControlStore.open(store_url, "dev").close()
+    processes = [run_python(KILLED, store_url, str(file), "1000") for _ in range(4)]
+    results = [process.communicate(timeout=120) for process in processes]
+    assert any("done" in out for out, _ in results)
+    for out, errors in results:
+        assert "done" in out or "changed by somebody else" in errors, errors
+    with ControlStore.open(store_url, "dev") as store:
+        assert len(all_rows(store.read_rows())) == 4
+        assert make_plan(read_bundle([file], "dev", tmp_path).rows, store.read_state()).is_empty
+        added = [entry for entry in store.history(limit=1000) if entry.column == "pipeline_name"]
+        assert len(added) == 1
