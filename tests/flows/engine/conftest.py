@@ -4,23 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from engine_project import Recorder, Workshop
-
-from flows.runs import RunSummary
-
-
-@dataclass(frozen=True)
-class FirstRun:
-    """The project's folder, a copy of it after its first run, and how that run went."""
-
-    root: Path
-    saved: Path
-    summary: RunSummary
-    recorder: Recorder
+from engine_project import FirstRun, Workshop
 
 
 @pytest.fixture(scope="session")

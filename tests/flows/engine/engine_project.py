@@ -218,3 +218,13 @@ class Workshop:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """The project's folder, a copy of it after its first run, and how that run went."""
+
+    root: Path
+    saved: Path
+    summary: RunSummary
+    recorder: Recorder

@@ -1,0 +1,137 @@
+"""Lake folders: what their token notices, how their columns are read, what is said of broken ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from lake_files import land
+
+from flows.describe import DuckDBColumns, lake_columns
+from flows.lake import change_token, list_files, resolve_folder
+from flows.profile import Profile
+from flows.warehouse import Warehouse, open_warehouse
+from metadata_sync.names import TableName
+from metadata_sync.project import Project
+from metadata_sync.rows import Column, SourceRow
+
+
+def token(project: Project, location: str = "lake/a") -> str:
+    return change_token(list_files(resolve_folder(project, location)))
+
+
+def test_token_changes_with_files_added_rewritten_and_removed(project: Project) -> None:
+    land(project, "a/1", "select 1 as i")
+    tokens = [token(project)]
+    land(project, "a/deep/2", "select 1 as i")
+    tokens.append(token(project))
+    land(project, "a/deep/2", "select 2 as i")
+    tokens.append(token(project))
+    (project.root / "lake/a/1.parquet").unlink()
+    tokens.append(token(project))
+
+    assert len(set(tokens)) == 4
+
+
+def test_token_does_not_change_by_itself_or_with_other_files(project: Project) -> None:
+    land(project, "a/1", "select 1 as i")
+    before = token(project)
+    (project.root / "lake/a/_SUCCESS").touch()
+
+    assert token(project) == before == token(project, "lake/a/*.parquet") == token(project, "lake/a/1.parquet")
+
+
+def test_token_notices_a_file_of_the_same_size_written_later(project: Project) -> None:
+    land(project, "a/1", "select 1 as i")
+    before = token(project)
+    path = project.root / "lake/a/1.parquet"
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+
+    assert token(project) != before
+
+
+def test_missing_folder_is_an_error_and_an_empty_one_is_not(project: Project) -> None:
+    with pytest.raises(ValueError, match="lake/a does not exist"):
+        list_files(resolve_folder(project, "lake/a"))
+    (project.root / "lake" / "a").mkdir(parents=True)
+
+    assert list_files(resolve_folder(project, "lake/a")) == ()
+
+
+def test_location_outside_the_project_is_refused(project: Project) -> None:
+    with pytest.raises(ValueError, match="leaves the project"):
+        resolve_folder(project, "../elsewhere")
+
+
+def test_columns_of_a_folder_are_those_of_its_files(project: Project) -> None:
+    land(project, "a/1", "select 1::bigint as i, 'x' as name, timestamp '2013-01-01' as landed_at")
+    land(project, "a/sub/2", "select 2::bigint as i, 'y' as name, timestamp '2013-01-01' as landed_at")
+
+    columns = lake_columns(resolve_folder(project, "lake/a"))
+
+    assert [(column.name, column.type) for column in columns] == [
+        ("i", "bigint"),
+        ("name", "varchar"),
+        ("landed_at", "timestamp"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ("select 'x' as i, 'x' as name", "i varchar"),
+        ("select 1 as i", "fewer"),
+        ("select 1 as i, 'x' as name, 2 as extra", "extra integer"),
+    ],
+    ids=["other type", "column missing", "column more"],
+)
+def test_files_of_different_schemas_are_told_apart(project: Project, odd: str, words: str) -> None:
+    land(project, "a/1", "select 1 as i, 'x' as name")
+    land(project, "a/2", "select 1 as i, 'x' as name")
+    land(project, "a/odd", odd)
+
+    with pytest.raises(ValueError, match=r"different columns: .*odd\.parquet has " + words):
+        lake_columns(resolve_folder(project, "lake/a"))
+
+
+def test_broken_and_empty_folders_are_explained(project: Project) -> None:
+    (project.root / "lake" / "a").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"no \.parquet file in lake/a"):
+        lake_columns(resolve_folder(project, "lake/a"))
+    (project.root / "lake" / "a" / "1.parquet").write_bytes(b"no parquet at all")
+    with pytest.raises(ValueError, match="lake/a cannot be read"):
+        lake_columns(resolve_folder(project, "lake/a"))
+
+
+def test_select_is_described_over_empty_tables(project: Project, duckdb_warehouse: Warehouse) -> None:
+    columns = DuckDBColumns(project, lambda: duckdb_warehouse)
+    orders = (Column(name="region", type="varchar(10)"), Column(name="amount", type="decimal(8,2)"))
+    select = "select o.region, sum(o.amount) as total, count(*) as n from lake.orders as o group by o.region -- so many"
+
+    described = columns.describe(select, {TableName("lake", "orders"): orders})
+
+    assert [(column.name, column.type) for column in described] == [
+        ("region", "varchar"),
+        ("total", "decimal(38,2)"),
+        ("n", "bigint"),
+    ]
+    with pytest.raises(ValueError, match="colour"):
+        columns.describe("select colour from lake.orders", {TableName("lake", "orders"): orders})
+
+
+def test_warehouse_source_that_does_not_exist_is_said_so(project: Project, duckdb_profile: Profile) -> None:
+    columns = DuckDBColumns(project, lambda: open_warehouse(duckdb_profile, wait_seconds=0))
+    source = SourceRow.model_validate({"schema": "shop", "table": "orders", "kind": "warehouse"})
+
+    with pytest.raises(ValueError, match=r"shop\.orders does not exist"):
+        columns.source_columns(source)
+
+
+def test_folder_that_vanishes_is_noticed(project: Project) -> None:
+    land(project, "a/1", "select 1 as i")
+    shutil.rmtree(project.root / "lake")
+
+    with pytest.raises(ValueError, match="does not exist"):
+        lake_columns(resolve_folder(project, "lake/a"))
