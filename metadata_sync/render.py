@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.jinja import escape_jinja
@@ -94,18 +95,27 @@ def document_text(document: Document) -> str:
     """Write a document as YAML, the same text for the same document."""
     import yaml
 
-    class Dumper(yaml.SafeDumper):
-        """PyYAML, but without aliases, and with odd characters always written as escapes."""
+    return yaml.dump(document, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=_NO_WRAPPING)
 
+
+@cache
+def _dumper() -> Any:
+    """Return PyYAML's dumper, libyaml's where it is built in: no aliases, odd characters always as escapes."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+    class Dumper(base):  # type: ignore[misc] # chosen at run time
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
             return True
 
-    def represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    def represent(dumper: Any, text: str) -> yaml.ScalarNode:
         style = None if text.replace("\n", "").isprintable() else '"'
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+        node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+        return node
 
     Dumper.add_representer(str, represent)
-    return yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=_NO_WRAPPING)
+    return Dumper
 
 
 def fingerprint(row: TransformationRow, sequence_by: Sequence[str]) -> str:
