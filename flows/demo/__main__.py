@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from flows.cli.console import out, report_error
 from flows.context import Context, load_context
-from flows.demo.landing import FIRST_DAY, LAST_DAY, Lake, Landing, open_lake
+from flows.demo.landing import FIRST_DAY, LAST_DAY, WEEK_END, Lake, Landing, open_lake
 from flows.demo.narrator import Narrator
-from flows.demo.recap import Outcome, history_of_a_moved_plane, outcomes_since
+from flows.demo.recap import Outcome, history_of_a_split_plane, outcomes_since
 from flows.demo.scratch import begin_from_scratch
 from flows.profile import load_profile
 from metadata_sync.errors import SluiceError
 
-WEEK_END: Final = date(2013, 1, 7)
 SERVER_SECONDS: Final = 60.0
 """How long the story waits for the server before it goes on without it."""
 
@@ -128,7 +127,7 @@ def _look_back(context: Context, narrator: Narrator, runs: list[tuple[str, tuple
         "dim_aircraft keeps a version for each time a plane changed carrier or airport. One of the late rows belonged",
         "in the middle of this history, between versions that had been loaded before it came.",
     )
-    narrator.show_history(history_of_a_moved_plane(load_profile(context.project, context.settings).database_file))
+    narrator.show_history(history_of_a_split_plane(load_profile(context.project, context.settings).database_file))
 
 
 def _say_goodbye(narrator: Narrator, url: str | None) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 FIRST_DAY: Final = date(2013, 1, 1)
+WEEK_END: Final = date(2013, 1, 7)
 LATE_DAY: Final = date(2013, 1, 5)
 LAST_DAY: Final = date(2013, 1, 9)
 """The late rows land with this day's."""

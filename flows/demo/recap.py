@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from flows.demo.landing import LATE_DAY
+from flows.cli.reports import short_window
+from flows.demo.landing import LATE_DAY, WEEK_END
 from metadata_sync.database import ControlStore
 from metadata_sync.database.journal import DecisionEntry, LoadEntry
 
 _DECISIONS_OF_A_RUN: Final = 100
 
-# The plane with the most versions among those that one of the late rows moved.
-_MOVED_PLANE: Final = """
+# The plane with the most versions among those whose history one of the late rows split after it had been loaded.
+_SPLIT_PLANE: Final = """
 select tailnum
 from dwh.dim_aircraft
 group by tailnum
-having max(case when cast(valid_from as date) = $late_day and carrier = 'B6' and base_airport = 'LGA' then 1 end) = 1
+having
+    max(
+        case
+            when carrier = 'B6' and base_airport = 'LGA' and cast(valid_from as date) = $late_day
+                and cast(valid_to as date) <= $week_end then 1
+        end
+    ) = 1
 order by count(*) desc, tailnum
 limit 1
 """
@@ -71,17 +78,17 @@ class PlaneVersion:
 
 
 def outcomes_since(store: ControlStore, instant: datetime) -> tuple[Outcome, ...]:
-    """Return what was decided after instant, the last word on each target, in the order of the decisions."""
+    """Return what was decided after instant, the last word on each target, by target."""
     recent = (item for item in store.latest_decisions(limit=_DECISIONS_OF_A_RUN) if item.decided_at >= instant)
     last_words: dict[str, DecisionEntry] = {}
     for decision in recent:  # newest first
         last_words.setdefault(decision.target, decision)
     loads = {load.target: load for load in store.latest_loads() if load.finished_at >= instant}
-    return tuple(_outcome(decision, loads.get(target)) for target, decision in reversed(last_words.items()))
+    return tuple(_outcome(decision, loads.get(target)) for target, decision in sorted(last_words.items()))
 
 
-def history_of_a_moved_plane(warehouse: Path) -> tuple[PlaneVersion, ...]:
-    """Return all versions of one plane that a late row moved; read-only.
+def history_of_a_split_plane(warehouse: Path) -> tuple[PlaneVersion, ...]:
+    """Return all versions of one plane whose history a late row split; read-only.
 
     Args:
         warehouse: File of the embedded warehouse; no other process may be writing to it.
@@ -89,11 +96,10 @@ def history_of_a_moved_plane(warehouse: Path) -> tuple[PlaneVersion, ...]:
     import duckdb
 
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        late: dict[str, date] = {"late_day": LATE_DAY}
-        plane = connection.execute(_MOVED_PLANE, late).fetchone()
+        plane = connection.execute(_SPLIT_PLANE, {"late_day": LATE_DAY, "week_end": WEEK_END}).fetchone()
         if plane is None:
             return ()
-        rows = connection.execute(_HISTORY, {**late, "tailnum": plane[0]}).fetchall()
+        rows = connection.execute(_HISTORY, {"late_day": LATE_DAY, "tailnum": plane[0]}).fetchall()
     return tuple(PlaneVersion(*row) for row in rows)
 
 
@@ -103,15 +109,11 @@ def _outcome(decision: DecisionEntry, load: LoadEntry | None) -> Outcome:
         target=decision.target,
         action=decision.action,
         reason=decision.message,
-        windows="\n".join(f"{item.source}: {_span(item.start, item.end)}" for item in ran.windows) if ran else "",
+        windows="\n".join(short_window(item.source, item.start, item.end) for item in ran.windows) if ran else "",
         rows_read=ran.rows_read if ran else None,
         rows_written=_total((ran.rows_inserted, ran.rows_updated, ran.rows_closed, ran.rows_deleted)) if ran else None,
         seconds=ran.seconds if ran else None,
     )
-
-
-def _span(start: str | None, end: str | None) -> str:
-    return f"{start or 'the beginning'} … {end or 'the end'}"
 
 
 def _total(counts: Iterable[int | None]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from raw_flights import LAST_DAY, WEEK_END
-from workspace import TARGETS, Workspace, assert_no_traceback, finish
+from workspace import TARGETS, Workspace, assert_no_traceback, assert_same, finish
 
 WORK_FAILED, WRONG_SETTINGS, FAULTS = 1, 2, 3
 
@@ -94,7 +94,7 @@ def test_row_edited_to_nonsense_by_sql_is_named(loaded: Workspace, command: tupl
     assert "transformation_control[dwh.dim_aircraft].load_type" in done.err
     assert "scd9" in done.err
     assert_no_traceback(done.err)
-    assert loaded.contents() == before
+    assert_same(loaded.contents(), before)
 
 
 def test_generated_file_edited_by_hand_is_reported_and_kept(loaded: Workspace) -> None:
@@ -136,7 +136,7 @@ def test_two_runs_at_once_load_once(landed: Workspace, first_week: Workspace) ->
     for done in map(finish, [landed.start("run"), landed.start("run")]):
         assert done.code == 0, done.err
         assert_no_traceback(done.err)
-    assert landed.contents() == first_week.contents()
+    assert_same(landed.contents(), first_week.contents())
     loads = dict(landed.query("select target, count(distinct load_id) from sluice.load_log group by target"))
     assert loads == dict.fromkeys(TARGETS, 1)
 

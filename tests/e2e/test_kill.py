@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from raw_flights import LAST_DAY, WEEK_END
-from workspace import Workspace, finish, moved
+from workspace import Workspace, assert_same, finish, moved
 
 MOMENTS = 4
 
@@ -31,7 +31,7 @@ def test_run_after_a_kill_gives_what_an_undisturbed_run_gives(
     finish(process)
 
     workspace.must("run")
-    assert workspace.contents() == nine_days.contents()
+    assert_same(workspace.contents(), nine_days.contents())
     _assert_nothing_is_due(workspace)
 
 
@@ -49,7 +49,7 @@ def test_first_run_after_a_kill_gives_what_an_undisturbed_run_gives(
     finish(process)
 
     fresh.must("run")
-    assert fresh.contents() == first_week.contents()
+    assert_same(fresh.contents(), first_week.contents())
     _assert_nothing_is_due(fresh)
 
 

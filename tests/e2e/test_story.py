@@ -16,7 +16,7 @@ import duckdb
 import pytest
 import raw_flights
 from raw_flights import LAST_DAY, WEEK_END, RouteDay, Version
-from workspace import TARGETS, Workspace, moved
+from workspace import TARGETS, Workspace, assert_same, moved
 
 HISTORY = "tailnum, carrier, base_airport, valid_from, valid_to, is_current, departed_at, flight_number"
 ROUTE = """
@@ -119,7 +119,7 @@ def test_untouched_days_are_not_written_again(first_week: Workspace, nine_days: 
 def test_forced_run_changes_nothing(nine_days: Workspace, tmp_path: Path) -> None:
     again = moved(nine_days, tmp_path / "project")
     again.must("run", "--force")
-    assert again.contents() == nine_days.contents()
+    assert_same(again.contents(), nine_days.contents())
 
 
 def test_dbt_build_by_hand_loads_what_the_flow_loads(fresh: Workspace, first_week: Workspace, full_lake: Path) -> None:
@@ -127,7 +127,7 @@ def test_dbt_build_by_hand_loads_what_the_flow_loads(fresh: Workspace, first_wee
     fresh.must("control", "apply", "--yes")
     fresh.must("sync")
     fresh.must("dbt", "build", "--select", "tag:pipeline:flights_hourly", "tag:pipeline:routes_daily")
-    assert fresh.contents() == first_week.contents()
+    assert_same(fresh.contents(), first_week.contents())
     assert _actions(fresh.must("run", "--json").json()) == dict.fromkeys(TARGETS, "skip")
 
 
@@ -135,13 +135,13 @@ def test_all_days_at_once_give_what_two_runs_gave(fresh: Workspace, nine_days: W
     fresh.land(full_lake, date(2013, 1, 1), LAST_DAY)
     fresh.must("control", "apply", "--yes")
     fresh.must("run")
-    assert fresh.contents() == nine_days.contents()
+    assert_same(fresh.contents(), nine_days.contents())
 
 
 def test_full_refresh_gives_what_increments_gave(nine_days: Workspace, tmp_path: Path) -> None:
     again = moved(nine_days, tmp_path / "project")
     again.must("dbt", "build", "--full-refresh", "--select", "tag:pipeline:flights_hourly", "tag:pipeline:routes_daily")
-    assert again.contents() == nine_days.contents()
+    assert_same(again.contents(), nine_days.contents())
 
 
 @pytest.fixture(scope="module")

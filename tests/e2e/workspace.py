@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -88,9 +89,9 @@ class Workspace:
         with duckdb.connect(str(self.warehouse), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
-    def content(self, table: str, exclude: str = "_sluice_run_id, _sluice_loaded_at") -> list[tuple[Any, ...]]:
-        """All rows of a target without the columns that tell which run wrote them, in one order."""
-        return self.query(f"select * exclude ({exclude}) from {table} order by all")
+    def content(self, table: str) -> list[tuple[Any, ...]]:
+        """All rows of a target, in one order, without the columns that tell which load wrote them."""
+        return self.query(f"select columns(lambda name: not starts_with(name, '_sluice_')) from {table} order by all")
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of the demo's four targets."""
@@ -137,6 +138,16 @@ def moved(workspace: Workspace, root: Path) -> Workspace:
     copy = workspace.copy(root)
     copy.must("sync")
     return copy
+
+
+def assert_same(found: dict[str, list[tuple[Any, ...]]], expected: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Compare the contents of two projects' targets, and show a few rows of each difference only."""
+    differences = {}
+    for table in found.keys() | expected.keys():
+        more, fewer = Counter(found[table]), Counter(expected[table])
+        if more != fewer:
+            differences[table] = {"more": list(more - fewer)[:3], "fewer": list(fewer - more)[:3]}
+    assert differences == {}
 
 
 def assert_no_traceback(text: str) -> None:
