@@ -30,6 +30,7 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfmt --check --quiet macros
+	$(BIN)/sqlfluff lint dbt_project/transformations
 
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros
