@@ -121,5 +121,8 @@ def _holder_path(path: Path) -> Path:
 def _write_holder(path: Path, holder: Holder) -> None:
     body = {"pid": holder.pid, "since": holder.since.isoformat(), "command": holder.command}
     temporary = path.with_suffix(f".holder.{holder.pid}")
-    temporary.write_text(json.dumps(body), encoding="utf-8")
-    temporary.replace(_holder_path(path))
+    try:
+        temporary.write_text(json.dumps(body), encoding="utf-8")
+        temporary.replace(_holder_path(path))
+    except OSError as error:  # the lock itself is held; only its holder's name is missing
+        logger.warning("lock.holder_not_written path=%s error=%s", path, error)

@@ -160,6 +160,7 @@ def _embedded_file(project: Project, settings: Settings, values: Mapping[str, An
 
 
 def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
+    from jinja2 import StrictUndefined
     from jinja2.exceptions import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -169,7 +170,7 @@ def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
             raise ConfigurationError(f"{path} asks for {name}, which is not set.", f"Set {name}, or give it a default.")
         return value
 
-    jinja = ImmutableSandboxedEnvironment()
+    jinja = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     jinja.globals["env_var"] = env_var
     for name in ("as_text", "as_number", "as_bool", "as_native"):
         jinja.filters[name] = str

@@ -29,13 +29,14 @@ def run(
     pipelines: Pipelines = None,
     job_group: JobGroup = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Run every selected target, whatever its sources say.")
+        bool,
+        typer.Option("--force", help="Give every selected target and its data tests to dbt, even when nothing is new."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Load every target whose sources hold something new, and say why the others were left alone.
 
-    Rows and SELECTs that changed are synced first. When nothing is due, nothing is started and the exit code is 0.
+    Rows and SELECTs that changed are synced first. A load reads only what is new, also with --force. When nothing is due, nothing is started and the exit code is 0.
     When a Prefect server answers (`sluice up`, or PREFECT_API_URL), the run stands in its UI. Exit code 1: something
     failed, or is held until a person mends it.
 

@@ -1,0 +1,112 @@
+"""profiles.yml is read as dbt reads it, and must fit the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.profile import Profile, dbt_environment, load_profile
+from metadata_sync.errors import ConfigurationError
+from metadata_sync.project import Project
+from metadata_sync.settings import Settings, load_settings
+
+PROFILES = """
+sluice:
+  target: "{{ env_var('SLUICE_ENVIRONMENT', 'dev') }}"
+  outputs:
+    dev: {type: duckdb, path: "{{ env_var('SLUICE_DUCKDB_PATH', '.sluice/dev.duckdb') }}", settings: {TimeZone: UTC}}
+    stage:
+      type: postgres
+      host: "{{ env_var('SLUICE_HOST') }}"
+      port: "{{ env_var('SLUICE_PORT', '5432') | as_number }}"
+      password: "{{ env_var('SLUICE_PASSWORD', '') }}"
+      dbname: sluice
+    elsewhere: {type: duckdb, path: /var/lib/other.duckdb}
+    snow: {type: snowflake}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project(tmp_path.resolve())
+    project.dbt_dir.mkdir()
+    (project.dbt_dir / "dbt_project.yml").write_text("name: sluice\nprofile: sluice\n")
+    project.profiles_file.write_text(PROFILES)
+    return project
+
+
+def test_embedded_warehouse_is_the_file_of_the_environment(project: Project) -> None:
+    profile = load_profile(project, Settings())
+
+    assert (profile.target, profile.type, profile.dialect, profile.is_embedded) == ("dev", "duckdb", "duckdb", True)
+    assert profile.database_file == project.root / ".sluice" / "dev.duckdb"
+    assert dbt_environment(project, Settings())["SLUICE_DUCKDB_PATH"] == str(profile.database_file)
+
+
+def test_another_file_may_be_chosen(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_DUCKDB_PATH", "big/warehouse.duckdb")
+
+    assert load_profile(project, load_settings(project)).database_file == project.root / "big" / "warehouse.duckdb"
+
+
+def test_target_may_have_another_name_than_the_environment(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_HOST", "db.example.org")
+
+    profile = load_profile(project, Settings(environment="qa", dbt_target="stage"))
+
+    assert (profile.target, profile.environment) == ("stage", "qa")
+    assert (profile.values["host"], profile.values["port"]) == ("db.example.org", 5432)
+
+
+def test_entries_of_the_env_file_reach_profile_and_dbt(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.root / ".env").write_text("SLUICE_ENVIRONMENT=stage\nSLUICE_HOST=from-file\nSLUICE_PASSWORD=from-file\n")
+    monkeypatch.setenv("SLUICE_PASSWORD", "from-process")
+
+    settings = load_settings(project)
+
+    assert load_profile(project, settings).values["host"] == "from-file"
+    assert dbt_environment(project, settings)["SLUICE_PASSWORD"] == "from-process"
+
+
+@pytest.mark.parametrize(
+    ("environment", "type_", "schema"),
+    [
+        ("dev", "duckdb", "dwh"),
+        ("prod", "redshift", "dwh"),
+        ("stage", "redshift", "stage_dwh"),
+        ("dev", "postgres", "dev_dwh"),
+    ],
+)
+def test_environments_that_share_a_warehouse_share_no_schema(environment: str, type_: str, schema: str) -> None:
+    assert Profile("sluice", environment, type_, environment, {}).physical_schema("dwh") == schema
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ("nowhere", r"has no target 'nowhere' in .*profiles\.yml .*has: dev, elsewhere, snow, stage"),
+        ("stage", "asks for SLUICE_HOST, which is not set"),
+        ("elsewhere", r"writes /var/lib/other\.duckdb, but the embedded warehouse of environment 'elsewhere' is"),
+        ("snow", "has type 'snowflake'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(project: Project, environment: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        load_profile(project, Settings(environment=environment))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sluice: [", "is not YAML"),
+        ("other: {outputs: {dev: {type: duckdb}}}", "has no profile 'sluice'"),
+        ("sluice: {outputs: {dev: {type: duckdb, path: '{{ 1 +'}}}", "cannot be rendered"),
+        ("sluice: {outputs: {dev: {type: duckdb, path: '{{ env_var.__globals__ }}'}}}", "cannot be rendered"),
+    ],
+)
+def test_broken_file_is_explained(project: Project, text: str, words: str) -> None:
+    project.profiles_file.write_text(text)
+
+    with pytest.raises(ConfigurationError, match=words):
+        load_profile(project, Settings())
