@@ -26,7 +26,7 @@ from metadata_sync.plan import (
 from metadata_sync.problems import did_you_mean
 from metadata_sync.project import Project
 from metadata_sync.protocols import WarehouseColumns
-from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, PipelineRow, TransformationRow
+from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, TransformationRow
 from metadata_sync.validation import find_faults
 from metadata_sync.words import DeactivatedBy
 
@@ -166,22 +166,6 @@ def find_row(rows: ControlRows, row_id: RowId) -> ControlRow:
     remedy = did_you_mean(row_id.key, known) or f"`sluice control list {row_id.table}` shows what there is."
     fault = Fault(row_id.table, row_id.key, None, None, "unknown_row", "There is no such row.", remedy)
     raise MetadataError([fault])
-
-
-def find_table(name: str) -> str:
-    """Return the control table that a person means: `transformation_control`, `transformation` or `transformations`.
-
-    Raises:
-        ConfigurationError: When there is none.
-    """
-    tables = [row_type.control_table for row_type in ROW_TYPES]
-    for table in tables:
-        short = table.removesuffix("_control")
-        if name in {table, short, f"{short}s"}:
-            return table
-    raise ConfigurationError(
-        f"There is no control table {name!r}.", did_you_mean(name, tables) or f"Tables are: {', '.join(tables)}."
-    )
 
 
 def _find(project: Project, files: Sequence[Path]) -> list[Path]:

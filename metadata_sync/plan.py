@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from metadata_sync.errors import Fault
+from metadata_sync.errors import ConfigurationError, Fault
+from metadata_sync.problems import did_you_mean
 from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 
 SWITCH: Final = "is_active"
@@ -223,13 +224,20 @@ def replaced(row: ControlRow, **values: Any) -> ControlRow:
     return copy
 
 
-def table_of(name: str) -> type[ControlRow]:
-    """Return the row type of a control table.
+def find_table(name: str) -> str:
+    """Return the control table that a person means: `transformation_control`, `transformation` or `transformations`.
 
     Raises:
-        KeyError: When there is no such table.
+        ConfigurationError: When there is none.
     """
-    return {row_type.control_table: row_type for row_type in ROW_TYPES}[name]
+    tables = [row_type.control_table for row_type in ROW_TYPES]
+    for table in tables:
+        short = table.removesuffix("_control")
+        if name in {table, short, f"{short}s"}:
+            return table
+    raise ConfigurationError(
+        f"There is no control table {name!r}.", did_you_mean(name, tables) or f"Tables are: {', '.join(tables)}."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +311,9 @@ class _Merge:
 
     def _conflict(self, name: str) -> Fault:
         table_value = _json(self.table, name)
-        was = f"was {_json(self.base, name)!r} when last applied" if self.base is not None else "never came from a file"
+        was = "never came from a file"
+        if self.base is not None:
+            was = f"was {_json(self.base, name)!r} when last applied"
         return Fault(
             table=self.file.control_table,
             key=self.file.key,

@@ -137,8 +137,7 @@ def list_(
 
         sluice control list transformation --json
     """
-    from metadata_sync.apply import find_table
-    from metadata_sync.plan import all_rows
+    from metadata_sync.plan import all_rows, find_table
 
     context = load_context()
     chosen = find_table(table) if table else None
@@ -173,8 +172,8 @@ def set_(
 
         sluice control set source lake.flights freshness_minutes=null
     """
-    from metadata_sync.apply import Assignment, find_table, set_values
-    from metadata_sync.plan import RowId
+    from metadata_sync.apply import Assignment, set_values
+    from metadata_sync.plan import RowId, find_table
 
     change = set_values(
         _desk(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
@@ -295,9 +294,8 @@ def _print_change(change: RowChange) -> None:
     out.print(f"{signs[change.kind]} {escape(str(change.id))}{note}", highlight=False)
     if change.kind == "change":
         for column in change.columns:
-            out.print(
-                f"    {column.column}: {_brief(column.old)} → {_brief(column.new)}", highlight=False, markup=False
-            )
+            line = f"    {column.column}: {_brief(column.old) or '–'} → {_brief(column.new) or '–'}"
+            out.print(line, highlight=False, markup=False)
 
 
 def _print_rows(title: str, columns: Sequence[str], rows: Sequence[ControlRow]) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from control_support import FLIGHTS, run_python
 
-from metadata_sync.apply import Assignment, Desk, apply_plan, find_table, plan_files, set_values, switch
+from metadata_sync.apply import Assignment, Desk, apply_plan, plan_files, set_values, switch
 from metadata_sync.bundle import read_bundle
 from metadata_sync.database import ControlStore, Via
 from metadata_sync.errors import ConfigurationError, MetadataError
 from metadata_sync.names import TableName
-from metadata_sync.plan import RowChange, RowId, all_rows, make_plan, replaced
+from metadata_sync.plan import RowChange, RowId, all_rows, find_table, make_plan, replaced
 from metadata_sync.project import Project
 from metadata_sync.rows import Column, SourceRow
 from metadata_sync.words import DeactivatedBy
