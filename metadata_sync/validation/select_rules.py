@@ -196,7 +196,10 @@ class _Checked:
             return
         extra = [name for name in names if name not in declared]
         for name in extra:
-            remedy = did_you_mean(name, set(declared) - set(names)) or "Add it with its type, or drop it there."
+            remedy = did_you_mean(name, set(declared) - set(names)) or (
+                f"Add it with its type, or have the list taken from the SELECT anew: sluice control set transformation "
+                f"{self.row.key} 'column_list=[]'."
+            )
             message = f"The SELECT yields {name}, which the column list does not hold."
             yield self.fault(Problem("column_list", message, remedy, name), "column_list")
         yield from self._missing("column_list", declared, names)

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from metadata_sync.errors import SoftRunError
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.rows import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
@@ -56,6 +57,8 @@ class FakeWarehouse:
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         self.asked.append("describe")
+        if not self.is_reachable:
+            raise SoftRunError("the warehouse does not answer")
         with duckdb.connect(":memory:") as connection:
             for name, columns in tables.items():
                 connection.execute(f"create schema if not exists {name.schema}")

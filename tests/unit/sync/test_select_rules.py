@@ -229,6 +229,22 @@ def test_checks_that_need_the_warehouse_are_left_out_while_it_is_unreachable(
     assert faults_of(project, warehouse, GOOD, business_key=["tail"]) == [("business_key", "unknown_column")]
 
 
+def test_select_over_known_columns_is_not_bound_while_the_warehouse_is_unreachable(
+    project: Project, warehouse: FakeWarehouse
+) -> None:
+    warehouse.is_reachable = False
+    columns = [{"name": "tailnum", "type": "varchar"}, {"name": "updated_at", "type": "timestamp"}]
+    write_select(project, "dim", "select f.tailnum, f.updated_at from lake.flights as f")
+    write_select(project, "report", "select d.tailnum, d.nothing as updated_at from dwh.dim as d")
+    report = transformation(
+        "mart.report", sequence_by=["updated_at"], dependencies=[{"table": "dwh.dim", "driving": True}]
+    )
+    rows = control_rows(transformation("dwh.dim", column_list=columns), report)
+    assert find(rows, project, warehouse) == ()
+    warehouse.is_reachable = True
+    assert [fault.rule for fault in find(rows, project, warehouse)] == ["bind"]
+
+
 @pytest.mark.parametrize("switched_off", ["row", "pipeline"])
 def test_inactive_row_does_not_need_its_sources(project: Project, warehouse: FakeWarehouse, switched_off: str) -> None:
     warehouse.refusals["lake.flights"] = "the table is gone"
