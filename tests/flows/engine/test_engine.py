@@ -260,7 +260,8 @@ def test_force_runs_what_is_not_due_and_changes_no_row(workshop: Workshop) -> No
 def test_load_that_only_the_warehouse_knows_is_adopted(workshop: Workshop) -> None:
     workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
     by_hand = workshop.sluice("dbt", "build", "--select", "dwh__fact_order")
-    assert by_hand.wait(timeout=120) == 0, by_hand.communicate()
+    told = by_hand.communicate(timeout=120)
+    assert by_hand.returncode == 0, told
 
     workshop.plan()
 
