@@ -1,0 +1,56 @@
+"""docs/control-tables.md says what the tables are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from control_support import read_text
+from sqlalchemy import JSON, CheckConstraint, Table
+
+from metadata_sync.database.tables import metadata
+
+PAGE = (Path(__file__).parents[3] / "docs" / "control-tables.md").read_text(encoding="utf-8")
+
+
+def documented(table: str) -> dict[str, tuple[str, str]]:
+    """Return column → (default, meaning) of a table's section."""
+    section = PAGE.split(f"### {table}\n")[1].split("\n#")[0]
+    found = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", section, flags=re.MULTILINE)
+    return {column: (default, meaning) for column, default, meaning in found}
+
+
+def default_of(table: Table, column: str) -> str:
+    wanted = table.c[column]
+    if wanted.server_default is None:
+        return "null" if wanted.nullable else "–"
+    given = wanted.server_default.arg  # type: ignore[attr-defined]
+    text = str(getattr(given, "text", given))
+    return "[]" if isinstance(wanted.type, JSON) else text or "empty"
+
+
+@pytest.mark.parametrize("name", sorted(metadata.tables))
+def test_every_column_is_documented_with_its_default(name: str) -> None:
+    table = metadata.tables[name]
+    assert list(documented(name)) == [column.name for column in table.columns]
+    assert {column: default for column, (default, _) in documented(name).items()} == {
+        column.name: default_of(table, column.name) for column in table.columns
+    }
+
+
+@pytest.mark.parametrize("name", sorted(metadata.tables))
+def test_every_word_is_documented(name: str) -> None:
+    for check in metadata.tables[name].constraints:
+        if isinstance(check, CheckConstraint) and str(check.name).endswith("_word"):
+            column, words = re.fullmatch(r"(\w+) IN \((.+)\)", str(check.sqltext)).groups()  # type: ignore[union-attr]
+            meaning = documented(name)[column][1]
+            for word in words.split(", "):
+                assert f"`{word[1:-1]}`" in meaning, f"{name}.{column}: {word}"
+
+
+def test_the_example_is_in_order(tmp_path: Path) -> None:
+    example = PAGE.split("## Editing by YAML\n\n")[1].split("\nAny number")[0]
+    bundle = read_text(tmp_path, "\n".join(line.removeprefix("    ") for line in example.splitlines()))
+    assert bundle.faults == ()
+    assert len(bundle.rows.transformations) == 1
