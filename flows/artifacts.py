@@ -24,6 +24,7 @@ _IN_ORDER: Final = (
     OutcomeStatus.SKIPPED,
 )
 _DASH: Final = "–"
+_NO_FRACTION: Final = ".000000"
 _COUNTS: Final = (
     ("rows_read", "read"),
     ("rows_inserted", "inserted"),
@@ -65,16 +66,15 @@ def summary_pages(summary: RunSummary) -> Iterator[tuple[str, str]]:
 
 
 def window_text(window: Window) -> str:
-    """Say what was read of a source.
+    """Say what was read of a source; a bound at a full second is shown without its fraction.
 
-    >>> window_text(Window("lake.flights", None, "2013-01-02"))
-    'lake.flights: up to 2013-01-02'
+    >>> window_text(Window("lake.flights", None, "2013-01-02 08:00:00.000000"))
+    'lake.flights: up to 2013-01-02 08:00:00'
     """
-    if window.start is None:
-        bounds = f"up to {window.end}" if window.end is not None else "in full"
-    else:
-        bounds = f"{window.start} → {window.end}"
-    return f"{window.source}: {bounds}"
+    start, end = (bound and bound.removesuffix(_NO_FRACTION) for bound in (window.start, window.end))
+    if end is None:
+        return f"{window.source}: in full"
+    return f"{window.source}: {start} → {end}" if start is not None else f"{window.source}: up to {end}"
 
 
 def rows_text(outcome: TargetOutcome) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from live_server import Server, free_port
+from live_server import Server, free_port, give_database
 from order_project import land, open_orders, write_project
 
 from flows import engine
@@ -157,8 +157,10 @@ def test_run_goes_on_without_prefect_when_the_server_is_gone_before_it_begins(go
     assert reported.summary.count(OutcomeStatus.LOADED) == 3
 
 
-def test_loads_complete_and_are_recorded_when_the_server_is_killed_for_good(good_orders: Context) -> None:
-    local = local_server(good_orders)
+def test_loads_complete_and_are_recorded_when_the_server_is_killed_for_good(
+    good_orders: Context, migrated: Path
+) -> None:
+    local = give_database(local_server(good_orders), migrated)
     api_url = local.api_url
     watcher = Watcher(victim=start(local).pid)
     assert running_api_url(good_orders, environ={}) == api_url

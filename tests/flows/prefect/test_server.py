@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_server import Server, free_port
+from live_server import Server, free_port, give_database
 
 from flows.context import Context
 from flows.process_identity import ProcessIdentity
@@ -57,8 +57,8 @@ def write_record(server: LocalServer, process: ProcessIdentity) -> None:
     (server.folder / "server.json").write_text(ServerRecord(process, server.port).render())
 
 
-def test_up_starts_one_server_that_outlives_the_command_and_down_ends_it(context: Context) -> None:
-    server = local_server(context)
+def test_up_starts_one_server_that_outlives_the_command_and_down_ends_it(context: Context, migrated: Path) -> None:
+    server = give_database(local_server(context), migrated)
 
     first = sluice(context, "up", "--json")
     second = sluice(context, "up")
