@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from flows.runs import OutcomeStatus, RunSummary, TargetOutcome, Window
-from metadata_sync.database.redact import redact_text
+from metadata_sync.redact import redact_text
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 _BACKTICKS: Final = re.compile(r"`+")

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from flows.report_pump import LogLine, ReportPump
 from flows.task_run_events import BLOCKED, COMPLETED, CRASHED, FAILED, TaskRun, TaskState
-from metadata_sync.database.redact import redact_text
+from metadata_sync.redact import redact_text
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, insert, select
 
 from metadata_sync.database.ids import new_id, to_utc
 from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus, WindowEntry
-from metadata_sync.database.redact import redact, redact_text
 from metadata_sync.database.tables import decision_log, run_log
+from metadata_sync.redact import redact, redact_text
 
 
 def append_decisions(connection: Connection, environment: str, entries: Sequence[DecisionEntry]) -> None:

@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from metadata_sync.database.redact import holds_secret
 from metadata_sync.errors import Fault
 from metadata_sync.plan import RowId, all_rows
 from metadata_sync.problems import Problem
 from metadata_sync.project import Project
+from metadata_sync.redact import holds_secret
 from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.validation.dependency_rules import DEPENDENCY_RULES, find_cycles
 from metadata_sync.validation.pipeline_rules import PIPELINE_RULES
@@ -23,6 +23,10 @@ from metadata_sync.validation.transformation_rules import TRANSFORMATION_RULES
 
 MAX_WHOLE: Final = 2**31 - 1
 """What an INTEGER column holds."""
+
+
+_SQL_COLUMNS: Final = frozenset({"delete_when", "probe"})
+"""Columns that hold SQL, in which `password = 'reset'` is a comparison."""
 
 
 def row_faults(rows: ControlRows, project: Project) -> tuple[Fault, ...]:
@@ -55,8 +59,9 @@ def _row_faults(rows: ControlRows, project: Project) -> Iterator[Fault]:
 
 
 def _secrets(subject: Subject[ControlRow]) -> Iterator[Fault]:
+    skipped = {*subject.row.framework_columns, *_SQL_COLUMNS}
     for column, value in subject.row.model_dump(mode="json", by_alias=True).items():
-        if column not in subject.row.framework_columns and any(holds_secret(text) for text in _texts(value)):
+        if column not in skipped and any(holds_secret(text) for text in _texts(value)):
             remedy = "Take it out, and change that password: whoever reads the rows has seen it."
             yield subject.fault(column, None, Problem("secret", "Looks like a password or a key.", remedy))
 
