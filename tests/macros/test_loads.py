@@ -260,11 +260,14 @@ def test_generic_tests_find_what_breaks_a_history(project: DbtProject) -> None:
     _land(project, "'1', 'b', 'x', '2024-01-02'", "'1', 'c', 'x', '2024-01-03'")
     built = project.run(command="build")
     assert built.success, built.messages
-    project.execute(
-        "insert into dwh.dim (id, v, u, valid_from, valid_to, is_current) values"
-        " ('1', 'a', 'x', '2024-01-05', null, true), (null, 'b', 'x', '2024-01-01', '2024-01-01', false), ('9', 'a', 'x', '2024-01-01', '2024-01-02', false),"
-        " ('9', 'a', 'x', '2024-01-02', null, true)"
-    )
+    project.execute("""
+        insert into dwh.dim (id, v, u, valid_from, valid_to, is_current)
+        values
+            ('1', 'a', 'x', '2024-01-05', null, true),
+            (null, 'b', 'x', '2024-01-01', '2024-01-01', false),
+            ('9', 'a', 'x', '2024-01-01', '2024-01-02', false),
+            ('9', 'a', 'x', '2024-01-02', null, true)
+    """)
     assert not project.run(command="test").success
     found = [name for name, status in project.run(command="test").statuses.items() if status == "fail"]
     assert len(found) == len(tests), found
