@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from flows.decisions import Surroundings, Verdicts
     from flows.state import LoggedLoad, WarehouseState
     from flows.warehouse import Warehouse
+    from metadata_sync.names import TableName
     from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
 
 __all__ = [
@@ -110,6 +111,7 @@ def prepare(
         decisions=verdicts.decisions,
         orphans=orphans,
         tokens=verdicts.tokens,
+        absent=frozenset(row.name for row in rows.transformations) - state.existing,
     )
     for decision in plan.decisions:
         _log_decision(plan.run_id, decision)
@@ -225,17 +227,22 @@ class _Execution:
 
         if self._dbt is None:
             self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
-        waiting = [row for row in self._plan.selected if str(row.name) not in self._outcomes]
+        waiting = {row.name for row in self._plan.selected if str(row.name) not in self._outcomes}
+        absent = {name for name in self._plan.absent if not self._has_loaded(name)}
         try:
             results = self._dbt.build(
                 [row.name.model_name for row in due],
-                unbuilt=[row.name.model_name for row in waiting],
+                unbuilt=[name.model_name for name in waiting | absent],
                 variables=load_variables(self._plan.run_id, self._tokens),
                 callbacks=self._observer.dbt_callbacks,
             )
         except RunError as error:
             return (), str(error)
         return results, None
+
+    def _has_loaded(self, name: TableName) -> bool:
+        outcome = self._outcomes.get(str(name))
+        return outcome is not None and outcome.load_id is not None
 
     def _read_back(self) -> dict[str, LoggedLoad]:
         from flows.state import read_loads

@@ -31,7 +31,7 @@ def outcome_of(
         LOADED when the log says so and no test failed; UNCHANGED when dbt is content and logged nothing; else FAILED.
     """
     node = next((item for item in results if item.kind == "model" and item.name == model), None)
-    error = stop or _complaint(node, _failed_tests(node, results))
+    error = stop or _complaint(node, results)
     status = OutcomeStatus.LOADED if load is not None else OutcomeStatus.UNCHANGED
     outcome = TargetOutcome(
         target=decision.target,
@@ -80,19 +80,19 @@ def tokens_variable(tokens: Mapping[str, str | None]) -> dict[str, str]:
     return {"SLUICE_CHANGE_TOKENS": json.dumps(known)}
 
 
-def _failed_tests(node: NodeResult | None, results: Sequence[NodeResult]) -> list[NodeResult]:
-    if node is None:
-        return []
-    return [item for item in results if item.kind != "model" and item.has_failed and node.unique_id in item.parents]
-
-
-def _complaint(node: NodeResult | None, failed_tests: Sequence[NodeResult]) -> str | None:
-    if node is None:
-        return "dbt did not take the model up: is its generated file there? `sluice sync` writes it."
-    if node.has_failed or node.is_skipped:
+def _complaint(node: NodeResult | None, results: Sequence[NodeResult]) -> str | None:
+    if node is None or node.is_skipped:
+        hook = next((item.message for item in results if item.kind == "operation" and item.has_failed), None)
+        return hook or "dbt did not run the model. Its generated file may be missing: `sluice sync` writes it."
+    if node.has_failed:
         return node.message or f"dbt says {node.status}"
-    if not failed_tests:
+    failed = _failed_tests(node, results)
+    if not failed:
         return None
-    shown = "; ".join(f"{test.name}: {test.message or test.status}" for test in failed_tests[:_SHOWN_TESTS])
-    more = len(failed_tests) - _SHOWN_TESTS
-    return f"loaded, but {len(failed_tests)} data test(s) failed: {shown}" + (f"; and {more} more" if more > 0 else "")
+    shown = "; ".join(f"{test.name}: {test.message or test.status}" for test in failed[:_SHOWN_TESTS])
+    more = len(failed) - _SHOWN_TESTS
+    return f"loaded, but {len(failed)} data test(s) failed: {shown}" + (f"; and {more} more" if more > 0 else "")
+
+
+def _failed_tests(node: NodeResult, results: Sequence[NodeResult]) -> list[NodeResult]:
+    return [item for item in results if item.kind != "model" and item.has_failed and node.unique_id in item.parents]

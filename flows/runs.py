@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from flows.facts import Action, Decision
+from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
 
 
@@ -42,6 +43,7 @@ class RunPlan:
         decisions: One per selected target, in the same order; WAIT where an upstream loads first.
         orphans: Targets that the load log knows and no row does any more.
         tokens: Change token of every source without an incremental key that was looked at; None when it has none.
+        absent: Targets of the environment, selected or not, whose table is not in the warehouse yet.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class RunPlan:
     decisions: tuple[Decision, ...]
     orphans: tuple[Decision, ...] = ()
     tokens: Mapping[str, str | None] = field(default_factory=dict)
+    absent: frozenset[TableName] = frozenset()
 
     @property
     def is_due(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus
+from metadata_sync.database.journal import DecisionEntry, LoadEntry
 from metadata_sync.rows import ControlRows
 
 
@@ -104,11 +104,6 @@ def _wish(source: Mapping[str, Any]) -> str:
     if source["mode"] == "managed":
         return f"a load of {name} that changes rows" + (f" after {watermark}" if watermark else "")
     return f"a row of {name} beyond {watermark}" if watermark else f"a first row in {name}"
-
-
-def is_stale(status: TargetStatus) -> bool:
-    """Tell whether the newest run of a target failed."""
-    return status.last is not None and status.last.status is LoadStatus.ERROR
 
 
 def _age(entry: LoadEntry | None, now: datetime) -> float | None:

@@ -107,7 +107,8 @@ class PostgresWarehouse:
         import psycopg
 
         try:
-            return self._connection.execute(expression.sql(self.dialect).encode()).fetchall()
+            with self._connection.transaction():
+                return self._connection.execute(expression.sql(self.dialect).encode()).fetchall()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
         except psycopg.Error as error:
@@ -122,7 +123,8 @@ class PostgresWarehouse:
         import psycopg
 
         try:
-            cursor = self._connection.execute(expression.sql(self.dialect).encode())
+            with self._connection.transaction():
+                cursor = self._connection.execute(expression.sql(self.dialect).encode())
         except psycopg.Error as error:
             raise HardRunError(first_line(error)) from error
         return tuple(Column(name=column.name, type=column.type_display) for column in cursor.description or ())
@@ -193,8 +195,9 @@ def _connect_postgres(profile: Profile) -> psycopg.Connection[Any]:
             connect_timeout=int(values.get("connect_timeout", 10)),
             application_name="sluice",
             autocommit=True,
+            prepare_threshold=None,  # Redshift's prepared statements outlive their session
         )
-        connection.execute("set default_transaction_read_only = on")
+        connection.read_only = True  # each query is a transaction of its own that begins `read only`
         connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_SECONDS * 1000}")
         connection.execute("set timezone = 'UTC'")
     except psycopg.Error as error:

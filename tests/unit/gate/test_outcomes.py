@@ -50,12 +50,21 @@ def test_load_counts_when_the_log_has_it() -> None:
             OutcomeStatus.FAILED,
             "no such column",
         ),
-        (fared(node("dwh__fact", "skipped"), load=None), OutcomeStatus.FAILED, "dbt says skipped"),
+        (fared(node("dwh__fact", "skipped"), load=None), OutcomeStatus.FAILED, "dbt did not run the model"),
         (fared(MODEL, FAILED_TEST), OutcomeStatus.FAILED, "1 data test(s) failed: unique_id: Got 2 results"),
+        (
+            fared(
+                node("on_run_start", "error", kind="operation", message="read-only"),
+                node("dwh__fact", "skipped"),
+                load=None,
+            ),
+            OutcomeStatus.FAILED,
+            "read-only",
+        ),
         (fared(load=None, stop="dbt cannot read the project"), OutcomeStatus.FAILED, "dbt cannot read the project"),
         (fared(load=None), OutcomeStatus.FAILED, "sluice sync"),
     ],
-    ids=["no-op", "error", "skipped by dbt", "data test", "dbt stopped", "no such model"],
+    ids=["no-op", "error", "skipped by dbt", "data test", "hook", "dbt stopped", "no such model"],
 )
 def test_without_a_clean_load_the_outcome_says_why(
     outcome: TargetOutcome, status: OutcomeStatus, words: str | None
