@@ -74,7 +74,7 @@ def test_run_page_tells_what_was_loaded_skipped_and_failed(orders: Context, serv
     flow_run_id = reported.url.rpartition("/")[2]
     flow_run = server.ask(f"/flow_runs/{flow_run_id}")
     assert flow_run["name"].startswith("all pipelines · 20")
-    assert flow_run["tags"] == ["pipeline:orders_daily", "pipeline:payments"]
+    assert sorted(flow_run["tags"]) == ["pipeline:orders_daily", "pipeline:payments"]
     assert flow_run["state"]["type"] == "FAILED"
     assert flow_run["state"]["message"] == "1 failed (dwh.fact_payment), 1 loaded, 2 skipped"
     _check_task_runs(server, flow_run_id)
@@ -176,7 +176,7 @@ def test_loads_complete_and_are_recorded_when_the_server_is_killed_for_good(
         "mart.paid_order",
     }
     assert any("went silent" in warning for warning in reported.warnings)
-    assert seconds_after_dbt < 15
+    assert seconds_after_dbt < 20
     assert running_api_url(good_orders, environ={}) is None
     assert stop(local) is False
 
