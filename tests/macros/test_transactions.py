@@ -94,3 +94,17 @@ def test_row_counts_and_watermark_stand_in_the_log_when_a_load_commits(project: 
     assert project.query(f"{stamps} join dwh.scd1 t on l.run_id = 'run-2' and l.target = 'dwh.scd1'") == [
         (True, "run-2")
     ]
+
+
+def test_rows_stay_without_a_watermark_when_the_log_is_written_after_the_commit(project: DbtProject) -> None:
+    """The mutant that the tests above exist for: they would see its rows committed."""
+    assert project.run().success
+    before = _state(project)
+    _change_source(project)
+    path = "materializations/commit_load.sql"
+    project.patch_macro(path, BEFORE_LOG, "")
+    commit = "{%- do adapter.commit() -%}\n        {#- COMMIT happened here -#}"
+    log = "{%- call statement('log') -%} select cast('the cluster died' as integer) {%- endcall -%}"
+    project.patch_macro(path, commit, commit + log)
+    assert not project.run().success
+    assert _state(project) != before
