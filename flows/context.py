@@ -11,6 +11,7 @@ from metadata_sync.project import Project, find_project
 from metadata_sync.settings import Settings, control_database_url, load_settings
 
 if TYPE_CHECKING:
+    from flows.profile import Profile
     from metadata_sync.database import ControlStore
     from metadata_sync.protocols import WarehouseColumns
 
@@ -35,6 +36,13 @@ class Context:
         from metadata_sync.database import ControlStore
 
         return ControlStore.open(control_database_url(self.project, self.settings), self.settings.environment)
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The warehouse's connection: the environment's target in profiles.yml."""
+        from flows.profile import load_profile
+
+        return load_profile(self.project, self.settings)
 
     @cached_property
     def columns(self) -> WarehouseColumns:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from flows.context import Context
-from flows.profile import Profile, dbt_environment, load_profile
+from flows.profile import Profile, dbt_environment
 from metadata_sync.errors import ConfigurationError, SluiceError
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,7 @@ def run_dbt(context: Context, arguments: Sequence[str], variables: Mapping[str, 
     Raises:
         ConfigurationError: When a target is named that is another environment's.
     """
-    profile = load_profile(context.project, context.settings)
-    completed = complete_arguments(context, profile, arguments)
+    completed = complete_arguments(context, context.profile, arguments)
     os.environ.update({**dbt_environment(context.project, context.settings), **variables})
     from dbt.cli.main import dbtRunner
 
@@ -95,8 +94,7 @@ def current_tokens(context: Context) -> dict[str, str | None]:
     questions = [Question(source, None, 0, None) for name in sorted(names) if (source := rows.source(name)) is not None]
     if not questions:
         return {}
-    profile = load_profile(context.project, context.settings)
-    warehouse = open_warehouse(profile, wait_seconds=context.settings.lock_wait_seconds)
+    warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
     try:
         answers = Prober(context.project, warehouse, datetime.now(UTC)).ask(questions)
     finally:

@@ -84,8 +84,9 @@ def decide_targets(
         for item in reads[row.name]
         if (question := _question(row, item, around)) is not None
     }
-    answers = prober.ask(questions.values())
+    asked = prober.ask(questions.values())
     trouble_of = _examiner(around.rows, examine)
+    answers = {question: _explained(probe, question, trouble_of) for question, probe in asked.items()}
     renamed = _renamed(targets, reads, around)
     states = {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
     decisions = []
@@ -100,7 +101,8 @@ def decide_targets(
         facts = _facts(row, reads[row.name], sources=sources, around=around, states=states, renamed_from=former)
         decision = decide(facts)
         if decision.action is Action.RUN:
-            unreadable = tuple(trouble for item in reads[row.name] if (trouble := trouble_of(item.name)) is not None)
+            troubles = ((item.name, trouble_of(item.name)) for item in reads[row.name])
+            unreadable = tuple(f"{name} cannot be read: {trouble}" for name, trouble in troubles if trouble is not None)
             decision = decide(replace(facts, unreadable=unreadable)) if unreadable else decision
         states[str(row.name)] = state_after(decision)
         decisions.append(decision)
@@ -156,6 +158,13 @@ def _examiner(rows: ControlRows, examine: Callable[[SourceRow], str | None]) -> 
         return None if source is None else examine(source)
 
     return trouble
+
+
+def _explained(probe: Probe, question: Question, trouble_of: Callable[[TableName], str | None]) -> Probe:
+    """Say what is wrong with the source itself, where that is why it could not be asked."""
+    if probe.error is None:
+        return probe
+    return replace(probe, error=trouble_of(question.source.name) or probe.error)
 
 
 def _is_switched_on(row: TransformationRow, rows: ControlRows) -> bool:

@@ -118,9 +118,7 @@ def _disk(context: Context) -> Iterator[Finding]:
 
 
 def _profile(context: Context) -> Iterator[Finding]:
-    from flows.profile import load_profile
-
-    profile = load_profile(context.project, context.settings)
+    profile = context.profile
     where = f", {profile.database_file}" if profile.is_embedded else ""
     yield Finding("profile", Level.OK, f"target {profile.target} ({profile.type}{where})")
 
@@ -139,10 +137,10 @@ def _control_database(context: Context) -> Iterator[Finding]:
 def _warehouse(context: Context) -> Iterator[Finding]:
     from sqlglot import exp
 
-    from flows.profile import SLUICE_SCHEMA, load_profile
+    from flows.profile import SLUICE_SCHEMA
     from flows.warehouse import open_warehouse
 
-    profile = load_profile(context.project, context.settings)
+    profile = context.profile
     warehouse = open_warehouse(profile, wait_seconds=0)
     try:
         tables = warehouse.query(
@@ -161,10 +159,9 @@ def _warehouse(context: Context) -> Iterator[Finding]:
 def _lake(context: Context) -> Iterator[Finding]:
     from flows.describe import lake_columns
     from flows.lake import resolve_folder
-    from flows.profile import load_profile
     from metadata_sync.words import SourceKind
 
-    if load_profile(context.project, context.settings).dialect != "duckdb":
+    if context.profile.dialect != "duckdb":
         return
     for source in context.store.read_rows().sources:
         if source.kind is not SourceKind.LAKE or not source.location:

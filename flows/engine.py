@@ -21,7 +21,7 @@ from flows.context import Context
 from flows.facts import Action, Decision, UpstreamState
 from flows.graph import read_targets, select_transformations
 from flows.locks import warehouse_lock
-from flows.profile import Profile, load_profile
+from flows.profile import Profile
 from flows.recording import record_adopted, record_decisions, record_outcomes
 from flows.runs import (
     OutcomeStatus,
@@ -68,9 +68,8 @@ def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None
     Raises:
         SoftRunError: When somebody else still holds it after `SLUICE_LOCK_WAIT_SECONDS`.
     """
-    profile = load_profile(context.project, context.settings)
     wait_seconds = context.settings.lock_wait_seconds
-    with warehouse_lock(context.project, profile, command=command, wait_seconds=wait_seconds, on_wait=on_wait):
+    with warehouse_lock(context.project, context.profile, command=command, wait_seconds=wait_seconds, on_wait=on_wait):
         yield
 
 
@@ -93,7 +92,7 @@ def prepare(
         MetadataError: When rows or SELECTs are at fault.
         RunError: When the warehouse cannot be read.
     """
-    profile = load_profile(context.project, context.settings)
+    profile = context.profile
     rows = context.store.read_rows() if is_dry else sync_rows(context)
     selected = select_transformations(rows, request)
     now = clock()
@@ -161,7 +160,7 @@ class _Execution:
         self._plan = plan
         self._observer = observer
         self._clock = clock
-        self._profile = load_profile(context.project, context.settings)
+        self._profile = context.profile
         self._decisions = {decision.target: decision for decision in plan.decisions}
         self._outcomes: dict[str, TargetOutcome] = {}
         self._tokens = dict(plan.tokens)
@@ -329,7 +328,7 @@ def _decide(
         try:
             context.columns.source_columns(source)
         except ValueError as error:
-            return f"{source.key} cannot be read: {error}"
+            return str(error)
         return None
 
     return decide_targets(targets, around, Prober(context.project, warehouse, now), examine)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.artifacts import headline, rows_text
-from flows.cli.console import print_table
+from flows.cli.console import out, print_table
 from flows.facts import Action, Decision, Reason, SourceEvidence, SourceMode
 
 if TYPE_CHECKING:
     from flows.runs import RunPlan, RunSummary, TargetOutcome
 
 _COUNTS: Final = ("read", "inserted", "updated", "closed", "deleted", "rejected")
+_CELL_WIDTH: Final = 70
 _TOKEN_LENGTH: Final = 12
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 _FRACTION: Final = re.compile(r"\.\d{6}(?=$|\+)")
@@ -26,7 +27,7 @@ _TOLD_BY_EVIDENCE: Final = frozenset(
 )
 
 
-def print_decisions(title: str, decisions: Iterable[Decision]) -> None:
+def print_decisions(title: str, decisions: Sequence[Decision]) -> None:
     """Print decisions with the evidence of every source: what was read of it, what it holds now."""
     rows = [
         (
@@ -40,6 +41,7 @@ def print_decisions(title: str, decisions: Iterable[Decision]) -> None:
         for decision in decisions
     ]
     print_table(title, ("Target", "Decision", "Source", "Read up to", "Holds up to", "Why"), rows)
+    _print_details((item.target, item.message) for item in decisions if not _is_told_by_evidence(item))
 
 
 def print_summary(summary: RunSummary) -> None:
@@ -51,12 +53,17 @@ def print_summary(summary: RunSummary) -> None:
             _lines(short_window(window.source, window.start, window.end) for window in outcome.windows),
             rows_text(outcome) or None,
             None if outcome.seconds is None else f"{outcome.seconds:.1f}",
-            outcome.error or _why(outcome.decision),
+            _why(outcome.decision) if outcome.error is None else _short(outcome.error, "failed"),
         )
         for outcome in summary.outcomes
     ]
     title = f"Run {summary.run_id}: {headline(summary.outcomes)}"
     print_table(title, ("Target", "Outcome", "Window", "Rows", "Seconds", "Why"), rows)
+    _print_details(
+        (outcome.target, outcome.error or outcome.decision.message)
+        for outcome in summary.outcomes
+        if outcome.error is not None or not _is_told_by_evidence(outcome.decision)
+    )
 
 
 def short_window(source: str, start: str | None, end: str | None) -> str:
@@ -131,10 +138,28 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
 
 
 def _why(decision: Decision) -> str:
-    """Say why in few words where the evidence beside it says the rest, and in full where somebody has to act."""
-    if decision.evidence and decision.reason in _TOLD_BY_EVIDENCE:
-        return decision.reason.value.replace("_", " ")
-    return decision.message
+    """Say why in few words where the evidence beside it says the rest."""
+    in_words = decision.reason.value.replace("_", " ")
+    return in_words if _is_told_by_evidence(decision) else _short(decision.message, in_words)
+
+
+def _is_told_by_evidence(decision: Decision) -> bool:
+    return bool(decision.evidence) and decision.reason in _TOLD_BY_EVIDENCE
+
+
+def _short(message: str, instead: str) -> str:
+    return message if _fits(message) else f"{instead}, see below"
+
+
+def _fits(message: str) -> bool:
+    return len(message) <= _CELL_WIDTH and "\n" not in message
+
+
+def _print_details(messages: Iterable[tuple[str, str]]) -> None:
+    """Print the messages that are too long for a table."""
+    for target, message in messages:
+        if not _fits(message):
+            out.print(f"{target}: {message}", highlight=False, markup=False)
 
 
 def _bound(evidence: SourceEvidence, bound: str | None) -> str:

@@ -36,9 +36,9 @@ def run(
 ) -> None:
     """Load every target whose sources hold something new, and say why the others were left alone.
 
-    Rows and SELECTs that changed are synced first. A load reads only what is new, also with --force. When nothing is due, nothing is started and the exit code is 0.
-    When a Prefect server answers (`sluice up`, or PREFECT_API_URL), the run stands in its UI. Exit code 1: something
-    failed, or is held until a person mends it.
+    Rows and SELECTs that changed are synced first. A load reads only what is new, also with --force. When nothing is
+    due, nothing is started and the exit code is 0. When a Prefect server answers (`sluice up`, or PREFECT_API_URL), the
+    run stands in its UI. Exit code 1: something failed, or is held until a person mends it.
 
     Examples:
         sluice run
@@ -103,6 +103,7 @@ def _observer() -> RunObserver:
 
 def _report(ended: _Ended, *, as_json: bool) -> None:
     from flows.cli.reports import print_decisions, print_summary, summary_document
+    from flows.runs import OutcomeStatus
 
     if as_json:
         document = summary_document(ended.summary)
@@ -113,7 +114,9 @@ def _report(ended: _Ended, *, as_json: bool) -> None:
     if ended.plan.is_due:
         print_summary(ended.summary)
     elif ended.plan.decisions:
-        print_decisions("Nothing is due", ended.plan.decisions)
+        held = ended.summary.count(OutcomeStatus.HELD)
+        title = f"Nothing runs: {held} of {len(ended.plan.decisions)} targets held" if held else "Nothing is due"
+        print_decisions(title, ended.plan.decisions)
     else:
         say("Nothing is due: there is no active pipeline. `sluice control list` shows the rows.")
     for orphan in ended.plan.orphans:

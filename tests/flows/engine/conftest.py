@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from engine_project import FirstRun, Workshop
+from postgres_cluster import postgres_cluster, postgres_url
+
+__all__ = ["postgres_cluster", "postgres_url"]
 
 
 @pytest.fixture(scope="session")

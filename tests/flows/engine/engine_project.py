@@ -92,6 +92,18 @@ def control_rows() -> dict[str, list[dict[str, Any]]]:
     }
 
 
+def copy_project(root: Path, selects: Mapping[str, str]) -> None:
+    """Copy this repository's dbt project, macros and profile, with other SELECTs and without rows."""
+    ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
+    shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
+    shutil.copytree(REPOSITORY / "macros", root / "macros")
+    shutil.copy2(REPOSITORY / "profiles.yml", root)
+    for folder in ("transformations", "control"):
+        (root / "dbt_project" / folder).mkdir()
+    for name, select in selects.items():
+        (root / "dbt_project" / "transformations" / f"{name}.sql").write_text(select + "\n")
+
+
 @dataclass
 class Recorder:
     """A run observer that keeps what it is told."""
@@ -145,12 +157,7 @@ class Workshop:
             self._context = None
 
     def create(self) -> None:
-        ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
-        shutil.copytree(REPOSITORY / "dbt_project", self.root / "dbt_project", ignore=ignore)
-        shutil.copytree(REPOSITORY / "macros", self.root / "macros")
-        shutil.copy2(REPOSITORY / "profiles.yml", self.root)
-        for name, select in SELECTS.items():
-            self.write_select(name, select)
+        copy_project(self.root, SELECTS)
         self.apply(control_rows())
         for number in range(2):
             self.land_orders(f"day_{number}", range(number * 10, number * 10 + 10), f"2013-01-0{number + 1} 12:00:00")
@@ -158,12 +165,10 @@ class Workshop:
 
     def write_select(self, name: str, select: str) -> None:
         path = self.root / "dbt_project" / "transformations" / f"{name}.sql"
-        path.parent.mkdir(exist_ok=True)
         path.write_text(select + "\n")
 
     def apply(self, rows: Mapping[str, Any], *, prune: bool = False) -> None:
         path = self.root / "dbt_project" / "control" / "rows.yml"
-        path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump(rows))
         self.land("regions/all", "select 'n' as region, 'North' as label", only_if_missing=True)
         self.land_orders("day_0", range(1), "2013-01-01 12:00:00", only_if_missing=True)

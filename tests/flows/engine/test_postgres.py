@@ -1,0 +1,133 @@
+"""The engine on a server: schemas of the environment, sources in the warehouse, no file lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+from engine_project import copy_project
+from psycopg.conninfo import conninfo_to_dict
+
+from flows.context import Context
+from flows.engine import execute, prepare
+from flows.facts import Reason
+from flows.runs import RunRequest, RunSummary
+from metadata_sync.apply import Desk, apply_plan, plan_files
+from metadata_sync.project import Project
+from metadata_sync.settings import Settings
+
+pytestmark = pytest.mark.postgres
+
+ROWS = {
+    "sources": [
+        {
+            "schema": "shop",
+            "table": "orders",
+            "kind": "warehouse",
+            "incremental_key": "landed_at",
+            "lookback_minutes": 60,
+        },
+        {"schema": "shop", "table": "regions", "kind": "warehouse", "probe": "select max(version) from shop.regions"},
+    ],
+    "pipelines": [{"pipeline_id": "orders", "pipeline_name": "Orders", "template": "presentation"}],
+    "transformations": [
+        {
+            "target_schema": "dwh",
+            "target_table": "fact_order",
+            "pipeline_id": "orders",
+            "sql_path": "transformations/fact_order.sql",
+            "load_type": "append",
+            "business_key": ["order_id"],
+            "dependencies": [{"table": "shop.orders", "driving": True}],
+        },
+        {
+            "target_schema": "dwh",
+            "target_table": "dim_region",
+            "pipeline_id": "orders",
+            "sql_path": "transformations/dim_region.sql",
+            "load_type": "scd1",
+            "increment": "full",
+            "business_key": ["region"],
+            "dependencies": [{"table": "shop.regions", "driving": True}],
+        },
+        {
+            "target_schema": "mart",
+            "target_table": "region_total",
+            "pipeline_id": "orders",
+            "sql_path": "transformations/region_total.sql",
+            "load_type": "scd1",
+            "increment": "groups",
+            "business_key": ["region"],
+            "dependencies": [{"table": "dwh.fact_order", "driving": True, "recompute_by": ["region"]}],
+        },
+    ],
+}
+
+SELECTS = {
+    "fact_order": "select o.order_id, o.region, o.amount, o.landed_at from shop.orders as o",
+    "dim_region": "select r.region, r.label from shop.regions as r",
+    "region_total": "select f.region, sum(f.amount) as amount from dwh.fact_order as f group by f.region",
+}
+
+
+@pytest.fixture
+def context(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Context:
+    parts = conninfo_to_dict(postgres_url)
+    for name, value in (("HOST", "host"), ("PORT", "port"), ("USER", "user"), ("PASSWORD", "password")):
+        monkeypatch.setenv(f"SLUICE_POSTGRES_{name}", str(parts[value]))
+    monkeypatch.setenv("SLUICE_POSTGRES_DATABASE", str(parts["dbname"]))
+    root = (tmp_path / "project").resolve()
+    copy_project(root, SELECTS)
+    (root / "dbt_project" / "control" / "rows.yml").write_text(yaml.safe_dump(ROWS))
+    return Context(Project(root), Settings(environment="postgres"), who="tester")
+
+
+@pytest.fixture
+def server(postgres_url: str) -> psycopg.Connection[tuple[object, ...]]:
+    connection = psycopg.connect(postgres_url, autocommit=True)
+    connection.execute(b"""
+        create schema shop;
+        create table shop.orders (order_id bigint, region varchar(5), amount numeric(8, 2), landed_at timestamp);
+        insert into shop.orders select i, case i % 2 when 0 then 'n' else 's' end, i,
+            timestamp '2013-01-01' + i * interval '1 minute' from generate_series(1, 20) as t (i);
+        create table shop.regions (region varchar(5), label varchar(20), version integer);
+        insert into shop.regions values ('n', 'North', 1), ('s', 'South', 1);
+    """)
+    return connection
+
+
+def run(context: Context) -> RunSummary:
+    return execute(context, prepare(context, RunRequest(requested_by="tester")))
+
+
+def test_engine_runs_on_postgresql(context: Context, server: psycopg.Connection[tuple[object, ...]]) -> None:
+    with server:
+        desk = Desk(context.project, context.store, context.columns, "tester")
+        apply_plan(desk, plan_files(desk))
+
+        first = run(context)
+        assert [(outcome.target, outcome.status, outcome.error) for outcome in first.outcomes] == [
+            (name, "loaded", None) for name in ("dwh.dim_region", "dwh.fact_order", "mart.region_total")
+        ]
+        idle = prepare(context, RunRequest())
+        assert {decision.reason for decision in idle.decisions} == {Reason.NOTHING_NEW}
+
+        server.execute(b"insert into shop.orders values (21, 'n', 5, timestamp '2013-01-01 00:10:00')")
+        server.execute(b"update shop.regions set version = 2, label = 'Far south' where region = 's'")
+        second = run(context)
+        context.store.close()
+
+        assert {outcome.target: outcome.decision.reason for outcome in second.outcomes} == {
+            "dwh.dim_region": Reason.SOURCE_CHANGED,
+            "dwh.fact_order": Reason.LATE_ROWS,
+            "mart.region_total": Reason.UPSTREAM_LOADED,
+        }
+        assert not second.has_failed
+        assert server.execute(b"select region, amount from postgres_mart.region_total order by region").fetchall() == (
+            server.execute(b"select region, sum(amount) from shop.orders group by region order by region").fetchall()
+        )
+        label = server.execute(b"select label from postgres_dwh.dim_region where region = 's'").fetchone()
+        assert label == ("Far south",)
+        assert not (context.project.state_dir / "warehouse-postgres.lock").exists()
