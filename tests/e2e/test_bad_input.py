@@ -112,13 +112,13 @@ def test_generated_file_edited_by_hand_is_reported_and_kept(loaded: Workspace) -
 
 @pytest.mark.parametrize("command", [("run",), ("control", "apply", "--yes")], ids=" ".join)
 def test_control_database_newer_than_the_code_is_left_alone(loaded: Workspace, command: tuple[str, ...]) -> None:
-    edit_control(loaded, "update alembic_version set version_num = '9999'")
+    edit_control(loaded, "update sluice_version set version_num = '9999'")
     done = loaded.sluice(*command)
     assert done.code == WORK_FAILED
     assert "newer" in done.err
     assert_no_traceback(done.err)
     with closing(sqlite3.connect(loaded.root / ".sluice" / "control.db")) as control:
-        assert control.execute("select version_num from alembic_version").fetchall() == [("9999",)]
+        assert control.execute("select version_num from sluice_version").fetchall() == [("9999",)]
 
 
 @pytest.mark.parametrize("command", [("run",), ("control", "apply", "--yes"), ("status",)], ids=" ".join)

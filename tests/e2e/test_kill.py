@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -13,26 +14,20 @@ import pytest
 from raw_flights import LAST_DAY, WEEK_END
 from workspace import Workspace, assert_same, finish, moved
 
-MOMENTS = 4
+MOMENTS = 3
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_run_after_a_kill_gives_what_an_undisturbed_run_gives(
     moment: int, first_week: Workspace, nine_days: Workspace, full_lake: Path, tmp_path: Path
 ) -> None:
-    """Each moment falls, at random, into its own quarter of the time that the undisturbed run took."""
-    seconds = float(nine_days.run_seconds_file.read_text())
+    """Each moment falls, at random, into its own third of the time in which the undisturbed run wrote."""
     workspace = moved(first_week, tmp_path / "project")
     workspace.land(full_lake, date(2013, 1, 8), LAST_DAY)
-
-    process = workspace.start("run")
-    time.sleep(seconds * random.Random(moment).uniform(moment / MOMENTS, (moment + 1) / MOMENTS))
-    os.killpg(process.pid, signal.SIGKILL)
-    finish(process)
-
+    kill_while_it_writes(workspace, nine_days, random.Random(moment).uniform(moment / MOMENTS, (moment + 1) / MOMENTS))
     workspace.must("run")
     assert_same(workspace.contents(), nine_days.contents())
-    _assert_nothing_is_due(workspace)
+    assert_nothing_is_due(workspace)
 
 
 def test_first_run_after_a_kill_gives_what_an_undisturbed_run_gives(
@@ -41,18 +36,21 @@ def test_first_run_after_a_kill_gives_what_an_undisturbed_run_gives(
     """The first run creates schemas and tables: killed there, it leaves what the next one can begin with."""
     fresh.land(full_lake, date(2013, 1, 1), WEEK_END)
     fresh.must("control", "apply", "--yes")
-    process = fresh.start("run")
-    while process.poll() is None and not fresh.warehouse.exists():
-        time.sleep(0.02)
-    time.sleep(float(nine_days.run_seconds_file.read_text()) * random.Random(0).uniform(0.1, 0.4))
-    os.killpg(process.pid, signal.SIGKILL)
-    finish(process)
-
+    kill_while_it_writes(fresh, nine_days, random.Random(MOMENTS).uniform(0, 0.5))
     fresh.must("run")
     assert_same(fresh.contents(), first_week.contents())
-    _assert_nothing_is_due(fresh)
+    assert_nothing_is_due(fresh)
 
 
-def _assert_nothing_is_due(workspace: Workspace) -> None:
+def kill_while_it_writes(workspace: Workspace, undisturbed: Workspace, fraction: float) -> None:
+    """Kill a run after its first write, when that fraction of the time has passed that an undisturbed run needs."""
+    process = workspace.start_run_and_await_write()
+    time.sleep(fraction * float(undisturbed.write_seconds_file.read_text()))
+    with suppress(ProcessLookupError):  # it was faster than the undisturbed one
+        os.killpg(process.pid, signal.SIGKILL)
+    finish(process)
+
+
+def assert_nothing_is_due(workspace: Workspace) -> None:
     outcome = workspace.must("run", "--json").json()
     assert {target["decision"] for target in outcome["targets"]} == {"skip"}

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
@@ -53,9 +54,9 @@ class Workspace:
         return self.root / ".sluice" / "lake"
 
     @property
-    def run_seconds_file(self) -> Path:
-        """Holds how long the undisturbed second run took."""
-        return self.root / ".sluice" / "run_seconds"
+    def write_seconds_file(self) -> Path:
+        """Holds how long the undisturbed second run took from its first write to its end."""
+        return self.root / ".sluice" / "write_seconds"
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `sluice …` in a process group of its own."""
@@ -83,6 +84,18 @@ class Workspace:
         done = self.sluice(*arguments)
         assert done.code == 0, f"sluice {' '.join(arguments)} ended with {done.code}\n{done.out}\n{done.err}"
         return done
+
+    def start_run_and_await_write(self) -> subprocess.Popen[str]:
+        """Start `sluice run` and return when it first writes to the warehouse, or ends."""
+        before = self._written()
+        process = self.start("run")
+        while process.poll() is None and self._written() == before:
+            time.sleep(0.01)
+        return process
+
+    def _written(self) -> list[tuple[int, int]]:
+        files = (self.warehouse, self.warehouse.with_name("dev.duckdb.wal"))
+        return [(status.st_size, status.st_mtime_ns) for status in (file.stat() for file in files if file.exists())]
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the warehouse, read-only."""
