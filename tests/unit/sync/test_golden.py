@@ -12,11 +12,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from sync_support import FakeWarehouse, generated
+from sync_support import FakeWarehouse, control_rows, generated, transformation
 
 from metadata_sync.project import Project
-from metadata_sync.render import document_text, source_document
-from metadata_sync.rows import ControlRows, SourceRow
+from metadata_sync.render import _dumper, document_text, source_document
+from metadata_sync.resolve import added_columns, sequence_columns
+from metadata_sync.rows import Column, ControlRows, SourceRow
 from metadata_sync.sync import sync
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -91,3 +92,23 @@ def test_every_text_survives_yaml(text: str) -> None:
     written = document_text(document)
     assert yaml.load(written, Loader=yaml.CSafeLoader) == document
     assert yaml.safe_load(written) == document
+
+
+def test_odd_characters_survive_a_python_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "CSafeDumper", raising=False)
+    _dumper.cache_clear()
+    try:
+        document = {"models": [{"name": "x", "description": "über\x85"}, {"name": "y", "description": "\u2028\r\x1b"}]}
+        assert yaml.safe_load(document_text(document)) == document
+    finally:
+        _dumper.cache_clear()
+
+
+@pytest.mark.parametrize(("increment", "expected"), [("rows", ("updated_at",)), ("groups", ()), ("full", ())])
+def test_incremental_key_orders_events_where_single_rows_are_read(increment: str, expected: tuple[str, ...]) -> None:
+    row = transformation("dwh.dim", increment=increment)
+    rows = control_rows(row)
+    columns = (Column(name="tailnum", type="varchar"), Column(name="updated_at", type="timestamp"))
+    assert sequence_columns(row, rows, ["tailnum", "updated_at"]) == expected
+    added = [column.name for column in added_columns(row, rows, columns)]
+    assert ("_sluice_effective_at" in added) == (not expected)
