@@ -156,9 +156,8 @@ class Prober:
 
     def _is_any_accepted(self, scan: _Scan, high: Bound) -> bool:
         """Look for one row of the past in a source whose sampled row lies in the future."""
-        key = exp.column(exp.to_identifier(scan.key, quoted=True))
         query = exp.select(exp.Literal.number(1)).from_(scan.relation.copy())
-        return bool(self._warehouse.query(query.where(exp.LTE(this=key, expression=_literal(high))).limit(1)))
+        return bool(self._warehouse.query(query.where(_at_most(scan, str(high))).limit(1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,28 +232,30 @@ def _statement(scans: Sequence[_Scan]) -> exp.Query:
     """Build one `union all` with a row per scan: index, newest key, future rows, and its bands padded to one width."""
     width = max(len(scan.bands) for scan in scans)
     selects = [_select(index, scan, width) for index, scan in enumerate(scans)]
-    return exp.union(*selects, distinct=False) if len(selects) > 1 else selects[0]
+    return exp.union(*selects, distinct=False, copy=False) if len(selects) > 1 else selects[0]
 
 
 def _select(index: int, scan: _Scan, width: int) -> exp.Select:
-    key = exp.column(exp.to_identifier(scan.key, quoted=True))
-    number = exp.Literal.number(index).as_("probe_index")
+    """Build one scan; every expression is made for one place only, so that none has to be copied."""
     if scan.low is None:
-        sample = exp.select(key.as_("sampled")).from_(scan.relation.copy()).where(key.is_(exp.null()).not_()).limit(1)
-        counts = [exp.cast(exp.null(), "bigint") for _ in range(width + 1)]
-        return exp.select(number, exp.cast(exp.column("sampled"), "text"), *counts).from_(
-            sample.subquery("sluice_source")
-        )
-    accepted = exp.true() if scan.high is None else exp.LTE(this=key, expression=_literal(scan.high))
-    newest = exp.Max(this=exp.Case().when(accepted, key))
-    future = _count(exp.Not(this=accepted.copy()))
-    bands = [_count(exp.and_(_at_least(key, low), _at_most(key, high))) for low, high in scan.bands]
+        return _sample(index, scan, width)
+    newest = exp.Max(this=exp.case().when(_accepted(scan), _key(scan), copy=False))
+    future = _count(exp.Not(this=_accepted(scan)))
+    bands = [_count(exp.And(this=_at_least(scan, low), expression=_at_most(scan, high))) for low, high in scan.bands]
     padding = [exp.cast(exp.null(), "bigint") for _ in range(width - len(bands))]
-    return (
-        exp.select(number, exp.cast(newest, "text"), future, *bands, *padding)
-        .from_(scan.relation.copy())
-        .where(_at_least(key, str(scan.low)))
-    )
+    columns = (exp.Literal.number(index), exp.cast(newest, "text", copy=False), future, *bands, *padding)
+    select = exp.select(*columns, copy=False).from_(scan.relation.copy(), copy=False)
+    return select.where(_at_least(scan, str(scan.low)), copy=False)
+
+
+def _sample(index: int, scan: _Scan, width: int) -> exp.Select:
+    """Build the look at any one row of a source that was never read."""
+    is_known = exp.Not(this=exp.Is(this=_key(scan), expression=exp.null()))
+    sample = exp.select(_key(scan).as_("sampled", copy=False), copy=False).from_(scan.relation.copy(), copy=False)
+    sample = sample.where(is_known, copy=False).limit(1, copy=False)
+    counts = [exp.cast(exp.null(), "bigint") for _ in range(width + 1)]
+    columns = (exp.Literal.number(index), exp.cast(exp.column("sampled"), "text", copy=False), *counts)
+    return exp.select(*columns, copy=False).from_(sample.subquery("sluice_source", copy=False), copy=False)
 
 
 def _query(tree: object) -> exp.Query:
@@ -263,17 +264,21 @@ def _query(tree: object) -> exp.Query:
     return tree
 
 
+def _key(scan: _Scan) -> exp.Column:
+    return exp.column(exp.to_identifier(scan.key, quoted=True), copy=False)
+
+
+def _accepted(scan: _Scan) -> exp.Condition:
+    return exp.true() if scan.high is None else _at_most(scan, str(scan.high))
+
+
+def _at_least(scan: _Scan, bound: str) -> exp.Condition:
+    return exp.GTE(this=_key(scan), expression=exp.Literal.string(bound))
+
+
+def _at_most(scan: _Scan, bound: str) -> exp.Condition:
+    return exp.LTE(this=_key(scan), expression=exp.Literal.string(bound))
+
+
 def _count(condition: exp.Condition) -> exp.Condition:
-    return exp.Count(this=exp.Case().when(condition, exp.Literal.number(1)))
-
-
-def _at_least(key: exp.Column, bound: str) -> exp.Condition:
-    return exp.GTE(this=key.copy(), expression=exp.Literal.string(bound))
-
-
-def _at_most(key: exp.Column, bound: str) -> exp.Condition:
-    return exp.LTE(this=key.copy(), expression=exp.Literal.string(bound))
-
-
-def _literal(bound: Bound) -> exp.Condition:
-    return exp.Literal.string(str(bound))
+    return exp.Count(this=exp.case().when(condition, exp.Literal.number(1), copy=False))

@@ -86,7 +86,7 @@ class DuckDBWarehouse:
         import duckdb
 
         try:
-            return self._connection.execute(expression.sql("duckdb")).fetchall()
+            return self._connection.execute(expression.sql("duckdb", copy=False)).fetchall()
         except duckdb.Error as error:
             raise HardRunError(f"The warehouse refused a query: {first_line(error)}") from error
 
@@ -108,7 +108,7 @@ class PostgresWarehouse:
 
         try:
             with self._connection.transaction():
-                return self._connection.execute(expression.sql(self.dialect).encode()).fetchall()
+                return self._connection.execute(expression.sql(self.dialect, copy=False).encode()).fetchall()
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
         except psycopg.Error as error:
@@ -124,7 +124,7 @@ class PostgresWarehouse:
 
         try:
             with self._connection.transaction():
-                cursor = self._connection.execute(expression.sql(self.dialect).encode())
+                cursor = self._connection.execute(expression.sql(self.dialect, copy=False).encode())
         except psycopg.Error as error:
             raise HardRunError(first_line(error)) from error
         return tuple(Column(name=column.name, type=column.type_display) for column in cursor.description or ())
