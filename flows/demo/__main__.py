@@ -124,8 +124,8 @@ def _look_back(context: Context, narrator: Narrator, runs: list[tuple[str, tuple
     narrator.show_outcomes(runs)
     narrator.step(
         "The history of one plane",
-        "dim_aircraft keeps a version for each time a plane changed carrier or airport. One of the late rows belonged",
-        "in the middle of this history, between versions that had been loaded before it came.",
+        "dim_aircraft keeps a version for each time a plane changed carrier or airport. One of the late rows belongs",
+        "in the middle of this history: it split a version that had been loaded before it came.",
     )
     narrator.show_history(history_of_a_split_plane(load_profile(context.project, context.settings).database_file))
 
@@ -135,13 +135,13 @@ def _say_goodbye(narrator: Narrator, url: str | None) -> None:
     narrator.say(
         f"The runs in Prefect's UI: {url}   (`sluice down` ends the server)"
         if url
-        else "No server is running: `sluice up` starts it."
+        else "`sluice up` starts a Prefect server; later runs then stand in its UI."
     )
     narrator.say(
         "Try next:",
-        "  .venv/bin/sluice why dwh.dim_airport        why it did not run",
-        "  .venv/bin/sluice status                     every target: last window, rows, age",
-        "  .venv/bin/sluice dbt build --select dwh__fact_flight     the same models by hand, with dbt",
+        "  .venv/bin/sluice why dwh.dim_airport                    why it did not run",
+        "  .venv/bin/sluice status                                 every target: last window, rows, age",
+        "  .venv/bin/sluice dbt build --select dwh__dim_aircraft   the same model and its tests by hand, with dbt",
         "Then open dbt_project/control/flights.yml and dbt_project/transformations/: that is all a pipeline is.",
     )
 

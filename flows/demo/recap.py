@@ -15,19 +15,26 @@ from metadata_sync.database.journal import DecisionEntry, LoadEntry
 
 _DECISIONS_OF_A_RUN: Final = 100
 
-# The plane with the most versions among those whose history one of the late rows split after it had been loaded.
+# The plane with the most versions among those in which a late row split a version that had been loaded before.
 _SPLIT_PLANE: Final = """
+with neighbours as (
+    select
+        tailnum, carrier, base_airport, valid_from, valid_to,
+        lag(base_airport) over (partition by tailnum order by valid_from) as airport_before,
+        lead(base_airport) over (partition by tailnum order by valid_from) as airport_after,
+        count(*) over (partition by tailnum) as version_count
+    from dwh.dim_aircraft
+)
+
 select tailnum
-from dwh.dim_aircraft
-group by tailnum
-having
-    max(
-        case
-            when carrier = 'B6' and base_airport = 'LGA' and cast(valid_from as date) = $late_day
-                and cast(valid_to as date) <= $week_end then 1
-        end
-    ) = 1
-order by count(*) desc, tailnum
+from neighbours
+where
+    carrier = 'B6'
+    and base_airport = 'LGA'
+    and cast(valid_from as date) = $late_day
+    and cast(valid_to as date) <= $week_end
+    and airport_before = airport_after
+order by version_count desc, tailnum
 limit 1
 """
 
