@@ -79,7 +79,6 @@ class _Plan:
     stale: tuple[_Wanted, ...]
     current: tuple[Path, ...]
     orphans: tuple[Path, ...]
-    edited: tuple[Path, ...]
 
     @property
     def is_empty(self) -> bool:
@@ -184,7 +183,6 @@ def _plan(rows: ControlRows, project: Project, dialect: str, *, overwrite: bool)
         stale=tuple(item for item in wanted if states[item.file.path] is not FileState.CURRENT),
         current=tuple(path for path, state in states.items() if state is FileState.CURRENT),
         orphans=(*orphans, *(path for path in edited if path not in states)),
-        edited=tuple(edited),
     )
 
 
