@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ class NoWarehouse:
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         raise AssertionError("nobody knows the sources' columns")
+
+
+class BrokenWarehouse(NoWarehouse):
+    """A warehouse that must not be asked."""
+
+    @property
+    def dialect(self) -> str:  # type: ignore[override]
+        raise AssertionError("nothing is to be checked")
 
 
 @pytest.fixture
@@ -205,7 +214,7 @@ def test_deactivate_and_activate(desk: Desk) -> None:
 def test_deactivate_works_whatever_else_is_at_fault(desk: Desk) -> None:
     apply(desk)
     (desk.project.dbt_dir / "transformations" / "dim_aircraft.sql").unlink()
-    switch(desk, "dwh.dim_aircraft", "gone", is_active=False)
+    switch(replace(desk, columns=BrokenWarehouse()), "dwh.dim_aircraft", "gone", is_active=False)
     assert desk.store.read_rows().transformations[0].is_active is False
 
 

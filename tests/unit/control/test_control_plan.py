@@ -71,6 +71,7 @@ def test_columns_merge(file: int | None, applied: int | None, table: int | None,
         assert (fault.rule, fault.key, fault.column) == ("conflict", "flights_hourly", "sla_minutes")
         assert str(table) in fault.message
         assert "control export" in fault.remedy
+        assert plan.outcome == state.rows
     else:
         assert plan.conflicts == ()
         assert plan.outcome.pipelines[0].sla_minutes == expected
