@@ -326,15 +326,16 @@ def _log_tail(server: LocalServer) -> str:
 
 def _end(process: ProcessIdentity) -> None:
     """End a process and its children: TERM, then KILL for what is left after the wait."""
-    if not process.is_alive():
-        return
-    _signal_group(process, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while process.is_alive() and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    _signal_group(process, signal.SIGKILL)
-    while process.is_alive():  # KILL cannot be refused, only be late
-        time.sleep(_POLL_SECONDS)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signal_group(process, number)
+        deadline = time.monotonic() + STOP_SECONDS
+        while process.is_alive() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+    if process.is_alive():
+        raise RunError(
+            f"The local server (pid {process.pid}) does not end, not even when killed.",
+            "The operating system holds it, usually for a disk or a network folder that does not answer.",
+        )
 
 
 def _signal_group(process: ProcessIdentity, number: signal.Signals) -> None:
