@@ -87,6 +87,16 @@ def control_rows() -> dict[str, list[dict[str, Any]]]:
                 "increment": "groups",
                 "business_key": ["region"],
                 "dependencies": [{"table": "dwh.fact_order", "driving": True, "recompute_by": ["region"]}],
+                "column_list": [
+                    # a test that touches a target of an earlier wave
+                    {
+                        "name": "region",
+                        "type": "varchar",
+                        "tests": [{"relationships": {"to": "dwh.dim_region", "field": "region"}}],
+                    },
+                    {"name": "order_count", "type": "bigint"},
+                    {"name": "amount", "type": "decimal(38,2)"},
+                ],
             },
         ],
     }

@@ -171,6 +171,22 @@ def test_failing_data_test_is_reported_and_its_load_stays_logged(workshop: Works
     assert workshop.query("select count(*) from dwh.fact_order") == [(25,)]
 
 
+def test_test_across_waves_runs_with_the_later_of_its_targets(workshop: Workshop) -> None:
+    """In the first run it waited until both tables stood; now an order of an unknown region breaks it."""
+    workshop.land(
+        "orders/unknown",
+        "select 99::bigint as order_id, 'c1' as customer, 'w' as region, 1::decimal(8, 2) as amount, "
+        "timestamp '2013-01-04' as landed_at",
+    )
+
+    summary, recorder = workshop.run()
+
+    assert workshop.statuses(summary)["dwh.fact_order"] == "loaded"
+    (failed,) = [outcome for outcome in recorder.outcomes if outcome.status == "failed"]
+    assert failed.target == "mart.region_total"
+    assert "relationships" in (failed.error or "")
+
+
 def test_missing_folder_is_held_and_the_others_run(workshop: Workshop) -> None:
     shutil.rmtree(workshop.lake / "regions")
     workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
