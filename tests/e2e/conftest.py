@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from raw_flights import LAST_DAY, WEEK_END
-from workspace import Workspace, finish, moved
+from workspace import Workspace, finish
 
 from flows.demo.landing import FIRST_DAY, LAKE_TABLES, open_lake
 
@@ -84,7 +84,7 @@ def nine_days(made_once: MakeOnce, first_week: Workspace, full_lake: Path) -> Wo
     """The project after two more days, and the late rows, were loaded by a second run."""
 
     def build(root: Path) -> None:
-        workspace = moved(first_week, root)
+        workspace = first_week.copy(root)
         workspace.land(full_lake, date(2013, 1, 8), LAST_DAY)
         process = workspace.start_run_and_await_write()
         began = time.monotonic()
@@ -104,4 +104,4 @@ def fresh(clone: Workspace, tmp_path: Path) -> Workspace:
 @pytest.fixture
 def loaded(first_week: Workspace, tmp_path: Path) -> Workspace:
     """A project of this test's own, seven days loaded."""
-    return moved(first_week, tmp_path / "project")
+    return first_week.copy(tmp_path / "project")

@@ -98,6 +98,7 @@ def test_row_edited_to_nonsense_by_sql_is_named(loaded: Workspace, command: tupl
 
 
 def test_generated_file_edited_by_hand_is_reported_and_kept(loaded: Workspace) -> None:
+    loaded.must("sync")
     model = loaded.root / "dbt_project/models/generated/flights_hourly/dwh__dim_airport.sql"
     model.write_text(edited := model.read_text() + "-- a quick fix\n")
     check = loaded.sluice("sync", "--check")

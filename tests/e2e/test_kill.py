@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from raw_flights import LAST_DAY, WEEK_END
-from workspace import Workspace, assert_same, finish, moved
+from workspace import Workspace, assert_same, finish
 
 MOMENTS = 3
 
@@ -22,7 +22,7 @@ def test_run_after_a_kill_gives_what_an_undisturbed_run_gives(
     moment: int, first_week: Workspace, nine_days: Workspace, full_lake: Path, tmp_path: Path
 ) -> None:
     """Each moment falls, at random, into its own third of the time in which the undisturbed run wrote."""
-    workspace = moved(first_week, tmp_path / "project")
+    workspace = first_week.copy(tmp_path / "project")
     workspace.land(full_lake, date(2013, 1, 8), LAST_DAY)
     kill_while_it_writes(workspace, nine_days, random.Random(moment).uniform(moment / MOMENTS, (moment + 1) / MOMENTS))
     workspace.must("run")

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 import raw_flights
 from raw_flights import LAST_DAY, WEEK_END, RouteDay, Version
-from workspace import TARGETS, Workspace, assert_same, moved
+from workspace import TARGETS, Workspace, assert_same
 
 HISTORY = "tailnum, carrier, base_airport, valid_from, valid_to, is_current, departed_at, flight_number"
 ROUTE = """
@@ -117,7 +117,7 @@ def test_untouched_days_are_not_written_again(first_week: Workspace, nine_days: 
 
 
 def test_forced_run_changes_nothing(nine_days: Workspace, tmp_path: Path) -> None:
-    again = moved(nine_days, tmp_path / "project")
+    again = nine_days.copy(tmp_path / "project")
     again.must("run", "--force")
     assert_same(again.contents(), nine_days.contents())
 
@@ -139,7 +139,8 @@ def test_all_days_at_once_give_what_two_runs_gave(fresh: Workspace, nine_days: W
 
 
 def test_full_refresh_gives_what_increments_gave(nine_days: Workspace, tmp_path: Path) -> None:
-    again = moved(nine_days, tmp_path / "project")
+    again = nine_days.copy(tmp_path / "project")
+    again.must("sync")
     again.must("dbt", "build", "--full-refresh", "--select", "tag:pipeline:flights_hourly", "tag:pipeline:routes_daily")
     assert_same(again.contents(), nine_days.contents())
 

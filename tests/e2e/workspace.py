@@ -120,7 +120,7 @@ class Workspace:
                 shutil.copy2(file, self.lake / table)
 
     def copy(self, root: Path) -> Workspace:
-        """Return a copy of the whole project."""
+        """Return a copy of the whole project; a run of it syncs first, since sources hold the lake's absolute path."""
         shutil.copytree(self.root, root)
         return Workspace(root)
 
@@ -144,13 +144,6 @@ def finish(process: subprocess.Popen[str]) -> Done:
         os.killpg(process.pid, signal.SIGKILL)
         raise
     return Done(process.returncode, out, err)
-
-
-def moved(workspace: Workspace, root: Path) -> Workspace:
-    """Copy a loaded project and sync it: generated sources hold the lake's absolute path."""
-    copy = workspace.copy(root)
-    copy.must("sync")
-    return copy
 
 
 def assert_same(found: dict[str, list[tuple[Any, ...]]], expected: dict[str, list[tuple[Any, ...]]]) -> None:
