@@ -18,7 +18,7 @@
 
 
 {#- One row per load and driving source, only ever added to. -#}
-{% macro create_load_log_sql(load_log) %}
+{% macro create_load_log_sql(load_log) -%}
 create table if not exists {{ load_log }} (
     load_id varchar(64),
     run_id varchar(64),
@@ -45,7 +45,7 @@ create table if not exists {{ load_log }} (
 
 
 {#- How far each target has read each source: the newest log row that moves the watermark. -#}
-{% macro create_watermark_control_sql(load_log) %}
+{% macro create_watermark_control_sql(load_log) -%}
 create view {{ sluice.control_relation('watermark_control').incorporate(type='view') }} as
 with ranked_loads as (
     select

@@ -27,6 +27,10 @@ create table {{ load.relation }} (
     _sluice_loaded_at timestamp
 ) {{ sluice.table_options(load) }};
 {% endif %}
+{%- if load.makes_target %}
+{#- a side table that outlived its target would bring back events of another life -#}
+drop table if exists {{ load.side }};
+{% endif %}
 create table if not exists {{ load.side }} (
     {%- for column in load.columns %}
     {{ column.name }} {{ column.type }},

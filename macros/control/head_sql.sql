@@ -3,7 +3,7 @@
     The cast fails only when it is reached, and its text is the message. A division by zero would not do: DuckDB yields
     infinity. The message holds a column, so that no database folds the constant beforehand.
 -#}
-{% macro take_head_sql(load) %}
+{% macro take_head_sql(load) -%}
 update {{ load.head }}
 set
     load_id = {{ sluice.literal(load.load_id) }},
@@ -29,7 +29,7 @@ from {{ load.head }};
 
 
 {#- Last statement of a load: its log rows, one per driving source. The watermark is in them. -#}
-{% macro insert_log_sql(load) %}
+{% macro insert_log_sql(load) -%}
 insert into {{ load.log }} (
     load_id, run_id, target, source, window_start, window_end, moves_watermark, rows_read, rows_inserted, rows_updated,
     rows_closed, rows_deleted, rows_rejected, tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at

@@ -4,14 +4,14 @@
 {% endmacro %}
 
 
-{#- Column names as a comma-separated list, each behind a table alias if one is given. -#}
-{% macro columns(names, alias=none) %}
+{#- Column names as a list: each behind a table alias if one is given, each on its own line if an indent is. -#}
+{% macro columns(names, alias=none, indent=none) %}
     {%- set before = alias ~ '.' if alias else '' -%}
     {%- set listed = [] -%}
     {%- for name in names -%}
         {%- do listed.append(before ~ name) -%}
     {%- endfor -%}
-    {{ return(listed | join(', ')) }}
+    {{ return(listed | join(', ' if indent is none else ',\n' ~ ' ' * indent)) }}
 {% endmacro %}
 
 

@@ -41,7 +41,7 @@
 
 {% macro keep_text(load, title, text) %}
     {%- if title -%}
-        {%- do load.script.append('-- ' ~ title) -%}
+        {%- do load.script.append('\n-- ' ~ title) -%}
     {%- endif -%}
     {%- do load.script.append(modules.re.sub('\n\\s*\n+', '\n', text | trim) ~ ';') -%}
 {% endmacro %}

@@ -17,7 +17,7 @@
         {%- call statement('main') -%}
             {{ write_sql }}
         {%- endcall -%}
-        {%- do write(load.script | join('\n') ~ '\n\n-- one transaction\nbegin;\n' ~ write_sql ~ ';\ncommit;\n') -%}
+        {%- do write(load.script | join('\n') | trim ~ '\n\n-- one transaction\nbegin;\n' ~ write_sql ~ ';\ncommit;\n') -%}
         {%- do apply_grants(load.relation, config.get('grants'), should_revoke=should_revoke(not load.makes_target, false)) -%}
         {%- do persist_docs(load.relation, model) -%}
         {{ run_hooks(post_hooks, inside_transaction=True) }}

@@ -17,7 +17,7 @@
 {% endmacro %}
 
 
-{% macro range_counts_sql(load) %}
+{% macro range_counts_sql(load) -%}
 select
     (select count(*) from {{ load.stage }}) as rows_inserted,
     (select count(*) from {{ load.relation }} where {{ sluice.range_condition(load) }}) as rows_deleted
@@ -37,11 +37,15 @@ where {{ sluice.range_condition(load) }};
 
 
 {#- Rows that are gone for good, kept so that downstream readers by groups hear of them. -#}
-{% macro range_vanished_sql(load) %}
-select {{ sluice.columns(load.data) }}, cast(1 as smallint) as _sluice_deleted
-    from {{ load.relation }}
-    where {{ sluice.range_condition(load) }}
-    except
-    select {{ sluice.columns(load.data) }}, cast(1 as smallint)
-    from {{ load.stage }}
+{% macro range_vanished_sql(load) -%}
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    cast(1 as smallint) as _sluice_deleted
+from {{ load.relation }}
+where {{ sluice.range_condition(load) }}
+except
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    cast(1 as smallint)
+from {{ load.stage }}
 {%- endmacro %}

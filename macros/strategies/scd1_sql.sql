@@ -25,12 +25,12 @@ where {{ sluice.matches(load.key, load.relation.include(database=false, schema=f
 
 
 {#- Insert rows of an SCD1 or append target; query_sql yields the data columns. -#}
-{% macro insert_rows_sql(load, query_sql) %}
+{% macro insert_rows_sql(load, query_sql) -%}
 insert into {{ load.relation }} ({{ sluice.columns(load.data) }}, _sluice_run_id, _sluice_loaded_at)
 select
-    {{ sluice.columns(load.data) }},
+    {{ sluice.columns(load.data, indent=4) }},
     {{ sluice.audit_sql(load) }}
 from (
-    {{ query_sql }}
+    {{ query_sql | indent(4) }}
 ) as events;
 {% endmacro %}

@@ -4,9 +4,11 @@
     _sluice_touches: 1 when the event goes on with the current version, its tracked columns being the same.
     Under a load's own time an event is known when nothing of it differs, whatever the time.
 -#}
-{% macro scd2_event_sql(load) %}
+{% macro scd2_event_sql(load) -%}
 with current_versions as (
-    select {{ sluice.columns(load.data) }}, valid_from
+    select
+        {{ sluice.columns(load.data, indent=8) }},
+        valid_from
     from {{ load.relation }}
     where valid_to is null
 ),
@@ -21,7 +23,7 @@ last_deletes as (
 )
 
 select
-    {{ sluice.columns(load.data, 'staged') }},
+    {{ sluice.columns(load.data, 'staged', indent=4) }},
     staged._sluice_deleted,
     {%- for name in load.data %}
     current_version.{{ name }} as {{ sluice.prefixed('_sluice_was_', name) }},
@@ -55,17 +57,17 @@ left join last_deletes as last_delete
 
 
 {#- How many events go which way. -#}
-{% macro scd2_paths_sql(load) %}
+{% macro scd2_paths_sql(load) -%}
 select
-    coalesce(sum(old_count), 0) as old_count,
-    coalesce(sum(known_count), 0) as known_count,
-    coalesce(sum(case when new_count > 1 then 1 else 0 end), 0) as several_count
+    coalesce(sum(_sluice_old_count), 0) as old_count,
+    coalesce(sum(_sluice_known_count), 0) as known_count,
+    coalesce(sum(case when _sluice_new_count > 1 then 1 else 0 end), 0) as several_count
 from (
     select
         {{ sluice.columns(load.key) }},
-        sum(case when _sluice_order = 'old' then 1 else 0 end) as old_count,
-        sum(case when _sluice_order = 'known' then 1 else 0 end) as known_count,
-        sum(case when _sluice_order = 'new' then 1 else 0 end) as new_count
+        sum(case when _sluice_order = 'old' then 1 else 0 end) as _sluice_old_count,
+        sum(case when _sluice_order = 'known' then 1 else 0 end) as _sluice_known_count,
+        sum(case when _sluice_order = 'new' then 1 else 0 end) as _sluice_new_count
     from sluice_event
     group by {{ sluice.columns(load.key) }}
 ) as keys_of_events
@@ -73,7 +75,7 @@ from (
 
 
 {#- What the fast path writes: one event per key is left in sluice_event. -#}
-{% macro scd2_fast_counts_sql(load) %}
+{% macro scd2_fast_counts_sql(load) -%}
 select
     count(*) as new_count,
     coalesce(sum(case when _sluice_deleted = 0 and _sluice_touches = 0 then 1 else 0 end), 0) as rows_inserted,

@@ -8,29 +8,31 @@
 
 
 {#- What leaves the target for the side table: the row that a version showed until now, and deletes. -#}
-{% macro scd2_moved_sql(load) %}
-select {{ sluice.columns(load.data) }}, _sluice_deleted
-    from sluice_event
-    where _sluice_deleted = 1
-    union all
-    select
-        {%- for name in load.data %}
-        {{ sluice.prefixed('_sluice_was_', name) }},
-        {%- endfor %}
-        cast(0 as smallint)
-    from sluice_event
-    where _sluice_touches = 1
+{% macro scd2_moved_sql(load) -%}
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted
+from sluice_event
+where _sluice_deleted = 1
+union all
+select
+    {%- for name in load.data %}
+    {{ sluice.prefixed('_sluice_was_', name) }},
+    {%- endfor %}
+    cast(0 as smallint)
+from sluice_event
+where _sluice_touches = 1
 {%- endmacro %}
 
 
 {#- Current versions as the events leave them. -#}
-{% macro scd2_opened_sql(load) %}
+{% macro scd2_opened_sql(load) -%}
 select
-        {{ sluice.columns(load.data) }},
-        case when _sluice_touches = 1 then _sluice_was_valid_from else {{ load.at }} end as valid_from,
-        cast(null as {{ load.types[load.at] }}) as valid_to
-    from sluice_event
-    where _sluice_deleted = 0
+    {{ sluice.columns(load.data, indent=4) }},
+    case when _sluice_touches = 1 then _sluice_was_valid_from else {{ load.at }} end as valid_from,
+    cast(null as {{ load.types[load.at] }}) as valid_to
+from sluice_event
+where _sluice_deleted = 0
 {%- endmacro %}
 
 
@@ -39,7 +41,7 @@ select
     {{ return(adapter.dispatch('close_versions_sql', 'sluice')(load)) }}
 {% endmacro %}
 
-{% macro default__close_versions_sql(load) %}
+{% macro default__close_versions_sql(load) -%}
 {%- set target = load.relation.include(database=false, schema=false) -%}
 update {{ load.relation }}
 set
@@ -62,27 +64,25 @@ where
 {% endmacro %}
 
 {#- DuckDB updates a row of a column store by delete and insert anyway, and slower than these two do. -#}
-{% macro duckdb__close_versions_sql(load) %}
+{% macro duckdb__close_versions_sql(load) -%}
 {%- set target = load.relation.include(database=false, schema=false) -%}
 delete from {{ load.relation }}
 using sluice_event
 where
     {{ sluice.matches(load.key, target, 'sluice_event') }}
     and {{ target }}.valid_from = sluice_event._sluice_was_valid_from;
-{{ sluice.insert_versions_sql(load, sluice.scd2_opened_sql(load) ~ '
-    union all
-    ' ~ sluice.scd2_closed_sql(load)) }}
+{{ sluice.insert_versions_sql(load, sluice.scd2_opened_sql(load) ~ '\nunion all\n' ~ sluice.scd2_closed_sql(load)) }}
 {% endmacro %}
 
 
 {#- The versions that end, as they stand then. -#}
-{% macro scd2_closed_sql(load) %}
+{% macro scd2_closed_sql(load) -%}
 select
-        {%- for name in load.data %}
-        {{ sluice.prefixed('_sluice_was_', name) }},
-        {%- endfor %}
-        _sluice_was_valid_from,
-        {{ load.at }}
-    from sluice_event
-    where _sluice_was_valid_from is not null and _sluice_touches = 0
+    {%- for name in load.data %}
+    {{ sluice.prefixed('_sluice_was_', name) }},
+    {%- endfor %}
+    _sluice_was_valid_from,
+    {{ load.at }}
+from sluice_event
+where _sluice_was_valid_from is not null and _sluice_touches = 0
 {%- endmacro %}

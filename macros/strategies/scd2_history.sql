@@ -26,28 +26,37 @@
 
 
 {#- Old events together with the stored events of the same key and time. -#}
-{% macro scd2_contest_sql(load) %}
+{% macro scd2_contest_sql(load) -%}
 {%- set pair = load.key + [load.at] -%}
-select {{ sluice.columns(load.data) }}, _sluice_deleted, 0 as _sluice_is_stored
-        from sluice_event
-        where _sluice_order = 'old'
-        union all
-        select {{ sluice.columns(load.data, 'stored') }}, cast(0 as smallint), 1
-        from {{ load.relation }} as stored
-        join (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
-            on {{ sluice.matches(pair, 'stored', 'old_event') }}
-        union all
-        select {{ sluice.columns(load.data, 'stored') }}, stored._sluice_deleted, 1
-        from {{ load.side }} as stored
-        join (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
-            on {{ sluice.matches(pair, 'stored', 'old_event') }}
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted,
+    0 as _sluice_is_stored
+from sluice_event
+where _sluice_order = 'old'
+union all
+select
+    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    cast(0 as smallint),
+    1
+from {{ load.relation }} as stored
+join (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
+    on {{ sluice.matches(pair, 'stored', 'old_event') }}
+union all
+select
+    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    stored._sluice_deleted,
+    1
+from {{ load.side }} as stored
+join (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
+    on {{ sluice.matches(pair, 'stored', 'old_event') }}
 {%- endmacro %}
 
 
 {#- An old event changes the ledger only where it beats the stored event of the same key and time. -#}
-{% macro scd2_changed_sql(load) %}
+{% macro scd2_changed_sql(load) -%}
 with contest as (
-        {{ sluice.scd2_contest_sql(load) }}
+    {{ sluice.scd2_contest_sql(load) | indent(4) }}
 ),
 
 ranked_events as (
@@ -62,14 +71,16 @@ ranked_events as (
     from contest
 )
 
-select {{ sluice.columns(load.data) }}, _sluice_deleted
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted
 from ranked_events
 where _sluice_rank = 1 and _sluice_is_stored = 0
 {%- endmacro %}
 
 
 {#- The anchor of a late key is the last version start strictly before its earliest change: at a tie the two could merge. -#}
-{% macro scd2_anchor_sql(load) %}
+{% macro scd2_anchor_sql(load) -%}
 with earliest_changes as (
     select {{ sluice.columns(load.key) }}, min({{ load.at }}) as _sluice_changed_at
     from sluice_changed
@@ -108,16 +119,22 @@ select * from several_keys
 {%- endmacro %}
 
 
-{% macro scd2_version_before_sql(load) %}
-select {{ sluice.columns(load.data, 'stored') }}, stored.valid_from, stored.valid_to, anchor._sluice_is_late
+{% macro scd2_version_before_sql(load) -%}
+select
+    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    stored.valid_from,
+    stored.valid_to,
+    anchor._sluice_is_late
 from {{ load.relation }} as stored
 join sluice_anchor as anchor
     on {{ sluice.matches(load.key, 'stored', 'anchor') }} and stored.valid_from >= anchor._sluice_versions_from
 {%- endmacro %}
 
 
-{% macro scd2_side_before_sql(load) %}
-select {{ sluice.columns(load.data, 'stored') }}, stored._sluice_deleted
+{% macro scd2_side_before_sql(load) -%}
+select
+    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    stored._sluice_deleted
 from {{ load.side }} as stored
 join sluice_anchor as anchor
     on {{ sluice.matches(load.key, 'stored', 'anchor') }} and stored.{{ load.at }} >= anchor._sluice_side_from
@@ -128,18 +145,25 @@ join sluice_anchor as anchor
 
     _sluice_run_from is the start of what an event stands for: of a current version that only goes on, its valid_from.
 -#}
-{% macro scd2_history_sql(load) %}
+{% macro scd2_history_sql(load) -%}
 with stored_events as (
-    select {{ sluice.columns(load.data) }}, cast(0 as smallint) as _sluice_deleted
+    select
+        {{ sluice.columns(load.data, indent=8) }},
+        cast(0 as smallint) as _sluice_deleted
     from sluice_version_before
     where _sluice_is_late = 1
     union all
-    select {{ sluice.columns(load.data) }}, _sluice_deleted
+    select
+        {{ sluice.columns(load.data, indent=8) }},
+        _sluice_deleted
     from sluice_side_before
 ),
 
 kept_events as (
-    select {{ sluice.columns(load.data, 'stored') }}, stored._sluice_deleted, stored.{{ load.at }} as _sluice_run_from
+    select
+        {{ sluice.columns(load.data, 'stored', indent=8) }},
+        stored._sluice_deleted,
+        stored.{{ load.at }} as _sluice_run_from
     from stored_events as stored
     left join sluice_changed as changed
         on {{ sluice.matches(load.key + [load.at], 'stored', 'changed') }}
@@ -148,14 +172,23 @@ kept_events as (
 
 select * from kept_events
 union all
-select {{ sluice.columns(load.data) }}, _sluice_deleted, {{ load.at }}
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted,
+    {{ load.at }}
 from sluice_changed
 union all
-select {{ sluice.columns(load.data) }}, cast(0 as smallint), valid_from
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    cast(0 as smallint),
+    valid_from
 from sluice_version_before
 where _sluice_is_late = 0
 union all
-select {{ sluice.columns(load.data, 'event') }}, event._sluice_deleted, event.{{ load.at }}
+select
+    {{ sluice.columns(load.data, 'event', indent=4) }},
+    event._sluice_deleted,
+    event.{{ load.at }}
 from sluice_event as event
 join sluice_anchor as anchor
     on {{ sluice.matches(load.key, 'event', 'anchor') }}

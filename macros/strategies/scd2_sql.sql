@@ -20,33 +20,41 @@
 
 
 {#- Insert version rows; query_sql yields the data columns, valid_from and valid_to. -#}
-{% macro insert_versions_sql(load, query_sql) %}
+{% macro insert_versions_sql(load, query_sql) -%}
 insert into {{ load.relation }} (
-    {{ sluice.columns(load.data) }}, valid_from, valid_to, is_current, _sluice_run_id, _sluice_loaded_at
+    {{ sluice.columns(load.data, indent=4) }},
+    valid_from,
+    valid_to,
+    is_current,
+    _sluice_run_id,
+    _sluice_loaded_at
 )
 select
-    {{ sluice.columns(load.data) }},
+    {{ sluice.columns(load.data, indent=4) }},
     valid_from,
     valid_to,
     valid_to is null,
     {{ sluice.audit_sql(load) }}
 from (
-    {{ query_sql }}
+    {{ query_sql | indent(4) }}
 ) as versions;
 {% endmacro %}
 
 
 {#- Insert side rows; query_sql yields the data columns and _sluice_deleted. -#}
-{% macro insert_side_sql(load, query_sql) %}
+{% macro insert_side_sql(load, query_sql) -%}
 insert into {{ load.side }} (
-    {{ sluice.columns(load.data) }}, _sluice_deleted, _sluice_run_id, _sluice_loaded_at
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted,
+    _sluice_run_id,
+    _sluice_loaded_at
 )
 select
-    {{ sluice.columns(load.data) }},
+    {{ sluice.columns(load.data, indent=4) }},
     _sluice_deleted,
     {{ sluice.audit_sql(load) }}
 from (
-    {{ query_sql }}
+    {{ query_sql | indent(4) }}
 ) as events;
 {% endmacro %}
 
@@ -58,28 +66,41 @@ from (
 
 
 {% macro scd2_first_sql(load) %}
-    {%- set single = 'select * from (' ~ sluice.scd2_single_sql(load) ~ ') as singles' -%}
     {%- set versions_sql -%}
-    select {{ sluice.columns(load.data) }}, {{ load.at }} as valid_from, cast(null as {{ load.types[load.at] }}) as valid_to
-    from ({{ sluice.scd2_single_sql(load) }}) as singles
-    where _sluice_deleted = 0
-    {%- if load.has_history %}
-    union all
-    select {{ sluice.columns(load.data) }}, valid_from, valid_to
-    from sluice_version
-    where _sluice_is_end = 1 and _sluice_deleted = 0
-    {%- endif %}
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    {{ load.at }} as valid_from,
+    cast(null as {{ load.types[load.at] }}) as valid_to
+from (
+    {{ sluice.scd2_single_sql(load) | indent(4) }}
+) as singles
+where _sluice_deleted = 0
+{%- if load.has_history %}
+union all
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    valid_from,
+    valid_to
+from sluice_version
+where _sluice_is_end = 1 and _sluice_deleted = 0
+{%- endif %}
     {%- endset -%}
     {%- set side_sql -%}
-    select {{ sluice.columns(load.data) }}, _sluice_deleted
-    from ({{ sluice.scd2_single_sql(load) }}) as singles
-    where _sluice_deleted = 1
-    {%- if load.has_history %}
-    union all
-    select {{ sluice.columns(load.data) }}, _sluice_deleted
-    from sluice_version
-    where _sluice_is_end = 0 or _sluice_deleted = 1
-    {%- endif %}
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted
+from (
+    {{ sluice.scd2_single_sql(load) | indent(4) }}
+) as singles
+where _sluice_deleted = 1
+{%- if load.has_history %}
+union all
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted
+from sluice_version
+where _sluice_is_end = 0 or _sluice_deleted = 1
+{%- endif %}
     {%- endset -%}
     {{ return(
         (sluice.insert_side_sql(load, side_sql) if load.fast.side_count else '')

@@ -2,7 +2,7 @@
 
     _sluice_is_end marks the last event of a version, which becomes the version's row; the rest and the deletes belong to the side table.
 -#}
-{% macro scd2_version_sql(load) %}
+{% macro scd2_version_sql(load) -%}
 {%- set over_key = 'over (partition by ' ~ sluice.columns(load.key) ~ ' order by ' ~ load.at ~ ')' -%}
 with events_beside_previous as (
     select
@@ -39,7 +39,7 @@ bounds as (
 )
 
 select
-    {{ sluice.columns(load.data) }},
+    {{ sluice.columns(load.data, indent=4) }},
     _sluice_deleted,
     valid_from,
     valid_to,
@@ -67,7 +67,7 @@ from bounds
 
 
 {#- A version that goes and comes with the same start is updated, or closed if it was current; else it is new or gone. -#}
-{% macro scd2_difference_counts_sql(load) %}
+{% macro scd2_difference_counts_sql(load) -%}
 select
     coalesce(sum(case when gone.valid_from is null then 1 else 0 end), 0) as rows_inserted,
     coalesce(sum(case when fresh.valid_from is null then 1 else 0 end), 0) as rows_deleted,

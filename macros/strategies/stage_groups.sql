@@ -49,8 +49,9 @@
 {% endmacro %}
 
 
-{% macro absent_sql(load) %}
-select {{ sluice.columns(load.data, 'sluice_target') }}
+{% macro absent_sql(load) -%}
+select
+    {{ sluice.columns(load.data, 'sluice_target', indent=4) }}
 from {{ load.relation }} as sluice_target
 {%- if load.mode == 'groups' and not load.touches_everything %}
 join sluice_touched
@@ -76,7 +77,7 @@ where
 {% endmacro %}
 
 
-{% macro absent_counts_sql(load) %}
+{% macro absent_counts_sql(load) -%}
 select
     (select count(*) from sluice_absent) as absent_count,
     (select count(*) from sluice_stage where _sluice_reject is null) as staged_count,
@@ -102,7 +103,7 @@ select
 {% endmacro %}
 
 
-{% macro insert_absent_sql(load) %}
+{% macro insert_absent_sql(load) -%}
 insert into sluice_stage ({{ sluice.columns(load.data) }}, _sluice_deleted)
 select
     {%- for name in load.data %}

@@ -33,14 +33,15 @@
 
 
 {#- The SELECT, each column in the target's type, with what decides over the row: is it a delete, is it fit to be loaded. -#}
-{% macro stage_sql(load) %}
+{% macro stage_sql(load) -%}
 with sluice_selected as (
 {{ load.sql }}
 )
 
 select
     {%- for column in load.data_columns %}
-    {{ sluice.staged_column(load, column) }} as {{ column.name }},
+    {%- set value = sluice.staged_column(load, column) %}
+    {{ value if value == column.name else value ~ ' as ' ~ column.name }},
     {%- endfor %}
     cast({% if load.delete_when %}case when {{ load.delete_when }} then 1 else 0 end{% else %}0{% endif %} as smallint) as _sluice_deleted,
     {{ sluice.reject_reason(load) }} as _sluice_reject
@@ -108,16 +109,16 @@ from sluice_selected
 {% endmacro %}
 
 
-{% macro stage_counts_sql(load) %}
+{% macro stage_counts_sql(load) -%}
 select
-    coalesce(sum(row_count), 0) as rows_read,
-    coalesce(sum(case when is_rejected = 1 then row_count else 0 end), 0) as rows_rejected,
-    coalesce(sum(case when is_rejected = 0 and row_count > 1 then 1 else 0 end), 0) as contested_count
+    coalesce(sum(_sluice_row_count), 0) as rows_read,
+    coalesce(sum(case when _sluice_is_rejected = 1 then _sluice_row_count else 0 end), 0) as rows_rejected,
+    coalesce(sum(case when _sluice_is_rejected = 0 and _sluice_row_count > 1 then 1 else 0 end), 0) as contested_count
 from (
     select
         {{ sluice.columns(load.key + [load.at]) }},
-        case when _sluice_reject is null then 0 else 1 end as is_rejected,
-        count(*) as row_count
+        case when _sluice_reject is null then 0 else 1 end as _sluice_is_rejected,
+        count(*) as _sluice_row_count
     from sluice_stage
     group by
         {{ sluice.columns(load.key + [load.at]) }},

@@ -15,7 +15,7 @@
 {% endmacro %}
 
 
-{% macro reject_sql(load) %}
+{% macro reject_sql(load) -%}
 select
     _sluice_reject as reason,
     substring(
@@ -37,7 +37,7 @@ where _sluice_reject is not null
 {% endmacro %}
 
 
-{% macro insert_rejects_sql(load) %}
+{% macro insert_rejects_sql(load) -%}
 insert into {{ load.rejects }} (load_id, run_id, rejected_at, reason, row_text)
 select
     {{ sluice.literal(load.load_id) }},

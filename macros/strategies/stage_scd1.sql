@@ -26,11 +26,11 @@
 
 
 {#- The last event of each key beside what is stored of it; _sluice_is_tied when its time is that of the stored event. -#}
-{% macro scd1_event_sql(load) %}
+{% macro scd1_event_sql(load) -%}
 {%- set stored_at = 'coalesce(stored.' ~ load.at ~ ', buried.' ~ load.at ~ ')' -%}
 with ranked_events as (
     select
-        {{ sluice.columns(load.data) }},
+        {{ sluice.columns(load.data, indent=8) }},
         _sluice_deleted,
         row_number() over (
             partition by {{ sluice.columns(load.key) }}
@@ -49,7 +49,7 @@ last_events as (
 
 compared_events as (
     select
-        {{ sluice.columns(load.data, 'event') }},
+        {{ sluice.columns(load.data, 'event', indent=8) }},
         event._sluice_deleted,
         case when stored.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_stored,
         case when buried.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_buried,
@@ -82,26 +82,35 @@ where _sluice_order = 'new'
 
 
 {#- Events of a stored event's very time, with the stored ones. -#}
-{% macro scd1_contest_sql(load) %}
-select {{ sluice.columns(load.data) }}, _sluice_deleted, 0 as _sluice_is_stored
-        from sluice_event
-        where _sluice_is_tied = 1
-        union all
-        select {{ sluice.columns(load.data, 'stored') }}, cast(0 as smallint), 1
-        from {{ load.relation }} as stored
-        join sluice_event as event
-            on {{ sluice.matches(load.key, 'stored', 'event') }} and event._sluice_is_tied = 1
-        union all
-        select {{ sluice.columns(load.data, 'buried') }}, buried._sluice_deleted, 1
-        from {{ load.side }} as buried
-        join sluice_event as event
-            on {{ sluice.matches(load.key, 'buried', 'event') }} and event._sluice_is_tied = 1
+{% macro scd1_contest_sql(load) -%}
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted,
+    0 as _sluice_is_stored
+from sluice_event
+where _sluice_is_tied = 1
+union all
+select
+    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    cast(0 as smallint),
+    1
+from {{ load.relation }} as stored
+join sluice_event as event
+    on {{ sluice.matches(load.key, 'stored', 'event') }} and event._sluice_is_tied = 1
+union all
+select
+    {{ sluice.columns(load.data, 'buried', indent=4) }},
+    buried._sluice_deleted,
+    1
+from {{ load.side }} as buried
+join sluice_event as event
+    on {{ sluice.matches(load.key, 'buried', 'event') }} and event._sluice_is_tied = 1
 {%- endmacro %}
 
 
-{% macro scd1_loser_sql(load) %}
+{% macro scd1_loser_sql(load) -%}
 with contest as (
-        {{ sluice.scd1_contest_sql(load) }}
+    {{ sluice.scd1_contest_sql(load) | indent(4) }}
 ),
 
 ranked_events as (
@@ -123,7 +132,7 @@ where _sluice_rank = 1 and _sluice_is_stored = 1
 {%- endmacro %}
 
 
-{% macro scd1_counts_sql(load) %}
+{% macro scd1_counts_sql(load) -%}
 {%- set is_stored = '0' if load.replaces else '_sluice_is_stored' -%}
 select
     coalesce(sum(case when _sluice_deleted = 0 and {{ is_stored }} = 0 then 1 else 0 end), 0) as rows_inserted,

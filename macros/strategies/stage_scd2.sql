@@ -10,7 +10,7 @@
     {%- if load.is_first or load.replaces -%}
         {%- do sluice.stage_scd2_first(load) -%}
     {%- else -%}
-        {%- do sluice.run_temporary(load, 'sluice_event', 'each event beside its key''s current version', sluice.scd2_event_sql(load)) -%}
+        {%- do sluice.run_temporary(load, 'sluice_event', "each event beside its key's current version", sluice.scd2_event_sql(load)) -%}
         {%- set paths = sluice.run_counts(load, 'new, known and old events', sluice.scd2_paths_sql(load)) -%}
         {%- do load.update({'has_history': false}) -%}
         {%- if paths.old_count or paths.several_count -%}
@@ -49,7 +49,7 @@
 {% endmacro %}
 
 
-{% macro scd2_busy_sql(load) %}
+{% macro scd2_busy_sql(load) -%}
 select {{ sluice.columns(load.key) }}
 from {{ load.stage }}
 group by {{ sluice.columns(load.key) }}
@@ -57,9 +57,9 @@ having count(*) > 1
 {%- endmacro %}
 
 
-{% macro scd2_busy_events_sql(load) %}
+{% macro scd2_busy_events_sql(load) -%}
 select
-    {{ sluice.columns(load.data, 'staged') }},
+    {{ sluice.columns(load.data, 'staged', indent=4) }},
     staged._sluice_deleted,
     staged.{{ load.at }} as _sluice_run_from
 from {{ load.stage }} as staged
@@ -69,26 +69,30 @@ join sluice_busy
 
 
 {#- Events of keys that have only one. -#}
-{% macro scd2_single_sql(load) %}
+{% macro scd2_single_sql(load) -%}
 select
-            {{ sluice.columns(load.data, 'staged') }},
-            staged._sluice_deleted
-        from {{ load.stage }} as staged
-        {%- if load.has_history %}
-        left join sluice_busy
-            on {{ sluice.matches(load.key, 'staged', 'sluice_busy') }}
-        where sluice_busy.{{ load.key[0] }} is null
-        {%- endif %}
+    {{ sluice.columns(load.data, 'staged', indent=4) }},
+    staged._sluice_deleted
+from {{ load.stage }} as staged
+{%- if load.has_history %}
+left join sluice_busy
+    on {{ sluice.matches(load.key, 'staged', 'sluice_busy') }}
+where sluice_busy.{{ load.key[0] }} is null
+{%- endif %}
 {%- endmacro %}
 
 
-{% macro scd2_first_counts_sql(load) %}
+{% macro scd2_first_counts_sql(load) -%}
+with singles as (
+    {{ sluice.scd2_single_sql(load) | indent(4) }}
+)
+
 select
-    (select count(*) from ({{ sluice.scd2_single_sql(load) }}) as singles where _sluice_deleted = 0)
+    (select count(*) from singles where _sluice_deleted = 0)
     {%- if load.has_history %}
     + (select count(*) from sluice_version where _sluice_is_end = 1 and _sluice_deleted = 0)
     {%- endif %} as rows_inserted,
-    (select count(*) from ({{ sluice.scd2_single_sql(load) }}) as singles where _sluice_deleted = 1)
+    (select count(*) from singles where _sluice_deleted = 1)
     {%- if load.has_history %}
     + (select count(*) from sluice_version where _sluice_is_end = 0 or _sluice_deleted = 1)
     {%- endif %} as side_count

@@ -23,14 +23,16 @@
 {% endmacro %}
 
 
-{% macro ties_sql(load, events_sql) %}
+{% macro ties_sql(load, events_sql) -%}
 {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
 select count(*) as tie_count
 from (
     select {{ tied }}
     from (
         select distinct {{ sluice.columns(load.key + [load.at] + load.compared) }}, _sluice_deleted
-        from ({{ events_sql }}) as sluice_event_of_any_rank
+        from (
+            {{ events_sql | indent(12) }}
+        ) as events
     ) as distinct_events
     group by {{ tied }}
     having count(*) > 1
@@ -38,30 +40,43 @@ from (
 {%- endmacro %}
 
 
-{% macro winners_sql(load, events_sql) %}
+{% macro winners_sql(load, events_sql) -%}
 with ranked_events as (
     select
-        {{ sluice.columns(load.data) }},
+        {{ sluice.columns(load.data, indent=8) }},
         _sluice_deleted,
         row_number() over (
             partition by {{ sluice.columns(load.key + [load.at]) }}
             order by
                 {{ sluice.winner_order(load) }}
         ) as _sluice_rank
-    from ({{ events_sql }}) as events
+    from (
+        {{ events_sql | indent(8) }}
+    ) as events
 )
 
-select {{ sluice.columns(load.data) }}, _sluice_deleted
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted
 from ranked_events
 where _sluice_rank = 1
 {%- endmacro %}
 
 
 {#- Target and side table together: every event that ever won; then those of the stage. -#}
-{% macro ledger_sql(load) %}
-select {{ sluice.columns(load.data) }}, cast(0 as smallint) as _sluice_deleted from {{ load.relation }}
-        union all
-        select {{ sluice.columns(load.data) }}, _sluice_deleted from {{ load.side }}
-        union all
-        select {{ sluice.columns(load.data) }}, _sluice_deleted from {{ load.stage }}
+{% macro ledger_sql(load) -%}
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    cast(0 as smallint) as _sluice_deleted
+from {{ load.relation }}
+union all
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted
+from {{ load.side }}
+union all
+select
+    {{ sluice.columns(load.data, indent=4) }},
+    _sluice_deleted
+from {{ load.stage }}
 {%- endmacro %}

@@ -17,7 +17,11 @@
     } -%}
     {%- set asked = sluice.asked_windows(target_name) -%}
     {%- set watermark = none if should_full_refresh() else sluice.read_watermark(target_name, dependency.source) -%}
-    {%- if asked -%}
+    {%- if asked and should_full_refresh() -%}
+        {%- do sluice.raise_error(
+            'increment', 'SLUICE_WINDOWS asks for a part of ' ~ target_name ~ ', and --full-refresh replaces all of it.', 'Use one of them.'
+        ) -%}
+    {%- elif asked -%}
         {%- do sluice.take_asked_window(window, dependency, asked) -%}
     {%- elif dependency.managed -%}
         {%- do sluice.capture_managed_window(window, dependency, watermark) -%}

@@ -29,10 +29,9 @@ def _window(project: DbtProject, model: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def project(make_project: Callable[[str], DbtProject]) -> DbtProject:
+def module_project(make_project: Callable[[str], DbtProject]) -> DbtProject:
     project = make_project("windows")
-    for name, (kind, _, _) in KINDS.items():
-        project.execute(f"create table lake.by_{name} (id integer, k {kind})")
+    for name in KINDS:
         project.source(f"by_{name}")
         project.model(
             f"by_{name}",
@@ -45,16 +44,36 @@ def project(make_project: Callable[[str], DbtProject]) -> DbtProject:
     return project
 
 
+@pytest.fixture
+def project(module_project: DbtProject) -> DbtProject:
+    """The module's project with empty sources and no target."""
+    module_project.execute(
+        *(f"drop schema if exists {schema} cascade" for schema in ("lake", "dwh", "sluice")),
+        "create schema lake",
+        *(f"create table lake.by_{name} (id integer, k {kind})" for name, (kind, _, _) in KINDS.items()),
+    )
+    return module_project
+
+
+def _load(project: DbtProject, name: str) -> str:
+    """Load both rows of a source one after the other; what the second load said."""
+    message = ""
+    for number, bound in enumerate(KINDS[name][1:], start=1):
+        project.execute(f"insert into lake.by_{name} values ({number}, '{bound}')")
+        message = project.run("--select", f"by_{name}").messages[f"by_{name}"]
+    return message
+
+
 def test_windows_move_when_rows_arrive_in_any_kind_of_key(project: DbtProject) -> None:
-    assert project.run().success, "empty sources make empty targets"
+    assert project.run("--select", "by_*").success, "empty sources make empty targets"
     assert project.query("select count(*) from sluice.watermark_control where window_end is not null") == [(0,)]
     for name, (_, first, _) in KINDS.items():
         project.execute(f"insert into lake.by_{name} values (1, '{first}')")
-    assert project.run().success
+    assert project.run("--select", "by_*").success
     for name, (_, first, second) in KINDS.items():
         assert _window(project, f"by_{name}")["end"] == first
         project.execute(f"insert into lake.by_{name} values (2, '{second}')")
-    assert project.run().success
+    assert project.run("--select", "by_*").success
     starts = {name: _window(project, f"by_{name}")["start"] for name in KINDS}
     assert starts == {
         "timestamp": "2024-01-01 09:00:00.123456",
@@ -66,11 +85,12 @@ def test_windows_move_when_rows_arrive_in_any_kind_of_key(project: DbtProject) -
     assert ends == {f"dwh.by_{name}": second for name, (_, _, second) in KINDS.items()}
     for name in KINDS:
         assert project.query(f"select id from dwh.by_{name} order by id") == [(1,), (2,)]
-    result = project.run()
+    result = project.run("--select", "by_*")
     assert {result.messages[f"by_{name}"] for name in KINDS} == {"SKIP nothing new"}
 
 
 def test_row_below_the_watermark_is_read_when_it_lies_in_the_lookback_band(project: DbtProject) -> None:
+    assert _load(project, "timestamp") == "1 inserted"
     project.execute("insert into lake.by_timestamp values (3, '2024-01-01 23:30:00')")
     result = project.run("--select", "by_timestamp")
     assert result.messages["by_timestamp"] == "1 inserted"
@@ -78,6 +98,7 @@ def test_row_below_the_watermark_is_read_when_it_lies_in_the_lookback_band(proje
 
 
 def test_rows_of_the_future_wait_when_they_pass_the_skew(project: DbtProject) -> None:
+    assert _load(project, "timestamp") == "1 inserted"
     soon = datetime.now(UTC).replace(tzinfo=None) + timedelta(minutes=2)
     late = soon + timedelta(days=400)
     project.execute(f"insert into lake.by_timestamp values (4, '{soon}'), (5, '{late}')")
@@ -88,6 +109,7 @@ def test_rows_of_the_future_wait_when_they_pass_the_skew(project: DbtProject) ->
 
 
 def test_backfill_reads_its_window_and_leaves_the_watermark(project: DbtProject) -> None:
+    assert _load(project, "number") == "1 inserted"
     before = project.query("select * from sluice.watermark_control where target = 'dwh.by_number'")
     project.execute("delete from dwh.by_number where id = 1")
     windows = {"dwh.by_number": {"lake.by_number": {"start": "1", "end": "9"}}}
