@@ -110,19 +110,23 @@ class LocalServer:
             ConfigurationError: When the folder cannot be written.
             RunError: When another command holds it for longer than a start may take.
         """
+        lock = FileLock(self.folder / "server.lock", timeout=START_SECONDS + STOP_SECONDS)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / "server.lock", timeout=START_SECONDS + STOP_SECONDS):
-                yield
+            lock.acquire()
         except Timeout as error:
             raise RunError(
                 "Another `sluice up` or `sluice down` has been at work for minutes.", "End it, then try again."
             ) from error
-        except PermissionError as error:
+        except OSError as error:
             raise ConfigurationError(
                 f"The local server's folder {self.folder} cannot be written: {error.strerror}.",
                 "Make it writable for this user, or work on a copy of the project.",
             ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 @dataclass(frozen=True, slots=True)
