@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from flows.runs import OutcomeStatus, RunSummary, TargetOutcome, Window
+from flows.runs import OutcomeStatus, RunSummary, TargetOutcome
 from metadata_sync.redact import redact_text
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~!])")
@@ -24,15 +24,6 @@ _IN_ORDER: Final = (
     OutcomeStatus.SKIPPED,
 )
 _DASH: Final = "–"
-_NO_FRACTION: Final = ".000000"
-_COUNTS: Final = (
-    ("rows_read", "read"),
-    ("rows_inserted", "inserted"),
-    ("rows_updated", "updated"),
-    ("rows_closed", "closed"),
-    ("rows_deleted", "deleted"),
-    ("rows_rejected", "rejected"),
-)
 
 
 def artifact_key(pipeline_id: str) -> str:
@@ -63,24 +54,6 @@ def summary_pages(summary: RunSummary) -> Iterator[tuple[str, str]]:
     for pipeline_id in dict.fromkeys(outcome.pipeline_id for outcome in summary.outcomes):
         outcomes = [outcome for outcome in summary.outcomes if outcome.pipeline_id == pipeline_id]
         yield pipeline_id, _page(pipeline_id, outcomes, summary)
-
-
-def window_text(window: Window) -> str:
-    """Say what was read of a source; a bound at a full second is shown without its fraction.
-
-    >>> window_text(Window("lake.flights", None, "2013-01-02 08:00:00.000000"))
-    'lake.flights: up to 2013-01-02 08:00:00'
-    """
-    start, end = (bound and bound.removesuffix(_NO_FRACTION) for bound in (window.start, window.end))
-    if end is None:
-        return f"{window.source}: in full"
-    return f"{window.source}: {start} → {end}" if start is not None else f"{window.source}: up to {end}"
-
-
-def rows_text(outcome: TargetOutcome) -> str:
-    """Say how many rows moved; what is zero or unknown is left out, except the rows read."""
-    counts = ((getattr(outcome, name), word) for name, word in _COUNTS)
-    return ", ".join(f"{count:,} {word}" for count, word in counts if count or (count == 0 and word == "read"))
 
 
 def escape(text: str) -> str:
@@ -116,8 +89,8 @@ def _cells(outcome: TargetOutcome) -> tuple[str, ...]:
         escape(outcome.target),
         f"**{outcome.status}**" if outcome.status in _ALARMING else str(outcome.status),
         escape(outcome.decision.message),
-        "<br>".join(escape(window_text(window)) for window in outcome.windows) or _DASH,
-        rows_text(outcome) or _DASH,
+        "<br>".join(escape(str(window)) for window in outcome.windows) or _DASH,
+        _DASH if outcome.rows is None else str(outcome.rows),
         _DASH if outcome.seconds is None else f"{outcome.seconds:.1f}",
     )
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from flows.artifacts import rows_text, window_text
 from flows.facts import Action, Decision, Reason
 from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.task_run_events import BLOCKED, HELD, NOT_DUE, TaskState
@@ -117,5 +116,5 @@ def _state_of(outcome: TargetOutcome) -> TaskState:
 
 
 def _told(outcome: TargetOutcome) -> str:
-    windows = "; ".join(window_text(window) for window in outcome.windows)
-    return " · ".join(part for part in (str(outcome.status), rows_text(outcome), windows) if part)
+    windows = "; ".join(str(window) for window in outcome.windows)
+    return " · ".join(part for part in (str(outcome.status), str(outcome.rows or ""), windows) if part)

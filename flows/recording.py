@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.facts import Decision
 from flows.runs import OutcomeStatus, TargetOutcome
-from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus, WindowEntry
+from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus
 
 if TYPE_CHECKING:
     from flows.state import LoggedLoad
@@ -63,13 +63,8 @@ def record_outcomes(store: ControlStore, run_id: str, outcomes: Sequence[TargetO
                 started_at=outcome.started_at or now,
                 finished_at=outcome.finished_at or now,
                 seconds=outcome.seconds or 0.0,
-                rows_read=outcome.rows_read,
-                rows_inserted=outcome.rows_inserted,
-                rows_updated=outcome.rows_updated,
-                rows_closed=outcome.rows_closed,
-                rows_deleted=outcome.rows_deleted,
-                rows_rejected=outcome.rows_rejected,
-                windows=tuple(WindowEntry(item.source, item.start, item.end) for item in outcome.windows),
+                rows=outcome.rows,
+                windows=outcome.windows,
                 loaded_at=outcome.loaded_at,
                 error_message=outcome.error,
             )
@@ -100,13 +95,8 @@ def record_adopted(
                 started_at=load.started_at or now,
                 finished_at=load.finished_at or now,
                 seconds=_seconds_between(load.started_at, load.finished_at),
-                rows_read=load.rows_read,
-                rows_inserted=load.rows_inserted,
-                rows_updated=load.rows_updated,
-                rows_closed=load.rows_closed,
-                rows_deleted=load.rows_deleted,
-                rows_rejected=load.rows_rejected,
-                windows=tuple(WindowEntry(item.source, item.start, item.end) for item in load.windows),
+                rows=load.rows,
+                windows=load.windows,
                 loaded_at=load.loaded_at,
             )
             for load in loads

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from flows.facts import Action, Decision
+from metadata_sync.loads import RowCounts, Window
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
 
@@ -62,15 +63,6 @@ class RunPlan:
         return any(decision.action is Action.RUN for decision in self.decisions)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What a load read of one driving source: bounds as text, None = open."""
-
-    source: str
-    start: str | None
-    end: str | None
-
-
 class OutcomeStatus(StrEnum):
     """How a target fared in a run."""
 
@@ -93,12 +85,7 @@ class TargetOutcome:
         status: How it ended.
         windows: What was read of each driving source.
         load_id: The warehouse's load; None when nothing was written.
-        rows_read: Source rows inside the windows; like the other counts None when nothing was logged.
-        rows_inserted: Rows added.
-        rows_updated: Rows changed in place.
-        rows_closed: SCD2 versions that ended.
-        rows_deleted: Rows removed.
-        rows_rejected: Rows that went to the rejects table.
+        rows: How many rows moved; None when nothing was logged.
         seconds: Wall-clock duration of the model.
         started_at: When dbt began with it, UTC.
         finished_at: When it was done, UTC.
@@ -112,12 +99,7 @@ class TargetOutcome:
     status: OutcomeStatus
     windows: tuple[Window, ...] = ()
     load_id: str | None = None
-    rows_read: int | None = None
-    rows_inserted: int | None = None
-    rows_updated: int | None = None
-    rows_closed: int | None = None
-    rows_deleted: int | None = None
-    rows_rejected: int | None = None
+    rows: RowCounts | None = None
     seconds: float | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

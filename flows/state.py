@@ -12,8 +12,8 @@ from sqlglot import exp
 
 from flows.facts import Watermark
 from flows.profile import SLUICE_SCHEMA, Profile
-from flows.runs import Window
 from flows.warehouse import Row, Warehouse
+from metadata_sync.loads import RowCounts, Window
 from metadata_sync.names import TableName
 
 _COUNTS: Final = ("rows_read", "rows_inserted", "rows_updated", "rows_closed", "rows_deleted", "rows_rejected")
@@ -70,12 +70,7 @@ class LoggedLoad:
     load_id: str
     run_id: str
     windows: tuple[Window, ...]
-    rows_read: int
-    rows_inserted: int
-    rows_updated: int
-    rows_closed: int
-    rows_deleted: int
-    rows_rejected: int
+    rows: RowCounts
     loaded_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -219,7 +214,7 @@ def _loads(rows: Sequence[Row]) -> tuple[LoggedLoad, ...]:
             load_id=load_id,
             run_id=row[2],
             windows=tuple(windows[load_id]),
-            **{name: int(count or 0) for name, count in zip(_COUNTS, row[6:12], strict=True)},
+            rows=RowCounts(*(int(count or 0) for count in row[6:12])),
             loaded_at=_utc(row[12]),
             started_at=_utc(row[13]),
             finished_at=_utc(row[14]),

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from flows.artifacts import headline, rows_text
+from flows.artifacts import headline
 from flows.cli.console import out, print_table
 from flows.facts import Action, Decision, Reason, SourceEvidence, SourceMode
+from metadata_sync.loads import to_second
 
 if TYPE_CHECKING:
     from flows.runs import RunPlan, RunSummary, TargetOutcome
 
-_COUNTS: Final = ("read", "inserted", "updated", "closed", "deleted", "rejected")
 _CELL_WIDTH: Final = 70
 _TOKEN_LENGTH: Final = 12
-_TOKEN: Final = re.compile(r"[0-9a-f]{64}")
-_FRACTION: Final = re.compile(r"\.\d{6}(?=$|\+)")
 _TOLD_BY_EVIDENCE: Final = frozenset(
     {
         *(Reason.FIRST_LOAD, Reason.NEW_ROWS, Reason.SOURCE_CHANGED, Reason.UPSTREAM_LOADED),
@@ -50,8 +47,8 @@ def print_summary(summary: RunSummary) -> None:
         (
             outcome.target,
             outcome.status,
-            _lines(short_window(window.source, window.start, window.end) for window in outcome.windows),
-            rows_text(outcome) or None,
+            _lines(str(window) for window in outcome.windows),
+            outcome.rows,
             None if outcome.seconds is None else f"{outcome.seconds:.1f}",
             _why(outcome.decision) if outcome.error is None else _short(outcome.error, "failed"),
         )
@@ -66,17 +63,9 @@ def print_summary(summary: RunSummary) -> None:
     )
 
 
-def short_window(source: str, start: str | None, end: str | None) -> str:
-    """Say what was read of a source, to the second.
-
-    >>> short_window("lake.flights", None, "2013-01-02 10:00:00.000000")
-    'lake.flights: up to 2013-01-02 10:00:00'
-    """
-    if end is None or _TOKEN.fullmatch(end):
-        return f"{source}: in full"
-    return (
-        f"{source}: up to {_to_second(end)}" if start is None else f"{source}: {_to_second(start)} → {_to_second(end)}"
-    )
+def short_bound(mode: SourceMode, bound: str) -> str:
+    """Return a bound to the second, or the beginning of a change token."""
+    return f"{bound[:_TOKEN_LENGTH]}…" if mode is SourceMode.TOKEN else to_second(bound)
 
 
 def decision_document(decision: Decision) -> dict[str, Any]:
@@ -129,7 +118,7 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
         **decision_document(outcome.decision),
         "status": outcome.status.value,
         "windows": [asdict(window) for window in outcome.windows],
-        "rows": {name: getattr(outcome, f"rows_{name}") for name in _COUNTS},
+        "rows": asdict(outcome.rows) if outcome.rows else None,
         "seconds": outcome.seconds,
         "load_id": outcome.load_id,
         "loaded_at": outcome.loaded_at.isoformat() if outcome.loaded_at else None,
@@ -163,13 +152,7 @@ def _print_details(messages: Iterable[tuple[str, str]]) -> None:
 
 
 def _bound(evidence: SourceEvidence, bound: str | None) -> str:
-    if bound is None:
-        return "–"
-    return f"{bound[:_TOKEN_LENGTH]}…" if evidence.mode is SourceMode.TOKEN else _to_second(bound)
-
-
-def _to_second(bound: str) -> str:
-    return _FRACTION.sub("", bound)
+    return "–" if bound is None else short_bound(evidence.mode, bound)
 
 
 def _lines(parts: Iterable[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 _FAULTS_EXIT_CODE: Final = 3
-_COUNTS: Final = ("read", "inserted", "updated", "closed", "deleted", "rejected")
 
 
 def register(app: typer.Typer) -> None:
@@ -170,7 +170,7 @@ def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
             "on" if item.is_active else "off",
             item.last.status.value if item.last else "never ran",
             _windows(item.last_success),
-            _rows(item.last_success),
+            item.last_success and item.last_success.rows,
             None if item.age_seconds is None else duration_text(item.age_seconds),
             item.last.error_message if item.last else None,
         )
@@ -202,7 +202,7 @@ def _load_document(entry: LoadEntry) -> dict[str, Any]:
         "load_id": entry.load_id,
         "loaded_at": entry.loaded_at.isoformat() if entry.loaded_at else None,
         "windows": [asdict(window) for window in entry.windows],
-        "rows": {name: getattr(entry, f"rows_{name}") for name in _COUNTS},
+        "rows": asdict(entry.rows) if entry.rows else None,
         "seconds": entry.seconds,
     }
 
@@ -227,8 +227,8 @@ def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
                 source["source"],
                 source["mode"],
                 "yes" if source["is_new"] else "no",
-                source.get("watermark"),
-                source.get("newest"),
+                _short(source, "watermark"),
+                _short(source, "newest"),
                 _band(source),
                 source.get("future_count") or None,
             )
@@ -238,7 +238,7 @@ def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
             "", ("Source", "Asked by", "New", "Read up to", "Holds up to", "In the band", "In the future"), rows
         )
     if load is not None:
-        ended = load.error_message or _rows(load) or "nothing new"
+        ended = load.error_message or load.rows or "nothing new"
         out.print(f"Last run: {load.status} at {load.finished_at:%Y-%m-%d %H:%M:%S} UTC, {ended}.", highlight=False)
 
 
@@ -265,15 +265,12 @@ def _band(source: dict[str, Any]) -> str | None:
 
 
 def _windows(entry: LoadEntry | None) -> str | None:
-    from flows.cli.reports import short_window
-
-    if entry is None:
-        return None
-    return "\n".join(short_window(item.source, item.start, item.end) for item in entry.windows) or None
+    return "\n".join(str(window) for window in entry.windows) if entry else None
 
 
-def _rows(entry: LoadEntry | None) -> str | None:
-    if entry is None:
-        return None
-    counts = ((getattr(entry, f"rows_{name}"), name) for name in _COUNTS)
-    return ", ".join(f"{count:,} {name}" for count, name in counts if count) or None
+def _short(source: Mapping[str, Any], name: str) -> str | None:
+    from flows.cli.reports import short_bound
+    from flows.facts import SourceMode
+
+    bound = source.get(name)
+    return None if bound is None else short_bound(SourceMode(source["mode"]), bound)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.status import Status
 
-from flows.artifacts import rows_text
 from flows.cli.console import err, say
 from flows.facts import Action, Decision
 from flows.runs import OutcomeStatus, RunSummary, TargetOutcome, Wave
@@ -62,7 +61,7 @@ class TerminalObserver:
         self._stop()
         for outcome in outcomes:
             seconds = "" if outcome.seconds is None else f" in {outcome.seconds:.1f} s"
-            detail = outcome.error or rows_text(outcome) or "nothing new when it ran"
+            detail = outcome.error or (outcome.rows and str(outcome.rows)) or "nothing new when it ran"
             say(f"{_SIGNS[outcome.status]} {outcome.target} {outcome.status}{seconds}: {detail}")
 
     def finished(self, summary: RunSummary) -> None:  # noqa: ARG002 - the command prints the summary on stdout

@@ -110,8 +110,7 @@ class Narrator:
 def _cells(run: str, outcome: Outcome) -> tuple[str, ...]:
     if outcome.seconds is None:
         return (run, outcome.target, outcome.action, "–", "–", "–", "–")
-    read = "–" if outcome.rows_read is None else f"{outcome.rows_read:,}"
-    written = "–" if outcome.rows_written is None else f"{outcome.rows_written:,}"
+    read, written = ("–", "–") if outcome.rows is None else (f"{outcome.rows.read:,}", f"{outcome.rows.written:,}")
     return (run, outcome.target, outcome.action, outcome.windows, read, written, f"{outcome.seconds:.1f}")
 
 

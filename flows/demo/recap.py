@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from flows.cli.reports import short_window
 from flows.demo.landing import LATE_DAY, WEEK_END
 from metadata_sync.database import ControlStore
 from metadata_sync.database.journal import DecisionEntry, LoadEntry
+from metadata_sync.loads import RowCounts
 
 _DECISIONS_OF_A_RUN: Final = 100
 
@@ -57,8 +56,7 @@ class Outcome:
         action: run, skip or hold.
         reason: Why, for people.
         windows: What was read of each driving source, for people.
-        rows_read: Rows inside the windows; None when nothing ran.
-        rows_written: Rows inserted, updated, closed or deleted; None when nothing ran.
+        rows: How many rows moved; None when nothing ran.
         seconds: How long the load took; None when nothing ran.
     """
 
@@ -66,8 +64,7 @@ class Outcome:
     action: str
     reason: str
     windows: str
-    rows_read: int | None
-    rows_written: int | None
+    rows: RowCounts | None
     seconds: float | None
 
 
@@ -116,12 +113,7 @@ def _outcome(decision: DecisionEntry, load: LoadEntry | None) -> Outcome:
         target=decision.target,
         action=decision.action,
         reason=decision.message,
-        windows="\n".join(short_window(item.source, item.start, item.end) for item in ran.windows) if ran else "",
-        rows_read=ran.rows_read if ran else None,
-        rows_written=_total((ran.rows_inserted, ran.rows_updated, ran.rows_closed, ran.rows_deleted)) if ran else None,
+        windows="\n".join(str(window) for window in ran.windows) if ran else "",
+        rows=ran.rows if ran else None,
         seconds=ran.seconds if ran else None,
     )
-
-
-def _total(counts: Iterable[int | None]) -> int:
-    return sum(count or 0 for count in counts)

@@ -6,8 +6,7 @@ from metadata_sync.database.journal import (
     LoadEntry,
     LoadStatus,
     Via,
-    WindowEntry,
 )
 from metadata_sync.database.store import ControlStore
 
-__all__ = ["AuditEntry", "ControlStore", "DecisionEntry", "LoadEntry", "LoadStatus", "Via", "WindowEntry"]
+__all__ = ["AuditEntry", "ControlStore", "DecisionEntry", "LoadEntry", "LoadStatus", "Via"]

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from metadata_sync.loads import RowCounts, Window
+
 
 class Via(StrEnum):
     """The way by which a change came."""
@@ -83,15 +85,6 @@ class DecisionEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class WindowEntry:
-    """What a load read of one driving source: bounds as text, None = open."""
-
-    source: str
-    start: str | None
-    end: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class LoadEntry:
     """A copy of one load's summary, so that status and why never need the warehouse.
 
@@ -104,12 +97,7 @@ class LoadEntry:
         started_at: UTC.
         finished_at: UTC.
         seconds: Wall-clock duration.
-        rows_read: Rows of the driving sources inside the windows, like the other counts None when unknown.
-        rows_inserted: Rows added to the target.
-        rows_updated: Rows changed in place.
-        rows_closed: SCD2 versions that ended.
-        rows_deleted: Rows removed from the target.
-        rows_rejected: Rows that went to the rejects table.
+        rows: How many rows moved; None when nothing was logged.
         windows: What was read of each driving source.
         loaded_at: `_sluice_loaded_at` of the load's rows.
         error_message: What went wrong, secrets masked.
@@ -123,12 +111,7 @@ class LoadEntry:
     started_at: datetime
     finished_at: datetime
     seconds: float
-    rows_read: int | None = None
-    rows_inserted: int | None = None
-    rows_updated: int | None = None
-    rows_closed: int | None = None
-    rows_deleted: int | None = None
-    rows_rejected: int | None = None
-    windows: tuple[WindowEntry, ...] = ()
+    rows: RowCounts | None = None
+    windows: tuple[Window, ...] = ()
     loaded_at: datetime | None = None
     error_message: str | None = None

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from metadata_sync.database.ids import new_id, to_utc
-from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus, WindowEntry
+from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus
 from metadata_sync.database.tables import decision_log, run_log
+from metadata_sync.loads import RowCounts, Window
 from metadata_sync.redact import redact, redact_text
 
 
@@ -36,7 +37,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
     """Keep summaries of loads, secrets masked."""
     rows = [
         {
-            **_simple_fields(entry, "windows"),
+            **_simple_fields(entry, "windows", "rows"),
             "environment": environment,
             "entry_id": new_id(entry.finished_at),
             "status": entry.status.value,
@@ -44,6 +45,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
             "finished_at": to_utc(entry.finished_at),
             "loaded_at": None if entry.loaded_at is None else to_utc(entry.loaded_at),
             "windows": [asdict(window) for window in entry.windows],
+            **_count_columns(entry.rows),
             "error_message": None if entry.error_message is None else redact_text(entry.error_message),
         }
         for entry in entries
@@ -84,16 +86,26 @@ def latest_decisions(
     return tuple(_decision(row) for row in connection.execute(query).mappings())
 
 
-def _simple_fields(entry: DecisionEntry | LoadEntry, json_field: str) -> dict[str, Any]:
-    return {field.name: getattr(entry, field.name) for field in fields(entry) if field.name != json_field}
+def _simple_fields(entry: DecisionEntry | LoadEntry, *others: str) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in fields(entry) if field.name not in others}
 
 
 def _load(row: Mapping[Any, Any]) -> LoadEntry:
-    values = {field.name: row[field.name] for field in fields(LoadEntry)}
+    values = {field.name: row[field.name] for field in fields(LoadEntry) if field.name != "rows"}
     values |= {name: _with_zone(values[name]) for name in ("started_at", "finished_at", "loaded_at")}
     values["status"] = LoadStatus(values["status"])
-    values["windows"] = tuple(WindowEntry(**window) for window in values["windows"])
-    return LoadEntry(**values)
+    values["windows"] = tuple(Window(**window) for window in values["windows"])
+    return LoadEntry(**values, rows=_counts(row))
+
+
+def _count_columns(rows: RowCounts | None) -> dict[str, int | None]:
+    return {f"rows_{field.name}": getattr(rows, field.name, None) for field in fields(RowCounts)}
+
+
+def _counts(row: Mapping[Any, Any]) -> RowCounts | None:
+    if row["rows_read"] is None:
+        return None
+    return RowCounts(**{field.name: row[f"rows_{field.name}"] for field in fields(RowCounts)})
 
 
 def _decision(row: Mapping[Any, Any]) -> DecisionEntry:

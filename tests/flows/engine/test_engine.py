@@ -28,7 +28,7 @@ def test_loads_and_decisions_are_recorded(workshop: Workshop, first_run: FirstRu
     loads = {entry.target: entry for entry in store.latest_loads()}
 
     assert {target: entry.status for target, entry in loads.items()} == dict.fromkeys(loads, LoadStatus.SUCCESS)
-    assert loads["dwh.fact_order"].rows_inserted == 20
+    assert loads["dwh.fact_order"].rows.inserted == 20
     assert [window.end for window in loads["dwh.fact_order"].windows] == ["2013-01-02 12:09:00.000000"]
     logged = dict(workshop.query("select target, load_id from sluice.load_log"))
     assert {target: entry.load_id for target, entry in loads.items()} == logged
@@ -166,7 +166,7 @@ def test_failing_data_test_is_reported_and_its_load_stays_logged(workshop: Works
     outcomes = {outcome.target: outcome for outcome in summary.outcomes}
     assert outcomes["dwh.fact_order"].status == "failed"
     assert "data test" in (outcomes["dwh.fact_order"].error or "")
-    assert outcomes["dwh.fact_order"].rows_inserted == 5
+    assert outcomes["dwh.fact_order"].rows.inserted == 5
     assert outcomes["mart.region_total"].decision.reason is Reason.UPSTREAM_FAILED
     assert workshop.query("select count(*) from dwh.fact_order") == [(25,)]
 
@@ -282,4 +282,4 @@ def test_load_that_only_the_warehouse_knows_is_adopted(workshop: Workshop) -> No
     workshop.plan()
 
     (entry,) = [item for item in workshop.context.store.latest_loads() if item.target == "dwh.fact_order"]
-    assert (entry.status, entry.rows_inserted) == (LoadStatus.SUCCESS, 5)
+    assert (entry.status, entry.rows.inserted) == (LoadStatus.SUCCESS, 5)

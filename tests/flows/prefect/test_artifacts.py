@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from flows.artifacts import artifact_key, headline, rows_text, summary_pages, window_text
+from flows.artifacts import artifact_key, headline, summary_pages
 from flows.facts import Action, Decision, Reason
-from flows.runs import OutcomeStatus, RunRequest, RunSummary, TargetOutcome, Window
+from flows.runs import OutcomeStatus, RunRequest, RunSummary, TargetOutcome
+from metadata_sync.loads import RowCounts, Window
 
 BEGAN = datetime(2013, 1, 2, 3, 4, 5, tzinfo=UTC)
 LOADED = TargetOutcome(
@@ -16,9 +16,7 @@ LOADED = TargetOutcome(
     decision=Decision("dwh.fact_flight", "flights_hourly", Action.RUN, Reason.NEW_ROWS, "new rows in lake.flights"),
     status=OutcomeStatus.LOADED,
     windows=(Window("lake.flights", "2013-01-01 08:00:00.000000", "2013-01-02 08:00:00.000000"),),
-    rows_read=12_345,
-    rows_inserted=12_000,
-    rows_updated=0,
+    rows=RowCounts(read=12_345, inserted=12_000),
     seconds=1.26,
 )
 
@@ -83,9 +81,11 @@ def test_error_stands_in_a_fence_that_it_cannot_leave_and_without_secrets() -> N
 
 
 def test_rows_and_windows_say_what_is_known_and_nothing_else() -> None:
-    assert rows_text(replace(LOADED, rows_read=0, rows_inserted=None)) == "0 read"
-    assert rows_text(outcome("a.b", OutcomeStatus.SKIPPED)) == ""
-    assert window_text(Window("lake.airports", None, None)) == "lake.airports: in full"
+    assert str(RowCounts()) == "0 read"
+    assert str(RowCounts(read=1_200, closed=3, rejected=1)) == "1,200 read, 3 closed, 1 rejected"
+    assert str(Window("lake.airports", None, None)) == "lake.airports: in full"
+    assert str(Window("lake.airports", None, "0b" * 32)) == "lake.airports: in full"
+    assert str(Window("a.b", "1", "9")) == "a.b: 1 → 9"
 
 
 def test_key_is_what_prefect_takes() -> None:

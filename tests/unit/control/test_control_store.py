@@ -9,9 +9,10 @@ import pytest
 from control_support import pipeline, rows, small_rows, source, transformation
 from sqlalchemy import create_engine, inspect, text
 
-from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via, WindowEntry
+from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via
 from metadata_sync.database.engine import open_engine, parse_url
 from metadata_sync.errors import MetadataError, StoreError
+from metadata_sync.loads import RowCounts, Window
 from metadata_sync.plan import ColumnId, ControlState, RowChange, RowId, all_rows, make_plan, replaced
 from metadata_sync.rows import ControlRows
 from metadata_sync.words import DeactivatedBy
@@ -269,9 +270,8 @@ def load(target: str, minutes: int, status: LoadStatus = LoadStatus.SUCCESS, run
         started_at=finished - timedelta(seconds=3),
         finished_at=finished,
         seconds=3.25,
-        rows_read=2**40,
-        rows_inserted=7,
-        windows=(WindowEntry("lake.flights", None, "2026-03-01 02:00:00.000001"), WindowEntry("lake.x", "a", None)),
+        rows=RowCounts(read=2**40, inserted=7) if status is LoadStatus.SUCCESS else None,
+        windows=(Window("lake.flights", None, "2026-03-01 02:00:00.000001"), Window("lake.x", "a", None)),
         loaded_at=finished,
         error_message="FATAL: password=hunter2" if status is LoadStatus.ERROR else None,
     )

@@ -10,12 +10,13 @@ import pytest
 from flows.dbt_runner import NodeResult
 from flows.facts import Action, Decision, Reason
 from flows.outcomes import load_variables, outcome_of
-from flows.runs import OutcomeStatus, TargetOutcome, Window
+from flows.runs import OutcomeStatus, TargetOutcome
 from flows.state import LoggedLoad
+from metadata_sync.loads import RowCounts, Window
 
 DECISION = Decision("dwh.fact", "flights", Action.RUN, Reason.NEW_ROWS, "new rows")
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
-LOAD = LoggedLoad("dwh.fact", "l1", "r1", (Window("lake.a", None, "9"),), 5, 4, 3, 2, 1, 0, NOON, NOON, NOON)
+LOAD = LoggedLoad("dwh.fact", "l1", "r1", (Window("lake.a", None, "9"),), RowCounts(5, 4, 3, 2, 1, 0), NOON, NOON, NOON)
 
 
 def node(
@@ -37,7 +38,7 @@ def test_load_counts_when_the_log_has_it() -> None:
     outcome = fared(MODEL, OTHER_TEST)
 
     assert (outcome.status, outcome.error) == (OutcomeStatus.LOADED, None)
-    assert (outcome.rows_read, outcome.rows_inserted, outcome.load_id) == (5, 4, "l1")
+    assert (outcome.rows, outcome.load_id) == (RowCounts(5, 4, 3, 2, 1, 0), "l1")
     assert outcome.windows == (Window("lake.a", None, "9"),)
 
 
@@ -74,7 +75,7 @@ def test_without_a_clean_load_the_outcome_says_why(
 
 
 def test_failing_data_test_keeps_what_was_loaded() -> None:
-    assert fared(MODEL, FAILED_TEST).rows_inserted == 4
+    assert fared(MODEL, FAILED_TEST).rows == LOAD.rows
 
 
 def test_unknown_tokens_are_left_out() -> None:

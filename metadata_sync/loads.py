@@ -1,0 +1,81 @@
+"""What a load did, in two values that log, run and status share: the windows it read and the rows it moved."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Final
+
+_TOKEN: Final = re.compile(r"[0-9a-f]{64}")
+_FRACTION: Final = re.compile(r"\.\d{6}(?=$|\+)")
+
+
+def to_second(bound: str) -> str:
+    """Return a bound without the fraction of its second, for people.
+
+    >>> to_second("2013-01-02 10:00:00.123456+00")
+    '2013-01-02 10:00:00+00'
+    """
+    return _FRACTION.sub("", bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a load read of one driving source.
+
+    Attributes:
+        source: `schema.table`.
+        start: Lower bound as text; None = from the beginning.
+        end: Upper bound as text, or the change token; None = read in full.
+    """
+
+    source: str
+    start: str | None
+    end: str | None
+
+    def __str__(self) -> str:
+        """Say what was read of the source, to the second.
+
+        >>> str(Window("lake.flights", None, "2013-01-02 10:00:00.000000"))
+        'lake.flights: up to 2013-01-02 10:00:00'
+        """
+        if self.end is None or _TOKEN.fullmatch(self.end):
+            return f"{self.source}: in full"
+        if self.start is None:
+            return f"{self.source}: up to {to_second(self.end)}"
+        return f"{self.source}: {to_second(self.start)} → {to_second(self.end)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """How many rows a load moved.
+
+    Attributes:
+        read: Rows of the driving sources inside the windows.
+        inserted: Rows added to the target.
+        updated: Rows changed in place.
+        closed: SCD2 versions that ended.
+        deleted: Rows removed from the target.
+        rejected: Rows that went to the rejects table.
+    """
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    closed: int = 0
+    deleted: int = 0
+    rejected: int = 0
+
+    @property
+    def written(self) -> int:
+        """Rows of the target that are not as they were."""
+        return self.inserted + self.updated + self.closed + self.deleted
+
+    def __str__(self) -> str:
+        """Say how many rows moved; what is zero is left out, except the rows read.
+
+        >>> str(RowCounts(read=1200, inserted=7))
+        '1,200 read, 7 inserted'
+        """
+        shown = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return ", ".join(f"{count:,} {name}" for name, count in shown if count or name == "read")
