@@ -53,6 +53,23 @@
 {% endmacro %}
 
 
+{#- Data columns of events that contest one (key, time), with _sluice_is_stored: what the SELECT no longer yields stays as stored. -#}
+{% macro kept_columns(load, indent) %}
+    {%- set listed = [] -%}
+    {%- for name in load.data -%}
+        {%- if name in load.yielded -%}
+            {%- do listed.append(name) -%}
+        {%- else -%}
+            {%- do listed.append(
+                'first_value(' ~ name ~ ') over (partition by ' ~ sluice.columns(load.key + [load.at])
+                ~ ' order by _sluice_is_stored desc rows between unbounded preceding and current row) as ' ~ name
+            ) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(listed | join(',\n' ~ ' ' * indent)) }}
+{% endmacro %}
+
+
 {#- ORDER BY that puts the winner first among events of equal key and time: later tie-breakers, an upsert before a
     delete, then the greater content, columns in name order, NULL lowest, text by its bytes. -#}
 {% macro winner_order(load) %}

@@ -35,7 +35,7 @@
     {%- for name in ('rows_inserted', 'rows_updated', 'rows_closed', 'rows_deleted') -%}
         {%- do changed.append(load.counts[name]) -%}
     {%- endfor -%}
-    {%- do load.update({'changes_rows': changes_sql | trim != ''}) -%}
+    {%- do load.update({'changes_rows': changes_sql | trim != '' or load.reshape != []}) -%}
     {%- if not load.windows -%}
         {#- a SELECT without increment() is read in full by every run -#}
         {%- do load.update({'windows': [{
@@ -46,6 +46,9 @@
     {%- if load.counts.rows_rejected -%}
         {%- do parts.append(sluice.insert_rejects_sql(load)) -%}
     {%- endif -%}
+    {%- for change in load.reshape -%}
+        {%- do parts.append('alter table ' ~ load.relation ~ ' ' ~ change ~ ';\n') -%}
+    {%- endfor -%}
     {%- do parts.append(changes_sql) -%}
     {%- do parts.append(sluice.insert_log_sql(load)) -%}
     {{ return(modules.re.sub('\n\\s*\n\\s*\n+', '\n\n', parts | join('\n') | trim)) }}

@@ -35,6 +35,7 @@
         'is_rebuild': false,
         'epoch': head.epoch if head else 0,
         'changes_rows': true,
+        'reshape': [],
         'counts': {
             'rows_read': 0, 'rows_inserted': 0, 'rows_updated': 0, 'rows_closed': 0, 'rows_deleted': 0, 'rows_rejected': 0,
             'tie_count': 0

@@ -29,6 +29,7 @@
     {%- else -%}
         {%- do load.update({'data_columns': sluice.evolve_target(load)}) -%}
         {%- do sluice.resolve_columns(load) -%}
+        {%- do load.update({'reshape': sluice.version_column_changes(load)}) -%}
     {%- endif -%}
     {{ return(load) }}
 {% endmacro %}

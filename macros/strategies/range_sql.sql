@@ -1,9 +1,27 @@
-{#- An append without a business key: what stands in the range that was read goes, what was read comes.
+{#- An append without a business key: afterwards the range that was read holds what was read, each row as often as it was read.
 
-    A retry and an overlapping backfill therefore never double a row.
+    A retry and an overlapping backfill therefore never double a row. Rows that stand there already stay; only when one of
+    them is not yielded any more is the whole range written anew, because nothing tells two equal rows apart.
 -#}
 {% macro stage_range(load) %}
-    {%- set counts = sluice.run_counts(load, 'rows of the range', sluice.range_counts_sql(load)) -%}
+    {%- set before = sluice.run_counts(load, 'rows that stand in the range', sluice.range_before_sql(load)) -%}
+    {%- set counts = {'rows_inserted': before.staged_count, 'rows_deleted': before.stored_count} -%}
+    {%- do load.update({'keeps_range': false}) -%}
+    {%- if before.stored_count and not load.replaces -%}
+        {%- set stored = sluice.numbered_rows_sql(load, load.relation, sluice.range_condition(load)) -%}
+        {%- set newest = '(select max(' ~ load.range_key ~ ') from ' ~ load.relation ~ ' where ' ~ sluice.range_condition(load) ~ ')' -%}
+        {%- set met = sluice.numbered_rows_sql(load, load.stage, load.range_key ~ ' <= ' ~ newest) -%}
+        {%- set later = 'select ' ~ sluice.columns(load.yielded) ~ ', 1 from ' ~ load.stage ~ ' where ' ~ load.range_key ~ ' > ' ~ newest -%}
+        {%- do sluice.run_temporary(load, 'sluice_gone', 'rows that the range holds and that were not read', stored ~ '\nexcept\n' ~ met) -%}
+        {%- do sluice.run_temporary(
+            load, 'sluice_fresh', 'rows that the range does not hold yet', '(' ~ met ~ '\nexcept\n' ~ stored ~ ')\nunion all\n' ~ later
+        ) -%}
+        {%- set after = sluice.run_counts(load, none, sluice.range_after_sql()) -%}
+        {%- if not after.gone_count -%}
+            {%- do load.update({'keeps_range': true}) -%}
+            {%- set counts = {'rows_inserted': after.fresh_count} -%}
+        {%- endif -%}
+    {%- endif -%}
     {%- do sluice.add_counts(load, counts) -%}
 {% endmacro %}
 
@@ -17,10 +35,27 @@
 {% endmacro %}
 
 
-{% macro range_counts_sql(load) -%}
+{#- The rows of a table, equal ones numbered, so that EXCEPT minds how many there are. -#}
+{% macro numbered_rows_sql(load, relation, condition) -%}
 select
-    (select count(*) from {{ load.stage }}) as rows_inserted,
-    (select count(*) from {{ load.relation }} where {{ sluice.range_condition(load) }}) as rows_deleted
+    {{ sluice.columns(load.yielded, indent=4) }},
+    row_number() over (partition by {{ sluice.columns(load.yielded) }} order by {{ load.range_key }}) as _sluice_number
+from {{ relation }}
+where {{ condition }}
+{%- endmacro %}
+
+
+{% macro range_before_sql(load) -%}
+select
+    (select count(*) from {{ load.stage }}) as staged_count,
+    (select count(*) from {{ load.relation }} where {{ sluice.range_condition(load) }}) as stored_count
+{%- endmacro %}
+
+
+{% macro range_after_sql() -%}
+select
+    (select count(*) from sluice_gone) as gone_count,
+    (select count(*) from sluice_fresh) as fresh_count
 {%- endmacro %}
 
 
@@ -31,9 +66,19 @@ delete from {{ load.relation }}
 where {{ sluice.range_condition(load) }};
 {% endif %}
 {%- if load.counts.rows_inserted %}
-{{ sluice.insert_rows_sql(load, 'select * from ' ~ load.stage) }}
+{{ sluice.insert_rows_sql(load, sluice.range_fresh_sql(load) if load.keeps_range else 'select * from ' ~ load.stage) }}
 {% endif %}
 {% endmacro %}
+
+
+{#- Rows to add; a column that the SELECT no longer yields is NULL. -#}
+{% macro range_fresh_sql(load) -%}
+select
+    {%- for column in load.data_columns %}
+    {{ column.name if column.name in load.yielded else 'cast(null as ' ~ column.type ~ ') as ' ~ column.name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from sluice_fresh
+{%- endmacro %}
 
 
 {#- Rows that are gone for good, kept so that downstream readers by groups hear of them. -#}

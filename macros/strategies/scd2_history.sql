@@ -5,7 +5,7 @@
 -#}
 {% macro stage_scd2_history(load) %}
     {%- do sluice.count_ties(load, sluice.run_counts(
-        load, 'ties with stored events', sluice.ties_sql(load, sluice.scd2_contest_sql(load))
+        load, 'ties with stored events', sluice.stored_ties_sql(load, sluice.scd2_contest_sql(load))
     ).tie_count) -%}
     {%- do sluice.run_temporary(load, 'sluice_changed', 'old events that are new to the ledger', sluice.scd2_changed_sql(load)) -%}
     {%- do sluice.run_temporary(load, 'sluice_anchor', 'keys to compute again, and from when', sluice.scd2_anchor_sql(load)) -%}
@@ -61,7 +61,9 @@ with contest as (
 
 ranked_events as (
     select
-        contest.*,
+        {{ sluice.kept_columns(load, indent=8) }},
+        _sluice_deleted,
+        _sluice_is_stored,
         row_number() over (
             partition by {{ sluice.columns(load.key + [load.at]) }}
             order by

@@ -12,12 +12,15 @@
     {%- endif -%}
     {%- do sluice.run_temporary(load, 'sluice_stage', 'the rows of the increment', sluice.stage_sql(load)) -%}
     {%- set counts = sluice.run_counts(load, 'how many, how many of them rejected, how many (key, time) pairs more than once', sluice.stage_counts_sql(load)) -%}
-    {%- do load.counts.update({'rows_read': counts.rows_read, 'rows_rejected': counts.rows_rejected}) -%}
+    {%- set unkeyed_count = sluice.count_unkeyed(load) -%}
+    {%- do load.counts.update({
+        'rows_read': counts.rows_read + unkeyed_count, 'rows_rejected': counts.rows_rejected + unkeyed_count
+    }) -%}
     {%- set reads_absence = load.mode != 'rows' and load.type != 'append' and not load.is_first and not load.is_full_refresh and not flags.EMPTY -%}
     {%- if reads_absence -%}
         {%- do sluice.stage_absences(load) -%}
     {%- endif -%}
-    {%- if counts.rows_rejected -%}
+    {%- if load.counts.rows_rejected -%}
         {%- do sluice.stage_rejects(load) -%}
     {%- endif -%}
     {%- if counts.contested_count and load.key -%}

@@ -1,4 +1,7 @@
-{#- Take the rows that cannot be loaded out of the stage; they go to the target's rejects with the load. -#}
+{#- Take the rows that cannot be loaded out of the stage; they go to the target's rejects with the load.
+
+    A row that is rejected again, because its window is read again or it lies in none, stands there once; every load counts it.
+-#}
 {% macro stage_rejects(load) %}
     {%- set max_rejects = sluice.setting('max_rejects') -%}
     {%- if max_rejects is not none and load.counts.rows_rejected > max_rejects | int -%}
@@ -15,25 +18,70 @@
 {% endmacro %}
 
 
+{#- Rows of driving sources whose incremental key is NULL: how many, each source warned about by name. -#}
+{% macro count_unkeyed(load) %}
+    {%- set found = namespace(row_count=0) -%}
+    {%- for window in load.windows if window.unkeyed -%}
+        {%- set found.row_count = found.row_count + window.unkeyed.row_count -%}
+        {%- do exceptions.warn(
+            'sluice.' ~ load.type ~ ': ' ~ window.unkeyed.row_count ~ ' rows of ' ~ window.source ~ ' have no ' ~ window.unkeyed.key
+            ~ ', so no load of ' ~ load.target_name ~ ' reads them; they stand in ' ~ load.rejects ~ '.'
+        ) -%}
+    {%- endfor -%}
+    {{ return(found.row_count) }}
+{% endmacro %}
+
+
 {% macro reject_sql(load) -%}
+with rejected_rows as (
+    select
+        _sluice_reject as reason,
+        {{ sluice.row_text(load.yielded) }} as row_text
+    from sluice_stage
+    where _sluice_reject is not null
+    {%- for window in load.windows if window.unkeyed %}
+    union all
+    select
+        {{ sluice.literal(window.source ~ '.' ~ window.unkeyed.key ~ ' is NULL') }},
+        {{ sluice.row_text(sluice.describe_query('select * from ' ~ window.unkeyed.relation) | map(attribute='name')) }}
+    from {{ window.unkeyed.relation }} as unkeyed_rows
+    where {{ window.unkeyed.key }} is null
+    {%- endfor %}
+),
+
+known_rejects as (
+    select distinct
+        reason,
+        row_text
+    from {{ load.rejects }}
+)
+
 select
-    _sluice_reject as reason,
-    substring(
-        {%- for name in load.yielded %}
-        {{ sluice.literal((', ' if not loop.first else '') ~ name ~ '=') }} || coalesce(cast({{ name }} as varchar), 'NULL'){{ ' ||' if not loop.last }}
-        {%- endfor %},
-        1, 2000
-    ) as row_text
-from sluice_stage
-where _sluice_reject is not null
+    rejected_rows.reason,
+    rejected_rows.row_text
+from rejected_rows
+left join known_rejects
+    on known_rejects.reason = rejected_rows.reason and known_rejects.row_text = rejected_rows.row_text
+where known_rejects.reason is null
 {%- endmacro %}
+
+
+{#- A row as a person reads it: name=value, …; at most 2000 characters. -#}
+{% macro row_text(names) %}
+    {%- set parts = [] -%}
+    {%- for name in names -%}
+        {%- do parts.append(sluice.literal(name ~ '=') ~ ' || coalesce(cast(' ~ name ~ " as varchar), 'NULL')") -%}
+    {%- endfor -%}
+    {{ return('substring(' ~ parts | join(" || ', ' || ") ~ ', 1, 2000)') }}
+{% endmacro %}
 
 
 {% macro first_reason(load) %}
     {%- call statement('sluice_reason', fetch_result=true, auto_begin=false) -%}
         select min(_sluice_reject) as reason from sluice_stage
     {%- endcall -%}
-    {{ return(load_result('sluice_reason').table.rows[0][0]) }}
+    {%- set reason = load_result('sluice_reason').table.rows[0][0] -%}
+    {{ return(reason or 'the incremental key is NULL') }}
 {% endmacro %}
 
 

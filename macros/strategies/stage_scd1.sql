@@ -12,7 +12,7 @@
     ) -%}
     {%- if paths.tied_count -%}
         {%- do sluice.count_ties(load, sluice.run_counts(
-            load, 'ties with stored events', sluice.ties_sql(load, sluice.scd1_contest_sql(load))
+            load, 'ties with stored events', sluice.stored_ties_sql(load, sluice.scd1_contest_sql(load))
         ).tie_count) -%}
         {%- do sluice.run_temporary(load, 'sluice_loser', 'keys whose stored event is the greater one', sluice.scd1_loser_sql(load)) -%}
         {%- do sluice.run_step(
@@ -27,6 +27,8 @@
 
 {#- The last event of each key beside what is stored of it; _sluice_is_tied when its time is that of the stored event. -#}
 {% macro scd1_event_sql(load) -%}
+{#- what stands in a target that is replaced decides nothing -#}
+{%- set nothing = ' and 1 = 0' if load.replaces else '' -%}
 {%- set stored_at = 'coalesce(stored.' ~ load.at ~ ', buried.' ~ load.at ~ ')' -%}
 with ranked_events as (
     select
@@ -49,16 +51,15 @@ last_events as (
 
 compared_events as (
     select
-        {{ sluice.columns(load.data, 'event', indent=8) }},
+        {%- for name in load.data %}
+        {{ 'event.' ~ name if name in load.yielded else sluice.kept_value(load, name) ~ ' as ' ~ name }},
+        {%- endfor %}
         event._sluice_deleted,
         case when stored.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_stored,
         case when buried.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_buried,
-        case when {{ 'event.' ~ load.at ~ ' = ' ~ stored_at if not load.replaces else '1 = 0' }} then 1 else 0 end as _sluice_is_tied,
+        case when event.{{ load.at }} = {{ stored_at }} then 1 else 0 end as _sluice_is_tied,
         case
             {%- set same_time = '' if load.is_load_timed else ' and event.' ~ load.at ~ ' = ' ~ stored_at %}
-            {%- if load.replaces %}
-            when 1 = 1 then 'new'
-            {%- endif %}
             when stored.{{ load.key[0] }} is not null and event._sluice_deleted = 0{{ same_time }}
                 and {{ sluice.same(load.compared, 'event', 'stored') }} then 'known'
             when stored.{{ load.key[0] }} is null and buried.{{ load.key[0] }} is not null and event._sluice_deleted = 1{{ same_time }}
@@ -70,14 +71,23 @@ compared_events as (
         end as _sluice_order
     from last_events as event
     left join {{ load.relation }} as stored
-        on {{ sluice.matches(load.key, 'event', 'stored') }}
+        on {{ sluice.matches(load.key, 'event', 'stored') }}{{ nothing }}
     left join {{ load.side }} as buried
-        on {{ sluice.matches(load.key, 'event', 'buried') }}
+        on {{ sluice.matches(load.key, 'event', 'buried') }}{{ nothing }}
 )
 
 select *
 from compared_events
 where _sluice_order = 'new'
+{%- endmacro %}
+
+
+{#- A column that the SELECT no longer yields, as the stored event of the same time has it. -#}
+{% macro kept_value(load, name) -%}
+case
+            when event.{{ load.at }} = stored.{{ load.at }} then stored.{{ name }}
+            when event.{{ load.at }} = buried.{{ load.at }} then buried.{{ name }}
+        end
 {%- endmacro %}
 
 
@@ -133,11 +143,10 @@ where _sluice_rank = 1 and _sluice_is_stored = 1
 
 
 {% macro scd1_counts_sql(load) -%}
-{%- set is_stored = '0' if load.replaces else '_sluice_is_stored' -%}
 select
-    coalesce(sum(case when _sluice_deleted = 0 and {{ is_stored }} = 0 then 1 else 0 end), 0) as rows_inserted,
-    coalesce(sum(case when _sluice_deleted = 0 and {{ is_stored }} = 1 then 1 else 0 end), 0) as rows_updated,
-    coalesce(sum(case when _sluice_deleted = 1 and {{ is_stored }} = 1 then 1 else 0 end), 0) as rows_deleted,
+    coalesce(sum(case when _sluice_deleted = 0 and _sluice_is_stored = 0 then 1 else 0 end), 0) as rows_inserted,
+    coalesce(sum(case when _sluice_deleted = 0 and _sluice_is_stored = 1 then 1 else 0 end), 0) as rows_updated,
+    coalesce(sum(case when _sluice_deleted = 1 and _sluice_is_stored = 1 then 1 else 0 end), 0) as rows_deleted,
     coalesce(sum(_sluice_deleted), 0) as side_count,
     coalesce(sum(_sluice_is_buried), 0) as buried_count
 from sluice_event

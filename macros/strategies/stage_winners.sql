@@ -2,7 +2,7 @@
 {% macro stage_winners(load) %}
     {%- do sluice.count_ties(load, sluice.run_counts(load, 'ties in the increment', sluice.ties_sql(load, 'select * from sluice_stage')).tie_count) -%}
     {%- do sluice.run_temporary(
-        load, 'sluice_winner', 'the winner of each key and time', sluice.winners_sql(load, 'select * from sluice_stage')
+        load, 'sluice_winner', 'the winner of each key and time', sluice.winners_sql(load, 'select *, 0 as _sluice_is_stored from sluice_stage')
     ) -%}
     {%- do load.update({'stage': 'sluice_winner'}) -%}
 {% endmacro %}
@@ -23,11 +23,12 @@
 {% endmacro %}
 
 
+{#- Events of a batch that lose a tie: all contents of one key, time and tie-breakers but the greatest. -#}
 {% macro ties_sql(load, events_sql) -%}
 {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
-select count(*) as tie_count
+select coalesce(sum(_sluice_content_count - 1), 0) as tie_count
 from (
-    select {{ tied }}
+    select {{ tied }}, count(*) as _sluice_content_count
     from (
         select distinct {{ sluice.columns(load.key + [load.at] + load.compared) }}, _sluice_deleted
         from (
@@ -40,15 +41,49 @@ from (
 {%- endmacro %}
 
 
+{#- Ties that stored events add: those that another content of the batch meets. A stored event that came again is counted already. -#}
+{% macro stored_ties_sql(load, contest_sql) -%}
+{%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
+{%- set content = sluice.columns(load.key + [load.at] + load.compared) -%}
+with contest as (
+    {{ contest_sql | indent(4) }}
+    {%- if load.counts.tie_count %}
+    union all
+    select
+        {{ sluice.columns(load.data, indent=8) }},
+        _sluice_deleted,
+        0
+    from sluice_stage
+    {%- endif %}
+),
+
+contents as (
+    select {{ content }}, _sluice_deleted, min(_sluice_is_stored) as _sluice_is_only_stored
+    from contest
+    group by {{ content }}, _sluice_deleted
+)
+
+select coalesce(sum(_sluice_stored_count), 0) as tie_count
+from (
+    select {{ tied }}, sum(_sluice_is_only_stored) as _sluice_stored_count
+    from contents
+    group by {{ tied }}
+    having count(*) > sum(_sluice_is_only_stored)
+) as ties
+{%- endmacro %}
+
+
+{#- One winner per (key, time); events_sql yields the data columns, _sluice_deleted and _sluice_is_stored. -#}
 {% macro winners_sql(load, events_sql) -%}
 with ranked_events as (
     select
-        {{ sluice.columns(load.data, indent=8) }},
+        {{ sluice.kept_columns(load, indent=8) }},
         _sluice_deleted,
         row_number() over (
             partition by {{ sluice.columns(load.key + [load.at]) }}
             order by
-                {{ sluice.winner_order(load) }}
+                {{ sluice.winner_order(load) }},
+                _sluice_is_stored desc
         ) as _sluice_rank
     from (
         {{ events_sql | indent(8) }}
@@ -67,16 +102,19 @@ where _sluice_rank = 1
 {% macro ledger_sql(load) -%}
 select
     {{ sluice.columns(load.data, indent=4) }},
-    cast(0 as smallint) as _sluice_deleted
+    cast(0 as smallint) as _sluice_deleted,
+    1 as _sluice_is_stored
 from {{ load.relation }}
 union all
 select
     {{ sluice.columns(load.data, indent=4) }},
-    _sluice_deleted
+    _sluice_deleted,
+    1
 from {{ load.side }}
 union all
 select
     {{ sluice.columns(load.data, indent=4) }},
-    _sluice_deleted
+    _sluice_deleted,
+    0
 from {{ load.stage }}
 {%- endmacro %}

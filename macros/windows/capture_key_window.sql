@@ -25,6 +25,7 @@
         'end': end,
         'lookback_count': count,
         'future_count': newest.future_count,
+        'unkeyed': sluice.find_unkeyed(dependency),
         'new': end is not none and (end != last_end or count != watermark.lookback_count)
     }) -%}
     {%- if newest.future_count -%}
@@ -81,6 +82,21 @@
         where {{ sluice.window_condition(dependency, band) }}
     {%- endcall -%}
     {{ return(load_result('sluice_band').table.rows[0][0] | int) }}
+{% endmacro %}
+
+
+{#- Rows without a key, which lie in no window: dict(relation, key, row_count) or none. A read in full reads them, too. -#}
+{% macro find_unkeyed(dependency) %}
+    {%- if sluice.setting('increment', 'rows') == 'full' -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- call statement('sluice_unkeyed', fetch_result=true, auto_begin=false) -%}
+        select count(*) as row_count
+        from {{ dependency.relation }}
+        where {{ dependency.key }} is null
+    {%- endcall -%}
+    {%- set row_count = load_result('sluice_unkeyed').table.rows[0][0] | int -%}
+    {{ return({'relation': dependency.relation, 'key': dependency.key, 'row_count': row_count} if row_count else none) }}
 {% endmacro %}
 
 

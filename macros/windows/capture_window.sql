@@ -5,6 +5,7 @@
     Returns: dict, ready for JSON:
         source (str), kind (str or none: no key), start and end (text or none), is_open (start itself is left out),
         new (bool), moves_watermark (bool), lookback_count, future_count (int or none), source_epoch (int or none),
+        unkeyed (dict(relation, key, row_count) or none: rows whose key is NULL lie in no window),
         head (str: the target's last load, seen before the window was cut).
 -#}
 {% macro capture_window(dependency) %}
@@ -13,6 +14,7 @@
     {%- set window = {
         'source': dependency.source, 'kind': none, 'start': none, 'end': none, 'is_open': false, 'new': false,
         'moves_watermark': true, 'lookback_count': none, 'future_count': 0, 'source_epoch': none,
+        'unkeyed': none,
         'head': head.load_id if head else 'none'
     } -%}
     {%- set asked = sluice.asked_windows(target_name) -%}

@@ -1,6 +1,7 @@
 {#- The part of a driving source that this load reads, as a subselect between two literals.
 
-    Rows: the rows of the window. Groups: every row of the groups that the windows of all driving sources touch. Full: all
+    Rows: the rows of the window. Groups: every row of the groups that the windows of all driving sources touch. Neither
+    yields a row whose key is NULL: nothing tells when it came. Full: all
     rows. While parsing, and in dbt's unit tests, it is the bare relation.
 
         from {{ sluice.increment(source('lake', 'flights')) }} as flights
@@ -57,6 +58,9 @@
             {{ sluice.null_safe_equal('sluice_source.' ~ sluice.quote_name(column), 'sluice_touched.sluice_group_' ~ loop.index) }}
             {{- '\n            and ' if not loop.last }}
             {%- endfor %}
+        {%- endif %}
+        {%- if mode == 'groups' and dependency.key is not none and not flags.EMPTY %}
+        where sluice_source.{{ dependency.key }} is not null
         {%- endif %}
     )
     {%- endset -%}

@@ -70,22 +70,21 @@
 {% endmacro %}
 
 
-{#- Move a bound down by some minutes; a date by whole days, an integer not at all.
+{#- Move a bound by some minutes; a date by whole days, an integer not at all.
 
     Args:
-        bound (str): bound as text.
-        minutes (int): how far; negative moves it up.
+        bound (str): bound, or any instant, as text.
+        minutes (int): how far down; negative moves it up.
         kind (str): see key_kind.
+    Returns: str, a bound of that kind: for a date the day in which the moved instant lies.
 -#}
 {% macro minutes_before(bound, minutes, kind) %}
-    {%- if kind == 'integer' or minutes == 0 -%}
+    {%- if kind == 'integer' -%}
         {{ return(bound) }}
     {%- endif -%}
-    {%- set instant = sluice.parse_instant(bound) -%}
+    {%- set moved = sluice.parse_instant(bound) - modules.datetime.timedelta(minutes=minutes) -%}
     {%- if kind == 'date' -%}
-        {%- set days = (minutes / 1440) | round(0, 'ceil') | int -%}
-        {{ return((instant - modules.datetime.timedelta(days=days)).strftime('%Y-%m-%d')) }}
+        {{ return(moved.strftime('%Y-%m-%d')) }}
     {%- endif -%}
-    {%- set text = sluice.instant_text(instant - modules.datetime.timedelta(minutes=minutes)) -%}
-    {{ return(text ~ '+00' if kind == 'timestamptz' else text) }}
+    {{ return(sluice.instant_text(moved) ~ ('+00' if kind == 'timestamptz' else '')) }}
 {% endmacro %}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 
+import duckdb
 import pytest
 
 from tests.support.dbt_project import DbtProject, driving
@@ -73,6 +76,27 @@ def test_second_load_loses_when_another_committed_since_it_read_the_head(project
         assert f"sluice: another load of dwh.{kind} committed first (rival)" in lost.messages[kind]
     assert _state(project)[: len(KINDS)] == before[: len(KINDS)]
     assert _state(project)[-1] == before[-1]
+
+
+def test_second_of_two_simultaneous_writers_fails_and_leaves_nothing(project: DbtProject) -> None:
+    """Both stage, both write, neither has committed: DuckDB itself refuses the second, before the guard can speak."""
+    assert project.run().success
+    _change_source(project)
+    project.execute("checkpoint")
+    before = project.root / "before" / project.warehouse.name
+    before.parent.mkdir()
+    shutil.copy(project.warehouse, before)
+    assert project.run("--select", "scd2").success
+    expected = project.query("select id, v, valid_to from dwh.scd2 order by all")
+    script, _, _ = (project.root / "target/run/sluice/models/scd2.sql").read_text().rpartition("commit;")
+    with duckdb.connect(str(before)) as first, first.cursor() as second:
+        first.execute(script)
+        with pytest.raises(duckdb.TransactionException, match=r"[Cc]onflict"):
+            second.execute(re.sub(r"load_id = '[^']+'", "load_id = 'second'", script, count=1))
+        second.execute("rollback")
+        first.execute("commit")
+        assert second.execute("select id, v, valid_to from dwh.scd2 order by all").fetchall() == expected
+        assert second.execute("select count(*) from sluice.load_log where target = 'dwh.scd2'").fetchall() == [(2,)]
 
 
 def test_row_counts_and_watermark_stand_in_the_log_when_a_load_commits(project: DbtProject) -> None:

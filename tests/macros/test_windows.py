@@ -108,6 +108,23 @@ def test_rows_of_the_future_wait_when_they_pass_the_skew(project: DbtProject) ->
     assert window["end"].startswith(f"{soon:%Y-%m-%d %H:%M:%S}")
 
 
+def test_bounds_of_dates_are_dates_when_nothing_moves_them(project: DbtProject) -> None:
+    project.model(
+        "by_day",
+        "select e.id, e.k from {{ sluice.increment(source('lake', 'by_date')) }} as e",
+        materialized="scd1",
+        business_key=["id"],
+        dependencies=[driving("by_date", incremental_key="k", max_skew_minutes=0)],
+        incremental_key="k",
+    )
+    today = datetime.now(UTC).date()
+    tomorrow = today + timedelta(days=1)
+    project.execute(f"insert into lake.by_date values (1, '{today}'), (2, '{tomorrow}')")
+    assert project.run("--select", "by_day").messages["by_day"] == "1 inserted"
+    window = _window(project, "by_day")
+    assert (window["end"], window["future_count"]) == (str(today), 1)
+
+
 def test_backfill_reads_its_window_and_leaves_the_watermark(project: DbtProject) -> None:
     assert _load(project, "number") == "1 inserted"
     before = project.query("select * from sluice.watermark_control where target = 'dwh.by_number'")
