@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flows.lake import LakeFolder, list_files, resolve_folder
 from flows.profile import Profile, load_profile
@@ -36,6 +37,56 @@ def open_columns(project: Project, settings: Settings) -> WarehouseColumns:
     return PostgresColumns(profile, connect)
 
 
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Resource = TypeVar("_Resource", bound=_Closable)
+
+
+class _Kept(Generic[_Resource]):
+    """Something that is opened at its first use and closed after the last: at the end of the outermost `keep`.
+
+    An error closes it, too: whatever state it left behind, the next use begins afresh.
+
+    Args:
+        open_: Opens it.
+    """
+
+    def __init__(self, open_: Callable[[], _Resource]) -> None:
+        self._open = open_
+        self._resource: _Resource | None = None
+        self._keepers = 0
+
+    @contextmanager
+    def keep(self) -> Iterator[None]:
+        """Keep it open from one use to the next."""
+        self._keepers += 1
+        try:
+            yield
+        finally:
+            self._keepers -= 1
+            if not self._keepers:
+                self._close()
+
+    @contextmanager
+    def use(self) -> Iterator[_Resource]:
+        """Lend it out."""
+        with self.keep():
+            if self._resource is None:
+                self._resource = self._open()
+            try:
+                yield self._resource
+            except BaseException:
+                self._close()
+                raise
+
+    def _close(self) -> None:
+        resource, self._resource = self._resource, None
+        if resource is not None:
+            resource.close()
+
+
 class DuckDBColumns:
     """Columns on the embedded warehouse: lake folders are read as files, SELECTs bound in an empty database in memory.
 
@@ -48,25 +99,26 @@ class DuckDBColumns:
 
     def __init__(self, project: Project, connect: Callable[[], Warehouse]) -> None:
         self._project = project
-        self._connect = connect
+        self._warehouse = _Kept(connect)
+        self._scratch = _Kept(_Scratch)
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keep what one question opened for the next; see `WarehouseColumns.connected`."""
+        with self._warehouse.keep(), self._scratch.keep():
+            yield
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         if source.kind is SourceKind.LAKE and source.location:
-            return lake_columns(resolve_folder(self._project, source.location))
-        return _table_columns(self._connect, source.source_schema, source.source_table)
+            with self._scratch.use() as scratch:
+                return scratch.files(resolve_folder(self._project, source.location))
+        return _table_columns(self._warehouse, source.source_schema, source.source_table)
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
-        import duckdb
-
-        with duckdb.connect(":memory:") as connection:
-            try:
-                for name, columns in tables.items():
-                    _create_empty(connection, name, columns)
-                return _described(connection, select)
-            except duckdb.Error as error:
-                raise ValueError(first_line(error)) from error
+        with self._scratch.use() as scratch:
+            return scratch.describe(select, tables)
 
 
 def lake_columns(folder: LakeFolder) -> tuple[Column, ...]:
@@ -75,14 +127,44 @@ def lake_columns(folder: LakeFolder) -> tuple[Column, ...]:
     Raises:
         ValueError: When the folder is missing or empty, or its files differ in columns or types.
     """
-    import duckdb
+    with _Kept(_Scratch).use() as scratch:
+        return scratch.files(folder)
 
-    if not folder.is_remote and not list_files(folder):
-        raise ValueError(f"no .parquet file in {folder.location}")
-    with duckdb.connect(":memory:") as connection:
+
+class _Scratch:
+    """A database in memory, in which SELECTs are bound and files are looked at; its tables are empty."""
+
+    def __init__(self) -> None:
+        import duckdb
+
+        self._connection = duckdb.connect(":memory:")
+        self._tables: dict[TableName, tuple[Column, ...]] = {}
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
+        """Return the output columns of a SELECT over tables of these columns; see `WarehouseColumns.describe`."""
+        import duckdb
+
         try:
-            _refuse_mixed(connection, folder)
-            return _described(connection, _read_parquet(folder))
+            for name, columns in tables.items():
+                if self._tables.get(name) != columns:
+                    _create_empty(self._connection, name, columns)
+                    self._tables[name] = columns
+            return _described(self._connection, select)
+        except duckdb.Error as error:
+            raise ValueError(first_line(error)) from error
+
+    def files(self, folder: LakeFolder) -> tuple[Column, ...]:
+        """Return the columns that all files of a folder share; see `lake_columns`."""
+        import duckdb
+
+        if not folder.is_remote and not list_files(folder):
+            raise ValueError(f"no .parquet file in {folder.location}")
+        try:
+            _refuse_mixed(self._connection, folder)
+            return _described(self._connection, _read_parquet(folder))
         except duckdb.Error as error:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
 
@@ -97,27 +179,29 @@ class PostgresColumns:
 
     def __init__(self, profile: Profile, connect: Callable[[], Warehouse]) -> None:
         self.dialect = profile.dialect
-        self._connect = connect
+        self._warehouse = _Kept(connect)
+
+    def connected(self) -> AbstractContextManager[None]:
+        """Keep the session of one question for the next; see `WarehouseColumns.connected`."""
+        return self._warehouse.keep()
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
-        return _table_columns(self._connect, source.external_schema or source.source_schema, source.source_table)
+        return _table_columns(self._warehouse, source.external_schema or source.source_schema, source.source_table)
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         from flows.warehouse import PostgresWarehouse
 
-        warehouse = self._connect()
-        assert isinstance(warehouse, PostgresWarehouse)
         try:
-            return warehouse.describe(_over_empty_tables(select, tables, self.dialect))
+            with self._warehouse.use() as warehouse:
+                assert isinstance(warehouse, PostgresWarehouse)
+                return warehouse.describe(_over_empty_tables(select, tables, self.dialect))
         except HardRunError as error:
             raise ValueError(error.message) from error
-        finally:
-            warehouse.close()
 
 
-def _table_columns(connect: Callable[[], Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
+def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
     from sqlglot import exp
 
     query = (
@@ -127,13 +211,10 @@ def _table_columns(connect: Callable[[], Warehouse], schema: str, table: str) ->
         .order_by("ordinal_position")
     )
     try:
-        warehouse = connect()
+        with kept.use() as warehouse:
+            rows = warehouse.query(query)
     except SoftRunError:
         return None
-    try:
-        rows = warehouse.query(query)
-    finally:
-        warehouse.close()
     if not rows:
         raise ValueError(f"table {schema}.{table} does not exist in the warehouse")
     return tuple(Column(name=name, type=str(type_).lower()) for name, type_ in rows)
@@ -148,7 +229,9 @@ def _create_empty(connection: duckdb.DuckDBPyConnection, name: TableName, column
         for column in columns
     ]
     table = exp.Create(
-        kind="table", this=exp.Schema(this=exp.table_(name.table, db=name.schema, quoted=True), expressions=definitions)
+        kind="table",
+        replace=True,
+        this=exp.Schema(this=exp.table_(name.table, db=name.schema, quoted=True), expressions=definitions),
     )
     for statement in (schema, table):
         connection.execute(statement.sql("duckdb"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from metadata_sync.names import TableName
@@ -15,6 +16,13 @@ class WarehouseColumns(Protocol):
     @property
     def dialect(self) -> str:
         """The warehouse's SQL, as sqlglot names it: `duckdb`, `postgres` or `redshift`."""
+        ...
+
+    def connected(self) -> AbstractContextManager[None]:
+        """Return a context in which the connection of one question is kept for the next.
+
+        Outside of it each question connects by itself, and leaves no lock behind.
+        """
         ...
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:

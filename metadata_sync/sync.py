@@ -111,8 +111,9 @@ def sync(
     if plan.is_empty:
         return SyncReport(unchanged=_shown(plan.current, project))
     if check:
-        return _bring_in_step(rows, project, columns, check=True, overwrite=overwrite)
-    with _only_one(project):
+        with columns.connected():
+            return _bring_in_step(rows, project, columns, check=True, overwrite=overwrite)
+    with _only_one(project), columns.connected():
         return _bring_in_step(rows, project, columns, check=False, overwrite=overwrite)
 
 

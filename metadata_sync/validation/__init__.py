@@ -28,4 +28,5 @@ def find_faults(
     Returns:
         Every fault, in the order of tables and rows.
     """
-    return (*row_faults(rows, project), *select_faults(Catalog(rows, project, columns), only))
+    with columns.connected():
+        return (*row_faults(rows, project), *select_faults(Catalog(rows, project, columns), only))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,9 @@ class NoWarehouse:
     """A warehouse that cannot be reached: what it would tell is not checked."""
 
     dialect = "duckdb"
+
+    def connected(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         return None

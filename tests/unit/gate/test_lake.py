@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
+import duckdb
 import pytest
 from lake_files import land
 
@@ -119,6 +120,45 @@ def test_select_is_described_over_empty_tables(project: Project, duckdb_warehous
     ]
     with pytest.raises(ValueError, match="colour"):
         columns.describe("select colour from lake.orders", {TableName("lake", "orders"): orders})
+
+
+def test_each_select_is_bound_over_its_own_columns_also_while_connected(
+    project: Project, duckdb_warehouse: Warehouse
+) -> None:
+    columns = DuckDBColumns(project, lambda: duckdb_warehouse)
+    orders = TableName("lake", "orders")
+    select = "select amount from lake.orders"
+
+    with columns.connected():
+        found = [
+            columns.describe(select, {orders: (Column(name="amount", type=type_),)})[0].type
+            for type_ in ("integer", "varchar", "integer")
+        ]
+        with pytest.raises(ValueError, match="amount"):
+            columns.describe(select, {orders: (Column(name="total", type="integer"),)})
+        found.append(columns.describe(select, {orders: (Column(name="amount", type="date"),)})[0].type)
+
+    assert found == ["integer", "varchar", "integer", "date"]
+
+
+def test_warehouse_is_connected_to_once_and_let_go_at_the_end(project: Project, duckdb_profile: Profile) -> None:
+    with duckdb.connect(duckdb_profile.values["path"]) as connection:
+        connection.execute("create table orders (id integer)")
+    connected: list[Warehouse] = []
+
+    def connect() -> Warehouse:
+        connected.append(open_warehouse(duckdb_profile, wait_seconds=0))
+        return connected[-1]
+
+    columns = DuckDBColumns(project, connect)
+    source = SourceRow.model_validate({"schema": "main", "table": "orders", "kind": "warehouse"})
+
+    with columns.connected():
+        assert columns.source_columns(source) == columns.source_columns(source) == (Column(name="id", type="integer"),)
+        assert len(connected) == 1
+    duckdb.connect(duckdb_profile.values["path"]).close()  # to write: DuckDB refuses it while a reader is connected
+    columns.source_columns(source)
+    assert len(connected) == 2
 
 
 def test_warehouse_source_that_does_not_exist_is_said_so(project: Project, duckdb_profile: Profile) -> None:

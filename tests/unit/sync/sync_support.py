@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,9 @@ class FakeWarehouse:
     dialect: str = "duckdb"
     is_reachable: bool = True
     asked: list[str] = field(default_factory=list)
+
+    def connected(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         self.asked.append(str(source.name))
