@@ -3,6 +3,7 @@
     The cast fails only when it is reached, and its text is the message. A division by zero would not do: DuckDB yields
     infinity. The message holds a column, so that no database folds the constant beforehand.
 -#}
+-- fmt: off
 {% macro take_head_sql(load) -%}
 update {{ load.head }}
 set
@@ -14,8 +15,12 @@ set
     fingerprint = {{ sluice.literal(load.fingerprint) }},
     definition = {{ sluice.literal(load.definition) }},
     epoch = {{ load.epoch }}
-where load_id = {{ sluice.literal(load.seen_load_id) }};
+where load_id = {{ sluice.literal(load.seen_load_id) }}
+{%- endmacro %}
+-- fmt: on
 
+
+{% macro check_head_sql(load) -%}
 select
     case
         when max(load_id) = {{ sluice.literal(load.load_id) }} then 1
@@ -24,8 +29,8 @@ select
             || '); nothing was written, run it again' as integer
         )
     end as is_first
-from {{ load.head }};
-{% endmacro %}
+from {{ load.head }}
+{%- endmacro %}
 
 
 {#- Last statement of a load: its log rows, one per driving source. The watermark is in them. -#}

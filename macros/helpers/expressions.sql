@@ -4,17 +4,6 @@
 {% endmacro %}
 
 
-{#- Column names as a list: each behind a table alias if one is given, each on its own line if an indent is. -#}
-{% macro columns(names, alias=none, indent=none) %}
-    {%- set before = alias ~ '.' if alias else '' -%}
-    {%- set listed = [] -%}
-    {%- for name in names -%}
-        {%- do listed.append(before ~ name) -%}
-    {%- endfor -%}
-    {{ return(listed | join(', ' if indent is none else ',\n' ~ ' ' * indent)) }}
-{% endmacro %}
-
-
 {#- Equality of never-NULL columns of two relations, joined by AND. -#}
 {% macro matches(names, left, right) %}
     {%- set terms = [] -%}
@@ -49,12 +38,12 @@
             sluice.null_safe_equal(left ~ '.' ~ name if left else name, right ~ '.' ~ other if right else other)
         ) -%}
     {%- endfor -%}
-    {{ return(terms | join('\n                and ') if terms else '1 = 1') }}
+    {{ return(terms | join(' and ') if terms else '1 = 1') }}
 {% endmacro %}
 
 
 {#- Data columns of events that contest one (key, time), with _sluice_is_stored: what the SELECT no longer yields stays as stored. -#}
-{% macro kept_columns(load, indent) %}
+{% macro kept_columns(load) %}
     {%- set listed = [] -%}
     {%- for name in load.data -%}
         {%- if name in load.yielded -%}
@@ -66,7 +55,7 @@
             ) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return(listed | join(',\n' ~ ' ' * indent)) }}
+    {{ return(sluice.in_lines(listed)) }}
 {% endmacro %}
 
 
@@ -81,7 +70,7 @@
     {%- for name in load.compared | sort(case_sensitive=true) if name not in load.tie_breakers -%}
         {%- do terms.append(sluice.greatest_first(load, name)) -%}
     {%- endfor -%}
-    {{ return(terms | join(',\n                ')) }}
+    {{ return(terms | join(', ')) }}
 {% endmacro %}
 
 

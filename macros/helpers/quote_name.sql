@@ -12,6 +12,15 @@
 {% endmacro %}
 
 
+{% macro quoted(names) %}
+    {%- set listed = [] -%}
+    {%- for name in names -%}
+        {%- do listed.append(sluice.quote_name(name)) -%}
+    {%- endfor -%}
+    {{ return(listed) }}
+{% endmacro %}
+
+
 {#- A quoted or plain column name with a prefix before it: ('_sluice_was_', '"Total"') gives '"_sluice_was_Total"'. -#}
 {% macro prefixed(prefix, column) %}
     {{ return('"' ~ prefix ~ column[1:] if column.startswith('"') else prefix ~ column) }}

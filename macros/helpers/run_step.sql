@@ -16,7 +16,7 @@
 {#- Create a temporary table. Every name is dropped first: a connection is used by one model after another. -#}
 {% macro run_temporary(load, name, title, query_sql) %}
     {%- do sluice.run_step(load, none, 'drop table if exists ' ~ name) -%}
-    {%- do sluice.run_step(load, title, 'create temporary table ' ~ name ~ ' as\n' ~ query_sql) -%}
+    {%- do sluice.run_step(load, title, 'create temporary table ' ~ name ~ ' as\n' ~ sluice.dedent(query_sql)) -%}
     {%- do load.temporaries.append(name) -%}
 {% endmacro %}
 
@@ -26,7 +26,7 @@
     Returns: dict, column name (lower case) to int; NULL counts as 0.
 -#}
 {% macro run_counts(load, title, query_sql) %}
-    {%- do sluice.keep_text(load, title, query_sql) -%}
+    {%- do sluice.keep_text(load, title, sluice.dedent(query_sql)) -%}
     {%- call statement('sluice_counts', fetch_result=true, auto_begin=false) -%}
         {{ query_sql }}
     {%- endcall -%}

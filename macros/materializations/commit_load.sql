@@ -5,19 +5,19 @@
 
     Args:
         load (dict): the load, staged and counted.
-        changes_sql (str): statements that write side table and target; empty when there is nothing to write.
+        changes (list of str): statements that write side table and target; empty when there is nothing to write.
 -#}
-{% macro commit_load(load, changes_sql) %}
+{% macro commit_load(load, changes) %}
     {%- if flags.EMPTY -%}
         {%- do store_raw_result('main', message='EMPTY checked', code='EMPTY', rows_affected='0') -%}
     {%- else -%}
-        {%- set write_sql = sluice.write_sql(load, changes_sql) -%}
+        {%- set write_sql = sluice.write_sql(load, changes) -%}
         -- BEGIN happens here
         {{ run_hooks(pre_hooks, inside_transaction=True) }}
         {%- call statement('main') -%}
             {{ write_sql }}
         {%- endcall -%}
-        {%- do write(load.script | join('\n') | trim ~ '\n\n-- one transaction\nbegin;\n' ~ write_sql ~ ';\ncommit;\n') -%}
+        {%- do write(load.script | join('\n') | trim ~ '\n\n-- one transaction\nbegin;\n\n' ~ write_sql ~ ';\n\ncommit;\n') -%}
         {%- do apply_grants(load.relation, config.get('grants'), should_revoke=should_revoke(not load.makes_target, false)) -%}
         {%- do persist_docs(load.relation, model) -%}
         {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -30,28 +30,29 @@
 {% endmacro %}
 
 
-{% macro write_sql(load, changes_sql) %}
-    {%- set changed = [] -%}
-    {%- for name in ('rows_inserted', 'rows_updated', 'rows_closed', 'rows_deleted') -%}
-        {%- do changed.append(load.counts[name]) -%}
-    {%- endfor -%}
-    {%- do load.update({'changes_rows': changes_sql | trim != '' or load.reshape != []}) -%}
+{#- The whole write as one text; sets changes_rows. -#}
+{% macro write_sql(load, changes) %}
+    {%- do load.update({'changes_rows': (changes or load.reshape) | length > 0}) -%}
     {%- if not load.windows -%}
         {#- a SELECT without increment() is read in full by every run -#}
         {%- do load.update({'windows': [{
             'source': load.target_name, 'start': none, 'end': none, 'moves_watermark': true, 'lookback_count': none, 'source_epoch': none
         }]}) -%}
     {%- endif -%}
-    {%- set parts = [sluice.take_head_sql(load)] -%}
+    {%- set parts = [sluice.take_head_sql(load), sluice.check_head_sql(load)] -%}
     {%- if load.counts.rows_rejected -%}
         {%- do parts.append(sluice.insert_rejects_sql(load)) -%}
     {%- endif -%}
     {%- for change in load.reshape -%}
-        {%- do parts.append('alter table ' ~ load.relation ~ ' ' ~ change ~ ';\n') -%}
+        {%- do parts.append('alter table ' ~ load.relation ~ ' ' ~ change) -%}
     {%- endfor -%}
-    {%- do parts.append(changes_sql) -%}
+    {%- do parts.extend(changes) -%}
     {%- do parts.append(sluice.insert_log_sql(load)) -%}
-    {{ return(modules.re.sub('\n\\s*\n\\s*\n+', '\n\n', parts | join('\n') | trim)) }}
+    {%- set statements = [] -%}
+    {%- for part in parts -%}
+        {%- do statements.append(sluice.dedent(part)) -%}
+    {%- endfor -%}
+    {{ return(statements | join(';\n\n')) }}
 {% endmacro %}
 
 

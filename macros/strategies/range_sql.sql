@@ -12,9 +12,9 @@
         {%- set newest = '(select max(' ~ load.range_key ~ ') from ' ~ load.relation ~ ' where ' ~ sluice.range_condition(load) ~ ')' -%}
         {%- set met = sluice.numbered_rows_sql(load, load.stage, load.range_key ~ ' <= ' ~ newest) -%}
         {%- set later = 'select ' ~ sluice.columns(load.yielded) ~ ', 1 from ' ~ load.stage ~ ' where ' ~ load.range_key ~ ' > ' ~ newest -%}
-        {%- do sluice.run_temporary(load, 'sluice_gone', 'rows that the range holds and that were not read', stored ~ '\nexcept\n' ~ met) -%}
+        {%- do sluice.run_temporary(load, 'sluice_gone', 'rows that the range holds and that were not read', sluice.combined([stored, met], 'except')) -%}
         {%- do sluice.run_temporary(
-            load, 'sluice_fresh', 'rows that the range does not hold yet', '(' ~ met ~ '\nexcept\n' ~ stored ~ ')\nunion all\n' ~ later
+            load, 'sluice_fresh', 'rows that the range does not hold yet', sluice.range_new_sql(met, stored, later)
         ) -%}
         {%- set after = sluice.run_counts(load, none, sluice.range_after_sql()) -%}
         {%- if not after.gone_count -%}
@@ -38,10 +38,18 @@
 {#- The rows of a table, equal ones numbered, so that EXCEPT minds how many there are. -#}
 {% macro numbered_rows_sql(load, relation, condition) -%}
 select
-    {{ sluice.columns(load.yielded, indent=4) }},
+    {{ sluice.columns(load.yielded) }},
     row_number() over (partition by {{ sluice.columns(load.yielded) }} order by {{ load.range_key }}) as _sluice_number
 from {{ relation }}
 where {{ condition }}
+{%- endmacro %}
+
+
+{% macro range_new_sql(met, stored, later) -%}
+    select *
+    from {{ sluice.nested(sluice.combined([met, stored], "except")) }} as met_rows
+    union all
+    {{ later }}
 {%- endmacro %}
 
 
@@ -60,37 +68,41 @@ select
 
 
 {% macro range_sql(load) %}
-{%- if load.counts.rows_deleted %}
-{{ sluice.insert_side_sql(load, sluice.range_vanished_sql(load)) }}
-delete from {{ load.relation }}
-where {{ sluice.range_condition(load) }};
-{% endif %}
-{%- if load.counts.rows_inserted %}
-{{ sluice.insert_rows_sql(load, sluice.range_fresh_sql(load) if load.keeps_range else 'select * from ' ~ load.stage) }}
-{% endif %}
+    {%- set statements = [] -%}
+    {%- if load.counts.rows_deleted -%}
+        {%- do statements.append(sluice.insert_side_sql(load, sluice.range_vanished_sql(load))) -%}
+        {%- do statements.append("delete from " ~ load.relation ~ " where " ~ sluice.range_condition(load)) -%}
+    {%- endif -%}
+    {%- if load.counts.rows_inserted -%}
+        {%- set fresh = sluice.range_fresh_sql(load) if load.keeps_range else "select * from " ~ load.stage -%}
+        {%- do statements.append(sluice.insert_rows_sql(load, fresh)) -%}
+    {%- endif -%}
+    {{ return(statements) }}
 {% endmacro %}
 
 
 {#- Rows to add; a column that the SELECT no longer yields is NULL. -#}
 {% macro range_fresh_sql(load) -%}
-select
-    {%- for column in load.data_columns %}
-    {{ column.name if column.name in load.yielded else 'cast(null as ' ~ column.type ~ ') as ' ~ column.name }}{{ ',' if not loop.last }}
-    {%- endfor %}
-from sluice_fresh
+    {%- set terms = [] -%}
+    {%- for column in load.data_columns -%}
+        {%- set is_yielded = column.name in load.yielded -%}
+        {%- do terms.append(column.name if is_yielded else "cast(null as " ~ column.type ~ ") as " ~ column.name) -%}
+    {%- endfor -%}
+    select {{ sluice.in_lines(terms) }}
+    from sluice_fresh
 {%- endmacro %}
 
 
 {#- Rows that are gone for good, kept so that downstream readers by groups hear of them. -#}
 {% macro range_vanished_sql(load) -%}
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     cast(1 as smallint) as _sluice_deleted
 from {{ load.relation }}
 where {{ sluice.range_condition(load) }}
 except
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     cast(1 as smallint)
 from {{ load.stage }}
 {%- endmacro %}

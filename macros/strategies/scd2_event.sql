@@ -7,7 +7,7 @@
 {% macro scd2_event_sql(load) -%}
 with current_versions as (
     select
-        {{ sluice.columns(load.data, indent=8) }},
+        {{ sluice.columns(load.data) }},
         valid_from
     from {{ load.relation }}
     where valid_to is null
@@ -23,11 +23,9 @@ last_deletes as (
 )
 
 select
-    {{ sluice.columns(load.data, 'staged', indent=4) }},
+    {{ sluice.columns(load.data, 'staged') }},
     staged._sluice_deleted,
-    {%- for name in load.data %}
-    current_version.{{ name }} as {{ sluice.prefixed('_sluice_was_', name) }},
-    {%- endfor %}
+    {{ sluice.columns(load.data, 'current_version', as_prefix='_sluice_was_') }},
     current_version.valid_from as _sluice_was_valid_from,
     case
         {%- if load.is_load_timed %}

@@ -1,88 +1,100 @@
 {#- Keys with one new event: moved rows and deletes to the side table, close what ends, insert what begins. -#}
 {% macro scd2_fast_sql(load) %}
-{%- if load.fast.side_count %}
-{{ sluice.insert_side_sql(load, sluice.scd2_moved_sql(load)) }}
-{% endif %}
-{{ sluice.close_versions_sql(load) }}
+    {%- set statements = [] -%}
+    {%- if load.fast.side_count -%}
+        {%- do statements.append(sluice.insert_side_sql(load, sluice.scd2_moved_sql(load))) -%}
+    {%- endif -%}
+    {%- do statements.extend(sluice.close_versions(load)) -%}
+    {{ return(statements) }}
 {% endmacro %}
 
 
 {#- What leaves the target for the side table: the row that a version showed until now, and deletes. -#}
 {% macro scd2_moved_sql(load) -%}
-select
-    {{ sluice.columns(load.data, indent=4) }},
-    _sluice_deleted
-from sluice_event
-where _sluice_deleted = 1
-union all
-select
-    {%- for name in load.data %}
-    {{ sluice.prefixed('_sluice_was_', name) }},
-    {%- endfor %}
-    cast(0 as smallint)
-from sluice_event
-where _sluice_touches = 1
+    select {{ sluice.columns(load.data) }}, _sluice_deleted
+    from sluice_event
+    where _sluice_deleted = 1
+    union all
+    select {{ sluice.columns(load.data, prefix="_sluice_was_") }}, cast(0 as smallint)
+    from sluice_event
+    where _sluice_touches = 1
 {%- endmacro %}
 
 
 {#- Current versions as the events leave them. -#}
 {% macro scd2_opened_sql(load) -%}
-select
-    {{ sluice.columns(load.data, indent=4) }},
-    case when _sluice_touches = 1 then _sluice_was_valid_from else {{ load.at }} end as valid_from,
-    cast(null as {{ load.types[load.at] }}) as valid_to
-from sluice_event
-where _sluice_deleted = 0
+    select
+        {{ sluice.columns(load.data) }},
+        case when _sluice_touches = 1 then _sluice_was_valid_from else {{ load.at }} end as valid_from,
+        cast(null as {{ load.types[load.at] }}) as valid_to
+    from sluice_event
+    where _sluice_deleted = 0
 {%- endmacro %}
-
-
-{#- Close the versions that end and write those that begin. -#}
-{% macro close_versions_sql(load) %}
-    {{ return(adapter.dispatch('close_versions_sql', 'sluice')(load)) }}
-{% endmacro %}
-
-{% macro default__close_versions_sql(load) -%}
-{%- set target = load.relation.include(database=false, schema=false) -%}
-update {{ load.relation }}
-set
-    valid_to = sluice_event.{{ load.at }},
-    is_current = false,
-    _sluice_run_id = {{ sluice.literal(load.run_id) }},
-    _sluice_loaded_at = cast({{ sluice.literal(load.loaded_at) }} as timestamp)
-from sluice_event
-where
-    {{ sluice.matches(load.key, target, 'sluice_event') }}
-    and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
-    and sluice_event._sluice_touches = 0;
-delete from {{ load.relation }}
-using sluice_event
-where
-    {{ sluice.matches(load.key, target, 'sluice_event') }}
-    and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
-    and sluice_event._sluice_touches = 1;
-{{ sluice.insert_versions_sql(load, sluice.scd2_opened_sql(load)) }}
-{% endmacro %}
-
-{#- DuckDB updates a row of a column store by delete and insert anyway, and slower than these two do. -#}
-{% macro duckdb__close_versions_sql(load) -%}
-{%- set target = load.relation.include(database=false, schema=false) -%}
-delete from {{ load.relation }}
-using sluice_event
-where
-    {{ sluice.matches(load.key, target, 'sluice_event') }}
-    and {{ target }}.valid_from = sluice_event._sluice_was_valid_from;
-{{ sluice.insert_versions_sql(load, sluice.scd2_opened_sql(load) ~ '\nunion all\n' ~ sluice.scd2_closed_sql(load)) }}
-{% endmacro %}
 
 
 {#- The versions that end, as they stand then. -#}
 {% macro scd2_closed_sql(load) -%}
-select
-    {%- for name in load.data %}
-    {{ sluice.prefixed('_sluice_was_', name) }},
-    {%- endfor %}
-    _sluice_was_valid_from,
-    {{ load.at }}
-from sluice_event
-where _sluice_was_valid_from is not null and _sluice_touches = 0
+    select {{ sluice.columns(load.data, prefix="_sluice_was_") }}, _sluice_was_valid_from, {{ load.at }}
+    from sluice_event
+    where _sluice_was_valid_from is not null and _sluice_touches = 0
 {%- endmacro %}
+
+
+{#- The statements that close the versions that end and write those that begin: list of str. -#}
+{% macro close_versions(load) %}
+    {{ return(adapter.dispatch("close_versions", "sluice")(load)) }}
+{% endmacro %}
+
+{% macro default__close_versions(load) %}
+    {{
+        return(
+            [
+                sluice.close_sql(load),
+                sluice.delete_current_sql(load, "_sluice_touches = 1"),
+                sluice.insert_versions_sql(load, sluice.scd2_opened_sql(load)),
+            ]
+        )
+    }}
+{% endmacro %}
+
+{#- DuckDB updates a row of a column store by delete and insert anyway, and slower than these two do. -#}
+{% macro duckdb__close_versions(load) %}
+    {%- set versions = [sluice.scd2_opened_sql(load), sluice.scd2_closed_sql(load)] -%}
+    {{
+        return(
+            [
+                sluice.delete_current_sql(load),
+                sluice.insert_versions_sql(load, sluice.combined(versions, "union all")),
+            ]
+        )
+    }}
+{% endmacro %}
+
+
+{% macro delete_current_sql(load, condition=none) -%}
+    {%- set target = load.relation.include(database=false, schema=false) -%}
+    delete from {{ load.relation }}
+    using sluice_event
+    where
+        {{ sluice.matches(load.key, target, "sluice_event") }}
+        and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
+        {{ "and sluice_event." ~ condition if condition else "" }}
+{%- endmacro %}
+
+
+-- fmt: off
+{% macro close_sql(load) -%}
+    {%- set target = load.relation.include(database=false, schema=false) -%}
+    update {{ load.relation }}
+    set
+        valid_to = sluice_event.{{ load.at }},
+        is_current = false,
+        _sluice_run_id = {{ sluice.literal(load.run_id) }},
+        _sluice_loaded_at = cast({{ sluice.literal(load.loaded_at) }} as timestamp)
+    from sluice_event
+    where
+        {{ sluice.matches(load.key, target, "sluice_event") }}
+        and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
+        and sluice_event._sluice_touches = 0
+{%- endmacro %}
+-- fmt: on

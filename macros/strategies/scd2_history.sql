@@ -29,14 +29,14 @@
 {% macro scd2_contest_sql(load) -%}
 {%- set pair = load.key + [load.at] -%}
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     _sluice_deleted,
     0 as _sluice_is_stored
 from sluice_event
 where _sluice_order = 'old'
 union all
 select
-    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    {{ sluice.columns(load.data, 'stored') }},
     cast(0 as smallint),
     1
 from {{ load.relation }} as stored
@@ -44,7 +44,7 @@ join (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 
     on {{ sluice.matches(pair, 'stored', 'old_event') }}
 union all
 select
-    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    {{ sluice.columns(load.data, 'stored') }},
     stored._sluice_deleted,
     1
 from {{ load.side }} as stored
@@ -55,13 +55,11 @@ join (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 
 
 {#- An old event changes the ledger only where it beats the stored event of the same key and time. -#}
 {% macro scd2_changed_sql(load) -%}
-with contest as (
-    {{ sluice.scd2_contest_sql(load) | indent(4) }}
-),
+with contest as {{ sluice.nested(sluice.scd2_contest_sql(load), 4) }},
 
 ranked_events as (
     select
-        {{ sluice.kept_columns(load, indent=8) }},
+        {{ sluice.kept_columns(load) }},
         _sluice_deleted,
         _sluice_is_stored,
         row_number() over (
@@ -74,7 +72,7 @@ ranked_events as (
 )
 
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     _sluice_deleted
 from ranked_events
 where _sluice_rank = 1 and _sluice_is_stored = 0
@@ -123,7 +121,7 @@ select * from several_keys
 
 {% macro scd2_version_before_sql(load) -%}
 select
-    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    {{ sluice.columns(load.data, 'stored') }},
     stored.valid_from,
     stored.valid_to,
     anchor._sluice_is_late
@@ -135,7 +133,7 @@ join sluice_anchor as anchor
 
 {% macro scd2_side_before_sql(load) -%}
 select
-    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    {{ sluice.columns(load.data, 'stored') }},
     stored._sluice_deleted
 from {{ load.side }} as stored
 join sluice_anchor as anchor
@@ -150,20 +148,20 @@ join sluice_anchor as anchor
 {% macro scd2_history_sql(load) -%}
 with stored_events as (
     select
-        {{ sluice.columns(load.data, indent=8) }},
+        {{ sluice.columns(load.data) }},
         cast(0 as smallint) as _sluice_deleted
     from sluice_version_before
     where _sluice_is_late = 1
     union all
     select
-        {{ sluice.columns(load.data, indent=8) }},
+        {{ sluice.columns(load.data) }},
         _sluice_deleted
     from sluice_side_before
 ),
 
 kept_events as (
     select
-        {{ sluice.columns(load.data, 'stored', indent=8) }},
+        {{ sluice.columns(load.data, 'stored') }},
         stored._sluice_deleted,
         stored.{{ load.at }} as _sluice_run_from
     from stored_events as stored
@@ -175,20 +173,20 @@ kept_events as (
 select * from kept_events
 union all
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     _sluice_deleted,
     {{ load.at }}
 from sluice_changed
 union all
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     cast(0 as smallint),
     valid_from
 from sluice_version_before
 where _sluice_is_late = 0
 union all
 select
-    {{ sluice.columns(load.data, 'event', indent=4) }},
+    {{ sluice.columns(load.data, 'event') }},
     event._sluice_deleted,
     event.{{ load.at }}
 from sluice_event as event

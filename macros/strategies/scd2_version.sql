@@ -39,7 +39,7 @@ bounds as (
 )
 
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     _sluice_deleted,
     valid_from,
     valid_to,

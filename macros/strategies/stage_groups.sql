@@ -51,14 +51,10 @@
 
 {% macro absent_sql(load) -%}
 select
-    {{ sluice.columns(load.data, 'sluice_target', indent=4) }}
+    {{ sluice.columns(load.data, 'sluice_target') }}
 from {{ load.relation }} as sluice_target
 {%- if load.mode == 'groups' and not load.touches_everything %}
-join sluice_touched
-    on {% for column in sluice.group_key(load) -%}
-    {{ sluice.null_safe_equal('sluice_target.' ~ column, 'sluice_touched.sluice_group_' ~ loop.index) }}
-    {{- '\n    and ' if not loop.last }}
-    {%- endfor %}
+join sluice_touched on {{ sluice.in_group('sluice_target', sluice.group_key(load), 'sluice_touched') }}
 {%- endif %}
 left join (select distinct {{ sluice.columns(load.key) }} from sluice_stage) as staged_keys
     on {{ sluice.matches(load.key, 'staged_keys', 'sluice_target') }}
@@ -81,7 +77,7 @@ where
 select
     (select count(*) from sluice_absent) as absent_count,
     (select count(*) from sluice_stage where _sluice_reject is null) as staged_count,
-    (select count(*) from {{ load.relation }}{{ ' where valid_to is null' if load.type == 'scd2' }}) as current_count
+    (select count(*) from {{ load.relation }} where {{ 'valid_to is null' if load.type == 'scd2' else '1 = 1' }}) as current_count
 {%- endmacro %}
 
 
@@ -104,11 +100,11 @@ select
 
 
 {% macro insert_absent_sql(load) -%}
+{%- set values = [] -%}
+{%- for name in load.data -%}
+    {%- do values.append('cast(' ~ sluice.literal(load.loaded_at) ~ ' as timestamp)' if name == load.at else name) -%}
+{%- endfor -%}
 insert into sluice_stage ({{ sluice.columns(load.data) }}, _sluice_deleted)
-select
-    {%- for name in load.data %}
-    {{ 'cast(' ~ sluice.literal(load.loaded_at) ~ ' as timestamp)' if name == load.at else name }},
-    {%- endfor %}
-    1
+select {{ sluice.in_lines(values) }}, 1
 from sluice_absent
 {%- endmacro %}

@@ -10,7 +10,9 @@
     {%- if load.mode == 'groups' -%}
         {%- do sluice.stage_touched_groups(load) -%}
     {%- endif -%}
-    {%- do sluice.run_temporary(load, 'sluice_stage', 'the rows of the increment', sluice.stage_sql(load)) -%}
+    {%- do sluice.run_step(load, none, 'drop table if exists sluice_stage') -%}
+    {%- do sluice.run_step(load, 'the rows of the increment', sluice.stage_sql(load)) -%}
+    {%- do load.temporaries.append('sluice_stage') -%}
     {%- set counts = sluice.run_counts(load, 'how many, how many of them rejected, how many (key, time) pairs more than once', sluice.stage_counts_sql(load)) -%}
     {%- set unkeyed_count = sluice.count_unkeyed(load) -%}
     {%- do load.counts.update({
@@ -36,20 +38,21 @@
 
 
 {#- The SELECT, each column in the target's type, with what decides over the row: is it a delete, is it fit to be loaded. -#}
-{% macro stage_sql(load) -%}
-with sluice_selected as (
-{{ load.sql }}
-)
-
-select
-    {%- for column in load.data_columns %}
-    {%- set value = sluice.staged_column(load, column) %}
-    {{ value if value == column.name else value ~ ' as ' ~ column.name }},
-    {%- endfor %}
-    cast({% if load.delete_when %}case when {{ load.delete_when }} then 1 else 0 end{% else %}0{% endif %} as smallint) as _sluice_deleted,
-    {{ sluice.reject_reason(load) }} as _sluice_reject
-from sluice_selected
-{%- endmacro %}
+{% macro stage_sql(load) %}
+    {%- set columns = [] -%}
+    {%- for column in load.data_columns -%}
+        {%- set value = sluice.staged_column(load, column) -%}
+        {%- do columns.append(value if value == column.name else value ~ ' as ' ~ column.name) -%}
+    {%- endfor -%}
+    {%- set is_delete = 'case when ' ~ load.delete_when ~ ' then 1 else 0 end' if load.delete_when else '0' -%}
+    {%- do columns.append('cast(' ~ is_delete ~ ' as smallint) as _sluice_deleted') -%}
+    {%- do columns.append(sluice.reject_reason(load) ~ ' as _sluice_reject') -%}
+    {#- the SELECT stays letter for letter: a literal in it may span lines -#}
+    {{ return(
+        'create temporary table sluice_stage as\nwith sluice_selected as (\n' ~ load.sql ~ '\n)\n\nselect\n    '
+        ~ columns | join(',\n    ') ~ '\nfrom sluice_selected'
+    ) }}
+{% endmacro %}
 
 
 {#- One column of the stage. Minus zero becomes zero: the two are equal, and a result must not depend on which came first. -#}

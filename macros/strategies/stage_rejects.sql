@@ -93,5 +93,5 @@ select
     cast({{ sluice.literal(load.loaded_at) }} as timestamp),
     reason,
     row_text
-from sluice_reject;
-{% endmacro %}
+from sluice_reject
+{%- endmacro %}

@@ -32,7 +32,7 @@
 {%- set stored_at = 'coalesce(stored.' ~ load.at ~ ', buried.' ~ load.at ~ ')' -%}
 with ranked_events as (
     select
-        {{ sluice.columns(load.data, indent=8) }},
+        {{ sluice.columns(load.data) }},
         _sluice_deleted,
         row_number() over (
             partition by {{ sluice.columns(load.key) }}
@@ -51,9 +51,7 @@ last_events as (
 
 compared_events as (
     select
-        {%- for name in load.data %}
-        {{ 'event.' ~ name if name in load.yielded else sluice.kept_value(load, name) ~ ' as ' ~ name }},
-        {%- endfor %}
+        {{ sluice.event_columns(load) }},
         event._sluice_deleted,
         case when stored.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_stored,
         case when buried.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_buried,
@@ -82,26 +80,37 @@ where _sluice_order = 'new'
 {%- endmacro %}
 
 
-{#- A column that the SELECT no longer yields, as the stored event of the same time has it. -#}
-{% macro kept_value(load, name) -%}
-case
-            when event.{{ load.at }} = stored.{{ load.at }} then stored.{{ name }}
-            when event.{{ load.at }} = buried.{{ load.at }} then buried.{{ name }}
-        end
-{%- endmacro %}
+{#- The columns of an event; what the SELECT no longer yields is as the stored event of the same time has it. -#}
+{% macro event_columns(load) %}
+    {%- set terms = [] -%}
+    {%- for name in load.data -%}
+        {%- if name in load.yielded -%}
+            {%- do terms.append('event.' ~ name) -%}
+        {%- else -%}
+            {%- set kept -%}
+                case
+                    when event.{{ load.at }} = stored.{{ load.at }} then stored.{{ name }}
+                    when event.{{ load.at }} = buried.{{ load.at }} then buried.{{ name }}
+                end as {{ name }}
+            {%- endset -%}
+            {%- do terms.append(kept) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(sluice.in_lines(terms)) }}
+{% endmacro %}
 
 
 {#- Events of a stored event's very time, with the stored ones. -#}
 {% macro scd1_contest_sql(load) -%}
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     _sluice_deleted,
     0 as _sluice_is_stored
 from sluice_event
 where _sluice_is_tied = 1
 union all
 select
-    {{ sluice.columns(load.data, 'stored', indent=4) }},
+    {{ sluice.columns(load.data, 'stored') }},
     cast(0 as smallint),
     1
 from {{ load.relation }} as stored
@@ -109,7 +118,7 @@ join sluice_event as event
     on {{ sluice.matches(load.key, 'stored', 'event') }} and event._sluice_is_tied = 1
 union all
 select
-    {{ sluice.columns(load.data, 'buried', indent=4) }},
+    {{ sluice.columns(load.data, 'buried') }},
     buried._sluice_deleted,
     1
 from {{ load.side }} as buried
@@ -119,9 +128,7 @@ join sluice_event as event
 
 
 {% macro scd1_loser_sql(load) -%}
-with contest as (
-    {{ sluice.scd1_contest_sql(load) | indent(4) }}
-),
+with contest as {{ sluice.nested(sluice.scd1_contest_sql(load), 4) }},
 
 ranked_events as (
     select

@@ -59,7 +59,7 @@ having count(*) > 1
 
 {% macro scd2_busy_events_sql(load) -%}
 select
-    {{ sluice.columns(load.data, 'staged', indent=4) }},
+    {{ sluice.columns(load.data, 'staged') }},
     staged._sluice_deleted,
     staged.{{ load.at }} as _sluice_run_from
 from {{ load.stage }} as staged
@@ -71,7 +71,7 @@ join sluice_busy
 {#- Events of keys that have only one. -#}
 {% macro scd2_single_sql(load) -%}
 select
-    {{ sluice.columns(load.data, 'staged', indent=4) }},
+    {{ sluice.columns(load.data, 'staged') }},
     staged._sluice_deleted
 from {{ load.stage }} as staged
 {%- if load.has_history %}
@@ -83,9 +83,7 @@ where sluice_busy.{{ load.key[0] }} is null
 
 
 {% macro scd2_first_counts_sql(load) -%}
-with singles as (
-    {{ sluice.scd2_single_sql(load) | indent(4) }}
-)
+with singles as {{ sluice.nested(sluice.scd2_single_sql(load), 4) }}
 
 select
     (select count(*) from singles where _sluice_deleted = 0)

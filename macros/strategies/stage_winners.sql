@@ -31,9 +31,7 @@ from (
     select {{ tied }}, count(*) as _sluice_content_count
     from (
         select distinct {{ sluice.columns(load.key + [load.at] + load.compared) }}, _sluice_deleted
-        from (
-            {{ events_sql | indent(12) }}
-        ) as events
+        from {{ sluice.nested(events_sql, 12) }} as events
     ) as distinct_events
     group by {{ tied }}
     having count(*) > 1
@@ -45,17 +43,11 @@ from (
 {% macro stored_ties_sql(load, contest_sql) -%}
 {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
 {%- set content = sluice.columns(load.key + [load.at] + load.compared) -%}
-with contest as (
-    {{ contest_sql | indent(4) }}
-    {%- if load.counts.tie_count %}
-    union all
-    select
-        {{ sluice.columns(load.data, indent=8) }},
-        _sluice_deleted,
-        0
-    from sluice_stage
-    {%- endif %}
-),
+{%- set queries = [contest_sql] -%}
+{%- if load.counts.tie_count -%}
+    {%- do queries.append('select ' ~ sluice.columns(load.data) ~ ', _sluice_deleted, 0\nfrom sluice_stage') -%}
+{%- endif -%}
+with contest as {{ sluice.nested(sluice.combined(queries, 'union all')) }},
 
 contents as (
     select {{ content }}, _sluice_deleted, min(_sluice_is_stored) as _sluice_is_only_stored
@@ -77,7 +69,7 @@ from (
 {% macro winners_sql(load, events_sql) -%}
 with ranked_events as (
     select
-        {{ sluice.kept_columns(load, indent=8) }},
+        {{ sluice.kept_columns(load) }},
         _sluice_deleted,
         row_number() over (
             partition by {{ sluice.columns(load.key + [load.at]) }}
@@ -85,13 +77,11 @@ with ranked_events as (
                 {{ sluice.winner_order(load) }},
                 _sluice_is_stored desc
         ) as _sluice_rank
-    from (
-        {{ events_sql | indent(8) }}
-    ) as events
+    from {{ sluice.nested(events_sql, 8) }} as events
 )
 
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     _sluice_deleted
 from ranked_events
 where _sluice_rank = 1
@@ -101,19 +91,19 @@ where _sluice_rank = 1
 {#- Target and side table together: every event that ever won; then those of the stage. -#}
 {% macro ledger_sql(load) -%}
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     cast(0 as smallint) as _sluice_deleted,
     1 as _sluice_is_stored
 from {{ load.relation }}
 union all
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     _sluice_deleted,
     1
 from {{ load.side }}
 union all
 select
-    {{ sluice.columns(load.data, indent=4) }},
+    {{ sluice.columns(load.data) }},
     _sluice_deleted,
     0
 from {{ load.stage }}

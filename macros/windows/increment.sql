@@ -43,26 +43,20 @@
 
 {% macro increment_sql(dependency, window, dependencies, windows) %}
     {%- set mode = sluice.setting('increment', 'rows') -%}
-    {%- set rows_sql -%}
-(
-        /* sluice:window {{ tojson(window) | replace('*/', '*\\/') }} */
-        select sluice_source.*
-        from {{ dependency.relation }} as sluice_source
-        {%- if flags.EMPTY %}
-        where 1 = 0
-        {%- elif mode == 'rows' %}
-        where {{ sluice.window_condition(dependency, window) }}
-        {%- elif mode == 'groups' and not sluice.touches_everything(windows) %}
-        join {{ sluice.touched_groups_sql(dependencies, windows) }} as sluice_touched
-            on {% for column in dependency.recompute_by -%}
-            {{ sluice.null_safe_equal('sluice_source.' ~ sluice.quote_name(column), 'sluice_touched.sluice_group_' ~ loop.index) }}
-            {{- '\n            and ' if not loop.last }}
-            {%- endfor %}
-        {%- endif %}
-        {%- if mode == 'groups' and dependency.key is not none and not flags.EMPTY %}
-        where sluice_source.{{ dependency.key }} is not null
-        {%- endif %}
-    )
-    {%- endset -%}
-    {{ return(rows_sql) }}
+    {%- set lines = ['select sluice_source.*', 'from ' ~ dependency.relation ~ ' as sluice_source'] -%}
+    {%- if flags.EMPTY -%}
+        {%- do lines.append('where 1 = 0') -%}
+    {%- elif mode == 'rows' -%}
+        {%- do lines.append('where ' ~ sluice.window_condition(dependency, window)) -%}
+    {%- elif mode == 'groups' -%}
+        {%- if not sluice.touches_everything(windows) -%}
+            {%- do lines.append('join ' ~ sluice.touched_groups_sql(dependencies, windows) ~ ' as sluice_touched') -%}
+            {%- do lines.append('    on ' ~ sluice.in_group('sluice_source', sluice.quoted(dependency.recompute_by), 'sluice_touched')) -%}
+        {%- endif -%}
+        {%- if dependency.key is not none -%}
+            {%- do lines.append('where sluice_source.' ~ dependency.key ~ ' is not null') -%}
+        {%- endif -%}
+    {%- endif -%}
+    {%- set window_text = tojson(window) | replace('*/', '*\\/') -%}
+    {{ return('(\n        /* sluice:window ' ~ window_text ~ ' */\n        ' ~ lines | join('\n        ') ~ '\n    )') }}
 {% endmacro %}

@@ -6,20 +6,33 @@
     {%- set parts = [] -%}
     {%- for dependency in dependencies if dependency.source in windows -%}
         {%- set window = windows[dependency.source] -%}
-        {%- do parts.append(
-            'select distinct ' ~ sluice.group_columns(dependency) ~ '\n            from ' ~ dependency.relation
-            ~ '\n            where ' ~ sluice.window_condition(dependency, window)
-        ) -%}
+        {%- do parts.append(sluice.window_groups_sql(dependency, dependency.relation, window)) -%}
         {%- set side = sluice.companion_relation(dependency.source, 'side') -%}
         {%- if dependency.managed and window.end is not none and sluice.is_there(side) -%}
             {#- what left an upstream target is in its side table only -#}
-            {%- do parts.append(
-                'select distinct ' ~ sluice.group_columns(dependency) ~ '\n            from ' ~ side
-                ~ '\n            where ' ~ sluice.window_condition(dependency, window)
-            ) -%}
+            {%- do parts.append(sluice.window_groups_sql(dependency, side, window)) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return('(\n            ' ~ parts | join('\n            union\n            ') ~ '\n        )') }}
+    {{ return(sluice.nested(sluice.combined(parts, 'union'), 8)) }}
+{% endmacro %}
+
+
+{% macro window_groups_sql(dependency, relation, window) -%}
+    select distinct {{ sluice.group_columns(dependency) }}
+    from {{ relation }}
+    where {{ sluice.window_condition(dependency, window) }}
+{%- endmacro %}
+
+
+{#- Whether a row of a table is in a touched group; columns by position, NULL = NULL. -#}
+{% macro in_group(alias, columns, touched) %}
+    {%- set terms = [] -%}
+    {%- for column in columns -%}
+        {%- do terms.append(
+            sluice.null_safe_equal(alias ~ '.' ~ column, touched ~ '.sluice_group_' ~ loop.index)
+        ) -%}
+    {%- endfor -%}
+    {{ return(terms | join(' and ')) }}
 {% endmacro %}
 
 
