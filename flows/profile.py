@@ -140,6 +140,8 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror}.", "Check the file's permissions."
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8 (byte {error.start}).", "Save it as UTF-8.") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is not YAML: {error}", "Mend the file.") from error
     return document if isinstance(document, dict) else {}
@@ -148,7 +150,13 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
 def _embedded_file(project: Project, settings: Settings, values: Mapping[str, Any]) -> Path:
     """The file that both dbt and Sluice open; a profile that names another one would split the warehouse in two."""
     expected = duckdb_path(project, settings)
-    written = Path(str(values.get("path", expected))).expanduser()
+    if "path" not in values:
+        raise ConfigurationError(
+            f"Target {settings.target!r} in {project.profiles_file} names no file: "
+            "dbt would load into memory and lose it.",
+            "Add path: \"{{ env_var('SLUICE_DUCKDB_PATH') }}\".",
+        )
+    written = Path(str(values["path"])).expanduser()
     actual = (project.root / written).resolve()
     if actual != expected.resolve():
         raise ConfigurationError(
@@ -161,7 +169,6 @@ def _embedded_file(project: Project, settings: Settings, values: Mapping[str, An
 
 def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
     from jinja2 import StrictUndefined
-    from jinja2.exceptions import TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     def env_var(name: str, default: str | None = None) -> str:
@@ -176,14 +183,16 @@ def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
         jinja.filters[name] = str
 
     def render(text: str) -> Any:
+        is_native = any(name in text for name in ("as_number", "as_bool", "as_native"))
         try:
             rendered = jinja.from_string(text).render()
-        except TemplateError as error:
+            return yaml.safe_load(rendered) if is_native else rendered
+        except ConfigurationError:
+            raise
+        except Exception as error:  # a template may raise anything, an expression's own errors included
             raise ConfigurationError(
                 f"{path} cannot be rendered: {error}", "Only env_var() may be used in it."
             ) from error
-        is_native = any(name in text for name in ("as_number", "as_bool", "as_native"))
-        return yaml.safe_load(rendered) if is_native else rendered
 
     return render
 

@@ -48,9 +48,12 @@ class Project:
         """Resolve a path written in a row against the project's root.
 
         Raises:
-            ValueError: When the path leaves the project.
+            ValueError: When the path leaves the project, or its links lead in a circle.
         """
-        resolved = (self.root / path).resolve()
+        try:
+            resolved = (self.root / path).resolve()
+        except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise RuntimeError for a circle of links
+            raise ValueError(f"{path!r} cannot be followed: {error}") from error
         if not resolved.is_relative_to(self.root):
             raise ValueError(f"{path!r} leaves the project {self.root}")
         return resolved

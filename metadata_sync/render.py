@@ -222,7 +222,12 @@ def _relation(table: str, rows: ControlRows) -> str:
 def _external_location(source: SourceRow, project: Project) -> str:
     """Return the DuckDB expression that reads a lake folder; dbt-duckdb formats it, so braces are doubled."""
     location = source.location or ""
-    base = location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
+    try:
+        base = location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
+    except (
+        ValueError
+    ):  # outside of the project: rendered to be compared only, for row rules refuse it before it is written
+        base = location
     if not re.search(r"[*?\[]", location) and not location.endswith(".parquet"):
         base += "/**/*.parquet"
     quoted = base.replace("'", "''")

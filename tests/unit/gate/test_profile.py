@@ -102,6 +102,9 @@ def test_what_does_not_fit_is_refused(project: Project, environment: str, words:
         ("sluice: [", "is not YAML"),
         ("other: {outputs: {dev: {type: duckdb}}}", "has no profile 'sluice'"),
         ("sluice: {outputs: {dev: {type: duckdb, path: '{{ 1 +'}}}", "cannot be rendered"),
+        ("sluice: {outputs: {dev: {type: duckdb, path: '{{ 1 / 0 }}'}}}", "cannot be rendered: division by zero"),
+        ("sluice: {outputs: {dev: {type: duckdb, threads: '{{ \"{\" | as_number }}'}}}", "cannot be rendered"),
+        ("sluice: {outputs: {dev: {type: duckdb}}}", "names no file: dbt would load into memory"),
         ("sluice: {outputs: {dev: {type: duckdb, path: '{{ env_var.__globals__ }}'}}}", "cannot be rendered"),
     ],
 )
@@ -109,4 +112,11 @@ def test_broken_file_is_explained(project: Project, text: str, words: str) -> No
     project.profiles_file.write_text(text)
 
     with pytest.raises(ConfigurationError, match=words):
+        load_profile(project, Settings())
+
+
+def test_file_that_is_not_text_is_explained(project: Project) -> None:
+    project.profiles_file.write_bytes(b"sluice: \xff\xfe")
+
+    with pytest.raises(ConfigurationError, match=r"profiles\.yml is not UTF-8 \(byte 8\)"):
         load_profile(project, Settings())

@@ -269,6 +269,20 @@ def test_faults_leave_everything_as_it_was(project: Project, synced: ControlRows
     assert generated(project) == before
 
 
+@pytest.mark.parametrize("location", ["/etc", "../elsewhere", "lake/circle"])
+def test_source_outside_the_project_is_a_fault(
+    project: Project, synced: ControlRows, warehouse: FakeWarehouse, location: str
+) -> None:
+    (project.root / "lake").mkdir(exist_ok=True)
+    (project.root / "lake" / "circle").symlink_to(project.root / "lake" / "circle")
+    moved = tuple(row.model_copy(update={"location": location}) for row in synced.sources)
+
+    with pytest.raises(MetadataError) as caught:
+        sync(synced.model_copy(update={"sources": moved}), project, warehouse)
+
+    assert {fault.rule for fault in caught.value.faults} == {"path_outside_project"}
+
+
 def test_folder_that_cannot_be_written_is_explained(
     project: Project, rows: ControlRows, warehouse: FakeWarehouse
 ) -> None:
