@@ -3,12 +3,21 @@
     Returns: nothing to run; the statements are sent and committed here, each only when it is needed.
 -#}
 {% macro create_control_tables() %}
-    {%- if execute and flags.WHICH in ('run', 'build', 'run-operation', 'retry', 'test', 'seed', 'snapshot') -%}
-        {%- set load_log = sluice.control_relation('load_log') -%}
-        {%- if not sluice.is_there(sluice.control_relation('watermark_control')) -%}
+    {%- if execute and flags.WHICH in (
+        "run",
+        "build",
+        "run-operation",
+        "retry",
+        "test",
+        "seed",
+        "snapshot",
+    ) -%}
+        {%- set load_log = sluice.control_relation("load_log") -%}
+        {%- if not sluice.is_there(sluice.control_relation("watermark_control")) -%}
             {%- do adapter.create_schema(load_log) -%}
-            {%- call statement('sluice_control_tables') -%}
-                {{ sluice.create_load_log_sql(load_log) }};
+            {%- call statement("sluice_control_tables") -%}
+                {{ sluice.create_load_log_sql(load_log) }}
+                ;
                 {{ sluice.create_watermark_control_sql(load_log) }}
             {%- endcall -%}
             {%- do adapter.commit() -%}

@@ -5,35 +5,33 @@
 -#}
 {% macro create_target(load) %}
     {%- do adapter.create_schema(load.relation) -%}
-    {%- call statement('sluice_create_target') -%}
-        {{ sluice.create_target_sql(load) }}
-    {%- endcall -%}
+    {%- call statement("sluice_create_target") -%} {{ sluice.create_target_sql(load) }} {%- endcall -%}
     {%- do adapter.commit() -%}
 {% endmacro %}
 
 
 {% macro create_target_sql(load) %}
-{%- if load.makes_target %}
+    {%- if load.makes_target %}
 create table {{ load.relation }} (
-    {%- for column in load.columns %}
-    {{ column.name }} {{ column.type }},
-    {%- endfor %}
-    {%- if load.type == 'scd2' %}
+        {%- for column in load.columns %}
+            {{ column.name }} {{ column.type }},
+        {%- endfor %}
+        {%- if load.type == "scd2" %}
     valid_from {{ load.types[load.at] }},
     valid_to {{ load.types[load.at] }},
     is_current boolean,
-    {%- endif %}
+        {%- endif %}
     _sluice_run_id varchar(64),
     _sluice_loaded_at timestamp
 ) {{ sluice.table_options(load) }};
-{% endif %}
-{%- if load.makes_target %}
-{#- a side table that outlived its target would bring back events of another life -#}
+    {% endif %}
+    {%- if load.makes_target %}
+        {#- a side table that outlived its target would bring back events of another life -#}
 drop table if exists {{ load.side }};
-{% endif %}
+    {% endif %}
 create table if not exists {{ load.side }} (
     {%- for column in load.columns %}
-    {{ column.name }} {{ column.type }},
+        {{ column.name }} {{ column.type }},
     {%- endfor %}
     _sluice_deleted smallint,
     _sluice_run_id varchar(64),
@@ -65,18 +63,22 @@ where not exists (select 1 from {{ load.head }})
 
 
 {#- How a warehouse lays the rows of a target out. -#}
-{% macro table_options(load) %}
-    {{ return(adapter.dispatch('table_options', 'sluice')(load)) }}
-{% endmacro %}
+{% macro table_options(load) %} {{ return(adapter.dispatch("table_options", "sluice")(load)) }} {% endmacro %}
 
-{% macro default__table_options(load) %}
-    {{ return('') }}
-{% endmacro %}
+{% macro default__table_options(load) %} {{ return("") }} {% endmacro %}
 
 {#- Loads join target, side table and staged rows by key: the same DISTKEY keeps these joins on their node. -#}
 {% macro redshift__table_options(load) %}
     {%- if load.key -%}
-        {{ return('diststyle key distkey (' ~ load.key[0] ~ ') sortkey (' ~ sluice.columns(load.key + [load.at]) ~ ')') }}
+        {{
+            return(
+                "diststyle key distkey ("
+                ~ load.key[0]
+                ~ ") sortkey ("
+                ~ sluice.columns(load.key + [load.at])
+                ~ ")"
+            )
+        }}
     {%- endif -%}
-    {{ return('') }}
+    {{ return("") }}
 {% endmacro %}

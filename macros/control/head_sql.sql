@@ -1,9 +1,9 @@
 {#- First statements of a load: take the head, and stop when another load took it since its windows were read.
 
-    The cast fails only when it is reached, and its text is the message. A division by zero would not do: DuckDB yields
+    The cast fails only when it is reached, and its text is the message. A division by zero would not do: DuckDB
+    yields
     infinity. The message holds a column, so that no database folds the constant beforehand.
 -#}
--- fmt: off
 {% macro take_head_sql(load) -%}
 update {{ load.head }}
 set
@@ -17,7 +17,6 @@ set
     epoch = {{ load.epoch }}
 where load_id = {{ sluice.literal(load.seen_load_id) }}
 {%- endmacro %}
--- fmt: on
 
 
 {% macro check_head_sql(load) -%}
@@ -25,7 +24,8 @@ select
     case
         when max(load_id) = {{ sluice.literal(load.load_id) }} then 1
         else cast(
-            'sluice: another load of {{ load.target_name }} committed first (' || coalesce(max(load_id), 'head is empty')
+            'sluice: another load of {{ load.target_name }} committed first ('
+            || coalesce(max(load_id), 'head is empty')
             || '); nothing was written, run it again' as integer
         )
     end as is_first
@@ -36,11 +36,12 @@ from {{ load.head }}
 {#- Last statement of a load: its log rows, one per driving source. The watermark is in them. -#}
 {% macro insert_log_sql(load) -%}
 insert into {{ load.log }} (
-    load_id, run_id, target, source, window_start, window_end, moves_watermark, rows_read, rows_inserted, rows_updated,
-    rows_closed, rows_deleted, rows_rejected, tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at
+    load_id, run_id, target, source, window_start, window_end, moves_watermark,
+    rows_read, rows_inserted, rows_updated, rows_closed, rows_deleted, rows_rejected,
+    tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at
 )
 values
-{%- for window in load.windows %}
+    {%- for window in load.windows %}
     (
         {{ sluice.literal(load.load_id) }},
         {{ sluice.literal(load.run_id) }},
@@ -56,12 +57,12 @@ values
         {{ load.counts.rows_deleted }},
         {{ load.counts.rows_rejected }},
         {{ load.counts.tie_count }},
-        {{ 'null' if window.lookback_count is none else window.lookback_count }},
+        {{ "null" if window.lookback_count is none else window.lookback_count }},
         {{ load.epoch }},
-        {{ 'null' if window.source_epoch is none else window.source_epoch }},
+        {{ "null" if window.source_epoch is none else window.source_epoch }},
         cast({{ sluice.literal(load.loaded_at) }} as timestamp),
         cast({{ sluice.literal(load.started_at) }} as timestamp),
         cast({{ sluice.literal(sluice.instant_text(sluice.utc_now())) }} as timestamp)
     ){{ ',' if not loop.last }}
-{%- endfor %}
+    {%- endfor %}
 {% endmacro %}

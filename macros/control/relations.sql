@@ -1,8 +1,15 @@
 {#- A table of Sluice's own schema, by name. -#}
 {% macro control_relation(identifier) %}
-    {{ return(api.Relation.create(
-        database=target.database, schema=generate_schema_name('sluice', none) | trim, identifier=identifier, type='table'
-    )) }}
+    {{
+        return(
+            api.Relation.create(
+                database=target.database,
+                schema=generate_schema_name("sluice", none) | trim,
+                identifier=identifier,
+                type="table",
+            )
+        )
+    }}
 {% endmacro %}
 
 
@@ -14,26 +21,27 @@
     Returns: Relation.
 -#}
 {% macro companion_relation(target_name, part) %}
-    {%- set base = target_name | replace('.', '__') -%}
-    {%- set suffix = '__' ~ part -%}
+    {%- set base = target_name | replace(".", "__") -%}
+    {%- set suffix = "__" ~ part -%}
     {%- if base | length + suffix | length > 63 -%}
-        {%- set base = base[:63 - suffix | length - 9] ~ '_' ~ local_md5(base)[:8] -%}
+        {%- set base = base[: 63 - suffix | length - 9] ~ "_" ~ local_md5(base)[:8] -%}
     {%- endif -%}
     {{ return(sluice.control_relation(base ~ suffix)) }}
 {% endmacro %}
 
 
-{#- Whether a relation stands in the warehouse now. dbt's cache does not know what another model of this run created. -#}
+{#- Whether a relation stands in the warehouse now. dbt's cache does not know what another model of this run
+    created. -#}
 {% macro is_there(relation) %}
-    {%- call statement('sluice_is_there', fetch_result=true, auto_begin=false) -%}
+    {%- call statement("sluice_is_there", fetch_result=true, auto_begin=false) -%}
         select count(*) as relation_count
         from information_schema.tables
         where
             table_schema = {{ sluice.literal(relation.schema) }}
             and table_name = {{ sluice.literal(relation.identifier) }}
             {%- if relation.database %}
-            and lower(table_catalog) = lower({{ sluice.literal(relation.database) }})
+                and lower(table_catalog) = lower({{ sluice.literal(relation.database) }})
             {%- endif %}
     {%- endcall -%}
-    {{ return(load_result('sluice_is_there').table.rows[0][0] > 0) }}
+    {{ return(load_result("sluice_is_there").table.rows[0][0] > 0) }}
 {% endmacro %}

@@ -5,9 +5,7 @@
 
 
 {#- An instant as Sluice writes it: YYYY-MM-DD HH:MM:SS.ffffff. -#}
-{% macro instant_text(instant) %}
-    {{ return(instant.strftime('%Y-%m-%d %H:%M:%S.%f')) }}
-{% endmacro %}
+{% macro instant_text(instant) %} {{ return(instant.strftime("%Y-%m-%d %H:%M:%S.%f")) }} {% endmacro %}
 
 
 {#- Read an instant that Sluice wrote, or that a person wrote as a date or ISO timestamp; a zone must be UTC's. -#}

@@ -1,6 +1,6 @@
 {#- A value as an SQL string literal, NULL for none. -#}
 {% macro literal(value) %}
-    {{ return('null' if value is none else "'" ~ (value | string | replace("'", "''")) ~ "'") }}
+    {{ return("null" if value is none else "'" ~ (value | string | replace("'", "''")) ~ "'") }}
 {% endmacro %}
 
 
@@ -8,50 +8,57 @@
 {% macro matches(names, left, right) %}
     {%- set terms = [] -%}
     {%- for name in names -%}
-        {%- do terms.append(left ~ '.' ~ name ~ ' = ' ~ right ~ '.' ~ name) -%}
+        {%- do terms.append(left ~ "." ~ name ~ " = " ~ right ~ "." ~ name) -%}
     {%- endfor -%}
-    {{ return(terms | join(' and ')) }}
+    {{ return(terms | join(" and ")) }}
 {% endmacro %}
 
 
-{#- Equality in which NULL equals NULL. It may yield NULL instead of false: use it in a join or in CASE WHEN, never under NOT. -#}
+{#- Equality in which NULL equals NULL. It may yield NULL instead of false: use it in a join or in CASE WHEN,
+    never under NOT. -#}
 {% macro null_safe_equal(left, right) %}
-    {{ return(adapter.dispatch('null_safe_equal', 'sluice')(left, right)) }}
+    {{ return(adapter.dispatch("null_safe_equal", "sluice")(left, right)) }}
 {% endmacro %}
 
 {% macro default__null_safe_equal(left, right) %}
-    {{ return('(' ~ left ~ ' = ' ~ right ~ ' or (' ~ left ~ ' is null and ' ~ right ~ ' is null))') }}
+    {{ return("(" ~ left ~ " = " ~ right ~ " or (" ~ left ~ " is null and " ~ right ~ " is null))") }}
 {% endmacro %}
 
 {#- DuckDB joins by hash on IS NOT DISTINCT FROM, and by nested loops on OR. -#}
 {% macro duckdb__null_safe_equal(left, right) %}
-    {{ return(left ~ ' is not distinct from ' ~ right) }}
+    {{ return(left ~ " is not distinct from " ~ right) }}
 {% endmacro %}
 
 
 {#- True where all columns are equal, NULL = NULL. Names of the right side may carry a prefix instead of an alias. -#}
-{% macro same(names, left, right, prefix='') %}
+{% macro same(names, left, right, prefix="") %}
     {%- set terms = [] -%}
     {%- for name in names -%}
         {%- set other = sluice.prefixed(prefix, name) -%}
         {%- do terms.append(
-            sluice.null_safe_equal(left ~ '.' ~ name if left else name, right ~ '.' ~ other if right else other)
+            sluice.null_safe_equal(
+                left ~ "." ~ name if left else name, right ~ "." ~ other if right else other
+            )
         ) -%}
     {%- endfor -%}
-    {{ return(terms | join(' and ') if terms else '1 = 1') }}
+    {{ return(terms | join(" and ") if terms else "1 = 1") }}
 {% endmacro %}
 
 
-{#- Data columns of events that contest one (key, time), with _sluice_is_stored: what the SELECT no longer yields stays as stored. -#}
+{#- Data columns of events that contest one (key, time), with _sluice_is_stored: what the SELECT no longer
+    yields stays as stored. -#}
 {% macro kept_columns(load) %}
     {%- set listed = [] -%}
     {%- for name in load.data -%}
-        {%- if name in load.yielded -%}
-            {%- do listed.append(name) -%}
+        {%- if name in load.yielded -%} {%- do listed.append(name) -%}
         {%- else -%}
             {%- do listed.append(
-                'first_value(' ~ name ~ ') over (partition by ' ~ sluice.columns(load.key + [load.at])
-                ~ ' order by _sluice_is_stored desc rows between unbounded preceding and current row) as ' ~ name
+                "first_value("
+                ~ name
+                ~ ") over (partition by "
+                ~ sluice.columns(load.key + [load.at])
+                ~ " order by _sluice_is_stored desc rows between unbounded preceding and current row) as "
+                ~ name
             ) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -66,34 +73,38 @@
     {%- for name in load.tie_breakers -%}
         {%- do terms.append(sluice.greatest_first(load, name)) -%}
     {%- endfor -%}
-    {%- do terms.append('_sluice_deleted') -%}
+    {%- do terms.append("_sluice_deleted") -%}
     {%- for name in load.compared | sort(case_sensitive=true) if name not in load.tie_breakers -%}
         {%- do terms.append(sluice.greatest_first(load, name)) -%}
     {%- endfor -%}
-    {{ return(terms | join(', ')) }}
+    {{ return(terms | join(", ")) }}
 {% endmacro %}
 
 
 {#- ORDER BY terms of one column: greatest first, NULL last. -#}
 {% macro greatest_first(load, name) %}
-    {{ return('case when ' ~ name ~ ' is null then 1 else 0 end, ' ~ sluice.binary_text(name, load.types[name]) ~ ' desc') }}
+    {{
+        return(
+            "case when "
+            ~ name
+            ~ " is null then 1 else 0 end, "
+            ~ sluice.binary_text(name, load.types[name])
+            ~ " desc"
+        )
+    }}
 {% endmacro %}
 
 
 {#- A column in the order of its bytes, whatever the database's collation. -#}
 {% macro binary_text(name, type) %}
-    {{ return(adapter.dispatch('binary_text', 'sluice')(name, type)) }}
+    {{ return(adapter.dispatch("binary_text", "sluice")(name, type)) }}
 {% endmacro %}
 
-{% macro default__binary_text(name, type) %}
-    {{ return(name) }}
-{% endmacro %}
+{% macro default__binary_text(name, type) %} {{ return(name) }} {% endmacro %}
 
 {% macro postgres__binary_text(name, type) %}
-    {{ return(name ~ ' collate "C"' if 'char' in type or 'text' in type else name) }}
+    {{ return(name ~ ' collate "C"' if "char" in type or "text" in type else name) }}
 {% endmacro %}
 
 {#- Redshift orders text by its bytes unless the database says otherwise; it knows no COLLATE "C". -#}
-{% macro redshift__binary_text(name, type) %}
-    {{ return(name) }}
-{% endmacro %}
+{% macro redshift__binary_text(name, type) %} {{ return(name) }} {% endmacro %}

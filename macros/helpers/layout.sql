@@ -11,9 +11,7 @@
         {%- set shared.width = [shared.width, (line | length) - (line.lstrip() | length)] | min -%}
     {%- endfor -%}
     {%- set kept = [lines[0]] -%}
-    {%- for line in lines[1:] if line | trim -%}
-        {%- do kept.append(line[shared.width :]) -%}
-    {%- endfor -%}
+    {%- for line in lines[1:] if line | trim -%} {%- do kept.append(line[shared.width :]) -%} {%- endfor -%}
     {{ return(kept | join("\n")) }}
 {% endmacro %}
 
@@ -33,9 +31,7 @@
 {#- Queries one below the other, a set operator between them. -#}
 {% macro combined(queries, operator) %}
     {%- set texts = [] -%}
-    {%- for query_sql in queries -%}
-        {%- do texts.append(sluice.dedent(query_sql)) -%}
-    {%- endfor -%}
+    {%- for query_sql in queries -%} {%- do texts.append(sluice.dedent(query_sql)) -%} {%- endfor -%}
     {{ return(texts | join("\n" ~ operator ~ "\n")) }}
 {% endmacro %}
 
@@ -52,7 +48,9 @@
     {%- set listed = [] -%}
     {%- for name in names -%}
         {%- set column = (alias ~ "." if alias else "") ~ sluice.prefixed(prefix, name) -%}
-        {%- do listed.append(column if as_prefix is none else column ~ " as " ~ sluice.prefixed(as_prefix, name)) -%}
+        {%- do listed.append(
+            column if as_prefix is none else column ~ " as " ~ sluice.prefixed(as_prefix, name)
+        ) -%}
     {%- endfor -%}
     {{ return(sluice.in_lines(listed)) }}
 {% endmacro %}
@@ -61,8 +59,6 @@
 {#- Terms of a list in lines of eight. -#}
 {% macro in_lines(terms) %}
     {%- set lines = [] -%}
-    {%- for line in terms | batch(8) -%}
-        {%- do lines.append(line | join(", ")) -%}
-    {%- endfor -%}
+    {%- for line in terms | batch(8) -%} {%- do lines.append(line | join(", ")) -%} {%- endfor -%}
     {{ return(lines | join(",\n        ")) }}
 {% endmacro %}

@@ -7,5 +7,5 @@
     Raises: compilation error "sluice.<place>: <what> <remedy>".
 -#}
 {% macro raise_error(place, what, remedy) %}
-    {%- do exceptions.raise_compiler_error('sluice.' ~ place ~ ': ' ~ what ~ ' ' ~ remedy) -%}
+    {%- do exceptions.raise_compiler_error("sluice." ~ place ~ ": " ~ what ~ " " ~ remedy) -%}
 {% endmacro %}

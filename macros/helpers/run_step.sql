@@ -7,16 +7,16 @@
 -#}
 {% macro run_step(load, title, statement_sql) %}
     {%- do sluice.keep_text(load, title, statement_sql) -%}
-    {%- call statement('sluice_step', auto_begin=false) -%}
-        {{ statement_sql }}
-    {%- endcall -%}
+    {%- call statement("sluice_step", auto_begin=false) -%} {{ statement_sql }} {%- endcall -%}
 {% endmacro %}
 
 
 {#- Create a temporary table. Every name is dropped first: a connection is used by one model after another. -#}
 {% macro run_temporary(load, name, title, query_sql) %}
-    {%- do sluice.run_step(load, none, 'drop table if exists ' ~ name) -%}
-    {%- do sluice.run_step(load, title, 'create temporary table ' ~ name ~ ' as\n' ~ sluice.dedent(query_sql)) -%}
+    {%- do sluice.run_step(load, none, "drop table if exists " ~ name) -%}
+    {%- do sluice.run_step(
+        load, title, "create temporary table " ~ name ~ " as\n" ~ sluice.dedent(query_sql)
+    ) -%}
     {%- do load.temporaries.append(name) -%}
 {% endmacro %}
 
@@ -27,10 +27,10 @@
 -#}
 {% macro run_counts(load, title, query_sql) %}
     {%- do sluice.keep_text(load, title, sluice.dedent(query_sql)) -%}
-    {%- call statement('sluice_counts', fetch_result=true, auto_begin=false) -%}
+    {%- call statement("sluice_counts", fetch_result=true, auto_begin=false) -%}
         {{ query_sql }}
     {%- endcall -%}
-    {%- set table = load_result('sluice_counts').table -%}
+    {%- set table = load_result("sluice_counts").table -%}
     {%- set counts = {} -%}
     {%- for name in table.column_names -%}
         {%- do counts.update({name | lower: (table.rows[0][loop.index0] or 0) | int}) -%}
@@ -40,8 +40,6 @@
 
 
 {% macro keep_text(load, title, text) %}
-    {%- if title -%}
-        {%- do load.script.append('\n-- ' ~ title) -%}
-    {%- endif -%}
-    {%- do load.script.append(modules.re.sub('\n\\s*\n+', '\n', text | trim) ~ ';') -%}
+    {%- if title -%} {%- do load.script.append("\n-- " ~ title) -%} {%- endif -%}
+    {%- do load.script.append(modules.re.sub("\n\\s*\n+", "\n", text | trim) ~ ";") -%}
 {% endmacro %}

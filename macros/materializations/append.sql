@@ -1,17 +1,16 @@
-{#- Append: each event once. With a business key that is its identity, without one the range of its incremental key is. -#}
+{#- Append: each event once. With a business key that is its identity, without one the range of its incremental
+    key is. -#}
 {% materialization append, default %}
 
-    {%- set load = sluice.open_load('append') -%}
+    {%- set load = sluice.open_load("append") -%}
     {%- if load.has_work -%}
         {%- do sluice.stage_increment(load) -%}
         {%- if load.key -%}
-            {%- do sluice.stage_scd1(load) -%}
-            {%- do sluice.commit_load(load, sluice.scd1_sql(load)) -%}
+            {%- do sluice.stage_scd1(load) -%} {%- do sluice.commit_load(load, sluice.scd1_sql(load)) -%}
         {%- else -%}
-            {%- do sluice.stage_range(load) -%}
-            {%- do sluice.commit_load(load, sluice.range_sql(load)) -%}
+            {%- do sluice.stage_range(load) -%} {%- do sluice.commit_load(load, sluice.range_sql(load)) -%}
         {%- endif -%}
     {%- endif -%}
-    {{ return({'relations': load.relations}) }}
+    {{ return({"relations": load.relations}) }}
 
 {% endmaterialization %}

@@ -4,46 +4,70 @@
         load (dict): the load with its columns resolved.
 -#}
 {% macro check_settings(load) %}
-    {%- if not load.key and load.type != 'append' -%}
+    {%- if not load.key and load.type != "append" -%}
         {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' has no business_key.', 'Set business_key in transformation_control, or config().'
+            load.type,
+            load.target_name ~ " has no business_key.",
+            "Set business_key in transformation_control, or config().",
         ) -%}
-    {%- elif load.type == 'append' and load.delete_when -%}
-        {%- do sluice.raise_error(load.type, load.target_name ~ ' has delete_when, but append never deletes.', 'Use scd1, or leave it out.') -%}
-    {%- elif load.type == 'append' and load.mode == 'groups' -%}
+    {%- elif load.type == "append" and load.delete_when -%}
         {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' is read by groups, but append never replaces what it holds.', 'Use scd1.'
+            load.type,
+            load.target_name ~ " has delete_when, but append never deletes.",
+            "Use scd1, or leave it out.",
         ) -%}
-    {%- elif not load.key and load.mode != 'rows' -%}
+    {%- elif load.type == "append" and load.mode == "groups" -%}
         {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' has no business_key and is read in full: every load would double it.',
-            'Set business_key, or increment: rows.'
+            load.type,
+            load.target_name ~ " is read by groups, but append never replaces what it holds.",
+            "Use scd1.",
         ) -%}
-    {%- elif load.on_tie not in ('warn', 'error') -%}
-        {%- do sluice.raise_error(load.type, 'on_tie of ' ~ load.target_name ~ ' is ' ~ load.on_tie ~ '.', 'Use warn or error.') -%}
+    {%- elif not load.key and load.mode != "rows" -%}
+        {%- do sluice.raise_error(
+            load.type,
+            load.target_name
+            ~ " has no business_key and is read in full: every load would double it.",
+            "Set business_key, or increment: rows.",
+        ) -%}
+    {%- elif load.on_tie not in ("warn", "error") -%}
+        {%- do sluice.raise_error(
+            load.type,
+            "on_tie of " ~ load.target_name ~ " is " ~ load.on_tie ~ ".",
+            "Use warn or error.",
+        ) -%}
     {%- endif -%}
-    {%- if not load.key -%}
-        {%- do sluice.check_range(load) -%}
-    {%- endif -%}
+    {%- if not load.key -%} {%- do sluice.check_range(load) -%} {%- endif -%}
     {%- set stored = load.stored_definition -%}
-    {%- if stored and not load.is_first and not load.is_full_refresh and stored.split(' tracking ')[0] != load.definition.split(' tracking ')[0] -%}
+    {%- if stored and not load.is_first and not load.is_full_refresh and stored.split(" tracking ")[
+        0
+    ] != load.definition.split(" tracking ")[0] -%}
         {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' was loaded as ' ~ stored.split(' tracking ')[0] ~ ' and is now '
-            ~ load.definition.split(' tracking ')[0] ~ '. Its ledger cannot be read the new way.',
-            'Change it back, or load it anew with --full-refresh.'
+            load.type,
+            load.target_name
+            ~ " was loaded as "
+            ~ stored.split(" tracking ")[0]
+            ~ " and is now "
+            ~ load.definition.split(" tracking ")[0]
+            ~ ". Its ledger cannot be read the new way.",
+            "Change it back, or load it anew with --full-refresh.",
         ) -%}
     {%- endif -%}
 {% endmacro %}
 
 
-{#- An append without a business key replaces the range that it reads, so it must hold the key that ranges are cut by. -#}
+{#- An append without a business key replaces the range that it reads, so it must hold the key that ranges are
+    cut by. -#}
 {% macro check_range(load) %}
-    {%- set range_key = sluice.setting('incremental_key') -%}
-    {%- if load.windows | length != 1 or load.windows[0].kind is none or load.windows[0].is_open or not range_key -%}
+    {%- set range_key = sluice.setting("incremental_key") -%}
+    {%- if load.windows | length != 1 or load.windows[0].kind is none or load.windows[
+        0
+    ].is_open or not range_key -%}
         {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' has no business_key, and no single source with an incremental key of its own.',
-            'Set business_key.'
+            load.type,
+            load.target_name
+            ~ " has no business_key, and no single source with an incremental key of its own.",
+            "Set business_key.",
         ) -%}
     {%- endif -%}
-    {%- do load.update({'range_key': sluice.find_columns(load, 'incremental_key', [range_key])[0]}) -%}
+    {%- do load.update({"range_key": sluice.find_columns(load, "incremental_key", [range_key])[0]}) -%}
 {% endmacro %}

@@ -1,6 +1,7 @@
 {#- Write a load: head, side table, target, log, in one statement and one transaction.
 
-    One statement, because an adapter that repeats a statement after a lost connection must repeat all of the load or nothing.
+    One statement, because an adapter that repeats a statement after a lost connection must repeat all of the load
+    or nothing.
     The log comes last: it is the watermark.
 
     Args:
@@ -9,16 +10,23 @@
 -#}
 {% macro commit_load(load, changes) %}
     {%- if flags.EMPTY -%}
-        {%- do store_raw_result('main', message='EMPTY checked', code='EMPTY', rows_affected='0') -%}
+        {%- do store_raw_result("main", message="EMPTY checked", code="EMPTY", rows_affected="0") -%}
     {%- else -%}
         {%- set write_sql = sluice.write_sql(load, changes) -%}
         -- BEGIN happens here
         {{ run_hooks(pre_hooks, inside_transaction=True) }}
-        {%- call statement('main') -%}
-            {{ write_sql }}
+        {%- call statement("main") -%} {{ write_sql }}
         {%- endcall -%}
-        {%- do write(load.script | join('\n') | trim ~ '\n\n-- one transaction\nbegin;\n\n' ~ write_sql ~ ';\n\ncommit;\n') -%}
-        {%- do apply_grants(load.relation, config.get('grants'), should_revoke=should_revoke(not load.makes_target, false)) -%}
+        {%- do write(
+            load.script
+            | join("\n")
+            | trim ~ "\n\n-- one transaction\nbegin;\n\n" ~ write_sql ~ ";\n\ncommit;\n"
+        ) -%}
+        {%- do apply_grants(
+            load.relation,
+            config.get("grants"),
+            should_revoke=should_revoke(not load.makes_target, false),
+        ) -%}
         {%- do persist_docs(load.relation, model) -%}
         {{ run_hooks(post_hooks, inside_transaction=True) }}
         {%- do adapter.commit() -%}
@@ -32,27 +40,36 @@
 
 {#- The whole write as one text; sets changes_rows. -#}
 {% macro write_sql(load, changes) %}
-    {%- do load.update({'changes_rows': (changes or load.reshape) | length > 0}) -%}
+    {%- do load.update({"changes_rows": (changes or load.reshape) | length > 0}) -%}
     {%- if not load.windows -%}
         {#- a SELECT without increment() is read in full by every run -#}
-        {%- do load.update({'windows': [{
-            'source': load.target_name, 'start': none, 'end': none, 'moves_watermark': true, 'lookback_count': none, 'source_epoch': none
-        }]}) -%}
+        {%- do load.update(
+            {
+                "windows": [
+                    {
+                        "source": load.target_name,
+                        "start": none,
+                        "end": none,
+                        "moves_watermark": true,
+                        "lookback_count": none,
+                        "source_epoch": none,
+                    }
+                ]
+            }
+        ) -%}
     {%- endif -%}
     {%- set parts = [sluice.take_head_sql(load), sluice.check_head_sql(load)] -%}
     {%- if load.counts.rows_rejected -%}
         {%- do parts.append(sluice.insert_rejects_sql(load)) -%}
     {%- endif -%}
     {%- for change in load.reshape -%}
-        {%- do parts.append('alter table ' ~ load.relation ~ ' ' ~ change) -%}
+        {%- do parts.append("alter table " ~ load.relation ~ " " ~ change) -%}
     {%- endfor -%}
     {%- do parts.extend(changes) -%}
     {%- do parts.append(sluice.insert_log_sql(load)) -%}
     {%- set statements = [] -%}
-    {%- for part in parts -%}
-        {%- do statements.append(sluice.dedent(part)) -%}
-    {%- endfor -%}
-    {{ return(statements | join(';\n\n')) }}
+    {%- for part in parts -%} {%- do statements.append(sluice.dedent(part)) -%} {%- endfor -%}
+    {{ return(statements | join(";\n\n")) }}
 {% endmacro %}
 
 
@@ -60,19 +77,24 @@
 {% macro report_load(load) %}
     {%- set counts = load.counts -%}
     {%- set words = [] -%}
-    {%- for name in ('rows_inserted', 'rows_updated', 'rows_closed', 'rows_deleted', 'rows_rejected') if counts[name] -%}
-        {%- do words.append(counts[name] ~ ' ' ~ name[5:]) -%}
+    {%- for word in ("inserted", "updated", "closed", "deleted", "rejected") if counts["rows_" ~ word] -%}
+        {%- do words.append(counts["rows_" ~ word] ~ " " ~ word) -%}
     {%- endfor -%}
     {%- do store_raw_result(
-        'main', message=words | join(', ') or 'UNCHANGED', code='LOAD',
-        rows_affected=(counts.rows_inserted + counts.rows_updated + counts.rows_closed + counts.rows_deleted) | string
+        "main",
+        message=words | join(", ") or "UNCHANGED",
+        code="LOAD",
+        rows_affected=(
+            counts.rows_inserted + counts.rows_updated + counts.rows_closed + counts.rows_deleted
+        )
+        | string,
     ) -%}
 {% endmacro %}
 
 
 {% macro drop_temporaries(load) %}
     {%- for name in load.temporaries -%}
-        {%- call statement('sluice_drop', auto_begin=false) -%}
+        {%- call statement("sluice_drop", auto_begin=false) -%}
             drop table if exists {{ name }}
         {%- endcall -%}
     {%- endfor -%}

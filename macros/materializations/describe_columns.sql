@@ -8,104 +8,62 @@
 -#}
 {% macro describe_columns(load) %}
     {%- set columns = sluice.selected_columns(load) -%}
-    {%- set names = columns | map(attribute='name') | list -%}
+    {%- set names = columns | map(attribute="name") | list -%}
     {%- set own = sluice.own_columns(load) -%}
     {%- for name in names -%}
-        {%- if name in own or name.startswith('_sluice_') -%}
+        {%- if name in own or name.startswith("_sluice_") -%}
             {%- do sluice.raise_error(
-                load.type, 'the SELECT of ' ~ load.target_name ~ ' yields ' ~ name ~ ', which Sluice adds itself.', 'Give it another name.'
+                load.type,
+                "the SELECT of "
+                ~ load.target_name
+                ~ " yields "
+                ~ name
+                ~ ", which Sluice adds itself.",
+                "Give it another name.",
             ) -%}
-        {%- elif name in names[:loop.index0] -%}
+        {%- elif name in names[: loop.index0] -%}
             {%- do sluice.raise_error(
-                load.type, 'the SELECT of ' ~ load.target_name ~ ' yields ' ~ name ~ ' twice.', 'Name each column once.'
+                load.type,
+                "the SELECT of " ~ load.target_name ~ " yields " ~ name ~ " twice.",
+                "Name each column once.",
             ) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- set sequence = sluice.list_setting('sequence_by') or [sluice.setting('incremental_key')] | select | list -%}
+    {%- set sequence = (
+        sluice.list_setting("sequence_by") or [sluice.setting("incremental_key")] | select | list
+    ) -%}
     {%- set yielded = [] -%}
     {%- for name in sequence if name | lower in names | map('lower') | map('replace', '"', '') -%}
         {%- do yielded.append(name) -%}
     {%- endfor -%}
-    {%- set is_load_timed = load.mode != 'rows' or not yielded -%}
-    {%- if load.mode == 'rows' and (not yielded or yielded | length < sequence | length) -%}
+    {%- set is_load_timed = load.mode != "rows" or not yielded -%}
+    {%- if load.mode == "rows" and (not yielded or yielded | length < sequence | length) -%}
         {%- do sluice.raise_error(
-            load.type, 'the SELECT of ' ~ load.target_name ~ ' does not yield ' ~ (sequence | reject('in', yielded) | join(', ') or 'any column that orders events') ~ '.',
-            'Yield it, name the columns that order events in sequence_by, or set increment to groups or full.'
+            load.type,
+            "the SELECT of "
+            ~ load.target_name
+            ~ " does not yield "
+            ~ (sequence | reject("in", yielded) | join(", ") or "any column that orders events")
+            ~ ".",
+            "Yield it, name the columns that order events in sequence_by, or set increment to groups or full.",
         ) -%}
-    {%- elif load.mode not in ('rows', 'groups', 'full') -%}
+    {%- elif load.mode not in ("rows", "groups", "full") -%}
         {%- do sluice.raise_error(
-            load.type, 'increment of ' ~ load.target_name ~ ' is ' ~ load.mode ~ '.', 'Use rows, groups or full.'
+            load.type,
+            "increment of " ~ load.target_name ~ " is " ~ load.mode ~ ".",
+            "Use rows, groups or full.",
         ) -%}
     {%- endif -%}
     {%- if is_load_timed -%}
-        {%- do columns.append({'name': '_sluice_effective_at', 'type': sluice.instant_type(), 'raw_type': none}) -%}
+        {%- do columns.append(
+            {"name": "_sluice_effective_at", "type": sluice.instant_type(), "raw_type": none}
+        ) -%}
     {%- endif -%}
-    {%- do load.update({'columns': columns, 'is_load_timed': is_load_timed, 'sequence': yielded}) -%}
+    {%- do load.update({"columns": columns, "is_load_timed": is_load_timed, "sequence": yielded}) -%}
 {% endmacro %}
 
 
 {#- A timestamp without zone as the warehouse describes it. -#}
 {% macro instant_type() %}
-    {{ return('timestamp' if target.type == 'duckdb' else 'timestamp without time zone') }}
-{% endmacro %}
-
-
-{#- Give every column of the target its part in the load.
-
-    Sets data (names in order), types, yielded, key, at, tie_breakers, tracked, compared, definition.
-
-    Raises: when a setting names a column that the SELECT does not yield, or the key or sequence changed.
--#}
-{% macro resolve_columns(load) %}
-    {%- set types = {} -%}
-    {%- for column in load.data_columns -%}
-        {%- do types.update({column.name: column.type}) -%}
-    {%- endfor -%}
-    {%- do load.update({
-        'data': types | list, 'types': types, 'yielded': load.columns | map(attribute='name') | list
-    }) -%}
-    {%- set key = sluice.find_columns(load, 'business_key', sluice.list_setting('business_key')) -%}
-    {%- set sequence = sluice.find_columns(load, 'sequence_by', load.sequence) -%}
-    {%- set at = '_sluice_effective_at' if load.is_load_timed else sequence[0] -%}
-    {%- set ties = sequence if load.is_load_timed else sequence[1:] -%}
-    {%- set apart = key + [at] -%}
-    {%- set tracked = sluice.find_columns(load, 'scd_columns', sluice.list_setting('scd_columns')) -%}
-    {%- if not tracked -%}
-        {%- set tracked = load.yielded | reject('in', apart + ties) | list -%}
-    {%- endif -%}
-    {%- do load.update({
-        'key': key,
-        'at': at,
-        'tie_breakers': ties | reject('in', key) | list,
-        'tracked': tracked,
-        'compared': load.yielded | reject('in', apart) | list,
-        'delete_when': sluice.setting('delete_when'),
-        'on_tie': sluice.setting('on_tie', 'warn'),
-        'on_schema_change': sluice.setting('on_schema_change', 'append_new_columns')
-    }) -%}
-    {%- do load.update({
-        'definition': load.type ~ ' by (' ~ (key | join(', ')) ~ ') in order of ('
-        ~ ([at] + (ties if not load.is_load_timed else []) | list) | join(', ') ~ ') tracking ' ~ load.tracks
-    }) -%}
-    {%- do sluice.check_settings(load) -%}
-{% endmacro %}
-
-
-{#- Names of a setting as the SELECT spells and quotes them. -#}
-{% macro find_columns(load, setting_name, names) %}
-    {%- set found = [] -%}
-    {%- for name in names -%}
-        {%- set matching = [] -%}
-        {%- for column in load.yielded if (column | replace('"', '') | lower) == name | lower -%}
-            {%- do matching.append(column) -%}
-        {%- endfor -%}
-        {%- if not matching -%}
-            {%- do sluice.raise_error(
-                load.type, setting_name ~ ' of ' ~ load.target_name ~ ' names ' ~ name ~ ', which the SELECT does not yield (it yields '
-                ~ load.yielded | join(', ') ~ ').', 'Mend the name or the SELECT.'
-            ) -%}
-        {%- endif -%}
-        {%- do found.append(matching[0]) -%}
-    {%- endfor -%}
-    {{ return(found) }}
+    {{ return("timestamp" if target.type == "duckdb" else "timestamp without time zone") }}
 {% endmacro %}

@@ -11,50 +11,69 @@
     {%- set windows = sluice.read_windows(sql) -%}
     {%- set started_at = sluice.utc_now() -%}
     {%- set load = {
-        'type': load_type,
-        'target_name': target_name,
-        'sql': sql,
-        'mode': sluice.setting('increment', 'rows'),
-        'relation': this.incorporate(type='table'),
-        'relations': [this.incorporate(type='table')],
-        'side': sluice.companion_relation(target_name, 'side'),
-        'rejects': sluice.companion_relation(target_name, 'rejects'),
-        'head': sluice.companion_relation(target_name, 'head'),
-        'log': sluice.control_relation('load_log'),
-        'windows': windows,
-        'seen_load_id': windows[0].head if windows and head else (head.load_id if head else 'missing'),
-        'run_id': env_var('SLUICE_RUN_ID', invocation_id),
-        'load_id': started_at.strftime('%Y%m%dT%H%M%S%f') ~ '-' ~ local_md5(invocation_id ~ model.unique_id)[:12],
-        'started_at': sluice.instant_text(started_at),
-        'loaded_at': sluice.next_loaded_at(started_at, head),
-        'fingerprint': sluice.setting('fingerprint', ''),
-        'tracks': sluice.tracking(load_type),
-        'makes_target': existing is none,
-        'is_first': head is none or head.load_id == 'none',
-        'is_full_refresh': should_full_refresh(),
-        'is_rebuild': false,
-        'epoch': head.epoch if head else 0,
-        'changes_rows': true,
-        'reshape': [],
-        'counts': {
-            'rows_read': 0, 'rows_inserted': 0, 'rows_updated': 0, 'rows_closed': 0, 'rows_deleted': 0, 'rows_rejected': 0,
-            'tie_count': 0
+        "type": load_type,
+        "target_name": target_name,
+        "sql": sql,
+        "mode": sluice.setting("increment", "rows"),
+        "relation": this.incorporate(type="table"),
+        "relations": [this.incorporate(type="table")],
+        "side": sluice.companion_relation(target_name, "side"),
+        "rejects": sluice.companion_relation(target_name, "rejects"),
+        "head": sluice.companion_relation(target_name, "head"),
+        "log": sluice.control_relation("load_log"),
+        "windows": windows,
+        "seen_load_id": (
+            windows[0].head if windows and head else (head.load_id if head else "missing")
+        ),
+        "run_id": env_var("SLUICE_RUN_ID", invocation_id),
+        "load_id": started_at.strftime("%Y%m%dT%H%M%S%f")
+        ~ "-"
+        ~ local_md5(invocation_id ~ model.unique_id)[:12],
+        "started_at": sluice.instant_text(started_at),
+        "loaded_at": sluice.next_loaded_at(started_at, head),
+        "fingerprint": sluice.setting("fingerprint", ""),
+        "tracks": sluice.tracking(load_type),
+        "makes_target": existing is none,
+        "is_first": head is none or head.load_id == "none",
+        "is_full_refresh": should_full_refresh(),
+        "is_rebuild": false,
+        "epoch": head.epoch if head else 0,
+        "changes_rows": true,
+        "reshape": [],
+        "counts": {
+            "rows_read": 0,
+            "rows_inserted": 0,
+            "rows_updated": 0,
+            "rows_closed": 0,
+            "rows_deleted": 0,
+            "rows_rejected": 0,
+            "tie_count": 0,
         },
-        'stage': 'sluice_stage',
-        'temporaries': [],
-        'script': []
+        "stage": "sluice_stage",
+        "temporaries": [],
+        "script": [],
     } -%}
     {%- do sluice.check_target(load, existing, head) -%}
-    {%- if head and not load.is_first and head.definition.split(' tracking ')[1] != load.tracks -%}
-        {%- do load.update({'is_rebuild': true}) -%}
+    {%- if head and not load.is_first and head.definition.split(" tracking ")[1] != load.tracks -%}
+        {%- do load.update({"is_rebuild": true}) -%}
     {%- endif -%}
-    {%- do load.update({'replaces': load.is_full_refresh or load.is_rebuild, 'stored_definition': head.definition if head else none}) -%}
+    {%- do load.update(
+        {
+            "replaces": load.is_full_refresh or load.is_rebuild,
+            "stored_definition": head.definition if head else none,
+        }
+    ) -%}
     {%- if load.replaces and not load.is_first -%}
-        {%- do load.update({'epoch': load.epoch + 1}) -%}
+        {%- do load.update({"epoch": load.epoch + 1}) -%}
     {%- endif -%}
-    {%- do load.update({
-        'has_work': load.makes_target or load.replaces or not windows or windows | selectattr('new') | list | length > 0
-    }) -%}
+    {%- do load.update(
+        {
+            "has_work": load.makes_target
+            or load.replaces
+            or not windows
+            or windows | selectattr("new") | list | length > 0
+        }
+    ) -%}
     {{ return(load) }}
 {% endmacro %}
 
@@ -62,7 +81,9 @@
 {#- The time that this load's rows carry: now, and later than any load before it whatever the clocks say. -#}
 {% macro next_loaded_at(now, head) %}
     {%- if head and head.logged_at is not none -%}
-        {%- set after = sluice.parse_instant(head.logged_at | string) + modules.datetime.timedelta(microseconds=1) -%}
+        {%- set after = sluice.parse_instant(head.logged_at | string) + modules.datetime.timedelta(
+            microseconds=1
+        ) -%}
         {{ return(sluice.instant_text(after if after > now else now)) }}
     {%- endif -%}
     {{ return(sluice.instant_text(now)) }}
@@ -71,26 +92,6 @@
 
 {#- The tracked columns as the head keeps them; a change of them rebuilds the target from its ledger. -#}
 {% macro tracking(load_type) %}
-    {%- set names = sluice.list_setting('scd_columns') | map('lower') | sort | join(', ') -%}
-    {{ return((names or 'all') if load_type == 'scd2' else 'nothing') }}
-{% endmacro %}
-
-
-{#- Stop when a person changed what a load relies on: the table, or its head. -#}
-{% macro check_target(load, existing, head) %}
-    {%- if existing is not none and not existing.is_table -%}
-        {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' is a ' ~ existing.type ~ ', not a table.', 'Drop or rename it.'
-        ) -%}
-    {%- elif existing is not none and head is none -%}
-        {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' exists and was not made by Sluice (it has no ' ~ load.head ~ ').',
-            'Rename or drop the table; the next load makes it anew.'
-        ) -%}
-    {%- elif existing is none and head is not none and head.load_id != 'none' and not should_full_refresh() -%}
-        {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' is gone while its load log stands.',
-            'Restore the table, or load it anew with --full-refresh.'
-        ) -%}
-    {%- endif -%}
+    {%- set names = sluice.list_setting("scd_columns") | map("lower") | sort | join(", ") -%}
+    {{ return((names or "all") if load_type == "scd2" else "nothing") }}
 {% endmacro %}

@@ -1,6 +1,7 @@
 {#- Begin a load: decide whether there is anything to do, then make the target fit for it.
 
-    Nothing to do: the row is inactive, or no driving source holds anything new. Then nothing is written and no hook runs.
+    Nothing to do: the row is inactive, or no driving source holds anything new. Then nothing is written and no
+    hook runs.
 
     Args:
         load_type (str): scd1, scd2 or append.
@@ -9,27 +10,25 @@
 -#}
 {% macro open_load(load_type) %}
     {%- set existing = load_cached_relation(this) -%}
-    {%- if not (config.get('meta') or {}).get('is_active', true) -%}
-        {{ return(sluice.no_load(existing, 'SKIP inactive')) }}
+    {%- if not (config.get("meta") or {}).get("is_active", true) -%}
+        {{ return(sluice.no_load(existing, "SKIP inactive")) }}
     {%- endif -%}
     {%- do sluice.check_adapter() -%}
     {%- set load = sluice.describe_load(load_type, existing) -%}
-    {%- if not load.has_work -%}
-        {{ return(sluice.no_load(existing, 'SKIP nothing new')) }}
-    {%- endif -%}
+    {%- if not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }} {%- endif -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {%- do sluice.describe_columns(load) -%}
-    {%- if load.makes_target or load.seen_load_id == 'missing' -%}
-        {%- do load.update({'data_columns': load.columns}) -%}
+    {%- if load.makes_target or load.seen_load_id == "missing" -%}
+        {%- do load.update({"data_columns": load.columns}) -%}
         {%- do sluice.resolve_columns(load) -%}
         {%- do sluice.create_target(load) -%}
-        {%- if load.seen_load_id == 'missing' -%}
-            {%- do load.update({'seen_load_id': 'none'}) -%}
+        {%- if load.seen_load_id == "missing" -%}
+            {%- do load.update({"seen_load_id": "none"}) -%}
         {%- endif -%}
     {%- else -%}
-        {%- do load.update({'data_columns': sluice.evolve_target(load)}) -%}
+        {%- do load.update({"data_columns": sluice.evolve_target(load)}) -%}
         {%- do sluice.resolve_columns(load) -%}
-        {%- do load.update({'reshape': sluice.version_column_changes(load)}) -%}
+        {%- do load.update({"reshape": sluice.version_column_changes(load)}) -%}
     {%- endif -%}
     {{ return(load) }}
 {% endmacro %}
@@ -37,22 +36,25 @@
 
 {#- A load that does nothing; dbt wants to hear of a statement called main all the same. -#}
 {% macro no_load(existing, message) %}
-    {%- do store_raw_result('main', message=message, code='SKIP', rows_affected='0') -%}
-    {{ return({'has_work': false, 'relations': [existing] if existing else []}) }}
+    {%- do store_raw_result("main", message=message, code="SKIP", rows_affected="0") -%}
+    {{ return({"has_work": false, "relations": [existing] if existing else []}) }}
 {% endmacro %}
 
 
 {#- Refuse settings under which Redshift would commit each statement on its own. -#}
 {% macro check_adapter() %}
-    {%- if target.type == 'redshift' -%}
+    {%- if target.type == "redshift" -%}
         {%- if adapter.behavior.redshift_skip_autocommit_transaction_statements.no_warn -%}
             {%- do sluice.raise_error(
-                'check_adapter', 'the flag redshift_skip_autocommit_transaction_statements is true: loads would not be transactions.',
-                'Set it to false under flags in dbt_project.yml.'
+                "check_adapter",
+                "the flag redshift_skip_autocommit_transaction_statements is true: loads would not be transactions.",
+                "Set it to false under flags in dbt_project.yml.",
             ) -%}
-        {%- elif target.get('autocommit') is false -%}
+        {%- elif target.get("autocommit") is false -%}
             {%- do sluice.raise_error(
-                'check_adapter', 'autocommit is false in the profile: dbt would not begin transactions.', 'Leave autocommit at true.'
+                "check_adapter",
+                "autocommit is false in the profile: dbt would not begin transactions.",
+                "Leave autocommit at true.",
             ) -%}
         {%- endif -%}
     {%- endif -%}

@@ -5,16 +5,16 @@
         name (str): of the temporary table that some adapters need for it.
     Returns: list of dict(name: quoted where needed, type).
 -#}
-{% macro describe_query(query_sql, name='sluice_shape') %}
-    {{ return(adapter.dispatch('describe_query', 'sluice')(query_sql, name)) }}
+{% macro describe_query(query_sql, name="sluice_shape") %}
+    {{ return(adapter.dispatch("describe_query", "sluice")(query_sql, name)) }}
 {% endmacro %}
 
 {% macro default__describe_query(query_sql, name) %}
-    {%- call statement('sluice_shape', auto_begin=false) -%}
+    {%- call statement("sluice_shape", auto_begin=false) -%}
         drop table if exists {{ name }};
         create temporary table {{ name }} as
         select * from (
-            {{ query_sql }}
+        {{ query_sql }}
         ) as sluice_query
         where 1 = 0
     {%- endcall -%}
@@ -22,14 +22,14 @@
 {% endmacro %}
 
 {% macro duckdb__describe_query(query_sql, name) %}
-    {%- call statement('sluice_shape', fetch_result=true, auto_begin=false) -%}
+    {%- call statement("sluice_shape", fetch_result=true, auto_begin=false) -%}
         select column_name, column_type from (describe
-            {{ query_sql }}
+        {{ query_sql }}
         )
     {%- endcall -%}
     {%- set columns = [] -%}
-    {%- for row in load_result('sluice_shape').table.rows -%}
-        {%- do columns.append({'name': sluice.quote_name(row[0]), 'type': row[1] | lower}) -%}
+    {%- for row in load_result("sluice_shape").table.rows -%}
+        {%- do columns.append({"name": sluice.quote_name(row[0]), "type": row[1] | lower}) -%}
     {%- endfor -%}
     {{ return(columns) }}
 {% endmacro %}
@@ -37,7 +37,7 @@
 
 {#- Names and types of a table that stands in the warehouse; same shape as describe_query. -#}
 {% macro describe_relation(relation) %}
-    {{ return(adapter.dispatch('describe_relation', 'sluice')(relation)) }}
+    {{ return(adapter.dispatch("describe_relation", "sluice")(relation)) }}
 {% endmacro %}
 
 {% macro default__describe_relation(relation) %}
@@ -46,14 +46,14 @@
 
 {#- DuckDB's catalog writes some types in other words than DESCRIBE does. -#}
 {% macro duckdb__describe_relation(relation) %}
-    {{ return(sluice.describe_query('select * from ' ~ relation)) }}
+    {{ return(sluice.describe_query("select * from " ~ relation)) }}
 {% endmacro %}
 
 
 {% macro described(adapter_columns) %}
     {%- set columns = [] -%}
     {%- for column in adapter_columns -%}
-        {%- do columns.append({'name': sluice.quote_name(column.name), 'type': column.data_type | lower}) -%}
+        {%- do columns.append({"name": sluice.quote_name(column.name), "type": column.data_type | lower}) -%}
     {%- endfor -%}
     {{ return(columns) }}
 {% endmacro %}
@@ -71,12 +71,16 @@
     {%- endfor -%}
     {%- set casts = [] -%}
     {%- for column in yielded -%}
-        {%- do casts.append('cast(null as ' ~ declared.get(column.name, column.type) ~ ') as ' ~ column.name) -%}
+        {%- do casts.append(
+            "cast(null as " ~ declared.get(column.name, column.type) ~ ") as " ~ column.name
+        ) -%}
     {%- endfor -%}
-    {%- set wanted = sluice.describe_query('select ' ~ casts | join(', ')) if declared else yielded -%}
+    {%- set wanted = sluice.describe_query("select " ~ casts | join(", ")) if declared else yielded -%}
     {%- set columns = [] -%}
     {%- for column in yielded -%}
-        {%- do columns.append({'name': column.name, 'type': wanted[loop.index0].type, 'raw_type': column.type}) -%}
+        {%- do columns.append(
+            {"name": column.name, "type": wanted[loop.index0].type, "raw_type": column.type}
+        ) -%}
     {%- endfor -%}
     {{ return(columns) }}
 {% endmacro %}

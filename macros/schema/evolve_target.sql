@@ -1,6 +1,8 @@
-{#- Bring a target and its side table to the columns of the SELECT, before anything is loaded, in a transaction of its own.
+{#- Bring a target and its side table to the columns of the SELECT, before anything is loaded, in a transaction
+    of its own.
 
-    A new column is added, NULL for older rows. A column that the SELECT dropped stays. A type may widen. Anything else stops.
+    A new column is added, NULL for older rows. A column that the SELECT dropped stays. A type may widen. Anything
+    else stops.
 
     Args:
         load (dict): the load; columns holds the SELECT's columns.
@@ -16,25 +18,27 @@
     {%- for column in load.columns -%}
         {%- set type = stored.get(column.name) -%}
         {%- if type is none -%}
-            {%- do changes.append('add column ' ~ column.name ~ ' ' ~ column.type) -%}
+            {%- do changes.append("add column " ~ column.name ~ " " ~ column.type) -%}
             {%- do stored.update({column.name: column.type}) -%}
         {%- elif type != column.type and sluice.can_widen(type, column.type) -%}
-            {%- do changes.append('alter column ' ~ column.name ~ ' type ' ~ column.type) -%}
+            {%- do changes.append("alter column " ~ column.name ~ " type " ~ column.type) -%}
             {%- do stored.update({column.name: column.type}) -%}
-            {%- if column.name == load.at and load.type == 'scd2' -%}
+            {%- if column.name == load.at and load.type == "scd2" -%}
                 {%- do sluice.refuse_type(load, column, type) -%}
             {%- endif -%}
         {%- elif type != column.type and not sluice.is_widening(column.type, type) -%}
             {%- do sluice.refuse_type(load, column, type) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if changes and load.on_schema_change == 'fail' -%}
+    {%- if changes and load.on_schema_change == "fail" -%}
         {%- do sluice.raise_error(
-            load.type, load.target_name ~ ' would change (' ~ changes | join('; ') ~ ') and on_schema_change is fail.',
-            'Change the table by hand, or set on_schema_change: append_new_columns.'
+            load.type,
+            load.target_name ~ " would change (" ~ changes
+            | join("; ") ~ ") and on_schema_change is fail.",
+            "Change the table by hand, or set on_schema_change: append_new_columns.",
         ) -%}
     {%- elif changes -%}
-        {%- call statement('sluice_evolve') -%}
+        {%- call statement("sluice_evolve") -%}
             {%- for change in changes %}
             alter table {{ load.relation }} {{ change }};
             alter table {{ load.side }} {{ change }};
@@ -44,52 +48,31 @@
     {%- endif -%}
     {%- set columns = [] -%}
     {%- for name, type in stored.items() -%}
-        {%- do columns.append({'name': name, 'type': type}) -%}
+        {%- do columns.append({"name": name, "type": type}) -%}
     {%- endfor -%}
     {{ return(columns) }}
-{% endmacro %}
-
-
-{#- Columns of a target that are Sluice's, not the SELECT's. -#}
-{% macro own_columns(load) %}
-    {%- set audit = ['_sluice_run_id', '_sluice_loaded_at'] -%}
-    {%- set is_history = load.type == 'scd2' or load.is_full_refresh and (load.stored_definition or '').startswith('scd2 by ') -%}
-    {{ return(audit + ['valid_from', 'valid_to', 'is_current'] if is_history else audit) }}
-{% endmacro %}
-
-
-{#- What --full-refresh does to the columns of versions when the load type, or the type of the event time, is another now.
-
-    Returns: list of str, actions of ALTER TABLE. They run in the transaction of the load, so a load that fails leaves the table alone.
--#}
-{% macro version_column_changes(load) %}
-    {%- set changes = [] -%}
-    {%- if load.is_full_refresh -%}
-        {%- set wanted = load.types[load.at] if load.type == 'scd2' else none -%}
-        {%- set stored = namespace(type=none) -%}
-        {%- if (load.stored_definition or '').startswith('scd2 by ') -%}
-            {%- for column in sluice.describe_relation(load.relation) if column.name == 'valid_from' -%}
-                {%- set stored.type = column.type -%}
-            {%- endfor -%}
-        {%- endif -%}
-        {%- if stored.type is not none and stored.type != wanted -%}
-            {%- do changes.extend(['drop column valid_from', 'drop column valid_to', 'drop column is_current']) -%}
-        {%- endif -%}
-        {%- if wanted is not none and stored.type != wanted -%}
-            {%- do changes.extend([
-                'add column valid_from ' ~ wanted, 'add column valid_to ' ~ wanted, 'add column is_current boolean'
-            ]) -%}
-        {%- endif -%}
-    {%- endif -%}
-    {{ return(changes) }}
 {% endmacro %}
 
 
 {% macro refuse_type(load, column, stored_type) %}
     {%- do sluice.raise_error(
         load.type,
-        column.name ~ ' of ' ~ load.target_name ~ ' is ' ~ stored_type ~ ' and the SELECT yields ' ~ column.type ~ '.',
-        'Cast it in the SELECT, or run by hand: alter table ' ~ load.relation ~ ' alter column ' ~ column.name ~ ' type '
-        ~ column.type ~ '; and the same for ' ~ load.side ~ '.'
+        column.name
+        ~ " of "
+        ~ load.target_name
+        ~ " is "
+        ~ stored_type
+        ~ " and the SELECT yields "
+        ~ column.type
+        ~ ".",
+        "Cast it in the SELECT, or run by hand: alter table "
+        ~ load.relation
+        ~ " alter column "
+        ~ column.name
+        ~ " type "
+        ~ column.type
+        ~ "; and the same for "
+        ~ load.side
+        ~ ".",
     ) -%}
 {% endmacro %}

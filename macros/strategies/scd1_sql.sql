@@ -12,14 +12,20 @@
             {%- do statements.append(sluice.delete_sql(load.side, load.key, "sluice_event")) -%}
         {%- endif -%}
         {%- if load.fast.rows_updated or load.fast.rows_deleted -%}
-            {%- do statements.append(sluice.delete_sql(load.relation, load.key, "sluice_event", "_sluice_is_stored = 1")) -%}
+            {%- do statements.append(
+                sluice.delete_sql(load.relation, load.key, "sluice_event", "_sluice_is_stored = 1")
+            ) -%}
         {%- endif -%}
     {%- endif -%}
     {%- if load.fast.side_count -%}
-        {%- do statements.append(sluice.insert_side_sql(load, "select * from sluice_event where _sluice_deleted = 1")) -%}
+        {%- do statements.append(
+            sluice.insert_side_sql(load, "select * from sluice_event where _sluice_deleted = 1")
+        ) -%}
     {%- endif -%}
     {%- if load.fast.rows_inserted or load.fast.rows_updated -%}
-        {%- do statements.append(sluice.insert_rows_sql(load, "select * from sluice_event where _sluice_deleted = 0")) -%}
+        {%- do statements.append(
+            sluice.insert_rows_sql(load, "select * from sluice_event where _sluice_deleted = 0")
+        ) -%}
     {%- endif -%}
     {{ return(statements) }}
 {% endmacro %}

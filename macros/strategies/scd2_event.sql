@@ -5,80 +5,98 @@
     Under a load's own time an event is known when nothing of it differs, whatever the time.
 -#}
 {% macro scd2_event_sql(load) -%}
-with current_versions as (
+    with
+        current_versions as (
+            select {{ sluice.columns(load.data) }}, valid_from from {{ load.relation }} where valid_to is null
+        ),
+
+        last_deletes as (
+            select {{ sluice.columns(load.key, "side") }}, max(side.{{ load.at }}) as _sluice_deleted_at
+            from {{ load.side }} as side
+            join
+                (select distinct {{ sluice.columns(load.key) }} from {{ load.stage }}) as staged_keys
+                on {{ sluice.matches(load.key, "side", "staged_keys") }}
+            where side._sluice_deleted = 1
+            group by {{ sluice.columns(load.key, "side") }}
+        )
+
     select
-        {{ sluice.columns(load.data) }},
-        valid_from
-    from {{ load.relation }}
-    where valid_to is null
-),
-
-last_deletes as (
-    select {{ sluice.columns(load.key, 'side') }}, max(side.{{ load.at }}) as _sluice_deleted_at
-    from {{ load.side }} as side
-    join (select distinct {{ sluice.columns(load.key) }} from {{ load.stage }}) as staged_keys
-        on {{ sluice.matches(load.key, 'side', 'staged_keys') }}
-    where side._sluice_deleted = 1
-    group by {{ sluice.columns(load.key, 'side') }}
-)
-
-select
-    {{ sluice.columns(load.data, 'staged') }},
-    staged._sluice_deleted,
-    {{ sluice.columns(load.data, 'current_version', as_prefix='_sluice_was_') }},
-    current_version.valid_from as _sluice_was_valid_from,
-    case
-        {%- if load.is_load_timed %}
-        when current_version.valid_from is not null and staged._sluice_deleted = 0
-            and {{ sluice.same(load.compared, 'staged', 'current_version') }} then 'known'
-        when current_version.valid_from is null and staged._sluice_deleted = 1 and last_delete._sluice_deleted_at is not null then 'known'
-        {%- endif %}
-        when coalesce(current_version.{{ load.at }}, last_delete._sluice_deleted_at) is null
-            or staged.{{ load.at }} > coalesce(current_version.{{ load.at }}, last_delete._sluice_deleted_at) then 'new'
-        {%- if not load.is_load_timed %}
-        when staged.{{ load.at }} = current_version.{{ load.at }} and staged._sluice_deleted = 0
-            and {{ sluice.same(load.compared, 'staged', 'current_version') }} then 'known'
-        {%- endif %}
-        else 'old'
-    end as _sluice_order,
-    case
-        when current_version.valid_from is not null and staged._sluice_deleted = 0
-            and {{ sluice.same(load.tracked, 'staged', 'current_version') }} then 1
-        else 0
-    end as _sluice_touches
-from {{ load.stage }} as staged
-left join current_versions as current_version
-    on {{ sluice.matches(load.key, 'staged', 'current_version') }}
-left join last_deletes as last_delete
-    on {{ sluice.matches(load.key, 'staged', 'last_delete') }}
+        {{ sluice.columns(load.data, "staged") }},
+        staged._sluice_deleted,
+        {{ sluice.columns(load.data, "current_version", as_prefix="_sluice_was_") }},
+        current_version.valid_from as _sluice_was_valid_from,
+        case
+            {%- if load.is_load_timed %}
+                when
+                    current_version.valid_from is not null
+                    and staged._sluice_deleted = 0
+                    and {{ sluice.same(load.compared, "staged", "current_version") }}
+                then 'known'
+                when
+                    current_version.valid_from is null
+                    and staged._sluice_deleted = 1
+                    and last_delete._sluice_deleted_at is not null
+                then 'known'
+            {%- endif %}
+            when
+                coalesce(current_version.{{ load.at }}, last_delete._sluice_deleted_at) is null
+                or staged.{{ load.at }}
+                > coalesce(current_version.{{ load.at }}, last_delete._sluice_deleted_at)
+            then 'new'
+            {%- if not load.is_load_timed %}
+                when
+                    staged.{{ load.at }} = current_version.{{ load.at }}
+                    and staged._sluice_deleted = 0
+                    and {{ sluice.same(load.compared, "staged", "current_version") }}
+                then 'known'
+            {%- endif %}
+            else 'old'
+        end as _sluice_order,
+        case
+            when
+                current_version.valid_from is not null
+                and staged._sluice_deleted = 0
+                and {{ sluice.same(load.tracked, "staged", "current_version") }}
+            then 1
+            else 0
+        end as _sluice_touches
+    from {{ load.stage }} as staged
+    left join
+        current_versions as current_version on {{ sluice.matches(load.key, "staged", "current_version") }}
+    left join last_deletes as last_delete on {{ sluice.matches(load.key, "staged", "last_delete") }}
 {%- endmacro %}
 
 
 {#- How many events go which way. -#}
 {% macro scd2_paths_sql(load) -%}
-select
-    coalesce(sum(_sluice_old_count), 0) as old_count,
-    coalesce(sum(_sluice_known_count), 0) as known_count,
-    coalesce(sum(case when _sluice_new_count > 1 then 1 else 0 end), 0) as several_count
-from (
     select
-        {{ sluice.columns(load.key) }},
-        sum(case when _sluice_order = 'old' then 1 else 0 end) as _sluice_old_count,
-        sum(case when _sluice_order = 'known' then 1 else 0 end) as _sluice_known_count,
-        sum(case when _sluice_order = 'new' then 1 else 0 end) as _sluice_new_count
-    from sluice_event
-    group by {{ sluice.columns(load.key) }}
-) as keys_of_events
+        coalesce(sum(_sluice_old_count), 0) as old_count,
+        coalesce(sum(_sluice_known_count), 0) as known_count,
+        coalesce(sum(case when _sluice_new_count > 1 then 1 else 0 end), 0) as several_count
+    from
+        (
+            select
+                {{ sluice.columns(load.key) }},
+                sum(case when _sluice_order = 'old' then 1 else 0 end) as _sluice_old_count,
+                sum(case when _sluice_order = 'known' then 1 else 0 end) as _sluice_known_count,
+                sum(case when _sluice_order = 'new' then 1 else 0 end) as _sluice_new_count
+            from sluice_event
+            group by {{ sluice.columns(load.key) }}
+        ) as keys_of_events
 {%- endmacro %}
 
 
 {#- What the fast path writes: one event per key is left in sluice_event. -#}
 {% macro scd2_fast_counts_sql(load) -%}
-select
-    count(*) as new_count,
-    coalesce(sum(case when _sluice_deleted = 0 and _sluice_touches = 0 then 1 else 0 end), 0) as rows_inserted,
-    coalesce(sum(_sluice_touches), 0) as rows_updated,
-    coalesce(sum(case when _sluice_was_valid_from is not null and _sluice_touches = 0 then 1 else 0 end), 0) as rows_closed,
-    coalesce(sum(case when _sluice_deleted = 1 or _sluice_touches = 1 then 1 else 0 end), 0) as side_count
-from sluice_event
+    select
+        count(*) as new_count,
+        coalesce(
+            sum(case when _sluice_deleted = 0 and _sluice_touches = 0 then 1 else 0 end), 0
+        ) as rows_inserted,
+        coalesce(sum(_sluice_touches), 0) as rows_updated,
+        coalesce(
+            sum(case when _sluice_was_valid_from is not null and _sluice_touches = 0 then 1 else 0 end), 0
+        ) as rows_closed,
+        coalesce(sum(case when _sluice_deleted = 1 or _sluice_touches = 1 then 1 else 0 end), 0) as side_count
+    from sluice_event
 {%- endmacro %}

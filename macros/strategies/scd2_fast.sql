@@ -45,6 +45,7 @@
     {{ return(adapter.dispatch("close_versions", "sluice")(load)) }}
 {% endmacro %}
 
+
 {% macro default__close_versions(load) %}
     {{
         return(
@@ -56,6 +57,7 @@
         )
     }}
 {% endmacro %}
+
 
 {#- DuckDB updates a row of a column store by delete and insert anyway, and slower than these two do. -#}
 {% macro duckdb__close_versions(load) %}
@@ -80,21 +82,3 @@
         and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
         {{ "and sluice_event." ~ condition if condition else "" }}
 {%- endmacro %}
-
-
--- fmt: off
-{% macro close_sql(load) -%}
-    {%- set target = load.relation.include(database=false, schema=false) -%}
-    update {{ load.relation }}
-    set
-        valid_to = sluice_event.{{ load.at }},
-        is_current = false,
-        _sluice_run_id = {{ sluice.literal(load.run_id) }},
-        _sluice_loaded_at = cast({{ sluice.literal(load.loaded_at) }} as timestamp)
-    from sluice_event
-    where
-        {{ sluice.matches(load.key, target, "sluice_event") }}
-        and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
-        and sluice_event._sluice_touches = 0
-{%- endmacro %}
--- fmt: on

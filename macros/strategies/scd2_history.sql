@@ -1,144 +1,58 @@
 {#- Compute again, from an anchor on, the keys that a late event touches or that have several new events.
 
-    Leaves the differences to what is stored in sluice_version_gone, sluice_version_new, sluice_side_gone, sluice_side_new,
+    Leaves the differences to what is stored in sluice_version_gone, sluice_version_new, sluice_side_gone,
+    sluice_side_new,
     and takes these keys out of sluice_event.
 -#}
 {% macro stage_scd2_history(load) %}
-    {%- do sluice.count_ties(load, sluice.run_counts(
-        load, 'ties with stored events', sluice.stored_ties_sql(load, sluice.scd2_contest_sql(load))
-    ).tie_count) -%}
-    {%- do sluice.run_temporary(load, 'sluice_changed', 'old events that are new to the ledger', sluice.scd2_changed_sql(load)) -%}
-    {%- do sluice.run_temporary(load, 'sluice_anchor', 'keys to compute again, and from when', sluice.scd2_anchor_sql(load)) -%}
-    {%- set anchors = sluice.run_counts(load, none, 'select count(*) as anchor_count from sluice_anchor') -%}
+    {%- do sluice.count_ties(
+        load,
+        sluice.run_counts(
+            load,
+            "ties with stored events",
+            sluice.stored_ties_sql(load, sluice.scd2_contest_sql(load)),
+        ).tie_count,
+    ) -%}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_changed",
+        "old events that are new to the ledger",
+        sluice.scd2_changed_sql(load),
+    ) -%}
+    {%- do sluice.run_temporary(
+        load, "sluice_anchor", "keys to compute again, and from when", sluice.scd2_anchor_sql(load)
+    ) -%}
+    {%- set anchors = sluice.run_counts(load, none, "select count(*) as anchor_count from sluice_anchor") -%}
     {%- if anchors.anchor_count -%}
-        {%- do load.update({'has_history': true}) -%}
-        {%- do sluice.run_temporary(load, 'sluice_version_before', 'their stored versions', sluice.scd2_version_before_sql(load)) -%}
-        {%- do sluice.run_temporary(load, 'sluice_side_before', 'their stored side events', sluice.scd2_side_before_sql(load)) -%}
-        {%- do sluice.run_temporary(load, 'sluice_history', 'their events', sluice.scd2_history_sql(load)) -%}
-        {%- do sluice.run_temporary(load, 'sluice_version', 'their events with the bounds of their versions', sluice.scd2_version_sql(load)) -%}
+        {%- do load.update({"has_history": true}) -%}
+        {%- do sluice.run_temporary(
+            load,
+            "sluice_version_before",
+            "their stored versions",
+            sluice.scd2_version_before_sql(load),
+        ) -%}
+        {%- do sluice.run_temporary(
+            load,
+            "sluice_side_before",
+            "their stored side events",
+            sluice.scd2_side_before_sql(load),
+        ) -%}
+        {%- do sluice.run_temporary(load, "sluice_history", "their events", sluice.scd2_history_sql(load)) -%}
+        {%- do sluice.run_temporary(
+            load,
+            "sluice_version",
+            "their events with the bounds of their versions",
+            sluice.scd2_version_sql(load),
+        ) -%}
         {%- do sluice.stage_scd2_differences(load) -%}
         {%- do sluice.run_step(
-            load, 'these keys are done',
-            'delete from sluice_event using sluice_anchor where ' ~ sluice.matches(load.key, 'sluice_event', 'sluice_anchor')
+            load,
+            "these keys are done",
+            "delete from sluice_event using sluice_anchor where "
+            ~ sluice.matches(load.key, "sluice_event", "sluice_anchor"),
         ) -%}
     {%- endif -%}
 {% endmacro %}
-
-
-{#- Old events together with the stored events of the same key and time. -#}
-{% macro scd2_contest_sql(load) -%}
-{%- set pair = load.key + [load.at] -%}
-select
-    {{ sluice.columns(load.data) }},
-    _sluice_deleted,
-    0 as _sluice_is_stored
-from sluice_event
-where _sluice_order = 'old'
-union all
-select
-    {{ sluice.columns(load.data, 'stored') }},
-    cast(0 as smallint),
-    1
-from {{ load.relation }} as stored
-join (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
-    on {{ sluice.matches(pair, 'stored', 'old_event') }}
-union all
-select
-    {{ sluice.columns(load.data, 'stored') }},
-    stored._sluice_deleted,
-    1
-from {{ load.side }} as stored
-join (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
-    on {{ sluice.matches(pair, 'stored', 'old_event') }}
-{%- endmacro %}
-
-
-{#- An old event changes the ledger only where it beats the stored event of the same key and time. -#}
-{% macro scd2_changed_sql(load) -%}
-with contest as {{ sluice.nested(sluice.scd2_contest_sql(load), 4) }},
-
-ranked_events as (
-    select
-        {{ sluice.kept_columns(load) }},
-        _sluice_deleted,
-        _sluice_is_stored,
-        row_number() over (
-            partition by {{ sluice.columns(load.key + [load.at]) }}
-            order by
-                {{ sluice.winner_order(load) }},
-                _sluice_is_stored desc
-        ) as _sluice_rank
-    from contest
-)
-
-select
-    {{ sluice.columns(load.data) }},
-    _sluice_deleted
-from ranked_events
-where _sluice_rank = 1 and _sluice_is_stored = 0
-{%- endmacro %}
-
-
-{#- The anchor of a late key is the last version start strictly before its earliest change: at a tie the two could merge. -#}
-{% macro scd2_anchor_sql(load) -%}
-with earliest_changes as (
-    select {{ sluice.columns(load.key) }}, min({{ load.at }}) as _sluice_changed_at
-    from sluice_changed
-    group by {{ sluice.columns(load.key) }}
-),
-
-late_keys as (
-    select
-        {{ sluice.columns(load.key, 'change') }},
-        coalesce(max(stored.valid_from), change._sluice_changed_at) as _sluice_versions_from,
-        coalesce(max(stored.valid_from), change._sluice_changed_at) as _sluice_side_from,
-        1 as _sluice_is_late
-    from earliest_changes as change
-    left join {{ load.relation }} as stored
-        on {{ sluice.matches(load.key, 'stored', 'change') }} and stored.valid_from < change._sluice_changed_at
-    group by {{ sluice.columns(load.key, 'change') }}, change._sluice_changed_at
-),
-
-several_keys as (
-    select
-        {{ sluice.columns(load.key, 'event') }},
-        coalesce(min(event._sluice_was_valid_from), min(event.{{ load.at }})) as _sluice_versions_from,
-        min(event.{{ load.at }}) as _sluice_side_from,
-        0 as _sluice_is_late
-    from sluice_event as event
-    left join earliest_changes as change
-        on {{ sluice.matches(load.key, 'event', 'change') }}
-    where event._sluice_order = 'new' and change._sluice_changed_at is null
-    group by {{ sluice.columns(load.key, 'event') }}
-    having count(*) > 1
-)
-
-select * from late_keys
-union all
-select * from several_keys
-{%- endmacro %}
-
-
-{% macro scd2_version_before_sql(load) -%}
-select
-    {{ sluice.columns(load.data, 'stored') }},
-    stored.valid_from,
-    stored.valid_to,
-    anchor._sluice_is_late
-from {{ load.relation }} as stored
-join sluice_anchor as anchor
-    on {{ sluice.matches(load.key, 'stored', 'anchor') }} and stored.valid_from >= anchor._sluice_versions_from
-{%- endmacro %}
-
-
-{% macro scd2_side_before_sql(load) -%}
-select
-    {{ sluice.columns(load.data, 'stored') }},
-    stored._sluice_deleted
-from {{ load.side }} as stored
-join sluice_anchor as anchor
-    on {{ sluice.matches(load.key, 'stored', 'anchor') }} and stored.{{ load.at }} >= anchor._sluice_side_from
-{%- endmacro %}
 
 
 {#- The events from the anchor on: stored ones unless a changed one took their place, changed and new ones.
@@ -146,51 +60,39 @@ join sluice_anchor as anchor
     _sluice_run_from is the start of what an event stands for: of a current version that only goes on, its valid_from.
 -#}
 {% macro scd2_history_sql(load) -%}
-with stored_events as (
-    select
-        {{ sluice.columns(load.data) }},
-        cast(0 as smallint) as _sluice_deleted
-    from sluice_version_before
-    where _sluice_is_late = 1
+    with
+        stored_events as (
+            select {{ sluice.columns(load.data) }}, cast(0 as smallint) as _sluice_deleted
+            from sluice_version_before
+            where _sluice_is_late = 1
+            union all
+            select {{ sluice.columns(load.data) }}, _sluice_deleted
+            from sluice_side_before
+        ),
+
+        kept_events as (
+            select
+                {{ sluice.columns(load.data, "stored") }},
+                stored._sluice_deleted,
+                stored.{{ load.at }} as _sluice_run_from
+            from stored_events as stored
+            left join
+                sluice_changed as changed on {{ sluice.matches(load.key + [load.at], "stored", "changed") }}
+            where changed.{{ load.key[0] }} is null
+        )
+
+    select *
+    from kept_events
     union all
-    select
-        {{ sluice.columns(load.data) }},
-        _sluice_deleted
-    from sluice_side_before
-),
-
-kept_events as (
-    select
-        {{ sluice.columns(load.data, 'stored') }},
-        stored._sluice_deleted,
-        stored.{{ load.at }} as _sluice_run_from
-    from stored_events as stored
-    left join sluice_changed as changed
-        on {{ sluice.matches(load.key + [load.at], 'stored', 'changed') }}
-    where changed.{{ load.key[0] }} is null
-)
-
-select * from kept_events
-union all
-select
-    {{ sluice.columns(load.data) }},
-    _sluice_deleted,
-    {{ load.at }}
-from sluice_changed
-union all
-select
-    {{ sluice.columns(load.data) }},
-    cast(0 as smallint),
-    valid_from
-from sluice_version_before
-where _sluice_is_late = 0
-union all
-select
-    {{ sluice.columns(load.data, 'event') }},
-    event._sluice_deleted,
-    event.{{ load.at }}
-from sluice_event as event
-join sluice_anchor as anchor
-    on {{ sluice.matches(load.key, 'event', 'anchor') }}
-where event._sluice_order = 'new'
+    select {{ sluice.columns(load.data) }}, _sluice_deleted, {{ load.at }}
+    from sluice_changed
+    union all
+    select {{ sluice.columns(load.data) }}, cast(0 as smallint), valid_from
+    from sluice_version_before
+    where _sluice_is_late = 0
+    union all
+    select {{ sluice.columns(load.data, "event") }}, event._sluice_deleted, event.{{ load.at }}
+    from sluice_event as event
+    join sluice_anchor as anchor on {{ sluice.matches(load.key, "event", "anchor") }}
+    where event._sluice_order = 'new'
 {%- endmacro %}

@@ -8,11 +8,12 @@
         {%- do statements.append("delete from " ~ load.side) -%}
         {%- do statements.append("delete from " ~ load.relation) -%}
     {%- endif -%}
-    {%- if load.is_first or load.replaces -%}
-        {%- do statements.extend(sluice.scd2_first_sql(load)) -%}
+    {%- if load.is_first or load.replaces -%} {%- do statements.extend(sluice.scd2_first_sql(load)) -%}
     {%- else -%}
-        {%- if load.has_history -%} {%- do statements.extend(sluice.scd2_differences_sql(load)) -%} {%- endif -%}
-        {%- if load.fast.new_count -%} {%- do statements.extend(sluice.scd2_fast_sql(load)) -%} {%- endif -%}
+        {%- if load.has_history -%} {%- do statements.extend(sluice.scd2_differences_sql(load)) -%}
+        {%- endif -%}
+        {%- if load.fast.new_count -%} {%- do statements.extend(sluice.scd2_fast_sql(load)) -%}
+        {%- endif -%}
     {%- endif -%}
     {{ return(statements) }}
 {% endmacro %}
@@ -39,10 +40,10 @@
     from {{ sluice.nested(sluice.scd2_single_sql(load)) }} as singles
     where _sluice_deleted = 0
     {%- if load.has_history %}
-    union all
-    select {{ sluice.columns(load.data) }}, valid_from, valid_to
-    from sluice_version
-    where _sluice_is_end = 1 and _sluice_deleted = 0
+        union all
+        select {{ sluice.columns(load.data) }}, valid_from, valid_to
+        from sluice_version
+        where _sluice_is_end = 1 and _sluice_deleted = 0
     {%- endif %}
 {%- endmacro %}
 
@@ -52,10 +53,10 @@
     from {{ sluice.nested(sluice.scd2_single_sql(load)) }} as singles
     where _sluice_deleted = 1
     {%- if load.has_history %}
-    union all
-    select {{ sluice.columns(load.data) }}, _sluice_deleted
-    from sluice_version
-    where _sluice_is_end = 0 or _sluice_deleted = 1
+        union all
+        select {{ sluice.columns(load.data) }}, _sluice_deleted
+        from sluice_version
+        where _sluice_is_end = 0 or _sluice_deleted = 1
     {%- endif %}
 {%- endmacro %}
 
@@ -70,7 +71,9 @@
         {%- do statements.append(sluice.insert_side_sql(load, "select * from sluice_side_new")) -%}
     {%- endif -%}
     {%- if load.history.versions_gone -%}
-        {%- do statements.append(sluice.delete_sql(load.relation, load.key + ["valid_from"], "sluice_version_gone")) -%}
+        {%- do statements.append(
+            sluice.delete_sql(load.relation, load.key + ["valid_from"], "sluice_version_gone")
+        ) -%}
     {%- endif -%}
     {%- if load.history.versions_new -%}
         {%- do statements.append(sluice.insert_versions_sql(load, "select * from sluice_version_new")) -%}

@@ -1,20 +1,31 @@
 {#- Take the rows that cannot be loaded out of the stage; they go to the target's rejects with the load.
 
-    A row that is rejected again, because its window is read again or it lies in none, stands there once; every load counts it.
+    A row that is rejected again, because its window is read again or it lies in none, stands there once; every
+    load counts it.
 -#}
 {% macro stage_rejects(load) %}
-    {%- set max_rejects = sluice.setting('max_rejects') -%}
+    {%- set max_rejects = sluice.setting("max_rejects") -%}
     {%- if max_rejects is not none and load.counts.rows_rejected > max_rejects | int -%}
         {%- set example = sluice.first_reason(load) -%}
         {%- do sluice.raise_error(
             load.type,
-            load.target_name ~ ' would reject ' ~ load.counts.rows_rejected ~ ' of ' ~ load.counts.rows_read
-            ~ ' rows, max_rejects is ' ~ max_rejects ~ '. Nothing was written. One reason: ' ~ example ~ '.',
-            'Mend the source or the SELECT, or raise max_rejects.'
+            load.target_name
+            ~ " would reject "
+            ~ load.counts.rows_rejected
+            ~ " of "
+            ~ load.counts.rows_read
+            ~ " rows, max_rejects is "
+            ~ max_rejects
+            ~ ". Nothing was written. One reason: "
+            ~ example
+            ~ ".",
+            "Mend the source or the SELECT, or raise max_rejects.",
         ) -%}
     {%- endif -%}
-    {%- do sluice.run_temporary(load, 'sluice_reject', 'rows that cannot be loaded', sluice.reject_sql(load)) -%}
-    {%- do sluice.run_step(load, none, 'delete from sluice_stage where _sluice_reject is not null') -%}
+    {%- do sluice.run_temporary(
+        load, "sluice_reject", "rows that cannot be loaded", sluice.reject_sql(load)
+    ) -%}
+    {%- do sluice.run_step(load, none, "delete from sluice_stage where _sluice_reject is not null") -%}
 {% endmacro %}
 
 
@@ -24,8 +35,19 @@
     {%- for window in load.windows if window.unkeyed -%}
         {%- set found.row_count = found.row_count + window.unkeyed.row_count -%}
         {%- do exceptions.warn(
-            'sluice.' ~ load.type ~ ': ' ~ window.unkeyed.row_count ~ ' rows of ' ~ window.source ~ ' have no ' ~ window.unkeyed.key
-            ~ ', so no load of ' ~ load.target_name ~ ' reads them; they stand in ' ~ load.rejects ~ '.'
+            "sluice."
+            ~ load.type
+            ~ ": "
+            ~ window.unkeyed.row_count
+            ~ " rows of "
+            ~ window.source
+            ~ " have no "
+            ~ window.unkeyed.key
+            ~ ", so no load of "
+            ~ load.target_name
+            ~ " reads them; they stand in "
+            ~ load.rejects
+            ~ "."
         ) -%}
     {%- endfor -%}
     {{ return(found.row_count) }}
@@ -33,36 +55,35 @@
 
 
 {% macro reject_sql(load) -%}
-with rejected_rows as (
-    select
-        _sluice_reject as reason,
-        {{ sluice.row_text(load.yielded) }} as row_text
-    from sluice_stage
-    where _sluice_reject is not null
-    {%- for window in load.windows if window.unkeyed %}
-    union all
-    select
-        {{ sluice.literal(window.source ~ '.' ~ window.unkeyed.key ~ ' is NULL') }},
-        {{ sluice.row_text(sluice.describe_query('select * from ' ~ window.unkeyed.relation) | map(attribute='name')) }}
-    from {{ window.unkeyed.relation }} as unkeyed_rows
-    where {{ window.unkeyed.key }} is null
-    {%- endfor %}
-),
+    with
+        rejected_rows as (
+            select _sluice_reject as reason, {{ sluice.row_text(load.yielded) }} as row_text
+            from sluice_stage
+            where _sluice_reject is not null
+            {%- for window in load.windows if window.unkeyed %}
+                union all
+                select
+                    {{ sluice.literal(window.source ~ "." ~ window.unkeyed.key ~ " is NULL") }},
+                    {{
+                        sluice.row_text(
+                            sluice.describe_query("select * from " ~ window.unkeyed.relation)
+                            | map(attribute="name")
+                        )
+                    }}
+                from {{ window.unkeyed.relation }} as unkeyed_rows
+                where {{ window.unkeyed.key }} is null
+            {%- endfor %}
+        ),
 
-known_rejects as (
-    select distinct
-        reason,
-        row_text
-    from {{ load.rejects }}
-)
+        known_rejects as (select distinct reason, row_text from {{ load.rejects }})
 
-select
-    rejected_rows.reason,
-    rejected_rows.row_text
-from rejected_rows
-left join known_rejects
-    on known_rejects.reason = rejected_rows.reason and known_rejects.row_text = rejected_rows.row_text
-where known_rejects.reason is null
+    select rejected_rows.reason, rejected_rows.row_text
+    from rejected_rows
+    left join
+        known_rejects
+        on known_rejects.reason = rejected_rows.reason
+        and known_rejects.row_text = rejected_rows.row_text
+    where known_rejects.reason is null
 {%- endmacro %}
 
 
@@ -70,28 +91,18 @@ where known_rejects.reason is null
 {% macro row_text(names) %}
     {%- set parts = [] -%}
     {%- for name in names -%}
-        {%- do parts.append(sluice.literal(name ~ '=') ~ ' || coalesce(cast(' ~ name ~ " as varchar), 'NULL')") -%}
+        {%- do parts.append(
+            sluice.literal(name ~ "=") ~ " || coalesce(cast(" ~ name ~ " as varchar), 'NULL')"
+        ) -%}
     {%- endfor -%}
-    {{ return('substring(' ~ parts | join(" || ', ' || ") ~ ', 1, 2000)') }}
+    {{ return("substring(" ~ parts | join(" || ', ' || ") ~ ", 1, 2000)") }}
 {% endmacro %}
 
 
 {% macro first_reason(load) %}
-    {%- call statement('sluice_reason', fetch_result=true, auto_begin=false) -%}
+    {%- call statement("sluice_reason", fetch_result=true, auto_begin=false) -%}
         select min(_sluice_reject) as reason from sluice_stage
     {%- endcall -%}
-    {%- set reason = load_result('sluice_reason').table.rows[0][0] -%}
-    {{ return(reason or 'the incremental key is NULL') }}
+    {%- set reason = load_result("sluice_reason").table.rows[0][0] -%}
+    {{ return(reason or "the incremental key is NULL") }}
 {% endmacro %}
-
-
-{% macro insert_rejects_sql(load) -%}
-insert into {{ load.rejects }} (load_id, run_id, rejected_at, reason, row_text)
-select
-    {{ sluice.literal(load.load_id) }},
-    {{ sluice.literal(load.run_id) }},
-    cast({{ sluice.literal(load.loaded_at) }} as timestamp),
-    reason,
-    row_text
-from sluice_reject
-{%- endmacro %}

@@ -6,155 +6,100 @@
         load (dict): the load, staged; sets counts.
 -#}
 {% macro stage_scd1(load) %}
-    {%- do sluice.run_temporary(load, 'sluice_event', 'the last event of each key that may win', sluice.scd1_event_sql(load)) -%}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_event",
+        "the last event of each key that may win",
+        sluice.scd1_event_sql(load),
+    ) -%}
     {%- set paths = sluice.run_counts(
-        load, none, 'select count(*) as event_count, coalesce(sum(_sluice_is_tied), 0) as tied_count from sluice_event'
+        load,
+        none,
+        "select count(*) as event_count, coalesce(sum(_sluice_is_tied), 0) as tied_count from sluice_event",
     ) -%}
     {%- if paths.tied_count -%}
-        {%- do sluice.count_ties(load, sluice.run_counts(
-            load, 'ties with stored events', sluice.stored_ties_sql(load, sluice.scd1_contest_sql(load))
-        ).tie_count) -%}
-        {%- do sluice.run_temporary(load, 'sluice_loser', 'keys whose stored event is the greater one', sluice.scd1_loser_sql(load)) -%}
+        {%- do sluice.count_ties(
+            load,
+            sluice.run_counts(
+                load,
+                "ties with stored events",
+                sluice.stored_ties_sql(load, sluice.scd1_contest_sql(load)),
+            ).tie_count,
+        ) -%}
+        {%- do sluice.run_temporary(
+            load,
+            "sluice_loser",
+            "keys whose stored event is the greater one",
+            sluice.scd1_loser_sql(load),
+        ) -%}
         {%- do sluice.run_step(
-            load, none, 'delete from sluice_event using sluice_loser where ' ~ sluice.matches(load.key, 'sluice_event', 'sluice_loser')
+            load,
+            none,
+            "delete from sluice_event using sluice_loser where "
+            ~ sluice.matches(load.key, "sluice_event", "sluice_loser"),
         ) -%}
     {%- endif -%}
-    {%- set counts = sluice.run_counts(load, 'what the events do', sluice.scd1_counts_sql(load)) -%}
+    {%- set counts = sluice.run_counts(load, "what the events do", sluice.scd1_counts_sql(load)) -%}
     {%- do sluice.add_counts(load, counts) -%}
-    {%- do load.update({'fast': counts}) -%}
-{% endmacro %}
-
-
-{#- The last event of each key beside what is stored of it; _sluice_is_tied when its time is that of the stored event. -#}
-{% macro scd1_event_sql(load) -%}
-{#- what stands in a target that is replaced decides nothing -#}
-{%- set nothing = ' and 1 = 0' if load.replaces else '' -%}
-{%- set stored_at = 'coalesce(stored.' ~ load.at ~ ', buried.' ~ load.at ~ ')' -%}
-with ranked_events as (
-    select
-        {{ sluice.columns(load.data) }},
-        _sluice_deleted,
-        row_number() over (
-            partition by {{ sluice.columns(load.key) }}
-            order by
-                {{ load.at }} desc,
-                {{ sluice.winner_order(load) }}
-        ) as _sluice_rank
-    from {{ load.stage }}
-),
-
-last_events as (
-    select *
-    from ranked_events
-    where _sluice_rank = 1
-),
-
-compared_events as (
-    select
-        {{ sluice.event_columns(load) }},
-        event._sluice_deleted,
-        case when stored.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_stored,
-        case when buried.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_buried,
-        case when event.{{ load.at }} = {{ stored_at }} then 1 else 0 end as _sluice_is_tied,
-        case
-            {%- set same_time = '' if load.is_load_timed else ' and event.' ~ load.at ~ ' = ' ~ stored_at %}
-            when stored.{{ load.key[0] }} is not null and event._sluice_deleted = 0{{ same_time }}
-                and {{ sluice.same(load.compared, 'event', 'stored') }} then 'known'
-            when stored.{{ load.key[0] }} is null and buried.{{ load.key[0] }} is not null and event._sluice_deleted = 1{{ same_time }}
-                {%- if not load.is_load_timed %}
-                and {{ sluice.same(load.compared, 'event', 'buried') }}
-                {%- endif %} then 'known'
-            when {{ stored_at }} is null or event.{{ load.at }} >= {{ stored_at }} then 'new'
-            else 'old'
-        end as _sluice_order
-    from last_events as event
-    left join {{ load.relation }} as stored
-        on {{ sluice.matches(load.key, 'event', 'stored') }}{{ nothing }}
-    left join {{ load.side }} as buried
-        on {{ sluice.matches(load.key, 'event', 'buried') }}{{ nothing }}
-)
-
-select *
-from compared_events
-where _sluice_order = 'new'
-{%- endmacro %}
-
-
-{#- The columns of an event; what the SELECT no longer yields is as the stored event of the same time has it. -#}
-{% macro event_columns(load) %}
-    {%- set terms = [] -%}
-    {%- for name in load.data -%}
-        {%- if name in load.yielded -%}
-            {%- do terms.append('event.' ~ name) -%}
-        {%- else -%}
-            {%- set kept -%}
-                case
-                    when event.{{ load.at }} = stored.{{ load.at }} then stored.{{ name }}
-                    when event.{{ load.at }} = buried.{{ load.at }} then buried.{{ name }}
-                end as {{ name }}
-            {%- endset -%}
-            {%- do terms.append(kept) -%}
-        {%- endif -%}
-    {%- endfor -%}
-    {{ return(sluice.in_lines(terms)) }}
+    {%- do load.update({"fast": counts}) -%}
 {% endmacro %}
 
 
 {#- Events of a stored event's very time, with the stored ones. -#}
 {% macro scd1_contest_sql(load) -%}
-select
-    {{ sluice.columns(load.data) }},
-    _sluice_deleted,
-    0 as _sluice_is_stored
-from sluice_event
-where _sluice_is_tied = 1
-union all
-select
-    {{ sluice.columns(load.data, 'stored') }},
-    cast(0 as smallint),
-    1
-from {{ load.relation }} as stored
-join sluice_event as event
-    on {{ sluice.matches(load.key, 'stored', 'event') }} and event._sluice_is_tied = 1
-union all
-select
-    {{ sluice.columns(load.data, 'buried') }},
-    buried._sluice_deleted,
-    1
-from {{ load.side }} as buried
-join sluice_event as event
-    on {{ sluice.matches(load.key, 'buried', 'event') }} and event._sluice_is_tied = 1
+    select {{ sluice.columns(load.data) }}, _sluice_deleted, 0 as _sluice_is_stored
+    from sluice_event
+    where _sluice_is_tied = 1
+    union all
+    select {{ sluice.columns(load.data, "stored") }}, cast(0 as smallint), 1
+    from {{ load.relation }} as stored
+    join
+        sluice_event as event
+        on {{ sluice.matches(load.key, "stored", "event") }}
+        and event._sluice_is_tied = 1
+    union all
+    select {{ sluice.columns(load.data, "buried") }}, buried._sluice_deleted, 1
+    from {{ load.side }} as buried
+    join
+        sluice_event as event
+        on {{ sluice.matches(load.key, "buried", "event") }}
+        and event._sluice_is_tied = 1
 {%- endmacro %}
 
 
 {% macro scd1_loser_sql(load) -%}
-with contest as {{ sluice.nested(sluice.scd1_contest_sql(load), 4) }},
+    with
+        contest as {{ sluice.nested(sluice.scd1_contest_sql(load), 4) }},
 
-ranked_events as (
-    select
-        {{ sluice.columns(load.key) }},
-        _sluice_is_stored,
-        row_number() over (
-            partition by {{ sluice.columns(load.key) }}
-            order by
-                {{ sluice.winner_order(load) }},
-                _sluice_is_stored desc
-        ) as _sluice_rank
-    from contest
-)
+        ranked_events as (
+            select
+                {{ sluice.columns(load.key) }},
+                _sluice_is_stored,
+                row_number() over (
+                    partition by {{ sluice.columns(load.key) }}
+                    order by {{ sluice.winner_order(load) }}, _sluice_is_stored desc
+                ) as _sluice_rank
+            from contest
+        )
 
-select {{ sluice.columns(load.key) }}
-from ranked_events
-where _sluice_rank = 1 and _sluice_is_stored = 1
+    select {{ sluice.columns(load.key) }}
+    from ranked_events
+    where _sluice_rank = 1 and _sluice_is_stored = 1
 {%- endmacro %}
 
 
 {% macro scd1_counts_sql(load) -%}
-select
-    coalesce(sum(case when _sluice_deleted = 0 and _sluice_is_stored = 0 then 1 else 0 end), 0) as rows_inserted,
-    coalesce(sum(case when _sluice_deleted = 0 and _sluice_is_stored = 1 then 1 else 0 end), 0) as rows_updated,
-    coalesce(sum(case when _sluice_deleted = 1 and _sluice_is_stored = 1 then 1 else 0 end), 0) as rows_deleted,
-    coalesce(sum(_sluice_deleted), 0) as side_count,
-    coalesce(sum(_sluice_is_buried), 0) as buried_count
-from sluice_event
+    select
+        coalesce(
+            sum(case when _sluice_deleted = 0 and _sluice_is_stored = 0 then 1 else 0 end), 0
+        ) as rows_inserted,
+        coalesce(
+            sum(case when _sluice_deleted = 0 and _sluice_is_stored = 1 then 1 else 0 end), 0
+        ) as rows_updated,
+        coalesce(
+            sum(case when _sluice_deleted = 1 and _sluice_is_stored = 1 then 1 else 0 end), 0
+        ) as rows_deleted,
+        coalesce(sum(_sluice_deleted), 0) as side_count,
+        coalesce(sum(_sluice_is_buried), 0) as buried_count
+    from sluice_event
 {%- endmacro %}

@@ -1,110 +1,122 @@
-{#- Keep one winner per (key, time) of the stage and count the ties: equal in key, time and tie-breakers, different in content. -#}
+{#- Keep one winner per (key, time) of the stage and count the ties: equal in key, time and tie-breakers,
+    different in content. -#}
 {% macro stage_winners(load) %}
-    {%- do sluice.count_ties(load, sluice.run_counts(load, 'ties in the increment', sluice.ties_sql(load, 'select * from sluice_stage')).tie_count) -%}
-    {%- do sluice.run_temporary(
-        load, 'sluice_winner', 'the winner of each key and time', sluice.winners_sql(load, 'select *, 0 as _sluice_is_stored from sluice_stage')
+    {%- do sluice.count_ties(
+        load,
+        sluice.run_counts(
+            load, "ties in the increment", sluice.ties_sql(load, "select * from sluice_stage")
+        ).tie_count,
     ) -%}
-    {%- do load.update({'stage': 'sluice_winner'}) -%}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_winner",
+        "the winner of each key and time",
+        sluice.winners_sql(load, "select *, 0 as _sluice_is_stored from sluice_stage"),
+    ) -%}
+    {%- do load.update({"stage": "sluice_winner"}) -%}
 {% endmacro %}
 
 
 {#- Add ties to the load's count, and stop when they are not allowed. -#}
 {% macro count_ties(load, number) %}
     {%- if number -%}
-        {%- do load.counts.update({'tie_count': load.counts.tie_count + number}) -%}
-        {%- set message = number ~ ' events of ' ~ load.target_name ~ ' have equal key, time and tie-breakers and different content' -%}
-        {%- if load.on_tie == 'error' -%}
+        {%- do load.counts.update({"tie_count": load.counts.tie_count + number}) -%}
+        {%- set message = (
+            number
+            ~ " events of "
+            ~ load.target_name
+            ~ " have equal key, time and tie-breakers and different content"
+        ) -%}
+        {%- if load.on_tie == "error" -%}
             {%- do sluice.raise_error(
-                load.type, message ~ '; on_tie is error. Nothing was written.', 'Add a tie-breaker to sequence_by, or set on_tie: warn.'
+                load.type,
+                message ~ "; on_tie is error. Nothing was written.",
+                "Add a tie-breaker to sequence_by, or set on_tie: warn.",
             ) -%}
         {%- endif -%}
-        {%- do exceptions.warn('sluice.' ~ load.type ~ ': ' ~ message ~ '; the greater content won.') -%}
+        {%- do exceptions.warn("sluice." ~ load.type ~ ": " ~ message ~ "; the greater content won.") -%}
     {%- endif -%}
 {% endmacro %}
 
 
 {#- Events of a batch that lose a tie: all contents of one key, time and tie-breakers but the greatest. -#}
 {% macro ties_sql(load, events_sql) -%}
-{%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
-select coalesce(sum(_sluice_content_count - 1), 0) as tie_count
-from (
-    select {{ tied }}, count(*) as _sluice_content_count
-    from (
-        select distinct {{ sluice.columns(load.key + [load.at] + load.compared) }}, _sluice_deleted
-        from {{ sluice.nested(events_sql, 12) }} as events
-    ) as distinct_events
-    group by {{ tied }}
-    having count(*) > 1
-) as ties
+    {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
+    select coalesce(sum(_sluice_content_count - 1), 0) as tie_count
+    from
+        (
+            select {{ tied }}, count(*) as _sluice_content_count
+            from
+                (
+                    select distinct
+                        {{ sluice.columns(load.key + [load.at] + load.compared) }}, _sluice_deleted
+                    from {{ sluice.nested(events_sql, 12) }} as events
+                ) as distinct_events
+            group by {{ tied }}
+            having count(*) > 1
+        ) as ties
 {%- endmacro %}
 
 
-{#- Ties that stored events add: those that another content of the batch meets. A stored event that came again is counted already. -#}
+{#- Ties that stored events add: those that another content of the batch meets. A stored event that came again
+    is counted already. -#}
 {% macro stored_ties_sql(load, contest_sql) -%}
-{%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
-{%- set content = sluice.columns(load.key + [load.at] + load.compared) -%}
-{%- set queries = [contest_sql] -%}
-{%- if load.counts.tie_count -%}
-    {%- do queries.append('select ' ~ sluice.columns(load.data) ~ ', _sluice_deleted, 0\nfrom sluice_stage') -%}
-{%- endif -%}
-with contest as {{ sluice.nested(sluice.combined(queries, 'union all')) }},
+    {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
+    {%- set content = sluice.columns(load.key + [load.at] + load.compared) -%}
+    {%- set queries = [contest_sql] -%}
+    {%- if load.counts.tie_count -%}
+        {%- do queries.append(
+            "select " ~ sluice.columns(load.data) ~ ", _sluice_deleted, 0\nfrom sluice_stage"
+        ) -%}
+    {%- endif -%}
+    with
+        contest as {{ sluice.nested(sluice.combined(queries, "union all")) }},
 
-contents as (
-    select {{ content }}, _sluice_deleted, min(_sluice_is_stored) as _sluice_is_only_stored
-    from contest
-    group by {{ content }}, _sluice_deleted
-)
+        contents as (
+            select {{ content }}, _sluice_deleted, min(_sluice_is_stored) as _sluice_is_only_stored
+            from contest
+            group by {{ content }}, _sluice_deleted
+        )
 
-select coalesce(sum(_sluice_stored_count), 0) as tie_count
-from (
-    select {{ tied }}, sum(_sluice_is_only_stored) as _sluice_stored_count
-    from contents
-    group by {{ tied }}
-    having count(*) > sum(_sluice_is_only_stored)
-) as ties
+    select coalesce(sum(_sluice_stored_count), 0) as tie_count
+    from
+        (
+            select {{ tied }}, sum(_sluice_is_only_stored) as _sluice_stored_count
+            from contents
+            group by {{ tied }}
+            having count(*) > sum(_sluice_is_only_stored)
+        ) as ties
 {%- endmacro %}
 
 
 {#- One winner per (key, time); events_sql yields the data columns, _sluice_deleted and _sluice_is_stored. -#}
 {% macro winners_sql(load, events_sql) -%}
-with ranked_events as (
-    select
-        {{ sluice.kept_columns(load) }},
-        _sluice_deleted,
-        row_number() over (
-            partition by {{ sluice.columns(load.key + [load.at]) }}
-            order by
-                {{ sluice.winner_order(load) }},
-                _sluice_is_stored desc
-        ) as _sluice_rank
-    from {{ sluice.nested(events_sql, 8) }} as events
-)
+    with
+        ranked_events as (
+            select
+                {{ sluice.kept_columns(load) }},
+                _sluice_deleted,
+                row_number() over (
+                    partition by {{ sluice.columns(load.key + [load.at]) }}
+                    order by {{ sluice.winner_order(load) }}, _sluice_is_stored desc
+                ) as _sluice_rank
+            from {{ sluice.nested(events_sql, 8) }} as events
+        )
 
-select
-    {{ sluice.columns(load.data) }},
-    _sluice_deleted
-from ranked_events
-where _sluice_rank = 1
+    select {{ sluice.columns(load.data) }}, _sluice_deleted
+    from ranked_events
+    where _sluice_rank = 1
 {%- endmacro %}
 
 
 {#- Target and side table together: every event that ever won; then those of the stage. -#}
 {% macro ledger_sql(load) -%}
-select
-    {{ sluice.columns(load.data) }},
-    cast(0 as smallint) as _sluice_deleted,
-    1 as _sluice_is_stored
-from {{ load.relation }}
-union all
-select
-    {{ sluice.columns(load.data) }},
-    _sluice_deleted,
-    1
-from {{ load.side }}
-union all
-select
-    {{ sluice.columns(load.data) }},
-    _sluice_deleted,
-    0
-from {{ load.stage }}
+    select {{ sluice.columns(load.data) }}, cast(0 as smallint) as _sluice_deleted, 1 as _sluice_is_stored
+    from {{ load.relation }}
+    union all
+    select {{ sluice.columns(load.data) }}, _sluice_deleted, 1
+    from {{ load.side }}
+    union all
+    select {{ sluice.columns(load.data) }}, _sluice_deleted, 0
+    from {{ load.stage }}
 {%- endmacro %}

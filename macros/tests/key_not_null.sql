@@ -11,6 +11,6 @@
     from {{ model }}
     where
         {% for column in sluice.quoted_list(business_key) -%}
-        {{ 'or ' if not loop.first }}{{ column }} is null
+            {{ 'or ' if not loop.first }}{{ column }} is null
         {% endfor %}
 {% endtest %}

@@ -7,16 +7,17 @@
 -#}
 {% test no_overlap(model, business_key) %}
 
-    with versions as (
-        select
-            {{ sluice.quoted_columns(business_key) }},
-            valid_from,
-            valid_to,
-            lead(valid_from) over (
-                partition by {{ sluice.quoted_columns(business_key) }} order by valid_from, valid_to
-            ) as next_valid_from
-        from {{ model }}
-    )
+    with
+        versions as (
+            select
+                {{ sluice.quoted_columns(business_key) }},
+                valid_from,
+                valid_to,
+                lead(valid_from) over (
+                    partition by {{ sluice.quoted_columns(business_key) }} order by valid_from, valid_to
+                ) as next_valid_from
+            from {{ model }}
+        )
 
     select *
     from versions

@@ -17,9 +17,7 @@
 
 
 {#- Column names of a test's argument as SQL wants them, comma-separated. -#}
-{% macro quoted_columns(names) %}
-    {{ return(sluice.columns(sluice.quoted_list(names))) }}
-{% endmacro %}
+{% macro quoted_columns(names) %} {{ return(sluice.columns(sluice.quoted_list(names))) }} {% endmacro %}
 
 {% macro quoted_list(names) %}
     {%- set quoted = [] -%}

@@ -9,24 +9,25 @@
 {% test touching_versions_differ(model, business_key, scd_columns) %}
 
     {%- set tracked = sluice.quoted_list(scd_columns) -%}
-    {%- set over_key = 'over (partition by ' ~ sluice.quoted_columns(business_key) ~ ' order by valid_from)' %}
+    {%- set over_key = (
+        "over (partition by " ~ sluice.quoted_columns(business_key) ~ " order by valid_from)"
+    ) %}
 
-    with versions as (
-        select
-            {{ sluice.quoted_columns(business_key) }},
-            {%- for column in tracked %}
-            {{ column }},
-            lag({{ column }}) {{ over_key }} as {{ sluice.prefixed('_sluice_was_', column) }},
-            {%- endfor %}
-            valid_from,
-            lag(valid_to) {{ over_key }} as previous_valid_to
-        from {{ model }}
-    )
+    with
+        versions as (
+            select
+                {{ sluice.quoted_columns(business_key) }},
+                {%- for column in tracked %}
+                    {{ column }},
+                    lag({{ column }}) {{ over_key }} as {{ sluice.prefixed("_sluice_was_", column) }},
+                {%- endfor %}
+                valid_from,
+                lag(valid_to) {{ over_key }} as previous_valid_to
+            from {{ model }}
+        )
 
     select *
     from versions
-    where
-        previous_valid_to = valid_from
-        and {{ sluice.same(tracked, '', '', '_sluice_was_') }}
+    where previous_valid_to = valid_from and {{ sluice.same(tracked, "", "", "_sluice_was_") }}
 
 {% endtest %}

@@ -1,7 +1,9 @@
 {#- Cut the window of a source by its incremental key.
 
-    Low end: the last watermark less the lookback, itself included. High end: the greatest key that is not in the future,
-    read before the rows are. A row may also arrive late, at or below the watermark: then no maximum rises, but the number of
+    Low end: the last watermark less the lookback, itself included. High end: the greatest key that is not in the
+    future,
+    read before the rows are. A row may also arrive late, at or below the watermark: then no maximum rises, but
+    the number of
     rows in the lookback band does.
 
     Args:
@@ -12,26 +14,37 @@
 {% macro capture_key_window(window, dependency, watermark) %}
     {%- set kind = sluice.key_kind(dependency) -%}
     {%- set last_end = watermark.end if watermark else none -%}
-    {%- set start = sluice.minutes_before(last_end, dependency.lookback_minutes, kind) if last_end else none -%}
+    {%- set start = (
+        sluice.minutes_before(last_end, dependency.lookback_minutes, kind) if last_end else none
+    ) -%}
     {%- set newest = sluice.newest_key(dependency, kind, start) -%}
     {%- set end = newest.window_end if newest.window_end is not none else last_end -%}
     {%- if end is not none and last_end is not none and sluice.is_lower(end, last_end, kind) -%}
         {%- set end = last_end -%}
     {%- endif -%}
     {%- set count = sluice.count_band(dependency, kind, end) if end is not none else 0 -%}
-    {%- do window.update({
-        'kind': kind,
-        'start': start,
-        'end': end,
-        'lookback_count': count,
-        'future_count': newest.future_count,
-        'unkeyed': sluice.find_unkeyed(dependency),
-        'new': end is not none and (end != last_end or count != watermark.lookback_count)
-    }) -%}
+    {%- do window.update(
+        {
+            "kind": kind,
+            "start": start,
+            "end": end,
+            "lookback_count": count,
+            "future_count": newest.future_count,
+            "unkeyed": sluice.find_unkeyed(dependency),
+            "new": end is not none and (end != last_end or count != watermark.lookback_count),
+        }
+    ) -%}
     {%- if newest.future_count -%}
         {%- do exceptions.warn(
-            'sluice.increment: ' ~ newest.future_count ~ ' rows of ' ~ dependency.source ~ ' lie more than '
-            ~ dependency.max_skew_minutes ~ ' minutes in the future by ' ~ dependency.key ~ ' and were left out.'
+            "sluice.increment: "
+            ~ newest.future_count
+            ~ " rows of "
+            ~ dependency.source
+            ~ " lie more than "
+            ~ dependency.max_skew_minutes
+            ~ " minutes in the future by "
+            ~ dependency.key
+            ~ " and were left out."
         ) -%}
     {%- endif -%}
 {% endmacro %}
@@ -39,89 +52,73 @@
 
 {#- Whether one bound of a kind lies below another; the text of instants and dates sorts as they do. -#}
 {% macro is_lower(left, right, kind) %}
-    {{ return((left | int) < (right | int) if kind == 'integer' else left < right) }}
+    {{ return((left | int) < (right | int) if kind == "integer" else left < right) }}
 {% endmacro %}
 
 
-{#- The greatest key from start on that is not in the future, and how many rows are: dict(window_end, future_count). -#}
+{#- The greatest key from start on that is not in the future, and how many rows are: dict(window_end,
+    future_count). -#}
 {% macro newest_key(dependency, kind, start) %}
     {%- set key = sluice.key_expression(dependency, kind) -%}
-    {%- set has_limit = kind != 'integer' and dependency.max_skew_minutes is not none -%}
+    {%- set has_limit = kind != "integer" and dependency.max_skew_minutes is not none -%}
     {%- if has_limit -%}
-        {%- set limit = sluice.literal(sluice.minutes_before(
-            sluice.instant_text(sluice.utc_now()), -dependency.max_skew_minutes, kind
-        )) -%}
+        {%- set limit = sluice.literal(
+            sluice.minutes_before(
+                sluice.instant_text(sluice.utc_now()), -dependency.max_skew_minutes, kind
+            )
+        ) -%}
     {%- endif -%}
-    {%- call statement('sluice_newest_key', fetch_result=true, auto_begin=false) -%}
+    {%- call statement("sluice_newest_key", fetch_result=true, auto_begin=false) -%}
         select
             {%- if has_limit %}
-            'is ' || {{ sluice.key_text('max(case when ' ~ key ~ ' <= ' ~ limit ~ ' then ' ~ key ~ ' end)', kind) }} as window_end,
-            coalesce(sum(case when {{ key }} > {{ limit }} then 1 else 0 end), 0) as future_count
+                'is '
+                || {{
+                    sluice.key_text(
+                        "max(case when " ~ key ~ " <= " ~ limit ~ " then " ~ key ~ " end)", kind
+                    )
+                }} as window_end,
+                coalesce(sum(case when {{ key }} > {{ limit }} then 1 else 0 end), 0) as future_count
             {%- else %}
-            'is ' || {{ sluice.key_text('max(' ~ key ~ ')', kind) }} as window_end,
-            0 as future_count
+                'is ' || {{ sluice.key_text("max(" ~ key ~ ")", kind) }} as window_end, 0 as future_count
             {%- endif %}
         from {{ dependency.relation }}
-        {%- if start is not none %}
-        where {{ key }} >= {{ sluice.literal(start) }}
-        {%- endif %}
+        {%- if start is not none %} where {{ key }} >= {{ sluice.literal(start) }} {%- endif %}
     {%- endcall -%}
-    {%- set row = load_result('sluice_newest_key').table.rows[0] -%}
-    {{ return({'window_end': row[0][3:] if row[0] is not none else none, 'future_count': row[1] | int}) }}
+    {%- set row = load_result("sluice_newest_key").table.rows[0] -%}
+    {{ return({"window_end": row[0][3:] if row[0] is not none else none, "future_count": row[1] | int}) }}
 {% endmacro %}
 
 
 {#- How many rows lie in the lookback band below end. -#}
 {% macro count_band(dependency, kind, end) %}
     {%- set band = {
-        'kind': kind, 'start': sluice.minutes_before(end, dependency.lookback_minutes, kind), 'end': end, 'is_open': false
+        "kind": kind,
+        "start": sluice.minutes_before(end, dependency.lookback_minutes, kind),
+        "end": end,
+        "is_open": false,
     } -%}
-    {%- call statement('sluice_band', fetch_result=true, auto_begin=false) -%}
+    {%- call statement("sluice_band", fetch_result=true, auto_begin=false) -%}
         select count(*) as lookback_count
         from {{ dependency.relation }}
         where {{ sluice.window_condition(dependency, band) }}
     {%- endcall -%}
-    {{ return(load_result('sluice_band').table.rows[0][0] | int) }}
+    {{ return(load_result("sluice_band").table.rows[0][0] | int) }}
 {% endmacro %}
 
 
-{#- Rows without a key, which lie in no window: dict(relation, key, row_count) or none. A read in full reads them, too. -#}
+{#- Rows without a key, which lie in no window: dict(relation, key, row_count) or none. A read in full reads
+    them, too. -#}
 {% macro find_unkeyed(dependency) %}
-    {%- if sluice.setting('increment', 'rows') == 'full' -%}
-        {{ return(none) }}
-    {%- endif -%}
-    {%- call statement('sluice_unkeyed', fetch_result=true, auto_begin=false) -%}
-        select count(*) as row_count
-        from {{ dependency.relation }}
-        where {{ dependency.key }} is null
+    {%- if sluice.setting("increment", "rows") == "full" -%} {{ return(none) }} {%- endif -%}
+    {%- call statement("sluice_unkeyed", fetch_result=true, auto_begin=false) -%}
+        select count(*) as row_count from {{ dependency.relation }} where {{ dependency.key }} is null
     {%- endcall -%}
-    {%- set row_count = load_result('sluice_unkeyed').table.rows[0][0] | int -%}
-    {{ return({'relation': dependency.relation, 'key': dependency.key, 'row_count': row_count} if row_count else none) }}
-{% endmacro %}
-
-
-{#- The key as bounds are compared with it. -#}
-{% macro key_expression(dependency, kind) %}
-    {{ return(adapter.dispatch('key_expression', 'sluice')(dependency, kind)) }}
-{% endmacro %}
-
-{% macro default__key_expression(dependency, kind) %}
-    {{ return(dependency.key) }}
-{% endmacro %}
-
-
-{#- The rows of a window, as a condition on the source. -#}
-{% macro window_condition(dependency, window) %}
-    {%- if window.kind is none -%}
-        {{ return('1 = 1' if window.new else '1 = 0') }}
-    {%- elif window.end is none -%}
-        {{ return('1 = 0') }}
-    {%- endif -%}
-    {%- set key = sluice.key_expression(dependency, window.kind) -%}
-    {%- set terms = [] -%}
-    {%- if window.start is not none -%}
-        {%- do terms.append(key ~ (' > ' if window.is_open else ' >= ') ~ sluice.literal(window.start)) -%}
-    {%- endif -%}
-    {%- do terms.append(key ~ ' <= ' ~ sluice.literal(window.end)) -%}
-    {{ return(terms | join(' and ')) }}
+    {%- set row_count = load_result("sluice_unkeyed").table.rows[0][0] | int -%}
+    {{
+        return(
+            {"relation": dependency.relation, "key": dependency.key, "row_count": row_count}
+            if row_count
+            else none
+        )
+    }}
 {% endmacro %}

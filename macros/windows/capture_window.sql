@@ -1,4 +1,5 @@
-{#- The window of one driving source for the load that is about to run: from the last watermark to the newest row there is now.
+{#- The window of one driving source for the load that is about to run: from the last watermark to the newest
+    row there is now.
 
     Args:
         dependency (dict): see driving_dependencies.
@@ -12,103 +13,102 @@
     {%- set target_name = sluice.target_name() -%}
     {%- set head = sluice.read_head(target_name) -%}
     {%- set window = {
-        'source': dependency.source, 'kind': none, 'start': none, 'end': none, 'is_open': false, 'new': false,
-        'moves_watermark': true, 'lookback_count': none, 'future_count': 0, 'source_epoch': none,
-        'unkeyed': none,
-        'head': head.load_id if head else 'none'
+        "source": dependency.source,
+        "kind": none,
+        "start": none,
+        "end": none,
+        "is_open": false,
+        "new": false,
+        "moves_watermark": true,
+        "lookback_count": none,
+        "future_count": 0,
+        "source_epoch": none,
+        "unkeyed": none,
+        "head": head.load_id if head else "none",
     } -%}
     {%- set asked = sluice.asked_windows(target_name) -%}
-    {%- set watermark = none if should_full_refresh() else sluice.read_watermark(target_name, dependency.source) -%}
+    {%- set watermark = (
+        none if should_full_refresh() else sluice.read_watermark(target_name, dependency.source)
+    ) -%}
     {%- if asked and should_full_refresh() -%}
         {%- do sluice.raise_error(
-            'increment', 'SLUICE_WINDOWS asks for a part of ' ~ target_name ~ ', and --full-refresh replaces all of it.', 'Use one of them.'
+            "increment",
+            "SLUICE_WINDOWS asks for a part of "
+            ~ target_name
+            ~ ", and --full-refresh replaces all of it.",
+            "Use one of them.",
         ) -%}
-    {%- elif asked -%}
-        {%- do sluice.take_asked_window(window, dependency, asked) -%}
-    {%- elif dependency.managed -%}
-        {%- do sluice.capture_managed_window(window, dependency, watermark) -%}
-    {%- elif dependency.key is none -%}
-        {%- do sluice.capture_token(window, watermark) -%}
-    {%- else -%}
-        {%- do sluice.capture_key_window(window, dependency, watermark) -%}
+    {%- elif asked -%} {%- do sluice.take_asked_window(window, dependency, asked) -%}
+    {%- elif dependency.managed -%} {%- do sluice.capture_managed_window(window, dependency, watermark) -%}
+    {%- elif dependency.key is none -%} {%- do sluice.capture_token(window, watermark) -%}
+    {%- else -%} {%- do sluice.capture_key_window(window, dependency, watermark) -%}
     {%- endif -%}
-    {%- if should_full_refresh() -%}
-        {%- do window.update({'new': true}) -%}
-    {%- endif -%}
+    {%- if should_full_refresh() -%} {%- do window.update({"new": true}) -%} {%- endif -%}
     {{ return(window) }}
-{% endmacro %}
-
-
-{#- The last watermark of a (target, source), none before the first load.
-
-    Returns: dict(end, lookback_count, source_epoch).
--#}
-{% macro read_watermark(target_name, source_name) %}
-    {%- set view = sluice.control_relation('watermark_control') -%}
-    {%- if not sluice.is_there(view) -%}
-        {{ return(none) }}
-    {%- endif -%}
-    {%- call statement('sluice_watermark', fetch_result=true, auto_begin=false) -%}
-        select 'is ' || window_end as window_end, lookback_count, source_epoch
-        from {{ view }}
-        where target = {{ sluice.literal(target_name) }} and source = {{ sluice.literal(source_name) }}
-    {%- endcall -%}
-    {%- set rows = load_result('sluice_watermark').table.rows -%}
-    {%- if not rows -%}
-        {{ return(none) }}
-    {%- endif -%}
-    {#- the word before it keeps dbt from reading a number or a date into the text -#}
-    {{ return({
-        'end': rows[0][0][3:] if rows[0][0] is not none else none,
-        'lookback_count': rows[0][1] | int,
-        'source_epoch': rows[0][2] | int
-    }) }}
 {% endmacro %}
 
 
 {#- Windows that a backfill asks for: {source: {start, end}}, empty in a normal run. -#}
 {% macro asked_windows(target_name) %}
-    {{ return(fromjson(env_var('SLUICE_WINDOWS', '{}')).get(target_name, {})) }}
+    {{ return(fromjson(env_var("SLUICE_WINDOWS", "{}")).get(target_name, {})) }}
 {% endmacro %}
 
 
 {#- A backfill reads what it was asked for, nothing of the other sources, and leaves the watermark where it is. -#}
 {% macro take_asked_window(window, dependency, asked) %}
-    {%- do window.update({'moves_watermark': false}) -%}
+    {%- do window.update({"moves_watermark": false}) -%}
     {%- set wanted = asked.get(dependency.source) -%}
     {%- if wanted -%}
         {%- if dependency.managed or dependency.key is none -%}
             {%- do sluice.raise_error(
-                'increment', dependency.source ~ ' of ' ~ sluice.target_name() ~ ' cannot be read by a window: it is '
-                ~ ('managed by Sluice.' if dependency.managed else 'without an incremental key.'),
-                'Backfill a source with an incremental key, or use --full-refresh.'
+                "increment",
+                dependency.source
+                ~ " of "
+                ~ sluice.target_name()
+                ~ " cannot be read by a window: it is "
+                ~ ("managed by Sluice." if dependency.managed else "without an incremental key."),
+                "Backfill a source with an incremental key, or use --full-refresh.",
             ) -%}
         {%- endif -%}
-        {%- do window.update({'kind': sluice.key_kind(dependency), 'start': wanted.start, 'end': wanted.end, 'new': true}) -%}
+        {%- do window.update(
+            {
+                "kind": sluice.key_kind(dependency),
+                "start": wanted.start,
+                "end": wanted.end,
+                "new": true,
+            }
+        ) -%}
     {%- endif -%}
 {% endmacro %}
 
 
 {#- A source without a key has news when its change token differs; a token nobody knows counts as changed. -#}
 {% macro capture_token(window, watermark) %}
-    {%- set token = fromjson(env_var('SLUICE_CHANGE_TOKENS', '{}')).get(window.source) -%}
-    {%- do window.update({
-        'end': token, 'new': token is none or watermark is none or (token | string) != watermark.end
-    }) -%}
+    {%- set token = fromjson(env_var("SLUICE_CHANGE_TOKENS", "{}")).get(window.source) -%}
+    {%- do window.update(
+        {
+            "end": token,
+            "new": token is none or watermark is none or (token | string) != watermark.end,
+        }
+    ) -%}
 {% endmacro %}
 
 
-{#- Another Sluice target has news when its head moved. Its rows of one load commit together, so the low end is left out. -#}
+{#- Another Sluice target has news when its head moved. Its rows of one load commit together, so the low end is
+    left out. -#}
 {% macro capture_managed_window(window, dependency, watermark) %}
     {%- set upstream = sluice.read_head(dependency.source) -%}
-    {%- do window.update({'kind': 'timestamp', 'is_open': true}) -%}
+    {%- do window.update({"kind": "timestamp", "is_open": true}) -%}
     {%- if upstream is not none -%}
         {%- set is_same_epoch = watermark is not none and watermark.source_epoch == upstream.epoch -%}
-        {%- do window.update({
-            'start': watermark.end if is_same_epoch else none,
-            'end': upstream.loaded_at,
-            'source_epoch': upstream.epoch,
-            'new': upstream.loaded_at is not none and (not is_same_epoch or watermark.end != upstream.loaded_at)
-        }) -%}
+        {%- do window.update(
+            {
+                "start": watermark.end if is_same_epoch else none,
+                "end": upstream.loaded_at,
+                "source_epoch": upstream.epoch,
+                "new": upstream.loaded_at is not none
+                and (not is_same_epoch or watermark.end != upstream.loaded_at),
+            }
+        ) -%}
     {%- endif -%}
 {% endmacro %}

@@ -9,18 +9,19 @@
 {% macro driving_dependencies(relation, incremental_key) %}
     {%- set driving = [] -%}
     {%- for written in sluice.setting('dependencies', []) if written.driving -%}
-        {%- set is_ref = written.get('ref') is not none -%}
-        {%- set its_relation = ref(written.ref) if is_ref else source(written.source[0], written.source[1]) -%}
+        {%- set is_ref = written.get("ref") is not none -%}
+        {%- set its_relation = (
+            ref(written.ref) if is_ref else source(written.source[0], written.source[1])
+        ) -%}
         {%- do driving.append(sluice.dependency(written, its_relation)) -%}
     {%- endfor -%}
     {%- set rendered = sluice.whole_relation(relation) -%}
-    {%- for dependency in driving if dependency.relation == rendered -%}
-        {{ return(driving) }}
-    {%- endfor -%}
+    {%- for dependency in driving if dependency.relation == rendered -%} {{ return(driving) }} {%- endfor -%}
     {%- if driving -%}
         {%- do sluice.raise_error(
-            'increment', relation ~ ' is no driving dependency of ' ~ sluice.target_name() ~ '.',
-            'Declare it with driving: true, or read it without sluice.increment().'
+            "increment",
+            relation ~ " is no driving dependency of " ~ sluice.target_name() ~ ".",
+            "Declare it with driving: true, or read it without sluice.increment().",
         ) -%}
     {%- endif -%}
     {{ return([sluice.undeclared_dependency(relation, incremental_key)]) }}
@@ -29,48 +30,63 @@
 
 {#- A declared dependency with its defaults filled in. -#}
 {% macro dependency(written, relation) %}
-    {%- set managed = written.get('managed', false) -%}
-    {%- set key = '_sluice_loaded_at' if managed else written.get('incremental_key') -%}
-    {{ return({
-        'source': written.table,
-        'relation': sluice.whole_relation(relation),
-        'key': sluice.quote_name(key) if key else none,
-        'managed': managed,
-        'recompute_by': written.get('recompute_by') or [],
-        'lookback_minutes': 0 if managed else (written.get('lookback_minutes') or 0),
-        'max_skew_minutes': written.get('max_skew_minutes', 60)
-    }) }}
+    {%- set managed = written.get("managed", false) -%}
+    {%- set key = "_sluice_loaded_at" if managed else written.get("incremental_key") -%}
+    {{
+        return(
+            {
+                "source": written.table,
+                "relation": sluice.whole_relation(relation),
+                "key": sluice.quote_name(key) if key else none,
+                "managed": managed,
+                "recompute_by": written.get("recompute_by") or [],
+                "lookback_minutes": 0 if managed else (written.get("lookback_minutes") or 0),
+                "max_skew_minutes": written.get("max_skew_minutes", 60),
+            }
+        )
+    }}
 {% endmacro %}
 
 
-{#- The one driving source of a hand-written model that declares none: another Sluice target is managed, anything else has a key. -#}
+{#- The one driving source of a hand-written model that declares none: another Sluice target is managed,
+    anything else has a key. -#}
 {% macro undeclared_dependency(relation, incremental_key) %}
     {%- set upstream = namespace(node=none) -%}
     {%- for node in graph.nodes.values()
-        if node.schema == relation.schema and (node.alias or node.name) == relation.identifier and node.resource_type == 'model'
+        if node.schema == relation.schema and (node.alias or node.name) == relation.identifier and
+        node.resource_type == 'model'
     -%}
         {%- set upstream.node = node -%}
     {%- endfor -%}
-    {%- set is_managed = upstream.node is not none and upstream.node.config.materialized in ('scd1', 'scd2', 'append') -%}
-    {%- set written = upstream.node.config.get('meta', {}).get('sluice', {}) if is_managed else {} -%}
-    {{ return(sluice.dependency({
-        'table': written.get('target') or relation.schema ~ '.' ~ relation.identifier,
-        'managed': is_managed,
-        'incremental_key': incremental_key or sluice.setting('incremental_key'),
-        'recompute_by': sluice.list_setting('recompute_by'),
-        'lookback_minutes': sluice.setting('lookback_minutes', 0),
-        'max_skew_minutes': sluice.setting('max_skew_minutes', 60)
-    }, relation)) }}
+    {%- set is_managed = upstream.node is not none and upstream.node.config.materialized in (
+        "scd1",
+        "scd2",
+        "append",
+    ) -%}
+    {%- set written = upstream.node.config.get("meta", {}).get("sluice", {}) if is_managed else {} -%}
+    {{
+        return(
+            sluice.dependency(
+                {
+                    "table": written.get("target") or relation.schema ~ "." ~ relation.identifier,
+                    "managed": is_managed,
+                    "incremental_key": incremental_key or sluice.setting("incremental_key"),
+                    "recompute_by": sluice.list_setting("recompute_by"),
+                    "lookback_minutes": sluice.setting("lookback_minutes", 0),
+                    "max_skew_minutes": sluice.setting("max_skew_minutes", 60),
+                },
+                relation,
+            )
+        )
+    }}
 {% endmacro %}
 
 
 {#- A relation as text, without the row limit that `--empty` puts on it. -#}
-{% macro whole_relation(relation) %}
-    {{ return(relation.render()) }}
-{% endmacro %}
+{% macro whole_relation(relation) %} {{ return(relation.render()) }} {% endmacro %}
 
 
 {#- The current model as rows, logs and messages name it. -#}
 {% macro target_name() %}
-    {{ return(sluice.setting('target', this.schema ~ '.' ~ this.identifier)) }}
+    {{ return(sluice.setting("target", this.schema ~ "." ~ this.identifier)) }}
 {% endmacro %}

@@ -1,6 +1,7 @@
 {#- The part of a driving source that this load reads, as a subselect between two literals.
 
-    Rows: the rows of the window. Groups: every row of the groups that the windows of all driving sources touch. Neither
+    Rows: the rows of the window. Groups: every row of the groups that the windows of all driving sources touch.
+    Neither
     yields a row whose key is NULL: nothing tells when it came. Full: all
     rows. While parsing, and in dbt's unit tests, it is the bare relation.
 
@@ -13,9 +14,7 @@
     Raises: when relation is no driving dependency, or its key cannot cut windows.
 -#}
 {% macro increment(relation, incremental_key=none) %}
-    {%- if not execute or model.resource_type == 'unit_test' -%}
-        {{ return(relation) }}
-    {%- endif -%}
+    {%- if not execute or model.resource_type == "unit_test" -%} {{ return(relation) }} {%- endif -%}
     {%- set dependencies = sluice.driving_dependencies(relation, incremental_key) -%}
     {%- set windows = sluice.capture_windows(dependencies) -%}
     {%- set rendered = sluice.whole_relation(relation) -%}
@@ -28,35 +27,45 @@
 {#- The windows of all driving sources, captured once for the whole model: sources that are joined must agree. -#}
 {% macro capture_windows(dependencies) %}
     {%- set windows = {} -%}
-    {%- set captured = load_result('sluice_windows') -%}
-    {%- if captured is not none -%}
-        {%- do windows.update(captured.response) -%}
+    {%- set captured = load_result("sluice_windows") -%}
+    {%- if captured is not none -%} {%- do windows.update(captured.response) -%}
     {%- else -%}
         {%- for dependency in dependencies -%}
             {%- do windows.update({dependency.source: sluice.capture_window(dependency)}) -%}
         {%- endfor -%}
     {%- endif -%}
-    {%- do store_result('sluice_windows', response=windows) -%}
+    {%- do store_result("sluice_windows", response=windows) -%}
     {{ return(windows) }}
 {% endmacro %}
 
 
 {% macro increment_sql(dependency, window, dependencies, windows) %}
-    {%- set mode = sluice.setting('increment', 'rows') -%}
-    {%- set lines = ['select sluice_source.*', 'from ' ~ dependency.relation ~ ' as sluice_source'] -%}
-    {%- if flags.EMPTY -%}
-        {%- do lines.append('where 1 = 0') -%}
-    {%- elif mode == 'rows' -%}
-        {%- do lines.append('where ' ~ sluice.window_condition(dependency, window)) -%}
-    {%- elif mode == 'groups' -%}
+    {%- set mode = sluice.setting("increment", "rows") -%}
+    {%- set lines = ["select sluice_source.*", "from " ~ dependency.relation ~ " as sluice_source"] -%}
+    {%- if flags.EMPTY -%} {%- do lines.append("where 1 = 0") -%}
+    {%- elif mode == "rows" -%}
+        {%- do lines.append("where " ~ sluice.window_condition(dependency, window)) -%}
+    {%- elif mode == "groups" -%}
         {%- if not sluice.touches_everything(windows) -%}
-            {%- do lines.append('join ' ~ sluice.touched_groups_sql(dependencies, windows) ~ ' as sluice_touched') -%}
-            {%- do lines.append('    on ' ~ sluice.in_group('sluice_source', sluice.quoted(dependency.recompute_by), 'sluice_touched')) -%}
+            {%- do lines.append(
+                "join " ~ sluice.touched_groups_sql(dependencies, windows) ~ " as sluice_touched"
+            ) -%}
+            {%- do lines.append(
+                "    on "
+                ~ sluice.in_group(
+                    "sluice_source", sluice.quoted(dependency.recompute_by), "sluice_touched"
+                )
+            ) -%}
         {%- endif -%}
         {%- if dependency.key is not none -%}
-            {%- do lines.append('where sluice_source.' ~ dependency.key ~ ' is not null') -%}
+            {%- do lines.append("where sluice_source." ~ dependency.key ~ " is not null") -%}
         {%- endif -%}
     {%- endif -%}
-    {%- set window_text = tojson(window) | replace('*/', '*\\/') -%}
-    {{ return('(\n        /* sluice:window ' ~ window_text ~ ' */\n        ' ~ lines | join('\n        ') ~ '\n    )') }}
+    {%- set window_text = tojson(window) | replace("*/", "*\\/") -%}
+    {{
+        return(
+            "(\n        /* sluice:window " ~ window_text ~ " */\n        " ~ lines
+            | join("\n        ") ~ "\n    )"
+        )
+    }}
 {% endmacro %}

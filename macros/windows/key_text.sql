@@ -6,31 +6,35 @@
     Returns: str, an SQL expression.
 -#}
 {% macro key_text(expression, kind) %}
-    {%- if kind == 'timestamptz' -%}
-        {{ return(adapter.dispatch('instant_as_text', 'sluice')(adapter.dispatch('in_utc', 'sluice')(expression)) ~ " || '+00'") }}
-    {%- elif kind == 'timestamp' -%}
-        {{ return(adapter.dispatch('instant_as_text', 'sluice')(expression)) }}
+    {%- if kind == "timestamptz" -%}
+        {{
+            return(
+                adapter.dispatch("instant_as_text", "sluice")(
+                    adapter.dispatch("in_utc", "sluice")(expression)
+                )
+                ~ " || '+00'"
+            )
+        }}
+    {%- elif kind == "timestamp" -%} {{ return(adapter.dispatch("instant_as_text", "sluice")(expression)) }}
     {%- endif -%}
-    {{ return('cast(' ~ expression ~ ' as varchar)') }}
+    {{ return("cast(" ~ expression ~ " as varchar)") }}
 {% endmacro %}
 
 {% macro default__instant_as_text(expression) %}
-    {{ return('to_char(' ~ expression ~ ", 'YYYY-MM-DD HH24:MI:SS.US')") }}
+    {{ return("to_char(" ~ expression ~ ", 'YYYY-MM-DD HH24:MI:SS.US')") }}
 {% endmacro %}
 
 {% macro duckdb__instant_as_text(expression) %}
-    {{ return('strftime(' ~ expression ~ ", '%Y-%m-%d %H:%M:%S.%f')") }}
+    {{ return("strftime(" ~ expression ~ ", '%Y-%m-%d %H:%M:%S.%f')") }}
 {% endmacro %}
 
 
 {#- A timestamp with time zone as the same instant in UTC, without a zone. -#}
-{% macro default__in_utc(expression) %}
-    {{ return(expression ~ " at time zone 'UTC'") }}
-{% endmacro %}
+{% macro default__in_utc(expression) %} {{ return(expression ~ " at time zone 'UTC'") }} {% endmacro %}
 
 {#- DuckDB's AT TIME ZONE needs the icu extension, which an installation may lack. -#}
 {% macro duckdb__in_utc(expression) %}
-    {{ return('make_timestamp(epoch_us(' ~ expression ~ '))') }}
+    {{ return("make_timestamp(epoch_us(" ~ expression ~ "))") }}
 {% endmacro %}
 
 
@@ -42,30 +46,32 @@
     Raises: when the key is of another type.
 -#}
 {% macro key_kind(dependency) %}
-    {%- if dependency.managed -%}
-        {{ return('timestamp') }}
-    {%- endif -%}
+    {%- if dependency.managed -%} {{ return("timestamp") }} {%- endif -%}
     {%- set type = none -%}
     {%- set found = namespace(type=none) -%}
     {%- set query -%}
         select {{ dependency.key }} as sluice_key from {{ dependency.relation }}
     {%- endset -%}
-    {%- for column in sluice.describe_query(query, 'sluice_key_shape') -%}
+    {%- for column in sluice.describe_query(query, "sluice_key_shape") -%}
         {%- set found.type = column.type | lower -%}
     {%- endfor -%}
-    {%- if found.type in ('timestamp with time zone', 'timestamptz') -%}
-        {{ return('timestamptz') }}
-    {%- elif found.type.startswith('timestamp') or found.type == 'datetime' -%}
-        {{ return('timestamp') }}
-    {%- elif found.type == 'date' -%}
-        {{ return('date') }}
-    {%- elif 'int' in found.type and 'interval' not in found.type -%}
-        {{ return('integer') }}
+    {%- if found.type in ("timestamp with time zone", "timestamptz") -%} {{ return("timestamptz") }}
+    {%- elif found.type.startswith("timestamp") or found.type == "datetime" -%} {{ return("timestamp") }}
+    {%- elif found.type == "date" -%}
+        {{ return("date") }}
+        {%- elif "int" in found.type and "interval" not in found.type -%}
+        {{ return("integer") }}
     {%- endif -%}
     {%- do sluice.raise_error(
-        'increment',
-        'incremental_key ' ~ dependency.key ~ ' of ' ~ dependency.source ~ ' is ' ~ found.type ~ ', which cannot cut windows.',
-        'Use a timestamp, date or integer column, or leave the key out and read the source in full.'
+        "increment",
+        "incremental_key "
+        ~ dependency.key
+        ~ " of "
+        ~ dependency.source
+        ~ " is "
+        ~ found.type
+        ~ ", which cannot cut windows.",
+        "Use a timestamp, date or integer column, or leave the key out and read the source in full.",
     ) -%}
 {% endmacro %}
 
@@ -79,12 +85,8 @@
     Returns: str, a bound of that kind: for a date the day in which the moved instant lies.
 -#}
 {% macro minutes_before(bound, minutes, kind) %}
-    {%- if kind == 'integer' -%}
-        {{ return(bound) }}
-    {%- endif -%}
+    {%- if kind == "integer" -%} {{ return(bound) }} {%- endif -%}
     {%- set moved = sluice.parse_instant(bound) - modules.datetime.timedelta(minutes=minutes) -%}
-    {%- if kind == 'date' -%}
-        {{ return(moved.strftime('%Y-%m-%d')) }}
-    {%- endif -%}
-    {{ return(sluice.instant_text(moved) ~ ('+00' if kind == 'timestamptz' else '')) }}
+    {%- if kind == "date" -%} {{ return(moved.strftime("%Y-%m-%d")) }} {%- endif -%}
+    {{ return(sluice.instant_text(moved) ~ ("+00" if kind == "timestamptz" else "")) }}
 {% endmacro %}

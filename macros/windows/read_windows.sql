@@ -6,9 +6,8 @@
 -#}
 {% macro read_windows(compiled_sql) %}
     {%- set windows = {} -%}
-    {%- for text in modules.re.findall('/\\* sluice:window (\\{.*?\\}) \\*/', compiled_sql) -%}
-        {%- set window = fromjson(text) -%}
-        {%- do windows.update({window.source: window}) -%}
+    {%- for text in modules.re.findall("/\\* sluice:window (\\{.*?\\}) \\*/", compiled_sql) -%}
+        {%- set window = fromjson(text) -%} {%- do windows.update({window.source: window}) -%}
     {%- endfor -%}
     {{ return(windows.values() | list) }}
 {% endmacro %}

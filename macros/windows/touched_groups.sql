@@ -7,13 +7,13 @@
     {%- for dependency in dependencies if dependency.source in windows -%}
         {%- set window = windows[dependency.source] -%}
         {%- do parts.append(sluice.window_groups_sql(dependency, dependency.relation, window)) -%}
-        {%- set side = sluice.companion_relation(dependency.source, 'side') -%}
+        {%- set side = sluice.companion_relation(dependency.source, "side") -%}
         {%- if dependency.managed and window.end is not none and sluice.is_there(side) -%}
             {#- what left an upstream target is in its side table only -#}
             {%- do parts.append(sluice.window_groups_sql(dependency, side, window)) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return(sluice.nested(sluice.combined(parts, 'union'), 8)) }}
+    {{ return(sluice.nested(sluice.combined(parts, "union"), 8)) }}
 {% endmacro %}
 
 
@@ -29,29 +29,34 @@
     {%- set terms = [] -%}
     {%- for column in columns -%}
         {%- do terms.append(
-            sluice.null_safe_equal(alias ~ '.' ~ column, touched ~ '.sluice_group_' ~ loop.index)
+            sluice.null_safe_equal(alias ~ "." ~ column, touched ~ ".sluice_group_" ~ loop.index)
         ) -%}
     {%- endfor -%}
-    {{ return(terms | join(' and ')) }}
+    {{ return(terms | join(" and ")) }}
 {% endmacro %}
 
 
 {% macro group_columns(dependency) %}
     {%- if not dependency.recompute_by -%}
         {%- do sluice.raise_error(
-            'increment', dependency.source ~ ' drives ' ~ sluice.target_name() ~ ' by groups and has no recompute_by.',
-            'Name the columns of ' ~ dependency.source ~ ' that tell its group.'
+            "increment",
+            dependency.source
+            ~ " drives "
+            ~ sluice.target_name()
+            ~ " by groups and has no recompute_by.",
+            "Name the columns of " ~ dependency.source ~ " that tell its group.",
         ) -%}
     {%- endif -%}
     {%- set listed = [] -%}
     {%- for column in dependency.recompute_by -%}
-        {%- do listed.append(sluice.quote_name(column) ~ ' as sluice_group_' ~ loop.index) -%}
+        {%- do listed.append(sluice.quote_name(column) ~ " as sluice_group_" ~ loop.index) -%}
     {%- endfor -%}
-    {{ return(listed | join(', ')) }}
+    {{ return(listed | join(", ")) }}
 {% endmacro %}
 
 
-{#- Whether every group has to be computed: in a first load or full refresh, after a new epoch upstream, and when a source without a key changed.
+{#- Whether every group has to be computed: in a first load or full refresh, after a new epoch upstream, and
+    when a source without a key changed.
 
     A source that was never read has no start; one that a backfill does not ask for is not read at all.
 -#}

@@ -13,14 +13,14 @@ V_ONLY = (2,)
 MUTANTS = {
     "a delete outranks an upsert at a tie": (
         "helpers/expressions.sql",
-        "terms.append('_sluice_deleted')",
-        "terms.append('_sluice_deleted desc')",
+        'terms.append("_sluice_deleted")',
+        'terms.append("_sluice_deleted desc")',
     ),
-    "the lesser content wins a tie": ("helpers/expressions.sql", "~ ' desc')", "~ ' asc')"),
+    "the lesser content wins a tie": ("helpers/expressions.sql", '~ " desc"', '~ " asc"'),
     "NULL differs from NULL": (
         "helpers/expressions.sql",
-        "left ~ ' is not distinct from ' ~ right",
-        "left ~ ' = ' ~ right",
+        'left ~ " is not distinct from " ~ right',
+        'left ~ " = " ~ right',
     ),
     "deletes of the past are forgotten": (
         "strategies/scd2_event.sql",
@@ -29,8 +29,8 @@ MUTANTS = {
     ),
     "a version goes on across a delete": (
         "strategies/scd2_version.sql",
-        "_sluice_was_deleted is null or _sluice_was_deleted = 1 then",
-        "_sluice_was_deleted is null then",
+        "_sluice_was_deleted is null or _sluice_was_deleted = 1",
+        "_sluice_was_deleted is null",
     ),
     "unchanged events are not kept": (
         "strategies/scd2_fast.sql",
@@ -38,7 +38,7 @@ MUTANTS = {
         "where _sluice_touches = 2\n{%- endmacro %}",
     ),
     "the anchor may be the changed version": (
-        "strategies/scd2_history.sql",
+        "strategies/scd2_anchor.sql",
         "stored.valid_from < change",
         "stored.valid_from <= change",
     ),

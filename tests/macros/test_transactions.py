@@ -46,9 +46,7 @@ def test_nothing_commits_when_a_load_fails_just_before_its_log_row(project: DbtP
     before = _state(project)
     _change_source(project)
     path = "materializations/commit_load.sql"
-    failure = (
-        "{%- do parts.append(\"select cast('the cluster died ' || load_id as integer) from \" ~ load.head ~ ';') -%}"
-    )
+    failure = "{%- do parts.append(\"select cast('the cluster died ' || load_id as integer) from \" ~ load.head) -%}"
     project.patch_macro(path, BEFORE_LOG, failure + "\n" + BEFORE_LOG)
     failed = project.run()
     assert not failed.success
@@ -67,7 +65,7 @@ def test_second_load_loses_when_another_committed_since_it_read_the_head(project
     _change_source(project)
     before = _state(project)
     path = "strategies/stage_increment.sql"
-    stage = "{%- do sluice.run_temporary(load, 'sluice_stage', 'the rows of the increment', sluice.stage_sql(load)) -%}"
+    stage = '{%- do load.temporaries.append("sluice_stage") -%}'
     rival = "{%- do sluice.run_step(load, none, 'update ' ~ load.head ~ \" set load_id = 'rival'\") -%}"
     project.patch_macro(path, stage, stage + rival)
     lost = project.run()

@@ -1,0 +1,45 @@
+{#- What --full-refresh does to the columns of versions when the load type, or the type of the event time, is
+    another now.
+
+    Returns: list of str, actions of ALTER TABLE. They run in the transaction of the load, so a load that fails
+    leaves the table alone.
+-#}
+{% macro version_column_changes(load) %}
+    {%- set changes = [] -%}
+    {%- if load.is_full_refresh -%}
+        {%- set wanted = load.types[load.at] if load.type == "scd2" else none -%}
+        {%- set stored = namespace(type=none) -%}
+        {%- if (load.stored_definition or "").startswith("scd2 by ") -%}
+            {%- for column in sluice.describe_relation(load.relation) if column.name == 'valid_from' -%}
+                {%- set stored.type = column.type -%}
+            {%- endfor -%}
+        {%- endif -%}
+        {%- if stored.type is not none and stored.type != wanted -%}
+            {%- do changes.extend(
+                ["drop column valid_from", "drop column valid_to", "drop column is_current"]
+            ) -%}
+        {%- endif -%}
+        {%- if wanted is not none and stored.type != wanted -%}
+            {%- do changes.extend(
+                [
+                    "add column valid_from " ~ wanted,
+                    "add column valid_to " ~ wanted,
+                    "add column is_current boolean",
+                ]
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
+    {{ return(changes) }}
+{% endmacro %}
+
+
+{#- Columns of a target that are Sluice's, not the SELECT's. -#}
+{% macro own_columns(load) %}
+    {%- set audit = ["_sluice_run_id", "_sluice_loaded_at"] -%}
+    {%- set is_history = (
+        load.type == "scd2"
+        or load.is_full_refresh
+        and (load.stored_definition or "").startswith("scd2 by ")
+    ) -%}
+    {{ return(audit + ["valid_from", "valid_to", "is_current"] if is_history else audit) }}
+{% endmacro %}

@@ -1,0 +1,76 @@
+{#- Differences, both ways, between what is stored and what should be. -#}
+{% macro stage_scd2_differences(load) %}
+    {%- set version = sluice.columns(load.data) ~ ", valid_from, valid_to" -%}
+    {%- set event = sluice.columns(load.data) ~ ", _sluice_deleted" -%}
+    {%- set versions_now = (
+        "select "
+        ~ version
+        ~ " from sluice_version where _sluice_is_end = 1 and _sluice_deleted = 0"
+    ) -%}
+    {%- set versions_before = "select " ~ version ~ " from sluice_version_before" -%}
+    {%- set side_now = (
+        "select " ~ event ~ " from sluice_version where _sluice_is_end = 0 or _sluice_deleted = 1"
+    ) -%}
+    {%- set side_before = "select " ~ event ~ " from sluice_side_before" -%}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_version_gone",
+        "versions that no longer stand",
+        versions_before ~ "\nexcept\n" ~ versions_now,
+    ) -%}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_version_new",
+        "versions to write",
+        versions_now ~ "\nexcept\n" ~ versions_before,
+    ) -%}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_side_gone",
+        "side events that no longer stand",
+        side_before ~ "\nexcept\n" ~ side_now,
+    ) -%}
+    {%- do sluice.run_temporary(
+        load, "sluice_side_new", "side events to write", side_now ~ "\nexcept\n" ~ side_before
+    ) -%}
+    {%- set counts = sluice.run_counts(load, none, sluice.scd2_difference_counts_sql(load)) -%}
+    {%- do sluice.add_counts(load, counts) -%}
+    {%- do load.update({"history": counts}) -%}
+{% endmacro %}
+
+
+{#- A version that goes and comes with the same start is updated, or closed if it was current; else it is new or
+    gone. -#}
+{% macro scd2_difference_counts_sql(load) -%}
+    select
+        coalesce(sum(case when gone.valid_from is null then 1 else 0 end), 0) as rows_inserted,
+        coalesce(sum(case when fresh.valid_from is null then 1 else 0 end), 0) as rows_deleted,
+        coalesce(
+            sum(
+                case
+                    when gone.valid_to is null and gone.valid_from is not null and fresh.valid_to is not null
+                    then 1
+                    else 0
+                end
+            ),
+            0
+        ) as rows_closed,
+        coalesce(
+            sum(
+                case
+                    when gone.valid_from is null or fresh.valid_from is null
+                    then 0
+                    when gone.valid_to is null and fresh.valid_to is not null
+                    then 0
+                    else 1
+                end
+            ),
+            0
+        ) as rows_updated,
+        (select count(*) from sluice_version_gone) as versions_gone,
+        (select count(*) from sluice_version_new) as versions_new,
+        (select count(*) from sluice_side_gone) as side_gone,
+        (select count(*) from sluice_side_new) as side_new
+    from sluice_version_gone as gone
+    full join sluice_version_new as fresh on {{ sluice.matches(load.key + ["valid_from"], "gone", "fresh") }}
+{%- endmacro %}

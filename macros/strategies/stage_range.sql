@@ -1,0 +1,95 @@
+{#- An append without a business key: afterwards the range that was read holds what was read, each row as often
+    as it was read.
+
+    A retry and an overlapping backfill therefore never double a row. Rows that stand there already stay; only
+    when one of
+    them is not yielded any more is the whole range written anew, because nothing tells two equal rows apart.
+-#}
+{% macro stage_range(load) %}
+    {%- set before = sluice.run_counts(
+        load, "rows that stand in the range", sluice.range_before_sql(load)
+    ) -%}
+    {%- set counts = {"rows_inserted": before.staged_count, "rows_deleted": before.stored_count} -%}
+    {%- do load.update({"keeps_range": false}) -%}
+    {%- if before.stored_count and not load.replaces -%}
+        {%- set stored = sluice.numbered_rows_sql(load, load.relation, sluice.range_condition(load)) -%}
+        {%- set newest = (
+            "(select max("
+            ~ load.range_key
+            ~ ") from "
+            ~ load.relation
+            ~ " where "
+            ~ sluice.range_condition(load)
+            ~ ")"
+        ) -%}
+        {%- set met = sluice.numbered_rows_sql(load, load.stage, load.range_key ~ " <= " ~ newest) -%}
+        {%- set later = (
+            "select "
+            ~ sluice.columns(load.yielded)
+            ~ ", 1 from "
+            ~ load.stage
+            ~ " where "
+            ~ load.range_key
+            ~ " > "
+            ~ newest
+        ) -%}
+        {%- do sluice.run_temporary(
+            load,
+            "sluice_gone",
+            "rows that the range holds and that were not read",
+            sluice.combined([stored, met], "except"),
+        ) -%}
+        {%- do sluice.run_temporary(
+            load,
+            "sluice_fresh",
+            "rows that the range does not hold yet",
+            sluice.range_new_sql(met, stored, later),
+        ) -%}
+        {%- set after = sluice.run_counts(load, none, sluice.range_after_sql()) -%}
+        {%- if not after.gone_count -%}
+            {%- do load.update({"keeps_range": true}) -%}
+            {%- set counts = {"rows_inserted": after.fresh_count} -%}
+        {%- endif -%}
+    {%- endif -%}
+    {%- do sluice.add_counts(load, counts) -%}
+{% endmacro %}
+
+
+{#- The rows of the target that lie in the window. -#}
+{% macro range_condition(load) %}
+    {%- if load.replaces -%} {{ return("1 = 1") }} {%- endif -%}
+    {{ return(sluice.window_condition({"key": load.range_key}, load.windows[0])) }}
+{% endmacro %}
+
+
+{#- The rows of a table, equal ones numbered, so that EXCEPT minds how many there are. -#}
+{% macro numbered_rows_sql(load, relation, condition) -%}
+    select
+        {{ sluice.columns(load.yielded) }},
+        row_number() over (
+            partition by {{ sluice.columns(load.yielded) }} order by {{ load.range_key }}
+        ) as _sluice_number
+    from {{ relation }}
+    where {{ condition }}
+{%- endmacro %}
+
+
+{% macro range_new_sql(met, stored, later) -%}
+    select *
+    from {{ sluice.nested(sluice.combined([met, stored], "except")) }} as met_rows
+    union all
+    {{ later }}
+{%- endmacro %}
+
+
+{% macro range_before_sql(load) -%}
+    select
+        (select count(*) from {{ load.stage }}) as staged_count,
+        (select count(*) from {{ load.relation }} where {{ sluice.range_condition(load) }}) as stored_count
+{%- endmacro %}
+
+
+{% macro range_after_sql() -%}
+    select
+        (select count(*) from sluice_gone) as gone_count, (select count(*) from sluice_fresh) as fresh_count
+{%- endmacro %}
