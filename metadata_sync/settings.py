@@ -60,6 +60,10 @@ def load_settings(project: Project) -> Settings:
         raise ConfigurationError(
             f"{name} = {first['input']!r}: {first['msg']}.", "Mend the variable or the line in .env."
         ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{project.root / '.env'} is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
+        ) from error
 
 
 def control_database_url(project: Project, settings: Settings) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from metadata_sync.errors import StoreError
+from metadata_sync.errors import ConfigurationError, StoreError
 
 BUSY_SECONDS: Final = 30
 """How long a statement waits for another process that writes."""
@@ -24,18 +24,18 @@ def parse_url(url: str) -> URL:
     """Read a SQLAlchemy URL; `postgresql://` and `postgres://` mean psycopg 3.
 
     Raises:
-        StoreError: When it is not a URL of a database that can hold control rows.
+        ConfigurationError: When it is not a URL of a database that can hold control rows.
     """
     hint = "Set SLUICE_CONTROL_URL to sqlite:///path/to/control.db or postgresql://user@host/database."
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
-        raise StoreError("SLUICE_CONTROL_URL is not a database URL.", hint) from error
+        raise ConfigurationError("SLUICE_CONTROL_URL is not a database URL.", hint) from error
     if parsed.drivername in {"postgresql", "postgres"}:
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
         return parsed
-    raise StoreError(f"Control rows cannot live in {parsed.drivername!r}: only in SQLite or PostgreSQL.", hint)
+    raise ConfigurationError(f"Control rows cannot live in {parsed.drivername!r}: only in SQLite or PostgreSQL.", hint)
 
 
 def open_engine(url: URL) -> Engine:

@@ -17,7 +17,7 @@ from metadata_sync.database import ControlStore
 from metadata_sync.database.engine import open_engine, parse_url
 from metadata_sync.database.tables import metadata
 from metadata_sync.database.upgrade import HEAD_REVISION, MIGRATIONS, VERSION_TABLE
-from metadata_sync.errors import StoreError
+from metadata_sync.errors import ConfigurationError, StoreError
 
 
 def test_head_revision_is_the_newest_migration() -> None:
@@ -167,7 +167,7 @@ def test_an_unreachable_server_is_refused_without_its_password() -> None:
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://x/y", "", "sqlite"])
 def test_another_kind_of_database_is_refused(url: str) -> None:
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         ControlStore.open(url, "dev")
     assert "SLUICE_CONTROL_URL" in caught.value.hint
 

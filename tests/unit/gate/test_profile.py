@@ -120,3 +120,10 @@ def test_file_that_is_not_text_is_explained(project: Project) -> None:
 
     with pytest.raises(ConfigurationError, match=r"profiles\.yml is not UTF-8 \(byte 8\)"):
         load_profile(project, Settings())
+
+
+def test_env_file_that_is_not_text_is_explained(project: Project) -> None:
+    (project.root / ".env").write_bytes(b"NAME=\xff\n")
+
+    with pytest.raises(ConfigurationError, match=r"\.env is not UTF-8 \(byte 5\)"):
+        load_settings(project)
