@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from metadata_sync.project import Project, find_project
-from metadata_sync.settings import Settings, control_database_url, load_settings
 
 if TYPE_CHECKING:
     from flows.profile import Profile
     from metadata_sync.database import ControlStore
     from metadata_sync.protocols import WarehouseColumns
+    from metadata_sync.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Context:
     def store(self) -> ControlStore:
         """The control database of this environment, opened (and created or migrated) at first use."""
         from metadata_sync.database import ControlStore
+        from metadata_sync.settings import control_database_url
 
         return ControlStore.open(control_database_url(self.project, self.settings), self.settings.environment)
 
@@ -58,6 +59,8 @@ def load_context() -> Context:
     Raises:
         ConfigurationError: When there is no project or a setting is wrong.
     """
+    from metadata_sync.settings import load_settings
+
     project = find_project()
     return Context(project=project, settings=load_settings(project), who=_current_user())
 

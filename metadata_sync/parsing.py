@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -17,6 +19,8 @@ from metadata_sync.rows import ControlRow
 MAX_WHOLE: Final = 2**63 - 1
 MAX_SHOWN: Final = 200
 """Characters of a value that a message repeats."""
+
+_UNSTORABLE_CHARACTER: Final = re.compile("[\x00\ud800-\udfff]")
 
 Row = TypeVar("Row", bound=ControlRow)
 
@@ -35,6 +39,7 @@ class Parsed(Generic[Row]):
     faults: tuple[Fault, ...]
 
 
+@cache
 def column_names(row_type: type[ControlRow]) -> tuple[str, ...]:
     """Return the columns of a control table, as YAML and the database call them."""
     return tuple(field.alias or name for name, field in row_type.model_fields.items())
@@ -97,7 +102,7 @@ def _is_storable(value: Any) -> bool:
 
 def _is_storable_leaf(leaf: object) -> bool:
     if isinstance(leaf, str):
-        return "\x00" not in leaf and not any("\ud800" <= char <= "\udfff" for char in leaf)
+        return _UNSTORABLE_CHARACTER.search(leaf) is None
     if isinstance(leaf, bool) or not isinstance(leaf, int):
         return not isinstance(leaf, bytes) and not (isinstance(leaf, float) and not math.isfinite(leaf))
     return -MAX_WHOLE <= leaf <= MAX_WHOLE

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import sqlglot
-from sqlglot import Token, TokenType, exp
+from sqlglot import Dialect, Token, TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from metadata_sync.names import TableName
@@ -89,7 +89,8 @@ def parse_select(text: str, dialect: str) -> tuple[ParsedSelect | None, tuple[Pr
     if isinstance(tokens, Problem):
         return None, (tokens,)
     try:
-        tree = next(item for item in sqlglot.parse(text, dialect=dialect) if item is not None)
+        parsed = Dialect.get_or_raise(dialect).parser().parse(tokens, text)
+        tree = next(item for item in parsed if item is not None)
     except (SqlglotError, RecursionError) as error:
         return None, (_syntax_problem(error),)
     if not isinstance(tree, exp.Query):
