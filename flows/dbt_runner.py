@@ -93,6 +93,7 @@ class DbtRunner:
 
         Raises:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
+            KeyboardInterrupt: When somebody interrupts dbt.
         """
         from dbt.cli.main import dbtRunner
 
@@ -105,6 +106,7 @@ class DbtRunner:
                 result: Any = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(arguments)
             finally:
                 self._let_go()
+        _raise_interrupt(result.exception)
         if result.result is None:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "The whole story is in dbt's log file.")
         return tuple(_node_result(item) for item in result.result.results)
@@ -115,6 +117,7 @@ class DbtRunner:
             from dbt.cli.main import dbtRunner
 
             result = dbtRunner().invoke(["parse", *self._options()])
+            _raise_interrupt(result.exception)
             if result.result is None:
                 raise HardRunError(f"dbt cannot read the project: {_explain(result.exception)}", "Mend what it names.")
             self._manifest = result.result
@@ -169,6 +172,12 @@ def _utc(instant: datetime | None) -> datetime | None:
     if instant is None or instant.tzinfo is not None:
         return instant
     return instant.replace(tzinfo=UTC)
+
+
+def _raise_interrupt(error: BaseException | None) -> None:
+    """Go on with a Ctrl-C that dbt caught: whoever interrupts a run has not made it fail."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
 
 
 def _explain(error: BaseException | None) -> str:

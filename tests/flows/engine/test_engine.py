@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import shutil
+from _thread import interrupt_main
 
-from engine_project import TOTALS_BY_HAND, FirstRun, Workshop, control_rows
+import pytest
+from engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control_rows
 
+from flows.engine import execute
 from flows.facts import Action, Reason
 from metadata_sync.database.journal import LoadStatus
 
@@ -104,6 +107,19 @@ def test_future_rows_never_run_and_are_counted(workshop: Workshop) -> None:
     assert not plan.is_due
     (decision,) = [item for item in plan.decisions if item.target == "dwh.fact_order"]
     assert decision.evidence[0].future_count == 2
+
+
+def test_interrupted_run_has_not_failed(workshop: Workshop) -> None:
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+    recorder = Recorder(dbt_callbacks=[lambda event: interrupt_main() if event.info.name == "NodeStart" else None])
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(workshop.context, workshop.plan(), recorder)
+    again, _ = workshop.run()
+
+    assert recorder.outcomes == []
+    assert not again.has_failed
+    assert workshop.query("select count(*) from dwh.fact_order") == [(25,)]
 
 
 def test_failure_stops_neither_siblings_nor_the_next_run(workshop: Workshop) -> None:
