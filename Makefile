@@ -32,6 +32,11 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/sqlfmt --check --quiet macros
 	$(BIN)/sqlfluff lint dbt_project/transformations
 
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure starting and syncing against their targets
+	@$(BIN)/python benchmarks/start.py
+	@$(BIN)/python benchmarks/sync.py
+
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros
 	$(BIN)/ruff check --fix .
