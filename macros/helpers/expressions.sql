@@ -41,7 +41,7 @@
             )
         ) -%}
     {%- endfor -%}
-    {{ return(terms | join(" and ") if terms else "1 = 1") }}
+    {{ return(terms | join("\n" ~ " " * 20 ~ "and ") if terms else "1 = 1") }}
 {% endmacro %}
 
 
@@ -77,7 +77,7 @@
     {%- for name in load.compared | sort(case_sensitive=true) if name not in load.tie_breakers -%}
         {%- do terms.append(sluice.greatest_first(load, name)) -%}
     {%- endfor -%}
-    {{ return(terms | join(", ")) }}
+    {{ return(terms | join(",\n" ~ " " * 24)) }}
 {% endmacro %}
 
 

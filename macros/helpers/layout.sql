@@ -20,7 +20,7 @@
 
     Args:
         query_sql (str): own SQL.
-        width (int): indentation of the line on which the parentheses stand.
+        width (int): indentation, in the macro's file, of the line on which the parentheses stand.
 -#}
 {% macro nested(query_sql, width=4) %}
     {%- set lines = sluice.dedent(query_sql) | indent(width + 4, first=true) -%}
@@ -56,9 +56,9 @@
 {% endmacro %}
 
 
-{#- Terms of a list in lines of eight. -#}
-{% macro in_lines(terms) %}
+{#- Terms of a list, some to a line. -#}
+{% macro in_lines(terms, count=8) %}
     {%- set lines = [] -%}
-    {%- for line in terms | batch(8) -%} {%- do lines.append(line | join(", ")) -%} {%- endfor -%}
-    {{ return(lines | join(",\n        ")) }}
+    {%- for line in terms | batch(count) -%} {%- do lines.append(line | join(", ")) -%} {%- endfor -%}
+    {{ return(lines | join(",\n" ~ " " * 16)) }}
 {% endmacro %}

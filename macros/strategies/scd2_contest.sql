@@ -22,7 +22,7 @@
 {#- An old event changes the ledger only where it beats the stored event of the same key and time. -#}
 {% macro scd2_changed_sql(load) -%}
     with
-        contest as {{ sluice.nested(sluice.scd2_contest_sql(load), 4) }},
+        contest as {{ sluice.nested(sluice.scd2_contest_sql(load), 8) }},
 
         ranked_events as (
             select

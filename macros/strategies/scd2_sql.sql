@@ -32,33 +32,37 @@
 {% endmacro %}
 
 
-{% macro scd2_first_versions_sql(load) -%}
-    select
-        {{ sluice.columns(load.data) }},
-        {{ load.at }} as valid_from,
-        cast(null as {{ load.types[load.at] }}) as valid_to
-    from {{ sluice.nested(sluice.scd2_single_sql(load)) }} as singles
-    where _sluice_deleted = 0
-    {%- if load.has_history %}
-        union all
+{% macro scd2_first_versions_sql(load) %}
+    {%- set singles -%}
+        select
+            {{ sluice.columns(load.data) }},
+            {{ load.at }} as valid_from,
+            cast(null as {{ load.types[load.at] }}) as valid_to
+        from {{ sluice.nested(sluice.scd2_single_sql(load), 8) }} as singles
+        where _sluice_deleted = 0
+    {%- endset -%}
+    {%- set others -%}
         select {{ sluice.columns(load.data) }}, valid_from, valid_to
         from sluice_version
         where _sluice_is_end = 1 and _sluice_deleted = 0
-    {%- endif %}
-{%- endmacro %}
+    {%- endset -%}
+    {{ return(sluice.combined([singles, others] if load.has_history else [singles], "union all")) }}
+{% endmacro %}
 
 
-{% macro scd2_first_side_sql(load) -%}
-    select {{ sluice.columns(load.data) }}, _sluice_deleted
-    from {{ sluice.nested(sluice.scd2_single_sql(load)) }} as singles
-    where _sluice_deleted = 1
-    {%- if load.has_history %}
-        union all
+{% macro scd2_first_side_sql(load) %}
+    {%- set singles -%}
+        select {{ sluice.columns(load.data) }}, _sluice_deleted
+        from {{ sluice.nested(sluice.scd2_single_sql(load), 8) }} as singles
+        where _sluice_deleted = 1
+    {%- endset -%}
+    {%- set others -%}
         select {{ sluice.columns(load.data) }}, _sluice_deleted
         from sluice_version
         where _sluice_is_end = 0 or _sluice_deleted = 1
-    {%- endif %}
-{%- endmacro %}
+    {%- endset -%}
+    {{ return(sluice.combined([singles, others] if load.has_history else [singles], "union all")) }}
+{% endmacro %}
 
 
 {#- Only what differs from what is stored. -#}

@@ -6,13 +6,17 @@
 -#}
 {% macro scd2_version_sql(load) -%}
     {%- set over_key = "over (partition by " ~ sluice.columns(load.key) ~ " order by " ~ load.at ~ ")" -%}
+    {%- set previous = [] -%}
+    {%- for name in load.tracked -%}
+        {%- do previous.append(
+            "lag(" ~ name ~ ") " ~ over_key ~ " as " ~ sluice.prefixed("_sluice_was_", name)
+        ) -%}
+    {%- endfor -%}
     with
         events_beside_previous as (
             select
                 sluice_history.*,
-                {%- for name in load.tracked %}
-                    lag({{ name }}) {{ over_key }} as {{ sluice.prefixed("_sluice_was_", name) }},
-                {%- endfor %}
+                {{ sluice.in_lines(previous, 1) }},
                 lag(_sluice_deleted) {{ over_key }} as _sluice_was_deleted
             from sluice_history
         ),

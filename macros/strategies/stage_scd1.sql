@@ -69,7 +69,7 @@
 
 {% macro scd1_loser_sql(load) -%}
     with
-        contest as {{ sluice.nested(sluice.scd1_contest_sql(load), 4) }},
+        contest as {{ sluice.nested(sluice.scd1_contest_sql(load), 8) }},
 
         ranked_events as (
             select

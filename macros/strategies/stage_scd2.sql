@@ -97,7 +97,7 @@
 
 
 {% macro scd2_first_counts_sql(load) -%}
-    with singles as {{ sluice.nested(sluice.scd2_single_sql(load), 4) }}
+    with singles as {{ sluice.nested(sluice.scd2_single_sql(load)) }}
 
     select
         (select count(*) from singles where _sluice_deleted = 0)

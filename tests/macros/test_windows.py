@@ -110,7 +110,7 @@ def test_rows_of_the_future_wait_when_they_pass_the_skew(project: DbtProject) ->
 
 def test_bounds_of_dates_are_dates_when_nothing_moves_them(project: DbtProject) -> None:
     project.model(
-        "by_day",
+        "daily",
         "select e.id, e.k from {{ sluice.increment(source('lake', 'by_date')) }} as e",
         materialized="scd1",
         business_key=["id"],
@@ -120,8 +120,8 @@ def test_bounds_of_dates_are_dates_when_nothing_moves_them(project: DbtProject) 
     today = datetime.now(UTC).date()
     tomorrow = today + timedelta(days=1)
     project.execute(f"insert into lake.by_date values (1, '{today}'), (2, '{tomorrow}')")
-    assert project.run("--select", "by_day").messages["by_day"] == "1 inserted"
-    window = _window(project, "by_day")
+    assert project.run("--select", "daily").messages["by_day"] == "1 inserted"
+    window = _window(project, "daily")
     assert (window["end"], window["future_count"]) == (str(today), 1)
 
 
