@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from metadata_sync.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_MACRO_STACK: Final = re.compile(r"\n\s*> in macro ")
 _FAILED: Final = frozenset({"error", "fail", "runtime error", "partial success"})
 
 
@@ -160,12 +162,21 @@ def _node_result(item: Any) -> NodeResult:
         kind=str(item.node.resource_type),
         name=item.node.name,
         status=str(item.status),
-        message=(item.message or "").strip(),
+        message=without_macro_stack(item.message or ""),
         seconds=float(item.execution_time or 0.0),
         started_at=_utc(times[0].started_at) if times else None,
         finished_at=_utc(times[0].completed_at) if times else None,
         parents=tuple(item.node.depends_on.nodes) if hasattr(item.node, "depends_on") else (),
     )
+
+
+def without_macro_stack(message: str) -> str:
+    r"""Return dbt's message without the list of macros that led to it; its log file has that.
+
+    >>> without_macro_stack("Compilation Error\n  no key\n  \n  > in macro raise_error (x.sql)")
+    'Compilation Error\n  no key'
+    """
+    return _MACRO_STACK.split(message, maxsplit=1)[0].strip()
 
 
 def _utc(instant: datetime | None) -> datetime | None:
