@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from postgres_cluster import postgres_cluster, postgres_url
 
 from tests.support.dbt_project import DbtProject
+
+__all__ = ["postgres_cluster", "postgres_url"]
 
 
 @pytest.fixture(scope="module")

@@ -120,7 +120,7 @@ def test_bounds_of_dates_are_dates_when_nothing_moves_them(project: DbtProject) 
     today = datetime.now(UTC).date()
     tomorrow = today + timedelta(days=1)
     project.execute(f"insert into lake.by_date values (1, '{today}'), (2, '{tomorrow}')")
-    assert project.run("--select", "daily").messages["by_day"] == "1 inserted"
+    assert project.run("--select", "daily").messages["daily"] == "1 inserted"
     window = _window(project, "daily")
     assert (window["end"], window["future_count"]) == (str(today), 1)
 

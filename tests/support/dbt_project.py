@@ -190,6 +190,12 @@ class DbtProject:
             for statement in statements:
                 connection.execute(statement)
 
+    def insert(self, table: str, rows: Sequence[Sequence[object]]) -> None:
+        """Write rows to a table, all at once; there is at least one."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        with self.connect() as connection:
+            connection.execute(f"insert into {table} select {', '.join(['unnest(?)'] * len(columns))}", columns)
+
     def patch_macro(self, path: str, old: str, new: str) -> None:
         """Break this project's copy of a macro on purpose.
 

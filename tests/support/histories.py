@@ -68,13 +68,18 @@ def _event(random: Random, key: tuple[str, str], first: int, last: int) -> Event
 def make_project(root: Path, count: int = len(SHAPES)) -> DbtProject:
     """A project with an SCD1, an SCD2 and an append target for each of so many histories."""
     project = DbtProject(root, threads=2)
+    add_models(project, count)
+    return project
+
+
+def add_models(project: DbtProject, count: int) -> None:
+    """Write the models of so many histories."""
     project.source("events")
     for number in range(count):
         project.model(f"one_{number}", SELECT % number, materialized="scd1", **SETTINGS)
         project.model(f"two_{number}", SELECT % number, materialized="scd2", scd_columns=TRACKED, **SETTINGS)
         never = {name: value for name, value in SETTINGS.items() if name != "delete_when"}
         project.model(f"add_{number}", SELECT % number + "and not e.is_deleted", materialized="append", **never)
-    return project
 
 
 def empty_warehouse(project: DbtProject) -> None:
@@ -94,9 +99,7 @@ def land(project: DbtProject, arrived: int, batches: Sequence[Batch]) -> None:
         for number, batch in enumerate(batches)
         for event in batch
     ]
-    columns = [list(column) for column in zip((-1, arrived, *[None] * 7), *rows, strict=True)]
-    with project.connect() as connection:
-        connection.execute(f"insert into lake.events select {', '.join(['unnest(?)'] * len(columns))}", columns)
+    project.insert("lake.events", [(-1, arrived, *[None] * 7), *rows])
 
 
 def load_all(project: DbtProject, histories_: Sequence[History]) -> None:
