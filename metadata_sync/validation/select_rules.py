@@ -8,7 +8,7 @@ from functools import cached_property
 
 from metadata_sync.catalog import Analysis, Catalog
 from metadata_sync.errors import Fault
-from metadata_sync.names import TableName
+from metadata_sync.names import TableName, is_identifier
 from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.resolve import (
     LOADED_AT,
@@ -67,7 +67,9 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
 def _missing_in_source(
     row: SourceRow | TransformationRow, column: str, value: str, table: TableName, known: Collection[str]
 ) -> Fault:
-    remedy = did_you_mean(value, known) or "Name one of its columns."
+    remedy = did_you_mean(value, [name for name in known if is_identifier(name)]) or "Name one of its columns."
+    if value.lower() in {name.lower() for name in known}:
+        remedy = "Keys are lower case: land the column under a lower-case name, or read it through a view."
     message = f"is not a column of {table} (has: {listed(known)})."
     return Fault(row.control_table, row.key, column, value, "unknown_column", message, remedy)
 

@@ -295,3 +295,13 @@ def test_file_that_is_no_text_is_a_fault(project: Project, warehouse: FakeWareho
     (project.dbt_dir / "transformations" / "dim.sql").write_bytes(content)
     (fault,) = find(control_rows(transformation("dwh.dim")), project, warehouse)
     assert fault.column == "sql_path"
+
+
+def test_a_key_that_differs_in_case_is_not_suggested(project: Project) -> None:
+    """Its name would be refused in the row."""
+    columns = {**FLIGHTS, "Off_Set": "bigint"}
+    write_select(project, "dim", GOOD)
+    rows = control_rows(transformation("dwh.dim", incremental_key="off_set", sequence_by=["updated_at"]))
+    (fault,) = find(rows, project, FakeWarehouse(tables={"lake.flights": columns}))
+    assert fault.rule == "unknown_column"
+    assert "lower-case name" in fault.remedy
