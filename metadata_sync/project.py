@@ -51,8 +51,10 @@ class Project:
             ValueError: When the path leaves the project, or its links lead in a circle.
         """
         try:
+            resolved = (self.root / path).resolve(strict=True)
+        except FileNotFoundError:  # not there yet
             resolved = (self.root / path).resolve()
-        except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise RuntimeError for a circle of links
+        except (OSError, RuntimeError) as error:  # until Python 3.12 a circle of links is a RuntimeError
             raise ValueError(f"{path!r} cannot be followed: {error}") from error
         if not resolved.is_relative_to(self.root):
             raise ValueError(f"{path!r} leaves the project {self.root}")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from metadata_sync.errors import ConfigurationError, StoreError
@@ -92,7 +92,8 @@ def _sqlite_engine(url: URL) -> Engine:
                 f"The folder of the control database cannot be made: {error.strerror} ({folder}).",
                 "Make it writable, or set SLUICE_CONTROL_URL to another place.",
             ) from error
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    # No pool: a file is opened in no time, and nobody has to remember to close it.
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
