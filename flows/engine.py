@@ -148,8 +148,9 @@ def sync_rows(context: Context) -> ControlRows:
     """
     from metadata_sync.sync import sync_store
 
-    sync_store(context.store, context.project, context.columns)
-    return context.store.read_rows()
+    rows = context.store.read_rows()
+    report = sync_store(context.store, rows, context.project, context.columns)
+    return context.store.read_rows() if report.filled else rows
 
 
 class _Execution:

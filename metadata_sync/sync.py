@@ -118,12 +118,19 @@ def sync(
 
 
 def sync_store(
-    store: ControlStore, project: Project, columns: WarehouseColumns, *, check: bool = False, overwrite: bool = False
+    store: ControlStore,
+    rows: ControlRows,
+    project: Project,
+    columns: WarehouseColumns,
+    *,
+    check: bool = False,
+    overwrite: bool = False,
 ) -> SyncReport:
     """Sync the rows of a control database, and store the column lists that sync took from SELECTs.
 
     Args:
         store: The environment's control database.
+        rows: All its rows, as they were read.
         project: Where the files are.
         columns: The warehouse.
         check: Write nothing, neither files nor rows.
@@ -139,7 +146,6 @@ def sync_store(
     """
     from metadata_sync.plan import RowChange
 
-    rows = store.read_rows()
     report = sync(rows, project, columns, check=check, overwrite=overwrite)
     if report.filled and not check:
         changes = [

@@ -50,7 +50,8 @@ def sync(
 
     context = load_context()
     with progress("Writing models…", is_quiet=as_json):
-        report = sync_store(context.store, context.project, context.columns, check=check, overwrite=overwrite)
+        rows = context.store.read_rows()
+        report = sync_store(context.store, rows, context.project, context.columns, check=check, overwrite=overwrite)
     if as_json:
         print_json(_document(report))
     else:
