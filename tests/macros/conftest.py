@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from postgres_cluster import postgres_cluster, postgres_url
 
+from tests.redshift_standin.fixture import redshift_standin
 from tests.support.dbt_project import DbtProject
 
-__all__ = ["postgres_cluster", "postgres_url"]
+__all__ = ["postgres_cluster", "postgres_url", "redshift_standin"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,156 @@
+"""What the real dbt-redshift adapter sends: each load is one transaction, and a fault leaves nothing or everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.redshift_standin.journal import Action, Fault
+from tests.redshift_standin.server import Standin
+from tests.support.dbt_project import driving
+from tests.support.redshift_project import RedshiftProject
+
+pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
+SELECT = "select e.id, e.v, e.t from {{ sluice.increment(source('lake', 'events')) }} as e"
+KINDS = ("scd1", "scd2", "append", "range")
+PERMANENT = [f"dwh.{kind}" for kind in KINDS]
+PERMANENT += [f"sluice.dwh__{kind}__{part}" for kind in KINDS for part in ("side", "head", "rejects")]
+CONFLICT = "could not complete because of conflict with concurrent transaction"
+# The statements of a write, in their order; each stands in the journal of every load that changes rows.
+WRITES = (
+    r"update [^ ]*__head",
+    r"insert into [^ ]*__rejects",
+    r"(update|delete from) [^ ]*\"dwh\"",
+    r"insert into [^ ]*\"dwh\"",
+    r"insert into [^ ]*load_log",
+    r"^(/\*.*\*/)?\s*commit",
+)
+
+
+@pytest.fixture
+def project(redshift_standin: Standin, tmp_path: Path) -> Iterator[RedshiftProject]:
+    project = RedshiftProject(tmp_path, redshift_standin)
+    project.execute(
+        "create schema lake",
+        "create table lake.events (id integer, v varchar(10), t timestamp)",
+        "insert into lake.events values (1, 'a', '2024-01-01')",
+    )
+    project.source("events")
+    settings = {"incremental_key": "t", "dependencies": [driving("events", incremental_key="t")]}
+    for kind in KINDS:
+        key = {} if kind == "range" else {"business_key": ["id"]}
+        materialized = "append" if kind == "range" else kind
+        project.model(kind, SELECT, materialized=materialized, **key, **settings)
+    return project
+
+
+def _state(project: RedshiftProject) -> list[list[tuple[object, ...]]]:
+    return [sorted(project.query(f"select * from {table}"), key=str) for table in [*PERMANENT, "sluice.load_log"]]
+
+
+def _change_source(project: RedshiftProject) -> None:
+    project.execute(
+        "insert into lake.events values (1, 'b', '2024-01-02'), (2, 'c', '2024-01-02'), (null, 'd', '2024-01-02')"
+    )
+
+
+def test_every_permanent_write_shares_a_transaction_with_its_log_row(project: RedshiftProject) -> None:
+    assert project.run().success
+    _change_source(project)
+    journal = project.standin.journal
+    journal.clear()
+    result = project.run()
+    assert result.success, result.messages
+    logs = journal.writes(["sluice.load_log"])
+    assert len(logs) == len(KINDS)
+    for kind in KINDS:
+        tables = [f"dwh.{kind}", *(f"sluice.dwh__{kind}__{part}" for part in ("side", "head", "rejects"))]
+        writes = journal.writes(tables)
+        (log,) = [entry for entry in logs if f"'dwh.{kind}'" in entry.sql]
+        assert {entry.transaction for entry in writes} == {log.transaction}
+        assert log.transaction is not None
+        inside = [entry for entry in journal.entries if entry.transaction == log.transaction]
+        assert inside[0].kind == "begin"
+        assert inside[-1].kind == "commit"
+        changed = [entry for entry in inside if entry.target and "." in entry.target]
+        assert changed[0].target is not None
+        assert changed[0].target.endswith('__head"')
+        assert changed[-1] is log
+
+
+def test_a_fault_at_any_write_leaves_nothing_and_the_next_run_everything(project: RedshiftProject) -> None:
+    assert project.run().success
+    _change_source(project)
+    before = _state(project)
+    journal = project.standin.journal
+    for number, pattern in enumerate(WRITES):
+        faults = [Fault(pattern, CONFLICT, count=99), Fault(pattern, action=Action.DROP, count=99)]
+        journal.clear()
+        journal.faults.append(faults[number % 2])
+        assert not project.run().success, pattern
+        assert journal.faults[0].hits > 0, pattern
+        assert _state(project) == before, pattern
+    journal.clear()
+    assert project.run().success
+    assert project.query("select id, v from dwh.scd1 order by id") == [(1, "b"), (2, "c")]
+    assert project.query("select count(*) from sluice.load_log") == [(8,)]
+
+
+def test_a_connection_that_breaks_after_the_commit_loses_nothing(project: RedshiftProject) -> None:
+    assert project.run().success
+    _change_source(project)
+    journal = project.standin.journal
+    journal.faults.append(Fault(r"insert into [^ ]*load_log", "the cluster restarts", count=0))
+    journal.faults.append(Fault(WRITES[-1], action=Action.DROP_AFTER, count=99))
+    project.run()
+    journal.clear()
+    assert project.run().success
+    assert project.query("select id, v from dwh.scd1 order by id") == [(1, "b"), (2, "c")]
+    assert sorted(project.query("select id, v from dwh.range"), key=str) == [(1, "a"), (1, "b"), (2, "c"), (None, "d")]
+
+
+def test_tables_that_a_load_joins_share_their_distribution(project: RedshiftProject) -> None:
+    assert project.run("--select", "scd2").success
+    rows = project.query(
+        """select "table", diststyle, sortkey1, sortkey_num from svv_table_info
+           where "table" in ('scd2', 'dwh__scd2__side') order by 1"""
+    )
+    assert rows == [("dwh__scd2__side", "KEY(id)", "id", 2), ("scd2", "KEY(id)", "id", 2)]
+    staged = [entry.sql for entry in project.standin.journal.matching("create temporary table sluice_stage")]
+    assert staged
+    assert all("distkey (id)" in sql for sql in staged)
+
+
+def test_a_column_is_added_and_a_varchar_widened_outside_of_transactions(project: RedshiftProject) -> None:
+    assert project.run().success
+    project.execute("alter table lake.events alter column v type varchar(20)", "alter table lake.events add column w integer")
+    for kind in KINDS:
+        file = project.root / f"models/{kind}.sql"
+        file.write_text(file.read_text().replace("e.v,", "e.v, e.w,"))
+    project.execute("insert into lake.events values (1, 'more than ten', '2024-01-02', 7)")
+    result = project.run()
+    assert result.success, result.messages
+    assert project.query("select v, w from dwh.scd1") == [("more than ten", 7)]
+
+
+@pytest.mark.parametrize(
+    ("profile", "flags", "message"),
+    [
+        ({"autocommit": False}, {}, "autocommit is false"),
+        ({}, {"redshift_skip_autocommit_transaction_statements": True}, "would not be transactions"),
+    ],
+)
+def test_a_load_refuses_settings_that_undo_transactions(
+    redshift_standin: Standin, tmp_path: Path, profile: dict[str, object], flags: dict[str, object], message: str
+) -> None:
+    project = RedshiftProject(tmp_path, redshift_standin, **profile)
+    file = tmp_path / "dbt_project.yml"
+    for name, value in flags.items():
+        file.write_text(file.read_text().replace("flags:\n", f"flags:\n  {name}: {str(value).lower()}\n"))
+    project.model("one", "select 1 as id, 2 as t", materialized="scd1", business_key=["id"], increment="full")
+    result = project.run()
+    assert not result.success
+    assert message in result.messages.get("one", result.error)
+    assert not project.standin.journal.matching("insert into")

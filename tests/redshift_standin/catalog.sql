@@ -1,0 +1,115 @@
+-- What a database of the stand-in knows beyond PostgreSQL: Redshift's functions, catalog views and table attributes.
+set allow_system_table_mods = on;
+create schema rs_catalog;
+create table rs_catalog.attribute (reloid oid, name text, value text, primary key (reloid, name));
+create table rs_catalog.late_binding_view (viewoid oid primary key, definition text);
+
+create function rs_catalog.set_attribute(relation regclass, name text, value text) returns void language sql as $$
+    insert into rs_catalog.attribute values (relation, name, value)
+    on conflict (reloid, name) do update set value = excluded.value $$;
+
+-- varchar(n) counts bytes; text that a SELECT yields is varchar of its width, 65535 at most.
+create function rs_catalog.guard_bytes(relation text) returns void language plpgsql as $$
+declare r record;
+begin
+    for r in select attname, atttypid, atttypmod, attnum from pg_attribute
+        where attrelid = relation::regclass and attnum > 0 and not attisdropped
+    loop
+        if r.atttypid = 'text'::regtype or (r.atttypid = 'varchar'::regtype and r.atttypmod < 0) then
+            execute format('alter table %s alter column %I type varchar(65535)', relation, r.attname);
+            r.atttypmod := 65539;
+        elsif r.atttypid <> 'varchar'::regtype then
+            continue;
+        end if;
+        execute format('alter table %s drop constraint if exists rs_bytes_%s', relation, r.attnum);
+        execute format('alter table %s add constraint rs_bytes_%s check (octet_length(%I) <= %s)',
+            relation, r.attnum, r.attname, r.atttypmod - 4);
+    end loop;
+end $$;
+
+create function rs_catalog.create_late_binding_view(name text, query text) returns void language plpgsql as $$
+declare columns text;
+begin
+    begin
+        execute 'create temporary view rs_probe as ' || query;
+        select string_agg(format('null::%s as %I', format_type(atttypid, atttypmod), attname), ', ' order by attnum)
+            into columns from pg_attribute where attrelid = 'pg_temp.rs_probe'::regclass and attnum > 0;
+        execute 'drop view pg_temp.rs_probe';
+    exception when undefined_table or undefined_column or invalid_schema_name then columns := 'null::text as "?"';
+    end;
+    execute 'drop view if exists ' || name || ' cascade';
+    execute 'create view ' || name || ' as select ' || columns || ' where false';
+    insert into rs_catalog.late_binding_view values (name::regclass, query);
+end $$;
+
+-- An explicit cast to varchar(n) cuts at bytes, never inside a character.
+create function rs_catalog.cut_bytes(value text, size integer) returns text language plpgsql immutable as $$
+begin
+    while octet_length(value) > size loop value := left(value, length(value) - 1); end loop;
+    return value;
+end $$;
+
+-- AVG of integers is a bigint, cut off towards zero.
+create function rs_catalog.add_to_average(state numeric[], value bigint) returns numeric[] language sql immutable as $$
+    select case when value is null then state else array[state[1] + value, state[2] + 1] end $$;
+create function rs_catalog.integer_average(state numeric[]) returns bigint language sql immutable as $$
+    select case when state[2] > 0 then trunc(state[1] / state[2])::bigint end $$;
+create function rs_catalog.numeric_average(state numeric[]) returns numeric language sql immutable as $$
+    select case when state[2] > 0 then state[1] / state[2] end $$;
+create function rs_catalog.add_to_average(state numeric[], value numeric) returns numeric[] language sql immutable as $$
+    select case when value is null then state else array[state[1] + value, state[2] + 1] end $$;
+create function rs_catalog.add_to_average(state double precision[], value double precision) returns double precision[]
+    language sql immutable as $$
+    select case when value is null then state else array[state[1] + value, state[2] + 1] end $$;
+create function rs_catalog.float_average(state double precision[]) returns double precision language sql immutable as $$
+    select case when state[2] > 0 then state[1] / state[2] end $$;
+create aggregate rs_catalog.avg(bigint)
+    (sfunc = rs_catalog.add_to_average, stype = numeric[], initcond = '{0,0}', finalfunc = rs_catalog.integer_average);
+create aggregate rs_catalog.avg(numeric)
+    (sfunc = rs_catalog.add_to_average, stype = numeric[], initcond = '{0,0}', finalfunc = rs_catalog.numeric_average);
+create aggregate rs_catalog.avg(double precision)
+    (sfunc = rs_catalog.add_to_average, stype = double precision[], initcond = '{0,0}',
+     finalfunc = rs_catalog.float_average);
+
+-- functions
+create function pg_catalog.getdate() returns timestamp language sql stable as $$
+    select date_trunc('second', clock_timestamp() at time zone 'utc')::timestamp $$;
+create function pg_catalog.dateadd(part text, n bigint, t timestamp) returns timestamp language sql immutable as $$
+    select case when part in ('quarter', 'quarters', 'qtr') then t + n * interval '3 month'
+        else t + n * ('1 ' || part)::interval end $$;
+create function pg_catalog.datediff(part text, a timestamp, b timestamp) returns bigint language sql immutable as $$
+    select case part
+        when 'year' then (extract(year from b) - extract(year from a))::bigint
+        when 'month' then ((extract(year from b) - extract(year from a)) * 12
+            + extract(month from b) - extract(month from a))::bigint
+        when 'day' then (b::date - a::date)::bigint
+        else (extract(epoch from date_trunc(part, b) - date_trunc(part, a))
+            / extract(epoch from ('1 ' || part)::interval))::bigint end $$;
+create function pg_catalog.convert_timezone(zone text, t timestamp) returns timestamp language sql immutable as $$
+    select (t at time zone 'UTC') at time zone zone $$;
+create function pg_catalog.len(value text) returns int language sql immutable as $$ select length(value) $$;
+
+-- catalog
+create function pg_catalog.pg_get_late_binding_view_cols() returns setof record language sql as $$
+    select n.nspname::name, c.relname::name, a.attname::name, format_type(a.atttypid, a.atttypmod)::varchar, a.attnum::int
+    from rs_catalog.late_binding_view l join pg_class c on c.oid = l.viewoid
+        join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 $$;
+create view pg_catalog.svv_external_columns as
+    select null::text as schemaname, null::text as tablename, null::text as columnname, null::text as external_type,
+        null::int as columnnum, null::int as part_key
+    where false;
+create view pg_catalog.svv_table_info as
+    select current_database()::text as "database", n.nspname::text as "schema", c.oid as table_id,
+        c.relname::text as "table",
+        case when d.value is not null then 'KEY(' || d.value || ')' else upper(coalesce(s.value, 'AUTO(ALL)')) end
+            as diststyle,
+        coalesce(split_part(k.value, ',', 1), 'AUTO(SORTKEY)') as sortkey1,
+        coalesce(array_length(string_to_array(k.value, ','), 1), 0) as sortkey_num
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        left join rs_catalog.attribute d on d.reloid = c.oid and d.name = 'distkey'
+        left join rs_catalog.attribute s on s.reloid = c.oid and s.name = 'diststyle'
+        left join rs_catalog.attribute k on k.reloid = c.oid and k.name = 'sortkey'
+    where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'rs_catalog')
+        and (n.nspname not like 'pg\_%' or n.nspname like 'pg\_temp\_%');
+grant usage on schema rs_catalog to public;
+grant select on all tables in schema rs_catalog to public;

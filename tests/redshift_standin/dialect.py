@@ -1,0 +1,30 @@
+"""Redshift's SQL as sqlglot reads it, minus the rewrites that change what a statement means."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlglot.dialects.redshift import Redshift
+
+# sqlglot turns these into other dialects' near equivalents (GETDATE into CURRENT_TIMESTAMP with a zone, DATEDIFF into
+# AGE, DECODE into a NULL-unsafe CASE). Kept as plain calls they reach functions of Redshift's own meaning (catalog.sql).
+KEPT = frozenset(
+    "ADD_MONTHS CHARINDEX CONVERT_TIMEZONE DATEADD DATEDIFF DATE_ADD DATE_DIFF DATE_PART DECODE GETDATE LAST_DAY LEN "
+    "LISTAGG MONTHS_BETWEEN NVL2 REGEXP_COUNT REGEXP_INSTR REGEXP_REPLACE REGEXP_SUBSTR SHA2 SPLIT_PART STRTOL "
+    "TO_CHAR TO_TIMESTAMP TRUNC".split()
+)
+
+
+class StandinDialect(Redshift):
+    """Redshift with its own functions kept as calls."""
+
+    class Parser(Redshift.Parser):
+        """A parser that knows fewer functions."""
+
+        FUNCTIONS: ClassVar = {name: make for name, make in Redshift.Parser.FUNCTIONS.items() if name not in KEPT}
+        FUNCTION_PARSERS: ClassVar = {
+            name: parse for name, parse in Redshift.Parser.FUNCTION_PARSERS.items() if name not in KEPT
+        }
+        NO_PAREN_FUNCTION_PARSERS: ClassVar = {
+            name: parse for name, parse in Redshift.Parser.NO_PAREN_FUNCTION_PARSERS.items() if name not in KEPT
+        }

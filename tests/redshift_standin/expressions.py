@@ -1,0 +1,63 @@
+"""Expressions of Redshift as PostgreSQL computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlglot
+from sqlglot import exp
+
+DATE_PART_FIRST = frozenset({"dateadd", "datediff", "date_add", "date_diff"})
+BYTES = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR)
+
+
+def to_postgres(tree: exp.Expression, views: Mapping[tuple[str, str], str]) -> exp.Expression:
+    """Rewrite a parsed statement.
+
+    Args:
+        tree: Statement or query; it is changed.
+        views: Late-binding views to put in place, (schema, name) → SELECT in PostgreSQL's words.
+    """
+    tree = tree.transform(_rewrite)
+    for table in list(tree.find_all(exp.Table)):
+        query = views.get((table.db, table.name))
+        if query is not None and isinstance(table.parent, exp.From | exp.Join):
+            body = sqlglot.parse_one(query, dialect="postgres")
+            alias = exp.TableAlias(this=exp.to_identifier(table.alias_or_name))
+            table.replace(exp.Subquery(this=to_postgres(body, views), alias=alias))
+    return tree
+
+
+def _rewrite(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Identifier):
+        node.set("this", node.this.lower())
+    elif isinstance(node, exp.Anonymous):
+        return _rewrite_call(node)
+    elif isinstance(node, exp.Avg):
+        return exp.Dot(this=exp.to_identifier("rs_catalog"), expression=exp.Anonymous(this="avg", expressions=[node.this]))
+    elif isinstance(node, exp.CurrentTimestamp) and node.args.get("sysdate"):
+        return exp.Anonymous(this="getdate")
+    elif isinstance(node, exp.Cast):
+        return _rewrite_cast(node)
+    return node
+
+
+def _rewrite_call(node: exp.Anonymous) -> exp.Expression:
+    name = node.name.lower()
+    if name in DATE_PART_FIRST and isinstance(node.expressions[0], exp.Column | exp.Var):
+        node.expressions[0].replace(exp.Literal.string(node.expressions[0].name.lower()))
+    if name == "nvl2":
+        value, given, missing = node.expressions
+        return exp.Case(ifs=[exp.If(this=value.is_(exp.null()).not_(), true=given)], default=missing)
+    return node
+
+
+def _rewrite_cast(node: exp.Cast) -> exp.Expression:
+    """An explicit cast to varchar(n) cuts at n bytes (r_Character_types.html)."""
+    kind = node.to
+    if kind.this not in BYTES or not kind.expressions or isinstance(node.this, exp.Null):
+        return node
+    if isinstance(node.this, exp.Anonymous) and node.this.name == "rs_catalog.cut_bytes":
+        return node
+    cut = exp.Anonymous(this="rs_catalog.cut_bytes", expressions=[exp.cast(node.this, "text"), kind.expressions[0].this])
+    return exp.Cast(this=cut, to=kind.copy())

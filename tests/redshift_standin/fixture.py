@@ -1,0 +1,22 @@
+"""The stand-in for tests: one for each test that asks, on a database of its own of the run's PostgreSQL.
+
+A folder that wants it says in its conftest.py: `from tests.redshift_standin.fixture import redshift_standin`, beside
+`postgres_cluster` and `postgres_url` (fixtures of tests/support/postgres_cluster.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.redshift_standin.server import Standin
+
+
+@pytest.fixture
+def redshift_standin(postgres_url: str) -> Iterator[Standin]:
+    """A stand-in in snapshot isolation, stopped afterwards."""
+    standin = Standin(postgres_url)
+    standin.start()
+    yield standin
+    standin.stop()

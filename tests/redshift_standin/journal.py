@@ -1,0 +1,101 @@
+"""What was said to the stand-in, in which transaction; and the faults it is asked to have."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass
+class Entry:
+    """One statement of a client.
+
+    Attributes:
+        session: Number of its connection.
+        transaction: Number of the BEGIN … COMMIT in which it ran; None outside.
+        sql: As the client sent it.
+        kind: Of the statement: insert, begin, select, ….
+        target: Table that it writes.
+        error: What it failed with.
+        is_done: Whether PostgreSQL ran it to its end.
+    """
+
+    session: int
+    transaction: int | None
+    sql: str
+    kind: str
+    target: str | None = None
+    error: str | None = None
+    is_done: bool = False
+
+
+class Action(StrEnum):
+    """What a fault does."""
+
+    ERROR = "error"  # the statement fails
+    DROP = "drop"  # the connection breaks before the statement runs
+    DROP_AFTER = "drop_after"  # it runs, and the connection breaks before the client hears of it
+
+
+@dataclass
+class Fault:
+    """A failure on demand.
+
+    Attributes:
+        pattern: Regular expression that the statement's text must hold.
+        message: Error text.
+        code: SQLSTATE.
+        count: How many statements it still hits.
+        action: What happens.
+    """
+
+    pattern: str
+    message: str = "injected"
+    code: str = "XX000"
+    count: int = 1
+    action: Action = Action.ERROR
+    hits: int = 0
+
+
+@dataclass
+class Journal:
+    """All that was said since the start or the last clear()."""
+
+    entries: list[Entry] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, entry: Entry) -> None:
+        with self._lock:
+            self.entries.append(entry)
+
+    def clear(self) -> None:
+        """Forget statements and faults."""
+        with self._lock:
+            self.entries.clear()
+            self.faults.clear()
+
+    def fault_for(self, sql: str) -> Fault | None:
+        """The fault that this statement has, which is then used once."""
+        with self._lock:
+            for fault in self.faults:
+                if fault.count > fault.hits and re.search(fault.pattern, sql, re.IGNORECASE | re.DOTALL):
+                    fault.hits += 1
+                    return fault
+        return None
+
+    def matching(self, pattern: str) -> list[Entry]:
+        """Statements whose text holds a pattern."""
+        return [entry for entry in self.entries if re.search(pattern, entry.sql, re.IGNORECASE | re.DOTALL)]
+
+    def writes(self, tables: Sequence[str]) -> list[Entry]:
+        """Statements that changed rows of these tables (`schema.table`)."""
+        wanted = {tuple(table.split(".")) for table in tables}
+        return [
+            entry
+            for entry in self.entries
+            if entry.target and entry.is_done and tuple(entry.target.replace('"', "").split(".")[-2:]) in wanted
+        ]

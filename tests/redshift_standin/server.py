@@ -1,0 +1,124 @@
+"""The stand-in: listens on loopback, a thread for each connection, PostgreSQL behind."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+
+from tests.redshift_standin import wire
+from tests.redshift_standin.journal import Journal
+from tests.redshift_standin.session import Session
+
+CATALOG = Path(__file__).with_name("catalog.sql")
+
+
+class Isolation(StrEnum):
+    """Isolation level of the database (https://docs.aws.amazon.com/redshift/latest/dg/c_serializable_isolation.html)."""
+
+    SNAPSHOT = "snapshot"
+    SERIALIZABLE = "serializable"
+
+    @property
+    def postgres_level(self) -> str:
+        return "serializable" if self is Isolation.SERIALIZABLE else "repeatable read"
+
+    def conflict(self, fields: dict[str, str]) -> bytes | None:
+        """Redshift's words for PostgreSQL's serialization failure."""
+        if fields.get("C") != "40001":
+            return None
+        detail = f"stand-in: {fields.get('M')}"
+        if self is Isolation.SERIALIZABLE:
+            return wire.error("XX000", "1023", f"Serializable isolation violation on table; {detail}")
+        return wire.error("XX000", "could not complete because of conflict with concurrent transaction", detail)
+
+
+@dataclass
+class Standin:
+    """A database that answers as Redshift would.
+
+    Attributes:
+        url: PostgreSQL's, of the database behind.
+        isolation: Snapshot is what new clusters and serverless have.
+        journal: What clients said, and the faults to have.
+        port: On loopback.
+    """
+
+    url: str
+    isolation: Isolation = Isolation.SNAPSHOT
+    journal: Journal = field(default_factory=Journal)
+    has_late_views: bool = False
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        self.cluster_host, self.cluster_port = str(parts.hostname), int(parts.port or 5432)
+        self._user, self._password, self._database = parts.username, parts.password, parts.path[1:]
+        self._transactions = itertools.count(1)
+        self._sessions = itertools.count(1)
+        self._open: list[Session] = []
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Prepare the database and listen."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(CATALOG.read_bytes())
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._run(self._accept)
+
+    def stop(self) -> None:
+        """Hang up on everybody."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for session in self._open:
+            self.drop(session)
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def drop(self, session: Session) -> None:
+        """Break a connection, as when a cluster restarts."""
+        for stream in (session.client, session.server):
+            if stream is not None and stream.socket.fileno() >= 0:
+                stream.socket.shutdown(socket.SHUT_RDWR)
+
+    def next_transaction(self) -> int:
+        return next(self._transactions)
+
+    def profile(self, **changes: object) -> dict[str, object]:
+        """dbt's output for this database, with the settings that our profile states."""
+        return {
+            "type": "redshift",
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": self._user,
+            "password": self._password,
+            "dbname": self._database,
+            "schema": "public",
+            "sslmode": "disable",
+            "retries": 0,
+            "retry_all": False,
+            "autocommit": True,
+            **changes,
+        }
+
+    def _run(self, work: object) -> None:
+        thread = threading.Thread(target=work, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # stopped
+            session = Session(self, wire.Stream(connection), next(self._sessions))
+            self._open.append(session)
+            self._run(session.run)

@@ -1,0 +1,210 @@
+"""One Redshift statement as PostgreSQL runs it, or the reason why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
+
+from tests.redshift_standin import rules, tables
+from tests.redshift_standin.dialect import StandinDialect
+from tests.redshift_standin.errors import RedshiftError, not_known
+from tests.redshift_standin.expressions import to_postgres
+from tests.redshift_standin.names import literal, relation_name
+
+NOTHING = "do $rs$ begin end $rs$"
+SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
+VACUUM = re.compile(r"vacuum\b", re.IGNORECASE)
+NO_BINDING = re.compile(r"\s+with\s+no\s+schema\s+binding\s*$", re.IGNORECASE)
+PARAMETER = re.compile(r"(?<![\w$])\$(\d+)")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do for a statement.
+
+    Attributes:
+        kind: Of the statement, for the journal.
+        sql: The statement that PostgreSQL runs in its place.
+        after: Statements of the stand-in's own, once it succeeded.
+        target: Table that it writes.
+        tag: Command tag that the client sees, when not PostgreSQL's.
+    """
+
+    kind: str
+    sql: str
+    after: tuple[str, ...] = ()
+    target: str | None = None
+    tag: str | None = None
+
+
+def failing(refusal: RedshiftError) -> Plan:
+    """A statement that fails inside PostgreSQL, so that the transaction is aborted as on Redshift."""
+    detail = f", detail = {literal(refusal.detail)}" if refusal.detail else ""
+    text = f"errcode = {literal(refusal.code)}, message = {literal(refusal.message)}{detail}"
+    return Plan("refused", f"do $rs$ begin raise exception using {text}; end $rs$")
+
+
+def translate(sql: str, *, is_in_block: bool, views: Mapping[tuple[str, str], str] | None = None) -> Plan:
+    """Plan one statement.
+
+    Args:
+        sql: As the client sent it.
+        is_in_block: Whether it stands between BEGIN and COMMIT.
+        views: Late-binding views, (schema, name) → their SELECT for PostgreSQL.
+
+    Raises:
+        RedshiftError: When Redshift refuses it, or the stand-in does not know it.
+    """
+    text = _without_comments(sql).rstrip().rstrip(";")
+    if VACUUM.match(text):
+        if is_in_block:
+            raise RedshiftError("25001", "VACUUM cannot run inside a transaction block")
+        return Plan("vacuum", NOTHING, tag="VACUUM")
+    is_unbound = bool(NO_BINDING.search(text))
+    tree = _parse(NO_BINDING.sub("", text) if is_unbound else text)
+    rules.check(tree)
+    for kind, plan in PLANS.items():
+        if isinstance(tree, kind):
+            return plan(_Context(tree, is_in_block, is_unbound, views or {}))
+    raise not_known(f"{type(tree).__name__.upper()}: {text[:80]}")
+
+
+@dataclass(frozen=True)
+class _Context:
+    tree: exp.Expression
+    is_in_block: bool
+    is_unbound: bool
+    views: Mapping[tuple[str, str], str]
+
+    def postgres_sql(self) -> str:
+        tree = to_postgres(self.tree, self.views)
+        try:
+            text = tree.sql(dialect="postgres", unsupported_level=ErrorLevel.RAISE)
+        except UnsupportedError as error:
+            raise not_known(f"a PostgreSQL form of this: {error}") from error
+        return re.sub(r"\brs_parameter_(\d+)", r"$\1", text)
+
+
+def _without_comments(sql: str) -> str:
+    return re.sub(r"\A(\s+|/\*.*?\*/|--[^\n]*\n)+", "", sql, flags=re.DOTALL)
+
+
+def _parse(text: str) -> exp.Expression:
+    # sqlglot reads $1 … $2 as a string between dollar quotes.
+    try:
+        trees = sqlglot.parse(PARAMETER.sub(r"rs_parameter_\1", text), dialect=StandinDialect)
+    except SqlglotError as error:
+        raise RedshiftError("42601", f"syntax error: {re.sub(chr(27) + r'[[][0-9]*m', '', str(error))[:300]}") from error
+    found = [tree for tree in trees if tree is not None]
+    if len(found) != 1:
+        raise RedshiftError("42601", "cannot insert multiple commands into a prepared statement")
+    return found[0]
+
+
+def _plan_query(context: _Context) -> Plan:
+    return Plan("select", context.postgres_sql())
+
+
+def _plan_write(context: _Context) -> Plan:
+    table = context.tree.find(exp.Table)
+    assert table is not None
+    target = relation_name(table)
+    return Plan(type(context.tree).__name__.lower(), context.postgres_sql(), target=target)
+
+
+def _plan_create(context: _Context) -> Plan:
+    tree, kind = context.tree, str(context.tree.args["kind"]).upper()
+    if kind == "SCHEMA":
+        return Plan("create schema", context.postgres_sql())
+    if kind == "VIEW" and context.is_unbound:
+        query = tree.args["expression"]
+        body = to_postgres(query.unnest(), context.views).sql(dialect="postgres")
+        name = literal(relation_name(tree.this))
+        create = f"select rs_catalog.create_late_binding_view({name}, {literal(body)})"
+        return Plan("create late-binding view", NOTHING, (create,), tag="CREATE VIEW")
+    if kind == "VIEW":
+        return Plan("create view", context.postgres_sql())
+    if kind != "TABLE":
+        raise not_known(f"CREATE {kind}")
+    attributes = tables.take_attributes(tree)
+    tables.declare_types(tree)
+    name = literal(relation_name(tree.find(exp.Table)))
+    after = [
+        f"select rs_catalog.set_attribute({name}::regclass, {literal(key)}, {literal(value)})"
+        for key, value in attributes.items()
+    ]
+    return Plan("create table", context.postgres_sql(), (f"select rs_catalog.guard_bytes({name})", *after))
+
+
+def _plan_alter(context: _Context) -> Plan:
+    tree = context.tree
+    actions = tree.args.get("actions") or []
+    changes_type = any(isinstance(action, exp.AlterColumn) for action in actions)
+    for action in actions:
+        if isinstance(action, exp.AlterColumn):
+            kind = action.args.get("dtype")
+            if kind is None or kind.this != exp.DataType.Type.VARCHAR:
+                raise RedshiftError("0A000", "ALTER COLUMN TYPE is only supported for the length of a VARCHAR")
+    if changes_type and context.is_in_block:
+        raise RedshiftError("25001", "ALTER TABLE ALTER COLUMN cannot run inside a transaction block")
+    if len(actions) > 1:
+        raise RedshiftError("42601", 'syntax error at or near ","')
+    if str(tree.args.get("kind")).upper() != "TABLE":
+        raise not_known(f"ALTER {tree.args.get('kind')}")
+    if any(isinstance(action, exp.AlterRename) for action in actions):
+        return Plan("alter table", context.postgres_sql())
+    for column in tree.find_all(exp.ColumnDef):
+        tables.declare_type(column)
+    guard = f"select rs_catalog.guard_bytes({literal(relation_name(tree.this))})"
+    return Plan("alter table", context.postgres_sql(), (guard,))
+
+
+def _plan_truncate(context: _Context) -> Plan:
+    table = context.tree.find(exp.Table)
+    commits = ("commit",) if context.is_in_block else ()
+    return Plan("truncate", context.postgres_sql(), commits, target=relation_name(table))
+
+
+def _plan_set(context: _Context) -> Plan:
+    match = re.match(r"set\s+(\w+)\s*(?:=|to)\s*(.+)$", context.tree.sql(dialect="postgres"), re.IGNORECASE | re.DOTALL)
+    if not match or match[1].lower() not in SESSION_SETTINGS:
+        raise not_known(context.tree.sql()[:80])
+    return Plan("set", f"set rs.{match[1]} to {match[2]}")
+
+
+def _plan_transaction(context: _Context) -> Plan:
+    kinds = {exp.Transaction: "begin", exp.Commit: "commit", exp.Rollback: "rollback"}
+    kind = kinds[type(context.tree)]
+    if context.tree.args.get("savepoint"):
+        raise RedshiftError("0A000", "SQL command not supported on Redshift: SAVEPOINT")
+    return Plan(kind, kind)
+
+
+def _plan_as_is(context: _Context) -> Plan:
+    return Plan(type(context.tree).__name__.lower(), context.postgres_sql())
+
+
+PLANS: dict[type[exp.Expression], Callable[[_Context], Plan]] = {
+    exp.Query: _plan_query,
+    exp.Insert: _plan_write,
+    exp.Update: _plan_write,
+    exp.Delete: _plan_write,
+    exp.Merge: _plan_write,
+    exp.Create: _plan_create,
+    exp.Alter: _plan_alter,
+    exp.TruncateTable: _plan_truncate,
+    exp.Set: _plan_set,
+    exp.Transaction: _plan_transaction,
+    exp.Commit: _plan_transaction,
+    exp.Rollback: _plan_transaction,
+    exp.Drop: _plan_as_is,
+    exp.Comment: _plan_as_is,
+    exp.Grant: _plan_as_is,
+    exp.Revoke: _plan_as_is,
+    exp.Analyze: _plan_as_is,
+}

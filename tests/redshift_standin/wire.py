@@ -1,0 +1,93 @@
+"""PostgreSQL's wire protocol, version 3: messages and the few fields that the stand-in reads or changes.
+
+https://www.postgresql.org/docs/15/protocol-message-formats.html
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+
+INT = struct.Struct("!i")
+SHORT = struct.Struct("!h")
+SSL_REQUEST = 80877103
+CANCEL_REQUEST = 80877102
+PROTOCOL_3 = 196608
+
+
+class ConnectionClosedError(Exception):
+    """The other side hung up."""
+
+
+@dataclass
+class Stream:
+    """Messages over a socket."""
+
+    socket: socket.socket
+
+    def __post_init__(self) -> None:
+        self._file = self.socket.makefile("rb")
+
+    def read_exactly(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if data is None or len(data) < size:
+            raise ConnectionClosedError
+        return data
+
+    def read(self) -> tuple[bytes, bytes]:
+        """One message: its kind and its body."""
+        head = self.read_exactly(5)
+        return head[:1], self.read_exactly(INT.unpack_from(head, 1)[0] - 4)
+
+    def read_startup(self) -> tuple[int, bytes]:
+        """The first message, which has no kind: its code and what follows."""
+        size = INT.unpack(self.read_exactly(4))[0]
+        body = self.read_exactly(size - 4)
+        return INT.unpack_from(body)[0], body[4:]
+
+    def write(self, *messages: bytes) -> None:
+        self.socket.sendall(b"".join(messages))
+
+    def close(self) -> None:
+        self._file.close()
+        self.socket.close()
+
+
+def message(kind: bytes, body: bytes = b"") -> bytes:
+    return kind + INT.pack(len(body) + 4) + body
+
+
+def startup(parameters: dict[str, str]) -> bytes:
+    body = INT.pack(PROTOCOL_3)
+    body += b"".join(f"{name}\0{value}\0".encode() for name, value in parameters.items()) + b"\0"
+    return INT.pack(len(body) + 4) + body
+
+
+def parameters(body: bytes) -> dict[str, str]:
+    """Names and values of a startup message."""
+    words = [word.decode() for word in body.rstrip(b"\0").split(b"\0")]
+    return dict(zip(words[::2], words[1::2], strict=False))
+
+
+def error_fields(body: bytes) -> dict[str, str]:
+    """Fields of an ErrorResponse by their letter."""
+    return {word[:1].decode(): word[1:].decode("utf8", "replace") for word in body.split(b"\0") if word}
+
+
+def error(code: str, text: str, detail: str = "") -> bytes:
+    """Body of an ErrorResponse."""
+    fields = {"S": "ERROR", "V": "ERROR", "C": code, "M": text, **({"D": detail} if detail else {})}
+    return b"".join(f"{name}{value}\0".encode() for name, value in fields.items()) + b"\0"
+
+
+def row(body: bytes) -> list[str | None]:
+    """Values of a DataRow in text format."""
+    values: list[str | None] = []
+    at = 2
+    for _ in range(SHORT.unpack_from(body)[0]):
+        size = INT.unpack_from(body, at)[0]
+        at += 4
+        values.append(None if size < 0 else body[at : at + size].decode())
+        at += max(size, 0)
+    return values
