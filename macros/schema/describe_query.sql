@@ -18,7 +18,7 @@
         ) as sluice_query
         where 1 = 0
     {%- endcall -%}
-    {{ return(sluice.described(adapter.get_columns_in_relation(api.Relation.create(identifier=name)))) }}
+    {{ return(sluice.described(sluice.table_columns(api.Relation.create(identifier=name)))) }}
 {% endmacro %}
 
 {% macro duckdb__describe_query(query_sql, name) %}
@@ -41,12 +41,30 @@
 {% endmacro %}
 
 {% macro default__describe_relation(relation) %}
-    {{ return(sluice.described(adapter.get_columns_in_relation(relation))) }}
+    {{ return(sluice.described(sluice.table_columns(relation))) }}
 {% endmacro %}
 
 {#- DuckDB's catalog writes some types in other words than DESCRIBE does. -#}
 {% macro duckdb__describe_relation(relation) %}
     {{ return(sluice.describe_query("select * from " ~ relation)) }}
+{% endmacro %}
+
+
+{#- dbt's columns of a table. -#}
+{% macro table_columns(relation) %}
+    {{ return(adapter.dispatch("table_columns", "sluice")(relation)) }}
+{% endmacro %}
+
+{% macro default__table_columns(relation) %}
+    {{ return(adapter.get_columns_in_relation(relation)) }}
+{% endmacro %}
+
+{#- dbt begins a transaction to ask. Left open, the load would read the log inside the transaction that writes it
+    (error 1023 in serializable isolation) and could not alter a column's type. -#}
+{% macro redshift__table_columns(relation) %}
+    {%- set columns = adapter.get_columns_in_relation(relation) -%}
+    {%- do adapter.commit() -%}
+    {{ return(columns) }}
 {% endmacro %}
 
 

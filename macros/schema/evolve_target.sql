@@ -37,20 +37,46 @@
             | join("; ") ~ ") and on_schema_change is fail.",
             "Change the table by hand, or set on_schema_change: append_new_columns.",
         ) -%}
-    {%- elif changes -%}
-        {%- call statement("sluice_evolve") -%}
-            {%- for change in changes %}
-            alter table {{ load.relation }} {{ change }};
-            alter table {{ load.side }} {{ change }};
-            {%- endfor %}
-        {%- endcall -%}
-        {%- do adapter.commit() -%}
+    {%- elif changes -%} {%- do sluice.change_tables(load, changes) -%}
     {%- endif -%}
     {%- set columns = [] -%}
     {%- for name, type in stored.items() -%}
         {%- do columns.append({"name": name, "type": type}) -%}
     {%- endfor -%}
     {{ return(columns) }}
+{% endmacro %}
+
+
+{#- Apply actions of ALTER TABLE to target and side table, and commit. -#}
+{% macro change_tables(load, changes) %}
+    {% do adapter.dispatch("change_tables", "sluice")(load, changes) %}
+{% endmacro %}
+
+{% macro default__change_tables(load, changes) %}
+    {%- call statement("sluice_evolve") -%}
+        {%- for change in changes %}
+            alter table {{ load.relation }} {{ change }};
+            alter table {{ load.side }} {{ change }};
+        {%- endfor %}
+    {%- endcall -%}
+    {%- do adapter.commit() -%}
+{% endmacro %}
+
+{#- Redshift alters a type outside of transactions only (ALTER TABLE in its SQL reference). The side table first: a
+    load that dies in between finds the target as it was, and goes over both again. -#}
+{% macro redshift__change_tables(load, changes) %}
+    {%- set additions = [] -%}
+    {%- for change in changes if change.startswith("add column ") -%}
+        {%- do additions.append(change) -%}
+    {%- endfor -%}
+    {%- for change in changes if change not in additions -%}
+        {%- for relation in (load.side, load.relation) -%}
+            {%- call statement("sluice_evolve", auto_begin=false) -%}
+                alter table {{ relation }} {{ change }}
+            {%- endcall -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- if additions -%} {%- do sluice.default__change_tables(load, additions) -%} {%- endif -%}
 {% endmacro %}
 
 

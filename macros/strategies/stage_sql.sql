@@ -11,13 +11,11 @@
     ) -%}
     {%- do columns.append("cast(" ~ is_delete ~ " as smallint) as _sluice_deleted") -%}
     {%- do columns.append(sluice.reject_reason(load) ~ " as _sluice_reject") -%}
+    {%- set create = ("create temporary table sluice_stage " ~ sluice.table_options(load)) | trim -%}
     {#- the SELECT stays letter for letter: a literal in it may span lines -#}
     {{
         return(
-            "create temporary table sluice_stage as\nwith sluice_selected as (\n"
-            ~ load.sql
-            ~ "\n)\n\nselect\n    "
-            ~ columns
+            create ~ " as\nwith sluice_selected as (\n" ~ load.sql ~ "\n)\n\nselect\n    " ~ columns
             | join(",\n    ") ~ "\nfrom sluice_selected"
         )
     }}

@@ -11,7 +11,7 @@ from tests.support import histories as h
 from tests.support.redshift_project import RedshiftProject
 
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
-SHAPES = h.SHAPES[:2]
+SHAPES = (h.Shape(40, 60, in_order=False),)
 
 
 def test_loads_equal_the_oracle_when_the_adapter_is_redshift(redshift_standin: Standin, tmp_path: Path) -> None:

@@ -52,6 +52,10 @@ end $$;
 -- AVG of integers is a bigint, cut off towards zero.
 create function rs_catalog.add_to_average(state numeric[], value bigint) returns numeric[] language sql immutable as $$
     select case when value is null then state else array[state[1] + value, state[2] + 1] end $$;
+create function rs_catalog.add_to_average(state numeric[], value integer) returns numeric[] language sql immutable as $$
+    select rs_catalog.add_to_average(state, value::bigint) $$;
+create function rs_catalog.add_to_average(state numeric[], value smallint) returns numeric[] language sql immutable as $$
+    select rs_catalog.add_to_average(state, value::bigint) $$;
 create function rs_catalog.integer_average(state numeric[]) returns bigint language sql immutable as $$
     select case when state[2] > 0 then trunc(state[1] / state[2])::bigint end $$;
 create function rs_catalog.numeric_average(state numeric[]) returns numeric language sql immutable as $$
@@ -64,6 +68,10 @@ create function rs_catalog.add_to_average(state double precision[], value double
 create function rs_catalog.float_average(state double precision[]) returns double precision language sql immutable as $$
     select case when state[2] > 0 then state[1] / state[2] end $$;
 create aggregate rs_catalog.avg(bigint)
+    (sfunc = rs_catalog.add_to_average, stype = numeric[], initcond = '{0,0}', finalfunc = rs_catalog.integer_average);
+create aggregate rs_catalog.avg(integer)
+    (sfunc = rs_catalog.add_to_average, stype = numeric[], initcond = '{0,0}', finalfunc = rs_catalog.integer_average);
+create aggregate rs_catalog.avg(smallint)
     (sfunc = rs_catalog.add_to_average, stype = numeric[], initcond = '{0,0}', finalfunc = rs_catalog.integer_average);
 create aggregate rs_catalog.avg(numeric)
     (sfunc = rs_catalog.add_to_average, stype = numeric[], initcond = '{0,0}', finalfunc = rs_catalog.numeric_average);

@@ -6,12 +6,36 @@ from typing import ClassVar
 
 from sqlglot.dialects.redshift import Redshift
 
-# sqlglot turns these into other dialects' near equivalents (GETDATE into CURRENT_TIMESTAMP with a zone, DATEDIFF into
-# AGE, DECODE into a NULL-unsafe CASE). Kept as plain calls they reach functions of Redshift's own meaning (catalog.sql).
+# sqlglot turns these into other dialects' near equivalents (GETDATE into CURRENT_TIMESTAMP with a zone, DATEDIFF
+# into AGE, DECODE into a NULL-unsafe CASE). Kept as plain calls they reach functions of catalog.sql, or fail.
 KEPT = frozenset(
-    "ADD_MONTHS CHARINDEX CONVERT_TIMEZONE DATEADD DATEDIFF DATE_ADD DATE_DIFF DATE_PART DECODE GETDATE LAST_DAY LEN "
-    "LISTAGG MONTHS_BETWEEN NVL2 REGEXP_COUNT REGEXP_INSTR REGEXP_REPLACE REGEXP_SUBSTR SHA2 SPLIT_PART STRTOL "
-    "TO_CHAR TO_TIMESTAMP TRUNC".split()
+    [
+        "ADD_MONTHS",
+        "CHARINDEX",
+        "CONVERT_TIMEZONE",
+        "DATEADD",
+        "DATEDIFF",
+        "DATE_ADD",
+        "DATE_DIFF",
+        "DATE_PART",
+        "DECODE",
+        "GETDATE",
+        "LAST_DAY",
+        "LEN",
+        "LISTAGG",
+        "MONTHS_BETWEEN",
+        "NVL2",
+        "REGEXP_COUNT",
+        "REGEXP_INSTR",
+        "REGEXP_REPLACE",
+        "REGEXP_SUBSTR",
+        "SHA2",
+        "SPLIT_PART",
+        "STRTOL",
+        "TO_CHAR",
+        "TO_TIMESTAMP",
+        "TRUNC",
+    ]
 )
 
 

@@ -34,7 +34,9 @@ def _rewrite(node: exp.Expression) -> exp.Expression:
     elif isinstance(node, exp.Anonymous):
         return _rewrite_call(node)
     elif isinstance(node, exp.Avg):
-        return exp.Dot(this=exp.to_identifier("rs_catalog"), expression=exp.Anonymous(this="avg", expressions=[node.this]))
+        return exp.Dot(
+            this=exp.to_identifier("rs_catalog"), expression=exp.Anonymous(this="avg", expressions=[node.this])
+        )
     elif isinstance(node, exp.CurrentTimestamp) and node.args.get("sysdate"):
         return exp.Anonymous(this="getdate")
     elif isinstance(node, exp.Cast):
@@ -59,5 +61,7 @@ def _rewrite_cast(node: exp.Cast) -> exp.Expression:
         return node
     if isinstance(node.this, exp.Anonymous) and node.this.name == "rs_catalog.cut_bytes":
         return node
-    cut = exp.Anonymous(this="rs_catalog.cut_bytes", expressions=[exp.cast(node.this, "text"), kind.expressions[0].this])
+    cut = exp.Anonymous(
+        this="rs_catalog.cut_bytes", expressions=[exp.cast(node.this, "text"), kind.expressions[0].this]
+    )
     return exp.Cast(this=cut, to=kind.copy())

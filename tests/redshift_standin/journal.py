@@ -50,6 +50,7 @@ class Fault:
         code: SQLSTATE.
         count: How many statements it still hits.
         action: What happens.
+        within: Regular expression that an earlier statement of the same transaction must hold; empty: any place.
     """
 
     pattern: str
@@ -57,6 +58,7 @@ class Fault:
     code: str = "XX000"
     count: int = 1
     action: Action = Action.ERROR
+    within: str = ""
     hits: int = 0
 
 
@@ -78,14 +80,23 @@ class Journal:
             self.entries.clear()
             self.faults.clear()
 
-    def fault_for(self, sql: str) -> Fault | None:
-        """The fault that this statement has, which is then used once."""
+    def fault_for(self, sql: str, transaction: int | None) -> Fault | None:
+        """The fault that this statement of a transaction has, which is then used once."""
         with self._lock:
             for fault in self.faults:
-                if fault.count > fault.hits and re.search(fault.pattern, sql, re.IGNORECASE | re.DOTALL):
+                is_meant = fault.count > fault.hits and re.search(fault.pattern, sql, re.IGNORECASE | re.DOTALL)
+                if is_meant and self._has_earlier(fault.within, transaction):
                     fault.hits += 1
                     return fault
         return None
+
+    def _has_earlier(self, pattern: str, transaction: int | None) -> bool:
+        return not pattern or any(
+            transaction is not None
+            and entry.transaction == transaction
+            and re.search(pattern, entry.sql, re.IGNORECASE)
+            for entry in self.entries
+        )
 
     def matching(self, pattern: str) -> list[Entry]:
         """Statements whose text holds a pattern."""

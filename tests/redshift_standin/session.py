@@ -120,7 +120,7 @@ class Session:
                 batch = []
 
     def _answer(self, batch: Sequence[tuple[bytes, bytes]]) -> None:
-        kinds = {kind: body for kind, body in batch}
+        kinds = dict(batch)
         if b"P" in kinds:
             self._parse(batch)
         elif b"B" in kinds:
@@ -153,7 +153,7 @@ class Session:
         self._relay(prepared)
 
     def _plan(self, sql: str) -> Prepared:
-        fault = self.standin.journal.fault_for(sql)
+        fault = self.standin.journal.fault_for(sql, self.transaction)
         try:
             views = self._late_views() if self.standin.has_late_views and self.status != b"E" else None
             plan = translate(sql, is_in_block=self.status == IN_BLOCK, views=views)
@@ -255,5 +255,3 @@ def _reworded(fields: dict[str, str]) -> bytes | None:
         value = text.partition('"')[2]
         return wire.error("XX000", f"Invalid digit, Value '{value[:1]}', Pos 0, Type: Integer ", f"context: {value}")
     return None
-
-

@@ -99,7 +99,9 @@ def _parse(text: str) -> exp.Expression:
     try:
         trees = sqlglot.parse(PARAMETER.sub(r"rs_parameter_\1", text), dialect=StandinDialect)
     except SqlglotError as error:
-        raise RedshiftError("42601", f"syntax error: {re.sub(chr(27) + r'[[][0-9]*m', '', str(error))[:300]}") from error
+        raise RedshiftError(
+            "42601", f"syntax error: {re.sub(chr(27) + r'[[][0-9]*m', '', str(error))[:300]}"
+        ) from error
     found = [tree for tree in trees if tree is not None]
     if len(found) != 1:
         raise RedshiftError("42601", "cannot insert multiple commands into a prepared statement")
