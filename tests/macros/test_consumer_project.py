@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[2]
 CONSUMER = ROOT / "tests" / "consumer_project"
 SOURCE = """
 create table raw.customer_events (
-    customer_id integer, city varchar(20), phone varchar(20), is_deleted boolean, changed_at timestamp, landed_at integer
+    customer_id integer, city varchar(20), phone varchar(20), is_deleted boolean,
+    changed_at timestamp, landed_at integer
 )
 """
 FIRST = [(1, "Rome", "1", False, "2024-01-01", 1), (2, "Oslo", "2", False, "2024-01-02", 1)]

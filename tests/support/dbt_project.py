@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 import yaml
@@ -140,7 +140,12 @@ class DbtProject:
         )
 
     def run(
-        self, *arguments: str, command: str = "run", env: Mapping[str, object] | None = None, quiet: bool = True
+        self,
+        *arguments: str,
+        command: str = "run",
+        env: Mapping[str, object] | None = None,
+        quiet: bool = True,
+        manifest: object = None,
     ) -> DbtResult:
         """Run a dbt command in this process.
 
@@ -149,6 +154,7 @@ class DbtProject:
             command: dbt's command.
             env: Environment variables for the time of the run; anything but text is written as JSON.
             quiet: Whether dbt prints only errors.
+            manifest: What `parse` returned, for many runs of a project that stays as it is.
         """
         from dbt.cli.main import dbtRunner
 
@@ -164,7 +170,7 @@ class DbtProject:
         if quiet:
             words = ["--quiet", "--log-level", "none", "--log-level-file", "none", *words]
         with _environment(env or {}):
-            result = dbtRunner().invoke(words)
+            result = dbtRunner(manifest=cast("Any", manifest)).invoke(words)
         nodes = getattr(result.result, "results", None) or []
         return DbtResult(
             success=bool(result.success),
@@ -172,6 +178,13 @@ class DbtProject:
             statuses={node.node.name: str(node.status) for node in nodes},
             error=str(result.exception or ""),
         )
+
+    def parse(self) -> object:
+        """Parse the project once; see `run`."""
+        from dbt.cli.main import dbtRunner
+
+        places = ["--project-dir", str(self.root), "--profiles-dir", str(self.root)]
+        return dbtRunner().invoke(["--quiet", "--log-level-file", "none", "parse", *places]).result
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
