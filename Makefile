@@ -50,7 +50,7 @@ ui: $(VENV)/.runtime ## Start the local Prefect server and say where it is
 .PHONY: lock
 lock: $(VENV)/.dev ## Refresh both lock files
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo -c constraints.txt -o requirements.lock pyproject.toml
-	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo --extra postgres --extra redshift --extra aws --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo --extra postgres --extra redshift --extra aws --extra spark --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .PHONY: clean

@@ -11,13 +11,22 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from flows.server import LocalServer
 
 _CONTENT_TYPE = {"content-type": "application/json"}
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Tell whether the server's SQLite file was locked by its own services: Prefect's client asks again, too."""
+    return isinstance(error, HTTPError) and error.code == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def free_port() -> int:
@@ -37,6 +46,7 @@ class Server:
     def api_url(self) -> str:
         return self.local.api_url
 
+    @retry(retry=retry_if_exception(_is_busy), stop=stop_after_delay(60), wait=wait_fixed(0.5), reraise=True)
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.api_url}{path}", data=data, headers=_CONTENT_TYPE)
