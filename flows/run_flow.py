@@ -27,14 +27,18 @@ from flows.artifacts import artifact_key, headline, summary_pages
 from flows.context import Context, load_context
 from flows.prefect_api import open_report_api
 from flows.prefect_observer import ObserverPair, PrefectObserver
+from flows.refused_runs import start_in_place_of_refused
 from flows.report_pump import ReportPump
-from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
+from flows.row_check import why_not_to_run
+from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
 from flows.task_runs import DbtTaskRuns
 
 log = logging.getLogger(__name__)
 
 _NAMED_PIPELINES: Final = 3
 """So many pipelines stand in a flow run's name before it says how many more there are."""
+_SKIPPED: Final = "Skipped"
+"""Name of the state of a run that had nothing to do."""
 
 
 @dataclass(slots=True)
@@ -94,6 +98,8 @@ def name_of(pipelines: Sequence[str], job_group: str | None, when: datetime) -> 
     name="run",
     flow_run_name=flow_run_name,
     persist_result=False,
+    on_completion=[start_in_place_of_refused],
+    on_failure=[start_in_place_of_refused],
     description="Gate the pipelines' targets, load those that are due, record what happened.",
 )
 def run(
@@ -101,6 +107,7 @@ def run(
     job_group: str | None = None,
     force: bool = False,
     requested_by: str = "schedule",
+    scheduled_by: str | None = None,
 ) -> State[Any]:
     """Run pipelines.
 
@@ -109,12 +116,15 @@ def run(
         job_group: Only pipelines of this group.
         force: Run whatever the sources say.
         requested_by: Person or schedule that asked.
+        scheduled_by: Cron and time zone that made this run; it does nothing when the row no longer says so.
 
     Returns:
         Completed or Failed, with one line that says what happened.
     """
     handover = _handover.get() or Handover(load_context())
     handover.flow_run_id = UUID(flow_run.id)
+    if scheduled_by is not None and (reason := _lost_its_ground(handover.context, pipelines, scheduled_by)):
+        return Completed(name=_SKIPPED, message=reason)
     request = RunRequest(tuple(pipelines), job_group, is_forced=force, requested_by=requested_by)
     with _reporting(handover) as task_runs:
         handover.summary = _execute(handover, request, task_runs)
@@ -126,7 +136,16 @@ def run(
 def final_state(summary: RunSummary) -> State[Any]:
     """Return the state that the flow run ends in: its message is the run in one line."""
     message = headline(summary.outcomes)
-    return Failed(message=message) if summary.has_failed else Completed(message=message)
+    if summary.has_failed:
+        return Failed(message=message)
+    if summary.outcomes and summary.count(OutcomeStatus.SKIPPED) == len(summary.outcomes):
+        reasons = {outcome.decision.message for outcome in summary.outcomes}
+        return Completed(name=_SKIPPED, message=f"{message}: {reasons.pop()}" if len(reasons) == 1 else message)
+    return Completed(message=message)
+
+
+def _lost_its_ground(context: Context, pipelines: Sequence[str], scheduled_by: str) -> str | None:
+    return why_not_to_run(context.store.read_rows(), pipelines, scheduled_by)
 
 
 @contextmanager

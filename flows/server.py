@@ -213,6 +213,17 @@ def ui_url(api_url: str) -> str:
     return os.environ.get("PREFECT_UI_URL", "").rstrip("/") or api_url.removesuffix("/api") + "/v2"
 
 
+def prepare_client(context: Context, api_url: str) -> None:
+    """Set what Prefect reads when it is imported: a silent console, and no folder in the user's home for our server."""
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    server = local_server(context)
+    if api_url == server.api_url:
+        os.environ.setdefault("PREFECT_HOME", str(server.folder))
+
+
 def start(server: LocalServer) -> Started:
     """Start the server, detached from this terminal, and wait until it answers; do nothing when it already runs.
 

@@ -6,14 +6,13 @@ Prefect is imported inside the function, after this process has its settings: a 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.context import Context
 from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.server import local_server, ui_url
+from flows.server import prepare_client, ui_url
 
 if TYPE_CHECKING:
     from flows.run_flow import Handover
@@ -63,7 +62,7 @@ def run_through_prefect(
     Raises:
         SluiceError: What ended the run, as without Prefect.
     """
-    _prepare_process(context, api_url)
+    prepare_client(context, api_url)
     from prefect import tags
     from prefect.settings import (
         PREFECT_API_REQUEST_TIMEOUT,
@@ -97,17 +96,6 @@ def run_through_prefect(
     if handover.summary is None:
         return _run_without(context, request, handover, trouble)
     return ReportedRun(handover.summary, url, tuple(_warnings(handover.lost_count, trouble)))
-
-
-def _prepare_process(context: Context, api_url: str) -> None:
-    """Set what Prefect reads when it is imported: a silent console, and no folder in the user's home for our server."""
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    server = local_server(context)
-    if api_url == server.api_url:
-        os.environ.setdefault("PREFECT_HOME", str(server.folder))
 
 
 def _tags(request: RunRequest, plan: RunPlan | None) -> list[str]:

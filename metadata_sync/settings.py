@@ -22,6 +22,7 @@ class Settings(BaseSettings):
         duckdb_path: File of the embedded warehouse; `.sluice/<environment>.duckdb` by default.
         lock_wait_seconds: How long a command waits for another one that holds the embedded warehouse, 0 = not at all.
         prefect_port: Loopback port of the local Prefect server that `sluice up` starts.
+        work_pool: Prefect work pool that `sluice deploy` gives its deployments to.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -32,8 +33,9 @@ class Settings(BaseSettings):
     duckdb_path: Path | None = None
     lock_wait_seconds: float = Field(default=600.0, ge=0)
     prefect_port: int = Field(default=4271, ge=1024, le=65535)
+    work_pool: str = "sluice"
 
-    @field_validator("environment")
+    @field_validator("environment", "work_pool")
     @classmethod
     def _check_environment(cls, value: str) -> str:
         if not is_slug(value):

@@ -53,6 +53,15 @@ class Server:
         with urlopen(request, timeout=30) as response:
             return json.load(response)
 
+    def status(self, path: str, body: dict[str, Any]) -> int:
+        """Return the status code of an answer."""
+        request = Request(f"{self.api_url}{path}", data=json.dumps(body).encode(), headers=_CONTENT_TYPE)
+        try:
+            with urlopen(request, timeout=30) as response:
+                return int(response.status)
+        except HTTPError as error:
+            return error.code
+
     def browser_settings(self) -> dict[str, Any]:
         """Return what the UI in a browser is told."""
         with urlopen(self.api_url.removesuffix("/api") + "/ui-settings", timeout=30) as response:

@@ -1,0 +1,182 @@
+"""What Prefect shall hold: one deployment per pipeline row, each with a content hash. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from flows.artifacts import escape
+from metadata_sync.rows import ControlRows, PipelineRow, TransformationRow
+
+MANAGED_TAG: Final = "sluice"
+"""Marks what `sluice deploy` made; nothing without it is ever changed or removed."""
+INACTIVE_TAG: Final = "inactive"
+"""Marks a deployment that is paused because its row is switched off, not because a person paused it."""
+RUN_FLOW: Final = "run"
+RUN_ENTRYPOINT: Final = "flows.run_flow.run"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a deployment runs by itself.
+
+    Attributes:
+        cron: As in the row.
+        timezone: IANA name.
+    """
+
+    cron: str
+    timezone: str
+
+    def __str__(self) -> str:
+        return f"{self.cron} {self.timezone}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment as it shall be.
+
+    Attributes:
+        name: Unique per flow: `<pipeline_id>@<environment>`, or the form's name in its place.
+        flow_name: The flow it starts.
+        entrypoint: Where a worker imports the flow from.
+        description: Markdown.
+        tags: Also those of its runs.
+        parameters: What runs are given unless somebody says otherwise.
+        schema: JSON schema of the parameters: the form in the UI, enforced by the server.
+        schedule: None: started by events and people only.
+        is_paused: True when its row is switched off.
+        is_exclusive: At most one run at a time; a second one is refused and the first looks again when it has ended.
+        environment: Given to every run as `SLUICE_ENVIRONMENT`.
+    """
+
+    name: str
+    flow_name: str
+    entrypoint: str
+    description: str
+    tags: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    schedule: Schedule | None = None
+    is_paused: bool = False
+    is_exclusive: bool = False
+    environment: str = ""
+
+    @property
+    def content_hash(self) -> str:
+        """Changes whenever anything of the deployment does; kept in Prefect as the deployment's version."""
+        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def deployment_name(subject: str, environment: str) -> str:
+    """Name a deployment; environments may share a server.
+
+    >>> deployment_name("flights_hourly", "dev")
+    'flights_hourly@dev'
+    """
+    return f"{subject}@{environment}"
+
+
+def environment_tag(environment: str) -> str:
+    """Return the tag that tells which environment a deployment belongs to."""
+    return f"environment:{environment}"
+
+
+def pipeline_deployments(rows: ControlRows, environment: str) -> Iterator[Deployment]:
+    """Yield the deployment of every pipeline row; one that is switched off is paused.
+
+    Args:
+        rows: The environment's rows.
+        environment: Its name.
+    """
+    by_pipeline: dict[str, list[TransformationRow]] = {row.pipeline_id: [] for row in rows.pipelines}
+    for transformation in rows.transformations:
+        by_pipeline.setdefault(transformation.pipeline_id, []).append(transformation)
+    for row in rows.pipelines:
+        yield _of_pipeline(row, by_pipeline[row.pipeline_id], environment)
+
+
+def _of_pipeline(row: PipelineRow, targets: list[TransformationRow], environment: str) -> Deployment:
+    return Deployment(
+        name=deployment_name(row.pipeline_id, environment),
+        flow_name=RUN_FLOW,
+        entrypoint=RUN_ENTRYPOINT,
+        description=_description(row, targets),
+        tags=_tags(row, environment),
+        parameters={"pipelines": [row.pipeline_id]},
+        schema=_run_schema(row.pipeline_id),
+        schedule=Schedule(row.schedule, row.timezone) if row.schedule else None,
+        is_paused=not row.is_active,
+        is_exclusive=True,
+        environment=environment,
+    )
+
+
+def _tags(row: PipelineRow, environment: str) -> tuple[str, ...]:
+    tags = [MANAGED_TAG, environment_tag(environment), f"pipeline:{row.pipeline_id}", f"job_group:{row.job_group}"]
+    tags += [f"template:{row.template}"]
+    tags += [f"owner:{row.owner}"] if row.owner else []
+    tags += [] if row.is_active else [INACTIVE_TAG]
+    return tuple(tags)
+
+
+def _description(row: PipelineRow, targets: list[TransformationRow]) -> str:
+    facts = {
+        "Schedule": f"`{row.schedule}` {row.timezone}" if row.schedule else "none: events and people start it",
+        "Template": str(row.template),
+        "Engine": str(row.engine),
+        "SLA": f"{row.sla_minutes} minutes" if row.sla_minutes else None,
+        "Owner": escape(row.owner) if row.owner else None,
+        "Alerts go to": escape(row.alert_channel) if row.alert_channel else None,
+    }
+    lines = [f"**{escape(row.pipeline_name)}**", ""]
+    lines += [f"- {name}: {value}" for name, value in facts.items() if value]
+    lines += ["", "Targets:", ""] if targets else ["", "It has no targets yet."]
+    lines += [
+        f"- {escape(str(target.name))}{_remark(target)}" for target in sorted(targets, key=lambda item: item.name)
+    ]
+    lines += ["", f"Made from pipeline_control\\[{escape(row.pipeline_id)}\\]: change the row, not this deployment."]
+    return "\n".join(lines)
+
+
+def _remark(target: TransformationRow) -> str:
+    parts = [f"{target.load_type}", *([] if target.is_active else ["switched off"])]
+    about = f": {escape(target.description)}" if target.description else ""
+    return f" ({', '.join(parts)}){about}"
+
+
+def _run_schema(pipeline_id: str) -> dict[str, Any]:
+    """Describe what a person may say when starting the pipeline by hand."""
+    return {
+        "title": "Parameters",
+        "type": "object",
+        "properties": {
+            "pipelines": {
+                "title": "Pipeline",
+                "description": "What this deployment runs.",
+                "type": "array",
+                "items": {"enum": [pipeline_id], "type": "string"},
+                "minItems": 1,
+                "default": [pipeline_id],
+                "position": 0,
+            },
+            "force": {
+                "title": "Run everything",
+                "description": "Give every target to dbt, even when nothing is new. Loads still read only what is new.",
+                "type": "boolean",
+                "default": False,
+                "position": 1,
+            },
+            "requested_by": {
+                "title": "Your name",
+                "description": "Stands in the run's summary.",
+                "type": "string",
+                "default": "schedule",
+                "position": 2,
+            },
+        },
+    }

@@ -1,0 +1,153 @@
+"""What has to change in Prefect: desired deployments against those that are there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from flows.deployments.desired import INACTIVE_TAG, MANAGED_TAG, Deployment, environment_tag
+from metadata_sync.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A deployment that Prefect holds.
+
+    Attributes:
+        id: Prefect's id.
+        flow_name: Its flow.
+        name: Its name.
+        content_hash: Hash under which it was written; None when Sluice did not write it.
+        tags: Its tags.
+        is_paused: Whether it is paused now.
+        work_pool: Its work pool.
+    """
+
+    id: UUID
+    flow_name: str
+    name: str
+    content_hash: str | None
+    tags: frozenset[str]
+    is_paused: bool
+    work_pool: str | None
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether `sluice deploy` made it."""
+        return MANAGED_TAG in self.tags
+
+    @property
+    def is_paused_by_hand(self) -> bool:
+        """Whether a person paused it in Prefect, for its row did not."""
+        return self.is_paused and self.is_managed and INACTIVE_TAG not in self.tags
+
+
+class Action(StrEnum):
+    """What happens to a deployment."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change.
+
+    Attributes:
+        action: What happens.
+        name: The deployment.
+        desired: As it shall be; None when it is removed.
+        existing: As it is; None when it is created.
+        stays_paused: A person paused it in Prefect: it is written, and stays paused.
+    """
+
+    action: Action
+    name: str
+    desired: Deployment | None = None
+    existing: Existing | None = None
+    stays_paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeployPlan:
+    """What a deploy would do.
+
+    Attributes:
+        steps: What is written, in order.
+        unchanged: How many are as they shall be.
+        paused_by_hand: Deployments that a person paused in Prefect; they stay so until a person resumes them there.
+    """
+
+    steps: tuple[Step, ...]
+    unchanged: int
+    paused_by_hand: tuple[str, ...]
+
+    def count(self, action: Action) -> int:
+        """Return how many steps of that kind there are."""
+        return sum(step.action is action for step in self.steps)
+
+
+def compare(
+    desired: Sequence[Deployment], existing: Iterable[Existing], *, environment: str, work_pool: str
+) -> DeployPlan:
+    """Work out what to change.
+
+    Args:
+        desired: What shall be.
+        existing: What is there of the same flows, whoever made it.
+        environment: Only deployments of this environment are removed.
+        work_pool: Only deployments of this pool are removed: another pool is another team's.
+
+    Raises:
+        ConfigurationError: When a deployment of a wanted name is not Sluice's; nothing is overwritten.
+    """
+    present = {(item.flow_name, item.name): item for item in existing}
+    _refuse_foreign(desired, present)
+    steps: list[Step] = []
+    for wanted in desired:
+        found = present.pop((wanted.flow_name, wanted.name), None)
+        if found is None:
+            steps.append(Step(Action.CREATE, wanted.name, wanted))
+        elif not _is_same(wanted, found, work_pool):
+            stays_paused = found.is_paused_by_hand and not wanted.is_paused
+            steps.append(Step(Action.UPDATE, wanted.name, wanted, found, stays_paused))
+    orphans = [item for item in present.values() if _is_ours(item, environment, work_pool)]
+    steps += [Step(Action.REMOVE, item.name, existing=item) for item in sorted(orphans, key=lambda item: item.name)]
+    return DeployPlan(
+        steps=tuple(steps),
+        unchanged=len(desired) - sum(step.desired is not None for step in steps),
+        paused_by_hand=_paused_by_hand(desired, existing),
+    )
+
+
+def _refuse_foreign(desired: Sequence[Deployment], present: Mapping[tuple[str, str], Existing]) -> None:
+    foreign = [
+        f"{item.flow_name}/{item.name}"
+        for item in desired
+        if (found := present.get((item.flow_name, item.name))) is not None and not found.is_managed
+    ]
+    if foreign:
+        raise ConfigurationError(
+            f"Prefect already holds {', '.join(foreign)}, which Sluice did not make; nothing was changed.",
+            f"Rename or delete it there, or give it the tag {MANAGED_TAG!r} to hand it over.",
+        )
+
+
+def _is_same(wanted: Deployment, found: Existing, work_pool: str) -> bool:
+    # One that the row pauses must not have been resumed by hand: its runs would all be skipped.
+    is_paused_enough = found.is_paused or not wanted.is_paused
+    return found.content_hash == wanted.content_hash and found.work_pool == work_pool and is_paused_enough
+
+
+def _is_ours(item: Existing, environment: str, work_pool: str) -> bool:
+    return item.is_managed and environment_tag(environment) in item.tags and item.work_pool == work_pool
+
+
+def _paused_by_hand(desired: Sequence[Deployment], existing: Iterable[Existing]) -> tuple[str, ...]:
+    wanted = {(item.flow_name, item.name) for item in desired if not item.is_paused}
+    return tuple(
+        sorted(item.name for item in existing if item.is_paused_by_hand and (item.flow_name, item.name) in wanted)
+    )

@@ -1,0 +1,179 @@
+"""Prefect's side of deployments: read those that are there, write one, remove one. One open client, one at a time.
+
+One at a time is on purpose: eight writers at once are three times slower than one on the server's SQLite, and lock it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import ValidationError
+
+from flows.deployments.desired import Deployment, Schedule
+from flows.deployments.difference import Existing
+from metadata_sync.errors import Fault, RunError, SoftRunError
+
+POOL_TYPE: Final = "process"
+SCHEDULE_SLUG: Final = "row"
+"""Names the one schedule that comes from the row, so that it keeps its identity when it is written again."""
+_PAGE: Final = 200
+_EXCLUSIVE: Final = 1
+
+
+class PrefectDeployments:
+    """The deployments of one Prefect server.
+
+    Args:
+        client: An open client.
+        work_pool: Pool that new deployments go to.
+    """
+
+    def __init__(self, client: SyncPrefectClient, work_pool: str) -> None:
+        self._client = client
+        self._work_pool = work_pool
+        self._flow_ids: dict[str, UUID] = {}
+
+    def existing(self, flow_names: Sequence[str]) -> tuple[Existing, ...]:
+        """Return every deployment of these flows, whoever made it."""
+        flows = {flow["id"]: flow["name"] for flow in self._pages("/flows/filter", _named("flows", flow_names))}
+        found = self._pages("/deployments/filter", _named("flows", flow_names)) if flows else ()
+        return tuple(_existing(item, flows[item["flow_id"]]) for item in found if item["flow_id"] in flows)
+
+    def ensure_work_pool(self) -> None:
+        """Create the work pool, of type process, when there is none of that name."""
+        try:
+            self._client.read_work_pool(self._work_pool)
+        except ObjectNotFound:
+            try:
+                self._client.create_work_pool(WorkPoolCreate(name=self._work_pool, type=POOL_TYPE))
+            except ObjectAlreadyExists:  # somebody else was quicker
+                return
+
+    def write(self, wanted: Deployment, *, is_paused: bool) -> UUID:
+        """Create a deployment, or replace what stands under its name."""
+        return self._client.create_deployment(
+            flow_id=self._flow_id(wanted.flow_name),
+            name=wanted.name,
+            version=wanted.content_hash,
+            description=wanted.description,
+            tags=list(wanted.tags),
+            parameters=dict(wanted.parameters),
+            parameter_openapi_schema=dict(wanted.schema),
+            enforce_parameter_schema=True,
+            schedules=[_schedule(wanted.schedule)] if wanted.schedule else [],
+            paused=is_paused,
+            concurrency_limit=_EXCLUSIVE if wanted.is_exclusive else None,
+            concurrency_options=_REFUSE_SECOND if wanted.is_exclusive else None,
+            work_pool_name=self._work_pool,
+            entrypoint=wanted.entrypoint,
+            job_variables={"env": {"SLUICE_ENVIRONMENT": wanted.environment}},
+        )
+
+    def remove(self, deployment: Existing) -> None:
+        """Remove a deployment; its runs stay. One that is gone already is no error."""
+        try:
+            self._client.delete_deployment(deployment.id)
+        except ObjectNotFound:
+            return
+
+    def _flow_id(self, name: str) -> UUID:
+        if name not in self._flow_ids:
+            self._flow_ids[name] = self._client.create_flow_from_name(name)
+        return self._flow_ids[name]
+
+    def _pages(self, path: Any, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        # Plain documents: turning hundreds of deployments with their schemas into Prefect's models takes seconds.
+        offset = 0
+        while True:
+            page = self._client.request("POST", path, json={**body, "limit": _PAGE, "offset": offset}).json()
+            yield from page
+            if len(page) < _PAGE:
+                return
+            offset += _PAGE
+
+
+@contextmanager
+def open_deployments(api_url: str, work_pool: str) -> Iterator[PrefectDeployments]:
+    """Open the deployments of the server at api_url.
+
+    Raises:
+        SoftRunError: When the server does not answer, or is too busy.
+        RunError: When it refuses.
+    """
+    with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
+        try:
+            yield PrefectDeployments(client, work_pool)
+        except httpx.HTTPStatusError as error:
+            answer = error.response
+            raise RunError(
+                f"Prefect refused with HTTP {answer.status_code}: {answer.text[:500]}",
+                "What was written before stands; run `sluice deploy` again when it is mended.",
+            ) from error
+        except httpx.HTTPError as error:
+            raise SoftRunError(
+                f"The Prefect server at {api_url} does not answer: {error!r}",
+                "What was written before stands; run `sluice deploy` again.",
+            ) from error
+
+
+def schedule_faults(deployments: Sequence[Deployment]) -> tuple[Fault, ...]:
+    """Return a fault for every schedule that Prefect would not take, before anything is written."""
+    faults = []
+    for deployment in deployments:
+        if deployment.schedule is None:
+            continue
+        try:
+            _schedule(deployment.schedule)
+        except ValidationError as error:
+            faults.append(
+                Fault(
+                    table="pipeline_control",
+                    key=deployment.name.partition("@")[0],
+                    column="schedule",
+                    value=str(deployment.schedule),
+                    rule="prefect_schedule",
+                    message=f"Prefect does not take it: {error.errors()[0]['msg']}.",
+                    remedy="Write five fields: minute, hour, day, month, weekday.",
+                )
+            )
+    return tuple(faults)
+
+
+_REFUSE_SECOND: Final = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+
+
+@cache  # Prefect walks all time zones of the system for each
+def _schedule(schedule: Schedule) -> DeploymentScheduleCreate:
+    return DeploymentScheduleCreate(
+        schedule=CronSchedule(cron=schedule.cron, timezone=schedule.timezone),
+        active=True,
+        slug=SCHEDULE_SLUG,
+        parameters={"scheduled_by": str(schedule)},
+    )
+
+
+def _named(what: str, names: Sequence[str]) -> dict[str, Any]:
+    return {what: {"name": {"any_": list(names)}}}
+
+
+def _existing(document: dict[str, Any], flow_name: str) -> Existing:
+    return Existing(
+        id=UUID(document["id"]),
+        flow_name=flow_name,
+        name=document["name"],
+        content_hash=document["version"],
+        tags=frozenset(document["tags"]),
+        is_paused=document["paused"],
+        work_pool=document["work_pool_name"],
+    )

@@ -1,0 +1,68 @@
+"""A run that Prefect refused because another one was under way must not lose its reason to run.
+
+Prefect cancels the second run of a deployment at once (collision strategy CANCEL_NEW). When the first has ended, its
+hook looks for such runs and starts one in their place: it asks the gate again, and ends at once when nothing is new.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import httpx
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import PrefectException
+
+log = logging.getLogger(__name__)
+
+_REFUSAL: Final = "concurrency limit"
+"""Words of Prefect's message on a run that it refused (`SecureFlowConcurrencySlots`)."""
+_LIMIT: Final = 200
+
+
+def start_in_place_of_refused(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+    """Start one run for all that were refused while flow_run was under way; Prefect's hook for ended runs.
+
+    Args:
+        flow: The flow; Prefect calls hooks by these names.
+        flow_run: The run that has just ended.
+        state: How it ended.
+    """
+    if flow_run.deployment_id is None or flow_run.start_time is None:
+        return
+    try:
+        with get_client(sync_client=True) as client:
+            refused = refused_since(client, flow_run.deployment_id, flow_run.start_time)
+            if refused:
+                _start(client, flow_run.deployment_id, refused)
+    except (httpx.HTTPError, PrefectException) as error:
+        log.warning("refused_runs looked_up=false flow_run=%s error=%r", flow_run.id, error)
+
+
+def refused_since(client: SyncPrefectClient, deployment_id: UUID, since: datetime) -> tuple[dict[str, Any], ...]:
+    """Return the runs of a deployment that were refused at or after an instant, as Prefect's API shows them."""
+    only = {
+        "deployment_id": {"any_": [str(deployment_id)]},
+        "state": {"type": {"any_": ["CANCELLED"]}},
+        "end_time": {"after_": since.isoformat()},
+    }
+    body = {"flow_runs": only, "sort": "END_TIME_DESC", "limit": _LIMIT}
+    found = client.request("POST", "/flow_runs/filter", json=body).json()
+    return tuple(run for run in found if _REFUSAL in (run["state"]["message"] or ""))
+
+
+def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[str, Any], ...]) -> None:
+    parameters: dict[str, Any] = {"requested_by": _asked_by(refused)}
+    if any(run["parameters"].get("force") for run in refused):
+        parameters["force"] = True
+    run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
+    log.info("refused_runs count=%d started=%s", len(refused), run.id)
+
+
+def _asked_by(refused: tuple[dict[str, Any], ...]) -> str:
+    people = sorted({run["parameters"].get("requested_by") or "schedule" for run in refused})
+    return f"{', '.join(people)} (refused while another run was under way)"

@@ -1,0 +1,149 @@
+"""`sluice deploy` on a real server: what stands there afterwards, asked over plain HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from live_server import Server
+
+from flows.context import Context
+from flows.deployments.deploy import deploy
+from flows.deployments.difference import Action
+from metadata_sync.errors import ConfigurationError, MetadataError, RunError
+from metadata_sync.plan import RowChange
+from metadata_sync.rows import PipelineRow
+
+COUNT = 12
+
+
+@pytest.fixture
+def team(context: Context, request: pytest.FixtureRequest) -> Iterator[Context]:
+    """A project with an environment and a work pool of its own: the server is shared."""
+    name = request.node.name.split("[")[0][-40:].strip("_")
+    settings = context.settings.model_copy(update={"environment": f"e{name}", "work_pool": f"pool-{name}"})
+    team = replace(context, settings=settings)
+    yield team
+    team.store.close()
+
+
+def pipeline(number: int, **columns: Any) -> PipelineRow:
+    values = {"pipeline_name": f"Pipeline {number}", "template": "presentation", "schedule": "0 6 * * *"} | columns
+    return PipelineRow.model_validate({"pipeline_id": f"p{number:03}", "timezone": "Asia/Jakarta", **values})
+
+
+def change(context: Context, before: PipelineRow | None, after: PipelineRow | None) -> None:
+    context.store.write([RowChange(before, after)], "tester", "set", None)
+
+
+def held(server: Server, context: Context) -> dict[str, dict[str, Any]]:
+    only = {"deployments": {"tags": {"all_": [f"environment:{context.settings.environment}"]}}, "limit": 200}
+    return {item["name"].partition("@")[0]: item for item in server.ask("/deployments/filter", only)}
+
+
+def counts(context: Context, server: Server) -> tuple[int, int, int, int]:
+    plan = deploy(context, server.api_url)
+    return (*(plan.count(action) for action in Action), plan.unchanged)
+
+
+def test_deployments_follow_the_rows_through_their_lives(team: Context, server: Server) -> None:
+    for number in range(COUNT):
+        change(team, None, pipeline(number))
+
+    would = deploy(team, server.api_url, is_dry=True)
+    assert would.count(Action.CREATE) == COUNT
+    assert held(server, team) == {}
+    assert counts(team, server) == (COUNT, 0, 0, 0)
+    assert counts(team, server) == (0, 0, 0, COUNT)
+    first = held(server, team)
+
+    change(team, pipeline(1), pipeline(1, schedule="30 7 * * *"))
+    change(team, pipeline(2), pipeline(2, is_active=False))
+    change(team, pipeline(3), None)
+    assert counts(team, server) == (0, 2, 1, COUNT - 3)
+
+    second = held(server, team)
+    assert "p003" not in second
+    assert {name: item["id"] for name, item in second.items()} == {
+        name: item["id"] for name, item in first.items() if name != "p003"
+    }
+    assert [item["schedule"]["cron"] for item in second["p001"]["schedules"]] == ["30 7 * * *"]
+    assert [name for name, item in second.items() if item["paused"]] == ["p002"]
+    change(team, pipeline(2, is_active=False), pipeline(2))
+    assert counts(team, server) == (0, 1, 0, COUNT - 2)
+    assert not held(server, team)["p002"]["paused"]
+
+
+def test_deployment_says_what_its_row_says(team: Context, server: Server) -> None:
+    change(team, None, pipeline(1, job_group="night", owner="data|ops", sla_minutes=30))
+
+    deploy(team, server.api_url)
+
+    found = held(server, team)["p001"]
+    (schedule,) = found["schedules"]
+    assert schedule["schedule"] == {"cron": "0 6 * * *", "timezone": "Asia/Jakarta", "day_or": True}
+    assert schedule["slug"] == "row"
+    assert {"sluice", "pipeline:p001", "job_group:night", "owner:data|ops"} <= set(found["tags"])
+    assert found["parameters"] == {"pipelines": ["p001"]}
+    assert found["global_concurrency_limit"]["limit"] == 1
+    assert found["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert found["work_pool_name"] == team.settings.work_pool
+    assert "SLA: 30 minutes" in found["description"]
+    assert "data\\|ops" in found["description"]
+
+
+def test_server_refuses_to_run_another_pipeline_under_this_ones_name(team: Context, server: Server) -> None:
+    change(team, None, pipeline(1))
+    deploy(team, server.api_url)
+    found = held(server, team)["p001"]
+
+    assert server.status(f"/deployments/{found['id']}/create_flow_run", {"parameters": {"pipelines": ["p002"]}}) == 409
+    assert server.status(f"/deployments/{found['id']}/create_flow_run", {"parameters": {"force": "maybe"}}) == 409
+
+
+def test_pause_by_hand_is_kept_and_told(team: Context, server: Server) -> None:
+    change(team, None, pipeline(1))
+    deploy(team, server.api_url)
+    server.status(f"/deployments/{held(server, team)['p001']['id']}/pause_deployment", {})
+
+    plan = deploy(team, server.api_url)
+    change(team, pipeline(1), pipeline(1, schedule="1 1 * * *"))
+    deploy(team, server.api_url)
+
+    assert plan.paused_by_hand == (f"p001@{team.settings.environment}",)
+    assert held(server, team)["p001"]["paused"]
+    assert held(server, team)["p001"]["schedules"][0]["schedule"]["cron"] == "1 1 * * *"
+
+
+def test_deployment_that_sluice_did_not_make_is_left_alone(team: Context, server: Server) -> None:
+    change(team, None, pipeline(1))
+    change(team, None, pipeline(2))
+    flow = server.ask("/flows/", {"name": "run"})
+    name = f"p001@{team.settings.environment}"
+    foreign = server.ask("/deployments/", {"name": name, "flow_id": flow["id"]})
+
+    with pytest.raises(ConfigurationError, match="which Sluice did not make"):
+        deploy(team, server.api_url)
+
+    assert held(server, team) == {}
+    assert server.ask(f"/deployments/{foreign['id']}")["version"] is None
+
+
+def test_schedule_that_prefect_does_not_take_changes_nothing(team: Context, server: Server) -> None:
+    change(team, None, pipeline(1))
+    change(team, None, pipeline(2, schedule="H * * * *"))
+
+    with pytest.raises(MetadataError) as caught:
+        deploy(team, server.api_url)
+
+    assert [(fault.key, fault.column) for fault in caught.value.faults] == [("p002", "schedule")]
+    assert held(server, team) == {}
+
+
+def test_silent_server_is_named(team: Context) -> None:
+    change(team, None, pipeline(1))
+
+    with pytest.raises(RunError, match="does not answer"):
+        deploy(team, "http://127.0.0.1:1/api")
