@@ -31,6 +31,7 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/lint-imports
 	$(BIN)/sqlfmt --check --quiet macros
 	$(BIN)/sqlfluff lint dbt_project/transformations
+	$(BIN)/sluice lint
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure starting and syncing against their targets

@@ -7,7 +7,8 @@ select
     f.carrier,
     f.origin as base_airport,
     -- New York's local time; orders a plane's history and becomes valid_from
-    make_timestamp(f.year, f.month, f.day, f.hour, f.minute, 0) + f.dep_delay * interval '1 minute' as departed_at,
+    cast(f.year || '-' || f.month || '-' || f.day as timestamp)
+    + (f.hour * 60 + f.minute + f.dep_delay) * interval '1 minute' as departed_at,
     f.flight as flight_number,
     c.name as carrier_name,
     p.manufacturer,

@@ -6,15 +6,17 @@
 --
 -- Times are New York's local time, as in the source, without a zone; recorded_at, when the row landed, is UTC.
 select
-    make_date(f.year, f.month, f.day) as flight_date,
+    cast(f.year || '-' || f.month || '-' || f.day as date) as flight_date,
     f.carrier,
     f.flight as flight_number,
     f.origin,
     f.dest as destination,
     f.tailnum,
-    make_timestamp(f.year, f.month, f.day, f.hour, f.minute, 0) as scheduled_at,
+    cast(f.year || '-' || f.month || '-' || f.day as timestamp)
+    + (f.hour * 60 + f.minute) * interval '1 minute' as scheduled_at,
     -- schedule + delay, and not dep_time: that is a number like 2400 and does not tell which day it was by then
-    make_timestamp(f.year, f.month, f.day, f.hour, f.minute, 0) + f.dep_delay * interval '1 minute' as departed_at,
+    cast(f.year || '-' || f.month || '-' || f.day as timestamp)
+    + (f.hour * 60 + f.minute + f.dep_delay) * interval '1 minute' as departed_at,
     f.dep_delay as departure_delay_minutes,
     f.arr_delay as arrival_delay_minutes,
     f.distance as distance_miles,

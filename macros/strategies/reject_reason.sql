@@ -11,9 +11,9 @@
             ~ value
             ~ " is null then "
             ~ sluice.literal(column.name ~ " does not cast to " ~ type ~ ": ")
-            ~ " || substring(cast("
-            ~ column.name
-            ~ " as varchar), 1, 200)"
+            ~ " || substring("
+            ~ sluice.as_text(column.name, column.raw_type, 1000)
+            ~ ", 1, 200)"
         ) -%}
     {%- endfor -%}
     {%- set needed = (

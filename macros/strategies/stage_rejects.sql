@@ -57,19 +57,14 @@
 {% macro reject_sql(load) -%}
     with
         rejected_rows as (
-            select _sluice_reject as reason, {{ sluice.row_text(load.yielded) }} as row_text
+            select _sluice_reject as reason, {{ sluice.row_text(sluice.yielded_columns(load)) }} as row_text
             from sluice_stage
             where _sluice_reject is not null
             {%- for window in load.windows if window.unkeyed %}
                 union all
                 select
                     {{ sluice.literal(window.source ~ "." ~ window.unkeyed.key ~ " is NULL") }},
-                    {{
-                        sluice.row_text(
-                            sluice.describe_query("select * from " ~ window.unkeyed.relation)
-                            | map(attribute="name")
-                        )
-                    }}
+                    {{ sluice.row_text(sluice.describe_query("select * from " ~ window.unkeyed.relation)) }}
                 from {{ window.unkeyed.relation }} as unkeyed_rows
                 where {{ window.unkeyed.key }} is null
             {%- endfor %}
@@ -87,12 +82,25 @@
 {%- endmacro %}
 
 
+{#- The SELECT's columns as they stand in the stage. -#}
+{% macro yielded_columns(load) %}
+    {%- set columns = [] -%}
+    {%- for name in load.yielded -%}
+        {%- do columns.append({"name": name, "type": load.types[name]}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}
+
+
 {#- A row as a person reads it: name=value, …; at most 2000 characters. -#}
-{% macro row_text(names) %}
+{% macro row_text(columns) %}
     {%- set parts = [] -%}
-    {%- for name in names -%}
+    {%- for column in columns -%}
         {%- do parts.append(
-            sluice.literal(name ~ "=") ~ " || coalesce(cast(" ~ name ~ " as varchar), 'NULL')"
+            sluice.literal(column.name ~ "=")
+            ~ " || coalesce("
+            ~ sluice.as_text(column.name, column.type, 2000)
+            ~ ", 'NULL')"
         ) -%}
     {%- endfor -%}
     {{ return("substring(" ~ parts | join(" || ', ' || ") ~ ", 1, 2000)") }}

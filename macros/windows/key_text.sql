@@ -17,7 +17,7 @@
         }}
     {%- elif kind == "timestamp" -%} {{ return(adapter.dispatch("instant_as_text", "sluice")(expression)) }}
     {%- endif -%}
-    {{ return("cast(" ~ expression ~ " as varchar)") }}
+    {{ return("cast(" ~ expression ~ " as varchar(128))") }}
 {% endmacro %}
 
 {% macro default__instant_as_text(expression) %}

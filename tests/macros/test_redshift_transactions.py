@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.lint.checks import check_text
 from tests.redshift_standin.journal import Action, Fault
 from tests.redshift_standin.server import Standin
 from tests.support.dbt_project import driving
@@ -165,3 +166,15 @@ def test_a_load_refuses_settings_that_undo_transactions(
     assert not result.success
     assert message in result.messages.get("one", result.error)
     assert not project.standin.journal.matching("insert into")
+
+
+def test_scripts_of_loads_pass_the_lint(project: RedshiftProject) -> None:
+    assert project.run().success
+    _change_source(project)
+    assert project.run().success
+    scripts = sorted((project.root / "target/run").rglob("*.sql"))
+    assert [script.stem for script in scripts] == sorted(KINDS)
+    for script in scripts:
+        text = script.read_text()
+        assert "begin;" in text
+        assert check_text(text) == (), script

@@ -1,14 +1,14 @@
-"""Redshift's SQL as sqlglot reads it, minus the rewrites that change what a statement means."""
+"""Redshift's SQL as sqlglot reads it, minus the rewrites that change what a statement says."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from sqlglot.dialects.redshift import Redshift
 
 # sqlglot turns these into other dialects' near equivalents (GETDATE into CURRENT_TIMESTAMP with a zone, DATEDIFF
-# into AGE, DECODE into a NULL-unsafe CASE). Kept as plain calls they reach functions of catalog.sql, or fail.
-KEPT = frozenset(
+# into AGE, DECODE into a NULL-unsafe CASE, MOD into %). Kept as plain calls they stay what the author wrote.
+_KEPT: Final = frozenset(
     [
         "ADD_MONTHS",
         "CHARINDEX",
@@ -20,10 +20,14 @@ KEPT = frozenset(
         "DATE_PART",
         "DECODE",
         "GETDATE",
+        "JSON_PARSE",
         "LAST_DAY",
         "LEN",
+        "JSON_EXTRACT_PATH_TEXT",
         "LISTAGG",
+        "MOD",
         "MONTHS_BETWEEN",
+        "NOW",
         "NVL2",
         "REGEXP_COUNT",
         "REGEXP_INSTR",
@@ -39,16 +43,16 @@ KEPT = frozenset(
 )
 
 
-class StandinDialect(Redshift):
+class PlainRedshift(Redshift):
     """Redshift with its own functions kept as calls."""
 
-    class Parser(Redshift.Parser):
+    class Parser(Redshift.Parser):  # type: ignore[misc, valid-type] # sqlglot declares it as a variable
         """A parser that knows fewer functions."""
 
-        FUNCTIONS: ClassVar = {name: make for name, make in Redshift.Parser.FUNCTIONS.items() if name not in KEPT}
+        FUNCTIONS: ClassVar = {name: make for name, make in Redshift.Parser.FUNCTIONS.items() if name not in _KEPT}
         FUNCTION_PARSERS: ClassVar = {
-            name: parse for name, parse in Redshift.Parser.FUNCTION_PARSERS.items() if name not in KEPT
+            name: parse for name, parse in Redshift.Parser.FUNCTION_PARSERS.items() if name not in _KEPT
         }
         NO_PAREN_FUNCTION_PARSERS: ClassVar = {
-            name: parse for name, parse in Redshift.Parser.NO_PAREN_FUNCTION_PARSERS.items() if name not in KEPT
+            name: parse for name, parse in Redshift.Parser.NO_PAREN_FUNCTION_PARSERS.items() if name not in _KEPT
         }

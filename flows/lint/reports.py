@@ -1,0 +1,88 @@
+"""Findings as other programs read them: JSON, SARIF 2.1.0, GitHub's annotations."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flows.lint.checks import FileFinding, LintResult
+from metadata_sync.sql.redshift import RULES
+
+_SARIF_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def text_lines(result: LintResult) -> list[str]:
+    """Return a line per finding: `file:line:column: severity rule: message remedy`."""
+    return [
+        f"{item.path}:{item.finding.line}:{item.finding.column}: {item.finding.severity} {item.finding.rule}: "
+        f"{item.finding.message} {item.finding.remedy}"
+        for item in result.findings
+    ]
+
+
+def json_document(result: LintResult) -> dict[str, Any]:
+    """Return the whole result."""
+    return {
+        "files": result.file_count,
+        "statements": result.statement_count,
+        "parsers": list(result.parsers),
+        "not_read": list(result.unread),
+        "errors": result.error_count,
+        "findings": [_document(item) for item in result.findings],
+    }
+
+
+def _document(item: FileFinding) -> dict[str, Any]:
+    finding = item.finding
+    return {
+        "file": item.path,
+        "line": finding.line,
+        "column": finding.column,
+        "severity": finding.severity.value,
+        "rule": finding.rule,
+        "message": finding.message,
+        "remedy": finding.remedy,
+        "page": finding.url,
+    }
+
+
+def sarif_document(result: LintResult) -> dict[str, Any]:
+    """Return a SARIF log, as code scanning reads it."""
+    rules = [
+        {"id": rule.name, "helpUri": rule.url, "shortDescription": {"text": rule.message.format(found=rule.name)}}
+        for rule in RULES
+    ]
+    driver = {"name": "sluice lint", "rules": rules}
+    run = {"tool": {"driver": driver}, "results": [_sarif_result(item) for item in result.findings]}
+    return {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _sarif_result(item: FileFinding) -> dict[str, Any]:
+    finding = item.finding
+    region = {"startLine": finding.line, "startColumn": finding.column}
+    place = {"artifactLocation": {"uri": item.path}, "region": region}
+    return {
+        "ruleId": finding.rule,
+        "level": finding.severity.value,
+        "message": {"text": f"{finding.message} {finding.remedy}"},
+        "locations": [{"physicalLocation": place}],
+    }
+
+
+def github_lines(result: LintResult) -> list[str]:
+    """Return workflow commands that put each finding beside its line.
+
+    https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
+    """
+    return [
+        f"::{item.finding.severity} file={_property(item.path)},line={item.finding.line},col={item.finding.column},"
+        f"title={_property(item.finding.rule)}::{_data(f'{item.finding.message} {item.finding.remedy}')}"
+        for item in result.findings
+    ]
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
