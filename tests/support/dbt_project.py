@@ -111,6 +111,7 @@ class DbtProject:
         materialized: str,
         columns: Mapping[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
+        data_tests: Sequence[object] = (),
         **settings: Any,
     ) -> None:
         """Write a model `dwh.<name>` with Sluice's settings under config.meta.sluice, as sync does.
@@ -121,6 +122,7 @@ class DbtProject:
             materialized: scd1, scd2 or append.
             columns: Declared types.
             config: dbt's own config, merged over what this writes.
+            data_tests: Data tests of the model.
             settings: Sluice's settings; is_active goes to config.meta.
         """
         meta: dict[str, Any] = {"is_active": settings.pop("is_active", True)}
@@ -134,6 +136,7 @@ class DbtProject:
                         "name": name,
                         "config": {"materialized": materialized, "schema": "dwh", "meta": meta, **(config or {})},
                         "columns": [{"name": column, "data_type": kind} for column, kind in (columns or {}).items()],
+                        "data_tests": list(data_tests),
                     }
                 ]
             },
@@ -224,6 +227,18 @@ class DbtProject:
 def driving(table: str, **settings: object) -> dict[str, object]:
     """A driving dependency on lake.<table>, as sync writes it."""
     return {"table": f"lake.{table}", "source": ["lake", table], "driving": True, **settings}
+
+
+def history_tests(business_key: Sequence[str], scd_columns: Sequence[str]) -> list[object]:
+    """Sluice's data tests of an SCD2 model, as sync attaches them."""
+    key = {"business_key": list(business_key)}
+    return [
+        {"one_current_row": {"arguments": key}},
+        {"no_overlap": {"arguments": key}},
+        "no_zero_length",
+        {"key_not_null": {"arguments": key}},
+        {"touching_versions_differ": {"arguments": {**key, "scd_columns": list(scd_columns)}}},
+    ]
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -88,10 +89,23 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
 @pytest.fixture
 def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
     """Make an empty database, and drop it afterwards."""
+    with database(postgres_cluster) as url:
+        yield url
+
+
+# Sorts text as people do, x before Y, which must make no difference.
+LINGUISTIC = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en'"
+
+
+@contextlib.contextmanager
+def database(cluster: Cluster, options: LiteralString = "") -> Iterator[str]:
+    """Make an empty database, and drop it afterwards, for fixtures that live longer than a test."""
     name = f"test_{secrets.token_hex(6)}"
-    postgres_cluster.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    yield postgres_cluster.url(name)
-    postgres_cluster.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    cluster.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), sql.SQL(options)))
+    try:
+        yield cluster.url(name)
+    finally:
+        cluster.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def server_program(name: str) -> str:

@@ -65,6 +65,11 @@ def scd1(events: Iterable[Event]) -> set[tuple[Any, ...]]:
     return {(event.key, event.content, event.at, event.tie) for event in last.values() if not event.is_delete}
 
 
+def as_of(events: Iterable[Event], time: int) -> set[tuple[Any, ...]]:
+    """What held at a time: (key, content) of every key that its last event up to then does not delete."""
+    return {(key, content) for key, content, _, _ in scd1(event for event in events if event.at <= time)}
+
+
 def _closed(version: Version, at: int) -> Version:
     return Version(version.key, version.content, version.at, version.tie, version.valid_from, at)
 
