@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Final
 
 from flows.bounds import parse_bound
 from flows.facts import (
@@ -40,6 +41,7 @@ class Surroundings:
         is_forced: A person insists.
         failed_before: Targets whose last recorded load failed.
         settled: Where targets stand that this run has decided on for good.
+        leases: Targets that other runs are at work on, and who that is.
     """
 
     rows: ControlRows
@@ -47,6 +49,7 @@ class Surroundings:
     is_forced: bool = False
     failed_before: frozenset[str] = frozenset()
     settled: Mapping[str, UpstreamState] = field(default_factory=dict)
+    leases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ def decide_targets(
     trouble_of = _examiner(around.rows, examine)
     answers = {question: _explained(probe, question, trouble_of) for question, probe in asked.items()}
     renamed = _renamed(targets, reads, around)
-    states = {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
+    states = dict.fromkeys(around.leases, UpstreamState.RUNNING)
+    states |= {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
     decisions = []
     for row in targets:
         sources = tuple(
@@ -123,11 +127,17 @@ def state_after(decision: Decision, status: OutcomeStatus | None = None) -> Upst
         return UpstreamState.SETTLED
     if decision.action in (Action.RUN, Action.WAIT):
         return UpstreamState.PENDING
-    if decision.reason is Reason.UPSTREAM_FAILED:
-        return UpstreamState.FAILED
-    if decision.action is Action.HOLD or decision.reason is Reason.UPSTREAM_HELD:
-        return UpstreamState.HELD
-    return UpstreamState.SETTLED
+    otherwise = UpstreamState.HELD if decision.action is Action.HOLD else UpstreamState.SETTLED
+    return _STATE_FOR_READERS.get(decision.reason, otherwise)
+
+
+_STATE_FOR_READERS: Final = {
+    Reason.LEASE_HELD: UpstreamState.RUNNING,
+    Reason.UPSTREAM_RUNNING: UpstreamState.RUNNING,
+    Reason.UPSTREAM_FAILED: UpstreamState.FAILED,
+    Reason.UPSTREAM_HELD: UpstreamState.HELD,
+}
+"""What has happened further up holds for readers further down, too."""
 
 
 def hold_orphans(standing: Iterable[TableName]) -> tuple[Decision, ...]:
@@ -230,6 +240,7 @@ def _facts(
         is_active=row.is_active,
         is_pipeline_active=pipeline is not None and pipeline.is_active,
         deactivated_by=row.deactivated_by,
+        leased_by=around.leases.get(target),
         trigger=row.trigger,
         exists=row.name in around.state.existing,
         has_log=target in around.state.logged,

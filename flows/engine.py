@@ -19,7 +19,9 @@ from uuid import uuid4
 
 from flows.context import Context
 from flows.facts import Action, Decision, UpstreamState
+from flows.gate import left_to
 from flows.graph import read_targets, select_transformations
+from flows.leases import LeaseKeeper, foreign_leases, wait_until_free
 from flows.locks import warehouse_lock
 from flows.profile import Profile
 from flows.recording import record_adopted, record_decisions, record_outcomes
@@ -74,7 +76,12 @@ def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None
 
 
 def prepare(
-    context: Context, request: RunRequest, *, is_dry: bool = False, clock: Callable[[], datetime] = utc_now
+    context: Context,
+    request: RunRequest,
+    *,
+    is_dry: bool = False,
+    clock: Callable[[], datetime] = utc_now,
+    on_wait: Callable[[str], None] = lambda _: None,
 ) -> RunPlan:
     """Decide what a run would do now. Brings generated models in step with the rows, and loads nothing.
 
@@ -83,6 +90,7 @@ def prepare(
         request: What is asked.
         is_dry: Write nothing at all, not even generated models.
         clock: Tells the current instant, with its zone.
+        on_wait: Called once with a sentence when the request waits for another run.
 
     Returns:
         The plan, with a decision and its evidence per selected target.
@@ -95,10 +103,11 @@ def prepare(
     profile = context.profile
     rows = context.store.read_rows() if is_dry else sync_rows(context)
     selected = select_transformations(rows, request)
+    wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
     now = clock()
     with _reading(context, profile) as warehouse:
         state = _read_state(context, rows, warehouse, profile, is_dry=is_dry)
-        around = _surroundings(context, rows, state, is_forced=request.is_forced)
+        around = _surroundings(context, rows, state, request)
         verdicts = _decide(context, selected, around, warehouse, now)
         orphans = _orphans(rows, state, warehouse, profile) if not request.pipelines else ()
     plan = RunPlan(
@@ -135,8 +144,9 @@ def execute(
         RunError: When dbt or the warehouse cannot be started at all; what was loaded before is recorded.
     """
     watcher = observer or SilentObserver()
-    with hold_warehouse(context, f"run {plan.run_id}"):
-        return _Execution(context, plan, watcher, clock).run()
+    keeper = LeaseKeeper(context.store, run_id=plan.run_id, held_by=plan.request.requested_by)
+    with hold_warehouse(context, f"run {plan.run_id}"), keeper:
+        return _Execution(context, plan, watcher, keeper, clock).run()
 
 
 def sync_rows(context: Context) -> ControlRows:
@@ -156,10 +166,18 @@ def sync_rows(context: Context) -> ControlRows:
 class _Execution:
     """One run of one plan."""
 
-    def __init__(self, context: Context, plan: RunPlan, observer: RunObserver, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        plan: RunPlan,
+        observer: RunObserver,
+        leases: LeaseKeeper,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._context = context
         self._plan = plan
         self._observer = observer
+        self._leases = leases
         self._clock = clock
         self._profile = context.profile
         self._decisions = {decision.target: decision for decision in plan.decisions}
@@ -171,8 +189,9 @@ class _Execution:
     def run(self) -> RunSummary:
         started_at = self._clock()
         self._settle(self._plan.decisions)
-        while due := [row for row in self._plan.selected if self._is_due(row)]:
-            self._run_wave(due)
+        while (due := self._due()) or self._waiting():
+            if due:
+                self._run_wave(due)
             self._decide_waiting()
         summary = RunSummary(
             run_id=self._plan.run_id,
@@ -185,13 +204,18 @@ class _Execution:
         self._observer.finished(summary)
         return summary
 
-    def _is_due(self, row: TransformationRow) -> bool:
-        target = str(row.name)
-        return self._decisions[target].action is Action.RUN and target not in self._outcomes
+    def _due(self) -> list[TransformationRow]:
+        return [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
+
+    def _waiting(self) -> list[TransformationRow]:
+        return self._decided(Action.WAIT)
+
+    def _decided(self, action: Action) -> list[TransformationRow]:
+        return [row for row in self._plan.selected if self._decisions[str(row.name)].action is action]
 
     def _settle(self, decisions: Sequence[Decision]) -> None:
         """Record decisions that are final, and note the targets that will not run."""
-        final = [decision for decision in decisions if decision.action is not Action.WAIT]
+        final = self._leased([decision for decision in decisions if decision.action is not Action.WAIT])
         record_decisions(self._context.store, self._plan.run_id, final, self._clock())
         for decision in final:
             self._decisions[decision.target] = decision
@@ -199,7 +223,13 @@ class _Execution:
                 status = OutcomeStatus.HELD if decision.action is Action.HOLD else OutcomeStatus.SKIPPED
                 outcome = TargetOutcome(decision.target, decision.pipeline_id, decision, status)
                 self._outcomes[decision.target] = outcome
-        self._observer.decided(decisions)
+        self._observer.decided([self._decisions[decision.target] for decision in decisions])
+
+    def _leased(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """Take the leases of what shall run; what another run was quicker to take is left to it."""
+        due = [decision.target for decision in decisions if decision.action is Action.RUN]
+        others = {lease.target: str(lease) for lease in self._leases.take(due)}
+        return [left_to(item, others[item.target]) if item.target in others else item for item in decisions]
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
         """Build targets together, and believe what the load log says of them."""
@@ -218,6 +248,7 @@ class _Execution:
         ]
         self._outcomes |= {outcome.target: outcome for outcome in outcomes}
         record_outcomes(self._context.store, self._plan.run_id, outcomes, self._clock())
+        self._leases.give_back(targets)
         self._observer.loaded(outcomes)
 
     def _build(self, due: Sequence[TransformationRow]) -> tuple[Sequence[NodeResult], str | None]:
@@ -253,12 +284,12 @@ class _Execution:
 
     def _decide_waiting(self) -> None:
         """Ask the gate again about the targets whose upstreams have ended meanwhile."""
-        waiting = [row for row in self._plan.selected if self._decisions[str(row.name)].action is Action.WAIT]
+        waiting = self._waiting()
         if not waiting:
             return
         with _reading(self._context, self._profile) as warehouse:
             state = _read_state(self._context, self._plan.rows, warehouse, self._profile, is_dry=True)
-            around = _surroundings(self._context, self._plan.rows, state, is_forced=self._plan.request.is_forced)
+            around = _surroundings(self._context, self._plan.rows, state, self._plan.request, self._plan.run_id)
             around = replace(around, settled=self._states())
             verdicts = _decide(self._context, waiting, around, warehouse, self._clock())
         self._tokens |= verdicts.tokens
@@ -303,13 +334,16 @@ def _read_state(
     return state
 
 
-def _surroundings(context: Context, rows: ControlRows, state: WarehouseState, *, is_forced: bool) -> Surroundings:
+def _surroundings(
+    context: Context, rows: ControlRows, state: WarehouseState, request: RunRequest, run_id: str | None = None
+) -> Surroundings:
     from flows.decisions import Surroundings
     from metadata_sync.database.journal import LoadStatus
 
     failed = context.store.latest_loads()
     names = frozenset(entry.target for entry in failed if entry.status is LoadStatus.ERROR)
-    return Surroundings(rows, state, is_forced=is_forced, failed_before=names)
+    leases = {target: str(lease) for target, lease in foreign_leases(context.store, run_id).items()}
+    return Surroundings(rows, state, is_forced=request.is_forced, failed_before=names, leases=leases)
 
 
 def _decide(

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     NO_DRIVING_SOURCE = "no_driving_source"
     INACTIVE = "inactive"
     PIPELINE_INACTIVE = "pipeline_inactive"
+    LEASE_HELD = "lease_held"
+    UPSTREAM_RUNNING = "upstream_running"
     UPSTREAM_FAILED = "upstream_failed"
     UPSTREAM_HELD = "upstream_held"
     UPSTREAM_NOT_LOADED = "upstream_not_loaded"
@@ -70,6 +72,8 @@ class UpstreamState(StrEnum):
     """Nothing more will happen to it: it loaded, was skipped, or is not part of the run."""
     PENDING = "pending"
     """It will load or may still load."""
+    RUNNING = "running"
+    """Another run is at work on it, or on something that it waits for."""
     FAILED = "failed"
     HELD = "held"
 
@@ -147,6 +151,7 @@ class TargetFacts:
         is_active: The row's own switch.
         is_pipeline_active: The pipeline's switch.
         deactivated_by: Who switched the row off, when known.
+        leased_by: Who is at work on it in another run; None when nobody is.
         trigger: How many driving sources must hold something new.
         child_policy: What to do when an upstream failed.
         exists: Whether its table is in the warehouse.
@@ -166,6 +171,7 @@ class TargetFacts:
     is_active: bool = True
     is_pipeline_active: bool = True
     deactivated_by: str | None = None
+    leased_by: str | None = None
     trigger: Trigger = Trigger.ANY
     child_policy: ChildPolicy = ChildPolicy.SKIP
     exists: bool = False

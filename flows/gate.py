@@ -3,8 +3,10 @@
 For one target the rules are asked in this order; the first that answers decides:
 
     inactive row or pipeline             SKIP
+    another run is at work on it         SKIP
     something only a person can mend     HOLD   dropped target, changed configuration, renamed row
     an upstream loads in this run        WAIT   asked again after it
+    another run works on an upstream     SKIP or go on, by the pipeline's child_policy
     an upstream failed or is held        SKIP, HOLD or go on, by the pipeline's child_policy
     an upstream was never loaded         SKIP
     a source could not be asked or read  HOLD   never a blind run
@@ -19,6 +21,7 @@ that target has changed rows since.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from flows.bounds import parse_bound
@@ -48,6 +51,7 @@ def decide(facts: TargetFacts) -> Decision:
     evidence = tuple(weigh(source) for source in facts.sources)
     action, reason, message = (
         _switched_off(facts)
+        or _leased(facts)
         or _needs_person(facts)
         or _upstreams(facts)
         or _blind(facts, evidence)
@@ -77,6 +81,11 @@ def weigh(source: SourceFacts) -> SourceEvidence:
     )
 
 
+def left_to(decision: Decision, holder: str) -> Decision:
+    """Return the decision on a target that another run was quicker to take."""
+    return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=_held_by(holder))
+
+
 _Verdict = tuple[Action, Reason, str]
 _Judgement = tuple[bool, Reason, str]
 
@@ -90,6 +99,14 @@ def _switched_off(facts: TargetFacts) -> _Verdict | None:
         message = f"pipeline {name} is switched off; `sluice activate {name}` switches it on"
         return Action.SKIP, Reason.PIPELINE_INACTIVE, message
     return None
+
+
+def _leased(facts: TargetFacts) -> _Verdict | None:
+    return (Action.SKIP, Reason.LEASE_HELD, _held_by(facts.leased_by)) if facts.leased_by else None
+
+
+def _held_by(holder: str) -> str:
+    return f"it is being loaded by {holder}"
 
 
 def _needs_person(facts: TargetFacts) -> _Verdict | None:
@@ -121,6 +138,9 @@ def _upstreams(facts: TargetFacts) -> _Verdict | None:
         return Action.WAIT, Reason.UPSTREAM_FIRST, f"decided after {pending}"
     failed, held = _names(facts, UpstreamState.FAILED), _names(facts, UpstreamState.HELD)
     policy = facts.child_policy
+    running = _names(facts, UpstreamState.RUNNING)
+    if running and policy is not ChildPolicy.STALE:
+        return Action.SKIP, Reason.UPSTREAM_RUNNING, f"left alone this time: another run is at work on {running}"
     if policy is ChildPolicy.BLOCK:
         before = ", ".join(up.target for up in facts.upstreams if up.has_failed_before)
         failed = ", ".join(filter(None, (failed, before if before != failed else "")))

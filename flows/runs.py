@@ -23,12 +23,14 @@ class RunRequest:
         job_group: Only pipelines of this group; None = of any.
         is_forced: Run whatever the sources say.
         requested_by: Person or schedule that asked.
+        wait_seconds: How long to wait for other runs that are at work on the same targets, before deciding.
     """
 
     pipelines: tuple[str, ...] = ()
     job_group: str | None = None
     is_forced: bool = False
     requested_by: str = "unknown"
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from metadata_sync.database.journal import DecisionEntry, LoadEntry
 from metadata_sync.rows import ControlRows
@@ -79,6 +79,9 @@ def duration_text(seconds: float) -> str:
     return "0 s"
 
 
+_SAID_BY_MESSAGE: Final = ("inactive", "pipeline_inactive", "lease_held", "upstream_running")
+
+
 def remedy(decision: DecisionEntry) -> str:
     """Say what would make a target run that did not.
 
@@ -91,7 +94,7 @@ def remedy(decision: DecisionEntry) -> str:
     if decision.action != "skip":
         return ""
     wishes = [_wish(source) for source in decision.evidence.get("sources", ()) if not source.get("is_new")]
-    if not wishes or decision.reason in ("inactive", "pipeline_inactive"):
+    if not wishes or decision.reason in _SAID_BY_MESSAGE:
         return ""
     joint = " and " if decision.reason == "trigger_waits" else ", or "
     return f"It would run with {joint.join(wishes)}."

@@ -9,6 +9,9 @@ from typing import Final, Self
 MAX_IDENTIFIER_LENGTH: Final = 63
 """PostgreSQL's limit in bytes; DuckDB has none and Redshift's is 127."""
 
+MAX_TABLE_NAME_LENGTH: Final = 2 * MAX_IDENTIFIER_LENGTH + 1
+"""Of `schema.table`."""
+
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 

@@ -32,6 +32,15 @@ def run(
         bool,
         typer.Option("--force", help="Give every selected target and its data tests to dbt, even when nothing is new."),
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait",
+            min=0,
+            metavar="SECONDS",
+            help="When another run is at work on the same targets: wait so long before leaving them to it.",
+        ),
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Load every target whose sources hold something new, and say why the others were left alone.
@@ -48,11 +57,15 @@ def run(
         sluice run --job-group operations --json
 
         sluice run flights_hourly --force
+
+        sluice run flights_hourly --wait 600
     """
     from flows.runs import RunRequest
 
     context = load_context()
-    request = RunRequest(tuple(pipelines or ()), job_group, is_forced=force, requested_by=context.who)
+    request = RunRequest(
+        tuple(pipelines or ()), job_group, is_forced=force, requested_by=context.who, wait_seconds=wait
+    )
     ended = _run(context, request, is_quiet=as_json)
     _report(ended, as_json=as_json)
     if ended.summary.has_failed:
@@ -74,7 +87,7 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
 
     with hold_warehouse(context, "sluice run", say):
         with progress("Looking at the sources…", is_quiet=is_quiet):
-            plan = prepare(context, request)
+            plan = prepare(context, request, on_wait=say)
         if not plan.is_due:
             return _Ended(plan, execute(context, plan))
         from flows.server import running_api_url

@@ -7,6 +7,7 @@ from metadata_sync.database.journal import (
     LoadStatus,
     Via,
 )
+from metadata_sync.database.leases import Lease, LeaseHolder
 from metadata_sync.database.store import ControlStore
 
-__all__ = ["AuditEntry", "ControlStore", "DecisionEntry", "LoadEntry", "LoadStatus", "Via"]
+__all__ = ["AuditEntry", "ControlStore", "DecisionEntry", "Lease", "LeaseHolder", "LoadEntry", "LoadStatus", "Via"]

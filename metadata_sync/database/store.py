@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
-from metadata_sync.database import audit, journals
+from metadata_sync.database import audit, journals, leases
 from metadata_sync.database.codec import Stored, decode, decode_declared, encode, encode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
 from metadata_sync.database.journal import AuditEntry, DecisionEntry, LoadEntry, LoadStatus, Via
+from metadata_sync.database.leases import Lease, LeaseHolder
 from metadata_sync.database.tables import ROW_TABLES
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError, StoreError
@@ -169,6 +170,35 @@ class ControlStore:
         """
         with reading(self._engine) as connection:
             return journals.latest_decisions(connection, self._environment, target, before, limit)
+
+    def take_leases(
+        self, targets: Collection[str], holder: LeaseHolder, seconds: float, abandoned: Collection[str] = ()
+    ) -> tuple[Lease, ...]:
+        """Take the leases of targets where nobody else has them; see `leases.take`.
+
+        Returns:
+            The leases of others that stand in the way; every other target is now the holder's.
+        """
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            return leases.take(connection, self._environment, targets, holder, seconds=seconds, abandoned=abandoned)
+
+    def renew_leases(self, token: str, seconds: float) -> frozenset[str]:
+        """Let the leases of a token last longer, and return the targets that it still holds."""
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            return leases.renew(connection, self._environment, token, seconds)
+
+    def give_back_leases(self, token: str, targets: Collection[str]) -> None:
+        """End the leases of a token on these targets."""
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            leases.give_back(connection, self._environment, token, targets)
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Return every lease, by target, expired ones included."""
+        with reading(self._engine) as connection:
+            return leases.read(connection, self._environment)
 
     def _stored(self, connection: Connection) -> list[tuple[type[ControlRow], Stored]]:
         """Return every row of the environment as it is stored."""

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from metadata_sync.database.journal import LoadStatus, Via
-from metadata_sync.names import MAX_IDENTIFIER_LENGTH
+from metadata_sync.names import MAX_IDENTIFIER_LENGTH, MAX_TABLE_NAME_LENGTH
 from metadata_sync.words import (
     ChildPolicy,
     DeactivatedBy,
@@ -271,6 +271,23 @@ run_log: Final = Table(
     Column("loaded_at", _INSTANT, nullable=True),
     _text("error_message"),
     Index("ix_run_log_target", "environment", "target", "finished_at"),
+)
+
+target_lease: Final = Table(
+    "target_lease",
+    metadata,
+    _environment(),
+    Column("target", String(MAX_TABLE_NAME_LENGTH), primary_key=True),
+    Column("token", String(64), nullable=False),
+    _required("run_id"),
+    _required("held_by"),
+    _required("machine"),
+    Column("pid", Integer, nullable=False),
+    _required("process"),
+    Column("taken_at", _INSTANT, nullable=False),
+    Column("renewed_at", _INSTANT, nullable=False),
+    Column("expires_at", _INSTANT, nullable=False),
+    Index("ix_target_lease_token", "environment", "token"),
 )
 
 ROW_TABLES: Final[dict[str, Table]] = {

@@ -156,6 +156,10 @@ class Workshop:
         return self.root / ".sluice" / "dev.duckdb"
 
     @property
+    def control(self) -> Path:
+        return self.root / ".sluice" / "control.db"
+
+    @property
     def context(self) -> Context:
         if self._context is None:
             self._context = Context(self.project, Settings(lock_wait_seconds=30), who="tester")

@@ -1,0 +1,160 @@
+"""Who is at work on a target: leases in the control database, kept alive by a heartbeat, freed when their holder dies.
+
+    with LeaseKeeper(store, run_id=…, held_by=…) as keeper:
+        in_the_way = keeper.take(targets)        # leases of others; every other target is now this run's
+        …                                        # a thread renews them
+        keeper.give_back(targets)
+
+Leases keep two runs from doing the same work. They do not protect the data: the head row of the target does, also from
+`dbt build` by hand, which takes no lease, and from a holder that slept through the end of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+from uuid import uuid4
+
+from flows.process_identity import ProcessIdentity, process_space
+from metadata_sync.errors import StoreError
+
+if TYPE_CHECKING:
+    from metadata_sync.database import ControlStore, Lease, LeaseHolder
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS: Final = 120.0
+"""How long a lease lasts without a sign of life: a run that lost its machine keeps others out for so long."""
+
+_BEATS_PER_LEASE: Final = 4
+_POLL_SECONDS: Final = 1.0
+
+
+def foreign_leases(store: ControlStore, run_id: str | None = None) -> Mapping[str, Lease]:
+    """Return the targets that other runs are at work on, with their leases; those of the dead do not count.
+
+    Args:
+        store: The control database.
+        run_id: The run that asks; its own leases are left out.
+    """
+    return {
+        lease.target: lease
+        for lease in store.leases()
+        if not lease.is_expired and lease.holder.run_id != run_id and not has_died(lease)
+    }
+
+
+def has_died(lease: Lease) -> bool:
+    """Tell whether the holder's process is known to have ended: only a process of the same space can know."""
+    holder = lease.holder
+    return holder.machine == process_space() and not ProcessIdentity(holder.pid, holder.process).is_alive()
+
+
+def wait_until_free(
+    store: ControlStore,
+    targets: Collection[str],
+    wait_seconds: float,
+    *,
+    on_wait: Callable[[str], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait until nobody is at work on the targets, or the time is over; what is held then, the gate says.
+
+    Args:
+        store: The control database.
+        targets: What the caller wants to load.
+        wait_seconds: How long at most.
+        on_wait: Called once with a sentence that says who is waited for.
+        clock: Monotonic seconds.
+        sleep: Waits that many seconds.
+    """
+    deadline = clock() + wait_seconds
+    is_told = False
+    while held := [lease for target, lease in foreign_leases(store).items() if target in targets]:
+        left = deadline - clock()
+        if left <= 0:
+            return
+        if not is_told:
+            on_wait(f"{held[0].target} is being loaded by {held[0]}; waiting up to {wait_seconds:g} s.")
+            is_told = True
+        sleep(min(_POLL_SECONDS, left))
+
+
+class LeaseKeeper:
+    """The leases of one run.
+
+    Args:
+        store: The control database.
+        run_id: The run.
+        held_by: On whose behalf, and what is done, for those who are kept out.
+        seconds: How long a lease lasts without a sign of life.
+    """
+
+    def __init__(self, store: ControlStore, *, run_id: str, held_by: str, seconds: float = LEASE_SECONDS) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._holder = _this_process(run_id, held_by)
+        self._held: set[str] = set()
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        self._heart: threading.Thread | None = None
+
+    def take(self, targets: Collection[str]) -> tuple[Lease, ...]:
+        """Take leases, each for itself, and return those of others that stand in the way."""
+        if not targets:
+            return ()
+        abandoned = {lease.holder.token for lease in self._store.leases() if has_died(lease)}
+        with self._lock:
+            in_the_way = self._store.take_leases(targets, self._holder, self._seconds, abandoned)
+            self._held |= set(targets) - {lease.target for lease in in_the_way}
+        if self._held and self._heart is None:
+            self._heart = threading.Thread(target=self._beat, name="sluice-leases", daemon=True)
+            self._heart.start()
+        return in_the_way
+
+    def give_back(self, targets: Collection[str]) -> None:
+        """End leases; those of others are left alone."""
+        with self._lock:
+            mine = self._held & set(targets)
+            if mine:
+                self._store.give_back_leases(self._holder.token, mine)
+            self._held -= mine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_over.set()
+        if self._heart is not None:
+            self._heart.join()
+        try:
+            self.give_back(tuple(self._held))
+        except StoreError as trouble:  # the work is done; nobody is kept out for longer than a lease lasts
+            logger.warning("leases.not_given_back run_id=%s error=%s", self._holder.run_id, trouble.message)
+
+    def _beat(self) -> None:
+        while not self._is_over.wait(self._seconds / _BEATS_PER_LEASE):
+            try:
+                with self._lock:
+                    lost = self._held - self._store.renew_leases(self._holder.token, self._seconds)
+                    self._held -= lost
+            except StoreError as error:
+                logger.warning("leases.not_renewed run_id=%s error=%s", self._holder.run_id, error.message)
+                continue
+            for target in sorted(lost):
+                logger.warning("leases.lost run_id=%s target=%s", self._holder.run_id, target)
+
+
+def _this_process(run_id: str, held_by: str) -> LeaseHolder:
+    from metadata_sync.database import LeaseHolder
+
+    identity = ProcessIdentity.of(os.getpid())
+    return LeaseHolder(uuid4().hex, run_id, held_by, process_space(), identity.pid, identity.started)

@@ -1,0 +1,149 @@
+"""Leases: one per target, so that two runs do not load it at once. All times are the database's own.
+
+A lease belongs to a token, which one run makes for itself. It ends when it is given back, when nobody renews it in
+time, or when another process sees that its holder has died. What a load may write is not decided here but by the
+target's head row in the warehouse, which holds even when two runs believe that the lease is theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, select, update
+
+from metadata_sync.database.ids import to_utc
+from metadata_sync.database.tables import target_lease
+from metadata_sync.redact import redact_text
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseHolder:
+    """Who holds leases.
+
+    Attributes:
+        token: Made by one run for itself.
+        run_id: The run.
+        held_by: Person or role, and what it does, for people.
+        machine: Where its process runs: processes of one machine can tell whether another one lives.
+        pid: Its process id there.
+        process: Tells its process from a later one of that id.
+    """
+
+    token: str
+    run_id: str
+    held_by: str
+    machine: str
+    pid: int
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One target's lease.
+
+    Attributes:
+        target: `schema.table`.
+        holder: Who holds it.
+        taken_at: Since when, UTC by the database's clock.
+        expires_at: Until when, unless it is renewed; by the same clock.
+        is_expired: Whether that time was over when it was read.
+    """
+
+    target: str
+    holder: LeaseHolder
+    taken_at: datetime
+    expires_at: datetime
+    is_expired: bool
+
+    def __str__(self) -> str:
+        holder = self.holder
+        return (
+            f"{holder.held_by} (run {holder.run_id}, process {holder.pid} on {holder.machine}, "
+            f"since {self.taken_at:%Y-%m-%d %H:%M:%S} UTC)"
+        )
+
+
+def take(
+    connection: Connection,
+    environment: str,
+    targets: Collection[str],
+    holder: LeaseHolder,
+    *,
+    seconds: float,
+    abandoned: Collection[str],
+) -> tuple[Lease, ...]:
+    """Take the leases of targets, each for itself, where nobody else has them; needs a transaction that locks writers.
+
+    Args:
+        connection: A writing transaction.
+        environment: The environment.
+        targets: What is wanted.
+        holder: By whom.
+        seconds: For how long.
+        abandoned: Tokens of holders that are known to have died: theirs are taken over.
+
+    Returns:
+        The leases of others that stand in the way; every other wanted target is now the holder's.
+    """
+    now = database_now(connection)
+    wanted = target_lease.c.target.in_(sorted(targets))
+    standing = _read(connection, environment, now, wanted)
+    in_the_way = [
+        lease
+        for lease in standing
+        if not lease.is_expired and lease.holder.token not in abandoned and lease.holder.token != holder.token
+    ]
+    free = sorted(set(targets) - {lease.target for lease in in_the_way})
+    if free:
+        here = and_(target_lease.c.environment == environment, target_lease.c.target.in_(free))
+        connection.execute(delete(target_lease).where(here))
+        until = now + timedelta(seconds=seconds)
+        times = {"taken_at": to_utc(now), "renewed_at": to_utc(now), "expires_at": to_utc(until)}
+        who = {**asdict(holder), "held_by": redact_text(holder.held_by)}
+        connection.execute(
+            insert(target_lease), [{"environment": environment, "target": name, **who, **times} for name in free]
+        )
+    return tuple(in_the_way)
+
+
+def renew(connection: Connection, environment: str, token: str, seconds: float) -> frozenset[str]:
+    """Let the leases of a token last so many seconds from now, and return the targets that it still holds."""
+    now = database_now(connection)
+    mine = and_(target_lease.c.environment == environment, target_lease.c.token == token)
+    until = to_utc(now + timedelta(seconds=seconds))
+    connection.execute(update(target_lease).where(mine).values(renewed_at=to_utc(now), expires_at=until))
+    return frozenset(connection.execute(select(target_lease.c.target).where(mine)).scalars())
+
+
+def give_back(connection: Connection, environment: str, token: str, targets: Collection[str]) -> None:
+    """End the leases of a token on these targets."""
+    columns = target_lease.c
+    mine = and_(columns.environment == environment, columns.token == token, columns.target.in_(sorted(targets)))
+    connection.execute(delete(target_lease).where(mine))
+
+
+def read(connection: Connection, environment: str) -> tuple[Lease, ...]:
+    """Return every lease, by target, expired ones included."""
+    return tuple(_read(connection, environment, database_now(connection)))
+
+
+def database_now(connection: Connection) -> datetime:
+    """Return the instant by the database's clock, which all its clients share; machines' own clocks may differ."""
+    if connection.dialect.name == "sqlite":  # a file: its clients are on one machine
+        text: str = connection.execute(select(func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
+
+
+def _read(connection: Connection, environment: str, now: datetime, *conditions: object) -> Sequence[Lease]:
+    query = select(target_lease).where(target_lease.c.environment == environment, *conditions)  # type: ignore[arg-type]
+    return [_lease(row, now) for row in connection.execute(query.order_by(target_lease.c.target)).mappings()]
+
+
+def _lease(row: RowMapping, now: datetime) -> Lease:
+    holder = LeaseHolder(row["token"], row["run_id"], row["held_by"], row["machine"], row["pid"], row["process"])
+    taken_at, expires_at = (row[name].replace(tzinfo=UTC) for name in ("taken_at", "expires_at"))
+    return Lease(row["target"], holder, taken_at, expires_at, is_expired=expires_at <= now)

@@ -1,0 +1,163 @@
+"""Runs that meet: the later one leaves targets to the earlier one, says who has them, and takes over from the dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from dataclasses import replace
+
+from engine_project import REPOSITORY, TOTALS_BY_HAND, Recorder, Workshop
+from test_commands import finish, run_json
+
+from flows.engine import execute
+from flows.facts import Action, Reason
+from flows.leases import LeaseKeeper, foreign_leases, wait_until_free
+from metadata_sync.database import LeaseHolder
+
+HOLD_AND_WAIT = """
+import sys, time
+from flows.leases import LeaseKeeper
+from metadata_sync.database import ControlStore
+store = ControlStore.open(sys.argv[1], "dev")
+with LeaseKeeper(store, run_id="elsewhere", held_by="ben", seconds=float(sys.argv[2])) as keeper:
+    keeper.take(["dwh.fact_order"])
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+BEN = LeaseHolder("token", "elsewhere", "ben", "another-machine", 7, "boot/1")
+
+
+def hold_in_another_process(workshop: Workshop, seconds: float) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD_AND_WAIT, f"sqlite:///{workshop.control}", str(seconds)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def stop_between_transactions(workshop: Workshop, process: subprocess.Popen[str]) -> None:
+    """Stop a process at a moment when it does not hold the control database's file."""
+    while True:
+        os.kill(process.pid, signal.SIGSTOP)
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(workshop.control, timeout=0)) as file:
+            file.execute("begin immediate")
+            return
+        os.kill(process.pid, signal.SIGCONT)
+        time.sleep(0.05)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_target_that_another_run_loads_is_left_to_it_and_so_are_its_readers(workshop: Workshop) -> None:
+    workshop.context.store.take_leases(["dwh.fact_order"], BEN, 60)
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    summary, _ = workshop.run()
+    reasons = {outcome.target: outcome.decision.reason for outcome in summary.outcomes}
+    code, shown = run_json(workshop, "why", "dwh.fact_order")
+    workshop.context.store.give_back_leases(BEN.token, ["dwh.fact_order"])
+    after, _ = workshop.run()
+
+    assert workshop.statuses(summary)["dwh.customer"] == "loaded"
+    assert reasons["dwh.fact_order"] is Reason.LEASE_HELD
+    assert reasons["mart.region_total"] is Reason.UPSTREAM_RUNNING
+    assert not summary.has_failed
+    assert code == 0
+    assert "ben (run elsewhere, process 7 on another-machine" in shown["message"]
+    assert shown["remedy"] is None
+    assert workshop.statuses(after)["mart.region_total"] == "loaded"
+    assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
+
+
+def test_run_that_is_overtaken_between_plan_and_load_leaves_the_target_alone(workshop: Workshop) -> None:
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+    plan = workshop.plan("orders")
+    recorder = Recorder()
+    workshop.context.store.take_leases(["dwh.fact_order", "dwh.customer"], BEN, 60)
+
+    summary = execute(workshop.context, plan, recorder)
+
+    assert {decision.target: decision.action for decision in plan.decisions}["dwh.fact_order"] is Action.RUN
+    assert set(workshop.statuses(summary).values()) == {"skipped"}
+    assert not recorder.waves
+    decided = workshop.context.store.latest_decisions("dwh.fact_order", limit=1)[0]
+    assert (decided.action, decided.reason) == ("skip", "lease_held")
+
+
+def test_leases_are_given_back_when_the_run_ends_and_held_while_it_loads(workshop: Workshop) -> None:
+    seen: list[list[str]] = []
+    recorder = Recorder(dbt_callbacks=[lambda _: seen.append([lease.target for lease in store.leases()])])
+    store = workshop.context.store
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    execute(workshop.context, workshop.plan(), recorder)
+
+    assert ["dwh.customer", "dwh.fact_order"] in seen
+    assert ["mart.region_total"] in seen
+    assert store.leases() == ()
+
+
+def test_lease_of_a_killed_process_is_taken_over_at_once(workshop: Workshop) -> None:
+    holder = hold_in_another_process(workshop, 600)
+    store = workshop.context.store
+    assert set(foreign_leases(store)) == {"dwh.fact_order"}
+
+    end(holder)
+
+    assert foreign_leases(store) == {}
+    with LeaseKeeper(store, run_id="next", held_by="anna") as keeper:
+        assert keeper.take(["dwh.fact_order"]) == ()
+
+
+def test_lease_lives_as_long_as_its_holder_gives_signs_of_life(workshop: Workshop) -> None:
+    holder = hold_in_another_process(workshop, 1.0)
+    store = workshop.context.store
+    try:
+        time.sleep(2.0)
+        assert set(foreign_leases(store)) == {"dwh.fact_order"}
+
+        stop_between_transactions(workshop, holder)
+        wait_until_free(store, ["dwh.fact_order"], 60)
+        with LeaseKeeper(store, run_id="next", held_by="anna") as keeper:
+            assert keeper.take(["dwh.fact_order"]) == ()
+            os.kill(holder.pid, signal.SIGCONT)
+            time.sleep(1.0)  # it wakes, renews, and finds that nothing is left to renew
+            assert [lease.holder.held_by for lease in store.leases()] == ["anna"]
+    finally:
+        end(holder)
+
+
+def test_process_of_another_machine_is_not_taken_for_dead(workshop: Workshop) -> None:
+    """Its process id means nothing here; only time tells."""
+    store = workshop.context.store
+    store.take_leases(["dwh.fact_order"], replace(BEN, pid=2**22 + 1), 60)
+
+    assert set(foreign_leases(store)) == {"dwh.fact_order"}
+
+
+def test_run_waits_for_another_when_it_is_told_to(workshop: Workshop) -> None:
+    workshop.context.store.take_leases(["dwh.fact_order"], BEN, 600)
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    process = workshop.sluice("run", "orders", "--wait", "600")
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    workshop.context.store.give_back_leases(BEN.token, ["dwh.fact_order"])
+    code, _, _ = finish(process)
+
+    assert said.startswith("dwh.fact_order is being loaded by ben (run elsewhere")
+    assert code == 0
+    assert workshop.query("select count(*) from dwh.fact_order") == [(25,)]
