@@ -7,24 +7,25 @@ Nothing here imports Prefect, so that `sluice run` learns in milliseconds whethe
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import json
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
+from flows.background import STOP_SECONDS, end, let_go, log_tail, spawn, write_atomically
 from flows.context import Context
 from flows.process_identity import ProcessIdentity
 from metadata_sync.errors import ConfigurationError, RunError
@@ -36,18 +37,19 @@ PROBE_SECONDS: Final = 0.3
 """How long a run waits to learn whether a server answers."""
 START_SECONDS: Final = 180.0
 """How long `sluice up` waits for the first answer; the first start also creates the database."""
-STOP_SECONDS: Final = 15.0
-"""How long the server may take to end after TERM before it is killed."""
 _POLL_SECONDS: Final = 0.2
-_LOG_TAIL_LINES: Final = 20
 
-_SERVER_SETTINGS: Final[Mapping[str, str]] = {
+CLIENT_SETTINGS: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_CLI_COLORS": "false",
+}
+"""What holds for every program of Prefect's that is started here."""
+_SERVER_SETTINGS: Final[Mapping[str, str]] = {
+    **CLIENT_SETTINGS,
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
 }
 
 
@@ -57,16 +59,20 @@ class LocalServer:
 
     Attributes:
         folder: `.sluice/prefect`, the server's PREFECT_HOME.
-        port: Loopback port, from `SLUICE_PREFECT_PORT`.
+        port: From `SLUICE_PREFECT_PORT`.
+        host: Address that it listens on, from `SLUICE_PREFECT_HOST`.
+        auth: `user:password` that it asks for, from `SLUICE_PREFECT_AUTH`.
     """
 
     folder: Path
     port: int
+    host: str = HOST
+    auth: str | None = field(default=None, repr=False)
 
     @property
     def api_url(self) -> str:
         """Address of the API, what `PREFECT_API_URL` would say."""
-        return f"http://{HOST}:{self.port}/api"
+        return f"http://{self.host}:{self.port}/api"
 
     @property
     def ui_url(self) -> str:
@@ -93,9 +99,7 @@ class LocalServer:
     def record(self, process: ProcessIdentity) -> ServerRecord:
         """Write the pid file of a server that was just started, in one step."""
         record = ServerRecord(process, self.port)
-        draft = self._pid_file.with_suffix(".tmp")
-        draft.write_text(record.render())
-        draft.replace(self._pid_file)
+        write_atomically(self._pid_file, record.render())
         return record
 
     def forget(self) -> None:
@@ -164,7 +168,9 @@ class Started:
 
 def local_server(context: Context) -> LocalServer:
     """Return where this project's server is, running or not."""
-    return LocalServer(context.project.state_dir / "prefect", context.settings.prefect_port)
+    settings = context.settings
+    folder = context.project.state_dir / "prefect"
+    return LocalServer(folder, settings.prefect_port, settings.prefect_host, settings.prefect_auth)
 
 
 def running_api_url(context: Context, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -185,7 +191,7 @@ def running_api_url(context: Context, environ: Mapping[str, str] = os.environ) -
     record = server.running()
     if record is None:
         return None
-    address = LocalServer(server.folder, record.port).api_url
+    address = replace(server, port=record.port).api_url
     return address if is_healthy(address) else None
 
 
@@ -222,6 +228,8 @@ def prepare_client(context: Context, api_url: str) -> None:
     server = local_server(context)
     if api_url == server.api_url:
         os.environ.setdefault("PREFECT_HOME", str(server.folder))
+        if server.auth is not None:
+            os.environ.setdefault("PREFECT_API_AUTH_STRING", server.auth)
 
 
 def start(server: LocalServer) -> Started:
@@ -236,19 +244,20 @@ def start(server: LocalServer) -> Started:
         record = server.running()
         if record is not None:
             return _already_running(server, record, began)
+        _check_exposure(server)
         _check_port_is_free(server)
         process = _spawn(server)
         record = server.record(ProcessIdentity.of(process.pid))
         try:
             _wait_until_healthy(server, process, began)
         except BaseException:
-            _end(record.process)
+            end(record.process, "The local server")
             process.wait()
             server.forget()
             raise
     seconds = time.monotonic() - began
     log.info("local_server started=true pid=%s port=%s seconds=%.1f", process.pid, server.port, seconds)
-    _let_go(process)
+    let_go(process)
     return Started(process.pid, is_new=True, seconds=seconds)
 
 
@@ -263,7 +272,7 @@ def stop(server: LocalServer) -> bool:
     with server.locked():
         record = server.running()
         if record is not None:
-            _end(record.process)
+            end(record.process, "The local server")
             log.info("local_server stopped=true pid=%s", record.process.pid)
         server.forget()
     return record is not None
@@ -283,15 +292,39 @@ def _already_running(server: LocalServer, record: ServerRecord, began: float) ->
     return Started(record.process.pid, is_new=False, seconds=time.monotonic() - began)
 
 
+def _check_exposure(server: LocalServer) -> None:
+    """Refuse to let others reach a server that asks nobody who they are: whoever reaches it may run anything.
+
+    Raises:
+        ConfigurationError: When the address is no single one, or not loopback and without authentication.
+    """
+    try:
+        address = ipaddress.ip_address(server.host)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"SLUICE_PREFECT_HOST = {server.host!r} is no IP address.", "Name one address of this machine."
+        ) from error
+    if address.is_unspecified:
+        raise ConfigurationError(
+            f"SLUICE_PREFECT_HOST = {server.host} would listen on every network of this machine.",
+            "Name the one address that is meant; browsers use the same one.",
+        )
+    if not address.is_loopback and server.auth is None:
+        raise ConfigurationError(
+            f"SLUICE_PREFECT_HOST = {server.host} is reachable by others, and the server would ask nobody for a name.",
+            "Set SLUICE_PREFECT_AUTH=user:password, or leave the host at 127.0.0.1.",
+        )
+
+
 def _check_port_is_free(server: LocalServer) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, server.port))
+            probe.bind((server.host, server.port))
         except OSError as error:
             other = "another Prefect server" if is_healthy(server.api_url, timeout_seconds=2.0) else "another program"
             raise ConfigurationError(
-                f"Port {server.port} of {HOST} is taken by {other}, which this project did not start.",
+                f"Port {server.port} of {server.host} is taken by {other}, which this project did not start.",
                 "Set SLUICE_PREFECT_PORT to a free port, or end that program. To report runs to that server instead, "
                 f"set PREFECT_API_URL={server.api_url}.",
             ) from error
@@ -299,66 +332,38 @@ def _check_port_is_free(server: LocalServer) -> None:
 
 def _spawn(server: LocalServer) -> subprocess.Popen[bytes]:
     # The shell's PREFECT_* settings are for the configured server: its database must not become this one's.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environ = {
-        **inherited,
+        **without_prefect(os.environ),
         **_SERVER_SETTINGS,
         "PREFECT_HOME": str(server.folder),
         "PREFECT_API_URL": server.api_url,  # also what the UI in the browser calls
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(server.port)]
-    with server.log_file.open("wb") as output:
-        return subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
-            command,
-            cwd=server.folder,  # a .env or prefect.toml of the current folder is not for this server
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # survives the terminal, and heads its own process group
-        )
+    if server.auth is not None:
+        environ |= {
+            "PREFECT_SERVER_API_AUTH_STRING": server.auth,
+            "PREFECT_API_AUTH_STRING": server.auth,
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", server.host, "--port", str(server.port)]
+    return spawn(command, environ, server.folder, server.log_file)
+
+
+def without_prefect(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without Prefect's settings."""
+    return {name: value for name, value in environ.items() if not name.startswith("PREFECT_")}
 
 
 def _wait_until_healthy(server: LocalServer, process: subprocess.Popen[bytes], began: float) -> None:
     while not is_healthy(server.api_url, timeout_seconds=1.0):
         if process.poll() is not None:
             raise RunError(
-                f"The local server ended with exit code {process.returncode} before it answered:\n{_log_tail(server)}",
+                f"The local server ended with exit code {process.returncode} before it answered:\n"
+                f"{log_tail(server.log_file)}",
                 f"The whole log is {server.log_file}. `sluice doctor` checks the installation.",
             )
         if time.monotonic() - began > START_SECONDS:
             raise RunError(
-                f"The local server did not answer within {START_SECONDS:.0f} seconds:\n{_log_tail(server)}",
+                f"The local server did not answer within {START_SECONDS:.0f} seconds:\n{log_tail(server.log_file)}",
                 f"The whole log is {server.log_file}. Try again when the machine is less busy.",
             )
         time.sleep(_POLL_SECONDS)
-
-
-def _log_tail(server: LocalServer) -> str:
-    lines = server.log_file.read_text(errors="replace").splitlines()
-    return "\n".join(f"  {line}" for line in lines[-_LOG_TAIL_LINES:])
-
-
-def _end(process: ProcessIdentity) -> None:
-    """End a process and its children: TERM, then KILL for what is left after the wait."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        _signal_group(process, number)
-        deadline = time.monotonic() + STOP_SECONDS
-        while process.is_alive() and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-    if process.is_alive():
-        raise RunError(
-            f"The local server (pid {process.pid}) does not end, not even when killed.",
-            "The operating system holds it, usually for a disk or a network folder that does not answer.",
-        )
-
-
-def _signal_group(process: ProcessIdentity, number: signal.Signals) -> None:
-    # The process heads its group since its start, so no other group can bear its number while a member lives.
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-
-
-def _let_go(process: subprocess.Popen[bytes]) -> None:
-    """Tell Python that this child is meant to outlive us, so that it does not warn about it."""
-    process.returncode = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.names import is_slug
 from metadata_sync.project import Project
+
+_SECRET: Final = frozenset({"control_url", "prefect_auth"})
+"""Settings whose values are never printed."""
 
 
 class Settings(BaseSettings):
@@ -21,7 +25,9 @@ class Settings(BaseSettings):
         control_url: SQLAlchemy URL of the control database; the embedded SQLite file by default.
         duckdb_path: File of the embedded warehouse; `.sluice/<environment>.duckdb` by default.
         lock_wait_seconds: How long a command waits for another one that holds the embedded warehouse, 0 = not at all.
-        prefect_port: Loopback port of the local Prefect server that `sluice up` starts.
+        prefect_port: Port of the local Prefect server that `sluice up` starts.
+        prefect_host: IP address that it listens on; another than loopback needs prefect_auth.
+        prefect_auth: `user:password` that it asks for; nobody is asked by default.
         work_pool: Prefect work pool that `sluice deploy` gives its deployments to.
     """
 
@@ -33,6 +39,8 @@ class Settings(BaseSettings):
     duckdb_path: Path | None = None
     lock_wait_seconds: float = Field(default=600.0, ge=0)
     prefect_port: int = Field(default=4271, ge=1024, le=65535)
+    prefect_host: str = "127.0.0.1"
+    prefect_auth: str | None = Field(default=None, repr=False, pattern=r"^[^:]+:.+$")
     work_pool: str = "sluice"
 
     @field_validator("environment", "work_pool")
@@ -59,9 +67,8 @@ def load_settings(project: Project) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "SLUICE_" + str(first["loc"][0]).upper()
-        raise ConfigurationError(
-            f"{name} = {first['input']!r}: {first['msg']}.", "Mend the variable or the line in .env."
-        ) from error
+        shown = "" if first["loc"][0] in _SECRET else f" = {first['input']!r}"
+        raise ConfigurationError(f"{name}{shown}: {first['msg']}.", "Mend the variable or the line in .env.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"{project.root / '.env'} is not UTF-8 (byte {error.start}).", "Save it as UTF-8."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from flows.cli.console import err, out, print_json, progress, say
-from flows.context import load_context
+from flows.context import Context, load_context
+from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from flows.deployments.difference import DeployPlan, Step
@@ -20,6 +21,9 @@ def register(app: typer.Typer) -> None:
 
 def deploy(
     plan: Annotated[bool, typer.Option("--plan", help="Show what would change; change nothing.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on until ended: look every ten seconds, deploy when rows changed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Give every pipeline row its Prefect deployment: schedule, tags, description, one run at a time.
@@ -32,6 +36,8 @@ def deploy(
 
         sluice deploy
 
+        sluice deploy --watch
+
         sluice deploy --json
     """
     from flows.deployments.deploy import deploy as bring_in_step
@@ -39,6 +45,8 @@ def deploy(
     from flows.server import prepare_client, running_api_url
 
     context = load_context()
+    if watch:
+        _watch(context, is_alone=not (plan or as_json))
     api_url = require_server(running_api_url(context))
     prepare_client(context, api_url)
     with progress("Comparing deployments with the rows…", is_quiet=as_json):
@@ -47,6 +55,15 @@ def deploy(
         print_json(_document(done, is_applied=not plan))
         return
     _print(done, is_dry=plan)
+
+
+def _watch(context: Context, *, is_alone: bool) -> NoReturn:
+    from flows.deployments.watch import watch
+
+    if not is_alone:
+        raise ConfigurationError("--watch goes with no other option.", "Run `sluice deploy --watch`.")
+    say(f"Keeping deployments of {context.settings.environment} in step with the rows.")
+    watch(context, say)
 
 
 def _tell(number: int, total: int, step: Step) -> None:

@@ -1,4 +1,4 @@
-"""`sluice up` and `sluice down`: the local Prefect server in the background."""
+"""`sluice up` and `sluice down`: Prefect in the background of this machine."""
 
 from __future__ import annotations
 
@@ -21,28 +21,36 @@ def register(app: typer.Typer) -> None:
 
 
 def up(as_json: AsJson = False) -> None:
-    """Keep one local Prefect server running in the background, and say where its UI is.
+    """Keep Prefect running in the background, and say where its UI is: the server, a worker, and the reconciler.
 
-    Runs that start while it answers stand in its UI: a bar per model, logs, and a summary per pipeline. It listens on
-    this machine only, survives the terminal, and is started once however often this is called.
+    Runs stand in the UI: a bar per model, logs, and a summary per pipeline. The worker starts what is scheduled; the
+    reconciler gives every pipeline row its deployment, and follows the rows within seconds. All of it survives the
+    terminal, is started once however often this is called, and listens on this machine only.
 
     Examples:
         sluice up
 
         SLUICE_PREFECT_PORT=4300 sluice up
 
+        SLUICE_PREFECT_HOST=10.0.0.5 SLUICE_PREFECT_AUTH=team:secret sluice up
+
         sluice up --json
     """
+    from flows.companions import start_companions
+
     context = load_context()
     server = local_server(context)
     with progress("Starting the local Prefect server (the first start takes half a minute)…", is_quiet=as_json):
         started = start(server)
+    companions = start_companions(context)
     if as_json:
         print_json(
             {
                 "running": True,
                 "already_running": not started.is_new,
                 "pid": started.pid,
+                "worker_pid": companions.worker.pid,
+                "reconciler_pid": companions.reconciler.pid,
                 "seconds": round(started.seconds, 1),
                 "ui": server.ui_url,
                 "api": server.api_url,
@@ -52,6 +60,10 @@ def up(as_json: AsJson = False) -> None:
         return
     state = f"started in {started.seconds:.0f} s" if started.is_new else "is already running"
     say(f"The local Prefect server {state} (pid {started.pid}). End it with `sluice down`.")
+    say(
+        f"A worker (pid {companions.worker.pid}) starts what is scheduled, and the reconciler "
+        f"(pid {companions.reconciler.pid}) follows the rows."
+    )
     configured = os.environ.get("PREFECT_API_URL", "").rstrip("/")
     if configured and configured != server.api_url:
         say(f"Mind that PREFECT_API_URL is set: `sluice run` reports to {configured}, not to this server.")
@@ -59,16 +71,21 @@ def up(as_json: AsJson = False) -> None:
 
 
 def down(as_json: AsJson = False) -> None:
-    """End the local Prefect server. What it recorded stays, and stands there again after the next `sluice up`.
+    """End the local Prefect server, its worker and the reconciler. What it recorded stays for the next `sluice up`.
+
+    Runs that the worker has under way are ended, too; the next run goes on from what was committed.
 
     Examples:
         sluice down
 
         sluice down --json
     """
-    server = local_server(load_context())
+    from flows.companions import stop_companions
+
+    context = load_context()
     with progress("Ending the local Prefect server…", is_quiet=as_json):
-        was_running = stop(server)
+        was_working = stop_companions(context)
+        was_running = stop(local_server(context)) or was_working
     if as_json:
         print_json({"running": False, "was_running": was_running})
         return

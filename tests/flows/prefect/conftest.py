@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from live_server import Server, free_port
+from order_project import open_orders, write_project
 
+from flows.companions import start_companions, stop_companions
 from flows.context import Context
 from flows.server import LocalServer, start, stop
 from metadata_sync.project import Project
@@ -35,6 +37,31 @@ def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
         users.write_text(str(_count(users) - 1))
         if _count(users) == 0:
             stop(local)
+
+
+@pytest.fixture(scope="session")
+def laptop(server: Server, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Context]:
+    """A project with two pipelines on the session's server, and what `sluice up` runs beside it: worker, reconciler.
+
+    All workers share it, so a test changes only what its pipeline's name says is its own.
+    """
+    base = server.local.folder.parent
+    root, users = base / "laptop", base / "laptop-users"
+    with FileLock(base / "laptop-lock"):
+        if not root.exists():
+            write_project(root, amount="12")
+            (root / ".sluice").mkdir(exist_ok=True)
+            (root / ".sluice" / "prefect").symlink_to(server.local.folder)
+            open_orders(root).store.close()
+        context = Context(Project(root), Settings(prefect_port=server.local.port), who="tester")
+        start_companions(context)
+        users.write_text(str(_count(users) + 1))
+    yield context
+    context.store.close()
+    with FileLock(base / "laptop-lock"):
+        users.write_text(str(_count(users) - 1))
+        if _count(users) == 0:
+            stop_companions(context)
 
 
 @pytest.fixture(scope="session")

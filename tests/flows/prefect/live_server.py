@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -83,6 +83,42 @@ class Server:
     def logs(self, **only: str) -> list[dict[str, Any]]:
         body = {"logs": {name: {"any_": [value]} for name, value in only.items()}, "limit": 200}
         return list(self.ask("/logs/filter", body))
+
+    def deployment(self, name: str, seconds: float = 60) -> dict[str, Any]:
+        """Return a deployment of the flow `run`, once the reconciler has made it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.ask("/deployments/filter", {"deployments": {"name": {"any_": [name]}}, "limit": 1})
+            if found:
+                return dict(found[0])
+            assert time.monotonic() < deadline, f"no deployment {name} within {seconds} s"
+            time.sleep(0.5)
+
+    def start_run(self, deployment_id: str, **parameters: Any) -> str:
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return str(self.ask(f"/deployments/{deployment_id}/create_flow_run", body)["id"])
+
+    def until(self, holds: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, f"not within {seconds} s"
+            time.sleep(0.3)
+
+    def runs_of(self, deployment_id: str, **only: Any) -> list[dict[str, Any]]:
+        """Return a deployment's runs, the oldest first."""
+        body = {"deployments": {"id": {"any_": [deployment_id]}}, "flow_runs": only, "limit": 200}
+        return list(self.ask("/flow_runs/filter", body | {"sort": "EXPECTED_START_TIME_ASC"}))
+
+    def ended(self, count: int, deployment_id: str, seconds: float = 120, **only: Any) -> list[dict[str, Any]]:
+        """Return a deployment's runs that have ended, once there are so many of them."""
+        deadline = time.monotonic() + seconds
+        while True:
+            runs = [run for run in self.runs_of(deployment_id, **only) if run["end_time"]]
+            if len(runs) >= count:
+                return runs
+            states = [run["state_name"] for run in self.runs_of(deployment_id, **only)]
+            assert time.monotonic() < deadline, f"{len(runs)} of {count} runs ended within {seconds} s: {states}"
+            time.sleep(0.5)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

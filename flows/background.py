@@ -1,0 +1,135 @@
+"""Programs that `sluice up` leaves running: started detached, found again by pid file, ended with their children."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from flows.process_identity import ProcessIdentity
+from metadata_sync.errors import RunError
+
+STOP_SECONDS: Final = 15.0
+"""How long a program may take to end after TERM before it is killed."""
+_POLL_SECONDS: Final = 0.2
+_LOG_TAIL_LINES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """One program of one project.
+
+    Attributes:
+        folder: Where its log and pid file stand; also its working directory.
+        name: What people call it: `worker`, for instance.
+    """
+
+    folder: Path
+    name: str
+
+    @property
+    def log_file(self) -> Path:
+        """What it printed since it was started."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.folder / f"{self.name}.json"
+
+    def running(self) -> ProcessIdentity | None:
+        """Return the process that this project started and that is still alive, or None."""
+        try:
+            process = ProcessIdentity(**json.loads(self._pid_file.read_text()))
+        except (OSError, ValueError, TypeError):  # never started, or a half-written file of a crash
+            return None
+        return process if process.is_alive() else None
+
+    def start(self, command: Sequence[str], environ: Mapping[str, str]) -> ProcessIdentity:
+        """Start it, unless it runs already; return its process."""
+        found = self.running()
+        if found is not None:
+            return found
+        child = spawn(command, environ, self.folder, self.log_file)
+        process = ProcessIdentity.of(child.pid)
+        write_atomically(self._pid_file, json.dumps(asdict(process), indent=2) + "\n")
+        let_go(child)
+        return process
+
+    def stop(self) -> bool:
+        """End it with everything it started; return whether it ran.
+
+        Raises:
+            RunError: When it does not end, not even when killed.
+        """
+        process = self.running()
+        if process is not None:
+            end(process, f"The {self.name}")
+        self._pid_file.unlink(missing_ok=True)
+        return process is not None
+
+
+def spawn(command: Sequence[str], environ: Mapping[str, str], folder: Path, log_file: Path) -> subprocess.Popen[bytes]:
+    """Start a program detached from this terminal; what it prints goes to log_file."""
+    with log_file.open("wb") as output:
+        return subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
+            list(command),
+            cwd=folder,  # a .env or prefect.toml of the current folder is not for it
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # survives the terminal, and heads its own process group
+        )
+
+
+def end(process: ProcessIdentity, what: str) -> None:
+    """End a process and its children: TERM, then KILL for what is left after the wait.
+
+    Args:
+        process: Heads a process group of its own.
+        what: What it is, for the message.
+
+    Raises:
+        RunError: When it does not end.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signal_group(process, number)
+        deadline = time.monotonic() + STOP_SECONDS
+        while process.is_alive() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+    if process.is_alive():
+        raise RunError(
+            f"{what} (pid {process.pid}) does not end, not even when killed.",
+            "The operating system holds it, usually for a disk or a network folder that does not answer.",
+        )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file in one step."""
+    draft = path.with_suffix(".tmp")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def log_tail(log_file: Path) -> str:
+    """Return the last lines of a log, indented for a message."""
+    lines = log_file.read_text(errors="replace").splitlines()
+    return "\n".join(f"  {line}" for line in lines[-_LOG_TAIL_LINES:])
+
+
+def let_go(process: subprocess.Popen[bytes]) -> None:
+    """Tell Python that this child is meant to outlive us, so that it does not warn about it."""
+    process.returncode = 0
+
+
+def _signal_group(process: ProcessIdentity, number: signal.Signals) -> None:
+    # The process heads its group since its start, so no other group can bear its number while a member lives.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)

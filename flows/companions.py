@@ -1,0 +1,85 @@
+"""What `sluice up` runs beside the server: a worker that starts runs, and the reconciler that follows the rows.
+
+The worker is Prefect's own, of type process: each run is a process of its own on this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+from flows.background import Background
+from flows.context import Context
+from flows.process_identity import ProcessIdentity
+from flows.server import CLIENT_SETTINGS, LocalServer, local_server, without_prefect
+
+_RUNS_AT_ONCE: Final = 4
+"""Runs that the worker has under way at most; on the embedded warehouse they take turns anyway."""
+_HEARTBEAT_SECONDS: Final = 30
+"""How often a run says that it is alive: Prefect's least. A run that falls silent is found and marked as crashed."""
+_POLL_SECONDS: Final = 5
+"""How often the worker asks for work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """The processes beside the server.
+
+    Attributes:
+        worker: Starts runs.
+        reconciler: Keeps deployments in step with the rows.
+    """
+
+    worker: ProcessIdentity
+    reconciler: ProcessIdentity
+
+
+def start_companions(context: Context) -> Companions:
+    """Start what does not run yet; the server must answer."""
+    server = local_server(context)
+    with server.locked():
+        worker, reconciler = _programs(server)
+        environ = _environ(context, server)
+        pool = context.settings.work_pool
+        start = ["-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", "sluice-up"]
+        return Companions(
+            worker=worker.start([sys.executable, *start, "--limit", str(_RUNS_AT_ONCE)], environ),
+            reconciler=reconciler.start([sys.executable, "-m", "flows.cli", "deploy", "--watch"], environ),
+        )
+
+
+def stop_companions(context: Context) -> bool:
+    """End worker and reconciler, runs under way included; return whether any of them ran.
+
+    Runs hear of it and report that they were ended, so this comes before the server is ended.
+    """
+    server = local_server(context)
+    if not server.folder.is_dir():
+        return False
+    with server.locked():
+        return True in [program.stop() for program in reversed(_programs(server))]
+
+
+def _programs(server: LocalServer) -> tuple[Background, Background]:
+    return Background(server.folder, "worker"), Background(server.folder, "reconciler")
+
+
+def _environ(context: Context, server: LocalServer) -> dict[str, str]:
+    settings = context.settings
+    environ = {
+        **without_prefect(os.environ),
+        **CLIENT_SETTINGS,
+        "PREFECT_HOME": str(server.folder),
+        "PREFECT_API_URL": server.api_url,
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_HEARTBEAT_SECONDS),
+        "PREFECT_WORKER_QUERY_SECONDS": str(_POLL_SECONDS),
+        "SLUICE_PROJECT_ROOT": str(context.project.root),
+        "SLUICE_ENVIRONMENT": settings.environment,
+        "SLUICE_WORK_POOL": settings.work_pool,
+    }
+    if server.auth is not None:
+        environ["PREFECT_API_AUTH_STRING"] = server.auth
+    return environ
