@@ -34,9 +34,11 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/sluice lint
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure starting and syncing against their targets
+bench: $(VENV)/.dev ## Measure starting, syncing and loading against their targets (some minutes)
 	@$(BIN)/python benchmarks/start.py
 	@$(BIN)/python benchmarks/sync.py
+	@$(BIN)/python benchmarks/scd2.py
+	@$(BIN)/python benchmarks/scd1.py
 
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros

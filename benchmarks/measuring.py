@@ -91,7 +91,12 @@ def report(results: Sequence[Result], *, as_json: bool) -> None:
         print(json.dumps([asdict(result) for result in results], indent=2))
         return
     headers = ("work", "rows", "wall s", "CPU s", "peak MiB", "floor CPU s", "ratio", "target", "")
-    table = [headers, *(_cells(result) for result in results)]
+    print_table(headers, [_cells(result) for result in results])
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows below their headers, column under column."""
+    table = [headers, *rows]
     widths = [max(len(row[place]) for row in table) for place in range(len(headers))]
     for row in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

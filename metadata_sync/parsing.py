@@ -70,6 +70,21 @@ def parse_row(row_type: type[Row], values: Mapping[str, Any], key: str, where: s
     return Parsed(row, tuple(faults))
 
 
+def parse_stored_row(row_type: type[Row], values: Mapping[str, Any]) -> Row | None:
+    """Make a typed row of values that once were written as one, or return None: then `parse_row` tells the faults.
+
+    What a database returned has been through JSON and can be stored, so it is validated once.
+
+    Args:
+        row_type: Which control table.
+        values: Column → value.
+    """
+    try:
+        return row_type.model_validate(values)
+    except ValidationError:
+        return None
+
+
 def key_of(row_type: type[ControlRow], values: Mapping[str, Any]) -> str:
     """Return a row's key, or what there is of it."""
     return ".".join(str(values.get(name, "?"))[:MAX_SHOWN] for name in row_type.key_columns)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 from metadata_sync.errors import ConfigurationError, Fault
@@ -56,7 +57,7 @@ class ColumnChange:
     new: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowChange:
     """One row as it is and as it will be.
 
@@ -70,7 +71,7 @@ class RowChange:
     after: ControlRow | None
     declared: ControlRow | None = None
 
-    @property
+    @cached_property
     def id(self) -> RowId:
         """The row concerned."""
         row = self.after or self.before
@@ -86,7 +87,7 @@ class RowChange:
             return ChangeKind.REMOVE
         return ChangeKind.CHANGE if self.columns else ChangeKind.ADOPT
 
-    @property
+    @cached_property
     def columns(self) -> tuple[ColumnChange, ...]:
         """Every column whose value changes; of an added or removed row, every column that holds something."""
         old = _stored(self.before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,8 +68,19 @@ class ControlRow(_Strict):
     @property
     def key(self) -> str:
         """The row's key as people write it, e.g. `dwh.dim_aircraft`."""
-        by_alias = self.model_dump(by_alias=True)
-        return ".".join(str(by_alias[name]) for name in self.key_columns)
+        return ".".join(self.key_values)
+
+    @property
+    def key_values(self) -> tuple[str, ...]:
+        """The values of the key's columns, in their order."""
+        return tuple(getattr(self, name) for name in _key_fields(type(self)))
+
+
+@cache
+def _key_fields(row_type: type[ControlRow]) -> tuple[str, ...]:
+    """Return the fields that hold a row's key; a column's name may be a field's alias."""
+    by_column = {field.alias or name: name for name, field in row_type.model_fields.items()}
+    return tuple(by_column[column] for column in row_type.key_columns)
 
 
 class SourceRow(ControlRow):

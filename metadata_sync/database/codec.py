@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -13,12 +15,15 @@ from sqlalchemy.types import NullType
 
 from metadata_sync.database.tables import ROW_TABLES, ExactNumber
 from metadata_sync.errors import Fault
-from metadata_sync.parsing import Parsed, Row, column_names, key_of, parse_row
+from metadata_sync.parsing import Parsed, Row, column_names, key_of, parse_row, parse_stored_row
 from metadata_sync.rows import ControlRow
 
 Stored: TypeAlias = Mapping[Any, Any]
 """A row as the driver returned it: column → value."""
 
+_PLAIN: Final = (str, int, Decimal, datetime)
+# A NUL; in JSON also escapes, numbers beyond 64 bits and what is no number: each is rare, and looked at closely.
+_ODD_TEXT: Final = re.compile(r"\x00|\\u|\d{19}|\d[eE]|NaN|Infinity")
 _HAND_EDITED: Final = "Correct the row in the control database, where it was edited by hand."
 
 
@@ -43,10 +48,21 @@ def decode(row_type: type[Row], stored: Stored) -> Parsed[Row]:
     """
     table = ROW_TABLES[row_type.control_table]
     key = key_of(row_type, stored)
-    values, faults = _read_columns(table, {name: stored[name] for name in column_names(row_type)}, key)
+    columns = {name: stored[name] for name in column_names(row_type)}
+    values, faults = _read_columns(table, columns, key)
+    if not faults and _is_as_written(columns.values()) and (row := parse_stored_row(row_type, values)) is not None:
+        return Parsed(row, ())
     parsed = parse_row(row_type, values, key)
     hand_edited = tuple(replace(fault, remedy=f"{fault.remedy} {_HAND_EDITED}") for fault in parsed.faults)
     return Parsed(parsed.row, (*faults, *hand_edited))
+
+
+def _is_as_written(values: Iterable[Any]) -> bool:
+    """Tell whether all values can be what `encode` wrote; otherwise a hand may have put in what no row can hold."""
+    return all(
+        value is None or (isinstance(value, _PLAIN) and not (isinstance(value, str) and _ODD_TEXT.search(value)))
+        for value in values
+    )
 
 
 def decode_declared(row_type: type[Row], stored: Stored) -> Parsed[Row] | None:

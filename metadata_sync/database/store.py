@@ -7,17 +7,18 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Self
 
-from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
+from sqlalchemy import Connection, Engine, select
 
 from metadata_sync.database import audit, journals, leases
-from metadata_sync.database.codec import Stored, decode, decode_declared, encode, encode_declared, raw_columns
+from metadata_sync.database.changes import in_writing_order, write_changes
+from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
 from metadata_sync.database.journal import AuditEntry, DecisionEntry, LoadEntry, LoadStatus, Via
 from metadata_sync.database.leases import Lease, LeaseHolder
 from metadata_sync.database.tables import ROW_TABLES
 from metadata_sync.database.upgrade import bring_up_to_date
-from metadata_sync.errors import Fault, MetadataError, StoreError
-from metadata_sync.plan import ChangeKind, ControlState, RowChange, collect_rows
+from metadata_sync.errors import Fault, MetadataError
+from metadata_sync.plan import ControlState, RowChange, collect_rows
 from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows
 
 logger = logging.getLogger(__name__)
@@ -117,12 +118,11 @@ class ControlStore:
         Raises:
             StoreError: When a row is no longer what the change supposes, or the database refuses; nothing is written.
         """
-        ordered = _in_writing_order(changes)
+        ordered = in_writing_order(changes)
         author = audit.Author(who, Via(via), reason)
         with writing(self._engine) as connection:
             lock_writers(connection)
-            for change in ordered:
-                self._write_one(connection, change)
+            write_changes(connection, self._environment, ordered)
             change_id = audit.append(connection, self._environment, ordered, author, self._clock())
         logger.info("control_rows_written change=%s rows=%d who=%s via=%s", change_id, len(ordered), who, via)
         return change_id
@@ -211,29 +211,6 @@ class ControlStore:
             stored += [(row_type, row) for row in connection.execute(query).mappings()]
         return stored
 
-    def _write_one(self, connection: Connection, change: RowChange) -> None:
-        table = ROW_TABLES[change.id.table]
-        row = change.after or change.before
-        assert row is not None, "a change has a row before or after it"
-        values = encode(row)
-        key = {name: values[name] for name in row.key_columns} | {"environment": self._environment}
-        here = and_(*(table.c[name] == value for name, value in key.items()))
-        found = connection.execute(select(*raw_columns(table)).where(here).with_for_update()).mappings().one_or_none()
-        if (None if found is None else decode(type(row), found).row) != change.before:
-            raise StoreError(
-                f"{change.id} was changed by somebody else meanwhile; nothing was written.",
-                "Look with `sluice control history`, then run the command again.",
-                subject=change.id.key,
-            )
-        if change.declared is not None:
-            values["declared"] = encode_declared(change.declared)
-        if change.kind is ChangeKind.REMOVE:
-            connection.execute(delete(table).where(here))
-        elif change.kind is ChangeKind.ADD:
-            connection.execute(insert(table).values(values | key))
-        else:
-            connection.execute(update(table).where(here).values(values))
-
 
 def _rows(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:
     parsed = [decode(row_type, row) for row_type, row in stored]
@@ -251,15 +228,3 @@ def _refuse(faults: Sequence[Fault]) -> None:
     if faults:
         count = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
         raise MetadataError(faults, f"The control database holds {count}; nothing was done.")
-
-
-def _in_writing_order(changes: Iterable[RowChange]) -> list[RowChange]:
-    """Order changes so that a pipeline stands before its transformations come and goes after they went."""
-    rank = {table: position for position, table in enumerate(ROW_TABLES)}
-
-    def order(change: RowChange) -> tuple[bool, int]:
-        is_removal = change.kind is ChangeKind.REMOVE
-        position = rank[change.id.table]
-        return (is_removal, -position if is_removal else position)
-
-    return sorted(changes, key=order)

@@ -15,7 +15,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import LiteralString
@@ -72,7 +72,7 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
     state = shared / "postgres.json"
     with lock:
         known = json.loads(state.read_text()) if state.exists() else None
-        cluster = Cluster(**known["cluster"]) if known else _start()
+        cluster = Cluster(**known["cluster"]) if known else start_cluster(SETTINGS)
         state.write_text(json.dumps({"cluster": asdict(cluster), "users": (known["users"] if known else 0) + 1}))
     try:
         yield cluster
@@ -83,7 +83,7 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clust
                 state.write_text(json.dumps({"cluster": asdict(cluster), "users": users}))
             else:
                 state.unlink()
-                _stop(cluster)
+                stop_cluster(cluster)
 
 
 @pytest.fixture
@@ -117,7 +117,8 @@ def server_program(name: str) -> str:
     return found
 
 
-def _start() -> Cluster:
+def start_cluster(settings: Mapping[str, str]) -> Cluster:
+    """Make a server in a new folder and start it; `stop_cluster` ends it and removes the folder."""
     user = _server_user()
     folder = Path(tempfile.mkdtemp(prefix="sluice-postgres-", dir="/tmp"))  # a socket's path must be short
     password = secrets.token_hex(16)
@@ -130,16 +131,16 @@ def _start() -> Cluster:
         arguments = ["-D", str(folder / "data"), "-U", SUPERUSER, "--pwfile", str(password_file)]
         collation = ["-E", "UTF8", "--locale=C", "-A", "scram-sha-256", "--no-sync"]
         _run([server_program("initdb"), *arguments, *collation], folder, user)
-        return Cluster(str(folder), _start_server(folder, user), password)
+        return Cluster(str(folder), _start_server(folder, settings, user), password)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _start_server(folder: Path, user: pwd.struct_passwd | None) -> int:
+def _start_server(folder: Path, settings: Mapping[str, str], user: pwd.struct_passwd | None) -> int:
     for attempt in range(STARTS):
         port = _free_port()
-        options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         options += f" -c port={port} -c unix_socket_directories={folder}"
         command = [server_program("pg_ctl"), "start", "-w", "-D", str(folder / "data"), "-o", options]
         try:
@@ -152,7 +153,7 @@ def _start_server(folder: Path, user: pwd.struct_passwd | None) -> int:
     raise AssertionError("unreachable")
 
 
-def _stop(cluster: Cluster) -> None:
+def stop_cluster(cluster: Cluster) -> None:
     folder = Path(cluster.folder)
     command = [server_program("pg_ctl"), "stop", "-w", "-m", "immediate", "-D", str(folder / "data")]
     with contextlib.suppress(subprocess.CalledProcessError):

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from control_support import pipeline, rows, small_rows, source, transformation
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, event, inspect, text
 
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via
 from metadata_sync.database.engine import open_engine, parse_url
@@ -56,6 +56,34 @@ def test_rows_come_back_typed_and_equal(store: ControlStore) -> None:
     assert store.read_rows() == RICH
     (row,) = store.read_rows().pipelines
     assert row.spark_threshold_gb == Decimal("0.1234567890123456789")
+
+
+def test_many_rows_take_as_many_statements_as_few(store: ControlStore) -> None:
+    """Added, changed, adopted and removed rows at once; a stale one among them stops all."""
+
+    def statements(names: list[str]) -> int:
+        fresh = [transformation(f"dwh.{name}") for name in names]
+        moved = [RowChange(row, replaced(row, max_rejects=place % 3)) for place, row in enumerate(fresh[::3])]
+        gone = [RowChange(row, None) for row in fresh[1::3]]
+        adopted = [RowChange(row, row, declared=row) for row in fresh[2::3]]
+        counted: list[str] = []
+        store.write([RowChange(None, row) for row in fresh], "ada", Via.APPLY, None)
+        event.listen(store._engine, "before_cursor_execute", lambda *args: counted.append(args[2]))
+        store.write([*gone, *moved, *adopted], "ada", Via.APPLY, None)
+        found = {row.name: row for row in store.read_rows().transformations}
+        assert all(found[change.after.name] == change.after for change in (*moved, *adopted) if change.after)
+        assert not any(change.before.name in found for change in gone if change.before)
+        assert {row.name for row in store.declared().transformations} >= {
+            row.after.name for row in adopted if row.after
+        }
+        with pytest.raises(StoreError, match="changed by somebody else"):
+            store.write([*(RowChange(item.after, None) for item in adopted), gone[-1]], "ada", Via.APPLY, None)
+        assert found == {row.name: row for row in store.read_rows().transformations}
+        return len(counted)
+
+    insert_rows(store, rows(pipeline()))
+    few = statements([f"few_{number}" for number in range(9)])
+    assert statements([f"many_{number}" for number in range(300)]) == few
 
 
 def test_environments_do_not_see_each_other(store_url: str, store: ControlStore) -> None:
@@ -191,6 +219,20 @@ def test_a_row_edited_to_nonsense_is_a_fault(store: ControlStore, statement: str
     found = {(fault.column, fault.rule) for fault in caught.value.faults}
     assert any(name and name.startswith(column) and what == rule for name, what in found), found
     assert all(fault.remedy and fault.key != "" for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize("value", ["\\u0000", "\\ud800", "1e999"])
+def test_what_no_row_can_hold_is_a_fault_even_where_its_type_fits(store: ControlStore, value: str) -> None:
+    insert_rows(store, small_rows())
+    test = f'{{"a": {value}}}' if value == "1e999" else f'"{value}"'
+    statement = (
+        f'UPDATE transformation_control SET column_list = \'[{{"name": "a", "type": "date", "tests": [{test}]}}]\''
+    )
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    with pytest.raises(MetadataError) as caught:
+        store.read_rows()
+    assert {fault.rule for fault in caught.value.faults} == {"unstorable_value"}
 
 
 def test_all_nonsense_is_reported_at_once(store: ControlStore) -> None:
