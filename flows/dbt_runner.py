@@ -78,14 +78,16 @@ class DbtRunner:
         self,
         models: Sequence[str],
         *,
+        tested: Sequence[str] = (),
         unbuilt: Iterable[str],
         variables: Mapping[str, str],
         callbacks: Sequence[Callable[[Any], None]],
     ) -> tuple[NodeResult, ...]:
-        """Build exactly these models, with their data tests.
+        """Build exactly these models, with their data tests; of others run the data tests alone.
 
         Args:
             models: Names of dbt models.
+            tested: Models that stand already: only their data tests are run.
             unbuilt: Models that are not there yet: tests that touch one of them wait until it is built.
             variables: Environment variables that macros read while they execute.
             callbacks: Called with each of dbt's events, on dbt's threads.
@@ -102,9 +104,10 @@ class DbtRunner:
         with _variables({**self._environment, **variables}):
             try:
                 manifest = self._parsed()
-                excluded = _tests_of(manifest, set(unbuilt) - set(models))
+                excluded = _tests_of(manifest, set(unbuilt) - {*models, *tested})
+                selected = [*models, *_tests_of(manifest, set(tested))]
                 arguments = ["build", *self._options(), "--no-write-json", "--exclude-resource-type", "unit_test"]
-                arguments += ["--select", *models, *(["--exclude", *excluded] if excluded else [])]
+                arguments += ["--select", *selected, *(["--exclude", *excluded] if excluded else [])]
                 result: Any = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(arguments)
             finally:
                 self._let_go()

@@ -10,12 +10,16 @@ So a run that is killed at any moment leaves each target either loaded and logge
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
 from flows.context import Context
 from flows.facts import Action, Decision, UpstreamState
@@ -25,6 +29,8 @@ from flows.leases import LeaseKeeper, foreign_leases, wait_until_free
 from flows.locks import warehouse_lock
 from flows.profile import Profile
 from flows.recording import record_adopted, record_decisions, record_outcomes
+from flows.retries import RetryBook, RetryPolicy
+from flows.rule_files import load_rules
 from flows.runs import (
     OutcomeStatus,
     RunObserver,
@@ -35,12 +41,13 @@ from flows.runs import (
     TargetOutcome,
     Wave,
 )
-from metadata_sync.errors import RunError
+from metadata_sync.errors import RunError, SoftRunError
 from metadata_sync.words import SourceKind
 
 if TYPE_CHECKING:
-    from flows.dbt_runner import DbtRunner, NodeResult
+    from flows.dbt_runner import DbtRunner
     from flows.decisions import Surroundings, Verdicts
+    from flows.outcomes import Build
     from flows.state import LoggedLoad, WarehouseState
     from flows.warehouse import Warehouse
     from metadata_sync.names import TableName
@@ -51,6 +58,14 @@ __all__ = [
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
+
+_patiently = retry(
+    retry=retry_if_exception_type(SoftRunError),
+    stop=stop_after_attempt(4) | stop_after_delay(30),
+    wait=wait_exponential_jitter(initial=1, max=10),
+    reraise=True,
+)
+"""Reads again what reads the warehouse in the middle of a run, when the connection is lost."""
 
 
 def utc_now() -> datetime:
@@ -127,7 +142,12 @@ def prepare(
 
 
 def execute(
-    context: Context, plan: RunPlan, observer: RunObserver | None = None, *, clock: Callable[[], datetime] = utc_now
+    context: Context,
+    plan: RunPlan,
+    observer: RunObserver | None = None,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> RunSummary:
     """Do what a plan says, record it, and report it.
 
@@ -136,6 +156,7 @@ def execute(
         plan: What `prepare` decided.
         observer: Watches; nobody by default.
         clock: Tells the current instant, with its zone.
+        sleep: Waits that many seconds, until the next retry.
 
     Returns:
         One outcome per selected target. A plan in which nothing is due is recorded and reported like any other.
@@ -146,7 +167,7 @@ def execute(
     watcher = observer or SilentObserver()
     keeper = LeaseKeeper(context.store, run_id=plan.run_id, held_by=plan.request.requested_by)
     with hold_warehouse(context, f"run {plan.run_id}"), keeper:
-        return _Execution(context, plan, watcher, keeper, clock).run()
+        return _Execution(context, plan, watcher, keeper, clock=clock, sleep=sleep).run()
 
 
 def sync_rows(context: Context) -> ControlRows:
@@ -172,13 +193,18 @@ class _Execution:
         plan: RunPlan,
         observer: RunObserver,
         leases: LeaseKeeper,
+        *,
         clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
     ) -> None:
         self._context = context
         self._plan = plan
         self._observer = observer
         self._leases = leases
         self._clock = clock
+        self._sleep = sleep
+        self._rules = load_rules(context.project)
+        self._retries = _retry_book(context, plan)
         self._profile = context.profile
         self._decisions = {decision.target: decision for decision in plan.decisions}
         self._outcomes: dict[str, TargetOutcome] = {}
@@ -189,7 +215,7 @@ class _Execution:
     def run(self) -> RunSummary:
         started_at = self._clock()
         self._settle(self._plan.decisions)
-        while (due := self._due()) or self._waiting():
+        while (due := self._await_due()) or self._waiting():
             if due:
                 self._run_wave(due)
             self._decide_waiting()
@@ -204,8 +230,16 @@ class _Execution:
         self._observer.finished(summary)
         return summary
 
-    def _due(self) -> list[TransformationRow]:
-        return [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
+    def _await_due(self) -> list[TransformationRow]:
+        """Return what runs next, after the pause before a retry when there is nothing else; empty at the end."""
+        while True:
+            now = self._clock()
+            open_ = [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
+            due = [row for row in open_ if self._retries.is_due(str(row.name), now)]
+            seconds = self._retries.seconds_left(now)
+            if due or seconds is None:
+                return due
+            self._sleep(seconds)
 
     def _waiting(self) -> list[TransformationRow]:
         return self._decided(Action.WAIT)
@@ -232,7 +266,7 @@ class _Execution:
         return [left_to(item, others[item.target]) if item.target in others else item for item in decisions]
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
-        """Build targets together, and believe what the load log says of them."""
+        """Build targets together, believe what the load log says of them, plan retries of what may heal."""
         from flows.outcomes import outcome_of
 
         self._wave_count += 1
@@ -240,21 +274,38 @@ class _Execution:
         reads = read_targets({row.name: row for row in self._plan.selected})
         upstreams = {str(row.name): tuple(map(str, reads[row.name])) for row in due}
         self._observer.wave_started(Wave(self._wave_count, targets, upstreams))
-        results, stop = self._build(due)
+        before = {target: self._retries.last_outcome(target) for target in targets}
+        build = self._build(due, {target for target, outcome in before.items() if outcome and outcome.load_id})
         loads = self._read_back()
         outcomes = [
-            outcome_of(self._decisions[str(row.name)], row.name.model_name, results, loads.get(str(row.name)), stop)
-            for row in due
+            outcome_of(
+                self._decisions[target],
+                row.name.model_name,
+                build,
+                loads.get(target),
+                rules=self._rules,
+                before=before[target],
+            )
+            for row, target in zip(due, targets, strict=True)
         ]
-        self._outcomes |= {outcome.target: outcome for outcome in outcomes}
-        record_outcomes(self._context.store, self._plan.run_id, outcomes, self._clock())
-        self._leases.give_back(targets)
-        self._observer.loaded(outcomes)
+        self._end_wave(outcomes)
 
-    def _build(self, due: Sequence[TransformationRow]) -> tuple[Sequence[NodeResult], str | None]:
+    def _end_wave(self, outcomes: Sequence[TargetOutcome]) -> None:
+        now = self._clock()
+        planned = [self._retries.consider(outcome, now) for outcome in outcomes]
+        ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
+        self._outcomes |= {outcome.target: outcome for outcome in ended}
+        record_outcomes(self._context.store, self._plan.run_id, ended, now)
+        self._leases.give_back([outcome.target for outcome in ended])
+        self._observer.loaded(ended)
+        retries = [retry for retry in planned if retry is not None]
+        if retries:
+            self._observer.retrying(retries)
+
+    def _build(self, due: Sequence[TransformationRow], loaded: Set[str]) -> Build:
         """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
         from flows.dbt_runner import DbtRunner
-        from flows.outcomes import load_variables
+        from flows.outcomes import Build, load_variables
 
         if self._dbt is None:
             self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
@@ -262,19 +313,21 @@ class _Execution:
         absent = {name for name in self._plan.absent if not self._has_loaded(name)}
         try:
             results = self._dbt.build(
-                [row.name.model_name for row in due],
+                [row.name.model_name for row in due if str(row.name) not in loaded],
+                tested=[row.name.model_name for row in due if str(row.name) in loaded],
                 unbuilt=[name.model_name for name in waiting | absent],
                 variables=load_variables(self._plan.run_id, self._tokens),
                 callbacks=self._observer.dbt_callbacks,
             )
         except RunError as error:
-            return (), str(error)
-        return results, None
+            return Build(stop=str(error))
+        return Build(results)
 
     def _has_loaded(self, name: TableName) -> bool:
         outcome = self._outcomes.get(str(name))
         return outcome is not None and outcome.load_id is not None
 
+    @_patiently
     def _read_back(self) -> dict[str, LoggedLoad]:
         from flows.state import read_loads
 
@@ -287,20 +340,38 @@ class _Execution:
         waiting = self._waiting()
         if not waiting:
             return
-        with _reading(self._context, self._profile) as warehouse:
-            state = _read_state(self._context, self._plan.rows, warehouse, self._profile, is_dry=True)
-            around = _surroundings(self._context, self._plan.rows, state, self._plan.request, self._plan.run_id)
-            around = replace(around, settled=self._states())
-            verdicts = _decide(self._context, waiting, around, warehouse, self._clock())
+        verdicts = self._ask_gate(waiting)
         self._tokens |= verdicts.tokens
         self._settle([decision for decision in verdicts.decisions if decision.action is not Action.WAIT])
         for decision in verdicts.decisions:
             _log_decision(self._plan.run_id, decision)
 
+    @_patiently
+    def _ask_gate(self, waiting: Sequence[TransformationRow]) -> Verdicts:
+        with _reading(self._context, self._profile) as warehouse:
+            state = _read_state(self._context, self._plan.rows, warehouse, self._profile, is_dry=True)
+            around = _surroundings(self._context, self._plan.rows, state, self._plan.request, self._plan.run_id)
+            around = replace(around, settled=self._states())
+            return _decide(self._context, waiting, around, warehouse, self._clock())
+
     def _states(self) -> dict[str, UpstreamState]:
         from flows.decisions import state_after
 
-        return {target: state_after(outcome.decision, outcome.status) for target, outcome in self._outcomes.items()}
+        ended = {target: state_after(outcome.decision, outcome.status) for target, outcome in self._outcomes.items()}
+        return ended | dict.fromkeys(self._retries.waiting, UpstreamState.PENDING)
+
+
+def _retry_book(context: Context, plan: RunPlan) -> RetryBook:
+    settings = context.settings
+    minutes = {row.pipeline_id: row.sla_minutes or settings.retry_minutes for row in plan.rows.pipelines}
+    return RetryBook(
+        RetryPolicy(settings.tries, settings.retry_pause_seconds),
+        deadlines={
+            str(row.name): plan.planned_at + timedelta(minutes=minutes[row.pipeline_id]) for row in plan.selected
+        },
+        earlier_tries={},
+        chance=random.random,
+    )
 
 
 @contextmanager

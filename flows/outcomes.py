@@ -4,44 +4,73 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from flows.dbt_runner import NodeResult
+from flows.error_rules import DEFAULT_RULES
 from flows.facts import Decision
+from flows.healing import Rule, classify, read_facts
 from flows.runs import OutcomeStatus, TargetOutcome
 from flows.state import LoggedLoad
+from metadata_sync.redact import safe_text
 
 _SHOWN_TESTS: Final = 3
+_FOUND_SOMETHING: Final = "fail"
+"""dbt's word for a test that ran and found wrong rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What dbt says of the nodes that it was given together.
+
+    Attributes:
+        results: One per node that it took up.
+        stop: Why it stopped before its first node; None when it did not.
+    """
+
+    results: Sequence[NodeResult] = ()
+    stop: str | None = None
 
 
 def outcome_of(
-    decision: Decision, model: str, results: Sequence[NodeResult], load: LoggedLoad | None, stop: str | None
+    decision: Decision,
+    model: str,
+    build: Build,
+    load: LoggedLoad | None,
+    *,
+    rules: Sequence[Rule] = DEFAULT_RULES,
+    before: TargetOutcome | None = None,
 ) -> TargetOutcome:
     """Tell how a target fared.
 
     Args:
         decision: The gate's decision to run it.
         model: Name of its dbt model.
-        results: What dbt says of the wave's nodes.
+        build: What dbt says.
         load: What the load log holds of this run for the target; None when it holds nothing.
-        stop: Why dbt stopped before its first node; None when it did not.
+        rules: Say what kind of failure it is.
+        before: How it fared when it was tried last in this run; what was loaded then was only tested now.
 
     Returns:
         LOADED when the log says so and no test failed; UNCHANGED when dbt is content and logged nothing; else FAILED.
     """
-    node = next((item for item in results if item.kind == "model" and item.name == model), None)
-    error = stop or _complaint(node, results)
+    node = next((item for item in build.results if item.kind == "model" and item.name == model), None)
+    is_test_only = before is not None and before.load_id is not None
+    complaint = _failed_hook(build) or _failed_tests(model, build) if is_test_only else _complaint(node, model, build)
+    error = build.stop or complaint
     status = OutcomeStatus.LOADED if load is not None else OutcomeStatus.UNCHANGED
     outcome = TargetOutcome(
         target=decision.target,
         pipeline_id=decision.pipeline_id,
         decision=decision,
         status=OutcomeStatus.FAILED if error else status,
-        seconds=node.seconds if node else None,
+        seconds=node.seconds if node else before.seconds if before else None,
         started_at=node.started_at if node else None,
         finished_at=node.finished_at if node else None,
-        error=error,
+        error=safe_text(error) if error else None,
+        verdict=classify(read_facts(error), rules) if error else None,
+        attempts=before.attempts + 1 if before else 1,
     )
     return outcome if load is None else with_load(outcome, load)
 
@@ -75,19 +104,31 @@ def tokens_variable(tokens: Mapping[str, str | None]) -> dict[str, str]:
     return {"SLUICE_CHANGE_TOKENS": json.dumps(known)}
 
 
-def _complaint(node: NodeResult | None, results: Sequence[NodeResult]) -> str | None:
+def _complaint(node: NodeResult | None, model: str, build: Build) -> str | None:
     if node is None or node.is_skipped:
-        hook = next((item.message for item in results if item.kind == "operation" and item.has_failed), None)
-        return hook or "dbt did not run the model. Its generated file may be missing: `sluice sync` writes it."
+        hint = "dbt did not run the model. Its generated file may be missing: `sluice sync` writes it."
+        return _failed_hook(build) or hint
     if node.has_failed:
         return node.message or f"dbt says {node.status}"
-    failed = _failed_tests(node, results)
+    return _failed_tests(model, build)
+
+
+def _failed_hook(build: Build) -> str | None:
+    return next((item.message for item in build.results if item.kind == "operation" and item.has_failed), None)
+
+
+def _failed_tests(model: str, build: Build) -> str | None:
+    """Say which data tests of a model failed; those that could not even be asked say so, for that may heal."""
+    failed = [item for item in build.results if item.kind != "model" and item.has_failed and _reads(item, model)]
     if not failed:
         return None
-    shown = "; ".join(f"{test.name}: {test.message or test.status}" for test in failed[:_SHOWN_TESTS])
-    more = len(failed) - _SHOWN_TESTS
-    return f"loaded, but {len(failed)} data test(s) failed: {shown}" + (f"; and {more} more" if more > 0 else "")
+    found = [test for test in failed if test.status == _FOUND_SOMETHING]
+    told = found or failed
+    what = "failed" if found else "could not be run"
+    shown = "; ".join(f"{test.name}: {test.message or test.status}" for test in told[:_SHOWN_TESTS])
+    more = len(told) - _SHOWN_TESTS
+    return f"loaded, but {len(told)} data test(s) {what}: {shown}" + (f"; and {more} more" if more > 0 else "")
 
 
-def _failed_tests(node: NodeResult, results: Sequence[NodeResult]) -> list[NodeResult]:
-    return [item for item in results if item.kind != "model" and item.has_failed and node.unique_id in item.parents]
+def _reads(test: NodeResult, model: str) -> bool:
+    return any(parent.startswith("model.") and parent.rpartition(".")[2] == model for parent in test.parents)

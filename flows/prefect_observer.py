@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from flows.facts import Action, Decision, Reason
-from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.runs import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.task_run_events import BLOCKED, HELD, NOT_DUE, TaskState
 from flows.task_runs import DbtTaskRuns, Node
 from metadata_sync.names import TableName
@@ -56,7 +56,15 @@ class PrefectObserver:
             if outcome.status is OutcomeStatus.FAILED:
                 self._task_runs.fail(key, self._now(), outcome.error or "Failed.")
             else:
+                self._task_runs.complete(key, self._now())
                 self._task_runs.say(key, self._now(), _told(outcome))
+
+    def retrying(self, retries: Sequence[Retry]) -> None:
+        """Show the targets as waiting for their next try, and why."""
+        for retry in retries:
+            key = TableName.parse(retry.target).model_name
+            self._task_runs.await_retry(key, self._now(), retry.sentence)
+            self._task_runs.say(key, self._now(), retry.sentence, logging.WARNING)
 
     def finished(self, summary: RunSummary) -> None:
         """Show what did not run as skipped or held, with the gate's reason."""
@@ -91,6 +99,11 @@ class ObserverPair:
         """Tell both."""
         for observer in self._both:
             observer.loaded(outcomes)
+
+    def retrying(self, retries: Sequence[Retry]) -> None:
+        """Tell both."""
+        for observer in self._both:
+            observer.retrying(retries)
 
     def finished(self, summary: RunSummary) -> None:
         """Tell both."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from flows.facts import Action, Decision
+from flows.healing import Verdict
 from metadata_sync.loads import RowCounts, Window
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
@@ -92,7 +93,9 @@ class TargetOutcome:
         started_at: When dbt began with it, UTC.
         finished_at: When it was done, UTC.
         loaded_at: `_sluice_loaded_at` of the load's rows.
-        error: What went wrong; None when nothing did.
+        error: What went wrong, fit to be shown; None when nothing did.
+        verdict: What kind of failure that is; None when nothing went wrong.
+        attempts: How often it was given to dbt in this run.
     """
 
     target: str
@@ -107,6 +110,35 @@ class TargetOutcome:
     finished_at: datetime | None = None
     loaded_at: datetime | None = None
     error: str | None = None
+    verdict: Verdict | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A target that has failed and is going to be tried again in the same run.
+
+    Attributes:
+        target: Its name, `schema.table`.
+        number: Which try it will be: 2 for the first retry.
+        tries: How many there may be.
+        pause_seconds: How long it waits.
+        due_at: When it is tried, UTC.
+        failed: How it fared.
+    """
+
+    target: str
+    number: int
+    tries: int
+    pause_seconds: float
+    due_at: datetime
+    failed: TargetOutcome
+
+    @property
+    def sentence(self) -> str:
+        """What happens and why, for people."""
+        what = self.failed.verdict.failure_class if self.failed.verdict else "failed"
+        return f"{what}: try {self.number} of at most {self.tries} in {self.pause_seconds:.1f} s. {self.failed.error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +206,10 @@ class RunObserver(Protocol):
         """A wave has ended so, as its load log says."""
         ...
 
+    def retrying(self, retries: Sequence[Retry]) -> None:
+        """These targets have failed and are going to be tried again in this run."""
+        ...
+
     def finished(self, summary: RunSummary) -> None:
         """The run has ended and everything is recorded."""
         ...
@@ -194,6 +230,9 @@ class SilentObserver:
         """Say nothing."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
+        """Say nothing."""
+
+    def retrying(self, retries: Sequence[Retry]) -> None:
         """Say nothing."""
 
     def finished(self, summary: RunSummary) -> None:

@@ -32,6 +32,7 @@ class TaskState:
 
 RUNNING: Final = TaskState("RUNNING", "Running", is_final=False)
 RETRYING: Final = TaskState("RUNNING", "Retrying", is_final=False)
+AWAITING_RETRY: Final = TaskState("SCHEDULED", "AwaitingRetry", is_final=False)
 COMPLETED: Final = TaskState("COMPLETED", "Completed", is_final=True)
 FAILED: Final = TaskState("FAILED", "Failed", is_final=True)
 CRASHED: Final = TaskState("CRASHED", "Crashed", is_final=True)
@@ -94,6 +95,10 @@ class TaskRun:
         """End it, whether it was started or not."""
         seconds = (when - self.started_at).total_seconds() if self.is_open and self.started_at else 0.0
         return replace(self, busy_seconds=self.busy_seconds + seconds).move(state, when, message)
+
+    def await_retry(self, when: datetime, message: str) -> tuple[TaskRun, TaskRunEvent]:
+        """Let it wait for another try; the pause is not counted among its busy seconds."""
+        return replace(self, started_at=None).move(AWAITING_RETRY, when, message)
 
     def move(self, state: TaskState, when: datetime, message: str = "") -> tuple[TaskRun, TaskRunEvent]:
         """Change the state and nothing else."""

@@ -12,7 +12,6 @@ invocations may follow one another: a node that runs again goes on in its task r
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -21,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from flows.report_pump import LogLine, ReportPump
-from flows.task_run_events import BLOCKED, COMPLETED, CRASHED, FAILED, TaskRun, TaskState
-from metadata_sync.redact import redact_text
+from flows.task_run_events import AWAITING_RETRY, BLOCKED, COMPLETED, CRASHED, FAILED, TaskRun, TaskState
+from metadata_sync.redact import safe_text
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
@@ -31,8 +30,8 @@ log = logging.getLogger(__name__)
 
 _KINDS: Final = frozenset({"model", "seed", "snapshot"})
 _FAILED_STATUSES: Final = frozenset({"error", "fail", "runtime error", "partial success"})
+_MESSAGE_LENGTH: Final = 20_000
 _LEVELS: Final = {"info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-_COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +97,19 @@ class DbtTaskRuns:
             run = self._runs.get(key)
             if run is not None and run.state not in {FAILED, BLOCKED}:
                 self._runs[key] = self._report(run.finish(FAILED, when, _clean(message)))
+
+    def await_retry(self, key: str, when: datetime, message: str) -> None:
+        """Show a node that has failed as waiting for another try."""
+        with self._lock:
+            if (run := self._runs.get(key)) is not None:
+                self._runs[key] = self._report(run.await_retry(when, _clean(message)))
+
+    def complete(self, key: str, when: datetime) -> None:
+        """Complete a node that waited for a retry in which dbt only had to run its data tests."""
+        with self._lock:
+            run = self._runs.get(key)
+            if run is not None and run.state is AWAITING_RETRY:
+                self._runs[key] = self._report(run.finish(COMPLETED, when))
 
     def say(self, key: str | None, when: datetime, message: str, level: int = logging.INFO) -> None:
         """Add a line to a node's log, or to the flow run's when key is None."""
@@ -167,5 +179,5 @@ class DbtTaskRuns:
 
 
 def _clean(text: str) -> str:
-    """Take out the terminal's colours, and what looks like a secret."""
-    return redact_text(_COLORS.sub("", text))
+    """Take out the terminal's colours, what looks like a secret, and the middle of what is very long."""
+    return safe_text(text, _MESSAGE_LENGTH)

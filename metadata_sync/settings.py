@@ -25,6 +25,9 @@ class Settings(BaseSettings):
         control_url: SQLAlchemy URL of the control database; the embedded SQLite file by default.
         duckdb_path: File of the embedded warehouse; `.sluice/<environment>.duckdb` by default.
         lock_wait_seconds: How long a command waits for another one that holds the embedded warehouse, 0 = not at all.
+        tries: How often a run gives a target to dbt, the first time included, while its failure may heal by itself.
+        retry_pause_seconds: The longest pause between two tries.
+        retry_minutes: For how long a run begins new tries when the pipeline has no `sla_minutes`.
         prefect_port: Port of the local Prefect server that `sluice up` starts.
         prefect_host: IP address that it listens on; another than loopback needs prefect_auth.
         prefect_auth: `user:password` that it asks for; nobody is asked by default.
@@ -38,6 +41,9 @@ class Settings(BaseSettings):
     control_url: str | None = Field(default=None, repr=False)
     duckdb_path: Path | None = None
     lock_wait_seconds: float = Field(default=600.0, ge=0)
+    tries: int = Field(default=5, ge=1)
+    retry_pause_seconds: float = Field(default=300.0, ge=0)
+    retry_minutes: float = Field(default=15.0, ge=0)
     prefect_port: int = Field(default=4271, ge=1024, le=65535)
     prefect_host: str = "127.0.0.1"
     prefect_auth: str | None = Field(default=None, repr=False, pattern=r"^[^:]+:.+$")

@@ -11,7 +11,7 @@ from rich.status import Status
 
 from flows.cli.console import err, say
 from flows.facts import Action, Decision
-from flows.runs import OutcomeStatus, RunSummary, TargetOutcome, Wave
+from flows.runs import OutcomeStatus, Retry, RunSummary, TargetOutcome, Wave
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,6 +63,12 @@ class TerminalObserver:
             seconds = "" if outcome.seconds is None else f" in {outcome.seconds:.1f} s"
             detail = outcome.error or (outcome.rows and str(outcome.rows)) or "nothing new when it ran"
             say(f"{_SIGNS[outcome.status]} {outcome.target} {outcome.status}{seconds}: {detail}")
+
+    def retrying(self, retries: Sequence[Retry]) -> None:
+        """Say which targets are going to be tried again, and why."""
+        self._stop()
+        for retry in retries:
+            say(f"↻ {retry.target} {retry.sentence}")
 
     def finished(self, summary: RunSummary) -> None:  # noqa: ARG002 - the command prints the summary on stdout
         """Put the terminal in order."""

@@ -17,7 +17,7 @@ import yaml
 from flows.context import Context
 from flows.engine import execute, prepare
 from flows.facts import Decision
-from flows.runs import RunPlan, RunRequest, RunSummary, TargetOutcome, Wave
+from flows.runs import Retry, RunPlan, RunRequest, RunSummary, TargetOutcome, Wave
 from metadata_sync.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
@@ -121,6 +121,7 @@ class Recorder:
     decisions: list[Decision] = field(default_factory=list)
     waves: list[Wave] = field(default_factory=list)
     outcomes: list[TargetOutcome] = field(default_factory=list)
+    retries: list[Retry] = field(default_factory=list)
     summary: RunSummary | None = None
     dbt_callbacks: list[Callable[[Any], None]] = field(default_factory=list)
 
@@ -133,6 +134,9 @@ class Recorder:
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         self.outcomes += outcomes
 
+    def retrying(self, retries: Sequence[Retry]) -> None:
+        self.retries += retries
+
     def finished(self, summary: RunSummary) -> None:
         self.summary = summary
 
@@ -142,6 +146,7 @@ class Workshop:
     """The project on disk, and what tests do with it."""
 
     root: Path
+    settings: Settings = field(default_factory=lambda: Settings(lock_wait_seconds=30))
 
     def __post_init__(self) -> None:
         self.project = Project(self.root)
@@ -162,7 +167,7 @@ class Workshop:
     @property
     def context(self) -> Context:
         if self._context is None:
-            self._context = Context(self.project, Settings(lock_wait_seconds=30), who="tester")
+            self._context = Context(self.project, self.settings, who="tester")
         return self._context
 
     def close(self) -> None:

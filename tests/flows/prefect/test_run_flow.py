@@ -18,11 +18,12 @@ from order_project import land, open_orders, write_project
 
 from flows import engine
 from flows.context import Context
-from flows.runs import OutcomeStatus, RunRequest, SilentObserver, TargetOutcome, Wave
+from flows.runs import OutcomeStatus, Retry, RunRequest, SilentObserver, TargetOutcome, Wave
 from flows.server import local_server, running_api_url, start, stop
 from flows.through_prefect import run_through_prefect
 from metadata_sync.database.journal import LoadStatus
 from metadata_sync.errors import ConfigurationError
+from metadata_sync.settings import Settings
 
 REQUEST = RunRequest(requested_by="tester")
 
@@ -81,6 +82,39 @@ def test_run_page_tells_what_was_loaded_skipped_and_failed(orders: Context, serv
     _check_log(server, flow_run_id)
     _check_artifacts(server, flow_run_id)
     assert "prefect.server.api.server" not in sys.modules  # what an ephemeral server would be made of
+
+
+class Mender(Watcher):
+    """Mends the order that a target stumbles over, as soon as its retry is announced."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+
+    def retrying(self, retries: list[Retry]) -> None:
+        land(self._root, "orders", "select 1 as order_id, '12' as amount, timestamp '2013-01-01 08:00:00' as landed_at")
+
+
+def test_retry_stands_on_the_run_page_with_its_reason(tmp_path: Path, server: Server) -> None:
+    root = write_project(tmp_path / "orders")
+    stumbling = "case when o.amount = 'twelve' then error('deadlock detected') else '1' end"
+    select = f"select o.order_id, cast({stumbling} as integer) as amount, o.landed_at from lake.orders as o\n"
+    (root / "dbt_project" / "transformations" / "fact_payment.sql").write_text(select)
+    opened = open_orders(root)
+    context = Context(opened.project, Settings(retry_pause_seconds=0.1), "tester")
+
+    reported = run_through_prefect(context, REQUEST, server.api_url, None, Mender(root))
+
+    for used in (opened, context):
+        used.store.close()
+    assert not reported.summary.has_failed
+    assert reported.url is not None
+    shown = server.task_runs(reported.url.rpartition("/")[2], 4)["dwh.fact_payment"]
+    states = [(state["name"], state["message"] or "") for state in server.states(shown["id"])]
+    assert [name for name, _ in states] == ["Running", "Failed", "AwaitingRetry", "Retrying", "Completed"]
+    assert states[2][1].startswith("serialization: try 2 of at most 5 in 0.")
+    assert "deadlock detected" in states[2][1]
+    assert shown["run_count"] == 2
 
 
 def _check_task_runs(server: Server, flow_run_id: str) -> None:

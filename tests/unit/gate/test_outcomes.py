@@ -9,7 +9,7 @@ import pytest
 
 from flows.dbt_runner import NodeResult
 from flows.facts import Action, Decision, Reason
-from flows.outcomes import load_variables, outcome_of
+from flows.outcomes import Build, load_variables, outcome_of
 from flows.runs import OutcomeStatus, TargetOutcome
 from flows.state import LoggedLoad
 from metadata_sync.loads import RowCounts, Window
@@ -26,7 +26,7 @@ def node(
 
 
 def fared(*results: NodeResult, load: LoggedLoad | None = LOAD, stop: str | None = None) -> TargetOutcome:
-    return outcome_of(DECISION, "dwh__fact", results, load, stop)
+    return outcome_of(DECISION, "dwh__fact", Build(results, stop), load)
 
 
 MODEL = node("dwh__fact", "success")
