@@ -17,8 +17,6 @@ from flows.server import CLIENT_SETTINGS, LocalServer, local_server, without_pre
 
 _RUNS_AT_ONCE: Final = 4
 """Runs that the worker has under way at most; on the embedded warehouse they take turns anyway."""
-_HEARTBEAT_SECONDS: Final = 30
-"""How often a run says that it is alive: Prefect's least. A run that falls silent is found and marked as crashed."""
 _POLL_SECONDS: Final = 5
 """How often the worker asks for work."""
 
@@ -74,7 +72,6 @@ def _environ(context: Context, server: LocalServer) -> dict[str, str]:
         "PREFECT_HOME": str(server.folder),
         "PREFECT_API_URL": server.api_url,
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(_HEARTBEAT_SECONDS),
         "PREFECT_WORKER_QUERY_SECONDS": str(_POLL_SECONDS),
         "SLUICE_PROJECT_ROOT": str(context.project.root),
         "SLUICE_ENVIRONMENT": settings.environment,

@@ -12,7 +12,7 @@ import yaml
 from metadata_sync.bundle import Bundle, bundle_files, read_bundle
 from metadata_sync.database import ControlStore, Via
 from metadata_sync.errors import ConfigurationError, Fault, MetadataError
-from metadata_sync.parsing import column_names, parse_row
+from metadata_sync.parsing import column_names, key_of, parse_row
 from metadata_sync.plan import (
     SWITCH,
     Plan,
@@ -132,6 +132,32 @@ def set_values(
     if faults or after is None:
         raise MetadataError(faults)
     return _change(desk, RowChange(before=row, after=after), reason, via)
+
+
+def add_row(
+    desk: Desk, row_type: type[ControlRow], values: Mapping[str, Any], reason: str | None, via: Via
+) -> RowChange:
+    """Add one row.
+
+    Args:
+        desk: What the change needs.
+        row_type: Which control table.
+        values: Column → value; columns left out take their defaults.
+        reason: Why, for the audit.
+        via: The way.
+
+    Raises:
+        MetadataError: With every fault of the row, and of the rows as they would be; nothing was changed.
+    """
+    row_id = RowId(row_type.control_table, key_of(row_type, values))
+    parsed = parse_row(row_type, values, row_id.key)
+    faults = list(parsed.faults)
+    if row_id in {RowId.of(row) for row in all_rows(desk.store.read_rows())}:
+        remedy = "Change it with `sluice control set`, or choose another name."
+        faults.append(Fault(row_id.table, row_id.key, None, None, "row_exists", "There is such a row already.", remedy))
+    if faults or parsed.row is None:
+        raise MetadataError(faults)
+    return _change(desk, RowChange(before=None, after=parsed.row), reason, via)
 
 
 def switch(desk: Desk, key: str, reason: str | None, *, is_active: bool) -> RowChange:

@@ -12,7 +12,19 @@ import typer
 from flows.cli.console import report_error
 from metadata_sync.errors import SluiceError
 
-COMMAND_MODULES: Final = ("control", "sync", "run", "status", "doctor", "server", "deploy", "dbt", "classify", "lint")
+COMMAND_MODULES: Final = (
+    "control",
+    "sync",
+    "run",
+    "status",
+    "doctor",
+    "server",
+    "deploy",
+    "lineage",
+    "dbt",
+    "classify",
+    "lint",
+)
 """Modules of this package; each has a function `register(app)`."""
 
 app = typer.Typer(

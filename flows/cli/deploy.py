@@ -83,8 +83,12 @@ def _print(done: DeployPlan, *, is_dry: bool) -> None:
         for step in done.steps:
             sign = {"create": "[green]+[/]", "update": "[yellow]~[/]", "remove": "[red]-[/]"}[step.action]
             out.print(f"{sign} {step.name}{_change_note(step)}", highlight=False)
+        for automation in done.automations:
+            out.print(f"{automation.action} automation: {automation.name}", highlight=False, markup=False)
     counts = ", ".join(f"{done.count(action)} {word}" for action, word in _words(is_dry=is_dry) if done.count(action))
     say(f"{counts or 'Nothing to change'}; {done.unchanged} as the rows say.")
+    if done.automations and not is_dry:
+        say(f"{len(done.automations)} automations written or removed.")
     for name in done.paused_by_hand:
         say(f"{name} is paused in Prefect though its row is active. Resume it there, or `sluice deactivate` the row.")
 
@@ -105,7 +109,7 @@ def _words(*, is_dry: bool) -> list[tuple[Any, str]]:
 
 def _document(done: DeployPlan, *, is_applied: bool) -> dict[str, Any]:
     return {
-        "applied": is_applied and bool(done.steps),
+        "applied": is_applied and not done.is_empty,
         "changes": [
             {
                 "action": step.action.value,
@@ -115,6 +119,7 @@ def _document(done: DeployPlan, *, is_applied: bool) -> dict[str, Any]:
             }
             for step in done.steps
         ],
+        "automations": [{"action": step.action.value, "automation": step.name} for step in done.automations],
         "unchanged": done.unchanged,
         "paused_by_hand": list(done.paused_by_hand),
     }

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from flows.context import Context
-from flows.deployments.desired import Deployment, pipeline_deployments
-from flows.deployments.difference import Action, DeployPlan, Step, compare
+from flows.deployments.automations import automations
+from flows.deployments.desired import RUN_FLOW, Deployment, pipeline_deployments
+from flows.deployments.difference import AutomationStep, DeployPlan, Step, compare, compare_automations
+from flows.deployments.forms import FORM_FLOWS, form_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError
 from metadata_sync.rows import ControlRows
+
+if TYPE_CHECKING:
+    from flows.deployments.prefect_side import PrefectDeployments
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +27,10 @@ OnStep = Callable[[int, int, Step], None]
 
 def desired_deployments(context: Context, rows: ControlRows) -> tuple[Deployment, ...]:
     """Return everything that Prefect shall hold for the environment."""
-    return tuple(pipeline_deployments(rows, context.settings.environment))
+    environment = context.settings.environment
+    folder = context.project.dbt_dir
+    selects = [str(path.relative_to(folder)) for path in (folder / "transformations").rglob("*.sql")]
+    return (*pipeline_deployments(rows, environment), *form_deployments(rows, environment, selects))
 
 
 def deploy(
@@ -45,29 +56,57 @@ def deploy(
         MetadataError: When a row holds a schedule that Prefect does not take; nothing was written.
         RunError: When the server refuses or does not answer.
     """
-    from flows.deployments.prefect_side import open_deployments, schedule_faults
+    from flows.deployments.prefect_side import open_deployments
 
     settings = context.settings
-    desired = desired_deployments(context, context.store.read_rows())
+    rows = context.store.read_rows()
+    desired = desired_deployments(context, rows)
     with open_deployments(api_url, settings.work_pool) as prefect:
         existing = prefect.existing(_flow_names(desired))
         plan = compare(desired, existing, environment=settings.environment, work_pool=settings.work_pool)
-        faults = schedule_faults([step.desired for step in plan.steps if step.desired is not None])
-        if faults:
-            raise MetadataError(faults)
-        if is_dry or not plan.steps:
-            return plan
+        _refuse_faults(plan)
+        ids = {item.name: item.id for item in existing if item.flow_name == RUN_FLOW}
+        if not is_dry:
+            ids |= _carry_out(prefect, plan.steps, on_step)
+        wanted = automations(rows, settings.environment, ids)
+        steps = compare_automations(wanted, prefect.existing_automations(settings.environment))
+        if not is_dry:
+            _carry_out_automations(prefect, steps, settings.environment)
+    return replace(plan, automations=steps)
+
+
+def _refuse_faults(plan: DeployPlan) -> None:
+    from flows.deployments.prefect_side import schedule_faults
+
+    faults = schedule_faults([step.desired for step in plan.steps if step.desired is not None])
+    if faults:
+        raise MetadataError(faults)
+
+
+def _carry_out(prefect: PrefectDeployments, steps: Sequence[Step], on_step: OnStep) -> dict[str, UUID]:
+    """Write the changes; return the ids of the deployments of the flow `run` that were written, by name."""
+    written: dict[str, UUID] = {}
+    if steps:
         prefect.ensure_work_pool()
-        for number, step in enumerate(plan.steps, start=1):
-            on_step(number, len(plan.steps), step)
-            if step.action is Action.REMOVE:
-                assert step.existing is not None
-                prefect.remove(step.existing)
-            else:
-                assert step.desired is not None
-                prefect.write(step.desired, is_paused=step.desired.is_paused or step.stays_paused)
-            log.info("deployment action=%s name=%s", step.action, step.name)
-    return plan
+    for number, step in enumerate(steps, start=1):
+        on_step(number, len(steps), step)
+        if step.desired is None:
+            assert step.existing is not None, "what is removed is there"
+            prefect.remove(step.existing)
+        else:
+            made = prefect.write(step.desired, is_paused=step.desired.is_paused or step.stays_paused)
+            written |= {step.name: made} if step.desired.flow_name == RUN_FLOW else {}
+        log.info("deployment action=%s name=%s", step.action, step.name)
+    return written
+
+
+def _carry_out_automations(prefect: PrefectDeployments, steps: Sequence[AutomationStep], environment: str) -> None:
+    for step in steps:
+        if step.desired is not None:
+            prefect.write_automation(step.desired, environment, step.existing_id)
+        elif step.existing_id is not None:
+            prefect.remove_automation(step.existing_id)
+        log.info("automation action=%s name=%s", step.action, step.name)
 
 
 def require_server(api_url: str | None) -> str:
@@ -85,6 +124,4 @@ def require_server(api_url: str | None) -> str:
 
 
 def _flow_names(desired: Sequence[Deployment]) -> list[str]:
-    from flows.deployments.desired import RUN_FLOW
-
-    return sorted({RUN_FLOW, *(item.flow_name for item in desired)})
+    return sorted({RUN_FLOW, *FORM_FLOWS, *(item.flow_name for item in desired)})

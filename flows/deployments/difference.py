@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from flows.deployments.automations import Automation
 from flows.deployments.desired import INACTIVE_TAG, MANAGED_TAG, Deployment, environment_tag
 from metadata_sync.errors import ConfigurationError
 
@@ -72,18 +73,42 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class AutomationStep:
+    """One change of an automation.
+
+    Attributes:
+        action: What happens.
+        name: The automation.
+        desired: As it shall be; None when it is removed.
+        existing_id: Prefect's id; None when it is created.
+    """
+
+    action: Action
+    name: str
+    desired: Automation | None = None
+    existing_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeployPlan:
     """What a deploy would do.
 
     Attributes:
         steps: What is written, in order.
         unchanged: How many are as they shall be.
+        automations: What is written of automations, after the deployments.
         paused_by_hand: Deployments that a person paused in Prefect; they stay so until a person resumes them there.
     """
 
     steps: tuple[Step, ...]
     unchanged: int
     paused_by_hand: tuple[str, ...]
+    automations: tuple[AutomationStep, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is as it shall be."""
+        return not (self.steps or self.automations)
 
     def count(self, action: Action) -> int:
         """Return how many steps of that kind there are."""
@@ -121,6 +146,27 @@ def compare(
         unchanged=len(desired) - sum(step.desired is not None for step in steps),
         paused_by_hand=_paused_by_hand(desired, existing),
     )
+
+
+def compare_automations(
+    desired: Iterable[Automation], existing: Mapping[str, tuple[UUID, str | None]]
+) -> tuple[AutomationStep, ...]:
+    """Work out what to change of automations.
+
+    Args:
+        desired: What shall be.
+        existing: Id and content hash of those that Sluice made for this environment and pool, by name.
+    """
+    wanted = {item.name: item for item in desired}
+    steps = []
+    for name, item in wanted.items():
+        found_id, found_hash = existing.get(name, (None, None))
+        if found_hash != item.content_hash:
+            steps.append(
+                AutomationStep(Action.CREATE if found_id is None else Action.UPDATE, name, item, existing_id=found_id)
+            )
+    gone = sorted(existing.keys() - wanted.keys())
+    return (*steps, *(AutomationStep(Action.REMOVE, name, existing_id=existing[name][0]) for name in gone))
 
 
 def _refuse_foreign(desired: Sequence[Deployment], present: Mapping[tuple[str, str], Existing]) -> None:

@@ -16,11 +16,13 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
 
-from flows.deployments.desired import Deployment, Schedule
+from flows.deployments.automations import HEARTBEAT_SECONDS, Automation
+from flows.deployments.desired import MANAGED_TAG, Deployment, Schedule, environment_tag
 from flows.deployments.difference import Existing
 from metadata_sync.errors import Fault, RunError, SoftRunError
 
@@ -28,6 +30,8 @@ POOL_TYPE: Final = "process"
 SCHEDULE_SLUG: Final = "row"
 """Names the one schedule that comes from the row, so that it keeps its identity when it is written again."""
 _PAGE: Final = 200
+_AUTOMATIONS: Final = "/automations/filter"
+_HASH_TAG: Final = "hash:"
 _EXCLUSIVE: Final = 1
 
 
@@ -77,7 +81,7 @@ class PrefectDeployments:
             concurrency_options=_REFUSE_SECOND if wanted.is_exclusive else None,
             work_pool_name=self._work_pool,
             entrypoint=wanted.entrypoint,
-            job_variables={"env": {"SLUICE_ENVIRONMENT": wanted.environment}},
+            job_variables={"env": _run_environ(wanted)},
         )
 
     def remove(self, deployment: Existing) -> None:
@@ -101,6 +105,34 @@ class PrefectDeployments:
             if len(page) < _PAGE:
                 return
             offset += _PAGE
+
+    def existing_automations(self, environment: str) -> dict[str, tuple[UUID, str | None]]:
+        """Return id and content hash of the automations that Sluice made for an environment, by name."""
+        only = {"automations": {"tags": {"all_": self._automation_tags(environment)}}}
+        return {item["name"]: (UUID(item["id"]), _hash_of(item["tags"])) for item in self._pages(_AUTOMATIONS, only)}
+
+    def write_automation(self, wanted: Automation, environment: str, existing_id: UUID | None) -> None:
+        """Create an automation, or replace one."""
+        automation = AutomationCore.model_validate(
+            {
+                "name": wanted.name,
+                "description": wanted.description,
+                "tags": [*self._automation_tags(environment), _HASH_TAG + wanted.content_hash],
+                "trigger": wanted.trigger,
+                "actions": [wanted.action],
+            }
+        )
+        if existing_id is None:
+            self._client.create_automation(automation)
+        else:
+            self._client.update_automation(existing_id, automation)
+
+    def remove_automation(self, automation_id: UUID) -> None:
+        """Remove an automation."""
+        self._client.delete_automation(automation_id)
+
+    def _automation_tags(self, environment: str) -> list[str]:
+        return [MANAGED_TAG, environment_tag(environment), f"pool:{self._work_pool}"]
 
 
 @contextmanager
@@ -161,6 +193,17 @@ def _schedule(schedule: Schedule) -> DeploymentScheduleCreate:
         slug=SCHEDULE_SLUG,
         parameters={"scheduled_by": str(schedule)},
     )
+
+
+def _run_environ(wanted: Deployment) -> dict[str, str]:
+    return {
+        "SLUICE_ENVIRONMENT": wanted.environment,
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+    }
+
+
+def _hash_of(tags: Sequence[str]) -> str | None:
+    return next((tag.removeprefix(_HASH_TAG) for tag in tags if tag.startswith(_HASH_TAG)), None)
 
 
 def _named(what: str, names: Sequence[str]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Reconciler:
         prepare_client(self.context, api_url)
         plan = deploy(self.context, api_url)
         self._seen, self._asked_at = wanted, self.clock()
-        if plan.steps:
+        if not plan.is_empty:
             self.tell(_told(plan))
 
 
@@ -77,4 +77,5 @@ def watch(context: Context, tell: Callable[[str], None]) -> NoReturn:
 
 
 def _told(plan: DeployPlan) -> str:
-    return "Deployed: " + ", ".join(f"{step.action} {step.name}" for step in plan.steps)
+    steps = [(step.action, step.name) for step in plan.steps] + [(step.action, step.name) for step in plan.automations]
+    return "Deployed: " + ", ".join(f"{action} {name}" for action, name in steps)

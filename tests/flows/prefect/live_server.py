@@ -53,7 +53,7 @@ class Server:
         with urlopen(request, timeout=30) as response:
             return json.load(response)
 
-    def status(self, path: str, body: dict[str, Any]) -> int:
+    def status(self, path: str, body: Any) -> int:
         """Return the status code of an answer."""
         request = Request(f"{self.api_url}{path}", data=json.dumps(body).encode(), headers=_CONTENT_TYPE)
         try:
@@ -103,6 +103,12 @@ class Server:
         while not holds():
             assert time.monotonic() < deadline, f"not within {seconds} s"
             time.sleep(0.3)
+
+    def set_state(self, flow_run_id: str, state: str) -> None:
+        assert self.status(f"/flow_runs/{flow_run_id}/set_state", {"state": {"type": state}, "force": True}) in {
+            200,
+            201,
+        }
 
     def runs_of(self, deployment_id: str, **only: Any) -> list[dict[str, Any]]:
         """Return a deployment's runs, the oldest first."""

@@ -39,10 +39,12 @@ def write_project(root: Path, *, amount: str = "twelve") -> Path:
     return root
 
 
-def open_orders(root: Path) -> Context:
+def open_orders(root: Path, environment: str = "dev") -> Context:
     """Open the project and apply its rows."""
     project = Project(root)
-    context = Context(project, Settings(prefect_port=free_port()), who="tester")
+    context = Context(
+        project, Settings(environment=environment, dbt_target="dev", prefect_port=free_port()), who="tester"
+    )
     desk = Desk(project, context.store, context.columns, context.who)
     apply_plan(desk, plan_files(desk))
     return context

@@ -1,0 +1,94 @@
+"""`sluice lineage`: where a table or a column comes from, and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.tree import Tree
+
+from flows.cli.console import out, print_json, progress, say
+from flows.context import load_context
+
+if TYPE_CHECKING:
+    from metadata_sync.lineage import Lineage, Step, Thing
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("lineage")(lineage)
+
+
+def lineage(
+    name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="schema.table, or schema.table.column.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Show what a table or a column is made from, and what is made from it, through every SELECT.
+
+    Tables come from the rows' dependencies, columns from the SELECTs themselves. A column's lineage is what its value
+    is made from; columns that only join, filter or group are not part of it.
+
+    Examples:
+        sluice lineage dwh.dim_aircraft
+
+        sluice lineage mart.route_daily.flight_count
+
+        sluice lineage lake.flights.tailnum --json
+    """
+    from metadata_sync.catalog import Catalog
+    from metadata_sync.lineage import Lineage
+
+    context = load_context()
+    with progress("Reading rows and SELECTs…", is_quiet=as_json), context.columns.connected():
+        graph = Lineage(Catalog(context.store.read_rows(), context.project, context.columns))
+        thing = graph.find(name)
+        upstream, downstream = graph.upstream(thing), graph.downstream(thing)
+        untraced = [str(table) for table in _untraced(graph, thing)]
+    if as_json:
+        print_json(
+            {
+                "name": str(thing),
+                "upstream": [_document(step) for step in upstream],
+                "downstream": [_document(step) for step in downstream],
+                "untraced": untraced,
+            }
+        )
+        return
+    _print_tree(f"{thing} is made from", thing, [(step.of, step.reads) for step in upstream], "nothing that rows name")
+    _print_tree(f"{thing} goes into", thing, [(step.reads, step.of) for step in downstream], "nothing")
+    if untraced:
+        say(f"Not traced column by column, for their SELECTs cannot be resolved: {', '.join(untraced)}.")
+
+
+def _untraced(graph: Lineage, thing: Thing) -> Sequence[object]:
+    from metadata_sync.sql.lineage import ColumnName
+
+    return graph.unresolved(graph.tables) if isinstance(thing, ColumnName) else ()
+
+
+def _print_tree(title: str, root: Thing, edges: Sequence[tuple[Thing, Thing]], nothing: str) -> None:
+    if not edges:
+        out.print(f"{title}: {nothing}", highlight=False, markup=False)
+        return
+    children: dict[Thing, list[Thing]] = {}
+    for parent, child in edges:
+        children.setdefault(parent, []).append(child)
+    tree = Tree(escape(title))
+    _grow(tree, root, children, set())
+    out.print(tree, highlight=False)
+
+
+def _grow(branch: Tree, thing: Thing, children: dict[Thing, list[Thing]], shown: set[Thing]) -> None:
+    """Add what hangs below a thing; what was shown already is named again, its own branches are not."""
+    for child in children.get(thing, ()):
+        is_known = child in shown and child in children
+        twig = branch.add(escape(f"{child}{' (see above)' if is_known else ''}"))
+        if not is_known:
+            shown.add(child)
+            _grow(twig, child, children, shown)
+
+
+def _document(step: Step) -> dict[str, Any]:
+    return {"of": str(step.of), "reads": str(step.reads), "depth": step.depth}

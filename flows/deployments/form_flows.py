@@ -1,0 +1,74 @@
+"""The flows behind the forms. A form that is at fault ends as Failed, says every fault, and changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from prefect import State, flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed, Failed
+
+from flows.context import Context, load_context
+from flows.deployments.deploy import deploy
+from flows.forms.changes import edit_pipeline, onboard, switch_row
+from flows.forms.models import EditForm, OnboardForm, SwitchForm
+from flows.forms.pages import change_key, change_line, change_page, fault_page
+from metadata_sync.apply import Desk
+from metadata_sync.errors import MetadataError, SluiceError
+from metadata_sync.plan import RowChange
+
+log = logging.getLogger(__name__)
+
+
+@flow(name="Switch a row", flow_run_name="{form.switch} {form.row}", persist_result=False)
+def switch(form: SwitchForm) -> State[Any]:
+    """Activate or deactivate a pipeline or a target."""
+    return _change(lambda desk: switch_row(desk, form))
+
+
+@flow(name="Edit a pipeline", flow_run_name="edit {form.pipeline}", persist_result=False)
+def edit(form: EditForm) -> State[Any]:
+    """Change a pipeline's schedule, SLA, cluster or alerts."""
+    return _change(lambda desk: edit_pipeline(desk, form))
+
+
+@flow(
+    name="Onboard a transformation",
+    flow_run_name="onboard {form.target_schema}.{form.target_table}",
+    persist_result=False,
+)
+def onboard_transformation(form: OnboardForm) -> State[Any]:
+    """Make a SELECT of the project a managed table."""
+    return _change(lambda desk: onboard(desk, form))
+
+
+def _change(work: Callable[[Desk], RowChange]) -> State[Any]:
+    context = load_context()
+    desk = Desk(project=context.project, store=context.store, columns=context.columns, who=context.who)
+    try:
+        change = work(desk)
+    except MetadataError as error:
+        create_markdown_artifact(fault_page(error), description="Nothing was changed.")
+        first = f": {error.faults[0]}" if error.faults else ""
+        return Failed(message=f"{error.message.removesuffix('.')}{first}")
+    except SluiceError as error:
+        return Failed(message=str(error))
+    if not change.columns:
+        return Completed(message=f"{change.id} holds these values already.")
+    create_markdown_artifact(
+        change_page(change), key=change_key(change), description=f"What forms changed of {change.id}."
+    )
+    return Completed(message=f"{change_line(change)}{_follow(context)}")
+
+
+def _follow(context: Context) -> str:
+    """Bring deployments in step at once; should it fail, the reconciler does it within seconds."""
+    try:
+        deploy(context, str(PREFECT_API_URL.value()))
+    except SluiceError as error:
+        log.warning("deploy_after_form done=false error=%s", error)
+        return " (deployments follow later)"
+    return ""

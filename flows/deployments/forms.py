@@ -1,0 +1,134 @@
+"""The forms as deployments: their choices come from the rows, so they are written again when rows come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from flows.deployments.desired import (
+    MANAGED_TAG,
+    RUN_ENTRYPOINT,
+    RUN_FLOW,
+    Deployment,
+    deployment_name,
+    environment_tag,
+)
+from flows.forms.models import EditForm, Form, OnboardForm, SwitchForm, parameter_schema
+from metadata_sync.rows import ControlRows
+
+_TAG: Final = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class _FormDeployment:
+    """A form's place in Prefect.
+
+    Attributes:
+        name: Of the deployment.
+        flow_name: Of the flow.
+        entrypoint: Of the flow.
+        form: What it asks.
+    """
+
+    name: str
+    flow_name: str
+    entrypoint: str
+    form: type[Form]
+
+
+_FORMS: Final = (
+    _FormDeployment("switch", "Switch a row", "flows.deployments.form_flows.switch", SwitchForm),
+    _FormDeployment("edit", "Edit a pipeline", "flows.deployments.form_flows.edit", EditForm),
+    _FormDeployment(
+        "onboard", "Onboard a transformation", "flows.deployments.form_flows.onboard_transformation", OnboardForm
+    ),
+)
+FORM_FLOWS: Final = tuple(item.flow_name for item in _FORMS)
+
+
+def form_deployments(rows: ControlRows, environment: str, selects: Sequence[str]) -> Iterator[Deployment]:
+    """Yield the forms of an environment; none before it has a pipeline.
+
+    Args:
+        rows: The environment's rows: what there is to choose from.
+        environment: Its name.
+        selects: SELECT files of the project, as `sql_path` names them.
+    """
+    if not rows.pipelines:
+        return
+    tags = (MANAGED_TAG, environment_tag(environment), _TAG)
+    yield Deployment(
+        name=deployment_name("run now", environment),
+        flow_name=RUN_FLOW,
+        entrypoint=RUN_ENTRYPOINT,
+        description="Run pipelines now, whatever their schedules say.",
+        tags=tags,
+        parameters={"pipelines": []},
+        schema=_run_now_schema(rows),
+        environment=environment,
+    )
+    lists = _lists(rows, selects)
+    for item in _FORMS:
+        if all(lists[name] for name in item.form.choices.values()):
+            yield Deployment(
+                name=deployment_name(item.name, environment),
+                flow_name=item.flow_name,
+                entrypoint=item.entrypoint,
+                description=(item.form.__doc__ or "").strip(),
+                tags=tags,
+                schema=parameter_schema(item.form, lists),
+                environment=environment,
+            )
+
+
+def _lists(rows: ControlRows, selects: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    pipelines = sorted(row.pipeline_id for row in rows.pipelines)
+    targets = sorted(str(row.name) for row in rows.transformations)
+    return {
+        "pipelines": pipelines,
+        "rows": [*pipelines, *targets],
+        "tables": sorted({*targets, *(str(row.name) for row in rows.sources)}),
+        "selects": sorted(selects),
+    }
+
+
+def _run_now_schema(rows: ControlRows) -> dict[str, Any]:
+    groups = sorted({row.job_group for row in rows.pipelines})
+    pipelines = sorted(row.pipeline_id for row in rows.pipelines)
+    return {
+        "title": "Parameters",
+        "type": "object",
+        "properties": {
+            "pipelines": {
+                "title": "Pipelines",
+                "description": "None: every active one.",
+                "type": "array",
+                "items": {"type": "string", "enum": pipelines},
+                "default": [],
+                "position": 0,
+            },
+            "job_group": {
+                "title": "Job group",
+                "description": "Only pipelines of this group.",
+                "anyOf": [{"type": "string", "enum": groups}, {"type": "null"}],
+                "default": None,
+                "position": 1,
+            },
+            "force": {
+                "title": "Run everything",
+                "description": "Give every target to dbt, even when nothing is new. Loads still read only what is new.",
+                "type": "boolean",
+                "default": False,
+                "position": 2,
+            },
+            "requested_by": {
+                "title": "Your name",
+                "description": "Stands in the run's summary.",
+                "type": "string",
+                "minLength": 1,
+                "position": 3,
+            },
+        },
+        "required": ["requested_by"],
+    }

@@ -1,0 +1,106 @@
+"""What a form asks. Field titles and descriptions are what people read; choices come from the control tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from metadata_sync.words import Increment, LoadType
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Clearable = Literal[
+    "schedule", "sla_minutes", "alert_channel", "owner", "emr_instance_types", "emr_core_min", "emr_core_max"
+]
+CLEARABLE: Final[tuple[str, ...]] = get_args(Clearable)
+
+
+class Form(BaseModel):
+    """A form.
+
+    Attributes:
+        choices: For each field that offers a choice, the name of the list that it offers.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    choices: ClassVar[Mapping[str, str]] = {}
+
+    requested_by: Word = Field(title="Your name", description="Stands in the history of the rows.")
+
+
+class SwitchForm(Form):
+    """Let a pipeline or a target run, or stop it."""
+
+    choices = {"row": "rows"}
+
+    row: Word = Field(title="Pipeline or target", description="A target is schema.table.")
+    switch: Literal["activate", "deactivate"] = Field(title="Switch", description="Holds from the next run on.")
+    reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
+
+
+class EditForm(Form):
+    """Change a pipeline's schedule, SLA, cluster or alerts. What is left empty stays as it is."""
+
+    choices = {"pipeline": "pipelines"}
+
+    pipeline: Word = Field(title="Pipeline")
+    schedule: Text = Field(default="", title="Schedule", description="Cron: minute hour day month weekday.")
+    timezone: Text = Field(default="", title="Time zone", description="IANA name, such as Asia/Jakarta.")
+    sla_minutes: int | None = Field(default=None, gt=0, title="SLA", description="Minutes from schedule to loaded.")
+    alert_channel: Text = Field(default="", title="Alert channel")
+    owner: Text = Field(default="", title="Owner")
+    emr_instance_types: tuple[Word, ...] = Field(
+        default=(), title="Instance types of its cluster", description="In order of preference."
+    )
+    emr_core_min: int | None = Field(default=None, ge=1, title="Core nodes at least")
+    emr_core_max: int | None = Field(default=None, ge=1, title="Core nodes at most")
+    clear: tuple[Clearable, ...] = Field(default=(), title="Clear", description="Columns to empty.")
+    reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
+
+
+class OnboardForm(Form):
+    """Make a SELECT of the project a managed table. Its columns are taken from the SELECT."""
+
+    choices = {"pipeline": "pipelines", "sql_path": "selects", "driving": "tables", "lookups": "tables"}
+
+    pipeline: Word = Field(title="Pipeline", description="Runs it; its schedule holds.")
+    sql_path: Word = Field(title="SELECT", description="File of the repository.")
+    target_schema: Word = Field(title="Schema of the target")
+    target_table: Word = Field(title="Table")
+    load_type: LoadType = Field(title="Load type", description="scd1: as it is now; scd2: its history; append: events.")
+    increment: Increment = Field(
+        default=Increment.ROWS, title="Increment", description="What a run reads: new rows, touched groups, all."
+    )
+    driving: tuple[Word, ...] = Field(min_length=1, title="Driving tables", description="New rows in them make it run.")
+    lookups: tuple[Word, ...] = Field(default=(), title="Lookups", description="Tables that are read whole.")
+    business_key: tuple[Word, ...] = Field(default=(), title="Business key", description="Columns, one per item.")
+    incremental_key: Text = Field(default="", title="Incremental key", description="When a row landed: cuts windows.")
+    sequence_by: tuple[Word, ...] = Field(default=(), title="Sequence", description="What orders a key's events.")
+    scd_columns: tuple[Word, ...] = Field(default=(), title="Tracked columns", description="scd2 only.")
+    description: Text = Field(default="", title="Description")
+    reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
+
+
+def parameter_schema(form: type[Form], lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return the JSON schema of a flow whose one parameter `form` is this form, its choices filled in.
+
+    Args:
+        form: The form.
+        lists: What there is to choose from, by name.
+    """
+    model = form.model_json_schema(ref_template="#/definitions/{model}")
+    definitions = model.pop("$defs", {})
+    for name, chosen in form.choices.items():
+        field = model["properties"][name]
+        (field["items"] if field.get("type") == "array" else field)["enum"] = list(lists[chosen])
+    for position, field in enumerate(model["properties"].values()):
+        field["position"] = position
+    return {
+        "title": "Parameters",
+        "type": "object",
+        "properties": {"form": {"$ref": f"#/definitions/{form.__name__}", "title": "What to do", "position": 0}},
+        "required": ["form"],
+        "definitions": {**definitions, form.__name__: model},
+    }

@@ -1,0 +1,94 @@
+"""Automations on a real server: an event starts what reads the table; a run that fell silent counts as crashed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from live_server import Server
+from order_project import open_orders, write_project
+
+from flows.context import Context
+from flows.deployments.automations import dependants
+from flows.deployments.deploy import deploy
+from flows.deployments.difference import Action
+from metadata_sync.apply import Desk, switch
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    context = open_orders(write_project(tmp_path_factory.mktemp("automations") / "orders"), "auto")
+    yield context
+    context.store.close()
+
+
+def automations(server: Server, environment: str) -> dict[str, dict[str, Any]]:
+    only = {"automations": {"tags": {"all_": ["sluice", f"environment:{environment}"]}}}
+    return {item["name"]: item for item in server.ask("/automations/filter", only)}
+
+
+def emit(server: Server, event: str, resource: str, related: list[tuple[str, str]], payload: dict[str, Any]) -> None:
+    labels = [{"prefect.resource.id": key, "prefect.resource.role": role} for key, role in related]
+    body = {
+        "event": event,
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {"prefect.resource.id": resource},
+        "related": labels,
+        "payload": payload,
+    }
+    assert server.status("/events", [body]) == 204
+
+
+def test_event_of_a_load_starts_the_pipeline_that_reads_the_table(orders: Context, server: Server) -> None:
+    assert dependants(orders.store.read_rows()) == {"payments"}
+    deploy(orders, server.api_url)
+    deployment = server.deployment("payments@auto")
+
+    related = [(f"prefect.flow-run.{uuid4()}", "flow-run"), ("sluice.pipeline.auto.payments", "dependant")]
+    loaded = {"target": "dwh.fact_payment", "dependants": ["payments"]}
+    emit(server, "sluice.table.loaded", "sluice.table.auto.dwh.fact_payment", related, loaded)
+    emit(server, "sluice.table.loaded", "sluice.table.auto.dwh.fact_order", related[:1], {"target": "dwh.fact_order"})
+
+    made = {"tags": {"all_": ["pipeline:payments", "environment:auto"]}, "state": {"name": {"any_": ["Scheduled"]}}}
+    by_event = {**made, "expected_start_time": {"before_": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}}
+    server.until(lambda: bool(server.runs_of(deployment["id"], **by_event)), 30)
+    (run,) = [item for item in server.runs_of(deployment["id"], **by_event) if not item["auto_scheduled"]]
+    assert run["parameters"] == {"pipelines": ["payments"], "requested_by": "load of dwh.fact_payment"}
+    assert run["created_by"]["type"] == "AUTOMATION"
+
+
+def test_run_without_a_sign_of_life_is_marked_as_crashed(
+    orders: Context, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.deployments.automations.SILENT_SECONDS", 10)
+    deploy(orders, server.api_url)
+    deployment = server.deployment("orders_daily@auto")
+    silent, ended = (server.start_run(deployment["id"]) for _ in range(2))
+    tags = [("prefect.tag.sluice", "tag"), ("prefect.tag.environment:auto", "tag")]
+    server.set_state(silent, "RUNNING")
+    for run_id in (silent, ended):
+        emit(server, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run_id}", tags, {})
+    server.set_state(ended, "COMPLETED")
+
+    server.until(lambda: server.ask(f"/flow_runs/{silent}")["state_type"] == "CRASHED", 60)
+    assert "No sign of life" in server.ask(f"/flow_runs/{silent}")["state"]["message"]
+    assert server.ask(f"/flow_runs/{ended}")["state_type"] == "COMPLETED"
+
+
+def test_automation_goes_with_the_row(orders: Context, server: Server) -> None:
+    deploy(orders, server.api_url)
+    desk = Desk(orders.project, orders.store, orders.columns, "tester")
+    assert "sluice auto: upstream loads start payments" in automations(server, "auto")
+    switch(desk, "payments", "for a test", is_active=False)
+
+    plan = deploy(orders, server.api_url)
+    switch(desk, "payments", None, is_active=True)
+
+    assert [step.action for step in plan.automations] == [Action.REMOVE]
+    assert "sluice auto: upstream loads start payments" not in automations(server, "auto")
+    assert [step.action for step in deploy(orders, server.api_url).automations] == [Action.CREATE]
+    assert deploy(orders, server.api_url).is_empty

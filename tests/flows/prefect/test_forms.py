@@ -1,0 +1,184 @@
+"""Forms: what they do to the rows equals what the command line does, with the same rules and the same history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_server import Server
+from order_project import open_orders, write_project
+from pydantic import ValidationError
+
+from flows.context import Context
+from flows.deployments.forms import form_deployments
+from flows.forms.changes import edit_pipeline, onboard, switch_row
+from flows.forms.models import EditForm, OnboardForm, SwitchForm
+from metadata_sync.apply import Assignment, Desk, set_values, switch
+from metadata_sync.errors import MetadataError
+from metadata_sync.plan import RowId
+from metadata_sync.rows import ControlRows
+
+ONBOARDED = {
+    "requested_by": "ann",
+    "pipeline": "payments",
+    "sql_path": "transformations/big_order.sql",
+    "target_schema": "mart",
+    "target_table": "big_order",
+    "load_type": "append",
+    "increment": "full",
+    "driving": ["dwh.fact_order"],
+    "business_key": ["order_id"],
+    "reason": "asked for by sales",
+}
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
+    root = write_project(tmp_path_factory.mktemp("forms") / "orders")
+    select = "select o.order_id, o.amount, o.landed_at from dwh.fact_order as o\n"
+    (root / "dbt_project" / "transformations" / "big_order.sql").write_text(select)
+    context = open_orders(root)
+    yield context
+    context.store.close()
+
+
+def desk(context: Context) -> Desk:
+    return Desk(context.project, context.store, context.columns, context.who)
+
+
+def said(context: Context, key: str) -> list[tuple[str, str, str | None, Any, Any]]:
+    newest = context.store.history(key, 50)
+    change = [entry for entry in newest if entry.change_id == newest[0].change_id]
+    return [(entry.who, entry.column, entry.reason, entry.old, entry.new) for entry in change]
+
+
+def test_switch_leaves_the_history_that_the_command_leaves(orders: Context) -> None:
+    form = SwitchForm(requested_by="ann", row="dwh.dim_return", switch="deactivate", reason="wrong data")
+
+    switch_row(desk(orders), form)
+    by_form = said(orders, "dwh.dim_return")
+    switch_row(desk(orders), form.model_copy(update={"switch": "activate"}))
+    switch(desk(orders), "dwh.dim_return", "wrong data", is_active=False)
+    by_command = said(orders, "dwh.dim_return")
+    switch(desk(orders), "dwh.dim_return", None, is_active=True)
+
+    assert [entry[1:] for entry in by_form] == [entry[1:] for entry in by_command]
+    assert {entry[0] for entry in by_form} == {"ann"}
+    assert ("ann", "is_active", "wrong data", True, False) in by_form
+
+
+def test_edit_changes_only_what_was_said(orders: Context) -> None:
+    before = orders.store.read_rows().pipeline("payments")
+    form = EditForm(
+        requested_by="ann", pipeline="payments", sla_minutes=45, alert_channel="123", owner="data", reason="busy"
+    )
+
+    edit_pipeline(desk(orders), form)
+    edit_pipeline(desk(orders), EditForm(requested_by="ann", pipeline="payments", clear=("owner",), reason="left"))
+
+    after = orders.store.read_rows().pipeline("payments")
+    assert before is not None
+    assert after == before.model_copy(update={"sla_minutes": 45, "alert_channel": "123"})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"schedule": "61 * * * *"}, {"timezone": "Mars/Olympus"}, {"emr_core_min": 9, "emr_core_max": 2}],
+    ids=["cron", "zone", "cluster"],
+)
+def test_edit_is_refused_by_the_rules_of_the_command(orders: Context, values: dict[str, Any]) -> None:
+    before = orders.store.read_rows()
+    form = EditForm(requested_by="ann", pipeline="payments", reason="x", **values)
+    texts = [Assignment(column, str(value)) for column, value in values.items()]
+
+    with pytest.raises(MetadataError) as by_form:
+        edit_pipeline(desk(orders), form)
+    with pytest.raises(MetadataError) as by_command:
+        set_values(desk(orders), RowId("pipeline_control", "payments"), texts, "x")
+
+    assert by_form.value.faults == by_command.value.faults
+    assert orders.store.read_rows() == before
+
+
+def test_onboarding_adds_a_row_that_syncs_and_refuses_it_twice(orders: Context) -> None:
+    onboard(desk(orders), OnboardForm.model_validate(ONBOARDED))
+
+    (row,) = [row for row in orders.store.read_rows().transformations if row.key == "mart.big_order"]
+    assert row.business_key == ("order_id",)
+    assert [(item.table, item.driving) for item in row.dependencies] == [("dwh.fact_order", True)]
+    assert {entry[0] for entry in said(orders, "mart.big_order")} == {"ann"}
+    with pytest.raises(MetadataError, match="1 fault"):
+        onboard(desk(orders), OnboardForm.model_validate(ONBOARDED))
+
+
+def test_onboarding_tells_every_fault_and_changes_nothing(orders: Context) -> None:
+    before = orders.store.read_rows()
+    values = {"target_table": "Worse", "business_key": ["no_such"], "driving": ["lake.returns"], "scd_columns": ["a"]}
+
+    with pytest.raises(MetadataError) as caught:
+        onboard(desk(orders), OnboardForm.model_validate(ONBOARDED | values))
+
+    assert len(caught.value.faults) > 1
+    assert orders.store.read_rows() == before
+
+
+def test_form_offers_what_the_rows_hold(orders: Context) -> None:
+    rows = orders.store.read_rows()
+    forms = {item.name: item.schema for item in form_deployments(rows, "dev", ["transformations/x.sql"])}
+
+    switch_fields = forms["switch@dev"]["definitions"]["SwitchForm"]["properties"]
+    assert {"orders_daily", "payments", "dwh.fact_order"} <= set(switch_fields["row"]["enum"])
+    onboarding = forms["onboard@dev"]["definitions"]["OnboardForm"]["properties"]
+    assert onboarding["sql_path"]["enum"] == ["transformations/x.sql"]
+    assert "lake.orders" in onboarding["driving"]["items"]["enum"]
+    assert forms["run now@dev"]["properties"]["pipelines"]["items"]["enum"] == ["orders_daily", "payments"]
+    assert list(form_deployments(ControlRows(), "dev", [])) == []
+
+
+def test_form_needs_a_name_and_a_reason() -> None:
+    with pytest.raises(ValidationError) as caught:
+        SwitchForm.model_validate({"requested_by": " ", "row": "payments", "switch": "activate", "reason": ""})
+
+    assert {error["loc"][0] for error in caught.value.errors()} == {"requested_by", "reason"}
+
+
+def test_flow_of_a_form_tells_its_faults_and_deploys_what_it_changed(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    context = open_orders(write_project(tmp_path / "orders"), "forms")
+    monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(context.project.root))
+    monkeypatch.setenv("SLUICE_ENVIRONMENT", "forms")
+    monkeypatch.setenv("SLUICE_DBT_TARGET", "dev")
+    monkeypatch.setenv("SLUICE_WORK_POOL", "forms")
+    from flows.deployments.form_flows import edit
+
+    form = EditForm(requested_by="ann", pipeline="payments", schedule="7 7 * * *", reason="later, password=hunter2")
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        good = edit(form, return_state=True)
+        again = edit(form, return_state=True)
+        bad = edit(form.model_copy(update={"schedule": "nonsense", "timezone": "Mars/Olympus"}), return_state=True)
+
+    assert good.message == "pipeline_control[payments]: schedule 0 6 * * * → 7 7 * * *"
+    assert again.message == "pipeline_control[payments] holds these values already."
+    assert server.deployment("payments@forms")["schedules"][0]["schedule"]["cron"] == "7 7 * * *"
+    assert bad.is_failed()
+    assert "2 faults found; nothing was changed" in str(bad.message)
+    only = {"artifacts": {"flow_run_id": {"any_": [str(bad.state_details.flow_run_id)]}}}
+    (page,) = server.ask("/artifacts/filter", only)
+    assert "| payments | schedule |" in page["data"]
+    assert "| payments | timezone |" in page["data"]
+    assert {entry.reason for entry in context.store.history("payments")} - {None} == {"later, password=***"}
+    context.store.close()
+
+
+def test_server_refuses_a_choice_that_is_none(laptop: Context, server: Server) -> None:
+    deployment = server.deployment("switch@dev")
+    form = {"requested_by": "ann", "row": "no_such_row", "switch": "deactivate", "reason": "x"}
+
+    answer = server.status(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": {"form": form}})
+
+    assert answer == 409
