@@ -179,9 +179,9 @@ def sync_rows(context: Context) -> ControlRows:
     """
     from metadata_sync.sync import sync_store
 
-    rows = context.store.read_rows()
-    report = sync_store(context.store, rows, context.project, context.columns)
-    return context.store.read_rows() if report.filled else rows
+    stored = context.store.read_stored()
+    report = sync_store(context.store, stored, context.project, context.columns)
+    return context.store.read_rows() if report.filled else stored.rows
 
 
 class _Execution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from metadata_sync.generated import (
     remove_file,
     write_file,
 )
+from metadata_sync.in_step import look, recall, remember
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.protocols import WarehouseColumns
@@ -31,7 +32,7 @@ from metadata_sync.select_file import read_select
 
 if TYPE_CHECKING:
     from metadata_sync.catalog import Catalog
-    from metadata_sync.database import ControlStore
+    from metadata_sync.database import ControlStore, StoredRows
 
 log = logging.getLogger(__name__)
 
@@ -107,19 +108,21 @@ def sync(
         MetadataError: When rows or changed SELECTs are at fault; nothing was written.
         SyncError: When generated files were edited by hand, or cannot be written.
     """
-    plan = _plan(rows, project, columns.dialect, overwrite=overwrite)
+    wanted = _wanted(rows, project, columns.dialect)
+    plan = _plan(wanted, project, overwrite=overwrite)
     if plan.is_empty:
         return SyncReport(unchanged=_shown(plan.current, project))
     if check:
         with columns.connected():
-            return _bring_in_step(rows, project, columns, check=True, overwrite=overwrite)
+            return _bring_in_step(rows, plan, project, columns, check=True, overwrite=overwrite)
     with _only_one(project), columns.connected():
-        return _bring_in_step(rows, project, columns, check=False, overwrite=overwrite)
+        plan = _plan(wanted, project, overwrite=overwrite)  # another sync, or a hand, may have written meanwhile
+        return _bring_in_step(rows, plan, project, columns, check=False, overwrite=overwrite)
 
 
 def sync_store(
     store: ControlStore,
-    rows: ControlRows,
+    stored: StoredRows,
     project: Project,
     columns: WarehouseColumns,
     *,
@@ -128,9 +131,11 @@ def sync_store(
 ) -> SyncReport:
     """Sync the rows of a control database, and store the column lists that sync took from SELECTs.
 
+    When neither rows nor files moved since a sync found nothing to do, not even the rows are made typed.
+
     Args:
         store: The environment's control database.
-        rows: All its rows, as they were read.
+        stored: All its rows, as they were read.
         project: Where the files are.
         columns: The warehouse.
         check: Write nothing, neither files nor rows.
@@ -146,11 +151,17 @@ def sync_store(
     """
     from metadata_sync.plan import RowChange
 
-    report = sync(rows, project, columns, check=check, overwrite=overwrite)
+    seen = look(project, (str(RENDER_VERSION), columns.dialect, stored.digest), stored.sql_paths)
+    in_step = recall(project, seen)
+    if in_step is not None:
+        return SyncReport(unchanged=in_step)
+    report = sync(stored.rows, project, columns, check=check, overwrite=overwrite)
+    if not check and report == SyncReport(unchanged=report.unchanged):
+        remember(project, seen, report.unchanged)
     if report.filled and not check:
         changes = [
             RowChange(before=row, after=row.model_copy(update={"column_list": report.filled[row.name]}))
-            for row in rows.transformations
+            for row in stored.rows.transformations
             if row.name in report.filled
         ]
         store.write(changes, who="sluice", via="framework", reason="column list taken from the SELECT")
@@ -158,15 +169,16 @@ def sync_store(
 
 
 def _bring_in_step(
-    rows: ControlRows, project: Project, columns: WarehouseColumns, *, check: bool, overwrite: bool
+    rows: ControlRows, plan: _Plan, project: Project, columns: WarehouseColumns, *, check: bool, overwrite: bool
 ) -> SyncReport:
     from metadata_sync.catalog import Catalog
 
     catalog = Catalog(rows, project, columns)
-    changed = {item.row.name for item in _plan(rows, project, columns.dialect, overwrite=overwrite).stale if item.row}
-    _refuse_faults(catalog, project, changed)
+    _refuse_faults(catalog, project, {item.row.name for item in plan.stale if item.row})
     filled = _taken_from_selects(catalog)
-    plan = _plan(_with_columns(rows, filled), project, columns.dialect, overwrite=overwrite)
+    if filled:
+        wanted = _wanted(_with_columns(rows, filled), project, columns.dialect)
+        plan = _plan(wanted, project, overwrite=overwrite)
     current, stale = _shown(plan.current, project), _shown([item.file.path for item in plan.stale], project)
     orphans = _shown(plan.orphans, project)
     if check:
@@ -179,8 +191,11 @@ def _bring_in_step(
     return SyncReport(written=stale, removed=orphans, unchanged=current, filled=filled)
 
 
-def _plan(rows: ControlRows, project: Project, dialect: str, *, overwrite: bool) -> _Plan:
-    wanted = [*_source_files(rows, project, dialect), *_model_files(rows, project, dialect)]
+def _wanted(rows: ControlRows, project: Project, dialect: str) -> tuple[_Wanted, ...]:
+    return (*_source_files(rows, project, dialect), *_model_files(rows, project, dialect))
+
+
+def _plan(wanted: Sequence[_Wanted], project: Project, *, overwrite: bool) -> _Plan:
     states = {item.file.path: file_state(item.file) for item in wanted}
     orphans, edited = find_orphans(project.generated_dir, set(states))
     edited += [path for path, state in states.items() if state is FileState.EDITED]

@@ -9,7 +9,6 @@ import typer
 
 from flows.cli.console import out, print_json, progress, say
 from flows.context import load_context
-from flows.server import local_server, start, stop
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -37,6 +36,7 @@ def up(as_json: AsJson = False) -> None:
         sluice up --json
     """
     from flows.companions import start_companions
+    from flows.server import local_server, start
 
     context = load_context()
     server = local_server(context)
@@ -81,6 +81,7 @@ def down(as_json: AsJson = False) -> None:
         sluice down --json
     """
     from flows.companions import stop_companions
+    from flows.server import local_server, stop
 
     context = load_context()
     with progress("Ending the local Prefect server…", is_quiet=as_json):

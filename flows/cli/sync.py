@@ -50,8 +50,8 @@ def sync(
 
     context = load_context()
     with progress("Writing models…", is_quiet=as_json):
-        rows = context.store.read_rows()
-        report = sync_store(context.store, rows, context.project, context.columns, check=check, overwrite=overwrite)
+        stored = context.store.read_stored()
+        report = sync_store(context.store, stored, context.project, context.columns, check=check, overwrite=overwrite)
     if as_json:
         print_json(_document(report))
     else:

@@ -8,6 +8,16 @@ from metadata_sync.database.journal import (
     Via,
 )
 from metadata_sync.database.leases import Lease, LeaseHolder
-from metadata_sync.database.store import ControlStore
+from metadata_sync.database.store import ControlStore, StoredRows
 
-__all__ = ["AuditEntry", "ControlStore", "DecisionEntry", "Lease", "LeaseHolder", "LoadEntry", "LoadStatus", "Via"]
+__all__ = [
+    "AuditEntry",
+    "ControlStore",
+    "DecisionEntry",
+    "Lease",
+    "LeaseHolder",
+    "LoadEntry",
+    "LoadStatus",
+    "StoredRows",
+    "Via",
+]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Self
 
 from sqlalchemy import Connection, Engine, select
@@ -19,7 +22,7 @@ from metadata_sync.database.tables import ROW_TABLES
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError
 from metadata_sync.plan import ControlState, RowChange, collect_rows
-from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows
+from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, TransformationRow
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +86,12 @@ class ControlStore:
         Raises:
             MetadataError: With all faults, when rows were edited to something that is not a row.
         """
+        return self.read_stored().rows
+
+    def read_stored(self) -> StoredRows:
+        """Return every row as it is stored: a snapshot that becomes typed rows when they are asked for."""
         with reading(self._engine) as connection:
-            return _rows(self._stored(connection))
+            return StoredRows(self._stored(connection))
 
     def declared(self) -> ControlRows:
         """Return what the files last declared, `model_fields_set` telling which columns they name."""
@@ -210,6 +217,39 @@ class ControlStore:
             )
             stored += [(row_type, row) for row in connection.execute(query).mappings()]
         return stored
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Every row of an environment, as its columns hold it.
+
+    Attributes:
+        stored: Each row with its type.
+    """
+
+    stored: Sequence[tuple[type[ControlRow], Stored]]
+
+    @cached_property
+    def rows(self) -> ControlRows:
+        """The typed rows.
+
+        Raises:
+            MetadataError: With all faults, when rows were edited to something that is not a row.
+        """
+        return _rows(self.stored)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of everything that stands in them."""
+        total = hashlib.sha256()
+        for row_type, row in self.stored:
+            total.update(f"{row_type.control_table}{tuple(row.values())}".encode(errors="surrogatepass"))
+        return total.hexdigest()
+
+    @property
+    def sql_paths(self) -> tuple[str, ...]:
+        """The SELECTs that rows name."""
+        return tuple(str(row["sql_path"]) for row_type, row in self.stored if row_type is TransformationRow)
 
 
 def _rows(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:
