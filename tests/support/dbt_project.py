@@ -15,6 +15,7 @@ import duckdb
 import yaml
 
 MACROS = Path(__file__).parents[2] / "macros"
+QUIET = ("--quiet", "--log-level", "none", "--log-level-file", "none")
 FOLDERS = ("control", "helpers", "materializations", "schema", "strategies", "tests", "windows")
 
 
@@ -77,6 +78,11 @@ class DbtProject:
                 "{{ custom_schema_name or target.schema }}{%- endmacro %}\n"
             ),
         )
+
+    @property
+    def adapter(self) -> str:
+        """Type of the warehouse."""
+        return str(self.profile["type"]) if self.profile else "duckdb"
 
     @property
     def warehouse(self) -> Path:
@@ -159,35 +165,12 @@ class DbtProject:
             quiet: Whether dbt prints only errors.
             manifest: What `parse` returned, for many runs of a project that stays as it is.
         """
-        from dbt.cli.main import dbtRunner
-
-        words = [
-            command,
-            *arguments,
-            "--project-dir",
-            str(self.root),
-            "--profiles-dir",
-            str(self.root),
-            "--no-use-colors",
-        ]
-        if quiet:
-            words = ["--quiet", "--log-level", "none", "--log-level-file", "none", *words]
-        with _environment(env or {}):
-            result = dbtRunner(manifest=cast("Any", manifest)).invoke(words)
-        nodes = getattr(result.result, "results", None) or []
-        return DbtResult(
-            success=bool(result.success),
-            messages={node.node.name: node.message or "" for node in nodes},
-            statuses={node.node.name: str(node.status) for node in nodes},
-            error=str(result.exception or ""),
-        )
+        words = QUIET if quiet else ()
+        return run_dbt(self.root, [*words, command, *arguments, "--no-use-colors"], env or {}, manifest)
 
     def parse(self) -> object:
         """Parse the project once; see `run`."""
-        from dbt.cli.main import dbtRunner
-
-        places = ["--project-dir", str(self.root), "--profiles-dir", str(self.root)]
-        return dbtRunner().invoke(["--quiet", "--log-level-file", "none", "parse", *places]).result
+        return parse_project(self.root)
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -239,6 +222,33 @@ def history_tests(business_key: Sequence[str], scd_columns: Sequence[str]) -> li
         {"key_not_null": {"arguments": key}},
         {"touching_versions_differ": {"arguments": {**key, "scd_columns": list(scd_columns)}}},
     ]
+
+
+def run_dbt(root: Path, words: Sequence[str], env: Mapping[str, object], manifest: object = None) -> DbtResult:
+    """Run a dbt command on the project of a folder, in this process."""
+    from dbt.cli.main import dbtRunner
+
+    with _environment(env):
+        # nobody reads the artifacts, and writing them takes a fifth of a run
+        result = dbtRunner(manifest=cast("Any", manifest)).invoke(["--no-write-json", *words, *_places(root)])
+    nodes = getattr(result.result, "results", None) or []
+    return DbtResult(
+        success=bool(result.success),
+        messages={node.node.name: node.message or "" for node in nodes},
+        statuses={node.node.name: str(node.status) for node in nodes},
+        error=str(result.exception or ""),
+    )
+
+
+def parse_project(root: Path) -> object:
+    """Parse the project of a folder."""
+    from dbt.cli.main import dbtRunner
+
+    return dbtRunner().invoke(["--quiet", "--log-level-file", "none", "parse", *_places(root)]).result
+
+
+def _places(root: Path) -> list[str]:
+    return ["--project-dir", str(root), "--profiles-dir", str(root)]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,194 @@
+"""Killed between any two statements, a load has done nothing or everything, and the next one gives the same rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count, cycle
+
+import pytest
+
+from tests.support.dbt_project import DbtProject, driving
+from tests.support.failures import is_soft
+from tests.support.forked_dbt import ForkedDbt, Order, forked_dbt
+
+EVENTS = [
+    ("1", "a", "x", False, 10, 1),
+    ("2", "a", "x", False, 10, 1),
+    ("3", "a", "x", False, 10, 1),
+    ("4", "a", "x", False, 10, 1),
+    ("5", "a", "x", False, 10, 1),
+]
+# A new key, a change, an unchanged event, a delete, a late event, several events of one key, a reject.
+INCREMENT = [
+    ("6", "a", "x", False, 20, 2),
+    ("1", "b", "x", False, 20, 2),
+    ("2", "a", "y", False, 20, 2),
+    ("3", "a", "x", True, 20, 2),
+    ("4", "c", "x", False, 5, 2),
+    ("5", "b", "x", False, 20, 2),
+    ("5", "c", "x", False, 30, 2),
+    (None, "a", "x", False, 20, 2),
+]
+# What the SELECT yields is decided when it is compiled: the project is parsed once.
+SELECT = """
+select e.id, e.v, e.gone, e.happened, e.landed,
+{% if env_var("WIDER", "") %} cast(e.u as varchar(20)) as u, e.happened + 1 as extra
+{% else %} cast(e.u as varchar(9)) as u
+{% endif %}
+from {{ sluice.increment(source('lake', 'events')) }} as e
+"""
+WIDER = {"WIDER": "yes"}
+COLUMNS = "id, v, u, gone, happened"
+WIDE = f"{COLUMNS}, extra"
+KEYED = {"business_key": ["id"], "sequence_by": ["happened"]}
+KINDS = {
+    "scd2": ("scd2", {**KEYED, "scd_columns": ["v"], "delete_when": "gone"}),
+    "scd1": ("scd1", {**KEYED, "delete_when": "gone"}),
+    "range": ("append", {"incremental_key": "landed"}),
+}
+NAMES = ("twin", "stopped", "first", "within")
+LEAST_STATEMENTS, LEAST_WRITES = 15, 4
+# CI stops one load at every statement and the others at some; the whole takes minutes.
+EVERY_STATEMENT = bool(os.environ.get("EVERY_STATEMENT"))
+STEPS = {"postgres": {"scd2_stopped": 1}, "duckdb": {}}
+OTHER_STEP = 5
+END_SESSION = (
+    "create sequence lake.writes",
+    "create table lake.last_write as select 0 as number",
+    """create function lake.end_session() returns trigger language plpgsql as $$
+    begin
+        if nextval('lake.writes') = (select number from lake.last_write) then
+            perform pg_terminate_backend(pg_backend_pid());
+        end if;
+        return null;
+    end $$""",
+)
+
+
+@pytest.fixture(scope="module")
+def project(make_on_each: Callable[[str], DbtProject]) -> DbtProject:
+    """A target for each way to be stopped, and a twin that nobody disturbs."""
+    project = make_on_each("kills")
+    project.source("events")
+    project.execute(
+        """create table lake.events
+           (id varchar(9), v varchar(9), u varchar(20), gone boolean, happened integer, landed integer)"""
+    )
+    for kind, (materialized, settings) in KINDS.items():
+        for name in NAMES:
+            project.model(
+                f"{kind}_{name}",
+                SELECT,
+                materialized=materialized,
+                dependencies=[driving("events", incremental_key="landed")],
+                **settings,
+            )
+    return project
+
+
+@pytest.fixture(scope="module")
+def forks(project: DbtProject) -> Iterator[ForkedDbt]:
+    """Every target but those of the first load stands before its increment; the twins have loaded it."""
+    with forked_dbt(project) as forks:
+        project.insert("lake.events", EVENTS)
+        (first,) = forks.run(Order(["--exclude", "*_first"], is_forked=False))
+        assert first.success, first
+        project.insert("lake.events", INCREMENT)
+        (twins,) = forks.run(Order(["--select", "*_twin"], env=WIDER, is_forked=False))
+        assert twins.success, twins
+        yield forks
+
+
+def _state(project: DbtProject, name: str, columns: str = COLUMNS) -> list[list[tuple[object, ...]]]:
+    """Rows of target, side table, rejects and log, without what differs from load to load."""
+    versions = f"{columns}, valid_from, valid_to, is_current" if name.startswith("scd2") else columns
+    queries = [
+        f"select {versions} from dwh.{name}",
+        f"select {columns}, _sluice_deleted from sluice.dwh__{name}__side",
+        f"select reason from sluice.dwh__{name}__rejects",
+        f"select window_start, window_end, rows_read, rows_inserted from sluice.load_log where target = 'dwh.{name}'",
+    ]
+    return [sorted(project.query(query), key=str) for query in queries]
+
+
+def _twin(project: DbtProject, name: str, columns: str = COLUMNS) -> list[list[tuple[object, ...]]]:
+    return _state(project, name.partition("_")[0] + "_twin", columns)
+
+
+def _stop_everywhere(
+    project: DbtProject, forks: ForkedDbt, name: str, ways: Sequence[str], check: Callable[[], object]
+) -> None:
+    """Run a load again and again, stopped at a later statement each time, until it gets through."""
+    step = 1 if EVERY_STATEMENT else STEPS[project.adapter].get(name, OTHER_STEP)
+    for number, way in zip(count(1, step), cycle(ways), strict=False):
+        (outcome,) = forks.run(Order(["--select", name], stop_before=number, how=way, env=WIDER))
+        check()
+        if not outcome.was_stopped:
+            assert outcome.success, outcome
+            assert number > LEAST_STATEMENTS
+            return
+        assert outcome.success or all(is_soft(message) for message in outcome.failures), (number, outcome)
+
+
+def _check_increment(project: DbtProject, name: str) -> Callable[[], None]:
+    """A check that a target stands where it stood, or where its twin stands."""
+    allowed = (_state(project, name), _twin(project, name))
+
+    def check() -> None:
+        assert _state(project, name) in allowed
+
+    return check
+
+
+def _check_first(project: DbtProject, name: str) -> None:
+    """Rows stand in a new target when a log row says so."""
+    rows = project.query(f"select count(*) from dwh.{name}")[0][0] if _is_there(project, name) else 0
+    logged = project.query(f"select count(*) from sluice.load_log where target = 'dwh.{name}'")[0][0]
+    assert logged == (1 if rows else 0)
+
+
+def _is_there(project: DbtProject, name: str) -> bool:
+    tables = f"select count(*) from information_schema.tables where table_schema = 'dwh' and table_name = '{name}'"
+    return project.query(tables) == [(1,)]
+
+
+@pytest.mark.timeout(1200)
+def test_a_load_that_is_stopped_anywhere_has_done_all_or_nothing(project: DbtProject, forks: ForkedDbt) -> None:
+    ways = ("kill", "terminate") if project.adapter == "postgres" else ("kill",)
+    for kind in KINDS:
+        name = f"{kind}_stopped"
+        _stop_everywhere(project, forks, name, ways, _check_increment(project, name))
+        assert _state(project, name, WIDE) == _twin(project, name, WIDE)
+
+
+@pytest.mark.timeout(1200)
+def test_a_first_load_that_is_stopped_anywhere_has_done_all_or_nothing(project: DbtProject, forks: ForkedDbt) -> None:
+    _stop_everywhere(project, forks, "scd2_first", ["kill"], partial(_check_first, project, "scd2_first"))
+    assert _state(project, "scd2_first", WIDE)[:2] == _twin(project, "scd2_first", WIDE)[:2]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("make_on_each", ["postgres"], indirect=True)
+def test_a_session_that_ends_between_two_writes_has_done_nothing(project: DbtProject, forks: ForkedDbt) -> None:
+    """The writes of a load go to the server as one text; here the server ends the session after each of them."""
+    project.execute(*END_SESSION)
+    for kind in KINDS:
+        name = f"{kind}_within"
+        before = _state(project, name)
+        tables = [f"dwh.{name}", *(f"sluice.dwh__{name}__{part}" for part in ("head", "side", "rejects"))]
+        for table in [*tables, "sluice.load_log"]:
+            project.execute(
+                f"""create or replace trigger end_session after insert or update or delete on {table}
+                    for each statement execute function lake.end_session()"""
+            )
+        for writes in count(1):
+            project.execute("alter sequence lake.writes restart", f"update lake.last_write set number = {writes}")
+            (outcome,) = forks.run(Order(["--select", name], env=WIDER, is_forked=False))
+            if outcome.success:
+                break
+            assert _state(project, name) == before
+            assert all(is_soft(message) for message in outcome.failures), outcome
+        assert writes > LEAST_WRITES
+        assert _state(project, name, WIDE) == _twin(project, name, WIDE)

@@ -1,0 +1,12 @@
+"""What a run would make of an error."""
+
+from __future__ import annotations
+
+from flows.error_rules import DEFAULT_RULES
+from flows.healing import FailureClass, classify, read_facts
+
+
+def is_soft(message: str) -> bool:
+    """Whether a rule knows the message, and says that trying again makes sense."""
+    verdict = classify(read_facts(message), DEFAULT_RULES)
+    return verdict.failure_class is not FailureClass.UNKNOWN and verdict.is_soft()
