@@ -264,6 +264,13 @@ _CONCURRENCY: Final = (
         r"duplicate key value violates unique constraint \"pg_\w+_index\"",
     ),
     _says(
+        "made_meanwhile",  # if it was no other load, the next try says which table stands in the way
+        FailureClass.SERIALIZATION,
+        _POSTGRES,
+        r"relation \"[^\"]*\" already exists",
+        r"Table with name \S+ already exists",
+    ),
+    _says(
         "postgres_lock",
         FailureClass.LOCK,
         _POSTGRES,

@@ -55,7 +55,7 @@ create table if not exists {{ load_log }} (
 
 {#- How far each target has read each source: the newest log row that moves the watermark. -#}
 {% macro create_watermark_control_sql(load_log) -%}
-create view {{ sluice.control_relation('watermark_control').incorporate(type='view') }} as
+create or replace view {{ sluice.control_relation('watermark_control').incorporate(type='view') }} as
 with ranked_loads as (
     select
         target,

@@ -12,7 +12,10 @@
             load.target_name ~ " exists and was not made by Sluice (it has no " ~ load.head ~ ").",
             "Rename or drop the table; the next load makes it anew.",
         ) -%}
-    {%- elif existing is none and head is not none and head.load_id != "none" and not should_full_refresh() -%}
+    {%- elif existing is none and head is not none and head.load_id != "none" and not should_full_refresh() and not sluice.is_there(
+        load.relation
+    ) -%}
+        {#- a table that another load made since dbt listed what there is refuses to be made again, which is soft -#}
         {%- do sluice.raise_error(
             load.type,
             load.target_name ~ " is gone while its load log stands.",

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,8 @@ class Watch:
             _terminate(manager)
         if self._meeting is not None and WRITE in sql and sql.lstrip().startswith("update"):
             meeting, self._meeting = self._meeting, None
-            meeting.wait(WAIT_SECONDS)
+            with suppress(threading.BrokenBarrierError):  # somebody ended before they came to write
+                meeting.wait(WAIT_SECONDS)
 
 
 def _terminate(manager: Any) -> None:
@@ -154,6 +155,8 @@ def _run(root: Path, manifest: object, order: Order, meeting: Any = None) -> Out
     if order.is_forked:
         _install(watch)
     result = run_dbt(root, [*QUIET, "run", *order.arguments], order.env, manifest)
+    if meeting is not None:
+        meeting.abort()
     failures = [result.messages[name] for name, status in result.statuses.items() if status in ("error", "fail")]
     failures += [result.error] if result.error else []
     return Outcome(watch.was_stopped, result.success, result.messages, failures)
