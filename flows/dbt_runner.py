@@ -99,22 +99,42 @@ class DbtRunner:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
             KeyboardInterrupt: When somebody interrupts dbt.
         """
+        with _variables({**self._environment, **variables}), self._connected():
+            manifest = self._parsed()
+            excluded = _tests_of(manifest, set(unbuilt) - {*models, *tested})
+            selected = [*models, *_tests_of(manifest, set(tested))]
+            arguments = ["build", "--exclude-resource-type", "unit_test", "--select", *selected]
+            return self._invoke([*arguments, *(["--exclude", *excluded] if excluded else [])], callbacks)
+
+    def run_empty(self, models: Sequence[str]) -> tuple[NodeResult, ...]:
+        """Run models over no source row: compiled, columns and types checked, nothing loaded, nothing logged.
+
+        Args:
+            models: Names of dbt models, switched on or off.
+
+        Raises:
+            HardRunError: When the project cannot be parsed or dbt stops before its first node.
+        """
+        with _variables(self._environment), self._connected():
+            self._parsed()
+            return self._invoke(["run", "--empty", "--select", *models], ())
+
+    def _invoke(self, arguments: Sequence[str], callbacks: Sequence[Callable[[Any], None]]) -> tuple[NodeResult, ...]:
         from dbt.cli.main import dbtRunner
 
-        with _variables({**self._environment, **variables}):
-            try:
-                manifest = self._parsed()
-                excluded = _tests_of(manifest, set(unbuilt) - {*models, *tested})
-                selected = [*models, *_tests_of(manifest, set(tested))]
-                arguments = ["build", *self._options(), "--no-write-json", "--exclude-resource-type", "unit_test"]
-                arguments += ["--select", *selected, *(["--exclude", *excluded] if excluded else [])]
-                result: Any = dbtRunner(manifest=manifest, callbacks=list(callbacks)).invoke(arguments)
-            finally:
-                self._let_go()
+        given = [arguments[0], *self._options(), "--no-write-json", *arguments[1:]]
+        result: Any = dbtRunner(manifest=self._manifest, callbacks=list(callbacks)).invoke(given)
         _raise_interrupt(result.exception)
         if result.result is None:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "The whole story is in dbt's log file.")
         return tuple(_node_result(item) for item in result.result.results)
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._let_go()
 
     def _parsed(self) -> Any:
         """Parse once per run: every wave then starts from the same manifest."""

@@ -201,7 +201,12 @@ class PostgresColumns:
             raise ValueError(error.message) from error
 
 
-def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
+def table_columns(warehouse: Warehouse, schema: str, table: str) -> tuple[Column, ...]:
+    """Return the columns of a table in order; none when there is no such table.
+
+    Raises:
+        RunError: When the warehouse cannot be asked.
+    """
     from sqlglot import exp
 
     query = (
@@ -210,14 +215,18 @@ def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Col
         .where(exp.column("table_schema").eq(schema), exp.column("table_name").eq(table))
         .order_by("ordinal_position")
     )
+    return tuple(Column(name=name, type=str(type_).lower()) for name, type_ in warehouse.query(query))
+
+
+def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
     try:
         with kept.use() as warehouse:
-            rows = warehouse.query(query)
+            columns = table_columns(warehouse, schema, table)
     except SoftRunError:
         return None
-    if not rows:
+    if not columns:
         raise ValueError(f"table {schema}.{table} does not exist in the warehouse")
-    return tuple(Column(name=name, type=str(type_).lower()) for name, type_ in rows)
+    return columns
 
 
 def _create_empty(connection: duckdb.DuckDBPyConnection, name: TableName, columns: tuple[Column, ...]) -> None:

@@ -55,10 +55,8 @@ def outcome_of(
     Returns:
         LOADED when the log says so and no test failed; UNCHANGED when dbt is content and logged nothing; else FAILED.
     """
-    node = next((item for item in build.results if item.kind == "model" and item.name == model), None)
-    is_test_only = before is not None and before.load_id is not None
-    complaint = _failed_hook(build) or _failed_tests(model, build) if is_test_only else _complaint(node, model, build)
-    error = build.stop or complaint
+    node = _node(model, build)
+    error = complaint_of(model, build, is_test_only=before is not None and before.load_id is not None)
     status = OutcomeStatus.LOADED if load is not None else OutcomeStatus.UNCHANGED
     outcome = TargetOutcome(
         target=decision.target,
@@ -71,6 +69,7 @@ def outcome_of(
         error=safe_text(error) if error else None,
         verdict=classify(read_facts(error), rules) if error else None,
         attempts=before.attempts + 1 if before else 1,
+        is_shared=build.stop is not None or (bool(error) and error == _failed_hook(build)),
     )
     return outcome if load is None else with_load(outcome, load)
 
@@ -104,13 +103,27 @@ def tokens_variable(tokens: Mapping[str, str | None]) -> dict[str, str]:
     return {"SLUICE_CHANGE_TOKENS": json.dumps(known)}
 
 
-def _complaint(node: NodeResult | None, model: str, build: Build) -> str | None:
+def complaint_of(model: str, build: Build, *, is_test_only: bool) -> str | None:
+    """Return what dbt has to complain of a model; None when it is content.
+
+    Args:
+        model: The model's name.
+        build: What dbt says.
+        is_test_only: The model itself was not run, its data tests were.
+    """
+    if build.stop or is_test_only:
+        return build.stop or _failed_hook(build) or _failed_tests(model, build)
+    node = _node(model, build)
     if node is None or node.is_skipped:
         hint = "dbt did not run the model. Its generated file may be missing: `sluice sync` writes it."
         return _failed_hook(build) or hint
     if node.has_failed:
         return node.message or f"dbt says {node.status}"
     return _failed_tests(model, build)
+
+
+def _node(model: str, build: Build) -> NodeResult | None:
+    return next((item for item in build.results if item.kind == "model" and item.name == model), None)
 
 
 def _failed_hook(build: Build) -> str | None:

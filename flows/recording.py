@@ -42,35 +42,32 @@ def record_decisions(store: ControlStore, run_id: str, decisions: Sequence[Decis
     )
 
 
-def record_outcomes(store: ControlStore, run_id: str, outcomes: Sequence[TargetOutcome], now: datetime) -> None:
-    """Keep how targets fared that ran.
+def load_entries(run_id: str, outcomes: Sequence[TargetOutcome], now: datetime) -> list[LoadEntry]:
+    """Return what the run log keeps of targets that were given to dbt.
 
     Args:
-        store: The control database.
         run_id: The run.
-        outcomes: Targets that were given to dbt.
+        outcomes: How they fared.
         now: Stands in for a time that dbt did not tell, UTC.
     """
     statuses = {OutcomeStatus.LOADED: LoadStatus.SUCCESS, OutcomeStatus.FAILED: LoadStatus.ERROR}
-    store.record_loads(
-        [
-            LoadEntry(
-                run_id=run_id,
-                pipeline_id=outcome.pipeline_id,
-                target=outcome.target,
-                load_id=outcome.load_id,
-                status=statuses.get(outcome.status, LoadStatus.SKIPPED),
-                started_at=outcome.started_at or now,
-                finished_at=outcome.finished_at or now,
-                seconds=outcome.seconds or 0.0,
-                rows=outcome.rows,
-                windows=outcome.windows,
-                loaded_at=outcome.loaded_at,
-                error_message=outcome.error,
-            )
-            for outcome in outcomes
-        ]
-    )
+    return [
+        LoadEntry(
+            run_id=run_id,
+            pipeline_id=outcome.pipeline_id,
+            target=outcome.target,
+            load_id=outcome.load_id,
+            status=statuses.get(outcome.status, LoadStatus.SKIPPED),
+            started_at=outcome.started_at or now,
+            finished_at=outcome.finished_at or now,
+            seconds=outcome.seconds or 0.0,
+            rows=outcome.rows,
+            windows=outcome.windows,
+            loaded_at=outcome.loaded_at,
+            error_message=outcome.error,
+        )
+        for outcome in outcomes
+    ]
 
 
 def record_adopted(

@@ -31,6 +31,7 @@ from flows.refused_runs import start_in_place_of_refused
 from flows.report_pump import ReportPump
 from flows.row_check import why_not_to_run
 from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
+from flows.server import ui_url
 from flows.task_runs import DbtTaskRuns
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,8 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns) ->
     with engine.hold_warehouse(handover.context, f"flow run {flow_run.name}", on_wait):
         plan = handover.plan or engine.prepare(handover.context, request)
         observer = PrefectObserver(plan, task_runs, _now)
-        return engine.execute(handover.context, plan, ObserverPair(observer, handover.observer))
+        url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
+        return engine.execute(handover.context, plan, ObserverPair(observer, handover.observer), url=url)
 
 
 def _write_summary(summary: RunSummary) -> None:

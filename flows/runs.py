@@ -96,6 +96,7 @@ class TargetOutcome:
         error: What went wrong, fit to be shown; None when nothing did.
         verdict: What kind of failure that is; None when nothing went wrong.
         attempts: How often it was given to dbt in this run.
+        is_shared: It failed for what is no fault of its own: dbt or its hooks stopped.
     """
 
     target: str
@@ -112,6 +113,7 @@ class TargetOutcome:
     error: str | None = None
     verdict: Verdict | None = None
     attempts: int = 1
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,29 @@ class PostgresWarehouse:
         self._connection.close()
 
 
+def try_writes(profile: Profile, statements: Sequence[exp.Expression]) -> None:
+    """Run statements in a transaction that is rolled back; the embedded warehouse knows no rights, and is not asked.
+
+    Raises:
+        SoftRunError: When the warehouse does not answer.
+        HardRunError: When it refuses one of them.
+    """
+    if profile.is_embedded:
+        return
+    import psycopg
+
+    with _connect_postgres(profile) as connection:
+        connection.read_only = False
+        try:
+            with connection.transaction(force_rollback=True):
+                for statement in statements:
+                    connection.execute(statement.sql(profile.dialect).encode())
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
+        except psycopg.Error as error:
+            raise HardRunError(f"The warehouse refused to be written: {first_line(error)}") from error
+
+
 def first_line(error: BaseException) -> str:
     """Return the sentence of a driver's error that says what is wrong, without its caret drawings."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

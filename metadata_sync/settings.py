@@ -28,6 +28,11 @@ class Settings(BaseSettings):
         tries: How often a run gives a target to dbt, the first time included, while its failure may heal by itself.
         retry_pause_seconds: The longest pause between two tries.
         retry_minutes: For how long a run begins new tries when the pipeline has no `sla_minutes`.
+        alert_channel: Channel of pipelines that name none and whose job group has none; None = nobody is told.
+        job_group_channels: Job group → channel, as JSON.
+        alert_cooldown_minutes: Nobody is told again of a soft failure of the same target within it.
+        soft_escalation_ticks: So many runs in a row, and a soft failure is no longer a warning.
+        heal_minutes: How often `heal` looks at a row whose surroundings have not changed.
         prefect_port: Port of the local Prefect server that `sluice up` starts.
         prefect_host: IP address that it listens on; another than loopback needs prefect_auth.
         prefect_auth: `user:password` that it asks for; nobody is asked by default.
@@ -44,6 +49,11 @@ class Settings(BaseSettings):
     tries: int = Field(default=5, ge=1)
     retry_pause_seconds: float = Field(default=300.0, ge=0)
     retry_minutes: float = Field(default=15.0, ge=0)
+    alert_channel: str | None = None
+    job_group_channels: dict[str, str] = Field(default_factory=dict)
+    alert_cooldown_minutes: float = Field(default=60.0, ge=0)
+    soft_escalation_ticks: int = Field(default=3, ge=1)
+    heal_minutes: float = Field(default=30.0, gt=0)
     prefect_port: int = Field(default=4271, ge=1024, le=65535)
     prefect_host: str = "127.0.0.1"
     prefect_auth: str | None = Field(default=None, repr=False, pattern=r"^[^:]+:.+$")

@@ -24,6 +24,8 @@ COMMAND_MODULES: Final = (
     "lineage",
     "dbt",
     "classify",
+    "alert",
+    "heal",
     "lint",
 )
 """Modules of this package; each has a function `register(app)`."""

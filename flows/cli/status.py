@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flows.plan import Outlook
     from flows.status import TargetStatus
     from metadata_sync.database.journal import DecisionEntry, LoadEntry
+    from metadata_sync.incident import Incident
     from metadata_sync.rows import ControlRows
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -64,7 +65,7 @@ def plan(
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show every target: its last window, rows and age, whether it is switched on and how its last run ended.
+    """Show every target: its last window, rows and age, its switch, how its last run ended; and what is wrong now.
 
     Examples:
         sluice status
@@ -78,9 +79,11 @@ def status(as_json: AsJson = False) -> None:
     latest, successes = store.latest_loads(), store.latest_loads(LoadStatus.SUCCESS)
     statuses = target_statuses(store.read_rows(), latest, successes, datetime.now(UTC))
     if as_json:
-        print_json({"targets": [_status_document(item) for item in statuses]})
+        incidents = [asdict(incident) for incident in store.incidents()]
+        print_json({"targets": [_status_document(item) for item in statuses], "incidents": incidents})
     elif statuses:
         _print_statuses(statuses)
+        _print_incidents(store.incidents())
     else:
         say("There is no transformation yet. `sluice control apply` writes the rows of dbt_project/control/.")
 
@@ -178,6 +181,22 @@ def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
     ]
     headers = ("Target", "Pipeline", "Switch", "Last run", "Last window", "Rows", "Age", "Error")
     print_table("", headers, rows)
+
+
+def _print_incidents(incidents: Sequence[Incident]) -> None:
+    rows = [
+        (
+            item.subject,
+            item.failure_class or item.kind,
+            item.severity,
+            f"{item.opened_at:%Y-%m-%d %H:%M} UTC",
+            ", ".join(item.held_up) or None,
+            item.message.splitlines()[0] if item.message else None,
+        )
+        for item in incidents
+    ]
+    if rows:
+        print_table("What is wrong now", ("Subject", "Class", "Severity", "Since", "Holds up", "Message"), rows)
 
 
 def _status_document(item: TargetStatus) -> dict[str, Any]:

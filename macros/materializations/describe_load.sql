@@ -68,7 +68,8 @@
     {%- endif -%}
     {%- do load.update(
         {
-            "has_work": load.makes_target
+            "has_work": flags.EMPTY
+            or load.makes_target
             or load.replaces
             or not windows
             or windows | selectattr("new") | list | length > 0

@@ -1,7 +1,7 @@
 {#- Begin a load: decide whether there is anything to do, then make the target fit for it.
 
     Nothing to do: the row is inactive, or no driving source holds anything new. Then nothing is written and no
-    hook runs.
+    hook runs. With --empty there is always something to do: the model is checked, nothing is written.
 
     Args:
         load_type (str): scd1, scd2 or append.
@@ -10,7 +10,7 @@
 -#}
 {% macro open_load(load_type) %}
     {%- set existing = load_cached_relation(this) -%}
-    {%- if not (config.get("meta") or {}).get("is_active", true) -%}
+    {%- if not (config.get("meta") or {}).get("is_active", true) and not flags.EMPTY -%}
         {{ return(sluice.no_load(existing, "SKIP inactive")) }}
     {%- endif -%}
     {%- do sluice.check_adapter() -%}

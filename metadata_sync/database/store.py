@@ -6,25 +6,33 @@ import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, and_, select
 
-from metadata_sync.database import audit, journals, leases
+from metadata_sync.database import audit, incidents, journals, leases
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
 from metadata_sync.database.journal import AuditEntry, DecisionEntry, LoadEntry, LoadStatus, Via
 from metadata_sync.database.leases import Lease, LeaseHolder
+from metadata_sync.database.settlement import Amendment, Settlement
 from metadata_sync.database.tables import ROW_TABLES
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError
+from metadata_sync.incident import Alert, Incident
 from metadata_sync.plan import ControlState, RowChange, collect_rows
 from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, TransformationRow
 
 logger = logging.getLogger(__name__)
+
+FRAMEWORK: Final = "sluice"
+"""Who changes rows on the framework's behalf."""
+
+INCIDENT_MEMORY: Final = timedelta(days=2)
+"""For so long an incident that is over still counts when the next one of its kind begins."""
 
 
 def _utc_now() -> datetime:
@@ -156,6 +164,50 @@ class ControlStore:
             with writing(self._engine) as connection:
                 journals.append_loads(connection, self._environment, entries)
 
+    def settle(self, settlement: Settlement) -> None:
+        """Write what a run leaves, in one transaction: loads, rows that the framework changes, incidents, alerts."""
+        now = self._clock()
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            for amendment in settlement.amendments:
+                self._amend(connection, amendment, now)
+            if settlement.loads:
+                journals.append_loads(connection, self._environment, settlement.loads)
+            known = incidents.read_incidents(connection, self._environment, now - INCIDENT_MEMORY)
+            changed, alerts = settlement.judge(known)
+            incidents.write_incidents(connection, self._environment, changed)
+            incidents.append_alerts(connection, self._environment, alerts)
+
+    def incidents(self, since: datetime | None = None) -> tuple[Incident, ...]:
+        """Return open incidents, and those that were open since an instant; the oldest first."""
+        with reading(self._engine) as connection:
+            return incidents.read_incidents(connection, self._environment, since)
+
+    def queue_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Put alerts into the outbox."""
+        with writing(self._engine) as connection:
+            incidents.append_alerts(connection, self._environment, alerts)
+
+    def alerts(self, incident_id: str | None = None) -> tuple[Alert, ...]:
+        """Return the alerts of an incident, or all of them, the oldest first."""
+        with reading(self._engine) as connection:
+            return incidents.read_alerts(connection, self._environment, incident_id)
+
+    def count_waiting_alerts(self) -> int:
+        """Return how many alerts no channel has taken yet."""
+        with reading(self._engine) as connection:
+            return incidents.count_waiting(connection, self._environment)
+
+    def claim_alerts(self, now: datetime, until: datetime) -> tuple[Alert, ...]:
+        """Return the alerts that are due; nobody else gets them before `until`."""
+        with writing(self._engine) as connection:
+            return incidents.claim_alerts(connection, self._environment, now, until)
+
+    def write_alert(self, alert: Alert) -> None:
+        """Keep how an alert fared."""
+        with writing(self._engine) as connection:
+            incidents.write_alert(connection, self._environment, alert)
+
     def latest_loads(self, status: LoadStatus | None = None) -> tuple[LoadEntry, ...]:
         """Return the newest load of each target, by target.
 
@@ -217,6 +269,26 @@ class ControlStore:
             )
             stored += [(row_type, row) for row in connection.execute(query).mappings()]
         return stored
+
+    def _amend(self, connection: Connection, amendment: Amendment, now: datetime) -> None:
+        """Change a row as it stands now; one that is gone, or that hands made unreadable, is left alone."""
+        table = ROW_TABLES[TransformationRow.control_table]
+        name = amendment.target
+        here = and_(
+            table.c.environment == self._environment,
+            table.c.target_schema == name.schema,
+            table.c.target_table == name.table,
+        )
+        found = connection.execute(select(*raw_columns(table)).where(here).with_for_update()).mappings().one_or_none()
+        before = None if found is None else decode(TransformationRow, found).row
+        if before is None:
+            logger.warning("row_not_amended target=%s reason=%s", name, amendment.reason)
+            return
+        change = RowChange(before=before, after=amendment.amend(before))
+        if change.columns:
+            write_changes(connection, self._environment, [change])
+            author = audit.Author(FRAMEWORK, Via.FRAMEWORK, amendment.reason)
+            audit.append(connection, self._environment, [change], author, now)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from metadata_sync.database.journal import LoadStatus, Via
+from metadata_sync.incident import AlertEvent, IncidentKind, Severity
 from metadata_sync.names import MAX_IDENTIFIER_LENGTH, MAX_TABLE_NAME_LENGTH
 from metadata_sync.words import (
     ChildPolicy,
@@ -288,6 +289,56 @@ target_lease: Final = Table(
     Column("renewed_at", _INSTANT, nullable=False),
     Column("expires_at", _INSTANT, nullable=False),
     Index("ix_target_lease_token", "environment", "token"),
+)
+
+incident: Final = Table(
+    "incident",
+    metadata,
+    _environment(),
+    Column("incident_id", String(64), primary_key=True),
+    *_word("kind", IncidentKind),
+    _required("subject"),
+    *_word("severity", Severity),
+    _text("failure_class"),
+    _required("message"),
+    Column("targets", _JSON, nullable=False),
+    Column("held_up", _JSON, nullable=False),
+    Column("pipeline_ids", _JSON, nullable=False),
+    _text("run_id"),
+    Column("attempts", Integer, nullable=False),
+    Column("ticks", Integer, nullable=False),
+    Column("opened_at", _INSTANT, nullable=False),
+    Column("last_seen_at", _INSTANT, nullable=False),
+    Column("told_at", _INSTANT, nullable=True),
+    Column("resolved_at", _INSTANT, nullable=True),
+    _text("url"),
+    Index("ix_incident_time", "environment", "last_seen_at"),
+    Index(
+        "ix_incident_open",
+        *("environment", "kind", "subject"),
+        unique=True,
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+)
+
+alert_outbox: Final = Table(
+    "alert_outbox",
+    metadata,
+    _environment(),
+    Column("alert_id", String(64), primary_key=True),
+    Column("incident_id", String(64), nullable=True),
+    _required("channel"),
+    *_word("event", AlertEvent),
+    _required("title"),
+    _required("body"),
+    Column("created_at", _INSTANT, nullable=False),
+    Column("due_at", _INSTANT, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", _INSTANT, nullable=True),
+    Column("given_up_at", _INSTANT, nullable=True),
+    _text("last_error"),
+    Index("ix_alert_outbox_due", "environment", "due_at"),
 )
 
 ROW_TABLES: Final[dict[str, Table]] = {

@@ -1,0 +1,200 @@
+"""What follows from how targets fared: rows switched off or noted, incidents opened and closed, alerts queued.
+
+Each call is one transaction of the control database: a row is never off without the incident that says why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flows.alert_text import comment_of
+from flows.channels import alert_policy, alerts_for
+from flows.healing import FailureClass, Rule
+from flows.incidents import Finding, fares_well, find, is_hard, is_over, judge, resolve
+from flows.recording import load_entries
+from flows.runs import OutcomeStatus, TargetOutcome
+from metadata_sync.database.ids import new_id
+from metadata_sync.database.settlement import Amendment, Settlement
+from metadata_sync.incident import Alert, Incident, IncidentKind
+from metadata_sync.names import TableName
+from metadata_sync.rows import ControlRows, TransformationRow
+from metadata_sync.words import DeactivatedBy
+
+if TYPE_CHECKING:
+    from flows.context import Context
+
+logger = logging.getLogger(__name__)
+
+_RAN = frozenset({OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED, OutcomeStatus.FAILED})
+
+
+class Aftermath:
+    """What follows from one run.
+
+    Args:
+        context: Control database, settings.
+        run_id: The run.
+        rows: The environment's rows as the run read them.
+        rules: Say what kind of failure an error is.
+        clock: Tells the current instant, with its zone.
+        fingerprint: Looks at what a failed row depends on.
+        url: The run's page; None when it has none.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        run_id: str,
+        rows: ControlRows,
+        rules: Sequence[Rule],
+        *,
+        clock: Callable[[], datetime],
+        fingerprint: Callable[[TargetOutcome], str | None],
+        url: str | None = None,
+    ) -> None:
+        self._context = context
+        self._run_id = run_id
+        self._rows = rows
+        self._rules = rules
+        self._clock = clock
+        self._fingerprint = fingerprint
+        self._url = url
+        self._open = context.store.incidents()
+        self._met: list[Finding] = []
+
+    @property
+    def earlier_tries(self) -> Mapping[str, int]:
+        """How often targets failed before this run with an error that no rule knows."""
+        return {
+            incident.subject: incident.attempts
+            for incident in self._open
+            if incident.kind is IncidentKind.LOAD and incident.failure_class == FailureClass.UNKNOWN
+        }
+
+    def settle(self, outcomes: Sequence[TargetOutcome]) -> None:
+        """Record how targets fared, and all that follows from it."""
+        findings = find(outcomes, self._rows, self._rules, self.earlier_tries)
+        self._met += findings
+        loads = load_entries(self._run_id, [item for item in outcomes if item.status in _RAN], self._clock())
+        if not (loads or findings or self._open):
+            return
+        amendments = tuple(self._amendments(outcomes))
+
+        def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
+            return self._judge(known, findings, outcomes)
+
+        self._context.store.settle(Settlement(loads, amendments, decide))
+
+    def _judge(
+        self, known: Sequence[Incident], findings: Sequence[Finding], outcomes: Sequence[TargetOutcome]
+    ) -> tuple[Sequence[Incident], Sequence[Alert]]:
+        over = [item for item in known if item.is_open and is_over(item, self._met, outcomes)]
+        return conclude(
+            self._context, self._rows, known, findings, over, run_id=self._run_id, now=self._clock(), url=self._url
+        )
+
+    def _amendments(self, outcomes: Sequence[TargetOutcome]) -> Iterator[Amendment]:
+        by_name = {str(row.name): row for row in self._rows.transformations}
+        for outcome in outcomes:
+            row = by_name.get(outcome.target)
+            if row is None:
+                continue
+            if outcome.status is OutcomeStatus.FAILED and outcome.verdict is not None:
+                yield self._noted(outcome, row.name)
+            elif fares_well(outcome) and (row.comments or row.fingerprint):
+                yield Amendment(row.name, _cleared, f"well again in run {self._run_id}")
+
+    def _noted(self, outcome: TargetOutcome, name: TableName) -> Amendment:
+        assert outcome.verdict is not None
+        failure_class = outcome.verdict.failure_class.value
+        earlier = self.earlier_tries.get(outcome.target, 0)
+        comment = comment_of(
+            failure_class,
+            outcome.error or "",
+            run_id=self._run_id,
+            attempts=outcome.attempts + earlier,
+            now=self._clock(),
+        )
+        if not is_hard(outcome, earlier):
+            return Amendment(name, _commented(comment), f"{failure_class}, may heal by itself")
+        fingerprint = self._fingerprint(outcome)
+        return Amendment(name, _switched_off(comment, fingerprint), f"switched off: {failure_class}")
+
+
+def conclude(
+    context: Context,
+    rows: ControlRows,
+    known: Sequence[Incident],
+    findings: Sequence[Finding],
+    over: Sequence[Incident],
+    *,
+    run_id: str | None,
+    now: datetime,
+    url: str | None = None,
+) -> tuple[Sequence[Incident], Sequence[Alert]]:
+    """Return incidents as they now are, and the alerts that tell of them.
+
+    Args:
+        context: Settings.
+        rows: Name the channels.
+        known: Incidents that are open or were lately, the oldest first.
+        findings: What was met.
+        over: Those of the known that are gone.
+        run_id: The run that met it; None when no run did.
+        now: UTC.
+        url: The run's page.
+    """
+    policy = alert_policy(context.settings)
+    standing = {(incident.kind, incident.subject): incident for incident in known if incident.is_open}
+    told_at = {(item.kind, item.subject): item.told_at for item in known if item.told_at is not None}
+    verdicts = [
+        judge(
+            finding,
+            standing.get((finding.kind, finding.subject)),
+            policy,
+            last_told_at=told_at.get((finding.kind, finding.subject)),
+            run_id=run_id,
+            now=now,
+            new_id=new_id,
+            url=url,
+        )
+        for finding in findings
+    ]
+    verdicts += [resolve(incident, now) for incident in over]
+    for verdict in verdicts:
+        logger.info(
+            "incident kind=%s subject=%s class=%s severity=%s open=%s event=%s",
+            verdict.incident.kind, verdict.incident.subject, verdict.incident.failure_class,
+            verdict.incident.severity, verdict.incident.is_open, verdict.event,
+        )  # fmt: skip
+    alerts = [
+        alert
+        for verdict in verdicts
+        if verdict.event is not None
+        for alert in alerts_for(verdict.incident, verdict.event, rows, context.settings, now)
+    ]
+    return [verdict.incident for verdict in verdicts], alerts
+
+
+def _commented(comment: str) -> Callable[[TransformationRow], TransformationRow]:
+    def amend(row: TransformationRow) -> TransformationRow:
+        return row.model_copy(update={"comments": comment}) if row.is_active else row
+
+    return amend
+
+
+def _switched_off(comment: str, fingerprint: str | None) -> Callable[[TransformationRow], TransformationRow]:
+    def amend(row: TransformationRow) -> TransformationRow:
+        if not row.is_active:
+            return row
+        values = {"deactivated_by": DeactivatedBy.FRAMEWORK, "comments": comment, "fingerprint": fingerprint}
+        return row.model_copy(update={"is_active": False, **values})
+
+    return amend
+
+
+def _cleared(row: TransformationRow) -> TransformationRow:
+    return row.model_copy(update={"comments": None, "fingerprint": None}) if row.is_active else row

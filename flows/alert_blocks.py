@@ -1,0 +1,76 @@
+"""Prefect's notification blocks as channels: custom webhook, Slack, Teams, e-mail, PagerDuty, …."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import httpx
+from prefect.blocks.abstract import NotificationBlock, NotificationError
+from prefect.blocks.core import Block
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+
+from metadata_sync.errors import ConfigurationError, SoftRunError
+from metadata_sync.redact import safe_text
+
+_LIMIT: Final = 200
+_REASON_LENGTH: Final = 300
+_REFUSALS: Final = (httpx.HTTPError, PrefectException, NotificationError, ValueError, RuntimeError, OSError)
+
+
+def send_by_block(api_url: str, channel: str, title: str, body: str) -> None:
+    """Send by the block of this name.
+
+    Args:
+        api_url: The Prefect server that holds it.
+        channel: The block's name, or `slug/name` where blocks of several kinds share a name.
+        title: One line.
+        body: Plain text.
+
+    Raises:
+        ConfigurationError: When there is no such block, or there are several.
+        SoftRunError: When the channel did not take it.
+    """
+    settings: dict[Any, Any] = {PREFECT_API_URL: api_url, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
+    with temporary_settings(settings):
+        try:
+            block = _load(channel)
+            # Slack's, Teams' and PagerDuty's blocks say nothing of a failure unless they are told to.
+            with block.raise_on_failure():
+                _notify(block, body, title)
+        except _REFUSALS as error:
+            reason = safe_text(str(error) or repr(error), _REASON_LENGTH)
+            raise SoftRunError(f"Block {channel!r} did not take it: {reason}") from error
+
+
+def _notify(block: Any, body: str, title: str) -> None:
+    """Blocks are typed as coroutines; called where no loop runs they work at once."""
+    block.notify(body, title)
+
+
+def _load(channel: str) -> NotificationBlock:
+    slug, _, name = channel.rpartition("/")
+    with get_client(sync_client=True) as client:
+        slugs = [slug] if slug else _slugs_of(client, name)
+    if not slugs:
+        raise ConfigurationError(
+            f"There is no Prefect block named {name!r}.",
+            "Create a notification block of that name, or give the channel a webhook by its SLUICE_CHANNEL_ variable.",
+        )
+    if len(slugs) > 1:
+        raise ConfigurationError(
+            f"Several Prefect blocks are named {name!r}: {', '.join(slugs)}.", f"Write {slugs[0]}/{name}."
+        )
+    block: Any = Block.load(f"{slugs[0]}/{name}")
+    if not isinstance(block, NotificationBlock):
+        raise ConfigurationError(f"Prefect block {slugs[0]}/{name} does not notify.", "Name a notification block.")
+    return block
+
+
+def _slugs_of(client: SyncPrefectClient, name: str) -> list[str]:
+    """Return the kinds of the blocks with this name that can notify."""
+    path: Any = "/block_documents/filter"  # not among the literals that the client's annotation lists
+    body = {"block_schemas": {"block_capabilities": {"all_": ["notify"]}}, "limit": _LIMIT}
+    found = client.request("POST", path, json=body).json()
+    return sorted(item["block_type"]["slug"] for item in found if item["name"] == name)

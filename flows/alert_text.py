@@ -1,0 +1,106 @@
+"""What an alert says: what failed, since when, why, what it holds up, what happens next, where to look. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from flows.healing import ADVICE, FailureClass
+from flows.status import duration_text
+from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
+from metadata_sync.redact import safe_text
+
+MESSAGE_LENGTH: Final = 1_500
+_SHOWN_TARGETS: Final = 10
+_RUNBOOK: Final = "docs/operations.md"
+
+
+def title_of(incident: Incident, event: AlertEvent, environment: str, now: datetime) -> str:
+    """Return an alert's line."""
+    where = f"[{environment}] {incident.subject}"
+    if event is AlertEvent.RESOLVED:
+        return f"{where} is well again after {duration_text((now - incident.opened_at).total_seconds())}"
+    what = _HEADLINES[incident.kind]
+    if incident.kind is IncidentKind.LOAD:
+        what = "failed and is switched off" if _is_off(incident) else "failed"
+    why = f": {incident.failure_class}" if incident.failure_class else ""
+    again = f", run {incident.ticks} in a row" if incident.ticks > 1 else ""
+    return f"{where} {what}{why}{again}"
+
+
+def body_of(incident: Incident, event: AlertEvent, now: datetime) -> str:
+    """Return an alert's text, one fact a line."""
+    return "\n".join(_lines(incident, event, now))
+
+
+def comment_of(failure_class: str, message: str, *, run_id: str, attempts: int, now: datetime) -> str:
+    """Return what stands in a failed row's `comments`."""
+    tries = "1 try" if attempts == 1 else f"{attempts} tries"
+    sentence = ADVICE[FailureClass(failure_class)].sentence
+    return f"{failure_class} in run {run_id} at {now:%Y-%m-%d %H:%M:%S} UTC after {tries}. {sentence}\n{message}"
+
+
+_HEADLINES: Final = {
+    IncidentKind.LOAD: "failed",
+    IncidentKind.HOLD: "is held until somebody mends it",
+    IncidentKind.SHARED: "does not work",
+    IncidentKind.FRESHNESS: "is late",
+    IncidentKind.SLA: "missed its SLA",
+    IncidentKind.CRASH: "crashed",
+}
+
+
+def _lines(incident: Incident, event: AlertEvent, now: datetime) -> Iterator[str]:
+    if incident.targets and incident.targets != (incident.subject,):
+        yield f"Hits: {_named(incident.targets)}"
+    if incident.pipeline_ids:
+        yield f"Pipeline: {', '.join(incident.pipeline_ids)}"
+    yield f"Since: {incident.opened_at:%Y-%m-%d %H:%M:%S} UTC{_tried(incident)}"
+    if event is AlertEvent.RESOLVED:
+        yield f"Until: {now:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"It was: {incident.failure_class or incident.kind}"
+    else:
+        yield from _why(incident)
+        yield f"Holds up: {_named(incident.held_up) or 'nothing'}"
+        yield f"Next: {_next(incident)}"
+        yield f"Runbook: {_RUNBOOK}#{(incident.failure_class or incident.kind).replace('_', '-')}"
+    if incident.url or incident.run_id:
+        yield f"Run: {incident.url or incident.run_id}"
+
+
+def _why(incident: Incident) -> Iterator[str]:
+    if incident.failure_class:
+        advice = ADVICE[FailureClass(incident.failure_class)]
+        yield f"Why: {incident.failure_class}. {advice.sentence} {advice.remedy}"
+    yield f"It says: {safe_text(incident.message, MESSAGE_LENGTH)}"
+
+
+def _next(incident: Incident) -> str:
+    if _is_off(incident):
+        return (
+            f"the row stays off until its cause is gone; `sluice heal` looks by itself. By hand: mend it, then "
+            f"`sluice activate {incident.subject}`. Everything else keeps running."
+        )
+    if incident.kind in (IncidentKind.LOAD, IncidentKind.SHARED, IncidentKind.HOLD):
+        return "the next run tries again and goes on at the same watermark."
+    if incident.kind is IncidentKind.CRASH:
+        return "its targets are free again; the next run makes it good."
+    return "the next look of `monitor` says when it is over."
+
+
+def _is_off(incident: Incident) -> bool:
+    """Whether the framework switched the row off: a target's own failure that will not heal by itself."""
+    if incident.kind is not IncidentKind.LOAD or incident.severity is not Severity.ERROR:
+        return False
+    failure_class = FailureClass(incident.failure_class or FailureClass.UNKNOWN)
+    return not ADVICE[failure_class].is_soft or failure_class is FailureClass.UNKNOWN
+
+
+def _tried(incident: Incident) -> str:
+    return f" ({incident.attempts} tries)" if incident.attempts > 1 else ""
+
+
+def _named(targets: tuple[str, ...]) -> str:
+    more = len(targets) - _SHOWN_TARGETS
+    return ", ".join(targets[:_SHOWN_TARGETS]) + (f" and {more} more" if more > 0 else "")

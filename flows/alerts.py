@@ -1,0 +1,185 @@
+"""The outbox is emptied: each alert is sent to its channel until that has taken it, or a day has passed.
+
+A channel is a name, never an address. `SLUICE_CHANNEL_<NAME>` in the environment or `.env` gives it a webhook, which
+needs no Prefect; else it is a notification block of the Prefect server, `slug/name` where several share a name.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from metadata_sync.errors import ConfigurationError, SoftRunError, StoreError
+from metadata_sync.redact import safe_text
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from metadata_sync.incident import Alert
+
+logger = logging.getLogger(__name__)
+
+CLAIM_SECONDS: Final = 120.0
+"""For so long nobody else sends an alert that a process has taken up."""
+FIRST_PAUSE_SECONDS: Final = 30.0
+LONGEST_PAUSE_SECONDS: Final = 1_800.0
+GIVEN_UP_AFTER: Final = timedelta(hours=24)
+REQUEST_SECONDS: Final = 10.0
+_ERROR_LENGTH: Final = 500
+_VARIABLE: Final = "SLUICE_CHANNEL_"
+
+
+class Sender(Protocol):
+    """Brings one alert to one channel."""
+
+    def __call__(self, alert: Alert) -> None:
+        """Send it.
+
+        Raises:
+            SoftRunError: When the channel did not take it.
+            ConfigurationError: When there is no such channel.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of the alerts that were due.
+
+    Attributes:
+        sent: Taken by their channels.
+        failed: Not taken; they stay in the outbox, or were given up, with the reason in `last_error`.
+    """
+
+    sent: tuple[Alert, ...] = ()
+    failed: tuple[Alert, ...] = ()
+
+
+def deliver(context: Context, *, now: Callable[[], datetime], send: Sender | None = None) -> Delivery:
+    """Send every alert that is due; what is not taken is sent again later by whoever comes next.
+
+    Args:
+        context: Control database, settings.
+        now: Tells the current instant, UTC.
+        send: Brings an alert to its channel; by default as its name says.
+
+    Raises:
+        StoreError: When the control database cannot be reached.
+    """
+    if not context.store.count_waiting_alerts():
+        return Delivery()
+    claimed = context.store.claim_alerts(now(), now() + timedelta(seconds=CLAIM_SECONDS))
+    sender = send or channel_sender(context)
+    ended = [_sent(alert, sender, now) for alert in claimed]
+    for alert in ended:
+        context.store.write_alert(alert)
+        logger.info("alert channel=%s event=%s sent=%s", alert.channel, alert.event, alert.sent_at is not None)
+    return Delivery(
+        tuple(alert for alert in ended if alert.sent_at), tuple(alert for alert in ended if not alert.sent_at)
+    )
+
+
+def deliver_or_log(context: Context, *, now: Callable[[], datetime]) -> None:
+    """Send what is due at the end of work that must not fail for it."""
+    try:
+        delivery = deliver(context, now=now)
+    except StoreError as error:
+        logger.warning("alerts.not_sent error=%s", error.message)
+        return
+    for alert in delivery.failed:
+        logger.warning("alerts.not_sent channel=%s title=%s error=%s", alert.channel, alert.title, alert.last_error)
+
+
+def channel_sender(context: Context) -> Sender:
+    """Return what sends by webhook where the environment names one, else by Prefect's block."""
+    addresses = channel_addresses(context)
+
+    def send(alert: Alert) -> None:
+        address = addresses.get(_variable(alert.channel))
+        if address is not None:
+            send_webhook(address, alert)
+        else:
+            _send_block(context, alert)
+
+    return send
+
+
+def channel_addresses(context: Context) -> Mapping[str, str]:
+    """Return the webhooks that the environment and `.env` name, by variable."""
+    from dotenv import dotenv_values
+
+    written = {**dotenv_values(context.project.root / ".env"), **os.environ}
+    return {name: value for name, value in written.items() if name.startswith(_VARIABLE) and value}
+
+
+def send_webhook(address: str, alert: Alert) -> None:
+    """Post an alert as JSON; `text` is what Slack and Teams show.
+
+    Raises:
+        SoftRunError: When the receiver did not answer with success; the address is not in the message.
+    """
+    import httpx
+
+    try:
+        answer = httpx.post(address, json=payload(alert), timeout=REQUEST_SECONDS, follow_redirects=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SoftRunError(f"{type(error).__name__}: the webhook of {alert.channel} did not answer.") from error
+    if not answer.is_success:
+        raise SoftRunError(f"HTTP {answer.status_code} from the webhook of {alert.channel}.")
+
+
+def payload(alert: Alert) -> dict[str, Any]:
+    """Return what a webhook is sent."""
+    return {
+        "text": f"*{escape_mrkdwn(alert.title)}*\n{escape_mrkdwn(alert.body)}",
+        "alert_id": alert.alert_id,
+        "incident_id": alert.incident_id,
+        "event": alert.event.value,
+        "title": alert.title,
+        "body": alert.body,
+    }
+
+
+def escape_mrkdwn(text: str) -> str:
+    """Return text that Slack shows as it is: no links, no mentions.
+
+    Source: https://api.slack.com/reference/surfaces/formatting#escaping
+
+    >>> escape_mrkdwn("<!channel> & <b>")
+    '&lt;!channel&gt; &amp; &lt;b&gt;'
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _variable(channel: str) -> str:
+    return _VARIABLE + "".join(char if char.isalnum() else "_" for char in channel).upper()
+
+
+def _sent(alert: Alert, send: Sender, now: Callable[[], datetime]) -> Alert:
+    tried = replace(alert, attempts=alert.attempts + 1)
+    try:
+        send(alert)
+    except (SoftRunError, ConfigurationError) as error:
+        failed = replace(tried, last_error=safe_text(error.message, _ERROR_LENGTH))
+        if now() - alert.created_at > GIVEN_UP_AFTER:
+            return replace(failed, given_up_at=now())
+        pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(alert.attempts, 10), LONGEST_PAUSE_SECONDS)
+        return replace(failed, due_at=now() + timedelta(seconds=pause))
+    return replace(tried, sent_at=now(), last_error=None)
+
+
+def _send_block(context: Context, alert: Alert) -> None:
+    from flows.server import running_api_url
+
+    api_url = running_api_url(context)
+    if api_url is None:
+        raise SoftRunError(
+            f"Channel {alert.channel!r} has no webhook in {_variable(alert.channel)}, "
+            "and no Prefect server answers that could hold its block."
+        )
+    from flows.alert_blocks import send_by_block
+
+    send_by_block(api_url, alert.channel, alert.title, alert.body)

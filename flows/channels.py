@@ -1,0 +1,58 @@
+"""Who is told: the channel of a row's pipeline, else of its job group, else of the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flows.alert_text import body_of, title_of
+from flows.incidents import AlertPolicy
+from metadata_sync.database.ids import new_id
+from metadata_sync.incident import Alert, AlertEvent, Incident
+
+if TYPE_CHECKING:
+    from metadata_sync.rows import ControlRows
+    from metadata_sync.settings import Settings
+
+
+def alert_policy(settings: Settings) -> AlertPolicy:
+    """Return when people are told."""
+    return AlertPolicy(timedelta(minutes=settings.alert_cooldown_minutes), settings.soft_escalation_ticks)
+
+
+def channels_of(pipeline_ids: Iterable[str], rows: ControlRows, settings: Settings) -> tuple[str, ...]:
+    """Return the channels of pipelines, each once; of none, the environment's.
+
+    Args:
+        pipeline_ids: The pipelines concerned.
+        rows: The environment's rows.
+        settings: Channels of job groups, and of the environment.
+    """
+    found = [rows.pipeline(pipeline_id) for pipeline_id in pipeline_ids]
+    named = [
+        pipeline.alert_channel or settings.job_group_channels.get(pipeline.job_group) or settings.alert_channel
+        for pipeline in found
+        if pipeline is not None
+    ]
+    return tuple(dict.fromkeys(channel for channel in named or [settings.alert_channel] if channel))
+
+
+def alerts_for(
+    incident: Incident, event: AlertEvent, rows: ControlRows, settings: Settings, now: datetime
+) -> tuple[Alert, ...]:
+    """Return the messages that tell of an incident, one a channel; none when nobody is to be told.
+
+    Args:
+        incident: What it is about.
+        event: What is told of it.
+        rows: Name the channels.
+        settings: Name the channels that rows do not.
+        now: UTC.
+    """
+    title = title_of(incident, event, settings.environment, now)
+    body = body_of(incident, event, now)
+    return tuple(
+        Alert(new_id(now), incident.incident_id, channel, event, title, body, created_at=now, due_at=now)
+        for channel in channels_of(incident.pipeline_ids, rows, settings)
+    )

@@ -1,0 +1,46 @@
+"""`sluice alert`: who is told, and whether they can be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import out, print_json
+from flows.context import load_context
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    alerts = typer.Typer(name="alert", help="Who is told when something fails.", no_args_is_help=True)
+    alerts.command("test")(send_test)
+    app.add_typer(alerts)
+
+
+def send_test(
+    channel: Annotated[str, typer.Argument(help="The channel, as rows and settings name it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Send a test message to a channel, once, and say whether it took it. Exit code 1: it did not.
+
+    A channel is the name of a Prefect notification block, or of a webhook in the variable SLUICE_CHANNEL_<NAME>.
+
+    Examples:
+        sluice alert test data-ops
+
+        SLUICE_CHANNEL_DATA_OPS=https://… sluice alert test data-ops --json
+    """
+    from flows.alerts import channel_sender
+    from metadata_sync.database.ids import new_id
+    from metadata_sync.incident import Alert, AlertEvent
+
+    context = load_context()
+    now = datetime.now(UTC)
+    title = f"[{context.settings.environment}] This is a test"
+    body = f"Sent by `sluice alert test {channel}`, asked by {context.who}. Nothing is wrong."
+    channel_sender(context)(Alert(new_id(now), None, channel, AlertEvent.TEST, title, body, now, now))
+    if as_json:
+        print_json({"channel": channel, "is_sent": True})
+    else:
+        out.print(f"{channel} took the message.", highlight=False, markup=False)

@@ -1,0 +1,232 @@
+"""One run of one plan: waves of dbt, what the load log says of them, retries, what follows from failures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flows.aftermath import Aftermath
+from flows.facts import Action, Decision, UpstreamState
+from flows.gate import left_to
+from flows.graph import read_targets
+from flows.leases import LeaseKeeper
+from flows.recording import record_decisions
+from flows.retries import RetryBook, RetryPolicy
+from flows.rule_files import load_rules
+from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.survey import decide, log_decision, patiently, read_warehouse, reading, surroundings
+from metadata_sync.errors import RunError
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from flows.dbt_runner import DbtRunner
+    from flows.decisions import Verdicts
+    from flows.outcomes import Build
+    from flows.state import LoggedLoad
+    from metadata_sync.names import TableName
+    from metadata_sync.rows import TransformationRow
+
+
+class Execution:
+    """One run of one plan."""
+
+    def __init__(
+        self,
+        context: Context,
+        plan: RunPlan,
+        observer: RunObserver,
+        leases: LeaseKeeper,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        url: str | None = None,
+    ) -> None:
+        self._context = context
+        self._plan = plan
+        self._observer = observer
+        self._leases = leases
+        self._clock = clock
+        self._sleep = sleep
+        self._rules = load_rules(context.project)
+        self._aftermath = Aftermath(
+            context, plan.run_id, plan.rows, self._rules, clock=clock, fingerprint=self._fingerprint, url=url
+        )
+        self._retries = _retry_book(context, plan, self._aftermath.earlier_tries)
+        self._profile = context.profile
+        self._decisions = {decision.target: decision for decision in plan.decisions}
+        self._outcomes: dict[str, TargetOutcome] = {}
+        self._tokens = dict(plan.tokens)
+        self._dbt: DbtRunner | None = None
+        self._wave_count = 0
+
+    def run(self) -> RunSummary:
+        """Run it to its end."""
+        started_at = self._clock()
+        self._settle(self._plan.decisions)
+        while (due := self._await_due()) or self._waiting():
+            if due:
+                self._run_wave(due)
+            self._decide_waiting()
+        summary = RunSummary(
+            run_id=self._plan.run_id,
+            request=self._plan.request,
+            started_at=started_at,
+            finished_at=self._clock(),
+            outcomes=tuple(self._outcomes[str(row.name)] for row in self._plan.selected),
+            orphans=self._plan.orphans,
+        )
+        self._observer.finished(summary)
+        return summary
+
+    def _await_due(self) -> list[TransformationRow]:
+        """Return what runs next, after the pause before a retry when there is nothing else; empty at the end."""
+        while True:
+            now = self._clock()
+            open_ = [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
+            due = [row for row in open_ if self._retries.is_due(str(row.name), now)]
+            seconds = self._retries.seconds_left(now)
+            if due or seconds is None:
+                return due
+            self._sleep(seconds)
+
+    def _waiting(self) -> list[TransformationRow]:
+        return self._decided(Action.WAIT)
+
+    def _decided(self, action: Action) -> list[TransformationRow]:
+        return [row for row in self._plan.selected if self._decisions[str(row.name)].action is action]
+
+    def _settle(self, decisions: Sequence[Decision]) -> None:
+        """Record decisions that are final, and note the targets that will not run."""
+        final = self._leased([decision for decision in decisions if decision.action is not Action.WAIT])
+        record_decisions(self._context.store, self._plan.run_id, final, self._clock())
+        for decision in final:
+            self._decisions[decision.target] = decision
+            if decision.action is not Action.RUN:
+                status = OutcomeStatus.HELD if decision.action is Action.HOLD else OutcomeStatus.SKIPPED
+                outcome = TargetOutcome(decision.target, decision.pipeline_id, decision, status)
+                self._outcomes[decision.target] = outcome
+        self._aftermath.settle([self._outcomes[item.target] for item in final if item.target in self._outcomes])
+        self._observer.decided([self._decisions[decision.target] for decision in decisions])
+
+    def _leased(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """Take the leases of what shall run; what another run was quicker to take is left to it."""
+        due = [decision.target for decision in decisions if decision.action is Action.RUN]
+        others = {lease.target: str(lease) for lease in self._leases.take(due)}
+        return [left_to(item, others[item.target]) if item.target in others else item for item in decisions]
+
+    def _run_wave(self, due: Sequence[TransformationRow]) -> None:
+        """Build targets together, believe what the load log says of them, plan retries of what may heal."""
+        from flows.outcomes import outcome_of
+
+        self._wave_count += 1
+        targets = tuple(str(row.name) for row in due)
+        reads = read_targets({row.name: row for row in self._plan.selected})
+        upstreams = {str(row.name): tuple(map(str, reads[row.name])) for row in due}
+        self._observer.wave_started(Wave(self._wave_count, targets, upstreams))
+        before = {target: self._retries.last_outcome(target) for target in targets}
+        build = self._build(due, {target for target, outcome in before.items() if outcome and outcome.load_id})
+        loads = self._read_back()
+        outcomes = [
+            outcome_of(
+                self._decisions[target],
+                row.name.model_name,
+                build,
+                loads.get(target),
+                rules=self._rules,
+                before=before[target],
+            )
+            for row, target in zip(due, targets, strict=True)
+        ]
+        self._end_wave(outcomes)
+
+    def _end_wave(self, outcomes: Sequence[TargetOutcome]) -> None:
+        now = self._clock()
+        planned = [self._retries.consider(outcome, now) for outcome in outcomes]
+        ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
+        self._outcomes |= {outcome.target: outcome for outcome in ended}
+        self._aftermath.settle(ended)
+        self._leases.give_back([outcome.target for outcome in ended])
+        self._observer.loaded(ended)
+        retries = [retry for retry in planned if retry is not None]
+        if retries:
+            self._observer.retrying(retries)
+
+    def _build(self, due: Sequence[TransformationRow], loaded: Set[str]) -> Build:
+        """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
+        from flows.dbt_runner import DbtRunner
+        from flows.outcomes import Build, load_variables
+
+        if self._dbt is None:
+            self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
+        waiting = {row.name for row in self._plan.selected if str(row.name) not in self._outcomes}
+        absent = {name for name in self._plan.absent if not self._has_loaded(name)}
+        try:
+            results = self._dbt.build(
+                [row.name.model_name for row in due if str(row.name) not in loaded],
+                tested=[row.name.model_name for row in due if str(row.name) in loaded],
+                unbuilt=[name.model_name for name in waiting | absent],
+                variables=load_variables(self._plan.run_id, self._tokens),
+                callbacks=self._observer.dbt_callbacks,
+            )
+        except RunError as error:
+            return Build(stop=str(error))
+        return Build(results)
+
+    def _fingerprint(self, outcome: TargetOutcome) -> str | None:
+        from flows.fingerprints import take_fingerprint
+
+        (row,) = [row for row in self._plan.selected if str(row.name) == outcome.target]
+        return str(take_fingerprint(self._context, row, self._plan.rows, outcome.decision))
+
+    def _has_loaded(self, name: TableName) -> bool:
+        outcome = self._outcomes.get(str(name))
+        return outcome is not None and outcome.load_id is not None
+
+    @patiently
+    def _read_back(self) -> dict[str, LoggedLoad]:
+        from flows.state import read_loads
+
+        with reading(self._context, self._profile) as warehouse:
+            loads = read_loads(warehouse, self._profile, run_id=self._plan.run_id)
+        return {load.target: load for load in loads}
+
+    def _decide_waiting(self) -> None:
+        """Ask the gate again about the targets whose upstreams have ended meanwhile."""
+        waiting = self._waiting()
+        if not waiting:
+            return
+        verdicts = self._ask_gate(waiting)
+        self._tokens |= verdicts.tokens
+        self._settle([decision for decision in verdicts.decisions if decision.action is not Action.WAIT])
+        for decision in verdicts.decisions:
+            log_decision(self._plan.run_id, decision)
+
+    @patiently
+    def _ask_gate(self, waiting: Sequence[TransformationRow]) -> Verdicts:
+        with reading(self._context, self._profile) as warehouse:
+            state = read_warehouse(self._context, self._plan.rows, warehouse, self._profile, is_dry=True)
+            around = surroundings(self._context, self._plan.rows, state, self._plan.request, self._plan.run_id)
+            around = replace(around, settled=self._states())
+            return decide(self._context, waiting, around, warehouse, self._clock())
+
+    def _states(self) -> dict[str, UpstreamState]:
+        from flows.decisions import state_after
+
+        ended = {target: state_after(outcome.decision, outcome.status) for target, outcome in self._outcomes.items()}
+        return ended | dict.fromkeys(self._retries.waiting, UpstreamState.PENDING)
+
+
+def _retry_book(context: Context, plan: RunPlan, earlier_tries: Mapping[str, int]) -> RetryBook:
+    settings = context.settings
+    minutes = {row.pipeline_id: row.sla_minutes or settings.retry_minutes for row in plan.rows.pipelines}
+    return RetryBook(
+        RetryPolicy(settings.tries, settings.retry_pause_seconds),
+        deadlines={
+            str(row.name): plan.planned_at + timedelta(minutes=minutes[row.pipeline_id]) for row in plan.selected
+        },
+        earlier_tries=earlier_tries,
+        chance=random.random,
+    )

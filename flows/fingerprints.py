@@ -1,0 +1,164 @@
+"""What a failed row depended on: its SELECT, the row itself, columns of sources and target, and the sources' data.
+
+Two fingerprints tell what has changed between a failure and now, in words: that is when `heal` looks again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from flows.lake import change_token, list_files, resolve_folder
+from metadata_sync.errors import RunError
+from metadata_sync.names import TableName
+from metadata_sync.select_file import read_select
+from metadata_sync.words import SourceKind
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from flows.facts import Decision
+    from metadata_sync.rows import Column, ControlRows, TransformationRow
+
+_WRITTEN_BY_RUNS: Final = frozenset({"is_active", "deactivated_by", "comments", "fingerprint"})
+_UNKNOWN: Final = "unknown"
+_LENGTH: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Hashes of what a row depends on; `unknown` where it could not be looked at.
+
+    Attributes:
+        sql: The SELECT's text.
+        row: What the row says.
+        source: Columns and types of everything that it reads.
+        target: Columns and types of the target.
+        data: How far the driving sources reach.
+    """
+
+    sql: str
+    row: str
+    source: str
+    target: str
+    data: str
+
+    def __str__(self) -> str:
+        return " ".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self | None:
+        """Read what `str` wrote; None when it is not that.
+
+        >>> str(Fingerprint.parse("sql=1 row=2 source=3 target=4 data=5"))
+        'sql=1 row=2 source=3 target=4 data=5'
+        """
+        parts = dict(part.split("=", 1) for part in (text or "").split() if "=" in part)
+        return cls(**parts) if parts.keys() == set(cls.__slots__) else None
+
+    def changes_since(self, before: Fingerprint | None) -> tuple[str, ...]:
+        """Return what is known to be another than before, in words.
+
+        >>> Fingerprint("1", "2", "3", "4", "5").changes_since(Fingerprint("1", "x", "3", "unknown", "5"))
+        ('row',)
+        """
+        if before is None:
+            return ()
+        pairs = ((name, getattr(self, name), getattr(before, name)) for name in self.__slots__)
+        return tuple(name for name, now, then in pairs if now != then and _UNKNOWN not in (now, then))
+
+
+def take_fingerprint(
+    context: Context, row: TransformationRow, rows: ControlRows, decision: Decision | None
+) -> Fingerprint:
+    """Look at what a row depends on now.
+
+    Args:
+        context: Project, warehouse.
+        row: The row.
+        rows: All rows of the environment.
+        decision: What the gate saw of the driving sources; None: nothing.
+    """
+    text = read_select(row, context.project)
+    settings = {name: value for name, value in row.model_dump(mode="json").items() if name not in _WRITTEN_BY_RUNS}
+    return Fingerprint(
+        sql=_hash(text if isinstance(text, str) else text.message),
+        row=_hash(settings),
+        source=_hash_or_unknown(_source_columns(context, row, rows)),
+        target=_hash_or_unknown(_target_columns(context, row.name)),
+        data=_hash_or_unknown(_data(context, row, rows, decision)),
+    )
+
+
+def _source_columns(context: Context, row: TransformationRow, rows: ControlRows) -> Mapping[str, Any] | None:
+    found: dict[str, Any] = {}
+    for item in row.dependencies:
+        name = TableName.parse(item.table)
+        source = rows.source(name)
+        try:
+            columns = context.columns.source_columns(source) if source else _table_columns(context, name)
+        except ValueError as error:  # it cannot be read: that, too, is a state from which it may recover
+            found[item.table] = str(error)
+            continue
+        except RunError:
+            return None
+        if columns is None:
+            return None
+        found[item.table] = [(column.name, column.type) for column in columns]
+    return found
+
+
+def _target_columns(context: Context, target: TableName) -> list[tuple[str, str]] | None:
+    try:
+        columns = _table_columns(context, target)
+    except RunError:
+        return None
+    return [(column.name, column.type) for column in columns]
+
+
+def _table_columns(context: Context, name: TableName) -> tuple[Column, ...]:
+    """Return the columns of another target; none when it does not stand.
+
+    Raises:
+        RunError: When the warehouse cannot be asked.
+    """
+    from flows.describe import table_columns
+    from flows.warehouse import open_warehouse
+
+    profile = context.profile
+    warehouse = open_warehouse(profile, wait_seconds=context.settings.lock_wait_seconds)
+    try:
+        return table_columns(warehouse, profile.physical_schema(name.schema), name.table)
+    finally:
+        warehouse.close()
+
+
+def _data(
+    context: Context, row: TransformationRow, rows: ControlRows, decision: Decision | None
+) -> Mapping[str, Any] | None:
+    """How far the driving sources reach; of a lake folder its files, for a mended file need not reach any further."""
+    if decision is None or not decision.evidence:
+        return None
+    found: dict[str, Any] = {item.source: [item.newest, item.band_found] for item in decision.evidence}
+    for item in row.dependencies:
+        source = rows.source(TableName.parse(item.table))
+        if source is not None and source.kind is SourceKind.LAKE and source.location:
+            found[f"{item.table} files"] = _files_token(context, source.location)
+    return found
+
+
+def _files_token(context: Context, location: str) -> str:
+    try:
+        return change_token(list_files(resolve_folder(context.project, location)))
+    except ValueError as error:
+        return str(error)
+
+
+def _hash_or_unknown(value: Any) -> str:
+    return _UNKNOWN if value is None else _hash(value)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:_LENGTH]

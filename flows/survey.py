@@ -1,0 +1,132 @@
+"""What the gate is given: the warehouse's state, what runs before left, leases of others, a look at the sources."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
+
+from flows.leases import foreign_leases
+from flows.recording import record_adopted
+from metadata_sync.errors import SoftRunError
+from metadata_sync.words import SourceKind
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from flows.decisions import Surroundings, Verdicts
+    from flows.facts import Decision
+    from flows.profile import Profile
+    from flows.runs import RunRequest
+    from flows.state import WarehouseState
+    from flows.warehouse import Warehouse
+    from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
+
+logger = logging.getLogger(__name__)
+
+patiently = retry(
+    retry=retry_if_exception_type(SoftRunError),
+    stop=stop_after_attempt(4) | stop_after_delay(30),
+    wait=wait_exponential_jitter(initial=1, max=10),
+    reraise=True,
+)
+"""Reads again what reads the warehouse in the middle of a run, when the connection is lost."""
+
+
+def utc_now() -> datetime:
+    """Return the current instant."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
+    """Open the warehouse to read."""
+    from flows.warehouse import open_warehouse
+
+    warehouse = open_warehouse(profile, wait_seconds=context.settings.lock_wait_seconds)
+    try:
+        yield warehouse
+    finally:
+        warehouse.close()
+
+
+def read_warehouse(
+    context: Context, rows: ControlRows, warehouse: Warehouse, profile: Profile, *, is_dry: bool
+) -> WarehouseState:
+    """Read the load log; loads that only it knows (of a killed run, of dbt by hand) go into the control database."""
+    from flows.state import read_loads, read_state
+    from metadata_sync.database.journal import LoadStatus
+
+    state = read_state(warehouse, profile, [row.name for row in rows.transformations])
+    if is_dry:
+        return state
+    pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
+    recorded = (*context.store.latest_loads(), *context.store.latest_loads(LoadStatus.SUCCESS))
+    unknown = {load_id for target, load_id in state.last_loads.items() if target in pipelines}
+    unknown -= {entry.load_id for entry in recorded if entry.load_id is not None}
+    if unknown:
+        loads = read_loads(warehouse, profile, load_ids=unknown)
+        record_adopted(context.store, loads, pipelines, utc_now())
+    return state
+
+
+def surroundings(
+    context: Context, rows: ControlRows, state: WarehouseState, request: RunRequest, run_id: str | None = None
+) -> Surroundings:
+    """Return everything around targets that decisions depend on, but for the sources themselves."""
+    from flows.decisions import Surroundings
+    from metadata_sync.database.journal import LoadStatus
+
+    failed = context.store.latest_loads()
+    names = frozenset(entry.target for entry in failed if entry.status is LoadStatus.ERROR)
+    leases = {target: str(lease) for target, lease in foreign_leases(context.store, run_id).items()}
+    return Surroundings(rows, state, is_forced=request.is_forced, failed_before=names, leases=leases)
+
+
+def decide(
+    context: Context,
+    targets: Sequence[TransformationRow],
+    around: Surroundings,
+    warehouse: Warehouse,
+    now: datetime,
+) -> Verdicts:
+    """Let the gate decide on targets, each after the ones that it reads."""
+    from flows.decisions import decide_targets
+    from flows.probes import Prober
+
+    def examine(source: SourceRow) -> str | None:
+        """Look at the schemas of a lake folder's files before they are read: DuckDB would silently cast the odd one."""
+        if source.kind is not SourceKind.LAKE:
+            return None
+        try:
+            context.columns.source_columns(source)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    return decide_targets(targets, around, Prober(context.project, warehouse, now), examine)
+
+
+def find_orphans(
+    rows: ControlRows, state: WarehouseState, warehouse: Warehouse, profile: Profile
+) -> tuple[Decision, ...]:
+    """Return a HOLD for every loaded table that no row fills any more."""
+    from flows.decisions import hold_orphans
+    from flows.state import existing_tables
+    from metadata_sync.names import TableName
+
+    unfilled = state.logged - {str(row.name) for row in rows.transformations}
+    if not unfilled:
+        return ()
+    return hold_orphans(existing_tables(warehouse, profile, [TableName.parse(name) for name in unfilled]))
+
+
+def log_decision(run_id: str, decision: Decision) -> None:
+    """Log one decision of the gate."""
+    logger.info(
+        "gate.decided run_id=%s target=%s action=%s reason=%s",
+        run_id, decision.target, decision.action, decision.reason,
+    )  # fmt: skip

@@ -1,0 +1,96 @@
+"""Runs that died and pipelines that are late: one incident each, told once, gone when they are gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flows.context import Context
+from flows.monitor import monitor
+from flows.process_identity import ProcessIdentity, process_space
+from metadata_sync.database import ControlStore, DecisionEntry, LeaseHolder, LoadEntry, LoadStatus
+from metadata_sync.incident import IncidentKind
+from metadata_sync.plan import RowChange
+from metadata_sync.project import Project
+from metadata_sync.rows import PipelineRow, TransformationRow
+from metadata_sync.settings import Settings
+from metadata_sync.words import LoadType, Template
+
+NOON = datetime(2013, 1, 1, 12, 40, tzinfo=UTC)
+BEFORE = NOON - timedelta(minutes=30)
+PIPELINE = PipelineRow(
+    pipeline_id="orders", pipeline_name="Orders", template=Template.PRESENTATION, schedule="0 * * * *", sla_minutes=30
+)
+ROW = TransformationRow(
+    target_schema="dwh", target_table="fact", pipeline_id="orders", sql_path="x.sql", load_type=LoadType.APPEND
+)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    context = Context(Project(tmp_path), Settings(alert_channel="data-ops"), "tester")
+    context.store.write([RowChange(None, PIPELINE), RowChange(None, ROW)], "tester", "apply", None)
+    yield context
+    context.store.close()
+
+
+def decided(store: ControlStore, at: datetime, action: str = "skip", run_id: str = "r1") -> None:
+    store.record_decisions([DecisionEntry(run_id, at, "orders", "dwh.fact", action, "nothing_new", "x", {})])
+
+
+def loaded(store: ControlStore, at: datetime, run_id: str = "r1") -> None:
+    store.record_loads([LoadEntry(run_id, "orders", "dwh.fact", "l1", LoadStatus.SUCCESS, at, at, 1.0)])
+
+
+def test_pipeline_that_is_not_done_in_time_is_told_once_and_once_when_it_is_done(context: Context) -> None:
+    decided(context.store, NOON - timedelta(hours=1))
+
+    first = monitor(context, clock=lambda: NOON)
+    monitor(context, clock=lambda: NOON + timedelta(minutes=5))
+    decided(context.store, NOON + timedelta(minutes=6), "run")
+    still = monitor(context, clock=lambda: NOON + timedelta(minutes=7))
+    loaded(context.store, NOON + timedelta(minutes=8))
+    done = monitor(context, clock=lambda: NOON + timedelta(minutes=9))
+
+    assert first.late == still.late == ("orders",)
+    assert [(item.kind, item.subject, item.targets) for item in first.open] == [
+        (IncidentKind.SLA, "orders", ("dwh.fact",))
+    ]
+    assert (done.late, done.open) == ((), ())
+    assert [alert.event for alert in context.store.alerts()] == ["opened", "resolved"]
+
+
+def test_pipeline_is_not_late_within_its_sla_or_without_one(context: Context) -> None:
+    decided(context.store, NOON - timedelta(hours=1))
+    assert monitor(context, clock=lambda: NOON - timedelta(minutes=15)).late == ()
+    context.store.write([RowChange(PIPELINE, PIPELINE.model_copy(update={"sla_minutes": None}))], "x", "set", None)
+    assert monitor(context, clock=lambda: NOON).late == ()
+
+
+def test_run_that_died_is_marked_freed_and_told_once(context: Context) -> None:
+    decided(context.store, BEFORE, "run", "dead")
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    identity = ProcessIdentity.of(process.pid)
+    holder = LeaseHolder("t", "dead", "schedule", process_space(), identity.pid, identity.started)
+    context.store.take_leases(["dwh.fact"], holder, 600, set())
+    alive = monitor(context, clock=lambda: BEFORE)
+    process.kill()
+    process.communicate()
+
+    crashed = monitor(context, clock=lambda: BEFORE)
+    again = monitor(context, clock=lambda: BEFORE)
+
+    assert (alive.crashed, crashed.crashed, again.crashed) == ((), ("dead",), ())
+    assert context.store.leases() == ()
+    (entry,) = context.store.latest_loads()
+    assert (entry.run_id, entry.status) == ("dead", LoadStatus.ERROR)
+    assert "ended without a word" in (entry.error_message or "")
+    (incident,) = crashed.open
+    assert (incident.kind, incident.subject, incident.targets) == (IncidentKind.CRASH, "run dead", ("dwh.fact",))
+    (alert,) = context.store.alerts()
+    assert "the next run makes it good" in alert.body
