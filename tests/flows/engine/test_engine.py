@@ -11,6 +11,7 @@ from engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control
 
 from flows.engine import execute
 from flows.facts import Action, Reason
+from flows.heal import heal
 from metadata_sync.database.journal import LoadStatus
 
 
@@ -129,6 +130,7 @@ def test_failure_stops_neither_siblings_nor_the_next_run(workshop: Workshop) -> 
 
     summary, recorder = workshop.run()
     workshop.write_select("fact_order", select)
+    heal(workshop.context)
     healed, _ = workshop.run()
 
     assert summary.has_failed
