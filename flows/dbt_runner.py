@@ -129,6 +129,33 @@ class DbtRunner:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "The whole story is in dbt's log file.")
         return tuple(_node_result(item) for item in result.result.results)
 
+    def compile(self, models: Sequence[str], *, variables: Mapping[str, str]) -> dict[str, str]:
+        """Compile models, which cuts their windows, and write nothing.
+
+        Args:
+            models: Names of dbt models.
+            variables: Environment variables that macros read while they execute.
+
+        Returns:
+            The compiled SELECT by the model's name.
+
+        Raises:
+            HardRunError: When the project cannot be parsed or a model cannot be compiled.
+            KeyboardInterrupt: When somebody interrupts dbt.
+        """
+        from dbt.cli.main import dbtRunner
+
+        with _variables({**self._environment, **variables}), self._connected():
+            manifest = self._parsed()
+            arguments = ["compile", *self._options(), "--no-write-json", "--quiet", "--select", *models]
+            result: Any = dbtRunner(manifest=manifest).invoke(arguments)
+        _raise_interrupt(result.exception)
+        failed = [item for item in getattr(result.result, "results", ()) if str(item.status) in _FAILED]
+        if result.result is None or failed:
+            reason = without_macro_stack(failed[0].message or "") if failed else _explain(result.exception)
+            raise HardRunError(f"dbt cannot compile: {reason}", "The whole story is in dbt's log file.")
+        return {item.node.name: str(item.node.compiled_code) for item in result.result.results}
+
     @contextmanager
     def _connected(self) -> Iterator[None]:
         try:

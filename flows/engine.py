@@ -19,6 +19,7 @@ from uuid import uuid4
 from flows.alerts import deliver_or_log
 from flows.crashes import mark_crashes
 from flows.execution import Execution
+from flows.facts import Action
 from flows.graph import select_transformations
 from flows.leases import LeaseKeeper, wait_until_free
 from flows.locks import warehouse_lock
@@ -27,6 +28,8 @@ from flows.survey import decide, find_orphans, log_decision, read_warehouse, rea
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from flows.facts import Decision
+    from flows.state import WarehouseState
     from metadata_sync.rows import ControlRows
 
 __all__ = [
@@ -86,13 +89,14 @@ def prepare(
         around = surroundings(context, rows, state, request)
         verdicts = decide(context, selected, around, warehouse, now)
         orphans = find_orphans(rows, state, warehouse, profile) if not request.pipelines else ()
+        decisions = _with_engines(context, request, rows, state, verdicts.decisions)
     plan = RunPlan(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
         planned_at=now,
         request=request,
         rows=rows,
         selected=selected,
-        decisions=verdicts.decisions,
+        decisions=decisions,
         orphans=orphans,
         tokens=verdicts.tokens,
         absent=frozenset(row.name for row in rows.transformations) - state.existing,
@@ -148,3 +152,14 @@ def sync_rows(context: Context) -> ControlRows:
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, context.project, context.columns)
     return context.store.read_rows() if report.filled else stored.rows
+
+
+def _with_engines(
+    context: Context, request: RunRequest, rows: ControlRows, state: WarehouseState, decisions: tuple[Decision, ...]
+) -> tuple[Decision, ...]:
+    """Say of every target that is due where it runs."""
+    if all(decision.action is not Action.RUN for decision in decisions):
+        return decisions
+    from flows.emr.choices import with_engines
+
+    return with_engines(context, request, rows, state, decisions)

@@ -6,9 +6,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.aftermath import Aftermath
+from flows.emr.in_run import SparkInRun
 from flows.facts import Action, Decision, UpstreamState
 from flows.gate import left_to
 from flows.graph import read_targets
@@ -60,16 +62,20 @@ class Execution:
         self._outcomes: dict[str, TargetOutcome] = {}
         self._tokens = dict(plan.tokens)
         self._dbt: DbtRunner | None = None
+        self._spark = SparkInRun(context, plan, observer.said, clock)
         self._wave_count = 0
 
     def run(self) -> RunSummary:
         """Run it to its end."""
         started_at = self._clock()
         self._settle(self._plan.decisions)
-        while (due := self._await_due()) or self._waiting():
-            if due:
-                self._run_wave(due)
-            self._decide_waiting()
+        try:
+            while (due := self._await_due()) or self._waiting():
+                if due:
+                    self._run_wave(due)
+                self._decide_waiting()
+        finally:
+            self._spark.close()
         summary = RunSummary(
             run_id=self._plan.run_id,
             request=self._plan.request,
@@ -163,17 +169,23 @@ class Execution:
             self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
         waiting = {row.name for row in self._plan.selected if str(row.name) not in self._outcomes}
         absent = {name for name in self._plan.absent if not self._has_loaded(name)}
+        variables = load_variables(self._plan.run_id, self._tokens)
         try:
+            unloaded = [row for row in due if str(row.name) not in loaded]
+            staged = self._spark.run(unloaded, self._decisions, partial(self._dbt.compile, variables=variables))
+            failed = staged.failed if staged else {}
+            if len(failed) == len(due):
+                return Build(stopped=failed)
             results = self._dbt.build(
-                [row.name.model_name for row in due if str(row.name) not in loaded],
+                [row.name.model_name for row in unloaded if str(row.name) not in failed],
                 tested=[row.name.model_name for row in due if str(row.name) in loaded],
                 unbuilt=[name.model_name for name in waiting | absent],
-                variables=load_variables(self._plan.run_id, self._tokens),
+                variables={**variables, **(staged.variables if staged else {})},
                 callbacks=self._observer.dbt_callbacks,
             )
         except RunError as error:
             return Build(stop=str(error))
-        return Build(results)
+        return Build(results, stopped=failed)
 
     def _fingerprint(self, outcome: TargetOutcome) -> str | None:
         from flows.fingerprints import take_fingerprint

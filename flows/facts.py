@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from metadata_sync.words import ChildPolicy, Trigger
+from metadata_sync.words import ChildPolicy, Engine, Trigger
 
 
 class Action(StrEnum):
@@ -216,6 +216,27 @@ class SourceEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """Where a target's SELECT runs, and by which numbers that was decided.
+
+    Attributes:
+        engine: warehouse or spark.
+        message: Why, in plain words.
+        scan_bytes: What it would read of the lake; None when nobody asked.
+        threshold_bytes: From so many bytes on it goes to Spark by itself; None: never.
+        basis: How the bytes were found.
+        cluster: The cluster that was asked for, TYPE:N; None: it is sized.
+    """
+
+    engine: Engine
+    message: str
+    scan_bytes: int | None = None
+    threshold_bytes: int | None = None
+    basis: str | None = None
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What happens to one target, and why.
 
@@ -226,6 +247,7 @@ class Decision:
         reason: The rule that decided.
         message: The reason in plain words, with what to do when there is something to do.
         evidence: One entry per driving source that was looked at.
+        choice: Where it runs; None when it does not.
     """
 
     target: str
@@ -234,3 +256,4 @@ class Decision:
     reason: Reason
     message: str
     evidence: tuple[SourceEvidence, ...] = ()
+    choice: EngineChoice | None = None

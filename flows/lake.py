@@ -6,6 +6,7 @@ import glob
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,11 +20,12 @@ _EXTENSION: Final = ".parquet"
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """One file of a source: its name, its size in bytes, and its etag or time of change."""
+    """One file of a source: its name, its size in bytes, its etag or time of change, and when it came (UTC)."""
 
     name: str
     size_bytes: int
     version: str
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def _list_local(folder: LakeFolder) -> Iterator[LakeFile]:
         raise ValueError(f"{root} does not exist (location: {folder.location})")
     for name in glob.iglob(folder.pattern, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
         status = Path(name).stat()
-        yield LakeFile(Path(name).relative_to(root).as_posix(), status.st_size, str(status.st_mtime_ns))
+        came = datetime.fromtimestamp(status.st_mtime, UTC)
+        yield LakeFile(Path(name).relative_to(root).as_posix(), status.st_size, str(status.st_mtime_ns), came)
 
 
 def _fixed_part(pattern: str) -> Path:
@@ -119,4 +122,4 @@ def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:
     for page in pages:
         for item in page.get("Contents", ()):
             if fnmatchcase(item["Key"], wanted):
-                yield LakeFile(item["Key"], item["Size"], item["ETag"])
+                yield LakeFile(item["Key"], item["Size"], item["ETag"], item["LastModified"])

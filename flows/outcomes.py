@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from flows.dbt_runner import NodeResult
@@ -27,10 +27,12 @@ class Build:
     Attributes:
         results: One per node that it took up.
         stop: Why it stopped before its first node; None when it did not.
+        stopped: Why a target was not given to it at all, by target.
     """
 
     results: Sequence[NodeResult] = ()
     stop: str | None = None
+    stopped: Mapping[str, str] = field(default_factory=dict)
 
 
 def outcome_of(
@@ -56,7 +58,9 @@ def outcome_of(
         LOADED when the log says so and no test failed; UNCHANGED when dbt is content and logged nothing; else FAILED.
     """
     node = _node(model, build)
-    error = complaint_of(model, build, is_test_only=before is not None and before.load_id is not None)
+    error = build.stopped.get(decision.target) or complaint_of(
+        model, build, is_test_only=before is not None and before.load_id is not None
+    )
     status = OutcomeStatus.LOADED if load is not None else OutcomeStatus.UNCHANGED
     outcome = TargetOutcome(
         target=decision.target,

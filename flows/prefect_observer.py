@@ -49,6 +49,10 @@ class PrefectObserver:
         """Log what dbt is about to build."""
         self._task_runs.say(None, self._now(), f"Wave {wave.number}: dbt builds {', '.join(wave.targets)}")
 
+    def said(self, sentence: str) -> None:
+        """Log it."""
+        self._task_runs.say(None, self._now(), sentence)
+
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Log what each target got, and fail the task runs whose data tests failed after the load."""
         for outcome in outcomes:
@@ -94,6 +98,11 @@ class ObserverPair:
         """Tell both."""
         for observer in self._both:
             observer.wave_started(wave)
+
+    def said(self, sentence: str) -> None:
+        """Tell both."""
+        for observer in self._both:
+            observer.said(sentence)
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Tell both."""

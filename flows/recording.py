@@ -35,7 +35,7 @@ def record_decisions(store: ControlStore, run_id: str, decisions: Sequence[Decis
                 action=decision.action.value,
                 reason=decision.reason.value,
                 message=decision.message,
-                evidence={"sources": [_json_ready(item) for item in decision.evidence]},
+                evidence=_evidence(decision),
             )
             for decision in decisions
         ]
@@ -100,6 +100,11 @@ def record_adopted(
             if load.target in pipelines
         ]
     )
+
+
+def _evidence(decision: Decision) -> dict[str, Any]:
+    sources = {"sources": [_json_ready(item) for item in decision.evidence]}
+    return sources if decision.choice is None else sources | {"engine": _json_ready(decision.choice)}
 
 
 def _json_ready(evidence: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from flows.healing import Verdict
 from metadata_sync.loads import RowCounts, Window
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
+from metadata_sync.words import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class RunRequest:
         is_forced: Run whatever the sources say.
         requested_by: Person or schedule that asked.
         wait_seconds: How long to wait for other runs that are at work on the same targets, before deciding.
+        engine: Where SELECTs run this time, whatever the rows say; None = as they say.
+        cluster: The cluster to rent this time, TYPE:N; None = it is sized.
     """
 
     pipelines: tuple[str, ...] = ()
@@ -32,6 +35,8 @@ class RunRequest:
     is_forced: bool = False
     requested_by: str = "unknown"
     wait_seconds: float = 0.0
+    engine: Engine | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +209,10 @@ class RunObserver(Protocol):
         """These are about to be built by dbt."""
         ...
 
+    def said(self, sentence: str) -> None:
+        """Something that takes long has moved on, outside of dbt: a cluster, a step."""
+        ...
+
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """A wave has ended so, as its load log says."""
         ...
@@ -229,6 +238,9 @@ class SilentObserver:
         """Say nothing."""
 
     def wave_started(self, wave: Wave) -> None:
+        """Say nothing."""
+
+    def said(self, sentence: str) -> None:
         """Say nothing."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
-FOLDER_MARKERS = ("macros", "flows", "e2e")
+FOLDER_MARKERS = ("macros", "flows", "e2e", "spark")
 
 # Deadlines measure the machine, not the code; CI repeats the same examples every time.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -27,6 +27,7 @@ COMMAND_MODULES: Final = (
     "alert",
     "heal",
     "lint",
+    "size",
 )
 """Modules of this package; each has a function `register(app)`."""
 

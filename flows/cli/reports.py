@@ -77,6 +77,7 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "reason": decision.reason.value,
         "message": decision.message,
         "evidence": [asdict(item) for item in decision.evidence],
+        "engine": asdict(decision.choice) if decision.choice else None,
     }
 
 

@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.console import print_json, progress, say
 from flows.context import Context, load_context
+from metadata_sync.words import Engine
 
 if TYPE_CHECKING:
     from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     pipelines: Pipelines = None,
+    *,
     job_group: JobGroup = None,
     force: Annotated[
         bool,
@@ -41,6 +43,13 @@ def run(
             help="When another run is at work on the same targets: wait so long before leaving them to it.",
         ),
     ] = 0,
+    engine: Annotated[
+        Engine | None, typer.Option("--engine", help="Where SELECTs run this time, whatever the rows say.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="TYPE:N", help="Run on Spark, on a cluster of N core nodes of this type."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load every target whose sources hold something new, and say why the others were left alone.
@@ -59,12 +68,22 @@ def run(
         sluice run flights_hourly --force
 
         sluice run flights_hourly --wait 600
+
+        sluice run flights_hourly --engine spark
+
+        sluice run flights_hourly --cluster r5.4xlarge:8
     """
     from flows.runs import RunRequest
 
     context = load_context()
     request = RunRequest(
-        tuple(pipelines or ()), job_group, is_forced=force, requested_by=context.who, wait_seconds=wait
+        tuple(pipelines or ()),
+        job_group,
+        is_forced=force,
+        requested_by=context.who,
+        wait_seconds=wait,
+        engine=engine,
+        cluster=cluster,
     )
     ended = _run(context, request, is_quiet=as_json)
     _report(ended, as_json=as_json)

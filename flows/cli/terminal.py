@@ -56,6 +56,10 @@ class TerminalObserver:
             self._status = self._console.status("dbt is reading the project…")
             self._status.start()
 
+    def said(self, sentence: str) -> None:
+        """Say it on a line of its own."""
+        say(sentence)
+
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Say how each target of the wave fared."""
         self._stop()

@@ -17,6 +17,7 @@
     {%- set load = sluice.describe_load(load_type, existing) -%}
     {%- if not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }} {%- endif -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {%- do sluice.take_result(load) -%}
     {%- do sluice.describe_columns(load) -%}
     {%- if load.makes_target or load.seen_load_id == "missing" -%}
         {%- do load.update({"data_columns": load.columns}) -%}

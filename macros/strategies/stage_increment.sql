@@ -16,6 +16,7 @@
         "how many, how many of them rejected, how many (key, time) pairs more than once",
         sluice.stage_counts_sql(load),
     ) -%}
+    {%- do sluice.check_result(load, counts.rows_read) -%}
     {%- set unkeyed_count = sluice.count_unkeyed(load) -%}
     {%- do load.counts.update(
         {

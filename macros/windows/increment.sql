@@ -28,7 +28,9 @@
 {% macro capture_windows(dependencies) %}
     {%- set windows = {} -%}
     {%- set captured = load_result("sluice_windows") -%}
+    {%- set result = sluice.result() -%}
     {%- if captured is not none -%} {%- do windows.update(captured.response) -%}
+    {%- elif result is not none -%} {%- do windows.update(result.windows) -%}
     {%- else -%}
         {%- for dependency in dependencies -%}
             {%- do windows.update({dependency.source: sluice.capture_window(dependency)}) -%}

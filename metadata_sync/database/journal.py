@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -114,4 +114,57 @@ class LoadEntry:
     rows: RowCounts | None = None
     windows: tuple[Window, ...] = ()
     loaded_at: datetime | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SparkEntry:
+    """What one transformation did on Spark in one run, and its share of the cluster.
+
+    Attributes:
+        run_id: The run.
+        job_group: The pipelines that shared the cluster.
+        target: `schema.table`.
+        status: success, error, or skipped: the cluster ended before its step began.
+        backend: emr or local.
+        cluster_id: EMR's name of the cluster; None where there is none.
+        instance_type: Of the core nodes; None on this machine.
+        core_count: Core nodes.
+        task_cores: Tasks that ran at once on all of them.
+        started_at: When its step began, UTC.
+        finished_at: When its step ended, UTC.
+        scan_bytes: What it was expected to read.
+        row_count: Rows of the result; None when there is none.
+        predicted_minutes: The forecast for the whole cluster.
+        predicted_usd: The same in money.
+        startup_seconds: From the request until the cluster took its first step.
+        step_seconds: Its step alone.
+        cluster_seconds: Its share of the cluster's life, start-up included.
+        usd: What that share cost at the price list's prices.
+        prices_as_of: The day of the price list.
+        advice: What would have been cheaper and still in time.
+        error_message: What went wrong, secrets masked.
+    """
+
+    run_id: str
+    job_group: str
+    target: str
+    status: LoadStatus
+    backend: str
+    cluster_id: str | None
+    instance_type: str | None
+    core_count: int
+    task_cores: int
+    started_at: datetime
+    finished_at: datetime
+    scan_bytes: int
+    row_count: int | None
+    predicted_minutes: float | None
+    predicted_usd: float | None
+    startup_seconds: float
+    step_seconds: float
+    cluster_seconds: float
+    usd: float
+    prices_as_of: date | None
+    advice: str | None = None
     error_message: str | None = None

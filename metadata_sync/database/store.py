@@ -12,11 +12,11 @@ from typing import Final, Self
 
 from sqlalchemy import Connection, Engine, and_, select
 
-from metadata_sync.database import audit, incidents, journals, leases
+from metadata_sync.database import audit, incidents, journals, leases, spark_journal
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
-from metadata_sync.database.journal import AuditEntry, DecisionEntry, LoadEntry, LoadStatus, Via
+from metadata_sync.database.journal import AuditEntry, DecisionEntry, LoadEntry, LoadStatus, SparkEntry, Via
 from metadata_sync.database.leases import Lease, LeaseHolder
 from metadata_sync.database.settlement import Amendment, Settlement
 from metadata_sync.database.tables import ROW_TABLES
@@ -216,6 +216,25 @@ class ControlStore:
         """
         with reading(self._engine) as connection:
             return journals.latest_loads(connection, self._environment, status)
+
+    def record_spark(self, entries: Sequence[SparkEntry]) -> None:
+        """Keep what ran on Spark, secrets masked."""
+        if entries:
+            with writing(self._engine) as connection:
+                spark_journal.append_spark(connection, self._environment, entries)
+
+    def spark_entries(
+        self, target: str | None = None, since: datetime | None = None, limit: int = 100
+    ) -> tuple[SparkEntry, ...]:
+        """Return what ran on Spark, the newest first.
+
+        Args:
+            target: Only this target, `schema.table`.
+            since: Only what ended at this instant or later.
+            limit: At most so many.
+        """
+        with reading(self._engine) as connection:
+            return spark_journal.read_spark(connection, self._environment, target, since, limit)
 
     def latest_decisions(
         self, target: str | None = None, before: datetime | None = None, limit: int = 100

@@ -73,9 +73,6 @@ def _not_built_yet(subject: Subject[PipelineRow]) -> Iterator[Fault]:
     if row.template is Template.MATERIALIZED_VIEW:
         problem = Problem("not_built_yet", "This version makes tables only.", "Use template: presentation.")
         yield subject.fault("template", row.template.value, problem)
-    elif row.engine is Engine.SPARK and row.template is Template.LAKE_TO_WAREHOUSE:
-        problem = Problem("not_built_yet", "This version runs in the warehouse only.", "Use engine: auto or warehouse.")
-        yield subject.fault("engine", row.engine.value, problem)
 
 
 def _cluster(subject: Subject[PipelineRow]) -> Iterator[Fault]:

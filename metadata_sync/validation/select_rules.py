@@ -22,12 +22,13 @@ from metadata_sync.resolve import (
     window_key,
 )
 from metadata_sync.rows import Column, SourceRow, TransformationRow
+from metadata_sync.spark import spark_problems
 from metadata_sync.sql.checks import form_problems
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems
 from metadata_sync.sql.increments import increment_problems
 from metadata_sync.validation.column_rules import column_faults
-from metadata_sync.words import Increment, LoadType
+from metadata_sync.words import Engine, Increment, LoadType
 
 
 def select_faults(catalog: Catalog, only: Collection[TableName] | None = None) -> tuple[Fault, ...]:
@@ -118,6 +119,7 @@ class _Checked:
             yield self.fault(Problem("bind", message, "Mend the SELECT."))
         if names is not None:
             yield from self._column_faults(names)
+            yield from self._spark_faults()
         if self.row.delete_when is not None:
             for problem in delete_when_problems(self.row.delete_when, self.catalog.dialect, names):
                 yield self.fault(problem, "delete_when", self.row.delete_when)
@@ -208,6 +210,15 @@ class _Checked:
         if not extra and set(declared) == set(names):
             message = f"The SELECT yields its columns in another order: {listed(names)}."
             yield self.fault(Problem("column_list", message, "Put the column list into that order."), "column_list")
+
+    def _spark_faults(self) -> Iterator[Fault]:
+        """What a pipeline sends to Spark must be able to run there; output_path is asked for by the row's own rule."""
+        pipeline = self.catalog.rows.pipeline(self.row.pipeline_id)
+        if pipeline is None or pipeline.engine is not Engine.SPARK or not is_active(self.row, self.catalog.rows):
+            return
+        for problem in spark_problems(self.row, self.catalog):
+            if problem.rule != "missing_value":
+                yield self.fault(problem)
 
     def _order_faults(self, names: tuple[str, ...]) -> Iterator[Fault]:
         """Rows that are read one by one must say when they happened; keyless ones, which range they belong to."""

@@ -122,6 +122,7 @@ class Recorder:
     waves: list[Wave] = field(default_factory=list)
     outcomes: list[TargetOutcome] = field(default_factory=list)
     retries: list[Retry] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
     summary: RunSummary | None = None
     dbt_callbacks: list[Callable[[Any], None]] = field(default_factory=list)
 
@@ -130,6 +131,9 @@ class Recorder:
 
     def wave_started(self, wave: Wave) -> None:
         self.waves.append(wave)
+
+    def said(self, sentence: str) -> None:
+        self.sentences.append(sentence)
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         self.outcomes += outcomes

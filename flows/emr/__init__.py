@@ -1,0 +1,1 @@
+"""Heavy work on Spark: when, how large, where, at what cost, and how its result reaches the warehouse."""

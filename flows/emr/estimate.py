@@ -1,0 +1,109 @@
+"""How many bytes a run would make Spark read: from a listing alone, no file is opened. Pure but for its listing.
+
+A lookup, a first load and a full read take the whole folder. A window takes the files that can hold its rows: by the
+dates in their names, where every name has one; else those that came after the target's last load; else all of them.
+So the estimate errs on the side of more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from flows.lake import LakeFile
+from metadata_sync.resolve import ResolvedDependency
+
+_DATE: Final = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a run reads of a keyed source.
+
+    Attributes:
+        start: Lower bound as the load log writes it; None: from the beginning.
+        end: Upper bound; None: to the end.
+        since: When the target was loaded last, UTC; None: unknown, or a window from the past is asked for.
+    """
+
+    start: str | None = None
+    end: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """An estimate.
+
+    Attributes:
+        scan_bytes: Compressed, as the files lie in the lake.
+        basis: How it was found, in plain words.
+    """
+
+    scan_bytes: int
+    basis: str
+
+
+def estimate_scan(
+    reads: Sequence[ResolvedDependency],
+    spans: Mapping[str, Span],
+    listing: Callable[[ResolvedDependency], Sequence[LakeFile]],
+) -> Scan:
+    """Estimate what one transformation reads.
+
+    Args:
+        reads: Its dependencies, all of them in the lake.
+        spans: What it reads of each keyed source; a source that is left out is read whole.
+        listing: Lists a dependency's files.
+    """
+    total, bases = 0, []
+    for item in reads:
+        files = listing(item)
+        scan = _scan(files, spans.get(str(item.name)) if item.is_driving else None)
+        total += scan.scan_bytes
+        bases.append(f"{item.name}: {scan.basis}")
+    return Scan(total, "; ".join(bases))
+
+
+def _scan(files: Sequence[LakeFile], span: Span | None) -> Scan:
+    if span is None or (span.start is None and span.end is None):
+        return Scan(_sum(files), f"all {len(files)} files")
+    dates = [_date_of(file.name) for file in files]
+    if files and all(day is not None for day in dates) and _is_dated(span):
+        chosen = [file for file, day in zip(files, dates, strict=True) if day is not None and _is_within(day, span)]
+        return Scan(_sum(chosen), f"{len(chosen)} of {len(files)} files, by the dates in their names")
+    since = span.since
+    if since is None or any(file.modified_at is None for file in files):
+        return Scan(_sum(files), f"all {len(files)} files: nothing tells which hold the window")
+    chosen = [file for file in files if file.modified_at is not None and file.modified_at > since]
+    if not chosen and files:  # they kept the times of where they were copied from
+        chosen = [max(files, key=lambda file: file.size_bytes)]
+        return Scan(_sum(chosen), f"its largest file of {len(files)}: none came since the last load")
+    return Scan(_sum(chosen), f"{len(chosen)} of {len(files)} files, come since the last load")
+
+
+def _sum(files: Sequence[LakeFile]) -> int:
+    return sum(file.size_bytes for file in files)
+
+
+def _date_of(name: str) -> date | None:
+    match = _DATE.search(name)
+    try:
+        return date(*map(int, match.groups())) if match else None
+    except ValueError:
+        return None
+
+
+def _is_dated(span: Span) -> bool:
+    """Whether the bounds are instants: a number has nothing to do with the dates in names."""
+    return all(bound is None or _date_of(bound) is not None for bound in (span.start, span.end))
+
+
+def _is_within(day: date, span: Span) -> bool:
+    """Whether a day's file can hold rows of the span; what is named after a day often lands on the next."""
+    start = _date_of(span.start) if span.start else None
+    end = _date_of(span.end) if span.end else None
+    return (start is None or day >= start - timedelta(days=1)) and (end is None or day <= end)

@@ -1,0 +1,137 @@
+"""Groups: which transformations of a run share a cluster, and how large that is. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from flows.emr.instances import PriceList
+from flows.emr.learning import Learned, combine
+from flows.emr.sizing import DEFAULT_CORE_MAX, DEFAULT_CORE_MIN, DEFAULT_TYPES, Bounds, Sizing, Workload, size
+from metadata_sync.errors import ConfigurationError, SluiceError
+from metadata_sync.rows import PipelineRow, TransformationRow
+
+_CLUSTER: Final = re.compile(r"(?P<type>[a-z][a-z0-9-]*\.[a-z0-9-]+):(?P<count>[1-9]\d{0,3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One transformation that goes to Spark.
+
+    Attributes:
+        row: The transformation.
+        pipeline: Its pipeline.
+        scan_bytes: What it reads.
+        learned: What is known of its speed.
+    """
+
+    row: TransformationRow
+    pipeline: PipelineRow
+    scan_bytes: int
+    learned: Learned
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Transformations that share one cluster.
+
+    Attributes:
+        job_group: Theirs.
+        bounds: What their pipelines allow.
+        sla_minutes: The tightest of their deadlines; None: none has any.
+        items: In the order in which they run.
+    """
+
+    job_group: str
+    bounds: Bounds
+    sla_minutes: float | None
+    items: tuple[Item, ...]
+
+    @property
+    def workload(self) -> Workload:
+        """What they read together."""
+        return Workload(max(1, sum(item.scan_bytes for item in self.items)), self.sla_minutes)
+
+    def sized(self, prices: PriceList, types: Sequence[str] | None = None) -> Sizing:
+        """Size the cluster, by all allowed types or some of them.
+
+        Raises:
+            HardRunError: When no type fits.
+            ConfigurationError: When a type has no price.
+        """
+        bounds = self.bounds if types is None else replace(self.bounds, types=tuple(types))
+        calibration = combine([(max(1, item.scan_bytes), item.learned.calibration) for item in self.items])
+        return size(self.workload, bounds, calibration, prices)
+
+    def alternatives(self, chosen: Sizing, prices: PriceList) -> tuple[Sizing, ...]:
+        """Return what else would do, by the row's other types in the row's order."""
+        found = []
+        for name in self.bounds.types:
+            if name == chosen.instance_type:
+                continue
+            try:
+                found.append(self.sized(prices, [name]))
+            except SluiceError:  # this type does not fit: the next may
+                continue
+        return tuple(found)
+
+
+def make_groups(items: Sequence[Item], cluster: Bounds | None, architecture: str | None) -> tuple[Group, ...]:
+    """Group by job group; pipelines of a group that allow different clusters do not share one.
+
+    A pipeline that says nothing about clusters joins the first of its group that does.
+
+    Args:
+        items: What goes to Spark.
+        cluster: What a person asked for this run, instead of the rows' bounds; None: nothing.
+        architecture: What jars and bootstrap actions need.
+    """
+    members: dict[tuple[str, Bounds], list[Item]] = {}
+    declared: dict[str, Bounds] = {}
+    for item in items:
+        bounds = bounds_of(item.pipeline, architecture)
+        if bounds is not None:
+            declared.setdefault(item.pipeline.job_group, bounds)
+    for item in items:
+        name = item.pipeline.job_group
+        usual = declared.get(name, Bounds(architecture=architecture))
+        bounds = cluster or bounds_of(item.pipeline, architecture) or usual
+        members.setdefault((name, bounds), []).append(item)
+    return tuple(Group(name, bounds, _tightest(shared), tuple(shared)) for (name, bounds), shared in members.items())
+
+
+def bounds_of(pipeline: PipelineRow, architecture: str | None) -> Bounds | None:
+    """Return what a row allows; None when it says nothing about clusters."""
+    if not pipeline.emr_instance_types and pipeline.emr_core_min is None and pipeline.emr_core_max is None:
+        return None
+    most = pipeline.emr_core_max
+    least = pipeline.emr_core_min or min(DEFAULT_CORE_MIN, most or DEFAULT_CORE_MIN)
+    return Bounds(
+        types=pipeline.emr_instance_types or DEFAULT_TYPES,
+        core_min=least,
+        core_max=most or max(DEFAULT_CORE_MAX, least),
+        master_count=pipeline.emr_master_count,
+        architecture=architecture,
+    )
+
+
+def parse_cluster(text: str) -> Bounds:
+    """Read a cluster as commands take it.
+
+    >>> parse_cluster("r5.4xlarge:8").core_max
+    8
+
+    Raises:
+        ConfigurationError: When it is not TYPE:N.
+    """
+    match = _CLUSTER.fullmatch(text)
+    if match is None:
+        raise ConfigurationError(f"--cluster {text} is not TYPE:N.", "Write for example --cluster r5.4xlarge:8.")
+    count = int(match["count"])
+    return Bounds((match["type"],), count, count)
+
+
+def _tightest(items: Sequence[Item]) -> int | None:
+    return min((item.pipeline.sla_minutes for item in items if item.pipeline.sla_minutes is not None), default=None)

@@ -1,0 +1,76 @@
+"""Spark inside a run: the engine's one call before each wave of dbt; nothing heavy is imported for other runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flows.context import Context
+from flows.facts import Decision
+from flows.runs import RunPlan
+from metadata_sync.rows import TransformationRow
+from metadata_sync.words import Engine
+
+if TYPE_CHECKING:
+    from flows.emr.stage import CompileModels, SparkStage, Staged
+
+
+class SparkInRun:
+    """What of a run goes to Spark.
+
+    Args:
+        context: Project, settings, control database.
+        plan: The run.
+        say: Tells people how far it is.
+        clock: Tells the current instant, with its zone.
+    """
+
+    def __init__(
+        self, context: Context, plan: RunPlan, say: Callable[[str], None], clock: Callable[[], datetime]
+    ) -> None:
+        self._context = context
+        self._plan = plan
+        self._say = say
+        self._clock = clock
+        self._stage: SparkStage | None = None
+
+    def run(
+        self, due: Sequence[TransformationRow], decisions: Mapping[str, Decision], compile_models: CompileModels
+    ) -> Staged | None:
+        """Run on Spark what was chosen to; None when nothing was.
+
+        Args:
+            due: What the wave builds.
+            decisions: With their engines, by target.
+            compile_models: Compiles dbt models by name.
+
+        Raises:
+            RunError: When dbt cannot compile at all.
+        """
+        chosen = [
+            (row, choice)
+            for row in due
+            if (choice := decisions[str(row.name)].choice) is not None and choice.engine is Engine.SPARK
+        ]
+        if not chosen:
+            return None
+        if self._stage is None:
+            from flows.emr.stage import SparkStage
+
+            request = self._plan.request
+            self._stage = SparkStage(
+                self._context,
+                self._plan.rows,
+                self._plan.run_id,
+                requested_by=request.requested_by,
+                say=self._say,
+                cluster=request.cluster,
+                clock=self._clock,
+            )
+        return self._stage.run(chosen, compile_models)
+
+    def close(self) -> None:
+        """End every cluster that is still open."""
+        if self._stage is not None:
+            self._stage.close()

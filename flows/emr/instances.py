@@ -1,0 +1,159 @@
+"""Machines and prices: a dated file that a team edits, read once and checked whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from metadata_sync.errors import ConfigurationError
+from metadata_sync.problems import did_you_mean
+from metadata_sync.project import Project
+
+OWN_FILE: Final = "emr_instances.yml"
+"""A project's own copy, in its root; else the one beside this module is read."""
+
+_SHIPPED: Final = Path(__file__).with_name("instances.yml")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Machine(_Strict):
+    """An EC2 instance type.
+
+    Attributes:
+        vcpus: Virtual CPUs.
+        memory_gib: Memory.
+        yarn_mb: What YARN may hand out on it.
+        architecture: What its CPU runs.
+    """
+
+    vcpus: int = Field(gt=0)
+    memory_gib: float = Field(gt=0)
+    yarn_mb: int = Field(gt=0)
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+
+
+class Price(_Strict):
+    """US dollars per hour, on demand.
+
+    Attributes:
+        ec2: For the machine.
+        emr: EMR's fee on top.
+    """
+
+    ec2: float = Field(gt=0)
+    emr: float = Field(ge=0)
+
+    @property
+    def total(self) -> float:
+        """Both together."""
+        return self.ec2 + self.emr
+
+
+class InstanceFile(_Strict):
+    """The whole file."""
+
+    as_of: date
+    spot_price_share: float = Field(gt=0, le=1)
+    instances: Mapping[str, Machine]
+    prices: Mapping[str, Mapping[str, Price]]
+
+    @model_validator(mode="after")
+    def _every_price_has_a_machine(self) -> InstanceFile:
+        for region, prices in self.prices.items():
+            unknown = sorted(set(prices) - set(self.instances))
+            if unknown:
+                raise ValueError(f"prices of {region} name {', '.join(unknown)}, which stands not under instances")
+        return self
+
+    def in_region(self, region: str) -> PriceList:
+        """Return the machines that have a price in a region.
+
+        Raises:
+            ConfigurationError: When the file has no price for the region at all.
+        """
+        if region not in self.prices:
+            known = ", ".join(sorted(self.prices))
+            raise ConfigurationError(
+                f"There are no prices for region {region!r} (only for {known}).",
+                f"Add them to {OWN_FILE} in the project's root; docs/emr.md shows the file.",
+            )
+        return PriceList(region, self)
+
+
+class PriceList:
+    """The machines of one region with what they cost.
+
+    Args:
+        region: The AWS region.
+        file: Where the numbers come from.
+    """
+
+    def __init__(self, region: str, file: InstanceFile) -> None:
+        self.region = region
+        self.as_of = file.as_of
+        self.spot_price_share = file.spot_price_share
+        self._file = file
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every instance type that can be sized with."""
+        return tuple(sorted(self._file.prices[self.region]))
+
+    def machine(self, name: str) -> Machine:
+        """Return a machine.
+
+        Raises:
+            ConfigurationError: When the file does not know it.
+        """
+        self.price(name)
+        return self._file.instances[name]
+
+    def price(self, name: str) -> Price:
+        """Return what a machine costs.
+
+        Raises:
+            ConfigurationError: When the file does not know: nothing is ever taken to be free.
+        """
+        found = self._file.prices[self.region].get(name)
+        if found is None:
+            raise ConfigurationError(
+                f"Instance type {name} has no price in {self.region} (prices as of {self.as_of}).",
+                did_you_mean(name, self.names) or f"Add it to {OWN_FILE} in the project's root.",
+            )
+        return found
+
+
+def load_instances(project: Project) -> InstanceFile:
+    """Read the project's file, or the one that comes with Sluice.
+
+    Raises:
+        ConfigurationError: When the file cannot be read or is not as it should be.
+    """
+    own = project.root / OWN_FILE
+    return read_instances(own if own.exists() else _SHIPPED)
+
+
+def read_instances(path: Path) -> InstanceFile:
+    """Read one file.
+
+    Raises:
+        ConfigurationError: When it cannot be read or is not as it should be.
+    """
+    import yaml
+
+    try:
+        return InstanceFile.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ConfigurationError(f"{path.name}: {where}: {first['msg']}.", "Mend the file.") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path.name} cannot be read: {error}.", "Mend the file.") from error

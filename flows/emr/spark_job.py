@@ -1,0 +1,180 @@
+"""The Spark job: run SELECTs over lake sources, leave each result as Parquet with a manifest. Stands alone.
+
+    spark-submit spark_job.py JOBS.json [PID]
+
+JOBS.json is what `jobs.py` writes. Each job writes to a folder of its own attempt and, last of all, its manifest, which
+names that attempt's files: whatever a step that was killed or ran twice left behind, a reader sees one whole result or
+none. A job that fails leaves its error where its manifest would be, and the others go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+import uuid
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+SESSION = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",  # a timestamp means what it means in the warehouse
+    "spark.sql.ansi.enabled": "true",  # a value that does not cast is an error, never a silent NULL
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
+}
+FILE_BYTES = 256 * 2**20
+"""About how large the files of a result become."""
+
+_WHOLE = ("TINYINT", "SMALLINT", "INT", "BIGINT")
+
+
+def main(path: str, parent: int | None = None) -> int:
+    """Run every job of the file; return 1 when one has failed.
+
+    Args:
+        path: The file.
+        parent: The process on this machine that waits for it; when that is gone nobody needs the result.
+    """
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    builder = SparkSession.builder.appName("sluice")
+    for name, value in SESSION.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    document = json.loads(_read(spark, path))
+    failed = [job["target"] for job in document["jobs"] if not run_job(spark, job)]
+    spark.stop()
+    if failed:
+        sys.stderr.write(f"sluice: failed: {', '.join(failed)}\n")
+    return 1 if failed else 0
+
+
+def run_job(spark: SparkSession, job: dict[str, Any]) -> bool:
+    """Run one job and say whether it succeeded; its manifest or its error says the rest."""
+    began = time.monotonic()
+    try:
+        manifest = write_result(spark, job)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must reach the flow and not the other jobs
+        traceback.print_exc()
+        failure = {"attempt": job["attempt"], "error": _message(error), "seconds": time.monotonic() - began}
+        _write(spark, job["error"], json.dumps(failure))
+        return False
+    manifest["author"]["seconds"] = time.monotonic() - began
+    _write(spark, job["manifest"], json.dumps(manifest))
+    return True
+
+
+def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
+    """Write a job's rows and return the manifest: the layout of Redshift's UNLOAD … MANIFEST VERBOSE."""
+    for name, value in job["settings"].items():
+        spark.conf.set(name, value)
+    for source in job["sources"]:
+        reader = spark.read.format(source["format"])
+        for name, value in source["options"].items():
+            reader = reader.option(name, value)
+        reader.load(source["location"]).createOrReplaceTempView(source["view"])
+    result = _cast(spark.sql(job["sql"]), job["columns"])
+    folder = f"{job['output']}/attempt={job['attempt']}-{uuid.uuid4().hex[:8]}"
+    result.write.option("maxRecordsPerFile", 0).parquet(folder)
+    files = [file for file in _list(spark, folder) if file[0].endswith(".parquet")]
+    rows = spark.read.schema(result.schema).parquet(folder).count() if files else 0
+    return {
+        "entries": [{"url": url, "mandatory": True, "meta": {"content_length": size}} for url, size in files],
+        "schema": {
+            "elements": [
+                {"name": field.name, "type": {"base": field.dataType.simpleString()}} for field in result.schema
+            ]
+        },
+        "meta": {"content_length": sum(size for _, size in files), "record_count": rows},
+        "author": {"name": "sluice", "version": "1", "attempt": job["attempt"], "folder": folder},
+    }
+
+
+def _cast(result: DataFrame, columns: list[dict[str, str]]) -> DataFrame:
+    """Give the columns their names, order and types; fractions become whole numbers as in the warehouse: rounded."""
+    found = {name.lower(): kind for name, kind in result.dtypes}
+    written = []
+    for column in columns:
+        name, kind = f"`{column['name']}`", column["type"]
+        value = name
+        if kind in _WHOLE and found[column["name"]] in ("double", "float"):
+            value = f"bround({name})"
+        elif kind in _WHOLE and found[column["name"]].startswith("decimal"):
+            value = f"round({name})"
+        written.append(f"cast({value} as {kind}) as {name}")
+    return result.selectExpr(*written)
+
+
+def _end_with(parent: int) -> None:
+    """End this process as soon as another one is gone."""
+    while True:
+        try:
+            os.kill(parent, 0)
+        except ProcessLookupError:
+            os._exit(3)
+        time.sleep(1)
+
+
+def _message(error: Exception) -> str:
+    """Return what Spark says without the Java stack below it."""
+    text = str(error).split("\n\tat ")[0].split("JVM stacktrace:")[0].strip()
+    return f"{type(error).__name__}: {text}"[:10_000]
+
+
+def _is_local(url: str) -> bool:
+    return "://" not in url
+
+
+def _path(spark: SparkSession, url: str) -> Any:
+    return spark.sparkContext._jvm.org.apache.hadoop.fs.Path(url)  # type: ignore[union-attr]
+
+
+def _file_system(spark: SparkSession, url: str) -> Any:
+    return _path(spark, url).getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+
+
+def _read(spark: SparkSession, url: str) -> str:
+    if _is_local(url):
+        return Path(url).read_text("utf-8")
+    stream = _file_system(spark, url).open(_path(spark, url))
+    try:
+        return str(spark.sparkContext._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))  # type: ignore[union-attr]
+    finally:
+        stream.close()
+
+
+def _write(spark: SparkSession, url: str, text: str) -> None:
+    """Write a small file whole: on S3 an object appears when it is complete, here it is moved into place."""
+    if _is_local(url):
+        path = Path(url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+        unfinished.write_text(text, "utf-8")
+        unfinished.replace(path)
+        return
+    stream = _file_system(spark, url).create(_path(spark, url))
+    try:
+        stream.write(bytearray(text, "utf-8"))
+    finally:
+        stream.close()
+
+
+def _list(spark: SparkSession, folder: str) -> list[tuple[str, int]]:
+    if _is_local(folder):
+        return sorted((str(path), path.stat().st_size) for path in Path(folder).iterdir() if path.is_file())
+    found = _file_system(spark, folder).listStatus(_path(spark, folder))
+    return sorted((str(status.getPath()), int(status.getLen())) for status in found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:3])))

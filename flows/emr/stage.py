@@ -1,0 +1,330 @@
+"""The stage before dbt: what was chosen to, runs on Spark, one cluster per group, and hands its results to the load.
+
+    stage = SparkStage(context, rows, run_id, requested_by, say)
+    staged = stage.run(chosen, compile_models)       # variables for dbt; what failed, and why
+    stage.close()                                    # ends what is still open, in every exit path
+
+The windows are cut by the same macros as ever, by compiling the models; Spark reads exactly those, and the load takes
+them from the result. So what lands meanwhile does not matter, and the target's head guards against a load in between.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from uuid import uuid4
+
+from flows.context import Context
+from flows.emr.cluster import Backend, Bill, Cluster, JobEnd, JobStatus, Order, Say
+from flows.emr.groups import Group, Item, make_groups, parse_cluster
+from flows.emr.instances import PriceList, load_instances
+from flows.emr.jobs import Result, SparkJob, Window, cuts_of, result_folder, spark_location, windows_of
+from flows.emr.learning import REMEMBERED, Ended, Learned, Sample, learn, look_back
+from flows.emr.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
+from flows.emr.sizing import PRIOR, Sizing, cluster_usd
+from flows.facts import EngineChoice
+from metadata_sync.catalog import Catalog
+from metadata_sync.database.journal import LoadStatus, SparkEntry
+from metadata_sync.errors import SluiceError
+from metadata_sync.resolve import resolve_dependencies
+from metadata_sync.rows import ControlRows, TransformationRow
+from metadata_sync.spark import SparkSelect, translate
+from metadata_sync.sql.spark import view_name
+
+logger = logging.getLogger(__name__)
+
+Chosen = tuple[TransformationRow, EngineChoice]
+CompileModels = Callable[[Sequence[str]], Mapping[str, str]]
+"""Compiles dbt models by name and returns their SQL."""
+
+_STATUSES = {
+    JobStatus.DONE: LoadStatus.SUCCESS,
+    JobStatus.FAILED: LoadStatus.ERROR,
+    JobStatus.NOT_REACHED: LoadStatus.SKIPPED,
+}
+
+
+@dataclass(slots=True)
+class Staged:
+    """What came of it.
+
+    Attributes:
+        results: What the macro `result` reads, by target.
+        failed: Why a target cannot be loaded, by target.
+    """
+
+    results: dict[str, object] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment variables for dbt, read only while it executes."""
+        return {"SLUICE_RESULTS": json.dumps(self.results)} if self.results else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    job: SparkJob
+    item: Item
+    windows: Mapping[str, Window]
+
+
+def utc_now() -> datetime:
+    """Return the current instant."""
+    return datetime.now(UTC)
+
+
+class SparkStage:
+    """Spark, for one run.
+
+    Args:
+        context: Project, settings, control database.
+        rows: The environment's rows.
+        run_id: The run.
+        requested_by: Person or schedule that asked for it.
+        say: Tells people how far it is.
+        cluster: The cluster that was asked for, TYPE:N; None: it is sized.
+        keeps_clusters: A cluster serves the next call, too; else it ends with each.
+        backend: Where clusters come from; the settings decide by default.
+        clock: Tells the current instant, with its zone.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        rows: ControlRows,
+        run_id: str,
+        *,
+        requested_by: str,
+        say: Say,
+        cluster: str | None = None,
+        keeps_clusters: bool = False,
+        backend: Backend | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._context = context
+        self._rows = rows
+        self._run_id = run_id
+        self._requested_by = requested_by
+        self._say = say
+        self._cluster = parse_cluster(cluster) if cluster else None
+        self._keeps_clusters = keeps_clusters
+        self._given_backend = backend
+        self._clock = clock
+        self._open: dict[Group, Cluster] = {}
+        self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
+
+    def run(self, chosen: Sequence[Chosen], compile_models: CompileModels) -> Staged:
+        """Run on Spark what was chosen to.
+
+        Args:
+            chosen: Transformations with their choice.
+            compile_models: Compiles dbt models, which cuts the windows.
+
+        Returns:
+            Results for the load, and what failed. A target without anything new is in neither.
+
+        Raises:
+            RunError: When dbt cannot compile at all.
+        """
+        staged = Staged()
+        prepared = self._prepare(chosen, compile_models, staged)
+        items = [one.item for one in prepared]
+        for group in make_groups(items, self._cluster, self._emr.architecture):
+            members = {str(item.row.name) for item in group.items}
+            self._run_group(group, [one for one in prepared if one.job.target in members], staged)
+        return staged
+
+    def close(self) -> None:
+        """End every cluster that is still open."""
+        for group in list(self._open):
+            self._open.pop(group).close()
+
+    @cached_property
+    def _emr(self) -> EmrSettings:
+        return load_emr_settings(self._context.project)
+
+    @cached_property
+    def _spark(self) -> SparkSettings:
+        return load_spark_settings(self._context.project)
+
+    @cached_property
+    def _prices(self) -> PriceList:
+        return load_instances(self._context.project).in_region(self._emr.region)
+
+    @cached_property
+    def _backend(self) -> Backend:
+        if self._given_backend is not None:
+            return self._given_backend
+        from flows.emr.local import LocalBackend
+
+        return LocalBackend(self._context.project.state_dir / "spark", self._spark)
+
+    def _prepare(self, chosen: Sequence[Chosen], compile_models: CompileModels, staged: Staged) -> list[_Prepared]:
+        """Cut the windows and write the jobs; what cannot run on Spark after all has failed."""
+        compiled = compile_models([row.name.model_name for row, _ in chosen])
+        catalog = Catalog(self._rows, self._context.project, self._context.columns)
+        prepared = []
+        for row, choice in chosen:
+            target = str(row.name)
+            windows = windows_of(compiled.get(row.name.model_name, ""))
+            known = self._known.get(target)
+            if known is not None and _heads(known[1]) == _heads(windows):
+                staged.results[target] = known[0].for_macros(known[1])  # only its load failed
+                continue
+            if not any(window["new"] for window in windows.values()):
+                continue
+            select = translate(row, catalog, cuts_of(row, resolve_dependencies(row, self._rows), windows))
+            pipeline = self._rows.pipeline(row.pipeline_id)
+            if not isinstance(select, SparkSelect) or pipeline is None:
+                staged.failed[target] = f"It cannot run on Spark: {_first_problem(select)}"
+                continue
+            scan_bytes = choice.scan_bytes or 0
+            item = Item(row, pipeline, scan_bytes, self.learned(target))
+            prepared.append(_Prepared(self._job(row, select, scan_bytes), item, windows))
+        return prepared
+
+    def _job(self, row: TransformationRow, select: SparkSelect, scan_bytes: int) -> SparkJob:
+        project = self._context.project
+        return SparkJob(
+            target=str(row.name),
+            attempt=uuid4().hex[:12],
+            select=select,
+            locations={view_name(source.name): spark_location(project, source) for source in select.sources},
+            folder=result_folder(project, row, self._run_id),
+            scan_bytes=scan_bytes,
+        )
+
+    def learned(self, target: str) -> Learned:
+        """Return what a target's own runs on this backend have taught."""
+        entries = self._context.store.spark_entries(target, limit=5 * REMEMBERED)
+        return learn_from(entries, self._spark.backend.value)
+
+    def _run_group(self, group: Group, prepared: Sequence[_Prepared], staged: Staged) -> None:
+        jobs = [one.job for one in prepared]
+        try:
+            sizing = group.sized(self._prices) if self._backend.name != BackendName.LOCAL else None
+            cluster = self._cluster_for(group, sizing)
+            ends = cluster.run(jobs, self._say)
+        except SluiceError as error:
+            staged.failed |= {job.target: str(error) for job in jobs}
+            self._say(f"Spark could not run for job group {group.job_group}: {error}")
+            self._close_group(group)
+            return
+        except BaseException:
+            self._close_group(group)
+            raise
+        if not self._keeps_clusters:
+            self._close_group(group)
+        self._record(group, sizing, cluster.bill, prepared, ends)
+        for one in prepared:
+            self._take(one, ends[one.job.target], staged)
+
+    def _cluster_for(self, group: Group, sizing: Sizing | None) -> Cluster:
+        key = next((known for known in self._open if _is_same_cluster(known, group)), None)
+        if key is not None:
+            return self._open[key]
+        order = Order(
+            run_id=self._run_id,
+            environment=self._context.settings.environment,
+            job_group=group.job_group,
+            owner=self._requested_by,
+            sizing=sizing,
+            bounds=group.bounds,
+            alternatives=group.alternatives(sizing, self._prices) if sizing else (),
+        )
+        if sizing is not None:
+            self._say(f"{group.job_group}: {sizing}, {sizing.minutes:.0f} minutes, ${sizing.usd:.2f} ({sizing.reason})")
+        cluster = self._backend.start(order, self._say)
+        self._open[group] = cluster
+        return cluster
+
+    def _close_group(self, group: Group) -> None:
+        key = next((known for known in self._open if _is_same_cluster(known, group)), None)
+        if key is not None:
+            self._open.pop(key).close()
+
+    def _take(self, one: _Prepared, end: JobEnd, staged: Staged) -> None:
+        target = one.job.target
+        if end.result is None:
+            staged.failed[target] = end.error or "its cluster ended before its step began"
+            self._say(f"{target} failed on Spark: {staged.failed[target]}")
+            return
+        self._known[target] = (end.result, one.windows)
+        staged.results[target] = end.result.for_macros(one.windows)
+        self._say(f"{target}: {end.result.row_count:,} rows from Spark in {end.seconds:.0f} s")
+        logger.info("spark.done run_id=%s target=%s rows=%d", self._run_id, target, end.result.row_count)
+
+    def _record(
+        self, group: Group, sizing: Sizing | None, bill: Bill, prepared: Sequence[_Prepared], ends: Mapping[str, JobEnd]
+    ) -> None:
+        """Keep what each took: its share of the cluster is its share of the steps' time."""
+        steps = sum(end.seconds for end in ends.values())
+        rented = bill.sizing or sizing
+        seconds = bill.seconds or (self._clock() - bill.requested_at).total_seconds()
+        usd = cluster_usd(rented, seconds, self._prices) if rented is not None else 0.0
+        advice = None
+        if rented is not None and steps > 0:
+            ended = Ended(rented, group.workload.scan_bytes, steps, bill.startup_seconds, usd, group.sla_minutes)
+            advice = look_back(ended, group.bounds, self._prices)
+            self._say(f"{group.job_group}: {advice}")
+        entries = []
+        for one in prepared:
+            end = ends[one.job.target]
+            share = end.seconds / steps if steps else 1 / len(prepared)
+            entries.append(
+                SparkEntry(
+                    run_id=self._run_id,
+                    job_group=group.job_group,
+                    target=one.job.target,
+                    status=_STATUSES[end.status],
+                    backend=bill.backend,
+                    cluster_id=bill.cluster_id,
+                    instance_type=rented.instance_type if rented else None,
+                    core_count=rented.core_count if rented else 1,
+                    task_cores=bill.task_cores,
+                    started_at=end.started_at or end.finished_at,
+                    finished_at=end.finished_at,
+                    scan_bytes=one.job.scan_bytes,
+                    row_count=end.result.row_count if end.result else None,
+                    predicted_minutes=sizing.minutes if sizing else None,
+                    predicted_usd=sizing.usd if sizing else None,
+                    startup_seconds=bill.startup_seconds,
+                    step_seconds=end.seconds,
+                    cluster_seconds=seconds * share,
+                    usd=usd * share,
+                    prices_as_of=self._prices.as_of if rented else None,
+                    advice=advice,
+                    error_message=end.error,
+                )
+            )
+        self._context.store.record_spark(entries)
+
+
+def learn_from(entries: Sequence[SparkEntry], backend: str) -> Learned:
+    """Learn from entries of one target, the newest first; only those of one backend that succeeded."""
+    samples = [
+        Sample(entry.scan_bytes, entry.step_seconds, entry.task_cores, entry.startup_seconds)
+        for entry in entries
+        if entry.status is LoadStatus.SUCCESS and entry.backend == backend
+    ]
+    return learn(samples, PRIOR)
+
+
+def _heads(windows: Mapping[str, Window]) -> list[tuple[str, object]]:
+    """Return the target's last load as each window saw it: another one means that the windows are to be cut anew."""
+    return sorted((source, window["head"]) for source, window in windows.items())
+
+
+def _is_same_cluster(one: Group, other: Group) -> bool:
+    return (one.job_group, one.bounds) == (other.job_group, other.bounds)
+
+
+def _first_problem(found: object) -> str:
+    if isinstance(found, tuple) and found:
+        return f"{found[0].message} {found[0].remedy}"
+    return "its pipeline is gone."

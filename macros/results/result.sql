@@ -1,0 +1,50 @@
+{#- What Spark has left for this load, as the flow tells it in SLUICE_RESULTS; none in every other load.
+
+    Returns: dict(manifest, pattern, row_count, columns, windows) or none.
+-#}
+{% macro result() %}
+    {{ return(fromjson(env_var("SLUICE_RESULTS", "{}")).get(sluice.target_name())) }}
+{% endmacro %}
+
+
+{#- Let the load read what Spark made instead of running the model's SELECT.
+
+    The windows are those that Spark read: increment() has taken them from the result, too.
+
+    Args:
+        load (dict): the load.
+    Raises: with --full-refresh, which replaces all rows by those of one window.
+-#}
+{% macro take_result(load) %}
+    {%- set result = sluice.result() -%}
+    {%- do load.update({"result": result}) -%}
+    {%- if result is none -%} {{ return("") }} {%- endif -%}
+    {%- if should_full_refresh() -%}
+        {%- do sluice.raise_error(
+            "take_result",
+            "SLUICE_RESULTS holds a window of "
+            ~ load.target_name
+            ~ ", and --full-refresh replaces all of it.",
+            "Use one of them.",
+        ) -%}
+    {%- endif -%}
+    {%- do load.update({"sql": sluice.result_sql(load, result)}) -%}
+{% endmacro %}
+
+
+{#- Stop when the warehouse has read other rows than Spark has written. -#}
+{% macro check_result(load, row_count) %}
+    {%- if load.result and row_count != load.result.row_count | int -%}
+        {%- do sluice.raise_error(
+            load.type,
+            "the result of Spark for "
+            ~ load.target_name
+            ~ " holds "
+            ~ load.result.row_count
+            ~ " rows by its manifest, and "
+            ~ row_count
+            ~ " were read from it. Nothing was written.",
+            "Run it again; files below output_path must not be changed by others.",
+        ) -%}
+    {%- endif -%}
+{% endmacro %}

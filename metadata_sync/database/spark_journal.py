@@ -1,0 +1,54 @@
+"""What ran on Spark: appended, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select
+
+from metadata_sync.database.ids import new_id, to_utc
+from metadata_sync.database.journal import LoadStatus, SparkEntry
+from metadata_sync.database.tables import spark_log
+from metadata_sync.redact import redact_text
+
+_FIELDS: Final = tuple(field.name for field in fields(SparkEntry))
+
+
+def append_spark(connection: Connection, environment: str, entries: Sequence[SparkEntry]) -> None:
+    """Keep what ran on Spark, secrets masked."""
+    rows = [
+        {
+            **{name: getattr(entry, name) for name in _FIELDS},
+            "environment": environment,
+            "entry_id": new_id(entry.finished_at),
+            "status": entry.status.value,
+            "started_at": to_utc(entry.started_at),
+            "finished_at": to_utc(entry.finished_at),
+            "error_message": None if entry.error_message is None else redact_text(entry.error_message),
+        }
+        for entry in entries
+    ]
+    connection.execute(insert(spark_log), rows)
+
+
+def read_spark(
+    connection: Connection, environment: str, target: str | None, since: datetime | None, limit: int
+) -> tuple[SparkEntry, ...]:
+    """Return what ran on Spark, the newest first."""
+    columns = spark_log.c
+    query = select(spark_log).where(columns.environment == environment)
+    if target is not None:
+        query = query.where(columns.target == target)
+    if since is not None:
+        query = query.where(columns.finished_at >= to_utc(since))
+    query = query.order_by(columns.finished_at.desc(), columns.entry_id.desc()).limit(limit)
+    return tuple(_entry(row) for row in connection.execute(query).mappings())
+
+
+def _entry(row: Mapping[Any, Any]) -> SparkEntry:
+    values = {name: row[name] for name in _FIELDS}
+    values |= {name: values[name].replace(tzinfo=UTC) for name in ("started_at", "finished_at")}
+    return SparkEntry(**values | {"status": LoadStatus(values["status"])})

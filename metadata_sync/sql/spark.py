@@ -1,0 +1,304 @@
+"""Spark: the row's SELECT in Spark's words, or what in it cannot be said there.
+
+A translation that is almost right loads wrong rows in silence. So only what is known to mean the same on both sides
+passes: the expressions listed here, each compared on DuckDB and Spark by the tests. Where the two differ and types tell
+how, the difference is written out: division of whole numbers, rounding in casts, days between dates. Everything else is
+refused with its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlglot import ErrorLevel, exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.annotate_types import annotate_types
+from sqlglot.optimizer.qualify import qualify
+
+from metadata_sync.names import TableName
+from metadata_sync.problems import Problem
+from metadata_sync.sql.parse import ParsedSelect, folded
+
+_SAME: Final = (
+    *(exp.And, exp.Or, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Exists),
+    *(
+        exp.Cast,
+        exp.Lower,
+        exp.Upper,
+        exp.Trim,
+        exp.Substring,
+        exp.Length,
+        exp.Concat,
+        exp.Replace,
+        exp.Left,
+        exp.Right,
+    ),
+    *(exp.Abs, exp.Ceil, exp.Floor, exp.Round, exp.Sign),
+    *(exp.DateFromParts, exp.TimestampFromParts, exp.TimestampTrunc, exp.DateTrunc, exp.Extract),
+    *(exp.Year, exp.Month, exp.Day, exp.Hour, exp.Minute, exp.Quarter),
+    *(exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg),
+    *(exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue),
+)
+"""Functions that mean the same; `Cast`, `Avg` and `Extract` are looked at again below."""
+
+_UNITS: Final = frozenset({"YEAR", "QUARTER", "MONTH", "DAY", "HOUR", "MINUTE"})
+"""Parts of an instant that both count alike: weekdays, weeks and seconds they do not."""
+
+_FRACTIONS: Final = (exp.DataType.Type.DOUBLE, exp.DataType.Type.FLOAT)
+_DECIMALS: Final = (exp.DataType.Type.DECIMAL, exp.DataType.Type.BIGDECIMAL)
+_UNKNOWN: Final = (exp.DataType.Type.UNKNOWN, exp.DataType.Type.NULL)
+_REMEDY: Final = "Write it another way, or use engine: warehouse."
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The window of a driving source, as the load log writes it.
+
+    Attributes:
+        key: The incremental key; None: everything is read, or nothing.
+        kind: integer, date, timestamp or timestamptz.
+        start: Lower bound; None: from the beginning.
+        end: Upper bound; None with a key: nothing is read.
+        is_open: Whether the lower bound itself is left out.
+        is_empty: Nothing is read.
+    """
+
+    key: str | None = None
+    kind: str | None = None
+    start: str | None = None
+    end: str | None = None
+    is_open: bool = False
+    is_empty: bool = False
+
+
+def spark_select(
+    select: ParsedSelect,
+    columns: Mapping[TableName, Mapping[str, str]],
+    cuts: Mapping[TableName, Cut],
+) -> tuple[str | None, tuple[Problem, ...]]:
+    """Write a SELECT for Spark.
+
+    Args:
+        select: The parsed SELECT.
+        columns: Columns of every table that it reads, each with its type in the warehouse's words.
+        cuts: Windows of driving sources; a source that is left out is read whole.
+
+    Returns:
+        Spark SQL over views named as `view_name` names them, and no problem; or None and all problems.
+    """
+    try:
+        tree = _typed(select, columns)
+    except (SqlglotError, ValueError) as error:
+        message = f"Its columns cannot be told apart: {str(error).splitlines()[0].rstrip('.')}."
+        return None, (Problem("spark_select", message, _REMEDY),)
+    problems = tuple(dict.fromkeys(_problems(tree, select.dialect)))
+    if problems:
+        return None, problems
+    tree = _said_in_spark(tree, select.dialect)
+    for node in list(tree.find_all(exp.Table)):
+        _read_view(node, cuts)
+    try:
+        return tree.sql("spark", unsupported_level=ErrorLevel.RAISE, comments=False), ()
+    except SqlglotError as error:
+        return None, (Problem("spark_select", f"Spark cannot say it: {error}.", _REMEDY),)
+
+
+def view_name(name: TableName) -> str:
+    """Return what a source is called inside the Spark job."""
+    return name.model_name
+
+
+def spark_type(warehouse_type: str, dialect: str) -> str | None:
+    """Return the Spark type that holds a column of the warehouse; None when there is none.
+
+    >>> spark_type("varchar(10)", "duckdb"), spark_type("timestamp", "redshift"), spark_type("interval", "duckdb")
+    ('STRING', 'TIMESTAMP_NTZ', None)
+    """
+    try:
+        kind = exp.DataType.build(warehouse_type, dialect=dialect)
+    except SqlglotError:
+        return None
+    if kind.is_type(*exp.DataType.TEXT_TYPES):
+        return "STRING"
+    if kind.is_type("timestamp", "timestampntz", "datetime"):
+        return "TIMESTAMP_NTZ"
+    if kind.is_type("timestamptz", "timestampltz"):
+        return "TIMESTAMP_LTZ"
+    if kind.is_type(*_DECIMALS):
+        sizes = ", ".join(parameter.name for parameter in kind.expressions) or "18, 3"
+        return f"DECIMAL({sizes})"
+    return _PLAIN.get(kind.this)
+
+
+_PLAIN: Final = {
+    exp.DataType.Type.BOOLEAN: "BOOLEAN",
+    exp.DataType.Type.TINYINT: "TINYINT",
+    exp.DataType.Type.SMALLINT: "SMALLINT",
+    exp.DataType.Type.INT: "INT",
+    exp.DataType.Type.BIGINT: "BIGINT",
+    exp.DataType.Type.FLOAT: "FLOAT",
+    exp.DataType.Type.DOUBLE: "DOUBLE",
+    exp.DataType.Type.DATE: "DATE",
+}
+
+
+def _typed(select: ParsedSelect, columns: Mapping[TableName, Mapping[str, str]]) -> exp.Expr:
+    """Qualify every column with its table, and give every expression its type."""
+    schema: dict[str, Any] = {}
+    for name, listed in columns.items():
+        schema.setdefault(name.schema, {})[name.table] = dict(listed)
+    tree = select.tree.copy()
+    qualified = qualify(tree, dialect=select.dialect, schema=schema, quote_identifiers=False)
+    return annotate_types(qualified, schema=schema, dialect=select.dialect)
+
+
+def _problems(tree: exp.Expr, dialect: str) -> Iterator[Problem]:
+    for call in tree.find_all(exp.Func):
+        if not isinstance(call, _SAME):
+            name = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
+            yield _refused(f"It calls {name.lower()}, which is not known to mean the same on Spark.")
+    for node in tree.find_all(exp.TryCast, exp.Lateral, exp.Pivot, exp.TableSample, exp.Distinct, exp.Limit):
+        if not (isinstance(node, exp.Distinct) and node.args.get("on") is None):
+            yield _refused(f"It uses {type(node).__name__.upper()}, which is not known to mean the same on Spark.")
+    yield from _unit_problems(tree)
+    yield from _arithmetic_problems(tree, dialect)
+    yield from _cast_problems(tree)
+
+
+def _unit_problems(tree: exp.Expr) -> Iterator[Problem]:
+    for node in tree.find_all(exp.Extract, exp.TimestampTrunc, exp.DateTrunc):
+        unit = node.this if isinstance(node, exp.Extract) else node.args.get("unit")
+        if str(getattr(unit, "name", unit)).upper() not in _UNITS:
+            yield _refused(f"It takes {getattr(unit, 'name', unit)} of an instant, which Spark counts otherwise.")
+
+
+def _arithmetic_problems(tree: exp.Expr, dialect: str) -> Iterator[Problem]:
+    for node in tree.find_all(exp.Div, exp.IntDiv):
+        if dialect != "duckdb" and any(side.is_type(*_UNKNOWN) for side in (node.left, node.right)):
+            yield _refused(f"Nothing tells whether {_shown(node)} divides whole numbers.", "Cast both sides.")
+    for node in tree.find_all(exp.Sub):
+        sides = (node.left, node.right)
+        if all(side.is_type(*exp.DataType.TEMPORAL_TYPES) for side in sides) and not _are_dates(sides):
+            yield _refused(f"It takes one instant from another ({_shown(node)}), which is no number on Spark.")
+    for mean in tree.find_all(exp.Avg):
+        if dialect == "redshift" and not mean.this.is_type(*_FRACTIONS, *_DECIMALS):
+            yield _refused(
+                f"{_shown(mean)} cuts the fraction off on Redshift and keeps it on Spark.", "Cast what it averages."
+            )
+
+
+def _cast_problems(tree: exp.Expr) -> Iterator[Problem]:
+    for node in tree.find_all(exp.Cast):
+        if spark_type(node.to.sql("duckdb"), "duckdb") is None and not node.to.is_type("interval"):
+            yield _refused(f"It casts to {node.to.sql('duckdb')}, a type that Spark does not have.")
+        elif node.to.is_type(*exp.DataType.TEXT_TYPES) and node.this.is_type(*_FRACTIONS, *_UNKNOWN):
+            yield _refused(
+                f"It writes a number with a fraction as text ({_shown(node)}), which each does in its own way."
+            )
+        elif node.to.is_type(*exp.DataType.INTEGER_TYPES) and node.this.is_type(*_UNKNOWN):
+            yield _refused(f"Nothing tells how {_shown(node)} is rounded.", "Name the columns with their tables.")
+
+
+def _said_in_spark(tree: exp.Expr, dialect: str) -> exp.Expr:
+    """Write out what both sides do differently with the same words."""
+
+    def said(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Div):
+            return _division(node, dialect)
+        if isinstance(node, exp.Sub) and _are_dates((node.left, node.right)):
+            return exp.DateDiff(this=node.left.copy(), expression=node.right.copy())
+        mean = node.this if isinstance(node, exp.Window) else node
+        if isinstance(mean, exp.Avg) and mean.this.is_type(*_DECIMALS) and dialect == "duckdb":
+            return _decimal_mean(node, mean)
+        if isinstance(node, exp.Cast):
+            return _cast(node)
+        return node
+
+    return tree.transform(said)
+
+
+def _division(node: exp.Div, dialect: str) -> exp.Expr:
+    """DuckDB divides to a double, the others whole numbers to whole numbers."""
+    left, right = node.left.copy(), node.right.copy()
+    if dialect == "duckdb":
+        return exp.Div(this=exp.cast(left, "double"), expression=exp.cast(right, "double"), typed=False, safe=False)
+    if node.left.is_type(*exp.DataType.INTEGER_TYPES) and node.right.is_type(*exp.DataType.INTEGER_TYPES):
+        return exp.IntDiv(this=exp.paren(left), expression=exp.paren(right))
+    return exp.Div(this=left, expression=right, typed=False, safe=False)
+
+
+def _decimal_mean(node: exp.Expr, mean: exp.Avg) -> exp.Expr:
+    """DuckDB adds decimals up exactly and divides once, to a double."""
+
+    def over(aggregate: exp.Expr) -> exp.Expr:
+        if node is mean:
+            return aggregate
+        window = node.copy()
+        window.set("this", aggregate)
+        return window
+
+    total = exp.cast(over(exp.Sum(this=mean.this.copy())), "double")
+    count = exp.Nullif(this=over(exp.Count(this=mean.this.copy())), expression=exp.Literal.number(0))
+    return exp.Div(this=total, expression=exp.cast(count, "double"), typed=False, safe=False)
+
+
+def _cast(node: exp.Cast) -> exp.Expr:
+    """A cast to a whole number rounds in the warehouse, a double to even; Spark's cuts the fraction off."""
+    value, to = node.this.copy(), node.to
+    if to.is_type(*exp.DataType.INTEGER_TYPES) and node.this.is_type(*_FRACTIONS):
+        value = exp.Anonymous(this="bround", expressions=[value])
+    elif to.is_type(*exp.DataType.INTEGER_TYPES) and node.this.is_type(*_DECIMALS):
+        value = exp.Anonymous(this="round", expressions=[value])
+    wanted = spark_type(to.sql("duckdb"), "duckdb")
+    return node if wanted is None else exp.Cast(this=value, to=exp.DataType.build(wanted, dialect="spark"))
+
+
+def _read_view(node: exp.Table, cuts: Mapping[TableName, Cut]) -> None:
+    """Replace a table by the job's view of it, cut by its window."""
+    if not node.args.get("db"):
+        return
+    name = TableName(folded(node.args["db"]), folded(node.this))
+    view = exp.to_table(view_name(name))
+    alias = node.alias or name.table
+    cut = cuts.get(name)
+    joins = node.args.get("joins")
+    if cut is None or (cut.key is None and not cut.is_empty):
+        replacement: exp.Expr = exp.alias_(view, alias, table=True)
+    else:
+        replacement = exp.select("*").from_(view).where(_condition(cut)).subquery(alias)
+    if joins:
+        replacement.set("joins", joins)
+    node.replace(replacement)
+
+
+def _condition(cut: Cut) -> exp.Expr:
+    if cut.is_empty or cut.end is None or cut.key is None:
+        return exp.false()
+    key = exp.column(exp.to_identifier(cut.key, quoted=True))
+    terms: list[exp.Expr] = [exp.LTE(this=key.copy(), expression=_literal(cut.end, cut.kind))]
+    if cut.start is not None:
+        above = exp.GT if cut.is_open else exp.GTE
+        terms.insert(0, above(this=key.copy(), expression=_literal(cut.start, cut.kind)))
+    return exp.and_(*terms)
+
+
+def _literal(bound: str, kind: str | None) -> exp.Expr:
+    if kind == "integer":
+        return exp.Literal.number(int(bound))
+    types = {"date": "DATE", "timestamp": "TIMESTAMP_NTZ", "timestamptz": "TIMESTAMP_LTZ"}
+    return exp.cast(exp.Literal.string(bound), exp.DataType.build(types[kind or ""], dialect="spark"))
+
+
+def _are_dates(sides: Sequence[exp.Expr]) -> bool:
+    return all(side.is_type("date") for side in sides)
+
+
+def _shown(node: exp.Expr) -> str:
+    text = node.sql("duckdb", comments=False)
+    return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 - what fits into a sentence
+
+
+def _refused(message: str, remedy: str = _REMEDY) -> Problem:
+    return Problem("spark_select", message, remedy)

@@ -1,0 +1,153 @@
+"""The demo's rows and SELECTs over real flights, one file a day, in a project of its own."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from flows.context import Context
+from flows.demo.dataset import data_folder
+from flows.engine import execute, prepare
+from flows.runs import RunPlan, RunRequest, RunSummary, SilentObserver
+from metadata_sync.apply import Desk, apply_plan, plan_files
+from metadata_sync.project import Project
+from metadata_sync.settings import Settings
+from metadata_sync.words import Engine
+
+REPOSITORY = Path(__file__).parents[2]
+TARGETS = ("dwh.fact_flight", "dwh.dim_airport", "dwh.dim_aircraft")
+"""append, SCD1 and SCD2."""
+
+BROKEN = "dwh.broken"
+
+_FLIGHTS = """
+create table flights as
+select
+    *,
+    make_date(year, month, day) as flight_date,
+    case
+        -- one carrier's flights of one day come a week late
+        when make_date(year, month, day) = date '2013-01-05' and carrier = 'B6'
+            then timestamp '2013-01-13 08:00:00'
+        else make_timestamp(year, month, day, 8, 0, 0) + interval 1 day
+    end as recorded_at
+from read_csv('{file}', header = true, nullstr = ['NA', ''], columns = {{
+    year: 'integer', month: 'integer', day: 'integer', dep_time: 'integer', sched_dep_time: 'integer',
+    dep_delay: 'integer', arr_time: 'integer', sched_arr_time: 'integer', arr_delay: 'integer', carrier: 'varchar',
+    flight: 'integer', tailnum: 'varchar', origin: 'varchar', dest: 'varchar', air_time: 'integer',
+    distance: 'integer', hour: 'integer', minute: 'integer', time_hour: 'timestamp'
+}})
+"""
+
+
+def land_flights(lake: Path, first: date, last: date) -> None:
+    """Land airports, airlines and planes, and the flights recorded from first to last, a file a day."""
+    lake.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        with zipfile.ZipFile(data_folder() / "flights.csv.zip") as archive:
+            connection.execute(_FLIGHTS.format(file=archive.extract("flights.csv", lake.parent)))
+        for table in ("airlines", "airports", "planes"):
+            (lake / table).mkdir(exist_ok=True)
+            file = lake / table / f"{table}.parquet"
+            source = f"read_csv('{data_folder()}/{table}.csv', header = true, nullstr = ['NA', ''])"
+            if not file.exists():
+                connection.execute(f"copy (select * from {source}) to '{file}' (format parquet)")
+        (lake / "flights").mkdir(exist_ok=True)
+        for number in range((last - first).days + 1):
+            day = first + timedelta(days=number)
+            file = lake / "flights" / f"recorded_{day}.parquet"
+            rows = f"select * exclude flight_date from flights where cast(recorded_at as date) = date '{day}'"
+            connection.execute(f"copy ({rows} order by all) to '{file}' (format parquet)")
+
+
+@dataclass
+class Heard(SilentObserver):
+    """A run observer that keeps the sentences."""
+
+    sentences: list[str] = field(default_factory=list)
+
+    def said(self, sentence: str) -> None:
+        self.sentences.append(sentence)
+
+
+@dataclass
+class FlightsProject:
+    """The project on disk."""
+
+    root: Path
+    heard: Heard = field(default_factory=Heard)
+
+    def __post_init__(self) -> None:
+        ignore = shutil.ignore_patterns("generated", "target", "logs", ".user.yml")
+        shutil.copytree(REPOSITORY / "dbt_project", self.root / "dbt_project", ignore=ignore)
+        shutil.copytree(REPOSITORY / "macros", self.root / "macros")
+        shutil.copy2(REPOSITORY / "profiles.yml", self.root)
+        self.project = Project(self.root)
+        self.context = Context(self.project, Settings(lock_wait_seconds=30), who="tester")
+
+    @property
+    def lake(self) -> Path:
+        return self.root / ".sluice" / "lake"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.root / ".sluice" / "dev.duckdb"
+
+    def apply(self, *, has_broken: bool = False, **pipeline: Any) -> None:
+        """Apply the demo's rows of flights_hourly, each with a place for Spark's result."""
+        path = self.root / "dbt_project" / "control" / "flights.yml"
+        rows = yaml.safe_load((REPOSITORY / "dbt_project" / "control" / "flights.yml").read_text())
+        rows["pipelines"] = [{**row, **pipeline} for row in rows["pipelines"] if row["pipeline_id"] == "flights_hourly"]
+        rows["sources"] = [row for row in rows["sources"] if row["table"] != "weather"]
+        rows["transformations"] = [row for row in rows["transformations"] if row["pipeline_id"] == "flights_hourly"]
+        if has_broken:
+            select = "select f.flight, cast(f.tailnum as integer) as number, f.recorded_at from lake.flights as f\n"
+            (self.root / "dbt_project" / "transformations" / "broken.sql").write_text(select)
+            broken = {"target_schema": "dwh", "target_table": "broken", "sql_path": "transformations/broken.sql"}
+            broken |= {"pipeline_id": "flights_hourly", "load_type": "append", "incremental_key": "recorded_at"}
+            rows["transformations"].append(broken | {"dependencies": [{"table": "lake.flights", "driving": True}]})
+        for row in rows["transformations"]:
+            row["output_path"] = f".sluice/results/{row['target_table']}"
+        path.write_text(yaml.safe_dump(rows))
+        desk = Desk(self.project, self.context.store, self.context.columns, "tester")
+        apply_plan(desk, plan_files(desk, prune=True))
+
+    def plan(self, engine: Engine | None = None, cluster: str | None = None) -> RunPlan:
+        return prepare(self.context, RunRequest(engine=engine, cluster=cluster, requested_by="tester"))
+
+    def run(self, engine: Engine | None = None, cluster: str | None = None) -> RunSummary:
+        return execute(self.context, self.plan(engine, cluster), self.heard)
+
+    def statuses(self, summary: RunSummary) -> dict[str, str]:
+        return {outcome.target: str(outcome.status) for outcome in summary.outcomes}
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+def differences(one: Path, other: Path, table: str) -> list[str]:
+    """Compare a table in two warehouses: columns, types and rows, but for the columns that name the load."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{one}' as one (read_only)")
+        connection.execute(f"attach '{other}' as other (read_only)")
+        shapes = [
+            [row[:2] for row in connection.execute(f"describe {side}.{table}").fetchall()] for side in ("one", "other")
+        ]
+        if shapes[0] != shapes[1]:
+            return [f"{table}: {shapes[0]} and {shapes[1]}"]
+        columns = ", ".join(f'"{name}"' for name, _ in shapes[0] if not name.startswith("_sluice"))
+        found = []
+        for left, right in (("one", "other"), ("other", "one")):
+            rows = connection.execute(
+                f"select {columns} from {left}.{table} except all select {columns} from {right}.{table} limit 3"
+            ).fetchall()
+            found += [f"{table}: only in {left}: {row}" for row in rows]
+        return found

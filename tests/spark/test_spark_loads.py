@@ -1,0 +1,127 @@
+"""The same rows through the warehouse and through Spark give the same tables: a month of flights, some late."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+from flights_project import BROKEN, TARGETS, FlightsProject, differences, land_flights
+
+from flows.engine import prepare
+from flows.runs import OutcomeStatus, RunRequest, RunSummary
+from metadata_sync.database.journal import LoadStatus
+from metadata_sync.words import Engine
+
+FIRST, MIDDLE, LAST = date(2013, 1, 2), date(2013, 1, 10), date(2013, 2, 1)
+
+
+@dataclass
+class Story:
+    """Both projects after two loads, and what the Spark side did."""
+
+    warehouse: FlightsProject
+    spark: FlightsProject
+    first: RunSummary
+    second: RunSummary
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    folder = tmp_path_factory.mktemp("spark")
+    warehouse, spark = FlightsProject(folder / "warehouse"), FlightsProject(folder / "on_spark")
+    for project in (warehouse, spark):
+        land_flights(project.lake, FIRST, MIDDLE)
+    warehouse.apply()
+    spark.apply()
+    warehouse.run()
+    first = spark.run(Engine.SPARK)
+    for project in (warehouse, spark):
+        land_flights(project.lake, FIRST, LAST)
+    spark.apply(has_broken=True)
+    warehouse.run()
+    second = spark.run(Engine.SPARK)
+    yield Story(warehouse, spark, first, second)
+    warehouse.context.store.close()
+    spark.context.store.close()
+
+
+def test_spark_loads_everything_the_first_time(story: Story) -> None:
+    assert story.spark.statuses(story.first) == dict.fromkeys(sorted(TARGETS), "loaded")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_both_engines_give_the_same_table(story: Story, target: str) -> None:
+    assert differences(story.warehouse.warehouse, story.spark.warehouse, target) == []
+    assert story.spark.query(f"select count(*) > 1000 from {target}") == [(True,)]
+
+
+def test_an_increment_reads_its_window_alone(story: Story) -> None:
+    (fact,) = [outcome for outcome in story.second.outcomes if outcome.target == "dwh.fact_flight"]
+    assert fact.windows[0].start == "2013-01-10 08:00:00.000000"
+    assert fact.rows is not None
+    (expected,) = story.spark.query(
+        f"select count(*) from read_parquet('{story.spark.lake}/flights/*.parquet') "
+        "where recorded_at >= timestamp '2013-01-10 08:00:00'"
+    )
+    assert fact.rows.read == expected[0]
+
+
+def test_a_job_that_fails_fails_only_its_target(story: Story) -> None:
+    by_target = {outcome.target: outcome for outcome in story.second.outcomes}
+    assert by_target[BROKEN].status is OutcomeStatus.FAILED
+    assert "CAST_INVALID_INPUT" in (by_target[BROKEN].error or "")
+    assert {by_target[target].status for target in ("dwh.fact_flight", "dwh.dim_aircraft")} == {OutcomeStatus.LOADED}
+    assert story.spark.query("select count(*) from duckdb_tables() where table_name = 'broken'") == [(0,)]
+
+
+def test_the_manifest_names_one_attempt_and_counts_its_rows(story: Story) -> None:
+    folder = story.spark.root / ".sluice/results/fact_flight" / f"run_id={story.second.run_id}"
+    manifest = json.loads((folder / "dwh__fact_flight.manifest.json").read_text())
+    files = [Path(entry["url"]) for entry in manifest["entries"]]
+    assert {file.parent for file in files} == {Path(manifest["author"]["folder"])}
+    assert [entry["meta"]["content_length"] for entry in manifest["entries"]] == [file.stat().st_size for file in files]
+    ((rows,),) = story.spark.query(f"select count(*) from read_parquet({[str(file) for file in files]})")
+    assert manifest["meta"]["record_count"] == rows
+
+
+def test_what_ran_on_spark_is_recorded_with_its_share(story: Story) -> None:
+    entries = {
+        entry.target: entry
+        for entry in story.spark.context.store.spark_entries()
+        if entry.run_id == story.second.run_id
+    }
+    assert {target: entry.status for target, entry in entries.items()} == {
+        "dwh.fact_flight": LoadStatus.SUCCESS,
+        "dwh.dim_aircraft": LoadStatus.SUCCESS,
+        BROKEN: LoadStatus.ERROR,
+    }
+    assert all(entry.scan_bytes > 0 and entry.step_seconds > 0 for entry in entries.values())
+    assert {entry.backend for entry in entries.values()} == {"local"}
+
+
+def test_the_decision_says_where_it_ran_and_by_which_numbers(story: Story) -> None:
+    (decision,) = story.spark.context.store.latest_decisions("dwh.fact_flight", limit=1)
+    engine = decision.evidence["engine"]
+    assert engine["engine"] == "spark"
+    assert engine["message"] == "asked for spark in this run"
+    assert engine["basis"] == "lake.flights: 24 of 31 files, by the dates in their names"
+    assert engine["scan_bytes"] > 0
+
+
+def test_auto_goes_by_the_threshold(story: Story) -> None:
+    """Nothing is started here: the plan says where it would run."""
+    choices = []
+    for gigabytes in ("0.000001", "1000"):
+        story.spark.apply(engine="auto", spark_threshold_gb=gigabytes)
+        plan = prepare(story.spark.context, RunRequest(is_forced=True))
+        choices += [decision.choice for decision in plan.decisions if decision.target == "dwh.fact_flight"]
+    small, large = choices
+    assert small is not None
+    assert large is not None
+    assert (small.engine, large.engine) == (Engine.SPARK, Engine.WAREHOUSE)
+    assert "threshold is 0.001 MB" in small.message
+    assert "less than the row's threshold of 1,000 GB" in large.message

@@ -1,0 +1,146 @@
+"""Every expression that may go to Spark means there what it means on DuckDB, on odd values, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from flows.emr.cluster import JobStatus, Order
+from flows.emr.jobs import SparkJob
+from flows.emr.local import LocalBackend
+from flows.emr.settings import SparkSettings
+from flows.emr.sizing import Bounds
+from metadata_sync.names import TableName
+from metadata_sync.rows import SourceRow
+from metadata_sync.spark import SparkSelect
+from metadata_sync.sql import parse_select
+from metadata_sync.sql.spark import _SAME, Cut, spark_select, spark_type
+
+ROWS = """
+select * from (values
+    (1, 7, 2, 2.5, 1.005, 'Ab c', true, date '2013-01-31', date '2012-02-29', timestamp '2013-01-31 23:59:59.123456'),
+    (2, -7, 2, -2.5, -1.015, '', false, date '2000-02-29', date '2013-12-31', timestamp '1999-12-31 00:00:00'),
+    (3, 0, 3, 3.5, 0, 'żółw', null, date '1970-01-01', date '1969-12-31', timestamp '1970-01-01 00:00:00'),
+    (4, null, 5, null, null, null, true, null, date '2013-03-10', null),
+    (5, 2147483647, 1, 1e15, 99999.99, ' x ', false, date '2013-07-04', date '2013-07-04',
+     timestamp '2013-03-10 02:30:00')
+) as t (id, i, j, d, m, s, b, day, other_day, moment)
+"""
+TYPES = {
+    "id": "integer", "i": "integer", "j": "integer", "d": "double", "m": "decimal(10,3)", "s": "varchar",
+    "b": "boolean", "day": "date", "other_day": "date", "moment": "timestamp",
+}  # fmt: skip
+EXPRESSIONS = {
+    "division": ("i / j", "double"),
+    "whole": ("cast(d as bigint)", "bigint"),
+    "whole_of_decimal": ("cast(m as integer)", "integer"),
+    "declared_whole": ("d", "bigint"),
+    "declared_whole_of_decimal": ("m", "integer"),
+    "shorter": ("cast(m as decimal(10, 1))", "decimal(10,1)"),
+    "text": ("cast(i as varchar) || '|' || cast(day as varchar) || '|' || cast(m as varchar)", "varchar"),
+    "moment_text": ("cast(moment as varchar)", "varchar"),
+    "case_when": ("case when b then 'y' when not b then 'n' else '?' end", "varchar"),
+    "coalesced": ("coalesce(s, 'none')", "varchar"),
+    "nulled": ("nullif(s, '')", "varchar"),
+    "lowered": ("lower(s) || upper(coalesce(s, 'ż'))", "varchar"),
+    "trimmed": ("trim(s)", "varchar"),
+    "part": ("substring(s, 2, 2)", "varchar"),
+    "lengths": ("length(s)", "bigint"),
+    "together": ("concat(s, '-', s)", "varchar"),
+    "other_letters": ("replace(s, 'b', 'xx')", "varchar"),
+    "ends": ("left(s, 1) || right(s, 1)", "varchar"),
+    "positive": ("abs(i)", "integer"),
+    "up_and_down": ("ceil(d) + floor(d)", "double"),
+    "rounded": ("round(m, 1)", "decimal(10,1)"),
+    "signed": ("sign(d)", "integer"),
+    "made_day": ("make_date(2013, j, 1)", "date"),
+    "made_moment": ("make_timestamp(2013, j, 3, 4, 5, 0) + i % 100 * interval '1 minute'", "timestamp"),
+    "of_month": ("date_trunc('month', moment)", "timestamp"),
+    "of_hour": ("date_trunc('hour', moment)", "timestamp"),
+    "day_of_month": ("date_trunc('quarter', day)", "date"),
+    "parts": ("extract(year from moment) * 100 + extract(month from day)", "bigint"),
+    "year_and_more": ("year(day) + month(day) + day(day) + hour(moment) + minute(moment) + quarter(day)", "bigint"),
+    "days_between": ("day - other_day", "bigint"),
+    "later": ("day + interval '1 month'", "timestamp"),
+    "alike": ("s like '%b%' or s in ('', ' x ')", "boolean"),
+    "between_them": ("day between date '2000-01-01' and other_day", "boolean"),
+    "without_null": ("i is not distinct from null", "boolean"),
+    "remainder": ("i % j", "integer"),
+    "numbered": ("row_number() over (order by s desc, id)", "bigint"),
+    "ranked": ("rank() over (order by b) * 10 + dense_rank() over (order by b)", "bigint"),
+    "neighbours": ("coalesce(lag(i) over (order by id), -1) + coalesce(lead(i) over (order by id), -2)", "bigint"),
+    "first_and_last": ("first_value(s) over (order by id) || last_value(id) over (order by id)", "varchar"),
+    "running": ("sum(m) over (order by id)", "decimal(38,3)"),
+    "highest": ("max(d) over (partition by b) - min(d) over (partition by b)", "double"),
+    "counted": ("count(*) over () + count(i) over ()", "bigint"),
+    "mean": ("avg(m) over (partition by j)", "double"),
+    "mean_of_whole": ("avg(i) over ()", "double"),
+    "there": ("exists (select 1 from lake.t as u where u.j = t.i)", "boolean"),
+    "all_of_them": ("b and i > 0 or j = 5", "boolean"),
+}  # fmt: skip
+
+
+def columns(folder: Path) -> dict[str, tuple[list[object], list[object]]]:
+    """Column → its values by DuckDB and by Spark, in the order of the rows."""
+    (folder / "lake").mkdir()
+    select = "select t.id as id, " + ", ".join(f"{text} as {name}" for name, (text, _) in EXPRESSIONS.items())
+    parsed, problems = parse_select(f"{select} from lake.t as t", "duckdb")
+    assert parsed is not None
+    assert not problems
+    sql, refused = spark_select(parsed, {TableName("lake", "t"): TYPES}, {})
+    assert sql is not None, refused
+    casts = ", ".join(f"cast({name} as {kind}) as {name}" for name, (_, kind) in EXPRESSIONS.items())
+    with duckdb.connect() as connection:
+        typed = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in TYPES.items())
+        connection.execute(f"copy (select {typed} from ({ROWS})) to '{folder}/lake/t.parquet' (format parquet)")
+        connection.execute(f"create schema lake; create view lake.t as from read_parquet('{folder}/lake/t.parquet')")
+        expected = connection.execute(f"select {casts} from ({select} from lake.t as t) order by id").fetchall()
+        pattern = _on_spark(folder, sql)
+        found = connection.execute(
+            f"select {', '.join(EXPRESSIONS)} from read_parquet('{pattern}') order by id"
+        ).fetchall()
+    return {
+        name: ([row[place] for row in expected], [row[place] for row in found])
+        for place, name in enumerate(EXPRESSIONS)
+    }
+
+
+def _on_spark(folder: Path, sql: str) -> str:
+    source = SourceRow(schema="lake", table="t", kind="lake", location="lake", format="parquet")
+    kinds = [("id", "INT"), *((name, str(spark_type(kind, "duckdb"))) for name, (_, kind) in EXPRESSIONS.items())]
+    job = SparkJob(
+        "a.b",
+        "one",
+        SparkSelect(sql, (source,), tuple(kinds)),
+        {"lake__t": str(folder / "lake")},
+        str(folder / "out/a__b"),
+        1,
+    )
+    cluster = LocalBackend(folder / "state", SparkSettings()).start(
+        Order("run", "dev", "default", "tester", None, Bounds()), lambda _: None
+    )
+    end = cluster.run([job], lambda _: None)["a.b"]
+    cluster.close()
+    assert end.status is JobStatus.DONE, end.error
+    assert end.result is not None
+    assert end.result.row_count == 5
+    return end.result.pattern
+
+
+def test_every_expression_means_the_same_on_both(tmp_path: Path) -> None:
+    both = columns(tmp_path)
+
+    assert {name: pair for name, pair in both.items() if pair[0] != pair[1]} == {}
+    assert sum(value is not None for expected, _ in both.values() for value in expected) > 150
+
+
+def test_every_function_that_may_go_to_spark_is_tried_here() -> None:
+    text = " ".join(text for text, _ in EXPRESSIONS.values())
+    parsed, _ = parse_select(
+        f"select {text.count(',')} as n, " + ", ".join(t for t, _ in EXPRESSIONS.values()) + " from lake.t", "duckdb"
+    )
+    assert parsed is not None
+    used = {type(node) for node in parsed.tree.walk()}
+    assert {kind.__name__ for kind in _SAME} - {kind.__name__ for kind in used} <= {"DateTrunc", "If"}
+    assert Cut().key is None
