@@ -19,6 +19,12 @@ from metadata_sync.names import TableName
 _COUNTS: Final = ("rows_read", "rows_inserted", "rows_updated", "rows_closed", "rows_deleted", "rows_rejected")
 _MAX_NAME_LENGTH: Final = 63
 _HASH_LENGTH: Final = 8
+_VIEW_CATALOGS: Final = {
+    "postgres": ("pg_catalog.pg_matviews", "schemaname", "matviewname"),
+    "redshift": ("svv_mv_info", "schema_name", "name"),
+}
+"""Where a warehouse lists its materialized views: catalog, column of the schema, column of the name."""
+
 _TRACKING: Final = " tracking "
 """What stands between keys and tracked columns in a head's definition."""
 
@@ -141,12 +147,19 @@ def read_loads(
 
 
 def _standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
-    query = (
-        exp.select("table_schema", "table_name")
-        .from_("information_schema.tables")
-        .where(exp.column("table_schema").isin(*sorted(schemas)))
+    """Return tables and views; materialized views stand in a catalog of their own, and cannot be asked for together."""
+    catalogs = [("information_schema.tables", "table_schema", "table_name")]
+    if warehouse.dialect in _VIEW_CATALOGS:
+        catalogs.append(_VIEW_CATALOGS[warehouse.dialect])
+    return frozenset(
+        (schema, table)
+        for catalog, schema_column, name_column in catalogs
+        for schema, table in warehouse.query(
+            exp.select(schema_column, name_column)
+            .from_(catalog)
+            .where(exp.column(schema_column).isin(*sorted(schemas)))
+        )
     )
-    return frozenset((schema, table) for schema, table in warehouse.query(query))
 
 
 def _state_query(sluice_schema: str, heads: Sequence[TableName]) -> exp.Query:

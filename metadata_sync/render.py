@@ -19,6 +19,7 @@ from metadata_sync.resolve import (
     LOADED_AT,
     ResolvedDependency,
     is_active,
+    is_view,
     recompute_columns,
     resolve_dependencies,
     sequence_columns,
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 RENDER_VERSION: Final = 1
 """Raised when the same row is to be rendered differently, so that every file is written again."""
+
+VIEW_MATERIALIZATION: Final = "refresh"
+"""The package's materialization of a materialized view; dbt has one of its own under the usual name."""
 
 _NO_WRAPPING: Final = 1_000_000
 _KEY_TESTS: Final = ("key_not_null", "one_current_row", "no_overlap")
@@ -56,7 +60,7 @@ def model_document(row: TransformationRow, rows: ControlRows) -> Document:
         "name": row.name.model_name,
         "description": escape_jinja(row.description),
         "config": {
-            "materialized": row.load_type.value,
+            "materialized": VIEW_MATERIALIZATION if is_view(row, rows) else row.load_type.value,
             "schema": row.target_schema,
             "alias": row.target_table,
             "tags": tags,
@@ -139,6 +143,9 @@ def _settings(row: TransformationRow, rows: ControlRows) -> Document:
         "on_tie": row.on_tie.value,
         "max_rejects": row.max_rejects,
         "max_vanish_percent": row.max_vanish_percent,
+        "distkey": row.distkey,
+        "sortkey": list(row.sortkey),
+        "auto_refresh": row.auto_refresh,
         "fingerprint": fingerprint(row, sequence),
         "dependencies": [_dependency(item) for item in resolve_dependencies(row, rows)],
     }

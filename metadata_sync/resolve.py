@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from metadata_sync.names import TableName
 from metadata_sync.rows import Column, ControlRows, Dependency, SourceRow, TransformationRow
-from metadata_sync.words import Increment, LoadType
+from metadata_sync.words import Increment, LoadType, Template
 
 LOADED_AT: Final = "_sluice_loaded_at"
 """When a load wrote the row (UTC); what a reader of a managed source is windowed by."""
@@ -90,6 +90,12 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
     )
 
 
+def model_reads(row: TransformationRow, rows: ControlRows) -> tuple[ResolvedDependency, ...]:
+    """Return what a row's model reads, as it stands in the model: a materialized view reads everything whole."""
+    reads = resolve_dependencies(row, rows)
+    return tuple(replace(item, is_driving=False) for item in reads) if is_view(row, rows) else reads
+
+
 def window_key(row: TransformationRow, rows: ControlRows) -> str | None:
     """Return the incremental key of the row's one driving source, or None when it has none or several sources."""
     driving = [item for item in resolve_dependencies(row, rows) if item.is_driving]
@@ -123,6 +129,8 @@ def recompute_columns(row: TransformationRow) -> tuple[str, ...]:
 
 def added_columns(row: TransformationRow, rows: ControlRows, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Return the columns that the materialization adds behind the SELECT's."""
+    if is_view(row, rows):
+        return ()
     sequence = sequence_columns(row, rows, {column.name for column in columns})
     if row.increment is not Increment.ROWS:  # the load's own time orders recomputed groups and full reads
         sequence = ()
@@ -134,6 +142,12 @@ def added_columns(row: TransformationRow, rows: ControlRows, columns: tuple[Colu
     if not sequence:
         added.append((EFFECTIVE_AT, "timestamp"))
     return tuple(Column(name=name, type=type_) for name, type_ in added)
+
+
+def is_view(row: TransformationRow, rows: ControlRows) -> bool:
+    """Tell whether the target is a materialized view."""
+    pipeline = rows.pipeline(row.pipeline_id)
+    return pipeline is not None and pipeline.template is Template.MATERIALIZED_VIEW
 
 
 def is_active(row: TransformationRow, rows: ControlRows) -> bool:

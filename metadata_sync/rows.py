@@ -165,6 +165,9 @@ class TransformationRow(ControlRow):
     freshness_minutes: int | None = Field(default=None, gt=0)
     max_rejects: int | None = Field(default=None, ge=0)
     max_vanish_percent: int = Field(default=20, ge=0, le=100)
+    distkey: str | None = None
+    sortkey: tuple[str, ...] = ()
+    auto_refresh: bool = False
     is_active: bool = True
     deactivated_by: DeactivatedBy | None = None
     comments: str | None = None

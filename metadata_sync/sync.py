@@ -26,7 +26,7 @@ from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.protocols import WarehouseColumns
 from metadata_sync.render import RENDER_VERSION, Document, document_text, model_document, model_text, source_document
-from metadata_sync.resolve import is_active, resolve_dependencies
+from metadata_sync.resolve import is_active, model_reads
 from metadata_sync.rows import Column, ControlRows, TransformationRow
 from metadata_sync.select_file import read_select
 
@@ -226,7 +226,7 @@ def _model_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[
         document = model_document(row, rows)
         yield _Wanted(GeneratedFile(base.with_suffix(".yml"), origin, _document_digest(document)), row, document)
         text = read_select(row, project)
-        relations = [[str(item.name), item.jinja] for item in resolve_dependencies(row, rows)]
+        relations = [[str(item.name), item.jinja] for item in model_reads(row, rows)]
         made_of = text if isinstance(text, str) else text.message
         inputs = digest(str(RENDER_VERSION), dialect, made_of, json.dumps(relations))
         yield _Wanted(GeneratedFile(base.with_suffix(".sql"), f"{origin} and {row.sql_path}", inputs), row, None)
@@ -242,7 +242,7 @@ def _body(item: _Wanted, catalog: Catalog) -> str:
     assert item.row is not None
     select = catalog.analysis(item.row).select
     assert select is not None  # a SELECT that does not parse was a fault
-    return model_text(select, resolve_dependencies(item.row, catalog.rows))
+    return model_text(select, model_reads(item.row, catalog.rows))
 
 
 def _refuse_faults(catalog: Catalog, project: Project, changed: set[TableName]) -> None:

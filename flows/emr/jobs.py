@@ -79,12 +79,14 @@ class Result:
         pattern: Which files hold it; empty when there are none.
         row_count: Rows in them.
         columns: Their columns, in order.
+        types: Spark's name of each column's type.
     """
 
     manifest: str
     pattern: str
     row_count: int
     columns: tuple[str, ...]
+    types: tuple[str, ...]
 
     def for_macros(self, windows: Mapping[str, Window]) -> dict[str, Any]:
         """Return what the macro `result` reads."""
@@ -93,6 +95,7 @@ class Result:
             "pattern": self.pattern,
             "row_count": self.row_count,
             "columns": list(self.columns),
+            "types": list(self.types),
             "windows": dict(windows),
         }
 
@@ -117,6 +120,7 @@ def read_manifest(job: SparkJob, text: str) -> Result:
         pattern=f"{author['folder']}/*.parquet" if document["entries"] else "",
         row_count=int(document["meta"]["record_count"]),
         columns=tuple(element["name"] for element in document["schema"]["elements"]),
+        types=tuple(element["type"]["base"] for element in document["schema"]["elements"]),
     )
 
 

@@ -44,6 +44,12 @@ create table if not exists {{ load.rejects }} (
     reason varchar(2000),
     row_text varchar(8000)
 );
+    {{ sluice.create_head_sql(load) }}
+{% endmacro %}
+
+
+{#- The one-row head: what was loaded last, and of what definition. -#}
+{% macro create_head_sql(load) -%}
 create table if not exists {{ load.head }} (
     load_id varchar(64),
     loaded_at timestamp,
@@ -59,7 +65,7 @@ select
     {{ sluice.literal(load.definition) }},
     0
 where not exists (select 1 from {{ load.head }})
-{% endmacro %}
+{%- endmacro %}
 
 
 {#- How a warehouse lays the rows of a target out. -#}
@@ -67,18 +73,21 @@ where not exists (select 1 from {{ load.head }})
 
 {% macro default__table_options(load) %} {{ return("") }} {% endmacro %}
 
-{#- Loads join target, side table and staged rows by key: the same DISTKEY keeps these joins on their node. -#}
+{#- Loads join target, side table and staged rows by key: the same DISTKEY keeps these joins on their node. The row's
+    distkey and sortkey take the place of the business key. -#}
 {% macro redshift__table_options(load) %}
-    {%- if load.key -%}
-        {{
-            return(
-                "diststyle key distkey ("
-                ~ load.key[0]
-                ~ ") sortkey ("
-                ~ sluice.columns(load.key + [load.at])
-                ~ ")"
-            )
-        }}
+    {%- set asked = sluice.setting("distkey") -%}
+    {%- set spread = asked if asked in ("all", "even") else none -%}
+    {%- set distkey = (
+        sluice.find_columns(load, "distkey", [asked] if asked and not spread else [])
+        or load.key[:1]
+    ) -%}
+    {%- set sortkey = sluice.find_columns(load, "sortkey", sluice.list_setting("sortkey")) -%}
+    {%- if not sortkey and load.key -%} {%- set sortkey = load.key + [load.at] -%} {%- endif -%}
+    {%- set options = [] -%}
+    {%- if spread -%} {%- do options.append("diststyle " ~ spread) -%}
+    {%- elif distkey -%} {%- do options.append("diststyle key distkey (" ~ distkey[0] ~ ")") -%}
     {%- endif -%}
-    {{ return("") }}
+    {%- if sortkey -%} {%- do options.append("sortkey (" ~ sluice.columns(sortkey) ~ ")") -%} {%- endif -%}
+    {{ return(options | join(" ")) }}
 {% endmacro %}

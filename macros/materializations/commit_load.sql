@@ -82,7 +82,7 @@
     {%- endfor -%}
     {%- do store_raw_result(
         "main",
-        message=words | join(", ") or "UNCHANGED",
+        message=words | join(", ") or load.message or "UNCHANGED",
         code="LOAD",
         rows_affected=(
             counts.rows_inserted + counts.rows_updated + counts.rows_closed + counts.rows_deleted

@@ -26,9 +26,7 @@
             windows[0].head if windows and head else (head.load_id if head else "missing")
         ),
         "run_id": env_var("SLUICE_RUN_ID", invocation_id),
-        "load_id": started_at.strftime("%Y%m%dT%H%M%S%f")
-        ~ "-"
-        ~ local_md5(invocation_id ~ model.unique_id)[:12],
+        "load_id": sluice.new_load_id(started_at),
         "started_at": sluice.instant_text(started_at),
         "loaded_at": sluice.next_loaded_at(started_at, head),
         "fingerprint": sluice.setting("fingerprint", ""),
@@ -40,15 +38,7 @@
         "epoch": head.epoch if head else 0,
         "changes_rows": true,
         "reshape": [],
-        "counts": {
-            "rows_read": 0,
-            "rows_inserted": 0,
-            "rows_updated": 0,
-            "rows_closed": 0,
-            "rows_deleted": 0,
-            "rows_rejected": 0,
-            "tie_count": 0,
-        },
+        "counts": sluice.no_counts(),
         "stage": "sluice_stage",
         "temporaries": [],
         "script": [],
@@ -95,4 +85,31 @@
 {% macro tracking(load_type) %}
     {%- set names = sluice.list_setting("scd_columns") | map("lower") | sort | join(", ") -%}
     {{ return((names or "all") if load_type == "scd2" else "nothing") }}
+{% endmacro %}
+
+
+{#- A name of a load: sorts by time, and no two loads share it. -#}
+{% macro new_load_id(started_at) %}
+    {{
+        return(
+            started_at.strftime("%Y%m%dT%H%M%S%f") ~ "-" ~ local_md5(invocation_id ~ model.unique_id)[:12]
+        )
+    }}
+{% endmacro %}
+
+
+{% macro no_counts() %}
+    {{
+        return(
+            {
+                "rows_read": 0,
+                "rows_inserted": 0,
+                "rows_updated": 0,
+                "rows_closed": 0,
+                "rows_deleted": 0,
+                "rows_rejected": 0,
+                "tie_count": 0,
+            }
+        )
+    }}
 {% endmacro %}

@@ -7,7 +7,7 @@ from typing import Final
 
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.resolve import resolve_dependencies
+from metadata_sync.resolve import is_view, resolve_dependencies
 from metadata_sync.rows import Dependency, TransformationRow
 from metadata_sync.validation.rule import Rule, Subject, bad_names, repeated
 from metadata_sync.words import Increment, LoadType, SourceKind, Template
@@ -120,6 +120,18 @@ def _managed_groups(subject: Subject[TransformationRow]) -> Iterator[Fault]:
             yield subject.fault("dependencies", value, Problem("recompute_by_not_key", message, remedy))
 
 
+def _driven_by_view(subject: Subject[TransformationRow]) -> Iterator[Fault]:
+    """The rows of a materialized view do not say when they were loaded."""
+    if subject.row.increment is Increment.FULL:
+        return
+    for dependency in subject.row.driving:
+        upstream = subject.known.targets.get(dependency.table)
+        if upstream is not None and is_view(upstream, subject.known.rows):
+            message = f"{upstream.name} is a materialized view, which cannot be read by windows."
+            remedy = "Use increment: full, read what the view reads, or make it driving: false."
+            yield subject.fault("dependencies", dependency.table, Problem("view_by_windows", message, remedy))
+
+
 def _append(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     row = subject.row
     if row.load_type is not LoadType.APPEND:
@@ -191,6 +203,7 @@ DEPENDENCY_RULES: Final[tuple[Rule[TransformationRow], ...]] = (
     _recompute_counts,
     _recompute_key,
     _managed_groups,
+    _driven_by_view,
     _append,
     _template,
     _target_is_source,

@@ -67,14 +67,6 @@ def _engine(subject: Subject[PipelineRow]) -> Iterator[Fault]:
         yield subject.fault("engine", row.engine.value, Problem("template_engine", message, remedy))
 
 
-def _not_built_yet(subject: Subject[PipelineRow]) -> Iterator[Fault]:
-    """Refuse what this version cannot do rather than do something else."""
-    row = subject.row
-    if row.template is Template.MATERIALIZED_VIEW:
-        problem = Problem("not_built_yet", "This version makes tables only.", "Use template: presentation.")
-        yield subject.fault("template", row.template.value, problem)
-
-
 def _cluster(subject: Subject[PipelineRow]) -> Iterator[Fault]:
     row = subject.row
     if row.emr_core_min is not None and row.emr_core_max is not None and row.emr_core_min > row.emr_core_max:
@@ -105,7 +97,6 @@ PIPELINE_RULES: Final[tuple[Rule[PipelineRow], ...]] = (
     _schedule,
     _timezone,
     _engine,
-    _not_built_yet,
     _cluster,
     _instance_types,
     _alert_channel,

@@ -7,15 +7,17 @@ from typing import Final
 
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.resolve import RESERVED_PREFIX, VERSION_COLUMNS
+from metadata_sync.resolve import RESERVED_PREFIX, VERSION_COLUMNS, is_view
 from metadata_sync.rows import Column, TransformationRow
 from metadata_sync.validation.rule import Rule, Subject, bad_names, repeated
 from metadata_sync.validation.source_rules import path_problem
-from metadata_sync.words import Engine, LoadType
+from metadata_sync.words import Engine, Increment, LoadType
 
 SLUICE_SCHEMA: Final = "sluice"
 
-_COLUMN_LISTS: Final = ("business_key", "sequence_by", "recompute_key", "scd_columns")
+_COLUMN_LISTS: Final = ("business_key", "sequence_by", "recompute_key", "scd_columns", "sortkey")
+_SPREADS: Final = ("all", "even")
+"""Words that `distkey` may hold in the place of a column."""
 
 
 def _names(subject: Subject[TransformationRow]) -> Iterator[Fault]:
@@ -23,6 +25,7 @@ def _names(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     yield from bad_names(subject, "target_schema", [row.target_schema])
     yield from bad_names(subject, "target_table", [row.target_table])
     yield from bad_names(subject, "incremental_key", [row.incremental_key])
+    yield from bad_names(subject, "distkey", [row.distkey])
     for column in _COLUMN_LISTS:
         yield from bad_names(subject, column, getattr(row, column))
     yield from bad_names(subject, "column_list", (column.name for column in row.column_list))
@@ -101,6 +104,38 @@ def _spark_output(subject: Subject[TransformationRow]) -> Iterator[Fault]:
         yield subject.fault("output_path", None, problem)
 
 
+def _view(subject: Subject[TransformationRow]) -> Iterator[Fault]:
+    """A materialized view is what its SELECT yields now, and nothing that a load could add to it."""
+    row, rows = subject.row, subject.known.rows
+    if not is_view(row, rows):
+        if row.auto_refresh:
+            message = "Only a materialized view refreshes itself."
+            problem = Problem("not_for_template", message, "Leave it out, or use template: materialized_view.")
+            yield subject.fault("auto_refresh", row.auto_refresh, problem)
+        return
+    if row.load_type is not LoadType.SCD1:
+        problem = Problem("not_for_template", "A materialized view keeps no history.", "Use load_type: scd1.")
+        yield subject.fault("load_type", row.load_type.value, problem)
+    if row.increment is not Increment.FULL:
+        problem = Problem("not_for_template", "A materialized view reads its sources whole.", "Use increment: full.")
+        yield subject.fault("increment", row.increment.value, problem)
+    for column in ("delete_when", "output_path"):
+        if getattr(row, column) is not None:
+            message = "A materialized view holds the rows of its SELECT, no other ones."
+            yield subject.fault(column, getattr(row, column), Problem("not_for_template", message, "Leave it out."))
+
+
+def _distkey(subject: Subject[TransformationRow]) -> Iterator[Fault]:
+    row = subject.row
+    columns = {column.name for column in row.column_list}
+    named = [("distkey", row.distkey)] if row.distkey not in (None, *_SPREADS) else []
+    for column, name in [*named, *(("sortkey", name) for name in row.sortkey)]:
+        if columns and name not in columns:
+            remedy = did_you_mean(str(name), columns) or "Name one of the column list."
+            problem = Problem("unknown_column", "The target has no such column of the SELECT.", remedy)
+            yield subject.fault(column, name, problem)
+
+
 TRANSFORMATION_RULES: Final[tuple[Rule[TransformationRow], ...]] = (
     _names,
     _repetitions,
@@ -112,4 +147,6 @@ TRANSFORMATION_RULES: Final[tuple[Rule[TransformationRow], ...]] = (
     _reserved_columns,
     _output_path,
     _spark_output,
+    _view,
+    _distkey,
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 import redshift_connector
 from redshift_examples import BREAKS
+from redshift_parquet import put_parquet
 
 from metadata_sync.sql.redshift import Rule
 from tests.redshift_standin import rules
@@ -18,6 +20,7 @@ from tests.redshift_standin.translation import translate
 
 pytestmark = pytest.mark.redshift_standin
 
+ROLE = "arn:aws:iam::123456789012:role/warehouse"
 UNKNOWN = (
     "do $$ begin end $$",
     "set search_path to x",
@@ -136,3 +139,72 @@ def test_faults_and_journal_see_every_statement(redshift_standin: Standin) -> No
     first, second, third, fourth = (entry.transaction for entry in inserts)
     assert first == second != third
     assert fourth is None
+
+
+@pytest.mark.postgres
+def test_copy_and_unload_are_part_of_the_transaction(redshift_standin: Standin) -> None:
+    rows = "select 1 as b, 'x' as a, 1.5::decimal(5, 2) as c union all select 2, null, null order by 1"
+    put_parquet(redshift_standin.lake, "s3://lake/m.json", {"s3://lake/in/part-0.parquet": rows})
+    copy = f"copy t from 's3://lake/m.json' iam_role '{ROLE}' format as parquet manifest"
+    with _connect(redshift_standin) as cursor:
+        _run(cursor, "create table t (id integer, name varchar(3), cost numeric(5, 2))")
+        _run(cursor, "begin", copy, "rollback")
+        assert _run(cursor, "select count(*) from t") == [[0]]
+        _run(cursor, "begin", copy, "commit")
+        # by position: the file's names are others
+        assert _run(cursor, "select id, name, cost from t order by id") == [[1, "x", Decimal("1.50")], [2, None, None]]
+        (entry,) = redshift_standin.journal.matching("^copy t .*")[-1:]
+        assert (entry.kind, entry.is_done) == ("copy", True)
+        unload = f"unload ('select id, name from t where name = ''x''') to 's3://lake/out/' iam_role '{ROLE}' parquet"
+        _run(cursor, unload, "create table u (id integer, name varchar(3))")
+        _run(cursor, "copy u from 's3://lake/out/' iam_role default format parquet")
+        assert _run(cursor, "select id, name from u") == [[1, "x"]]
+        with pytest.raises(redshift_connector.Error, match="destination on S3 is not empty"):
+            _run(cursor, unload)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("columns", "source", "message"),
+    [
+        ("a integer", "'s3://lake/in/' iam_role default format parquet", "Unmatched number of columns"),
+        ("a bigint, b varchar(3)", "'s3://lake/in/' iam_role default format parquet", "incompatible Parquet schema"),
+        ("a integer, b varchar(1)", "'s3://lake/in/' iam_role default format parquet", "too long"),
+        ("a integer, b varchar(3)", "'s3://lake/none/' iam_role default format parquet", "does not exist"),
+        ("a integer, b varchar(3)", "'s3://lake/in/' iam_role 'me' format parquet", "Invalid IAM role"),
+        ("a integer, b varchar(3)", "'s3://lake/in/' credentials 'x' format parquet", "does not know access keys"),
+        ("a integer, b varchar(3)", "'s3://lake/in/' iam_role default csv", "does not know COPY with"),
+    ],
+)
+def test_copy_refuses_what_redshift_refuses(redshift_standin: Standin, columns: str, source: str, message: str) -> None:
+    put_parquet(redshift_standin.lake, "s3://lake/m.json", {"s3://lake/in/part-0.parquet": "select 1 as a, 'xyz' as b"})
+    with _connect(redshift_standin) as cursor:
+        _run(cursor, f"create table t ({columns})", "begin")
+        with pytest.raises(redshift_connector.Error, match=message):
+            _run(cursor, f"copy t from {source}")
+        with pytest.raises(redshift_connector.Error, match="transaction is aborted"):
+            _run(cursor, "select 1")
+        _run(cursor, "rollback")
+        assert _run(cursor, "select count(*) from t") == [[0]]
+
+
+@pytest.mark.postgres
+def test_materialized_views_hold_their_rows_until_they_are_refreshed(redshift_standin: Standin) -> None:
+    with _connect(redshift_standin) as cursor:
+        _run(cursor, "create table t (a integer)", "insert into t values (1)")
+        layout = "diststyle key distkey (a) sortkey (a) auto refresh yes"
+        create = f"create materialized view public.v {layout} as select a from t"
+        _run(cursor, create, "insert into t values (2)")
+        assert _run(cursor, "select count(*) from v") == [[1]]
+        _run(cursor, "begin", "refresh materialized view public.v", "rollback")
+        assert _run(cursor, "select count(*) from v") == [[1]]
+        _run(cursor, "refresh materialized view public.v", "alter materialized view v auto refresh no")
+        assert _run(cursor, "select count(*) from v") == [[2]]
+        assert _run(cursor, "select name, autorefresh from svv_mv_info") == [["v", "f"]]
+        (definition,) = _run(cursor, "select definition from pg_views where viewname = 'v'")
+        assert str(definition[0]).startswith("create materialized view")
+        shown = _run(cursor, "show tables from schema x.public like 'v'")
+        assert shown[0][2:5] == ["v", "VIEW", "MATERIALIZED VIEW"]
+        _run(cursor, "drop materialized view v")
+        with pytest.raises(redshift_connector.Error, match="does not know"):
+            _run(cursor, "create materialized view v precompute as select a from t")

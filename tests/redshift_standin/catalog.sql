@@ -119,5 +119,61 @@ create view pg_catalog.svv_table_info as
         left join rs_catalog.attribute k on k.reloid = c.oid and k.name = 'sortkey'
     where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'rs_catalog')
         and (n.nspname not like 'pg\_%' or n.nspname like 'pg\_temp\_%');
+-- A materialized view looks like a view whose definition says so.
+create view rs_catalog.pg_views as
+    select schemaname, viewname, viewowner, definition from pg_catalog.pg_views
+    union all
+    select n.nspname, c.relname, pg_get_userbyid(c.relowner), q.value
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        join rs_catalog.attribute q on q.reloid = c.oid and q.name = 'query'
+    where c.relkind = 'm';
+create view rs_catalog.views as
+    select current_database()::text as table_catalog, schemaname::text as table_schema, viewname::text as table_name,
+        definition::text as view_definition
+    from rs_catalog.pg_views
+    where schemaname <> 'rs_catalog';
+create view pg_catalog.svv_mv_info as
+    select current_database()::text as database_name, n.nspname::text as schema_name, c.relname::text as name,
+        case a.value when 'yes' then 't' else 'f' end as autorefresh, 1 as state
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        left join rs_catalog.attribute a on a.reloid = c.oid and a.name = 'auto refresh'
+    where c.relkind = 'm';
+
+-- SHOW
+create function rs_catalog.show_schemas(asked text, pattern text) returns table
+    (database_name text, schema_name text, schema_owner int, schema_type text) language sql as $$
+    select asked, nspname::text, 100, 'local'::text from pg_namespace
+    where nspname not like 'pg\_%' and nspname not in ('information_schema', 'rs_catalog')
+        and nspname like coalesce(pattern, '%') $$;
+create function rs_catalog.show_tables(asked text, in_schema text, pattern text) returns table
+    (database_name text, schema_name text, table_name text, table_type text, table_subtype text, remarks text)
+    language sql as $$
+    select asked, n.nspname::text, c.relname::text,
+        case when c.relkind in ('r', 'p') then 'TABLE' else 'VIEW' end,
+        case when c.relkind = 'm' then 'MATERIALIZED VIEW' when l.viewoid is not null then 'LATE BINDING VIEW'
+            when c.relkind = 'v' then 'REGULAR VIEW' else 'REGULAR TABLE' end,
+        obj_description(c.oid)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        left join rs_catalog.late_binding_view l on l.viewoid = c.oid
+    where c.relkind in ('r', 'v', 'm') and n.nspname = in_schema and c.relname like coalesce(pattern, '%') $$;
+create function rs_catalog.show_columns(asked text, in_schema text, of_table text) returns table
+    (database_name text, schema_name text, table_name text, column_name text, ordinal_position int, data_type text,
+    character_maximum_length int, numeric_precision int, numeric_scale int) language sql as $$
+    select asked, in_schema, of_table, a.attname::text, a.attnum::int,
+        case when a.atttypid = 'varchar'::regtype then 'character varying'
+            when a.atttypid = 'numeric'::regtype then 'numeric' else format_type(a.atttypid, a.atttypmod) end,
+        case when a.atttypid = 'varchar'::regtype and a.atttypmod > 0 then a.atttypmod - 4 end,
+        case when a.atttypid = 'numeric'::regtype and a.atttypmod > 0 then ((a.atttypmod - 4) >> 16) & 65535 end,
+        case when a.atttypid = 'numeric'::regtype and a.atttypmod > 0 then (a.atttypmod - 4) & 65535 end
+    from pg_attribute a
+    where a.attrelid = (quote_ident(in_schema) || '.' || quote_ident(of_table))::regclass and a.attnum > 0
+        and not a.attisdropped
+    order by a.attnum $$;
+create function rs_catalog.show_grants(asked text, in_schema text, of_table text) returns table
+    (database_name text, schema_name text, object_name text, privilege_type text, identity_name text, identity_type text)
+    language sql as $$
+    select asked, in_schema, of_table, privilege_type::text, grantee::text, 'user'::text
+    from information_schema.role_table_grants
+    where table_schema = in_schema and table_name = of_table and grantee <> current_user $$;
 grant usage on schema rs_catalog to public;
 grant select on all tables in schema rs_catalog to public;

@@ -8,6 +8,8 @@ import sqlglot
 from sqlglot import exp
 
 DATE_PART_FIRST = frozenset({"dateadd", "datediff", "date_add", "date_diff"})
+# Catalogs of PostgreSQL's that show other things on Redshift
+CATALOGS = frozenset({("information_schema", "views"), ("", "pg_views"), ("pg_catalog", "pg_views")})
 BYTES = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR)
 
 
@@ -20,6 +22,8 @@ def to_postgres(tree: exp.Expression, views: Mapping[tuple[str, str], str]) -> e
     """
     tree = tree.transform(_rewrite)
     for table in list(tree.find_all(exp.Table)):
+        if (table.db, table.name) in CATALOGS:
+            table.set("db", exp.to_identifier("rs_catalog"))
         query = views.get((table.db, table.name))
         if query is not None and isinstance(table.parent, exp.From | exp.Join):
             body = sqlglot.parse_one(query, dialect="postgres")

@@ -7,6 +7,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import psycopg
 
 from tests.redshift_standin import wire
 from tests.redshift_standin.journal import Journal
+from tests.redshift_standin.lake import Lake
 from tests.redshift_standin.session import Session
 
 CATALOG = Path(__file__).with_name("catalog.sql")
@@ -65,6 +67,11 @@ class Standin:
         self._open: list[Session] = []
         self._threads: list[threading.Thread] = []
 
+    @cached_property
+    def lake(self) -> Lake:
+        """S3, started when it is first asked for."""
+        return Lake()
+
     def start(self) -> None:
         """Prepare the database and listen."""
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -81,6 +88,8 @@ class Standin:
             self.drop(session)
         for thread in self._threads:
             thread.join(timeout=10)
+        if "lake" in self.__dict__:
+            self.lake.stop()
 
     def drop(self, session: Session) -> None:
         """Break a connection, as when a cluster restarts."""

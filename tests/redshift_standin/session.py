@@ -112,7 +112,8 @@ class Session:
             if kind == b"X":
                 return
             if kind == b"Q":
-                raise RuntimeError("redshift_connector speaks the extended protocol only")
+                self._simple(body)
+                continue
             if kind != b"H":
                 batch.append((kind, body))
             if kind == b"S":
@@ -128,6 +129,17 @@ class Session:
         else:
             self.backend.write(*(message(kind, body) for kind, body in batch))
             self._relay(None)
+
+    def _simple(self, body: bytes) -> None:
+        """The simple protocol, one statement at a time; psycopg speaks it."""
+        prepared = self._plan(body.rstrip(b"\0").decode())
+        refusal = self._lock(prepared.plan)
+        if refusal is not None:
+            prepared.entry.error = wire.error_fields(refusal).get("M")
+            self.client.write(message(b"E", self._as_redshift(refusal)), message(b"Z", self.status))
+            return
+        self.backend.write(message(b"Q", prepared.plan.sql.encode() + b"\0"))
+        self._relay(prepared)
 
     def _parse(self, batch: Sequence[tuple[bytes, bytes]]) -> None:
         messages = []
@@ -146,7 +158,7 @@ class Session:
             else:
                 messages.append(message(kind, body))
         self.backend.write(*messages)
-        self._relay(prepared, ends=False)
+        self._relay(prepared, ends=b"E" in dict(batch))
 
     def _execute(self, batch: Sequence[tuple[bytes, bytes]], prepared: Prepared) -> None:
         self.backend.write(*(message(kind, body) for kind, body in batch))
@@ -171,27 +183,37 @@ class Session:
         return Prepared(plan, entry, fault)
 
     def _late_views(self) -> dict[tuple[str, str], str]:
-        rows, _ = self.query(LATE_VIEWS)
+        rows, _, _ = self.query(LATE_VIEWS)
         return {(str(row[0]), str(row[1])): str(row[2]) for row in rows}
 
     def _lock(self, plan: Plan) -> bytes | None:
         if plan.kind not in LOCKED_KINDS or self.status != IN_BLOCK or plan.target is None:
             return None
-        return self.query(f"lock table {plan.target} in share row exclusive mode")[1]
+        return self.query(f"lock table {plan.target} in share row exclusive mode")[2]
 
-    def query(self, sql: str) -> tuple[list[list[str | None]], bytes | None]:
-        """Run a statement of the stand-in's own in the client's transaction: its rows, and the error if any."""
+    def _described(self, sql: str) -> tuple[list[list[str | None]], list[tuple[str, int]]]:
+        """Run a statement of the stand-in's own; raise its error."""
+        rows, columns, refusal = self.query(sql)
+        if refusal is not None:
+            fields = wire.error_fields(self._as_redshift(refusal))
+            raise RedshiftError(fields.get("C", "XX000"), fields.get("M", ""), fields.get("D", ""))
+        return rows, columns
+
+    def query(self, sql: str) -> tuple[list[list[str | None]], list[tuple[str, int]], bytes | None]:
+        """Run a statement of the stand-in's own in the client's transaction: rows, columns, and the error if any."""
         self.backend.write(message(b"Q", sql.encode() + b"\0"))
-        rows, refusal = [], None
+        rows, columns, refusal = [], [], None
         while True:
             kind, body = self.backend.read()
-            if kind == b"D":
+            if kind == b"T":
+                columns = wire.columns(body)
+            elif kind == b"D":
                 rows.append(wire.row(body))
             elif kind == b"E":
                 refusal = body
             elif kind == b"Z":
                 self.status = body
-                return rows, refusal
+                return rows, columns, refusal
 
     def _relay(self, prepared: Prepared | None, *, ends: bool = True) -> None:
         """Pass PostgreSQL's answer on; after the last message of a statement its consequences follow."""
@@ -219,10 +241,16 @@ class Session:
         self.client.write(*messages, message(b"Z", self.status))
 
     def _finish(self, prepared: Prepared) -> bytes | None:
-        for statement in prepared.plan.after:
-            _, refusal = self.query(statement)
-            if refusal is not None:
-                return refusal
+        try:
+            if prepared.plan.transfer is not None:
+                for statement in prepared.plan.transfer.statements(self.standin.lake, self._described):
+                    self._described(statement)
+            for statement in prepared.plan.after:
+                self._described(statement)
+        except RedshiftError as refusal:
+            if self.status == IN_BLOCK:  # let PostgreSQL fail as well: the transaction is aborted
+                self.query(failing(refusal).sql)
+            return wire.error(refusal.code, refusal.message, refusal.detail)
         prepared.entry.is_done = True
         if prepared.fault is not None and prepared.fault.action is Action.DROP_AFTER:
             raise DroppedError

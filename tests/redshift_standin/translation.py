@@ -14,10 +14,18 @@ from metadata_sync.sql.redshift import PlainRedshift
 from tests.redshift_standin import rules, tables
 from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.expressions import to_postgres
+from tests.redshift_standin.lake import Copy, Unload, read_copy, read_unload
 from tests.redshift_standin.names import literal, relation_name
+from tests.redshift_standin.show import SHOWING, show_query
+from tests.redshift_standin.views import ABOUT_VIEWS, read_view_statement
 
 NOTHING = "do $rs$ begin end $rs$"
 SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
+SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
+"""Settings that PostgreSQL has, too, with the same meaning."""
+COLOURS = re.compile(r"\x1b\[[0-9]*m")
+READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
+UNLOADING = re.compile(r"unload\b", re.IGNORECASE)
 VACUUM = re.compile(r"vacuum\b", re.IGNORECASE)
 NO_BINDING = re.compile(r"\s+with\s+no\s+schema\s+binding\s*$", re.IGNORECASE)
 PARAMETER = re.compile(r"(?<![\w$])\$(\d+)")
@@ -33,6 +41,7 @@ class Plan:
         after: Statements of the stand-in's own, once it succeeded.
         target: Table that it writes.
         tag: Command tag that the client sees, when not PostgreSQL's.
+        transfer: COPY or UNLOAD, done between the two.
     """
 
     kind: str
@@ -40,6 +49,7 @@ class Plan:
     after: tuple[str, ...] = ()
     target: str | None = None
     tag: str | None = None
+    transfer: Copy | Unload | None = None
 
 
 def failing(refusal: RedshiftError) -> Plan:
@@ -65,6 +75,15 @@ def translate(sql: str, *, is_in_block: bool, views: Mapping[tuple[str, str], st
         if is_in_block:
             raise RedshiftError("25001", "VACUUM cannot run inside a transaction block")
         return Plan("vacuum", NOTHING, tag="VACUUM")
+    if READ_ONLY.fullmatch(text):
+        return Plan("begin", "begin read only")
+    if UNLOADING.match(text):
+        return _plan_unload(text, is_in_block=is_in_block, views=views)
+    if SHOWING.match(text):
+        return Plan("show", show_query(text))
+    if ABOUT_VIEWS.match(text):
+        found = read_view_statement(text, lambda query: translate(query, is_in_block=is_in_block, views=views).sql)
+        return Plan(found.kind, found.sql, found.after, found.target, tag=found.kind.upper())
     is_unbound = bool(NO_BINDING.search(text))
     tree = _parse(NO_BINDING.sub("", text) if is_unbound else text)
     rules.check(tree, is_in_block=is_in_block)
@@ -99,9 +118,7 @@ def _parse(text: str) -> exp.Expression:
     try:
         trees = sqlglot.parse(PARAMETER.sub(r"rs_parameter_\1", text), dialect=PlainRedshift)
     except SqlglotError as error:
-        raise RedshiftError(
-            "42601", f"syntax error: {re.sub(chr(27) + r'[[][0-9]*m', '', str(error))[:300]}"
-        ) from error
+        raise RedshiftError("42601", f"syntax error: {COLOURS.sub('', str(error))[:300]}") from error
     found = [tree for tree in trees if tree is not None]
     if len(found) != 1:
         raise RedshiftError("42601", "cannot insert multiple commands into a prepared statement")
@@ -122,6 +139,7 @@ def _plan_write(context: _Context) -> Plan:
 def _plan_create(context: _Context) -> Plan:
     tree, kind = context.tree, str(context.tree.args["kind"]).upper()
     if kind == "SCHEMA":
+        tree.this.set("catalog", None)
         return Plan("create schema", context.postgres_sql())
     if kind == "VIEW" and context.is_unbound:
         query = tree.args["expression"]
@@ -156,6 +174,16 @@ def _plan_alter(context: _Context) -> Plan:
     return Plan("alter table", context.postgres_sql(), (guard,))
 
 
+def _plan_copy(context: _Context) -> Plan:
+    copy = read_copy(context.tree)
+    return Plan("copy", NOTHING, target=copy.table, tag="COPY", transfer=copy)
+
+
+def _plan_unload(text: str, *, is_in_block: bool, views: Mapping[tuple[str, str], str] | None) -> Plan:
+    unload = read_unload(text, lambda query: translate(query, is_in_block=is_in_block, views=views).sql)
+    return Plan("unload", NOTHING, tag="UNLOAD", transfer=unload)
+
+
 def _plan_truncate(context: _Context) -> Plan:
     table = context.tree.find(exp.Table)
     commits = ("commit",) if context.is_in_block else ()
@@ -164,6 +192,8 @@ def _plan_truncate(context: _Context) -> Plan:
 
 def _plan_set(context: _Context) -> Plan:
     match = re.match(r"set\s+(\w+)\s*(?:=|to)\s*(.+)$", context.tree.sql(dialect="postgres"), re.IGNORECASE | re.DOTALL)
+    if match and match[1].lower() in SHARED_SETTINGS:
+        return Plan("set", match[0])
     if not match or match[1].lower() not in SESSION_SETTINGS:
         raise not_known(context.tree.sql()[:80])
     return Plan("set", f"set rs.{match[1]} to {match[2]}")
@@ -175,6 +205,12 @@ def _plan_transaction(context: _Context) -> Plan:
     if context.tree.args.get("savepoint"):
         raise RedshiftError("0A000", "SQL command not supported on Redshift: SAVEPOINT")
     return Plan(kind, kind)
+
+
+def _plan_drop(context: _Context) -> Plan:
+    if str(context.tree.args.get("kind")).upper() == "SCHEMA":
+        context.tree.this.set("catalog", None)
+    return Plan("drop", context.postgres_sql())
 
 
 def _plan_as_is(context: _Context) -> Plan:
@@ -189,12 +225,13 @@ PLANS: dict[type[exp.Expression], Callable[[_Context], Plan]] = {
     exp.Merge: _plan_write,
     exp.Create: _plan_create,
     exp.Alter: _plan_alter,
+    exp.Copy: _plan_copy,
     exp.TruncateTable: _plan_truncate,
     exp.Set: _plan_set,
     exp.Transaction: _plan_transaction,
     exp.Commit: _plan_transaction,
     exp.Rollback: _plan_transaction,
-    exp.Drop: _plan_as_is,
+    exp.Drop: _plan_drop,
     exp.Comment: _plan_as_is,
     exp.Grant: _plan_as_is,
     exp.Revoke: _plan_as_is,

@@ -91,3 +91,14 @@ def row(body: bytes) -> list[str | None]:
         values.append(None if size < 0 else body[at : at + size].decode())
         at += max(size, 0)
     return values
+
+
+def columns(body: bytes) -> list[tuple[str, int]]:
+    """Name and type of each column of a RowDescription."""
+    found = []
+    at = 2
+    for _ in range(SHORT.unpack_from(body)[0]):
+        end = body.index(b"\0", at)
+        found.append((body[at:end].decode(), INT.unpack_from(body, end + 7)[0]))
+        at = end + 19
+    return found

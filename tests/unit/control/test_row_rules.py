@@ -90,7 +90,6 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("unknown_timezone", "timezone", pipeline(timezone="America")),
     ("unknown_timezone", "timezone", pipeline(timezone="")),
     ("template_engine", "engine", pipeline(template="presentation", engine="spark")),
-    ("not_built_yet", "template", pipeline(template="materialized_view")),
     ("core_range", "emr_core_min", pipeline(emr_core_min=8, emr_core_max=2)),
     ("master_count", "emr_master_count", pipeline(emr_master_count=2)),
     ("bad_instance_type", "emr_instance_types", pipeline(emr_instance_types=["huge"])),
@@ -109,6 +108,11 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("reserved_column", "business_key", target(business_key=["_sluice_loaded_at"])),
     ("reserved_column", "scd_columns", target(scd_columns=["is_current"])),
     ("path_outside_project", "output_path", target(output_path="../out")),
+    ("not_for_template", "auto_refresh", target(auto_refresh=True)),
+    ("bad_name", "distkey", target(distkey="a b")),
+    ("duplicate", "sortkey", target(sortkey=["a", "a"])),
+    ("unknown_column", "distkey", target(distkey="b", column_list=[{"name": "tailnum", "type": "int"}])),
+    ("unknown_column", "sortkey", target(sortkey=["b"], column_list=[{"name": "tailnum", "type": "int"}])),
     ("bad_path", "output_path", target(output_path="gs://bucket/x")),
     # what it reads
     ("unknown_dependency", "dependencies", target(dependencies=[{**DRIVING, "table": "lake.flight"}])),
@@ -207,6 +211,7 @@ def test_every_rule_has_an_example() -> None:
         "target_is_source",
         "missing_incremental_key",
         "recompute_by_not_key",
+        "view_by_windows",
         "duplicate_row",
         "duplicate_model",
         "cycle",
@@ -226,6 +231,30 @@ def test_a_word_is_suggested() -> None:
     assert fault.remedy == "Did you mean 'flights_hourly'?"
     (fault,) = check(pipeline(timezone="America/New_Yrok"))
     assert fault.remedy == "Did you mean 'America/New_York'?"
+
+
+def test_a_materialized_view_is_what_its_select_yields_now() -> None:
+    views = pipeline("views", template="materialized_view")
+    view = {"pipeline_id": "views", "load_type": "scd1", "increment": "full", "auto_refresh": True}
+    reads = {"dependencies": [{"table": "dwh.dim_aircraft", "driving": True}]}
+    assert check(views, transformation("dwh.planes_by_carrier", **view, **reads)) == ()
+    wrong = {**view, "load_type": "append", "increment": "rows", "output_path": "out"}
+    faults = check(views, transformation("dwh.planes_by_carrier", **wrong, **reads))
+    assert [(fault.rule, fault.column) for fault in faults] == [
+        ("not_for_template", column) for column in ("load_type", "increment", "output_path")
+    ]
+    with_deletes = transformation("dwh.planes_by_carrier", **view, **reads, delete_when="a = 1")
+    assert [fault.column for fault in check(views, with_deletes)] == ["delete_when"]
+
+
+def test_a_materialized_view_cannot_be_read_by_windows() -> None:
+    views = pipeline("views", template="materialized_view")
+    of_aircraft = [{"table": "dwh.dim_aircraft", "driving": True}]
+    view = transformation("dwh.view", pipeline_id="views", load_type="scd1", increment="full", dependencies=of_aircraft)
+    reader = {"load_type": "scd1", "dependencies": [{"table": "dwh.view", "driving": True}]}
+    (fault,) = check(views, view, transformation("dwh.reader", **reader))
+    assert (fault.rule, fault.value) == ("view_by_windows", "dwh.view")
+    assert check(views, view, transformation("dwh.reader", **reader, increment="full")) == ()
 
 
 def test_a_presentation_reads_no_lake() -> None:

@@ -1,0 +1,30 @@
+{#- A materialized view: created, altered, refreshed, only when a driving source holds something new. Native on Redshift
+    and PostgreSQL; DuckDB has none, so there it is a table with the same rows.
+
+    Settings: distkey, sortkey, auto_refresh (Redshift). The view's rows, the target's head and the log row commit
+    together. Its SELECT reads whole relations, never sluice.increment().
+-#}
+{% materialization refresh, default %}
+
+    {%- set existing = load_cached_relation(this) -%}
+    {%- if not (config.get("meta") or {}).get("is_active", true) -%}
+        {{ return(sluice.no_load(existing, "SKIP inactive")) }}
+    {%- endif -%}
+    {%- do sluice.check_adapter() -%}
+    {%- set load = sluice.describe_view(existing) -%}
+    {%- if not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }} {%- endif -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {%- if load.seen_load_id == "missing" -%} {%- do sluice.create_view_head(load) -%} {%- endif -%}
+    {%- do sluice.commit_load(load, adapter.dispatch("view_changes", "sluice")(load, existing)) -%}
+    {{ return({"relations": load.relations}) }}
+
+{% endmaterialization %}
+
+
+{#- The head of a view; it has no side table and no rejects. -#}
+{% macro create_view_head(load) %}
+    {%- do adapter.create_schema(load.relation) -%}
+    {%- call statement("sluice_create_head") -%} {{ sluice.create_head_sql(load) }} {%- endcall -%}
+    {%- do adapter.commit() -%}
+    {%- do load.update({"seen_load_id": "none"}) -%}
+{% endmacro %}
