@@ -18,6 +18,7 @@ from metadata_sync.project import Project
 from metadata_sync.resolve import (
     LOADED_AT,
     ResolvedDependency,
+    history_start,
     is_active,
     recompute_columns,
     resolve_dependencies,
@@ -140,6 +141,7 @@ def _settings(row: TransformationRow, rows: ControlRows) -> Document:
         "max_rejects": row.max_rejects,
         "max_vanish_percent": row.max_vanish_percent,
         "fingerprint": fingerprint(row, sequence),
+        **({} if row.backfill_start is None else {"backfill_start": history_start(row)}),
         "dependencies": [_dependency(item) for item in resolve_dependencies(row, rows)],
     }
 
