@@ -103,8 +103,18 @@ class DbtRunner:
             manifest = self._parsed()
             excluded = _tests_of(manifest, set(unbuilt) - {*models, *tested})
             selected = [*models, *_tests_of(manifest, set(tested))]
+            if not selected:
+                return ()
             arguments = ["build", "--exclude-resource-type", "unit_test", "--select", *selected]
             return self._invoke([*arguments, *(["--exclude", *excluded] if excluded else [])], callbacks)
+
+    def run(
+        self, models: Sequence[str], *, variables: Mapping[str, str], callbacks: Sequence[Callable[[Any], None]] = ()
+    ) -> tuple[NodeResult, ...]:
+        """Run exactly these models without their data tests; see `build`."""
+        with _variables({**self._environment, **variables}), self._connected():
+            self._parsed()
+            return self._invoke(["run", "--select", *models], callbacks)
 
     def run_empty(self, models: Sequence[str]) -> tuple[NodeResult, ...]:
         """Run models over no source row: compiled, columns and types checked, nothing loaded, nothing logged.

@@ -113,7 +113,7 @@ class Prober:
     def _scans_of(self, group: Sequence[Question]) -> Iterator[_Scan]:
         first = tuple(question for question in group if question.end is None)
         later = tuple(question for question in group if question.end is not None)
-        relation, key = self._relation(group[0].source), group[0].key or ""
+        relation, key = source_relation(self._project, self._warehouse.dialect, group[0].source), group[0].key or ""
         if later:
             lows = [_band(question)[0] for question in later]
             low = lows[0]
@@ -123,17 +123,6 @@ class Prober:
             yield _Scan(relation, key, later, low, high)
         if first:
             yield _Scan(relation, key, first, None, None)
-
-    def _relation(self, source: SourceRow) -> exp.Table:
-        if source.kind is SourceKind.LAKE and source.location and self._warehouse.dialect == "duckdb":
-            pattern = exp.Literal.string(resolve_folder(self._project, source.location).pattern)
-            options = [
-                exp.PropertyEQ(this=exp.to_identifier(name), expression=exp.false())
-                for name in ("union_by_name", "hive_partitioning")
-            ]
-            return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[pattern, *options]))
-        schema = source.external_schema or source.source_schema
-        return exp.table_(source.source_table, db=schema, quoted=True)
 
     def _run(self, scans: Sequence[_Scan]) -> dict[Question, Probe]:
         """Ask a chunk in one statement; when that fails, one by one, to find out whose fault it is."""
@@ -212,6 +201,25 @@ class _Scan:
         if high is None or not bound.is_later_than(high) or is_any_accepted(self, high):
             return Probe(has_rows=True)
         return Probe(has_rows=False, future_count=1)
+
+
+def source_relation(project: Project, dialect: str, source: SourceRow) -> exp.Table:
+    """Return what a source is in the warehouse: its table, or on DuckDB the files of its folder.
+
+    Args:
+        project: Where relative lake locations begin.
+        dialect: The warehouse's.
+        source: The source.
+    """
+    if source.kind is SourceKind.LAKE and source.location and dialect == "duckdb":
+        pattern = exp.Literal.string(resolve_folder(project, source.location).pattern)
+        options = [
+            exp.PropertyEQ(this=exp.to_identifier(name), expression=exp.false())
+            for name in ("union_by_name", "hive_partitioning")
+        ]
+        return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[pattern, *options]))
+    schema = source.external_schema or source.source_schema
+    return exp.table_(source.source_table, db=schema, quoted=True)
 
 
 def _is_bound(text: str) -> bool:

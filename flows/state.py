@@ -114,7 +114,12 @@ def _existing(
 
 
 def read_loads(
-    warehouse: Warehouse, profile: Profile, *, run_id: str | None = None, load_ids: Collection[str] = ()
+    warehouse: Warehouse,
+    profile: Profile,
+    *,
+    run_id: str | None = None,
+    load_ids: Collection[str] = (),
+    since: datetime | None = None,
 ) -> tuple[LoggedLoad, ...]:
     """Read loads back from the log.
 
@@ -123,6 +128,7 @@ def read_loads(
         profile: Says how schemas are called in the warehouse.
         run_id: All loads of this run.
         load_ids: These loads.
+        since: Of these only the ones that began at this instant or later, UTC.
     """
     sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
     if (sluice_schema, "load_log") not in _standing_tables(warehouse, {sluice_schema}):
@@ -134,13 +140,14 @@ def read_loads(
         wanted.append(exp.column("load_id").isin(*sorted(load_ids)))
     if not wanted:
         return ()
+    began = [] if since is None else [exp.column("started_at") >= exp.Literal.string(f"{since:%Y-%m-%d %H:%M:%S.%f}")]
     query = (
         exp.select(
             *["target", "load_id", "run_id", "source", "window_start", "window_end", *_COUNTS],
             *["loaded_at", "started_at", "finished_at"],
         )
         .from_(exp.table_("load_log", db=sluice_schema, quoted=True))
-        .where(exp.or_(*wanted))
+        .where(exp.or_(*wanted), *began)
         .order_by("finished_at", "load_id", "source")
     )
     return _loads(warehouse.query(query))

@@ -71,6 +71,14 @@ class RowCounts:
         """Rows of the target that are not as they were."""
         return self.inserted + self.updated + self.closed + self.deleted
 
+    def __add__(self, other: RowCounts) -> RowCounts:
+        """Add up two loads.
+
+        >>> str(RowCounts(read=1, inserted=1) + RowCounts(read=2))
+        '3 read, 1 inserted'
+        """
+        return RowCounts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
     def __str__(self) -> str:
         """Say how many rows moved; what is zero is left out, except the rows read.
 

@@ -18,6 +18,7 @@ from metadata_sync.project import Project
 from metadata_sync.resolve import (
     LOADED_AT,
     ResolvedDependency,
+    history_start,
     is_active,
     is_view,
     recompute_columns,
@@ -147,6 +148,7 @@ def _settings(row: TransformationRow, rows: ControlRows) -> Document:
         "sortkey": list(row.sortkey),
         "auto_refresh": row.auto_refresh,
         "fingerprint": fingerprint(row, sequence),
+        **({} if row.backfill_start is None else {"backfill_start": history_start(row)}),
         "dependencies": [_dependency(item) for item in resolve_dependencies(row, rows)],
     }
 

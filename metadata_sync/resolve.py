@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import Final
 
 from metadata_sync.names import TableName
@@ -100,6 +101,15 @@ def window_key(row: TransformationRow, rows: ControlRows) -> str | None:
     """Return the incremental key of the row's one driving source, or None when it has none or several sources."""
     driving = [item for item in resolve_dependencies(row, rows) if item.is_driving]
     return driving[0].incremental_key if len(driving) == 1 else None
+
+
+def history_start(row: TransformationRow) -> str | None:
+    """Return `backfill_start` as window bounds are written, in UTC; None: a history begins with its source."""
+    start = row.backfill_start
+    if start is None or isinstance(start, int):
+        return None if start is None else str(start)
+    utc = start if start.tzinfo is None else start.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(" ", "microseconds")
 
 
 def sequence_columns(row: TransformationRow, rows: ControlRows, columns: Collection[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ COMMAND_MODULES: Final = (
     "control",
     "sync",
     "run",
+    "backfill",
     "status",
     "doctor",
     "server",

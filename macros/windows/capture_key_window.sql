@@ -1,10 +1,8 @@
 {#- Cut the window of a source by its incremental key.
 
-    Low end: the last watermark less the lookback, itself included. High end: the greatest key that is not in the
-    future,
-    read before the rows are. A row may also arrive late, at or below the watermark: then no maximum rises, but
-    the number of
-    rows in the lookback band does.
+    Low end: the last watermark less the lookback, itself included; before the first load backfill_start. High end:
+    the greatest key that is not in the future, read before the rows are. A row may also arrive late, at or below the
+    watermark: then no maximum rises, but the number of rows in the lookback band does.
 
     Args:
         window (dict): filled in here.
@@ -15,7 +13,9 @@
     {%- set kind = sluice.key_kind(dependency) -%}
     {%- set last_end = watermark.end if watermark else none -%}
     {%- set start = (
-        sluice.minutes_before(last_end, dependency.lookback_minutes, kind) if last_end else none
+        sluice.minutes_before(last_end, dependency.lookback_minutes, kind)
+        if last_end
+        else sluice.history_start(kind)
     ) -%}
     {%- set newest = sluice.newest_key(dependency, kind, start) -%}
     {%- set end = newest.window_end if newest.window_end is not none else last_end -%}
@@ -47,6 +47,14 @@
             ~ " and were left out."
         ) -%}
     {%- endif -%}
+{% endmacro %}
+
+
+{#- Where a first load begins: backfill_start as a bound, none for the beginning of the source. -#}
+{% macro history_start(kind) %}
+    {%- set start = sluice.setting("backfill_start") -%}
+    {%- if start is none -%} {{ return(none) }} {%- endif -%}
+    {{ return(sluice.minutes_before(start | string, 0, kind)) }}
 {% endmacro %}
 
 

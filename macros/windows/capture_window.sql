@@ -38,7 +38,7 @@
             ~ ", and --full-refresh replaces all of it.",
             "Use one of them.",
         ) -%}
-    {%- elif asked -%} {%- do sluice.take_asked_window(window, dependency, asked) -%}
+    {%- elif asked -%} {%- do sluice.take_asked_window(window, dependency, asked, watermark) -%}
     {%- elif dependency.managed -%} {%- do sluice.capture_managed_window(window, dependency, watermark) -%}
     {%- elif dependency.key is none -%} {%- do sluice.capture_token(window, watermark) -%}
     {%- else -%} {%- do sluice.capture_key_window(window, dependency, watermark) -%}
@@ -48,16 +48,17 @@
 {% endmacro %}
 
 
-{#- Windows that a backfill asks for: {source: {start, end}}, empty in a normal run. -#}
+{#- Windows that somebody asks for: {source: {start, end, moves_watermark}}, empty in a normal run. -#}
 {% macro asked_windows(target_name) %}
     {{ return(fromjson(env_var("SLUICE_WINDOWS", "{}")).get(target_name, {})) }}
 {% endmacro %}
 
 
-{#- A backfill reads what it was asked for, nothing of the other sources, and leaves the watermark where it is. -#}
-{% macro take_asked_window(window, dependency, asked) %}
-    {%- do window.update({"moves_watermark": false}) -%}
+{#- A backfill reads what it was asked for, nothing of the other sources, and leaves the watermark where it is. A
+    chunk of a first load moves it up to the chunk's end, and never down. -#}
+{% macro take_asked_window(window, dependency, asked, watermark) %}
     {%- set wanted = asked.get(dependency.source) -%}
+    {%- do window.update({"moves_watermark": false}) -%}
     {%- if wanted -%}
         {%- if dependency.managed or dependency.key is none -%}
             {%- do sluice.raise_error(
@@ -70,14 +71,21 @@
                 "Backfill a source with an incremental key, or use --full-refresh.",
             ) -%}
         {%- endif -%}
-        {%- do window.update(
-            {
-                "kind": sluice.key_kind(dependency),
-                "start": wanted.start,
-                "end": wanted.end,
-                "new": true,
-            }
+        {%- set kind = sluice.key_kind(dependency) -%}
+        {%- do window.update({"kind": kind, "start": wanted.start, "end": wanted.end, "new": true}) -%}
+        {%- set is_behind = (
+            watermark is not none
+            and watermark.end is not none
+            and sluice.is_lower(wanted.end, watermark.end, kind)
         ) -%}
+        {%- if wanted.moves_watermark and not is_behind -%}
+            {%- do window.update(
+                {
+                    "moves_watermark": true,
+                    "lookback_count": sluice.count_band(dependency, kind, wanted.end),
+                }
+            ) -%}
+        {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -167,4 +167,33 @@ class SparkEntry:
     usd: float
     prices_as_of: date | None
     advice: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillEntry:
+    """A backfill: what somebody asked for, and the chunks it was cut into when it began.
+
+    Attributes:
+        backfill_id: Also the run id of its loads in the warehouse's log, which tells the chunks that are done.
+        subject: The pipeline or the target that was named.
+        range_start: Least key, as asked.
+        range_end: Greatest key, as asked; None: what normal runs have read.
+        chunk_size: As asked; None: by the number of rows.
+        chunks: Target → its chunks in order: what one load reads of one source.
+        requested_by: Person or deployment.
+        started_at: UTC.
+        finished_at: When its last chunk was loaded, UTC; None: it is not done.
+        error_message: Why it stopped, secrets masked.
+    """
+
+    backfill_id: str
+    subject: str
+    range_start: str
+    range_end: str | None
+    chunk_size: str | None
+    chunks: Mapping[str, Sequence[Window]]
+    requested_by: str
+    started_at: datetime
+    finished_at: datetime | None = None
     error_message: str | None = None

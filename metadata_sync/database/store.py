@@ -12,11 +12,19 @@ from typing import Final, Self
 
 from sqlalchemy import Connection, Engine, and_, select
 
-from metadata_sync.database import audit, incidents, journals, leases, spark_journal
+from metadata_sync.database import audit, backfills, incidents, journals, leases, spark_journal
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
-from metadata_sync.database.journal import AuditEntry, DecisionEntry, LoadEntry, LoadStatus, SparkEntry, Via
+from metadata_sync.database.journal import (
+    AuditEntry,
+    BackfillEntry,
+    DecisionEntry,
+    LoadEntry,
+    LoadStatus,
+    SparkEntry,
+    Via,
+)
 from metadata_sync.database.leases import Lease, LeaseHolder
 from metadata_sync.database.settlement import Amendment, Settlement
 from metadata_sync.database.tables import ROW_TABLES
@@ -277,6 +285,25 @@ class ControlStore:
         """Return every lease, by target, expired ones included."""
         with reading(self._engine) as connection:
             return leases.read(connection, self._environment)
+
+    def begin_backfill(self, entry: BackfillEntry) -> None:
+        """Keep a backfill that is about to start."""
+        with writing(self._engine) as connection:
+            backfills.begin(connection, self._environment, entry)
+
+    def end_backfill(self, backfill_id: str, finished_at: datetime | None, error_message: str | None) -> None:
+        """Keep how a backfill ended; without finished_at it can go on."""
+        with writing(self._engine) as connection:
+            backfills.end(connection, self._environment, backfill_id, finished_at, error_message)
+
+    def unfinished_backfills(self, subject: str | None = None) -> tuple[BackfillEntry, ...]:
+        """Return backfills that were not finished, the newest first.
+
+        Args:
+            subject: Only of this pipeline or target.
+        """
+        with reading(self._engine) as connection:
+            return backfills.unfinished(connection, self._environment, subject)
 
     def _stored(self, connection: Connection) -> list[tuple[type[ControlRow], Stored]]:
         """Return every row of the environment as it is stored."""

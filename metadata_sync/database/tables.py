@@ -375,6 +375,23 @@ spark_log: Final = Table(
     Index("ix_spark_log_target", "environment", "target", "finished_at"),
 )
 
+backfill_log: Final = Table(
+    "backfill_log",
+    metadata,
+    _environment(),
+    Column("backfill_id", String(64), primary_key=True),
+    _required("subject"),
+    _required("range_start"),
+    _text("range_end"),
+    _text("chunk_size"),
+    Column("chunks", _JSON, nullable=False),
+    _required("requested_by"),
+    Column("started_at", _INSTANT, nullable=False),
+    Column("finished_at", _INSTANT, nullable=True),
+    _text("error_message"),
+    Index("ix_backfill_log_subject", "environment", "subject", "started_at"),
+)
+
 ROW_TABLES: Final[dict[str, Table]] = {
     table.name: table for table in (source_control, pipeline_control, transformation_control)
 }

@@ -139,6 +139,37 @@ def test_backfill_reads_its_window_and_leaves_the_watermark(project: DbtProject)
     assert log == [("1", "9", False)]
 
 
+def test_chunk_moves_the_watermark_up_and_never_down(project: DbtProject) -> None:
+    project.execute("insert into lake.by_number select i, i from range(1, 10) as t (i)")
+    bounds = []
+    for start, end in ((None, "3"), ("4", "6"), ("1", "2")):
+        chunk = {"start": start, "end": end, "moves_watermark": True}
+        windows = {"dwh.by_number": {"lake.by_number": chunk}}
+        assert project.run("--select", "by_number", env={"SLUICE_WINDOWS": windows}).success
+        bounds += project.query("select window_end, lookback_count from sluice.watermark_control")
+    assert bounds == [("3", 1), ("6", 1), ("6", 1)]
+    assert project.run("--select", "by_number").messages["by_number"] == "3 inserted"
+
+
+@pytest.mark.parametrize(("name", "start"), [("number", "5"), ("date", "2024-01-05"), ("timestamptz", "2024-01-05")])
+def test_first_load_begins_at_backfill_start(project: DbtProject, name: str, start: str) -> None:
+    project.model(
+        f"since_{name}",
+        f"select e.id, e.k from {{{{ sluice.increment(source('lake', 'by_{name}')) }}}} as e",
+        materialized="scd1",
+        business_key=["id"],
+        dependencies=[driving(f"by_{name}", incremental_key="k")],
+        incremental_key="k",
+        backfill_start=start,
+    )
+    keys = (str(number) if name == "number" else f"2024-01-0{number}" for number in (4, 5, 6))
+    rows = ", ".join(f"({number}, '{key}')" for number, key in enumerate(keys, start=4))
+    project.execute(f"insert into lake.by_{name} values {rows}")
+    for arguments in ((), ("--full-refresh",)):
+        assert project.run("--select", f"since_{name}", *arguments).success
+        assert project.query(f"select id from dwh.since_{name} order by id") == [(5,), (6,)]
+
+
 def test_source_without_a_key_is_read_when_its_token_changed_or_is_unknown(project: DbtProject) -> None:
     project.execute("create table lake.places as select 1 as id")
     project.source("places")

@@ -233,6 +233,12 @@ class Workshop:
         with duckdb.connect(str(self.warehouse), read_only=True) as connection:
             return connection.execute(sql.format(lake=self.lake)).fetchall()
 
+    def execute(self, *statements: str) -> None:
+        """Change the warehouse behind Sluice's back."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
     def totals(self) -> list[tuple[Any, ...]]:
         return self.query("select region, order_count, amount from mart.region_total order by region")
 

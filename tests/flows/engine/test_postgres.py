@@ -10,6 +10,7 @@ import yaml
 from engine_project import copy_project
 from psycopg.conninfo import conninfo_to_dict
 
+from flows.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.context import Context
 from flows.engine import execute, prepare
 from flows.facts import Reason
@@ -131,3 +132,24 @@ def test_engine_runs_on_postgresql(context: Context, server: psycopg.Connection[
         label = server.execute(b"select label from postgres_dwh.dim_region where region = 's'").fetchone()
         assert label == ("Far south",)
         assert not (context.project.state_dir / "warehouse-postgres.lock").exists()
+
+
+def test_backfill_runs_on_postgresql(context: Context, server: psycopg.Connection[tuple[object, ...]]) -> None:
+    with server:
+        desk = Desk(context.project, context.store, context.columns, "tester")
+        apply_plan(desk, plan_files(desk))
+        run(context)
+        server.execute(b"delete from postgres_dwh.fact_order where order_id between 3 and 15")
+        watermarks = b"select target, source, window_end, load_id from postgres_sluice.watermark_control order by 1, 2"
+        before = server.execute(watermarks).fetchall()
+
+        request = BackfillRequest("orders", "2013-01-01", "2013-01-01 00:10", "4min")
+        plan = plan_backfill(context, request)
+        summary = run_backfill(context, plan)
+        context.store.close()
+
+        assert [(item.target, len(item.chunks)) for item in plan.targets] == [("dwh.fact_order", 3)]
+        assert {item.target for item in plan.left_out} == {"dwh.dim_region", "mart.region_total"}
+        assert [(item.done, item.rows.inserted, item.error) for item in summary.targets] == [(3, 8, None)]
+        assert server.execute(b"select count(*) from postgres_dwh.fact_order").fetchone() == (15,)
+        assert server.execute(watermarks).fetchall() == before

@@ -1,0 +1,394 @@
+"""Backfills: any window of the past, loaded again chunk by chunk. The live watermark stays where it is.
+
+    plan = plan_backfill(context, BackfillRequest("flights_hourly", "2013-01-01", "2013-03-31"))
+    summary = run_backfill(context, plan)
+
+A chunk is done when the warehouse's load log holds it under the backfill's id, which commits with its rows. So a
+backfill that was killed goes on where it stopped when the same is asked again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from flows.bounds import parse_bound
+from flows.chunks import parse_size
+from flows.context import Context
+from flows.engine import hold_warehouse, prepare
+from flows.outcomes import load_variables
+from flows.recording import record_adopted
+from flows.runs import RunPlan, RunRequest
+from flows.state import read_loads
+from flows.stretches import Cutter, LeftOut, Stretch
+from flows.warehouse import open_warehouse
+from metadata_sync.database.journal import BackfillEntry
+from metadata_sync.errors import ConfigurationError, RunError
+from metadata_sync.loads import RowCounts, Window
+from metadata_sync.rows import ControlRows
+
+if TYPE_CHECKING:
+    from flows.dbt_runner import NodeResult
+    from flows.state import LoggedLoad
+
+logger = logging.getLogger(__name__)
+
+_SHOWN_TESTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillRequest:
+    """What somebody asked for.
+
+    Attributes:
+        subject: A pipeline, or one target as `schema.table`.
+        start: Least incremental key to read: a date, a timestamp (UTC unless it has a zone) or an integer.
+        end: Greatest key to read, itself included; None: up to what runs have read.
+        chunk_size: 30min, 12h, 7d, 1w, or a number for an integer key; None: by the number of rows.
+        requested_by: Person or deployment that asked.
+    """
+
+    subject: str
+    start: str
+    end: str | None = None
+    chunk_size: str | None = None
+    requested_by: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChunks:
+    """What is loaded into one target.
+
+    Attributes:
+        target: `schema.table`.
+        model: Name of its dbt model.
+        pipeline_id: Its pipeline.
+        chunks: Every chunk, in order: what one load reads of one source.
+        done: How many of them an earlier attempt loaded already.
+    """
+
+    target: str
+    model: str
+    pipeline_id: str
+    chunks: tuple[Window, ...]
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillPlan:
+    """What a backfill would load.
+
+    Attributes:
+        backfill_id: Its identity, and the run id of its loads.
+        request: What was asked.
+        run: Rows and decisions that it rests on.
+        targets: What is loaded, upstream before downstream.
+        left_out: Targets of the pipeline that are not, and why.
+        is_resumed: An earlier attempt did not finish; this one goes on with it.
+    """
+
+    backfill_id: str
+    request: BackfillRequest
+    run: RunPlan
+    targets: tuple[TargetChunks, ...]
+    left_out: tuple[LeftOut, ...]
+    is_resumed: bool
+
+    @property
+    def chunk_count(self) -> int:
+        """Loads that are still to do."""
+        return sum(len(target.chunks) - target.done for target in self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLoaded:
+    """One chunk of one target, loaded or failed.
+
+    Attributes:
+        target: `schema.table`.
+        number: Which of its chunks, from 1.
+        total: How many chunks it has.
+        chunk: What it reads of which source.
+        rows: What it moved; None when it failed.
+        error: Why it failed.
+    """
+
+    target: str
+    number: int
+    total: int
+    chunk: Window
+    rows: RowCounts | None
+    error: str | None
+
+
+@dataclass(slots=True)
+class TargetBackfilled:
+    """How a target fared.
+
+    Attributes:
+        target: `schema.table`.
+        chunk_count: How many chunks it has.
+        done: How many of them are loaded, those of earlier attempts included.
+        rows: What this attempt moved.
+        error: Why it stopped, or which data tests failed; None: all is well.
+    """
+
+    target: str
+    chunk_count: int
+    done: int
+    rows: RowCounts = field(default_factory=RowCounts)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSummary:
+    """How a backfill ended.
+
+    Attributes:
+        backfill_id: Its identity.
+        started_at: UTC.
+        finished_at: UTC.
+        targets: One per target of the plan.
+    """
+
+    backfill_id: str
+    started_at: datetime
+    finished_at: datetime
+    targets: tuple[TargetBackfilled, ...]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything is left to do or to mend: exit code 1."""
+        return any(target.error is not None for target in self.targets)
+
+
+def utc_now() -> datetime:
+    """Return the current instant."""
+    return datetime.now(UTC)
+
+
+def plan_backfill(
+    context: Context, request: BackfillRequest, *, clock: Callable[[], datetime] = utc_now
+) -> BackfillPlan:
+    """Decide what a backfill loads. Brings generated models in step with the rows, and loads nothing.
+
+    Args:
+        context: Project, settings, control database.
+        request: What is asked.
+        clock: Tells the current instant, with its zone.
+
+    Raises:
+        ConfigurationError: When the pipeline or target does not exist, or a bound or size cannot be read.
+        MetadataError: When rows or SELECTs are at fault.
+        RunError: When the warehouse cannot be read.
+    """
+    stretch = _stretch(context, request)
+    run = prepare(
+        context, RunRequest((_pipeline_of(context.store.read_rows(), request.subject),), is_forced=True), clock=clock
+    )
+    earlier = _earlier(context, request)
+    targets: list[TargetChunks] = []
+    left_out: list[LeftOut] = []
+    warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
+    try:
+        loads = read_loads(warehouse, context.profile, run_id=earlier.backfill_id) if earlier else ()
+        cutter = Cutter(context.project, warehouse, run.rows, stretch)
+        for row, decision in zip(run.selected, run.decisions, strict=True):
+            target = str(row.name)
+            if request.subject not in (row.pipeline_id, target):
+                continue
+            planned = earlier.chunks.get(target) if earlier else None
+            found = cutter.cut(row, decision, planned)
+            if isinstance(found, LeftOut):
+                left_out.append(found)
+                continue
+            done = _done_count(found, [load for load in loads if load.target == target])
+            targets.append(TargetChunks(target, row.name.model_name, row.pipeline_id, found, done))
+    finally:
+        warehouse.close()
+    backfill_id = earlier.backfill_id if earlier else f"backfill-{clock():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
+    return BackfillPlan(backfill_id, request, run, tuple(targets), tuple(left_out), is_resumed=earlier is not None)
+
+
+def run_backfill(
+    context: Context,
+    plan: BackfillPlan,
+    on_chunk: Callable[[ChunkLoaded], None] = lambda _: None,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> BackfillSummary:
+    """Load what a plan says, chunk by chunk, and record it.
+
+    A target whose chunk fails stops there; the others go on. The same request, asked again, goes on with what is left.
+
+    Args:
+        context: Project, settings, control database.
+        plan: What `plan_backfill` decided.
+        on_chunk: Called after each chunk; must be quick and must not raise.
+        clock: Tells the current instant, with its zone.
+
+    Raises:
+        RunError: When dbt or the warehouse cannot be started at all.
+    """
+    return _Backfill(context, plan, on_chunk, clock).run()
+
+
+class _Backfill:
+    """One attempt at one plan. Targets go on in step: the next chunk of each of them is one run of dbt."""
+
+    def __init__(
+        self,
+        context: Context,
+        plan: BackfillPlan,
+        on_chunk: Callable[[ChunkLoaded], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        from flows.dbt_runner import DbtRunner
+
+        self._context = context
+        self._plan = plan
+        self._on_chunk = on_chunk
+        self._clock = clock
+        self._dbt = DbtRunner(context.project, context.settings, context.profile)
+        self._fared = {item.target: TargetBackfilled(item.target, len(item.chunks), item.done) for item in plan.targets}
+
+    def run(self) -> BackfillSummary:
+        started_at = self._clock()
+        if not self._plan.is_resumed:
+            self._context.store.begin_backfill(self._entry(started_at))
+        try:
+            while due := [item for item in self._plan.targets if self._is_due(item)]:
+                self._load_next(due)
+            self._test()
+        except RunError as error:
+            self._context.store.end_backfill(self._plan.backfill_id, None, str(error))
+            raise
+        finished_at = self._clock()
+        fared = tuple(self._fared.values())
+        errors = "; ".join(f"{item.target}: {item.error}" for item in fared if item.error)
+        is_done = all(item.done == item.chunk_count for item in fared)
+        self._context.store.end_backfill(self._plan.backfill_id, finished_at if is_done else None, errors or None)
+        return BackfillSummary(self._plan.backfill_id, started_at, finished_at, fared)
+
+    def _is_due(self, item: TargetChunks) -> bool:
+        fared = self._fared[item.target]
+        return fared.error is None and fared.done < fared.chunk_count
+
+    def _load_next(self, due: Sequence[TargetChunks]) -> None:
+        chunks = {item.target: item.chunks[self._fared[item.target].done] for item in due}
+        began_at = self._clock()
+        with hold_warehouse(self._context, f"backfill {self._plan.backfill_id}"):
+            results = self._dbt.run([item.model for item in due], variables=self._variables(chunks))
+            loads = {load.target: load for load in self._read_back(began_at)}
+        pipelines = {item.target: item.pipeline_id for item in due}
+        record_adopted(self._context.store, loads.values(), pipelines, self._clock())
+        for item in due:
+            self._note(item, chunks[item.target], loads.get(item.target), results)
+
+    def _note(self, item: TargetChunks, chunk: Window, load: LoggedLoad | None, results: Sequence[NodeResult]) -> None:
+        fared = self._fared[item.target]
+        if load is None:
+            node = next((node for node in results if node.name == item.model), None)
+            fared.error = (node and node.message) or "dbt did not run the model; `sluice sync` writes its file"
+        else:
+            fared.done += 1
+            fared.rows += load.rows
+        number = fared.done + (load is None)
+        rows = None if load is None else load.rows
+        logger.info(
+            "backfill.chunk id=%s target=%s chunk=%d/%d", self._plan.backfill_id, item.target, number, fared.chunk_count
+        )
+        self._on_chunk(ChunkLoaded(item.target, number, fared.chunk_count, chunk, rows, fared.error))
+
+    def _test(self) -> None:
+        """Run the data tests once, when everything is loaded."""
+        whole = [item for item in self._plan.targets if self._fared[item.target].error is None]
+        if not whole:
+            return
+        with hold_warehouse(self._context, f"tests of backfill {self._plan.backfill_id}"):
+            results = self._dbt.build(
+                (),
+                tested=[item.model for item in whole],
+                unbuilt=[name.model_name for name in self._plan.run.absent],
+                variables=self._variables({}),
+                callbacks=(),
+            )
+        for item in whole:
+            failed = [
+                node for node in results if node.has_failed and any(p.endswith(f".{item.model}") for p in node.parents)
+            ]
+            if failed:
+                shown = "; ".join(f"{node.name}: {node.message or node.status}" for node in failed[:_SHOWN_TESTS])
+                self._fared[item.target].error = f"loaded, but {len(failed)} data test(s) failed: {shown}"
+
+    def _variables(self, chunks: Mapping[str, Window]) -> dict[str, str]:
+        windows = {target: {chunk.source: {"start": chunk.start, "end": chunk.end}} for target, chunk in chunks.items()}
+        return {**load_variables(self._plan.backfill_id, self._plan.run.tokens), "SLUICE_WINDOWS": json.dumps(windows)}
+
+    def _read_back(self, since: datetime) -> tuple[LoggedLoad, ...]:
+        warehouse = open_warehouse(self._context.profile, wait_seconds=self._context.settings.lock_wait_seconds)
+        try:
+            return read_loads(warehouse, self._context.profile, run_id=self._plan.backfill_id, since=since)
+        finally:
+            warehouse.close()
+
+    def _entry(self, started_at: datetime) -> BackfillEntry:
+        request = self._plan.request
+        return BackfillEntry(
+            backfill_id=self._plan.backfill_id,
+            subject=request.subject,
+            range_start=request.start,
+            range_end=request.end,
+            chunk_size=request.chunk_size,
+            chunks={item.target: item.chunks for item in self._plan.targets},
+            requested_by=request.requested_by,
+            started_at=started_at,
+        )
+
+
+def _stretch(context: Context, request: BackfillRequest) -> Stretch:
+    try:
+        start = parse_bound(request.start)
+        end = None if request.end is None else parse_bound(request.end)
+        size = None if request.chunk_size is None else parse_size(request.chunk_size)
+        is_backward = end is not None and start.is_later_than(end)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"Nothing was loaded: {error}.", "Bounds are dates, timestamps (UTC unless they have a zone) or integers."
+        ) from error
+    if is_backward:
+        raise ConfigurationError(f"Nothing was loaded: {start} lies behind {end}.", "Swap --from and --to.")
+    return Stretch(str(start), None if end is None else str(end), size, context.settings.chunk_rows)
+
+
+def _pipeline_of(rows: ControlRows, subject: str) -> str:
+    """Return the pipeline that is meant, or that fills the target that is meant."""
+    if rows.pipeline(subject) is not None:
+        return subject
+    for row in rows.transformations:
+        if str(row.name) == subject:
+            return row.pipeline_id
+    known = sorted([*(row.pipeline_id for row in rows.pipelines), *(str(row.name) for row in rows.transformations)])
+    raise ConfigurationError(
+        f"There is no pipeline or target {subject!r} in this environment.", f"It has: {', '.join(known) or 'none'}."
+    )
+
+
+def _earlier(context: Context, request: BackfillRequest) -> BackfillEntry | None:
+    """Return the unfinished backfill that was asked for in the same words."""
+    wanted = (request.start, request.end, request.chunk_size)
+    for entry in context.store.unfinished_backfills(request.subject):
+        if (entry.range_start, entry.range_end, entry.chunk_size) == wanted:
+            return entry
+    return None
+
+
+def _done_count(chunks: Sequence[Window], loads: Sequence[LoggedLoad]) -> int:
+    """Return how many chunks, from the first on, the load log holds."""
+    logged = {window for load in loads for window in load.windows}
+    return next((place for place, chunk in enumerate(chunks) if chunk not in logged), len(chunks))

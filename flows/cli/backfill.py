@@ -1,0 +1,166 @@
+"""`sluice backfill`: load a part of the past again."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from flows.cli.console import err, print_json, print_table, progress, say
+from flows.context import load_context
+
+if TYPE_CHECKING:
+    from flows.backfill import BackfillPlan, BackfillSummary, ChunkLoaded
+
+_USAGE_EXIT_CODE: Final = 2
+_INTERRUPTED_EXIT_CODE: Final = 130
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("backfill")(backfill)
+
+
+def backfill(
+    subject: Annotated[str, typer.Argument(metavar="PIPELINE", help="A pipeline, or one target as schema.table.")],
+    *,
+    start: Annotated[str, typer.Option("--from", help="Least incremental key: date, timestamp (UTC) or integer.")],
+    end: Annotated[
+        str | None,
+        typer.Option("--to", help="Greatest key, itself included; what runs have read by default.", show_default=False),
+    ] = None,
+    chunk: Annotated[
+        str | None,
+        typer.Option(
+            "--chunk",
+            help="Size of one load: 30min, 12h, 7d, 1w, or a number of integer keys; by rows when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Load a part of the past again, chunk by chunk. Watermarks stay where they are.
+
+    Reads the driving sources by their incremental keys, both bounds included. What is in the target already stays.
+    Without --chunk a load reads about SLUICE_CHUNK_ROWS rows. Killed or failed, the same command goes on with the
+    chunks that are left. Exit code 1: a chunk or a data test failed. Exit code 2: nothing can be backfilled, or there
+    is nobody to ask.
+
+    Examples:
+        sluice backfill flights_hourly --from 2013-01-01 --to 2013-03-31
+
+        sluice backfill dwh.dim_aircraft --from 2013-01-01 --chunk 7d --yes
+
+        sluice backfill flights_hourly --from 2013-01-01 --json --yes
+    """
+    from flows.backfill import BackfillRequest, plan_backfill, run_backfill
+
+    context = load_context()
+    request = BackfillRequest(subject, start, end, chunk, requested_by=context.who)
+    with progress("Looking at the sources…", is_quiet=as_json):
+        plan = plan_backfill(context, request)
+    if not as_json:
+        _print_plan(plan)
+    if not plan.targets or not _may_run(yes=yes, as_json=as_json):
+        if as_json:
+            print_json(_document(plan, None))
+        say("Nothing of this can be backfilled." if not plan.targets else "Nothing was loaded. Pass --yes to load it.")
+        raise typer.Exit(_USAGE_EXIT_CODE)
+    try:
+        with _progress_bars(plan, is_quiet=as_json) as on_chunk:
+            summary = run_backfill(context, plan, on_chunk)
+    except KeyboardInterrupt:
+        say("Interrupted. The same command goes on with the chunks that are left.")
+        raise typer.Exit(_INTERRUPTED_EXIT_CODE) from None
+    if as_json:
+        print_json(_document(plan, summary))
+    else:
+        _print_summary(summary)
+    if summary.has_failed:
+        raise typer.Exit(1)
+
+
+def _may_run(*, yes: bool, as_json: bool) -> bool:
+    return yes or (not as_json and sys.stdin.isatty() and typer.confirm("Load it?", err=True))
+
+
+def _print_plan(plan: BackfillPlan) -> None:
+    rows: list[tuple[object, ...]] = [
+        (
+            item.target,
+            "\n".join(dict.fromkeys(window.source for window in item.chunks)),
+            f"{item.chunks[0].start} → {item.chunks[-1].end}",
+            len(item.chunks),
+            item.done or None,
+            None,
+        )
+        for item in plan.targets
+    ]
+    rows += [(item.target, None, None, None, None, item.reason) for item in plan.left_out]
+    title = f"Backfill {plan.backfill_id}" + (", goes on where it stopped" if plan.is_resumed else "")
+    print_table(title, ("Target", "Source", "Keys", "Chunks", "Done", "Left out because"), rows)
+
+
+@contextmanager
+def _progress_bars(plan: BackfillPlan, *, is_quiet: bool) -> Iterator[Callable[[ChunkLoaded], None]]:
+    """Show a bar per target on a terminal; elsewhere a line per chunk on stderr."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if is_quiet:
+        yield lambda _: None
+        return
+    if not err.is_terminal:
+        yield lambda step: say(_line(step))
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[window]}"), console=err) as bars:
+        tasks = {
+            item.target: bars.add_task(item.target, total=len(item.chunks), completed=item.done, window="")
+            for item in plan.targets
+        }
+
+        def on_chunk(step: ChunkLoaded) -> None:
+            bars.update(tasks[step.target], completed=step.number - (step.error is not None), window=str(step.chunk))
+            if step.error is not None:
+                bars.print(_line(step), markup=False)
+
+        yield on_chunk
+
+
+def _line(step: ChunkLoaded) -> str:
+    sign = "✗" if step.error is not None else "✓"
+    return f"{sign} {step.target} {step.number}/{step.total} {step.chunk}: {step.error or step.rows}"
+
+
+def _print_summary(summary: BackfillSummary) -> None:
+    rows = [(item.target, f"{item.done}/{item.chunk_count}", item.rows, item.error) for item in summary.targets]
+    seconds = (summary.finished_at - summary.started_at).total_seconds()
+    title = f"Backfill {summary.backfill_id}: {'failed' if summary.has_failed else 'done'} in {seconds:.1f} s"
+    print_table(title, ("Target", "Chunks", "Rows", "Error"), rows)
+    if any(item.done < item.chunk_count for item in summary.targets):
+        say("The same command goes on with the chunks that are left.")
+
+
+def _document(plan: BackfillPlan, summary: BackfillSummary | None) -> dict[str, Any]:
+    fared = {item.target: item for item in summary.targets} if summary else {}
+    return {
+        "backfill_id": plan.backfill_id,
+        "is_resumed": plan.is_resumed,
+        "has_failed": summary.has_failed if summary else None,
+        "targets": [
+            {
+                "target": item.target,
+                "chunks": [asdict(chunk) for chunk in item.chunks],
+                "done": fared[item.target].done if summary else item.done,
+                "rows": asdict(fared[item.target].rows) if summary else None,
+                "error": fared[item.target].error if summary else None,
+            }
+            for item in plan.targets
+        ],
+        "left_out": [asdict(item) for item in plan.left_out],
+    }

@@ -1,0 +1,130 @@
+"""Which part of its sources a target reads in a backfill, cut into chunks; or why a backfill makes no sense for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.chunks import ChunkSize, Span, cut, cut_by_count
+from flows.extents import measure
+from flows.facts import Action, Decision
+from flows.warehouse import Warehouse
+from metadata_sync.errors import RunError
+from metadata_sync.loads import Window
+from metadata_sync.project import Project
+from metadata_sync.resolve import ResolvedDependency, resolve_dependencies
+from metadata_sync.rows import ControlRows, TransformationRow
+from metadata_sync.words import Increment
+
+_STAYS_OUT = (Action.HOLD, Action.SKIP)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The keys that are asked for.
+
+    Attributes:
+        start: Least key.
+        end: Greatest key; None: what runs have read.
+        size: Of one chunk; None: by rows_per_chunk.
+        rows_per_chunk: About so many rows go into one chunk.
+    """
+
+    start: str
+    end: str | None
+    size: ChunkSize | None
+    rows_per_chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A target that is not backfilled, and why."""
+
+    target: str
+    reason: str
+
+
+class Cutter:
+    """Cuts what targets read of their driving sources.
+
+    Args:
+        project: Where relative lake locations begin.
+        warehouse: Read-only connection.
+        rows: All rows.
+        stretch: What is asked.
+    """
+
+    def __init__(self, project: Project, warehouse: Warehouse, rows: ControlRows, stretch: Stretch) -> None:
+        self._project = project
+        self._warehouse = warehouse
+        self._rows = rows
+        self._stretch = stretch
+
+    def cut(
+        self, row: TransformationRow, decision: Decision, planned: Sequence[Window] | None
+    ) -> tuple[Window, ...] | LeftOut:
+        """Cut what one target reads.
+
+        Args:
+            row: The transformation.
+            decision: The gate's, when somebody insists.
+            planned: Chunks of an earlier attempt, which are kept; None: there was none.
+
+        Returns:
+            One window per chunk, source after source: with groups the others are read for the groups that it touches.
+        """
+        reason = _makes_no_sense(row, self._rows, decision)
+        if reason is not None:
+            return LeftOut(str(row.name), reason)
+        if planned is not None:
+            return tuple(planned)
+        read_up_to = {item.source: item.watermark for item in decision.evidence}
+        keyed = _keyed(row, self._rows)
+        chunks: list[Window] = []
+        for item in keyed:
+            end = self._stretch.end or read_up_to.get(str(item.name))
+            try:
+                spans = () if end is None else self._spans(item, end)
+            except RunError as error:
+                return LeftOut(str(row.name), f"{item.name} cannot be read by {item.incremental_key}: {error.message}")
+            except ValueError as error:
+                return LeftOut(str(row.name), str(error))
+            chunks += [Window(str(item.name), span.start, span.end) for span in spans]
+        if chunks:
+            return tuple(chunks)
+        sources = ", ".join(str(item.name) for item in keyed)
+        bounds = f"from {self._stretch.start} to {self._stretch.end or 'what runs have read'}"
+        return LeftOut(str(row.name), f"{sources} holds nothing {bounds}")
+
+    def _spans(self, item: ResolvedDependency, end: str) -> Sequence[Span]:
+        source = self._rows.source(item.name)
+        assert source is not None, "a keyed dependency that is not managed is a source"
+        assert item.incremental_key is not None, "it is keyed"
+        stretch = self._stretch
+        extent = measure(self._project, self._warehouse, source, item.incremental_key, start=stretch.start, end=end)
+        if extent is None:
+            return ()
+        if stretch.size is None:
+            return cut_by_count(extent.low, extent.high, extent.row_count, stretch.rows_per_chunk)
+        return cut(extent.low, extent.high, stretch.size)
+
+
+def _makes_no_sense(row: TransformationRow, rows: ControlRows, decision: Decision) -> str | None:
+    if decision.action in _STAYS_OUT:
+        return decision.message
+    if not any(item.watermark is not None for item in decision.evidence):
+        return f"it was never loaded: its first run loads all of its history (`sluice run {row.pipeline_id}`)"
+    if row.increment is Increment.FULL:
+        return f"every run reads all of its sources: `sluice run {row.pipeline_id} --force` does"
+    if not _keyed(row, rows):
+        managed = ", ".join(str(item.name) for item in resolve_dependencies(row, rows) if item.is_driving)
+        return f"it reads {managed}, and its next run finds what changed there"
+    return None
+
+
+def _keyed(row: TransformationRow, rows: ControlRows) -> list[ResolvedDependency]:
+    return [
+        item
+        for item in resolve_dependencies(row, rows)
+        if item.is_driving and not item.is_managed and item.incremental_key is not None
+    ]
