@@ -267,7 +267,7 @@ _CONCURRENCY: Final = (
         "made_meanwhile",  # if it was no other load, the next try says which table stands in the way
         FailureClass.SERIALIZATION,
         _POSTGRES,
-        r"relation \"[^\"]*\" already exists",
+        r"(?<!of )relation \"[^\"]*\" already exists",
         r"Table with name \S+ already exists",
     ),
     _says(

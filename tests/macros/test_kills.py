@@ -190,5 +190,7 @@ def test_a_session_that_ends_between_two_writes_has_done_nothing(project: DbtPro
                 break
             assert _state(project, name) == before
             assert all(is_soft(message) for message in outcome.failures), outcome
+        # the log's trigger stays, and other loads write to the log, too
+        project.execute("update lake.last_write set number = 0")
         assert writes > LEAST_WRITES
         assert _state(project, name, WIDE) == _twin(project, name, WIDE)
