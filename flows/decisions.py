@@ -28,7 +28,7 @@ from metadata_sync.names import TableName
 from metadata_sync.render import fingerprint
 from metadata_sync.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
 from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
-from metadata_sync.words import LoadType
+from metadata_sync.words import Increment, LoadType
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,20 @@ class Surroundings:
     Attributes:
         rows: The environment's rows.
         state: What the warehouse remembers.
-        is_forced: A person insists.
+        forced_by: Who insists; None: nobody.
         failed_before: Targets whose last recorded load failed.
+        ages: Minutes since the last successful load, by target.
+        waited: Minutes since a target with `trigger: all` first waited for a source, by target.
         settled: Where targets stand that this run has decided on for good.
         leases: Targets that other runs are at work on, and who that is.
     """
 
     rows: ControlRows
     state: WarehouseState
-    is_forced: bool = False
+    forced_by: str | None = None
     failed_before: frozenset[str] = frozenset()
+    ages: Mapping[str, float] = field(default_factory=dict)
+    waited: Mapping[str, float] = field(default_factory=dict)
     settled: Mapping[str, UpstreamState] = field(default_factory=dict)
     leases: Mapping[str, str] = field(default_factory=dict)
 
@@ -96,7 +100,13 @@ def decide_targets(
     decisions = []
     for row in targets:
         sources = tuple(
-            SourceFacts(str(item.name), _mode(item), _watermark(row, item, around), probe)
+            SourceFacts(
+                str(item.name),
+                _mode(item),
+                _watermark(row, item, around),
+                probe,
+                is_read_whole=row.increment is Increment.FULL,
+            )
             for item in reads[row.name]
             if item.is_driving
             and (probe := _probe(item, around, answers, questions.get((row.name, item.name)))) is not None
@@ -135,6 +145,7 @@ _STATE_FOR_READERS: Final = {
     Reason.LEASE_HELD: UpstreamState.RUNNING,
     Reason.UPSTREAM_RUNNING: UpstreamState.RUNNING,
     Reason.UPSTREAM_FAILED: UpstreamState.FAILED,
+    Reason.UPSTREAM_TOO_OLD: UpstreamState.FAILED,
     Reason.UPSTREAM_HELD: UpstreamState.HELD,
 }
 """What has happened further up holds for readers further down, too."""
@@ -230,6 +241,10 @@ def _facts(
             state=states.get(str(item.name), UpstreamState.SETTLED),
             exists=item.name in around.state.existing,
             has_failed_before=str(item.name) in around.failed_before,
+            age_minutes=around.ages.get(str(item.name)),
+            max_age_minutes=None
+            if (row_above := around.rows.transformation(item.name)) is None
+            else row_above.freshness_minutes,
         )
         for item in reads
         if item.is_managed
@@ -242,6 +257,8 @@ def _facts(
         deactivated_by=row.deactivated_by,
         leased_by=around.leases.get(target),
         trigger=row.trigger,
+        max_wait_minutes=row.max_wait_minutes,
+        waited_minutes=around.waited.get(target),
         exists=row.name in around.state.existing,
         has_log=target in around.state.logged,
         fingerprint=_fingerprint(row, around.rows),
@@ -250,7 +267,7 @@ def _facts(
         renamed_from=renamed_from,
         sources=sources,
         upstreams=upstreams,
-        is_forced=around.is_forced,
+        forced_by=around.forced_by,
     )
     return facts if pipeline is None else replace(facts, child_policy=pipeline.child_policy)
 

@@ -86,7 +86,7 @@ def prepare(
     now = clock()
     with reading(context, profile) as warehouse:
         state = read_warehouse(context, rows, warehouse, profile, is_dry=is_dry)
-        around = surroundings(context, rows, state, request)
+        around = surroundings(context, rows, state, request, now=now)
         verdicts = decide(context, selected, around, warehouse, now)
         orphans = find_orphans(rows, state, warehouse, profile) if not request.pipelines else ()
         decisions = _with_engines(context, request, rows, state, verdicts.decisions)

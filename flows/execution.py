@@ -220,9 +220,10 @@ class Execution:
     def _ask_gate(self, waiting: Sequence[TransformationRow]) -> Verdicts:
         with reading(self._context, self._profile) as warehouse:
             state = read_warehouse(self._context, self._plan.rows, warehouse, self._profile, is_dry=True)
-            around = surroundings(self._context, self._plan.rows, state, self._plan.request, self._plan.run_id)
+            now, plan = self._clock(), self._plan
+            around = surroundings(self._context, plan.rows, state, plan.request, now=now, run_id=plan.run_id)
             around = replace(around, settled=self._states())
-            return decide(self._context, waiting, around, warehouse, self._clock())
+            return decide(self._context, waiting, around, warehouse, now)
 
     def _states(self) -> dict[str, UpstreamState]:
         from flows.decisions import state_after

@@ -24,15 +24,18 @@ class Reason(StrEnum):
     FIRST_LOAD = "first_load"
     NEW_ROWS = "new_rows"
     LATE_ROWS = "late_rows"
+    ROWS_VANISHED = "rows_vanished"
     SOURCE_CHANGED = "source_changed"
     SOURCE_NOT_COMPARABLE = "source_not_comparable"
     UPSTREAM_LOADED = "upstream_loaded"
     UPSTREAM_REBUILT = "upstream_rebuilt"
     TRACKING_CHANGED = "tracking_changed"
+    MAX_WAIT_OVER = "max_wait_over"
     FORCED = "forced"
 
     NOTHING_NEW = "nothing_new"
     SOURCE_EMPTY = "source_empty"
+    SOURCE_EMPTIED = "source_emptied"
     ONLY_FUTURE_ROWS = "only_future_rows"
     TRIGGER_WAITS = "trigger_waits"
     NO_DRIVING_SOURCE = "no_driving_source"
@@ -41,10 +44,13 @@ class Reason(StrEnum):
     LEASE_HELD = "lease_held"
     UPSTREAM_RUNNING = "upstream_running"
     UPSTREAM_FAILED = "upstream_failed"
+    UPSTREAM_TOO_OLD = "upstream_too_old"
     UPSTREAM_HELD = "upstream_held"
     UPSTREAM_NOT_LOADED = "upstream_not_loaded"
 
     PROBE_FAILED = "probe_failed"
+    KEY_WENT_BACKWARDS = "key_went_backwards"
+    KEY_IS_NULL = "key_is_null"
     SOURCE_UNREADABLE = "source_unreadable"
     CONFIG_CHANGED = "config_changed"
     TARGET_DROPPED = "target_dropped"
@@ -52,6 +58,20 @@ class Reason(StrEnum):
     ROW_REMOVED = "row_removed"
 
     UPSTREAM_FIRST = "upstream_first"
+
+
+class Guard(StrEnum):
+    """Something about a source that somebody should hear of, whatever is decided."""
+
+    FUTURE_ROWS = "future_rows"
+    """Rows are dated in the future: counted, left out, and never a watermark."""
+    NULL_KEYS = "null_keys"
+    """Rows without a key lie in no window."""
+    KEY_WENT_BACKWARDS = "key_went_backwards"
+    """All that the source holds lies below what was read of it."""
+    SOURCE_SHRANK = "source_shrank"
+    """It holds fewer rows than were read of it, or none."""
+    PROBE_FAILED = "probe_failed"
 
 
 class SourceMode(StrEnum):
@@ -102,6 +122,8 @@ class Probe:
         newest: Greatest accepted key, the change token, or the newest load of a managed source; None: there is none.
         band_count: Source rows in the watermark's lookback band now; None when not asked.
         future_count: Rows beyond the skew guard: left out until their time has come.
+        null_count: Rows whose key is NULL; counted only when no row at or above the window was found.
+        below: Greatest key of all, when it lies below the window; None when not asked, or there is none.
         epoch: Epoch of a managed source now.
         error: Why the source could not be asked, in plain words; None when it could.
     """
@@ -110,18 +132,29 @@ class Probe:
     newest: str | None = None
     band_count: int | None = None
     future_count: int = 0
+    null_count: int = 0
+    below: str | None = None
     epoch: int | None = None
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """One driving source of a target: what was loaded of it, and what it holds now."""
+    """One driving source of a target: what was loaded of it, and what it holds now.
+
+    Attributes:
+        source: Its name, `schema.table`.
+        mode: How it is asked.
+        watermark: What was read of it; None when nothing was.
+        probe: What it answered.
+        is_read_whole: Each load reads all of it (`increment: full`), so that rows that are gone matter, too.
+    """
 
     source: str
     mode: SourceMode
     watermark: Watermark | None
     probe: Probe
+    is_read_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +166,23 @@ class UpstreamFacts:
         state: Where it stands in this run.
         exists: Whether its table is in the warehouse.
         has_failed_before: Whether its last recorded load failed.
+        age_minutes: Since its last successful load; None when there is none on record.
+        max_age_minutes: How old it may be to be good enough for `child_policy: stale`: its own `freshness_minutes`.
     """
 
     target: str
     state: UpstreamState
     exists: bool
     has_failed_before: bool = False
+    age_minutes: float | None = None
+    max_age_minutes: int | None = None
+
+    @property
+    def is_too_old(self) -> bool:
+        """Whether it is older than it may be; one without a limit never is."""
+        if self.max_age_minutes is None:
+            return False
+        return self.age_minutes is None or self.age_minutes > self.max_age_minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +197,8 @@ class TargetFacts:
         deactivated_by: Who switched the row off, when known.
         leased_by: Who is at work on it in another run; None when nobody is.
         trigger: How many driving sources must hold something new.
+        max_wait_minutes: How long `trigger: all` waits for the others; None: for ever.
+        waited_minutes: Since it first waited for them; None when it has not.
         child_policy: What to do when an upstream failed.
         exists: Whether its table is in the warehouse.
         has_log: Whether the load log knows it.
@@ -163,7 +209,7 @@ class TargetFacts:
         sources: Its driving sources.
         upstreams: Every other target that it reads.
         unreadable: What is wrong with sources that it would read, lookups included; looked into only when it would run.
-        is_forced: A person asked for it, whatever the sources say.
+        forced_by: Who asked for it, whatever the sources say; None when nobody did.
     """
 
     target: str
@@ -173,6 +219,8 @@ class TargetFacts:
     deactivated_by: str | None = None
     leased_by: str | None = None
     trigger: Trigger = Trigger.ANY
+    max_wait_minutes: int | None = None
+    waited_minutes: float | None = None
     child_policy: ChildPolicy = ChildPolicy.SKIP
     exists: bool = False
     has_log: bool = False
@@ -183,12 +231,12 @@ class TargetFacts:
     sources: tuple[SourceFacts, ...] = ()
     upstreams: tuple[UpstreamFacts, ...] = ()
     unreadable: tuple[str, ...] = ()
-    is_forced: bool = False
+    forced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceEvidence:
-    """What one driving source contributed to a decision; with the rules above it suffices to decide again.
+    """What one driving source contributed to a decision, for people; the facts suffice to decide again.
 
     Attributes:
         source: Its name.
@@ -201,6 +249,7 @@ class SourceEvidence:
         band_expected: Rows of the lookback band at the last load.
         band_found: Rows of the lookback band now.
         future_count: Rows left out because they lie in the future.
+        guards: What somebody should hear of.
     """
 
     source: str
@@ -213,6 +262,7 @@ class SourceEvidence:
     band_expected: int | None = None
     band_found: int | None = None
     future_count: int = 0
+    guards: tuple[Guard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +298,7 @@ class Decision:
         message: The reason in plain words, with what to do when there is something to do.
         evidence: One entry per driving source that was looked at.
         choice: Where it runs; None when it does not.
+        facts: What it was decided from; None when it was not the rules that decided.
     """
 
     target: str
@@ -257,3 +308,4 @@ class Decision:
     message: str
     evidence: tuple[SourceEvidence, ...] = ()
     choice: EngineChoice | None = None
+    facts: TargetFacts | None = None

@@ -21,18 +21,22 @@ that target has changed rows since.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from flows.bounds import parse_bound
 from flows.facts import (
     Action,
     Decision,
+    Guard,
+    Probe,
     Reason,
     SourceEvidence,
     SourceFacts,
     SourceMode,
     TargetFacts,
+    UpstreamFacts,
     UpstreamState,
     Watermark,
 )
@@ -58,14 +62,15 @@ def decide(facts: TargetFacts) -> Decision:
         or _insisted(facts)
         or _news(facts, evidence)
     )
-    return Decision(facts.target, facts.pipeline_id, action, reason, message, evidence)
+    return Decision(facts.target, facts.pipeline_id, action, reason, message, evidence, facts=facts)
 
 
 def weigh(source: SourceFacts) -> SourceEvidence:
     """Say whether one driving source holds something new, and by what sign."""
     is_new, reason, message = _judge(source)
     watermark, probe = source.watermark, source.probe
-    if probe.future_count:
+    guards = tuple(_guards(probe, reason))
+    if Guard.FUTURE_ROWS in guards:
         message += f"; {probe.future_count} of its rows lie in the future and are left out until their time"
     return SourceEvidence(
         source=source.source,
@@ -78,7 +83,26 @@ def weigh(source: SourceFacts) -> SourceEvidence:
         band_expected=watermark.band_count if watermark else None,
         band_found=probe.band_count,
         future_count=probe.future_count,
+        guards=guards,
     )
+
+
+def _guards(probe: Probe, reason: Reason) -> Iterator[Guard]:
+    if probe.future_count:
+        yield Guard.FUTURE_ROWS
+    if probe.null_count:
+        yield Guard.NULL_KEYS
+    guard = _GUARDS.get(reason)
+    if guard is not None:
+        yield guard
+
+
+_GUARDS: Final = {
+    Reason.KEY_WENT_BACKWARDS: Guard.KEY_WENT_BACKWARDS,
+    Reason.ROWS_VANISHED: Guard.SOURCE_SHRANK,
+    Reason.SOURCE_EMPTIED: Guard.SOURCE_SHRANK,
+    Reason.PROBE_FAILED: Guard.PROBE_FAILED,
+}
 
 
 def left_to(decision: Decision, holder: str) -> Decision:
@@ -116,7 +140,7 @@ def _needs_person(facts: TargetFacts) -> _Verdict | None:
             f"Restore the table, or rebuild it: `sluice dbt build --full-refresh --select {_model(facts.target)}`"
         )
         return Action.HOLD, Reason.TARGET_DROPPED, message
-    if facts.renamed_from and not facts.has_log and not facts.is_forced:
+    if facts.renamed_from and not facts.has_log and not facts.forced_by:
         message = (
             f"it would be loaded in full, and looks like {facts.renamed_from} under a new name: that target has no row "
             f"any more. Give the row its old name back, or load it with `sluice run {facts.pipeline_id} --force`"
@@ -136,38 +160,61 @@ def _upstreams(facts: TargetFacts) -> _Verdict | None:
     pending = _names(facts, UpstreamState.PENDING)
     if pending:
         return Action.WAIT, Reason.UPSTREAM_FIRST, f"decided after {pending}"
-    failed, held = _names(facts, UpstreamState.FAILED), _names(facts, UpstreamState.HELD)
     policy = facts.child_policy
     running = _names(facts, UpstreamState.RUNNING)
     if running and policy is not ChildPolicy.STALE:
         return Action.SKIP, Reason.UPSTREAM_RUNNING, f"left alone this time: another run is at work on {running}"
-    if policy is ChildPolicy.BLOCK:
-        before = ", ".join(up.target for up in facts.upstreams if up.has_failed_before)
-        failed = ", ".join(filter(None, (failed, before if before != failed else "")))
-    if (failed or held) and policy is not ChildPolicy.STALE:
-        action = Action.HOLD if policy is ChildPolicy.BLOCK else Action.SKIP
-        until = "until it succeeds" if policy is ChildPolicy.BLOCK else "this time"
-        if failed:
-            return action, Reason.UPSTREAM_FAILED, f"left alone {until}: {failed} failed (child_policy {policy})"
-        return action, Reason.UPSTREAM_HELD, f"left alone {until}: {held} is held (child_policy {policy})"
+    not_renewed = _stale_upstreams(facts) if policy is ChildPolicy.STALE else _failed_upstreams(facts)
+    if not_renewed is not None:
+        return not_renewed
     missing = ", ".join(up.target for up in facts.upstreams if not up.exists)
     if missing:
         return Action.SKIP, Reason.UPSTREAM_NOT_LOADED, f"it reads {missing}, which has not been loaded yet"
     return None
 
 
+def _failed_upstreams(facts: TargetFacts) -> _Verdict | None:
+    failed, held = _names(facts, UpstreamState.FAILED), _names(facts, UpstreamState.HELD)
+    is_blocked = facts.child_policy is ChildPolicy.BLOCK
+    if is_blocked:
+        before = ", ".join(up.target for up in facts.upstreams if up.has_failed_before)
+        failed = ", ".join(filter(None, (failed, before if before != failed else "")))
+    action, until = (Action.HOLD, "until it succeeds") if is_blocked else (Action.SKIP, "this time")
+    rule = f"(child_policy {facts.child_policy})"
+    if failed:
+        return action, Reason.UPSTREAM_FAILED, f"left alone {until}: {failed} failed {rule}"
+    if held:
+        return action, Reason.UPSTREAM_HELD, f"left alone {until}: {held} is held {rule}"
+    return None
+
+
+def _stale_upstreams(facts: TargetFacts) -> _Verdict | None:
+    not_renewed = (UpstreamState.FAILED, UpstreamState.HELD)
+    too_old = [_too_old(up) for up in facts.upstreams if up.state in not_renewed and up.is_too_old]
+    return (Action.SKIP, Reason.UPSTREAM_TOO_OLD, "; ".join(too_old)) if too_old else None
+
+
+def _too_old(upstream: UpstreamFacts) -> str:
+    age = "was never loaded" if upstream.age_minutes is None else f"was loaded {upstream.age_minutes:.0f} minutes ago"
+    return (
+        f"{upstream.target} failed or is held and {age}; stale data is good enough for "
+        f"{upstream.max_age_minutes} minutes (its freshness_minutes)"
+    )
+
+
 def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict | None:
-    unasked = [item.message for item in evidence if item.reason is Reason.PROBE_FAILED]
-    if unasked:
-        return Action.HOLD, Reason.PROBE_FAILED, "; ".join(unasked)
+    for reason in (Reason.PROBE_FAILED, Reason.KEY_WENT_BACKWARDS, Reason.KEY_IS_NULL):
+        messages = [item.message for item in evidence if item.reason is reason]
+        if messages and not (facts.forced_by and reason is not Reason.PROBE_FAILED):
+            return Action.HOLD, reason, "; ".join(messages)
     if facts.unreadable:
         return Action.HOLD, Reason.SOURCE_UNREADABLE, "; ".join(facts.unreadable)
     return None
 
 
 def _insisted(facts: TargetFacts) -> _Verdict | None:
-    if facts.is_forced:
-        return Action.RUN, Reason.FORCED, "forced"
+    if facts.forced_by:
+        return Action.RUN, Reason.FORCED, f"forced by {facts.forced_by}"
     if facts.exists and facts.is_tracking_changed:
         return Action.RUN, Reason.TRACKING_CHANGED, "its tracked columns have changed: it is rebuilt from its ledger"
     return None
@@ -184,11 +231,20 @@ def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict:
         reason = fresh[0].reason if facts.has_log else Reason.FIRST_LOAD
         return Action.RUN, reason, "; ".join(item.message for item in fresh)
     if fresh:
-        names = ", ".join(item.source for item in stale)
-        return Action.SKIP, Reason.TRIGGER_WAITS, f"trigger `all` still waits for {names}"
+        return _wait_for_all(facts, fresh, stale)
     reasons = {item.reason for item in stale}
     reason = next(iter(reasons)) if len(reasons) == 1 else Reason.NOTHING_NEW
     return Action.SKIP, reason, "; ".join(item.message for item in stale)
+
+
+def _wait_for_all(facts: TargetFacts, fresh: Sequence[SourceEvidence], stale: Sequence[SourceEvidence]) -> _Verdict:
+    names = ", ".join(item.source for item in stale)
+    limit, waited = facts.max_wait_minutes, facts.waited_minutes or 0.0
+    if limit is not None and waited >= limit:
+        news = "; ".join(item.message for item in fresh)
+        return Action.RUN, Reason.MAX_WAIT_OVER, f"{news}; {names} did not come within {limit} minutes"
+    until = "" if limit is None else f", {limit - waited:.0f} minutes at most (max_wait_minutes)"
+    return Action.SKIP, Reason.TRIGGER_WAITS, f"trigger `all` still waits for {names}{until}"
 
 
 def _judge(source: SourceFacts) -> _Judgement:
@@ -213,6 +269,9 @@ def _judge_first(source: SourceFacts) -> _Judgement:
         return True, Reason.FIRST_LOAD, f"{name} holds rows and has never been read"
     if probe.future_count:
         return False, Reason.ONLY_FUTURE_ROWS, f"{name} holds no row of the past"
+    if probe.null_count:
+        message = f"{name} holds {probe.null_count} rows, and none of them has a key: name another incremental_key"
+        return False, Reason.KEY_IS_NULL, message
     return False, Reason.SOURCE_EMPTY, f"{name} is empty"
 
 
@@ -230,17 +289,36 @@ def _judge_keyed(source: SourceFacts, watermark: Watermark) -> _Judgement:
             Reason.NEW_ROWS,
             f"{name} holds rows up to {_shown(probe.newest)}, read up to {_shown(watermark.end)}",
         )
+    if probe.newest is None and not probe.future_count:
+        return _judge_gone(source, watermark)
     expected, found = watermark.band_count, probe.band_count
     if expected is not None and found is not None and expected != found:
         message = f"{name} holds {found} rows in the band up to {_shown(watermark.end)}, {expected} when it was read"
-        return True, Reason.LATE_ROWS, message
+        return True, Reason.LATE_ROWS if found > expected else Reason.ROWS_VANISHED, message
     return False, Reason.NOTHING_NEW, f"{name} holds nothing beyond {_shown(watermark.end)}"
+
+
+def _judge_gone(source: SourceFacts, watermark: Watermark) -> _Judgement:
+    """Judge a source that holds no row at or above the window: there is nothing to read, and perhaps a mistake."""
+    probe, name = source.probe, source.source
+    if probe.below is not None and source.is_read_whole:
+        return True, Reason.ROWS_VANISHED, f"{name} holds rows up to {_shown(probe.below)} only, and held later ones"
+    if probe.below is not None:
+        message = (
+            f"{name} holds rows up to {_shown(probe.below)} only, and was read up to {_shown(watermark.end)}. Either "
+            "rows were deleted: then the next new row ends this; or its key began anew: then new rows would never be "
+            "read, and the target must be loaded anew with --full-refresh"
+        )
+        return False, Reason.KEY_WENT_BACKWARDS, message
+    if watermark.band_count:
+        return False, Reason.SOURCE_EMPTIED, f"{name} is empty now; it was read up to {_shown(watermark.end)}"
+    return False, Reason.SOURCE_EMPTY, f"{name} is empty"
 
 
 def _judge_token(source: SourceFacts, watermark: Watermark) -> _Judgement:
     probe, name = source.probe, source.source
     if not probe.has_rows:
-        return False, Reason.SOURCE_EMPTY, f"{name} is empty"
+        return False, Reason.SOURCE_EMPTIED, f"{name} is empty now; it held something when it was read"
     if probe.newest is None or watermark.end is None:
         return True, Reason.SOURCE_NOT_COMPARABLE, f"{name} cannot say whether it has changed"
     if probe.newest != watermark.end:

@@ -161,7 +161,7 @@ class _Round:
         profile = self.context.profile
         with reading(self.context, profile) as warehouse:
             state = read_warehouse(self.context, asked, warehouse, profile, is_dry=True)
-            around = surroundings(self.context, asked, state, RunRequest())
+            around = surroundings(self.context, asked, state, RunRequest(), now=self.now)
             targets = [row for row in as_if_on if row.name in names]
             verdicts = decide(self.context, targets, around, warehouse, self.now)
         return {decision.target: decision for decision in verdicts.decisions}

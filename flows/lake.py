@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from metadata_sync.errors import ConfigurationError
+from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.project import Project
 
 _WILDCARDS: Final = frozenset("*?[")
@@ -68,6 +68,7 @@ def list_files(folder: LakeFolder) -> tuple[LakeFile, ...]:
     Raises:
         ValueError: When the folder itself is missing.
         ConfigurationError: When it lies in S3 and boto3 is not installed.
+        SoftRunError: When S3 does not answer, or refuses.
     """
     found = _list_s3(folder) if folder.is_remote else _list_local(folder)
     return tuple(sorted(found, key=lambda file: file.name))
@@ -108,6 +109,7 @@ def _fixed_part(pattern: str) -> Path:
 def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:
     try:
         import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise ConfigurationError(
             f"{folder.location} lies in S3, and boto3 is not installed.", "pip install 'sluice-data[aws]'"
@@ -119,7 +121,10 @@ def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:
     prefix = key[: next((index for index, char in enumerate(key) if char in _WILDCARDS), len(key))]
     wanted = key.replace("**/", "*")
     pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=address.netloc, Prefix=prefix)
-    for page in pages:
-        for item in page.get("Contents", ()):
-            if fnmatchcase(item["Key"], wanted):
-                yield LakeFile(item["Key"], item["Size"], item["ETag"], item["LastModified"])
+    try:
+        for page in pages:
+            for item in page.get("Contents", ()):
+                if fnmatchcase(item["Key"], wanted):
+                    yield LakeFile(item["Key"], item["Size"], item["ETag"], item["LastModified"])
+    except (BotoCoreError, ClientError) as error:
+        raise SoftRunError(f"{folder.location} cannot be listed: {error}") from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from flows.evidence import evidence_document
 from flows.facts import Decision
 from flows.runs import OutcomeStatus, TargetOutcome
 from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus
@@ -35,7 +35,7 @@ def record_decisions(store: ControlStore, run_id: str, decisions: Sequence[Decis
                 action=decision.action.value,
                 reason=decision.reason.value,
                 message=decision.message,
-                evidence=_evidence(decision),
+                evidence=evidence_document(decision),
             )
             for decision in decisions
         ]
@@ -100,15 +100,6 @@ def record_adopted(
             if load.target in pipelines
         ]
     )
-
-
-def _evidence(decision: Decision) -> dict[str, Any]:
-    sources = {"sources": [_json_ready(item) for item in decision.evidence]}
-    return sources if decision.choice is None else sources | {"engine": _json_ready(decision.choice)}
-
-
-def _json_ready(evidence: Any) -> dict[str, Any]:
-    return {name: value for name, value in asdict(evidence).items() if value is not None}
 
 
 def _seconds_between(start: datetime | None, end: datetime | None) -> float:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
+from flows.facts import Reason
 from flows.leases import foreign_leases
 from flows.recording import record_adopted
 from metadata_sync.errors import SoftRunError
-from metadata_sync.words import SourceKind
+from metadata_sync.words import SourceKind, Trigger
 
 if TYPE_CHECKING:
     from flows.context import Context
@@ -46,7 +47,10 @@ def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
     """Open the warehouse to read."""
     from flows.warehouse import open_warehouse
 
-    warehouse = open_warehouse(profile, wait_seconds=context.settings.lock_wait_seconds)
+    settings = context.settings
+    warehouse = open_warehouse(
+        profile, wait_seconds=settings.lock_wait_seconds, timeout_seconds=settings.statement_timeout_seconds
+    )
     try:
         yield warehouse
     finally:
@@ -74,16 +78,49 @@ def read_warehouse(
 
 
 def surroundings(
-    context: Context, rows: ControlRows, state: WarehouseState, request: RunRequest, run_id: str | None = None
+    context: Context,
+    rows: ControlRows,
+    state: WarehouseState,
+    request: RunRequest,
+    *,
+    now: datetime,
+    run_id: str | None = None,
 ) -> Surroundings:
-    """Return everything around targets that decisions depend on, but for the sources themselves."""
+    """Return everything around targets that decisions depend on, but for the sources themselves.
+
+    Args:
+        context: Project, settings, control database.
+        rows: The environment's rows.
+        state: What the warehouse remembers.
+        request: What is asked.
+        now: The current instant.
+        run_id: The run that asks, once it has begun; its own leases keep nobody out.
+    """
     from flows.decisions import Surroundings
     from metadata_sync.database.journal import LoadStatus
 
-    failed = context.store.latest_loads()
-    names = frozenset(entry.target for entry in failed if entry.status is LoadStatus.ERROR)
-    leases = {target: str(lease) for target, lease in foreign_leases(context.store, run_id).items()}
-    return Surroundings(rows, state, is_forced=request.is_forced, failed_before=names, leases=leases)
+    store = context.store
+    loaded = store.latest_loads(LoadStatus.SUCCESS)
+    return Surroundings(
+        rows,
+        state,
+        forced_by=request.requested_by if request.is_forced else None,
+        failed_before=frozenset(entry.target for entry in store.latest_loads() if entry.status is LoadStatus.ERROR),
+        ages={entry.target: (now - entry.finished_at).total_seconds() / 60 for entry in loaded},
+        waited=_waited(context, rows, now),
+        leases={target: str(lease) for target, lease in foreign_leases(store, run_id).items()},
+    )
+
+
+def _waited(context: Context, rows: ControlRows, now: datetime) -> Mapping[str, float]:
+    """Return for how many minutes targets have been put off because not all of their sources were new."""
+    patient = [
+        str(row.name) for row in rows.transformations if row.trigger is Trigger.ALL and row.max_wait_minutes is not None
+    ]
+    if not patient:
+        return {}
+    since = context.store.waiting_since(patient, Reason.TRIGGER_WAITS.value)
+    return {target: max(0.0, (now - instant).total_seconds() / 60) for target, instant in since.items()}
 
 
 def decide(
@@ -107,7 +144,8 @@ def decide(
             return str(error)
         return None
 
-    return decide_targets(targets, around, Prober(context.project, warehouse, now), examine)
+    prober = Prober(context.project, warehouse, now, timeout_seconds=context.settings.statement_timeout_seconds)
+    return decide_targets(targets, around, prober, examine)
 
 
 def find_orphans(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from flows.profile import Profile
-from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
+from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
 from metadata_sync.rows import Column
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 Row = Sequence[Any]
 
-STATEMENT_TIMEOUT_SECONDS: Final = 300
+STATEMENT_TIMEOUT_SECONDS: Final = 300.0
 LOCK_POLL_SECONDS: Final = 0.2
 
 
@@ -39,7 +40,8 @@ class Warehouse(Protocol):
             expression: A query whose result is small: one row per thing asked, never a table's rows.
 
         Raises:
-            SoftRunError: When it may work later: lock, lost connection, time-out.
+            TimedOutError: When it took longer than a statement may.
+            SoftRunError: When it may work later: lock, lost connection.
             HardRunError: When it will not: missing table or column, wrong type.
         """
         ...
@@ -53,6 +55,7 @@ def open_warehouse(
     profile: Profile,
     *,
     wait_seconds: float,
+    timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Warehouse:
@@ -61,6 +64,7 @@ def open_warehouse(
     Args:
         profile: The target.
         wait_seconds: How long to wait for another process that writes the embedded warehouse.
+        timeout_seconds: How long one statement may take.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
 
@@ -69,8 +73,8 @@ def open_warehouse(
         ConfigurationError: When its driver is not installed.
     """
     if profile.is_embedded:
-        return DuckDBWarehouse(_connect_duckdb(profile, wait_seconds, clock, sleep))
-    return PostgresWarehouse(_connect_postgres(profile), profile.dialect)
+        return DuckDBWarehouse(_connect_duckdb(profile, wait_seconds, clock, sleep), timeout_seconds)
+    return PostgresWarehouse(_connect_postgres(profile, timeout_seconds), profile.dialect)
 
 
 class DuckDBWarehouse:
@@ -78,17 +82,27 @@ class DuckDBWarehouse:
 
     dialect = "duckdb"
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS
+    ) -> None:
         self._connection = connection
+        self._timeout_seconds = timeout_seconds
 
     def query(self, expression: exp.Query) -> Sequence[Row]:
         """Run one read-only query; see `Warehouse.query`."""
         import duckdb
 
+        alarm = threading.Timer(self._timeout_seconds, self._connection.interrupt)
+        alarm.daemon = True
+        alarm.start()
         try:
             return self._connection.execute(expression.sql("duckdb", copy=False)).fetchall()
+        except duckdb.InterruptException as error:
+            raise TimedOutError(f"The warehouse did not answer within {self._timeout_seconds:g} s.") from error
         except duckdb.Error as error:
             raise HardRunError(f"The warehouse refused a query: {first_line(error)}") from error
+        finally:
+            alarm.cancel()
 
     def close(self) -> None:
         """Close the file."""
@@ -109,6 +123,8 @@ class PostgresWarehouse:
         try:
             with self._connection.transaction():
                 return self._connection.execute(expression.sql(self.dialect, copy=False).encode()).fetchall()
+        except psycopg.errors.QueryCanceled as error:
+            raise TimedOutError(f"The warehouse gave up: {first_line(error)}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
         except psycopg.Error as error:
@@ -145,7 +161,7 @@ def try_writes(profile: Profile, statements: Sequence[exp.Expression]) -> None:
         return
     import psycopg
 
-    with _connect_postgres(profile) as connection:
+    with _connect_postgres(profile, STATEMENT_TIMEOUT_SECONDS) as connection:
         connection.read_only = False
         try:
             with connection.transaction(force_rollback=True):
@@ -199,7 +215,7 @@ def _prepared(connection: duckdb.DuckDBPyConnection, profile: Profile) -> duckdb
     return connection
 
 
-def _connect_postgres(profile: Profile) -> psycopg.Connection[Any]:
+def _connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Connection[Any]:
     try:
         import psycopg
     except ImportError as error:
@@ -221,7 +237,7 @@ def _connect_postgres(profile: Profile) -> psycopg.Connection[Any]:
             prepare_threshold=None,  # Redshift's prepared statements outlive their session
         )
         connection.read_only = True  # each query is a transaction of its own that begins `read only`
-        connection.execute(f"set statement_timeout = {STATEMENT_TIMEOUT_SECONDS * 1000}")
+        connection.execute(f"set statement_timeout = {timeout_seconds * 1000:.0f}")
         connection.execute("set timezone = 'UTC'")
     except psycopg.Error as error:
         raise SoftRunError(

@@ -7,6 +7,7 @@
     ├── StoreError           the control database refused or cannot be reached     exit 1
     └── RunError             work failed                                           exit 1
         ├── SoftRunError     may heal by itself: lock, connection, throttling
+        │   └── TimedOutError    took longer than it may
         └── HardRunError     will not: syntax, missing column, data test
 
 Every message says what happened and to which row; `hint` says what to do next.
@@ -110,6 +111,10 @@ class RunError(SluiceError):
 
 class SoftRunError(RunError):
     """Work failed in a way that may heal by itself; try again."""
+
+
+class TimedOutError(SoftRunError):
+    """Took longer than it may; others may be faster."""
 
 
 class HardRunError(RunError):

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
         soft_escalation_ticks: So many runs in a row, and a soft failure is no longer a warning.
         heal_minutes: How often `heal` looks at a row whose surroundings have not changed.
         chunk_rows: About how many rows one load of a first run or a backfill reads, where rows lie evenly.
+        statement_timeout_seconds: How long one question of the gate to the warehouse may take.
         prefect_port: Port of the local Prefect server that `sluice up` starts.
         prefect_host: IP address that it listens on; another than loopback needs prefect_auth.
         prefect_auth: `user:password` that it asks for; nobody is asked by default.
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     soft_escalation_ticks: int = Field(default=3, ge=1)
     heal_minutes: float = Field(default=30.0, gt=0)
     chunk_rows: int = Field(default=20_000_000, ge=1)
+    statement_timeout_seconds: float = Field(default=300.0, gt=0)
     prefect_port: int = Field(default=4271, ge=1024, le=65535)
     prefect_host: str = "127.0.0.1"
     prefect_auth: str | None = Field(default=None, repr=False, pattern=r"^[^:]+:.+$")

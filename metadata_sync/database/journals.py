@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -84,6 +84,30 @@ def latest_decisions(
         query = query.where(columns.decided_at <= to_utc(before))
     query = query.order_by(columns.decided_at.desc(), columns.decision_id.desc()).limit(limit)
     return tuple(_decision(row) for row in connection.execute(query).mappings())
+
+
+def waiting_since(
+    connection: Connection, environment: str, targets: Collection[str], reason: str
+) -> dict[str, datetime]:
+    """Return since when targets are put off for a reason: their first such decision after their last good load."""
+    decided, loaded = decision_log.c, run_log.c
+    has_loaded_since = (
+        select(loaded.entry_id)
+        .where(
+            loaded.environment == environment,
+            loaded.target == decided.target,
+            loaded.finished_at >= decided.decided_at,
+            loaded.status == LoadStatus.SUCCESS.value,
+        )
+        .exists()
+    )
+    query = (
+        select(decided.target, func.min(decided.decided_at))
+        .where(decided.environment == environment, decided.target.in_(sorted(targets)), decided.reason == reason)
+        .where(~has_loaded_since)
+        .group_by(decided.target)
+    )
+    return {target: instant.replace(tzinfo=UTC) for target, instant in connection.execute(query)}
 
 
 def _simple_fields(entry: DecisionEntry | LoadEntry, *others: str) -> dict[str, Any]:

@@ -257,6 +257,11 @@ class ControlStore:
         with reading(self._engine) as connection:
             return journals.latest_decisions(connection, self._environment, target, before, limit)
 
+    def waiting_since(self, targets: Collection[str], reason: str) -> dict[str, datetime]:
+        """Return since when targets are put off for a reason, UTC; see `journals.waiting_since`."""
+        with reading(self._engine) as connection:
+            return journals.waiting_since(connection, self._environment, targets, reason)
+
     def take_leases(
         self, targets: Collection[str], holder: LeaseHolder, seconds: float, abandoned: Collection[str] = ()
     ) -> tuple[Lease, ...]:

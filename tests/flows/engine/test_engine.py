@@ -226,7 +226,7 @@ def test_empty_folder_is_skipped(workshop: Workshop) -> None:
     plan = workshop.plan("orders")
 
     (decision,) = [item for item in plan.decisions if item.target == "dwh.dim_region"]
-    assert (decision.action, decision.reason) == (Action.SKIP, Reason.SOURCE_EMPTY)
+    assert (decision.action, decision.reason) == (Action.SKIP, Reason.SOURCE_EMPTIED)
 
 
 def test_file_of_another_schema_is_held_before_anything_is_read(workshop: Workshop) -> None:

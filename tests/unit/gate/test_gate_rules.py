@@ -8,6 +8,7 @@ import pytest
 
 from flows.facts import (
     Action,
+    Guard,
     Probe,
     Reason,
     SourceFacts,
@@ -46,6 +47,7 @@ def broken() -> SourceFacts:
     return SourceFacts("lake.planes", SourceMode.KEYED, Watermark(NOON, 1), Probe(error="no such folder"))
 
 
+BACKWARDS = replace(keyed(band=(3, 0)), probe=Probe(band_count=0, below="2012-12-31 00:00:00.000000"))
 LOADED = TargetFacts("dwh.fact", "flights", exists=True, has_log=True, sources=(keyed(),))
 NEW_SOURCE = (keyed(newest=LATER),)
 NEVER_LOADED = TargetFacts("dwh.fact", "flights", sources=(keyed(None),))
@@ -63,7 +65,37 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
         pytest.param(replace(LOADED, sources=NEW_SOURCE), Action.RUN, Reason.NEW_ROWS, id="one microsecond beyond"),
         pytest.param(replace(LOADED, sources=(keyed(band=(3, 4)),)), Action.RUN, Reason.LATE_ROWS, id="late row"),
         pytest.param(
-            replace(LOADED, sources=(keyed(newest=None, band=(3, 0)),)), Action.RUN, Reason.LATE_ROWS, id="band emptied"
+            replace(LOADED, sources=(keyed(band=(3, 2)),)),
+            Action.RUN,
+            Reason.ROWS_VANISHED,
+            id="row gone from the band",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(keyed(newest=None, band=(3, 0)),)),
+            Action.SKIP,
+            Reason.SOURCE_EMPTIED,
+            id="emptied table",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(BACKWARDS,)), Action.HOLD, Reason.KEY_WENT_BACKWARDS, id="key went backwards"
+        ),
+        pytest.param(
+            replace(LOADED, sources=(replace(BACKWARDS, is_read_whole=True),)),
+            Action.RUN,
+            Reason.ROWS_VANISHED,
+            id="key went backwards in a source that is read whole",
+        ),
+        pytest.param(
+            replace(LOADED, sources=(BACKWARDS,), forced_by="anna"),
+            Action.RUN,
+            Reason.FORCED,
+            id="somebody knows better",
+        ),
+        pytest.param(
+            replace(NEVER_LOADED, sources=(keyed(None, None, null_count=4),)),
+            Action.HOLD,
+            Reason.KEY_IS_NULL,
+            id="rows without a key alone",
         ),
         pytest.param(
             replace(LOADED, sources=(keyed("9", "10", band=(1, 1)),)),
@@ -120,7 +152,7 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
         pytest.param(
             replace(LOADED, sources=(token("a", "b", has_rows=False),)),
             Action.SKIP,
-            Reason.SOURCE_EMPTY,
+            Reason.SOURCE_EMPTIED,
             id="emptied folder",
         ),
         pytest.param(
@@ -151,12 +183,35 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
         pytest.param(
             replace(NEVER_LOADED, sources=()), Action.RUN, Reason.FIRST_LOAD, id="nothing drives its first load"
         ),
-        pytest.param(replace(LOADED, is_forced=True), Action.RUN, Reason.FORCED, id="forced"),
+        pytest.param(replace(LOADED, forced_by="anna"), Action.RUN, Reason.FORCED, id="forced"),
         pytest.param(
-            replace(LOADED, is_active=False, is_forced=True),
+            replace(LOADED, is_active=False, forced_by="anna"),
             Action.SKIP,
             Reason.INACTIVE,
             id="force leaves the switch alone",
+        ),
+        pytest.param(
+            replace(LOADED, sources=NEW_SOURCE, leased_by="ben"),
+            Action.SKIP,
+            Reason.LEASE_HELD,
+            id="another run's",
+        ),
+        pytest.param(
+            replace(LOADED, sources=NEW_SOURCE, upstreams=upstream(UpstreamState.RUNNING)),
+            Action.SKIP,
+            Reason.UPSTREAM_RUNNING,
+            id="another run has its upstream",
+        ),
+        pytest.param(
+            replace(
+                LOADED,
+                sources=NEW_SOURCE,
+                upstreams=upstream(UpstreamState.RUNNING),
+                child_policy=ChildPolicy.STALE,
+            ),
+            Action.RUN,
+            Reason.NEW_ROWS,
+            id="stale does not wait for another run",
         ),
         pytest.param(
             replace(LOADED, is_pipeline_active=False), Action.SKIP, Reason.PIPELINE_INACTIVE, id="pipeline off"
@@ -168,7 +223,7 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
             id="one probe failed",
         ),
         pytest.param(
-            replace(LOADED, sources=(broken(),), is_forced=True),
+            replace(LOADED, sources=(broken(),), forced_by="anna"),
             Action.HOLD,
             Reason.PROBE_FAILED,
             id="force is not blind",
@@ -181,7 +236,7 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
         ),
         pytest.param(replace(LOADED, exists=False), Action.HOLD, Reason.TARGET_DROPPED, id="dropped by hand"),
         pytest.param(
-            replace(LOADED, exists=False, is_forced=True),
+            replace(LOADED, exists=False, forced_by="anna"),
             Action.HOLD,
             Reason.TARGET_DROPPED,
             id="force does not refill it",
@@ -202,7 +257,7 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
             replace(NEVER_LOADED, renamed_from="dwh.facts"), Action.HOLD, Reason.ROW_RENAMED, id="renamed row"
         ),
         pytest.param(
-            replace(NEVER_LOADED, renamed_from="dwh.facts", is_forced=True),
+            replace(NEVER_LOADED, renamed_from="dwh.facts", forced_by="anna"),
             Action.RUN,
             Reason.FORCED,
             id="renamed and forced",
@@ -214,7 +269,7 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
             id="upstream loads first",
         ),
         pytest.param(
-            replace(LOADED, upstreams=upstream(UpstreamState.PENDING), is_forced=True),
+            replace(LOADED, upstreams=upstream(UpstreamState.PENDING), forced_by="anna"),
             Action.WAIT,
             Reason.UPSTREAM_FIRST,
             id="force waits too",
@@ -267,6 +322,60 @@ def test_trigger_says_how_many_sources_must_be_new(trigger: Trigger, action: Act
     if action is Action.SKIP:
         assert decide(half_new).reason is Reason.TRIGGER_WAITS
         assert "lake.airports" in decide(half_new).message
+
+
+@pytest.mark.parametrize(
+    ("waited", "limit", "action"),
+    [(None, 30, Action.SKIP), (29.9, 30, Action.SKIP), (30.0, 30, Action.RUN), (900.0, None, Action.SKIP)],
+)
+def test_trigger_all_runs_with_what_is_there_after_its_time(
+    waited: float | None, limit: int | None, action: Action
+) -> None:
+    sources = (keyed(newest=LATER), token("a", "a"))
+    facts = replace(LOADED, sources=sources, trigger=Trigger.ALL, max_wait_minutes=limit, waited_minutes=waited)
+
+    decision = decide(facts)
+
+    assert decision.action is action
+    assert decision.reason is (Reason.MAX_WAIT_OVER if action is Action.RUN else Reason.TRIGGER_WAITS)
+    assert "lake.airports" in decision.message
+
+
+def test_waiting_alone_is_no_increment() -> None:
+    facts = replace(LOADED, sources=(token("a", "a"),), trigger=Trigger.ALL, max_wait_minutes=0, waited_minutes=900.0)
+
+    assert decide(facts).action is Action.SKIP
+
+
+@pytest.mark.parametrize(
+    ("age", "limit", "action"),
+    [(59.0, 60, Action.RUN), (61.0, 60, Action.SKIP), (None, 60, Action.SKIP), (9000.0, None, Action.RUN)],
+)
+def test_stale_is_good_enough_up_to_the_upstreams_own_freshness(
+    age: float | None, limit: int | None, action: Action
+) -> None:
+    old = UpstreamFacts("dwh.base", UpstreamState.FAILED, exists=True, age_minutes=age, max_age_minutes=limit)
+    facts = replace(LOADED, sources=NEW_SOURCE, upstreams=(old,), child_policy=ChildPolicy.STALE)
+
+    assert decide(facts).action is action
+    assert decide(replace(facts, upstreams=(replace(old, state=UpstreamState.SETTLED),))).action is Action.RUN
+
+
+@pytest.mark.parametrize(
+    ("source", "guards"),
+    [
+        (keyed(), ()),
+        (keyed(future_count=2), (Guard.FUTURE_ROWS,)),
+        (BACKWARDS, (Guard.KEY_WENT_BACKWARDS,)),
+        (keyed(newest=None, band=(3, 0)), (Guard.SOURCE_SHRANK,)),
+        (keyed(None, None, null_count=4), (Guard.NULL_KEYS,)),
+        (broken(), (Guard.PROBE_FAILED,)),
+    ],
+)
+def test_evidence_names_what_somebody_should_hear_of(source: SourceFacts, guards: tuple[Guard, ...]) -> None:
+    (evidence,) = decide(replace(LOADED, sources=(source,))).evidence
+
+    assert evidence.guards == guards
 
 
 def test_evidence_holds_what_the_source_was_judged_by() -> None:

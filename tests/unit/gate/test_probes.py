@@ -29,6 +29,8 @@ ROWS = """
     from generate_series(0, 99) as t (i);
     insert into shop.orders values (1000, '2999-01-01', '2999-01-01 00:00:00+00', '2999-01-01');
     create table shop.empty (landed_at timestamp);
+    create table shop.unkeyed (landed_at timestamp);
+    insert into shop.unkeyed values (null), (null), (null);
     create table shop.future (landed_at timestamp);
     insert into shop.future values ('2999-01-01');
 """
@@ -102,11 +104,27 @@ def test_source_is_scanned_once_for_all_its_readers(warehouse: CountingWarehouse
     ends = ["2013-01-01 01:00:00", "2013-01-01 01:10:00", "2013-01-01 01:20:00"]
     questions = [Question(orders, "landed_at", 10, Watermark(end, 11)) for end in ends]
 
-    probes = ask(warehouse, project, *questions, Question(table("empty"), "landed_at", 0, Watermark(ends[0], 0)))
+    probes = ask(warehouse, project, *questions, Question(table("orders"), "id", 0, Watermark("98", 1)))
 
     assert warehouse.count == 1
-    assert [probe.band_count for probe in probes] == [11, 11, 11, 0]
-    assert [probe.newest for probe in probes] == ["2013-01-01 01:39:00.000000"] * 3 + [None]
+    assert [probe.band_count for probe in probes] == [11, 11, 11, 1]
+    assert [probe.newest for probe in probes] == ["2013-01-01 01:39:00.000000"] * 3 + ["1000"]
+
+
+def test_source_that_holds_nothing_of_what_was_asked_for_is_looked_at_as_a_whole(
+    warehouse: CountingWarehouse, project: Project
+) -> None:
+    backwards, emptied, unkeyed = ask(
+        *(warehouse, project),
+        Question(table("orders"), "id", 0, Watermark("5000", 1)),
+        Question(table("empty"), "landed_at", 0, Watermark("2013-01-01", 7)),
+        Question(table("unkeyed"), "landed_at", 0, None),
+    )
+
+    assert warehouse.count == 2
+    assert backwards == Probe(band_count=0, below="1000")
+    assert emptied == Probe(band_count=0)
+    assert unkeyed == Probe(null_count=3)
 
 
 def test_source_that_was_never_read_is_asked_for_one_row(warehouse: CountingWarehouse, project: Project) -> None:
