@@ -12,8 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import LogCreate
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from flows.report_pump import REQUEST_SECONDS, LogLine, RejectedReportsError, ReportApi
-from flows.task_run_events import TaskRunEvent
+from flows.report_pump import REQUEST_SECONDS, LogLine, RejectedReportsError, ReportApi, ReportedEvent
 
 _WORTH_ANOTHER_TRY: Final = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
@@ -32,7 +31,7 @@ class PrefectReportApi:
     def __init__(self, client: SyncPrefectClient) -> None:
         self._client = client
 
-    def send_events(self, events: Sequence[TaskRunEvent]) -> None:
+    def send_events(self, events: Sequence[ReportedEvent]) -> None:
         """Deliver events; the server keeps one per id."""
         self._post("/events", [event.body() for event in events])
 

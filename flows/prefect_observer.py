@@ -24,9 +24,17 @@ class PrefectObserver:
         plan: What is about to run; its rows give the task runs their names and edges.
         task_runs: The flow run's task runs.
         now: The clock, UTC.
+        announce: Told how each wave ended, so that whoever reads its targets can start.
     """
 
-    def __init__(self, plan: RunPlan, task_runs: DbtTaskRuns, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        task_runs: DbtTaskRuns,
+        now: Callable[[], datetime],
+        announce: Callable[[Sequence[TargetOutcome]], None] = lambda _: None,
+    ) -> None:
+        self._announce = announce
         self._task_runs = task_runs
         self._now = now
         self._decided_at: dict[str, datetime] = {}
@@ -62,6 +70,7 @@ class PrefectObserver:
             else:
                 self._task_runs.complete(key, self._now())
                 self._task_runs.say(key, self._now(), _told(outcome))
+        self._announce(outcomes)
 
     def retrying(self, retries: Sequence[Retry]) -> None:
         """Show the targets as waiting for their next try, and why."""

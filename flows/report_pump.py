@@ -10,14 +10,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
-
-from flows.task_run_events import TaskRunEvent
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +60,18 @@ class RejectedReportsError(Exception):
     """The API answered that it will never take these reports."""
 
 
+class ReportedEvent(Protocol):
+    """An event that may be delivered more than once: its body holds an id."""
+
+    def body(self) -> Mapping[str, Any]:
+        """Return the event as the API takes it."""
+        ...
+
+
 class ReportApi(Protocol):
     """Where reports go. Any other exception means: not delivered, send it again."""
 
-    def send_events(self, events: Sequence[TaskRunEvent]) -> None:
+    def send_events(self, events: Sequence[ReportedEvent]) -> None:
         """Deliver events; delivering one twice does no harm."""
 
     def send_lines(self, lines: Sequence[LogLine]) -> None:
@@ -91,7 +97,7 @@ class ReportPump:
         self._open_api = open_api
         self._patience = patience_seconds
         self._limit = queue_limit
-        self._events: deque[TaskRunEvent] = deque()
+        self._events: deque[ReportedEvent] = deque()
         self._lines: deque[LogLine] = deque()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -101,7 +107,7 @@ class ReportPump:
         self._thread = threading.Thread(target=self._work, name="sluice-reports", daemon=True)
         self._thread.start()
 
-    def put_event(self, event: TaskRunEvent) -> None:
+    def put_event(self, event: ReportedEvent) -> None:
         """Queue an event."""
         with self._lock:
             self._events.append(event)

@@ -25,12 +25,13 @@ from prefect.states import Completed, Failed
 from flows import engine
 from flows.artifacts import artifact_key, headline, summary_pages
 from flows.context import Context, load_context
+from flows.load_events import loaded_events
 from flows.prefect_api import open_report_api
 from flows.prefect_observer import ObserverPair, PrefectObserver
 from flows.refused_runs import start_in_place_of_refused
 from flows.report_pump import ReportPump
 from flows.row_check import why_not_to_run
-from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
+from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver, TargetOutcome
 from flows.server import ui_url
 from flows.task_runs import DbtTaskRuns
 
@@ -127,8 +128,8 @@ def run(
     if scheduled_by is not None and (reason := _lost_its_ground(handover.context, pipelines, scheduled_by)):
         return Completed(name=_SKIPPED, message=reason)
     request = RunRequest(tuple(pipelines), job_group, is_forced=force, requested_by=requested_by)
-    with _reporting(handover) as task_runs:
-        handover.summary = _execute(handover, request, task_runs)
+    with _reporting(handover) as (task_runs, pump):
+        handover.summary = _execute(handover, request, task_runs, pump)
     if not handover.lost_count:
         _write_summary(handover.summary)
     return final_state(handover.summary)
@@ -150,14 +151,14 @@ def _lost_its_ground(context: Context, pipelines: Sequence[str], scheduled_by: s
 
 
 @contextmanager
-def _reporting(handover: Handover) -> Iterator[DbtTaskRuns]:
+def _reporting(handover: Handover) -> Iterator[tuple[DbtTaskRuns, ReportPump]]:
     """Open the way for task runs and log lines; the flow goes on when all of them have arrived, or cannot."""
     assert handover.flow_run_id is not None
     pump = ReportPump(partial(open_report_api, PREFECT_API_URL.value()))
     task_runs = DbtTaskRuns(handover.flow_run_id, pump)
     is_crash = True
     try:
-        yield task_runs
+        yield task_runs, pump
         is_crash = False
     except Exception as error:
         handover.error = error
@@ -168,15 +169,23 @@ def _reporting(handover: Handover) -> Iterator[DbtTaskRuns]:
         handover.lost_count = pump.close()
 
 
-def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns) -> RunSummary:
+def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pump: ReportPump) -> RunSummary:
     def on_wait(sentence: str) -> None:
         task_runs.say(None, _now(), sentence)
 
     with engine.hold_warehouse(handover.context, f"flow run {flow_run.name}", on_wait):
         plan = handover.plan or engine.prepare(handover.context, request)
-        observer = PrefectObserver(plan, task_runs, _now)
+        observer = PrefectObserver(plan, task_runs, _now, partial(_announce, handover, plan, pump))
         url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
         return engine.execute(handover.context, plan, ObserverPair(observer, handover.observer), url=url)
+
+
+def _announce(handover: Handover, plan: RunPlan, pump: ReportPump, outcomes: Sequence[TargetOutcome]) -> None:
+    """Tell Prefect which targets have loaded: an automation starts the pipelines that read them."""
+    assert handover.flow_run_id is not None
+    environment = handover.context.settings.environment
+    for event in loaded_events(plan, outcomes, environment=environment, flow_run_id=handover.flow_run_id, when=_now()):
+        pump.put_event(event)
 
 
 def _write_summary(summary: RunSummary) -> None:

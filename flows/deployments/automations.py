@@ -14,11 +14,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from flows.deployments.desired import MANAGED_TAG, deployment_name, environment_tag
+from flows.load_events import DEPENDANT_ROLE, LOADED_EVENT
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows
 
-LOADED_EVENT: Final = "sluice.table.loaded"
-DEPENDANT_ROLE: Final = "dependant"
 HEARTBEAT_SECONDS: Final = 30
 """How often a run says that it is alive: Prefect's least."""
 SILENT_SECONDS: Final = 150

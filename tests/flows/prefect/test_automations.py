@@ -12,10 +12,14 @@ from live_server import Server
 from order_project import open_orders, write_project
 
 from flows.context import Context
+from flows.deployments import difference
 from flows.deployments.automations import dependants
 from flows.deployments.deploy import deploy
-from flows.deployments.difference import Action
+from flows.facts import Action, Decision, Reason
+from flows.load_events import loaded_events
+from flows.runs import OutcomeStatus, RunPlan, RunRequest, TargetOutcome
 from metadata_sync.apply import Desk, switch
+from metadata_sync.loads import RowCounts
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +47,27 @@ def emit(server: Server, event: str, resource: str, related: list[tuple[str, str
     assert server.status("/events", [body]) == 204
 
 
+def loaded(target: str) -> TargetOutcome:
+    decision = Decision(target, "orders_daily", Action.RUN, Reason.NEW_ROWS, "new rows")
+    return TargetOutcome(target, "orders_daily", decision, OutcomeStatus.LOADED, load_id="l1", rows=RowCounts(1))
+
+
 def test_event_of_a_load_starts_the_pipeline_that_reads_the_table(orders: Context, server: Server) -> None:
     assert dependants(orders.store.read_rows()) == {"payments"}
     deploy(orders, server.api_url)
     deployment = server.deployment("payments@auto")
 
-    related = [(f"prefect.flow-run.{uuid4()}", "flow-run"), ("sluice.pipeline.auto.payments", "dependant")]
-    loaded = {"target": "dwh.fact_payment", "dependants": ["payments"]}
-    emit(server, "sluice.table.loaded", "sluice.table.auto.dwh.fact_payment", related, loaded)
-    emit(server, "sluice.table.loaded", "sluice.table.auto.dwh.fact_order", related[:1], {"target": "dwh.fact_order"})
+    rows = orders.store.read_rows()
+    selected = tuple(row for row in rows.transformations if row.pipeline_id == "orders_daily")
+    plan = RunPlan("r1", datetime.now(UTC), RunRequest(), rows, selected, ())
+    events = loaded_events(
+        plan,
+        [loaded("dwh.fact_payment"), loaded("dwh.fact_order")],
+        environment="auto",
+        flow_run_id=uuid4(),
+        when=datetime.now(UTC),
+    )
+    assert server.status("/events", [event.body() for event in events]) == 204
 
     made = {"tags": {"all_": ["pipeline:payments", "environment:auto"]}, "state": {"name": {"any_": ["Scheduled"]}}}
     by_event = {**made, "expected_start_time": {"before_": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}}
@@ -88,7 +104,7 @@ def test_automation_goes_with_the_row(orders: Context, server: Server) -> None:
     plan = deploy(orders, server.api_url)
     switch(desk, "payments", None, is_active=True)
 
-    assert [step.action for step in plan.automations] == [Action.REMOVE]
+    assert [step.action for step in plan.automations] == [difference.Action.REMOVE]
     assert "sluice auto: upstream loads start payments" not in automations(server, "auto")
-    assert [step.action for step in deploy(orders, server.api_url).automations] == [Action.CREATE]
+    assert [step.action for step in deploy(orders, server.api_url).automations] == [difference.Action.CREATE]
     assert deploy(orders, server.api_url).is_empty

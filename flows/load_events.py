@@ -1,0 +1,106 @@
+"""What Prefect is told of loads, so that the pipelines that read a target start when it has loaded. Pure.
+
+One event per target whose load changed rows. An automation that `sluice deploy` installs starts the pipelines that
+the event is related to; their gates decide as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from flows.runs import OutcomeStatus, RunPlan, TargetOutcome
+from metadata_sync.names import TableName
+from metadata_sync.rows import ControlRows
+
+LOADED_EVENT: Final = "sluice.table.loaded"
+DEPENDANT_ROLE: Final = "dependant"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedEvent:
+    """A target has loaded rows.
+
+    Attributes:
+        id: Makes it harmless to report it twice.
+        when: UTC.
+        environment: Of the row.
+        flow_run_id: The flow run that loaded it.
+        run_id: The run's identity in the load log.
+        outcome: How the load ended.
+        dependants: Active pipelines outside the run that read the target as a driving source.
+        starts: Those of them that this event starts: each is started once per wave, however many of its sources loaded.
+    """
+
+    id: UUID
+    when: datetime
+    environment: str
+    flow_run_id: UUID
+    run_id: str
+    outcome: TargetOutcome
+    dependants: tuple[str, ...]
+    starts: tuple[str, ...]
+
+    def body(self) -> Mapping[str, Any]:
+        """Return the event as Prefect's API takes it."""
+        outcome = self.outcome
+        related = [(f"prefect.flow-run.{self.flow_run_id}", "flow-run")]
+        related += [(f"sluice.pipeline.{self.environment}.{name}", DEPENDANT_ROLE) for name in self.starts]
+        return {
+            "id": str(self.id),
+            "occurred": self.when.isoformat(),
+            "event": LOADED_EVENT,
+            "resource": {
+                "prefect.resource.id": f"sluice.table.{self.environment}.{outcome.target}",
+                "prefect.resource.name": outcome.target,
+            },
+            "related": [{"prefect.resource.id": key, "prefect.resource.role": role} for key, role in related],
+            "payload": {
+                "environment": self.environment,
+                "target": outcome.target,
+                "pipeline_id": outcome.pipeline_id,
+                "run_id": self.run_id,
+                "load_id": outcome.load_id,
+                "loaded_at": outcome.loaded_at.isoformat() if outcome.loaded_at else None,
+                "rows": asdict(outcome.rows) if outcome.rows else None,
+                "dependants": list(self.dependants),
+            },
+        }
+
+
+def loaded_events(
+    plan: RunPlan, outcomes: Sequence[TargetOutcome], *, environment: str, flow_run_id: UUID, when: datetime
+) -> Iterator[LoadedEvent]:
+    """Yield the events of one wave.
+
+    Args:
+        plan: The run; its rows tell who reads what.
+        outcomes: How the wave's targets fared.
+        environment: Of the rows.
+        flow_run_id: The flow run.
+        when: UTC.
+    """
+    started: set[str] = set()
+    in_run = {row.pipeline_id for row in plan.selected}
+    for outcome in outcomes:
+        if outcome.status is not OutcomeStatus.LOADED:
+            continue
+        readers = tuple(sorted(readers_of(plan.rows, TableName.parse(outcome.target)) - in_run))
+        fresh = tuple(name for name in readers if name not in started)
+        started.update(fresh)
+        yield LoadedEvent(uuid4(), when, environment, flow_run_id, plan.run_id, outcome, readers, fresh)
+
+
+def readers_of(rows: ControlRows, target: TableName) -> frozenset[str]:
+    """Return the active pipelines with an active transformation that a target drives."""
+    active = {row.pipeline_id for row in rows.pipelines if row.is_active}
+    return frozenset(
+        row.pipeline_id
+        for row in rows.transformations
+        if row.is_active
+        and row.pipeline_id in active
+        and any(TableName.parse(item.table) == target for item in row.driving)
+    )
