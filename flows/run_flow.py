@@ -6,6 +6,7 @@ Deployments start it with parameters; `sluice run` starts it in its own process 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,22 +16,22 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-import httpx
 from prefect import State, flow
-from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
 from flows import engine
-from flows.artifacts import artifact_key, headline, summary_pages
+from flows.artifacts import headline
 from flows.context import Context, load_context
 from flows.load_events import loaded_events
+from flows.phases import PhaseClock
 from flows.prefect_api import open_report_api
 from flows.prefect_observer import ObserverPair, PrefectObserver
 from flows.refused_runs import start_in_place_of_refused
 from flows.report_pump import ReportPump
 from flows.row_check import why_not_to_run
+from flows.run_pages import Executed, write_pages
 from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver, TargetOutcome
 from flows.server import ui_url
 from flows.task_runs import DbtTaskRuns
@@ -104,12 +105,13 @@ def name_of(pipelines: Sequence[str], job_group: str | None, when: datetime) -> 
     on_failure=[start_in_place_of_refused],
     description="Gate the pipelines' targets, load those that are due, record what happened.",
 )
-def run(
+def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by name)
     pipelines: Sequence[str] = (),
     job_group: str | None = None,
     force: bool = False,
     requested_by: str = "schedule",
     scheduled_by: str | None = None,
+    wait_seconds: float = 0.0,
 ) -> State[Any]:
     """Run pipelines.
 
@@ -119,6 +121,7 @@ def run(
         force: Run whatever the sources say.
         requested_by: Person or schedule that asked.
         scheduled_by: Cron and time zone that made this run; it does nothing when the row no longer says so.
+        wait_seconds: How long it waits for targets that another run is at work on; 0: they are held.
 
     Returns:
         Completed or Failed, with one line that says what happened.
@@ -127,12 +130,14 @@ def run(
     handover.flow_run_id = UUID(flow_run.id)
     if scheduled_by is not None and (reason := _lost_its_ground(handover.context, pipelines, scheduled_by)):
         return Completed(name=_SKIPPED, message=reason)
-    request = RunRequest(tuple(pipelines), job_group, is_forced=force, requested_by=requested_by)
+    request = RunRequest(
+        tuple(pipelines), job_group, is_forced=force, requested_by=requested_by, wait_seconds=wait_seconds
+    )
     with _reporting(handover) as (task_runs, pump):
-        handover.summary = _execute(handover, request, task_runs, pump)
+        executed = _execute(handover, request, task_runs, pump)
     if not handover.lost_count:
-        _write_summary(handover.summary)
-    return final_state(handover.summary)
+        write_pages(executed, handover.context.store)
+    return final_state(executed.summary)
 
 
 def final_state(summary: RunSummary) -> State[Any]:
@@ -169,15 +174,20 @@ def _reporting(handover: Handover) -> Iterator[tuple[DbtTaskRuns, ReportPump]]:
         handover.lost_count = pump.close()
 
 
-def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pump: ReportPump) -> RunSummary:
+def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pump: ReportPump) -> Executed:
     def on_wait(sentence: str) -> None:
         task_runs.say(None, _now(), sentence)
 
+    began, phases = time.monotonic(), PhaseClock(time.monotonic)
+    queue_seconds = max(0.0, (_now() - flow_run.scheduled_start_time).total_seconds())
     with engine.hold_warehouse(handover.context, f"flow run {flow_run.name}", on_wait):
-        plan = handover.plan or engine.prepare(handover.context, request)
-        observer = PrefectObserver(plan, task_runs, _now, partial(_announce, handover, plan, pump))
+        plan = handover.plan or engine.prepare(handover.context, request, on_wait=on_wait)
+        gate_seconds = None if handover.plan else time.monotonic() - began
+        prefect = PrefectObserver(plan, task_runs, _now, partial(_announce, handover, plan, pump))
+        observers = ObserverPair(prefect, ObserverPair(phases, handover.observer))
         url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
-        return engine.execute(handover.context, plan, ObserverPair(observer, handover.observer), url=url)
+        handover.summary = engine.execute(handover.context, plan, observers, url=url)
+    return Executed(plan, handover.summary, phases, queue_seconds, gate_seconds)
 
 
 def _announce(handover: Handover, plan: RunPlan, pump: ReportPump, outcomes: Sequence[TargetOutcome]) -> None:
@@ -186,17 +196,6 @@ def _announce(handover: Handover, plan: RunPlan, pump: ReportPump, outcomes: Seq
     environment = handover.context.settings.environment
     for event in loaded_events(plan, outcomes, environment=environment, flow_run_id=handover.flow_run_id, when=_now()):
         pump.put_event(event)
-
-
-def _write_summary(summary: RunSummary) -> None:
-    for pipeline_id, page in summary_pages(summary):
-        try:
-            create_markdown_artifact(
-                page, key=artifact_key(pipeline_id), description=f"What the last run of {pipeline_id} did."
-            )
-        except httpx.HTTPError as error:
-            log.warning("run_summary written=false pipeline=%s error=%r", pipeline_id, error)
-            return
 
 
 _now: Callable[[], datetime] = partial(datetime.now, UTC)

@@ -126,7 +126,7 @@ def _upstream_loaded(pipeline_id: str, environment: str, deployment_id: UUID) ->
                 "requested_by": {
                     "__prefect_kind": "jinja",
                     "template": "load of {{ event.payload.target }}",
-                }
+                },
             },
         },
     )

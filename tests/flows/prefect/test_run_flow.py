@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -144,7 +145,17 @@ def _check_log(server: Server, flow_run_id: str) -> None:
 def _check_artifacts(server: Server, flow_run_id: str) -> None:
     only = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}}
     artifacts = {artifact["key"]: artifact for artifact in server.ask("/artifacts/filter", only)}
-    assert set(artifacts) == {"run-summary-orders-daily", "run-summary-payments"}
+    details = {f"{kind}-orders-daily" for kind in ("gate-decisions", "freshness", "run-trend")}
+    # The lineage is written when it changed, and runs of other tests have the same.
+    shown = set(artifacts) - {"lineage-orders-daily"}
+    assert shown == {"run-summary-orders-daily", "run-summary-payments", *details}
+    assert "| dwh.dim\\_return | skip | lake.returns is empty |" in artifacts["gate-decisions-orders-daily"]["data"]
+    assert "| dwh.fact\\_order | fresh |" in artifacts["freshness-orders-daily"]["data"]
+    (lineage,) = server.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["lineage-orders-daily"]}}})
+    assert "→ mart.paid_order (payments)" in lineage["data"]
+    times, *_ = json.loads(artifacts["run-trend-orders-daily"]["data"])
+    assert times["rows"] == 1
+    assert min(times[phase] for phase in ("compile", "execute", "commit")) > 0
     page = artifacts["run-summary-orders-daily"]["data"]
     assert artifacts["run-summary-orders-daily"]["type"] == "markdown"
     assert "1 failed (dwh.fact\\_payment), 1 loaded, 1 skipped" in page

@@ -1,0 +1,1 @@
+"""Pages of a pipeline in Prefect's UI: pure text and numbers; whatever came from outside is escaped."""

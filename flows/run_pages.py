@@ -1,0 +1,140 @@
+"""Writes a run's pages into Prefect: summary, gate, freshness, lineage and trend, each a history under its own key."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import SyncPrefectClient, get_client
+
+from flows.artifacts import artifact_key, headline, summary_pages
+from flows.pages.freshness import Freshness, freshness_page
+from flows.pages.gate import gate_page
+from flows.pages.lineage import lineage_page
+from flows.pages.trend import RunTimes, trend_page, trend_rows
+from flows.phases import PhaseClock
+from flows.runs import OutcomeStatus, RunPlan, RunSummary, TargetOutcome
+from flows.status import target_statuses
+from metadata_sync.database.journal import LoadStatus
+
+if TYPE_CHECKING:
+    from metadata_sync.database import ControlStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A run that has ended, and how it spent its time.
+
+    Attributes:
+        plan: What it was to do.
+        summary: What it did.
+        phases: Of dbt.
+        queue_seconds: From when it was scheduled to when it began.
+        gate_seconds: Of syncing and deciding; None when that was done before the flow began.
+    """
+
+    plan: RunPlan
+    summary: RunSummary
+    phases: PhaseClock
+    queue_seconds: float
+    gate_seconds: float | None
+
+
+def write_pages(executed: Executed, store: ControlStore) -> None:
+    """Write every page of a run; a server that fails meanwhile costs pages, never the run."""
+    summary = executed.summary
+    try:
+        for pipeline_id, page in summary_pages(summary):
+            _write(artifact_key(pipeline_id), page, f"What the last run of {pipeline_id} did.")
+        shown = list(_shown(summary))
+        if shown:
+            _write_details(executed, store, shown)
+    except httpx.HTTPError as error:
+        log.warning("run_pages written=false run_id=%s error=%r", summary.run_id, error)
+
+
+def _shown(summary: RunSummary) -> Iterator[str]:
+    """Yield the pipelines that the run is about: those that it names, and those in which anything happened."""
+    touched = {item.pipeline_id for item in summary.outcomes if item.status is not OutcomeStatus.SKIPPED}
+    for pipeline_id in dict.fromkeys(item.pipeline_id for item in summary.outcomes):
+        if pipeline_id in touched or pipeline_id in summary.request.pipelines:
+            yield pipeline_id
+
+
+def _write_details(executed: Executed, store: ControlStore, pipelines: list[str]) -> None:
+    freshness = _freshness(executed.plan, store)
+    with get_client(sync_client=True) as client:
+        for pipeline_id in pipelines:
+            outcomes = [item for item in executed.summary.outcomes if item.pipeline_id == pipeline_id]
+            gate = gate_page(pipeline_id, [item.decision for item in outcomes])
+            _write(_key("gate-decisions", pipeline_id), gate, f"What the gate decided of {pipeline_id}, and why.")
+            mine = [item for item in freshness if item.status.pipeline_id == pipeline_id]
+            page = freshness_page(pipeline_id, mine, datetime.now(UTC))
+            _write(_key("freshness", pipeline_id), page, f"How old the targets of {pipeline_id} are.")
+            _write_lineage(client, executed.plan, pipeline_id)
+            if any(item.load_id is not None for item in outcomes):
+                _write_trend(client, executed, pipeline_id, outcomes)
+
+
+def _freshness(plan: RunPlan, store: ControlStore) -> list[Freshness]:
+    allowed = {str(row.name): row.freshness_minutes for row in plan.rows.transformations}
+    latest, successes = store.latest_loads(), store.latest_loads(LoadStatus.SUCCESS)
+    return [
+        Freshness(item, None if (minutes := allowed[item.target]) is None else minutes * 60.0)
+        for item in target_statuses(plan.rows, latest, successes, datetime.now(UTC))
+    ]
+
+
+def _write_lineage(client: SyncPrefectClient, plan: RunPlan, pipeline_id: str) -> None:
+    """Write the picture when it differs from the last one: its history is that of the pipeline's shape."""
+    key, page = _key("lineage", pipeline_id), lineage_page(plan.rows, pipeline_id)
+    if _latest(client, key) != page:
+        _write(key, page, f"What {pipeline_id} is made from, and who reads it.")
+
+
+def _write_trend(
+    client: SyncPrefectClient, executed: Executed, pipeline_id: str, outcomes: list[TargetOutcome]
+) -> None:
+    """Write the trend: the rows of the last one, and this run before them."""
+    key = _key("run-trend", pipeline_id)
+    held = _latest(client, key)
+    documents: list[dict[str, Any]] = json.loads(held) if isinstance(held, str) else held or []
+    earlier = [times for document in documents if (times := RunTimes.parse(document)) is not None]
+    runs = [_times(executed, outcomes), *earlier]
+    create_table_artifact(trend_rows(runs), key=key, description=trend_page(pipeline_id, runs))
+
+
+def _times(executed: Executed, outcomes: list[TargetOutcome]) -> RunTimes:
+    summary, phases = executed.summary, executed.phases
+    return RunTimes(
+        run_id=summary.run_id,
+        when=f"{summary.started_at:%Y-%m-%d %H:%M:%S}",
+        outcome=headline(outcomes),
+        queue=executed.queue_seconds,
+        gate=executed.gate_seconds,
+        compile=phases.compile_seconds,
+        execute=phases.execute_seconds,
+        commit=phases.commit_seconds,
+        rows=sum(item.rows.written for item in outcomes if item.rows is not None),
+    )
+
+
+def _latest(client: SyncPrefectClient, key: str) -> Any:
+    found = client.request("POST", "/artifacts/latest/filter", json={"artifacts": {"key": {"any_": [key]}}}).json()
+    return found[0]["data"] if found else None
+
+
+def _write(key: str, page: str, description: str) -> None:
+    create_markdown_artifact(page, key=key, description=description)
+
+
+def _key(kind: str, pipeline_id: str) -> str:
+    return f"{kind}-{pipeline_id.replace('_', '-')}"
