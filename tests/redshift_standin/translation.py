@@ -209,7 +209,8 @@ def _plan_transaction(context: _Context) -> Plan:
 
 def _plan_drop(context: _Context) -> Plan:
     if str(context.tree.args.get("kind")).upper() == "SCHEMA":
-        context.tree.this.set("catalog", None)
+        for schema in context.tree.find_all(exp.Table):
+            schema.set("catalog", None)
     return Plan("drop", context.postgres_sql())
 
 
