@@ -89,7 +89,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
                 for day in (deliveries[way][number] if number < len(deliveries[way]) else ())
             )
         )
-        result = project.run("--no-write-json", *(["--exclude", "at_once"] if number else []), manifest=manifest)
+        result = project.run(*(["--exclude", "at_once"] if number else []), manifest=manifest)
         assert result.success, result.messages
     return project
 
