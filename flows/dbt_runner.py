@@ -125,7 +125,7 @@ class DbtRunner:
         Raises:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
         """
-        with _variables(self._environment), self._connected():
+        with _variables({**self._environment, "SLUICE_PROBE": "1"}), self._connected():
             self._parsed()
             return self._invoke(["run", "--empty", "--select", *models], ())
 

@@ -58,7 +58,7 @@
     {%- endif -%}
     {%- do load.update(
         {
-            "has_work": flags.EMPTY
+            "has_work": sluice.is_probe()
             or load.makes_target
             or load.replaces
             or not windows

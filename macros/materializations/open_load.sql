@@ -1,7 +1,7 @@
 {#- Begin a load: decide whether there is anything to do, then make the target fit for it.
 
     Nothing to do: the row is inactive, or no driving source holds anything new. Then nothing is written and no
-    hook runs. With --empty there is always something to do: the model is checked, nothing is written.
+    hook runs. A probe always has something to do: the model is checked, nothing is written.
 
     Args:
         load_type (str): scd1, scd2 or append.
@@ -10,7 +10,7 @@
 -#}
 {% macro open_load(load_type) %}
     {%- set existing = load_cached_relation(this) -%}
-    {%- if not (config.get("meta") or {}).get("is_active", true) and not flags.EMPTY -%}
+    {%- if not (config.get("meta") or {}).get("is_active", true) and not sluice.is_probe() -%}
         {{ return(sluice.no_load(existing, "SKIP inactive")) }}
     {%- endif -%}
     {%- do sluice.check_adapter() -%}
@@ -33,6 +33,10 @@
     {%- endif -%}
     {{ return(load) }}
 {% endmacro %}
+
+
+{#- Whether heal asks if the model would load: with --empty, also of rows that are switched off. -#}
+{% macro is_probe() %} {{ return(flags.EMPTY and env_var("SLUICE_PROBE", "") == "1") }} {% endmacro %}
 
 
 {#- A load that does nothing; dbt wants to hear of a statement called main all the same. -#}
