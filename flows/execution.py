@@ -69,13 +69,10 @@ class Execution:
         """Run it to its end."""
         started_at = self._clock()
         self._settle(self._plan.decisions)
-        try:
-            while (due := self._await_due()) or self._waiting():
-                if due:
-                    self._run_wave(due)
-                self._decide_waiting()
-        finally:
-            self._spark.close()
+        while (due := self._await_due()) or self._waiting():
+            if due:
+                self._run_wave(due)
+            self._decide_waiting()
         summary = RunSummary(
             run_id=self._plan.run_id,
             request=self._plan.request,

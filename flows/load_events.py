@@ -85,22 +85,22 @@ def loaded_events(
     """
     started: set[str] = set()
     in_run = {row.pipeline_id for row in plan.selected}
+    readers_of = active_readers(plan.rows)
     for outcome in outcomes:
         if outcome.status is not OutcomeStatus.LOADED:
             continue
-        readers = tuple(sorted(readers_of(plan.rows, TableName.parse(outcome.target)) - in_run))
+        readers = tuple(sorted(readers_of.get(TableName.parse(outcome.target), set()) - in_run))
         fresh = tuple(name for name in readers if name not in started)
         started.update(fresh)
         yield LoadedEvent(uuid4(), when, environment, flow_run_id, plan.run_id, outcome, readers, fresh)
 
 
-def readers_of(rows: ControlRows, target: TableName) -> frozenset[str]:
-    """Return the active pipelines with an active transformation that a target drives."""
+def active_readers(rows: ControlRows) -> Mapping[TableName, set[str]]:
+    """Return for each table the active pipelines with an active transformation that it drives."""
     active = {row.pipeline_id for row in rows.pipelines if row.is_active}
-    return frozenset(
-        row.pipeline_id
-        for row in rows.transformations
-        if row.is_active
-        and row.pipeline_id in active
-        and any(TableName.parse(item.table) == target for item in row.driving)
-    )
+    readers: dict[TableName, set[str]] = {}
+    for row in rows.transformations:
+        if row.is_active and row.pipeline_id in active:
+            for item in row.driving:
+                readers.setdefault(TableName.parse(item.table), set()).add(row.pipeline_id)
+    return readers

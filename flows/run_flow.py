@@ -121,7 +121,7 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
         force: Run whatever the sources say.
         requested_by: Person or schedule that asked.
         scheduled_by: Cron and time zone that made this run; it does nothing when the row no longer says so.
-        wait_seconds: How long it waits for targets that another run is at work on; 0: they are held.
+        wait_seconds: How long it waits for targets that another run is at work on; 0: they are left alone.
 
     Returns:
         Completed or Failed, with one line that says what happened.

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
         alert_cooldown_minutes: Nobody is told again of a soft failure of the same target within it.
         soft_escalation_ticks: So many runs in a row, and a soft failure is no longer a warning.
         heal_minutes: How often `heal` looks at a row whose surroundings have not changed.
-        chunk_rows: About how many rows one load of a first run or a backfill reads, where rows lie evenly.
+        chunk_rows: About how many rows one load of a backfill reads, where rows lie evenly.
         statement_timeout_seconds: How long one question of the gate to the warehouse may take.
         prefect_port: Port of the local Prefect server that `sluice up` starts.
         prefect_host: IP address that it listens on; another than loopback needs prefect_auth.

@@ -14,8 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from flows.deployments.desired import MANAGED_TAG, deployment_name, environment_tag
-from flows.load_events import DEPENDANT_ROLE, LOADED_EVENT
-from metadata_sync.names import TableName
+from flows.load_events import DEPENDANT_ROLE, LOADED_EVENT, active_readers
 from metadata_sync.rows import ControlRows
 
 HEARTBEAT_SECONDS: Final = 30
@@ -67,15 +66,8 @@ def automations(rows: ControlRows, environment: str, deployment_ids: Mapping[str
 
 def dependants(rows: ControlRows) -> frozenset[str]:
     """Return the active pipelines that read a target of another pipeline as a driving source."""
-    pipeline_of = {row.name: row.pipeline_id for row in rows.transformations}
-    active = {row.pipeline_id for row in rows.pipelines if row.is_active}
-    return frozenset(
-        row.pipeline_id
-        for row in rows.transformations
-        if row.is_active and row.pipeline_id in active
-        for item in row.driving
-        if pipeline_of.get(TableName.parse(item.table), row.pipeline_id) != row.pipeline_id
-    )
+    readers = active_readers(rows)
+    return frozenset().union(*(readers.get(row.name, set()) - {row.pipeline_id} for row in rows.transformations))
 
 
 def _silent_runs(environment: str) -> Automation:

@@ -69,8 +69,3 @@ class SparkInRun:
                 clock=self._clock,
             )
         return self._stage.run(chosen, compile_models)
-
-    def close(self) -> None:
-        """End every cluster that is still open."""
-        if self._stage is not None:
-            self._stage.close()

@@ -16,7 +16,7 @@ from typing import Final
 from flows.emr.cluster import Bill, JobEnd, JobStatus, Order, Say
 from flows.emr.jobs import SparkJob, jobs_text, read_manifest
 from flows.emr.settings import SparkSettings
-from flows.emr.storage import Storage
+from flows.emr.storage import read_text
 from metadata_sync.errors import ConfigurationError, HardRunError
 
 SCRIPT: Final = Path(__file__).with_name("spark_job.py")
@@ -117,19 +117,19 @@ class LocalCluster:
 
     def _ends(self, jobs: Sequence[SparkJob], began: datetime, code: int, log: Path) -> dict[str, JobEnd]:
         """Tell from what each job left how it ended."""
-        storage, ended_at = Storage(), self._clock()
+        ended_at = self._clock()
         silence = JobEnd(JobStatus.FAILED, began, ended_at, error=f"Spark ended with code {code}: {_last_words(log)}")
-        return {job.target: read_end(job, storage, ended_at) or silence for job in jobs}
+        return {job.target: read_end(job, ended_at) or silence for job in jobs}
 
 
-def read_end(job: SparkJob, storage: Storage, ended_at: datetime) -> JobEnd | None:
+def read_end(job: SparkJob, ended_at: datetime) -> JobEnd | None:
     """Return how a job ended by what it left; None when it left nothing."""
-    failure = storage.read(job.error)
+    failure = read_text(job.error)
     if failure is not None:
         document = json.loads(failure)
         began = ended_at - timedelta(seconds=document["seconds"])
         return JobEnd(JobStatus.FAILED, began, ended_at, error=str(document["error"]))
-    text = storage.read(job.manifest)
+    text = read_text(job.manifest)
     if text is None:
         return None
     began = ended_at - timedelta(seconds=json.loads(text)["author"].get("seconds", 0.0))

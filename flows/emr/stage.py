@@ -1,8 +1,7 @@
 """The stage before dbt: what was chosen to, runs on Spark, one cluster per group, and hands its results to the load.
 
     stage = SparkStage(context, rows, run_id, requested_by, say)
-    staged = stage.run(chosen, compile_models)       # variables for dbt; what failed, and why
-    stage.close()                                    # ends what is still open, in every exit path
+    staged = stage.run(chosen, compile_models)       # variables for dbt; what failed, and why; no cluster outlives it
 
 The windows are cut by the same macros as ever, by compiling the models; Spark reads exactly those, and the load takes
 them from the result. So what lands meanwhile does not matter, and the target's head guards against a load in between.
@@ -13,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -88,7 +88,6 @@ class SparkStage:
         requested_by: Person or schedule that asked for it.
         say: Tells people how far it is.
         cluster: The cluster that was asked for, TYPE:N; None: it is sized.
-        keeps_clusters: A cluster serves the next call, too; else it ends with each.
         backend: Where clusters come from; the settings decide by default.
         clock: Tells the current instant, with its zone.
     """
@@ -102,7 +101,6 @@ class SparkStage:
         requested_by: str,
         say: Say,
         cluster: str | None = None,
-        keeps_clusters: bool = False,
         backend: Backend | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -112,10 +110,8 @@ class SparkStage:
         self._requested_by = requested_by
         self._say = say
         self._cluster = parse_cluster(cluster) if cluster else None
-        self._keeps_clusters = keeps_clusters
         self._given_backend = backend
         self._clock = clock
-        self._open: dict[Group, Cluster] = {}
         self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
 
     def run(self, chosen: Sequence[Chosen], compile_models: CompileModels) -> Staged:
@@ -138,11 +134,6 @@ class SparkStage:
             members = {str(item.row.name) for item in group.items}
             self._run_group(group, [one for one in prepared if one.job.target in members], staged)
         return staged
-
-    def close(self) -> None:
-        """End every cluster that is still open."""
-        for group in list(self._open):
-            self._open.pop(group).close()
 
     @cached_property
     def _emr(self) -> EmrSettings:
@@ -208,26 +199,17 @@ class SparkStage:
         jobs = [one.job for one in prepared]
         try:
             sizing = group.sized(self._prices) if self._backend.name != BackendName.LOCAL else None
-            cluster = self._cluster_for(group, sizing)
-            ends = cluster.run(jobs, self._say)
+            with closing(self._start(group, sizing)) as cluster:
+                ends = cluster.run(jobs, self._say)
         except SluiceError as error:
             staged.failed |= {job.target: str(error) for job in jobs}
             self._say(f"Spark could not run for job group {group.job_group}: {error}")
-            self._close_group(group)
             return
-        except BaseException:
-            self._close_group(group)
-            raise
-        if not self._keeps_clusters:
-            self._close_group(group)
         self._record(group, sizing, cluster.bill, prepared, ends)
         for one in prepared:
             self._take(one, ends[one.job.target], staged)
 
-    def _cluster_for(self, group: Group, sizing: Sizing | None) -> Cluster:
-        key = next((known for known in self._open if _is_same_cluster(known, group)), None)
-        if key is not None:
-            return self._open[key]
+    def _start(self, group: Group, sizing: Sizing | None) -> Cluster:
         order = Order(
             run_id=self._run_id,
             environment=self._context.settings.environment,
@@ -239,14 +221,7 @@ class SparkStage:
         )
         if sizing is not None:
             self._say(f"{group.job_group}: {sizing}, {sizing.minutes:.0f} minutes, ${sizing.usd:.2f} ({sizing.reason})")
-        cluster = self._backend.start(order, self._say)
-        self._open[group] = cluster
-        return cluster
-
-    def _close_group(self, group: Group) -> None:
-        key = next((known for known in self._open if _is_same_cluster(known, group)), None)
-        if key is not None:
-            self._open.pop(key).close()
+        return self._backend.start(order, self._say)
 
     def _take(self, one: _Prepared, end: JobEnd, staged: Staged) -> None:
         target = one.job.target
@@ -318,10 +293,6 @@ def learn_from(entries: Sequence[SparkEntry], backend: str) -> Learned:
 def _heads(windows: Mapping[str, Window]) -> list[tuple[str, object]]:
     """Return the target's last load as each window saw it: another one means that the windows are to be cut anew."""
     return sorted((source, window["head"]) for source, window in windows.items())
-
-
-def _is_same_cluster(one: Group, other: Group) -> bool:
-    return (one.job_group, one.bounds) == (other.job_group, other.bounds)
 
 
 def _first_problem(found: object) -> str:

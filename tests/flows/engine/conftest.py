@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from engine_project import FirstRun, Workshop
 from postgres_cluster import postgres_cluster, postgres_url
+from receiver import Receiver, receiving
 
 __all__ = ["postgres_cluster", "postgres_url"]
 
@@ -32,3 +33,11 @@ def workshop(first_run: FirstRun) -> Iterator[Workshop]:
     workshop = Workshop(first_run.root)
     yield workshop
     workshop.close()
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """What listens on the channel data-ops."""
+    with receiving() as receiver:
+        monkeypatch.setenv("SLUICE_CHANNEL_DATA_OPS", receiver.url)
+        yield receiver

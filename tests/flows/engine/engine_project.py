@@ -19,7 +19,9 @@ from flows.engine import execute, prepare
 from flows.facts import Decision
 from flows.runs import Retry, RunPlan, RunRequest, RunSummary, TargetOutcome, Wave
 from metadata_sync.apply import Desk, apply_plan, plan_files
+from metadata_sync.names import TableName
 from metadata_sync.project import Project
+from metadata_sync.rows import TransformationRow
 from metadata_sync.settings import Settings
 
 REPOSITORY = Path(__file__).parents[3]
@@ -238,6 +240,11 @@ class Workshop:
         with duckdb.connect(str(self.warehouse)) as connection:
             for statement in statements:
                 connection.execute(statement)
+
+    def row_of(self, target: str = "dwh.fact_order") -> TransformationRow:
+        row = self.context.store.read_rows().transformation(TableName.parse(target))
+        assert row is not None
+        return row
 
     def totals(self) -> list[tuple[Any, ...]]:
         return self.query("select region, order_count, amount from mart.region_total order by region")

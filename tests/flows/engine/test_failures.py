@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 import yaml
 from engine_project import TOTALS_BY_HAND, Workshop, control_rows
-from receiver import Receiver, receiving
+from receiver import Receiver
 
 from flows.alerts import deliver
 from flows.artifacts import summary_pages
@@ -16,19 +15,10 @@ from flows.cli.terminal import TerminalObserver
 from flows.engine import execute
 from metadata_sync.apply import Desk, apply_plan, plan_files
 from metadata_sync.incident import IncidentKind, Severity
-from metadata_sync.names import TableName
-from metadata_sync.rows import TransformationRow
 from metadata_sync.settings import Settings
 
 GOOD = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o"
 FAILING = f"{GOOD} where case when o.amount = 666 then error({{}}) is null else true end"
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as receiver:
-        monkeypatch.setenv("SLUICE_CHANNEL_DATA_OPS", receiver.url)
-        yield receiver
 
 
 @pytest.fixture
@@ -39,12 +29,6 @@ def told(workshop: Workshop, receiver: Receiver) -> Workshop:
     )
     workshop.close()
     return workshop
-
-
-def row_of(workshop: Workshop, target: str = "dwh.fact_order") -> TransformationRow:
-    row = workshop.context.store.read_rows().transformation(TableName.parse(target))
-    assert row is not None
-    return row
 
 
 def break_with(workshop: Workshop, message: str) -> None:
@@ -66,7 +50,7 @@ def test_hard_failure_switches_the_row_off_once_and_tells_of_it_once(told: Works
     summary, _ = told.run()
     again, _ = told.run()
 
-    row = row_of(told)
+    row = told.row_of()
     assert (row.is_active, row.deactivated_by) == (False, "framework")
     assert row.comments is not None
     assert row.comments.startswith(f"missing_column in run {summary.run_id} at ")
@@ -108,21 +92,21 @@ def test_apply_does_not_undo_it_and_a_change_of_the_file_does(told: Workshop, re
     told.run()
     desk = Desk(told.project, told.context.store, told.context.columns, "tester")
     apply_plan(desk, plan_files(desk))
-    assert not row_of(told).is_active
+    assert not told.row_of().is_active
 
     rows = control_rows()
     rows["transformations"][0]["max_rejects"] = 5
     told.apply(rows)
 
-    assert not row_of(told).is_active
-    assert row_of(told).max_rejects == 5
+    assert not told.row_of().is_active
+    assert told.row_of().max_rejects == 5
 
 
 def test_soft_failure_leaves_the_row_on_and_escalates_after_ticks(told: Workshop, receiver: Receiver) -> None:
     break_with(told, "deadlock detected")
 
     told.run()
-    noted = row_of(told)
+    noted = told.row_of()
     told.run()
     told.run()
     (told.lake / "orders" / "trouble.parquet").unlink()
@@ -132,7 +116,7 @@ def test_soft_failure_leaves_the_row_on_and_escalates_after_ticks(told: Workshop
     assert noted.comments is not None
     assert noted.comments.startswith("serialization in run ")
     assert "after 2 tries" in noted.comments
-    assert row_of(told).comments is None
+    assert told.row_of().comments is None
     assert [body["event"] for body in receiver.bodies] == ["opened", "escalated", "resolved"]
     assert receiver.bodies[1]["title"] == "[dev] dwh.fact_order failed: serialization, run 2 in a row"
     assert receiver.bodies[2]["title"].startswith("[dev] dwh.fact_order is well again after ")
@@ -156,13 +140,13 @@ def test_unknown_failure_is_soft_for_three_tries_in_all_and_then_hard(told: Work
     break_with(told, "the moon is in the wrong phase")
 
     told.run()
-    after_two = row_of(told)
+    after_two = told.row_of()
     told.run()
 
     assert after_two.is_active
     assert "after 2 tries" in (after_two.comments or "")
-    assert not row_of(told).is_active
-    assert "after 3 tries" in (row_of(told).comments or "")
+    assert not told.row_of().is_active
+    assert "after 3 tries" in (told.row_of().comments or "")
     assert [body["event"] for body in receiver.bodies] == ["opened", "escalated"]
 
 
@@ -178,7 +162,7 @@ def test_source_that_cannot_be_read_is_one_incident_for_all_that_read_it(told: W
         (IncidentKind.HOLD, "lake.orders", ("dwh.customer", "dwh.fact_order"), False)
     ]
     assert [body["event"] for body in receiver.bodies] == ["opened", "resolved"]
-    assert row_of(told).is_active
+    assert told.row_of().is_active
 
 
 def test_project_that_dbt_cannot_read_switches_no_row_off(told: Workshop, receiver: Receiver) -> None:
@@ -236,7 +220,7 @@ def test_hostile_text_is_harmless_everywhere(
     failed = next(outcome for outcome in summary.outcomes if outcome.target == "dwh.fact_order")
     (body,) = receiver.bodies
     printed = "".join(capfd.readouterr())
-    texts = [row_of(told).comments or "", failed.error or "", body["text"], body["body"], printed]
+    texts = [told.row_of().comments or "", failed.error or "", body["text"], body["body"], printed]
     texts += [page for pipeline_id, page in summary_pages(summary) if pipeline_id == "orders"]
     for text in texts:
         assert "does not exist" in text

@@ -9,12 +9,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
-from receiver import Receiver, receiving
+from receiver import Receiver
 
 from flows.alerts import deliver
 from flows.heal import heal
@@ -23,13 +23,6 @@ from metadata_sync.settings import Settings
 FAULTS = int(os.environ.get("FAULT_COUNT", "6"))
 GOOD = SELECTS["fact_order"]
 FAILING = f"{GOOD} where error({{}}) is null"
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as receiver:
-        monkeypatch.setenv("SLUICE_CHANNEL_DATA_OPS", receiver.url)
-        yield receiver
 
 
 @pytest.fixture

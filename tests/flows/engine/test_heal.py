@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
 from engine_project import TOTALS_BY_HAND, Workshop, control_rows
-from receiver import Receiver, receiving
+from receiver import Receiver
 
 from flows.heal import HealState, heal
 from metadata_sync.apply import Desk, switch
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.names import TableName
-from metadata_sync.rows import TransformationRow
 from metadata_sync.settings import Settings
 
 GOOD = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o"
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with receiving() as receiver:
-        monkeypatch.setenv("SLUICE_CHANNEL_DATA_OPS", receiver.url)
-        yield receiver
 
 
 @pytest.fixture
@@ -32,12 +22,6 @@ def told(workshop: Workshop, receiver: Receiver) -> Workshop:
     workshop.settings = Settings(lock_wait_seconds=30, tries=2, retry_pause_seconds=0, alert_channel="data-ops")
     workshop.close()
     return workshop
-
-
-def row_of(workshop: Workshop) -> TransformationRow:
-    row = workshop.context.store.read_rows().transformation(TableName("dwh", "fact_order"))
-    assert row is not None
-    return row
 
 
 def later(**delta: float) -> datetime:
@@ -48,7 +32,7 @@ def test_mended_select_brings_the_row_back_and_tells_of_it(told: Workshop, recei
     told.write_select("fact_order", f"{GOOD} where cast(o.customer as integer) > 0")
     told.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
     told.run()
-    assert not row_of(told).is_active
+    assert not told.row_of().is_active
 
     too_early = heal(told.context, clock=lambda: later(days=3))
     told.write_select("fact_order", GOOD)
@@ -59,7 +43,7 @@ def test_mended_select_brings_the_row_back_and_tells_of_it(told: Workshop, recei
         (HealState.WAITING, "waits until its SELECT, its row, its sources or their data change")
     ]
     assert (healed.target, healed.state, healed.reason) == ("dwh.fact_order", HealState.HEALED, "changed since: sql")
-    row = row_of(told)
+    row = told.row_of()
     assert (row.is_active, row.deactivated_by, row.comments, row.fingerprint) == (True, None, None, None)
     newest = told.context.store.history("dwh.fact_order")[0]
     assert (newest.via, newest.reason) == ("framework", "healed (changed since: sql)")
@@ -77,10 +61,10 @@ def test_mended_file_brings_a_value_error_back(told: Workshop, receiver: Receive
     )
     told.write_select("fact_order", f"{GOOD} where o.order_id <> 77 or cast(o.customer as integer) = 0")
     told.run()
-    assert row_of(told).is_active
+    assert told.row_of().is_active
     told.land("orders/odd", odd.format("77::bigint"))
     told.run()
-    assert not row_of(told).is_active
+    assert not told.row_of().is_active
 
     told.land("orders/odd", odd.format("78::bigint"))
     (healed,) = heal(told.context)
@@ -97,7 +81,7 @@ def test_dropped_column_keeps_the_row_off_until_it_is_restored(told: Workshop, r
         told.land(f"orders/{file.stem}", f"select * exclude (amount) from read_parquet('{file}')")
     told.run()
     loads = told.query("select count(*) from sluice.load_log")
-    assert (row_of(told).comments or "").startswith("missing_column in run ")
+    assert (told.row_of().comments or "").startswith("missing_column in run ")
 
     (first,) = heal(told.context, clock=lambda: later(minutes=31))
     (second,) = heal(told.context, clock=lambda: later(minutes=32))
@@ -126,7 +110,7 @@ def test_failed_data_test_is_asked_by_that_test(told: Workshop, receiver: Receiv
     told.apply(rows)
     told.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
     told.run()
-    assert (row_of(told).comments or "").startswith("data_test in run ")
+    assert (told.row_of().comments or "").startswith("data_test in run ")
 
     (still,) = heal(told.context, is_forced=True)
     with duckdb.connect(str(told.warehouse)) as connection:
@@ -145,4 +129,4 @@ def test_row_that_a_person_switched_off_is_never_touched(told: Workshop, receive
     assert heal(told.context, is_forced=True) == ()
     with pytest.raises(ConfigurationError, match="Not switched off by the framework"):
         heal(told.context, ["dwh.fact_order"])
-    assert not row_of(told).is_active
+    assert not told.row_of().is_active

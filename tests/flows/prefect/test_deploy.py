@@ -45,26 +45,34 @@ def held(server: Server, context: Context) -> dict[str, dict[str, Any]]:
 
 
 def counts(context: Context, server: Server, *, is_dry: bool = False) -> tuple[int, ...]:
-    """Return how many pipelines' deployments were created, updated and removed; the forms follow the rows as well."""
+    """Return how many pipelines' deployments were created, updated, removed and left; forms follow the rows, too."""
     plan = deploy(context, server.api_url, is_dry=is_dry)
-    found = [step.action for step in plan.steps if re.match(r"p\d{3}@", step.name)]
-    return tuple(found.count(action) for action in Action)
+    steps = {step.name.partition("@")[0]: step.action for step in plan.steps}
+    names = held(server, context).keys()
+    assert is_dry or plan.unchanged == len(names - steps.keys())
+    of_pipelines = [action for name, action in steps.items() if _is_pipeline(name)]
+    left = [name for name in names - steps.keys() if _is_pipeline(name)]
+    return (*(of_pipelines.count(action) for action in Action), len(left))
+
+
+def _is_pipeline(name: str) -> bool:
+    return re.fullmatch(r"p\d{3}", name) is not None
 
 
 def test_deployments_follow_the_rows_through_their_lives(team: Context, server: Server) -> None:
     for number in range(COUNT):
         change(team, None, pipeline(number))
 
-    assert counts(team, server, is_dry=True) == (COUNT, 0, 0)
+    assert counts(team, server, is_dry=True) == (COUNT, 0, 0, 0)
     assert held(server, team) == {}
-    assert counts(team, server) == (COUNT, 0, 0)
-    assert deploy(team, server.api_url).steps == ()
+    assert counts(team, server) == (COUNT, 0, 0, 0)
+    assert counts(team, server) == (0, 0, 0, COUNT)
     first = held(server, team)
 
     change(team, pipeline(1), pipeline(1, schedule="30 7 * * *"))
     change(team, pipeline(2), pipeline(2, is_active=False))
     change(team, pipeline(3), None)
-    assert counts(team, server) == (0, 2, 1)
+    assert counts(team, server) == (0, 2, 1, COUNT - 3)
 
     second = held(server, team)
     assert "p003" not in second
@@ -74,7 +82,7 @@ def test_deployments_follow_the_rows_through_their_lives(team: Context, server: 
     assert [item["schedule"]["cron"] for item in second["p001"]["schedules"]] == ["30 7 * * *"]
     assert [name for name, item in second.items() if item["paused"]] == ["p002"]
     change(team, pipeline(2, is_active=False), pipeline(2))
-    assert counts(team, server) == (0, 1, 0)
+    assert counts(team, server) == (0, 1, 0, COUNT - 2)
     assert not held(server, team)["p002"]["paused"]
 
 
