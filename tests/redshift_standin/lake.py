@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import duckdb
 from sqlglot import exp
@@ -62,6 +63,9 @@ class Lake:
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
+        # moto keeps what it holds for the whole process: what another test left is not this lake's
+        with urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10) as response:
+            response.read()
 
     def stop(self) -> None:
         self._server.stop()
