@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 from prefect.blocks.abstract import NotificationBlock, NotificationError
@@ -17,6 +19,15 @@ from metadata_sync.redact import safe_text
 _LIMIT: Final = 200
 _REASON_LENGTH: Final = 300
 _REFUSALS: Final = (httpx.HTTPError, PrefectException, NotificationError, ValueError, RuntimeError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockName:
+    """A block: Prefect's id, its kind, its name."""
+
+    id: UUID
+    slug: str
+    name: str
 
 
 def send_by_block(api_url: str, channel: str, title: str, body: str) -> None:
@@ -49,28 +60,43 @@ def _notify(block: Any, body: str, title: str) -> None:
     block.notify(body, title)
 
 
-def _load(channel: str) -> NotificationBlock:
+def find_block(client: SyncPrefectClient, channel: str) -> BlockName:
+    """Return the one notification block that a channel names.
+
+    Args:
+        client: An open client.
+        channel: The block's name, or `slug/name` where blocks of several kinds share a name.
+
+    Raises:
+        ConfigurationError: When there is no such block, or there are several.
+    """
     slug, _, name = channel.rpartition("/")
-    with get_client(sync_client=True) as client:
-        slugs = [slug] if slug else _slugs_of(client, name)
-    if not slugs:
+    found = [item for item in _named(client, name) if slug in ("", item.slug)]
+    if not found:
         raise ConfigurationError(
-            f"There is no Prefect block named {name!r}.",
+            f"There is no Prefect block {channel!r} that notifies.",
             "Create a notification block of that name, or give the channel a webhook by its SLUICE_CHANNEL_ variable.",
         )
-    if len(slugs) > 1:
+    if len(found) > 1:
         raise ConfigurationError(
-            f"Several Prefect blocks are named {name!r}: {', '.join(slugs)}.", f"Write {slugs[0]}/{name}."
+            f"Several Prefect blocks are named {name!r}: {', '.join(item.slug for item in found)}.",
+            f"Write {found[0].slug}/{name}.",
         )
-    block: Any = Block.load(f"{slugs[0]}/{name}")
-    if not isinstance(block, NotificationBlock):
-        raise ConfigurationError(f"Prefect block {slugs[0]}/{name} does not notify.", "Name a notification block.")
+    return found[0]
+
+
+def _load(channel: str) -> NotificationBlock:
+    with get_client(sync_client=True) as client:
+        found = find_block(client, channel)
+    block: Any = Block.load(f"{found.slug}/{found.name}")
+    assert isinstance(block, NotificationBlock), "its schema can notify"
     return block
 
 
-def _slugs_of(client: SyncPrefectClient, name: str) -> list[str]:
-    """Return the kinds of the blocks with this name that can notify."""
+def _named(client: SyncPrefectClient, name: str) -> list[BlockName]:
+    """Return the blocks with this name that can notify."""
     path: Any = "/block_documents/filter"  # not among the literals that the client's annotation lists
     body = {"block_schemas": {"block_capabilities": {"all_": ["notify"]}}, "limit": _LIMIT}
     found = client.request("POST", path, json=body).json()
-    return sorted(item["block_type"]["slug"] for item in found if item["name"] == name)
+    named = [BlockName(UUID(item["id"]), item["block_type"]["slug"], name) for item in found if item["name"] == name]
+    return sorted(named, key=lambda item: item.slug)

@@ -95,16 +95,20 @@ def deliver_or_log(context: Context, *, now: Callable[[], datetime]) -> None:
 
 def channel_sender(context: Context) -> Sender:
     """Return what sends by webhook where the environment names one, else by Prefect's block."""
-    addresses = channel_addresses(context)
 
     def send(alert: Alert) -> None:
-        address = addresses.get(_variable(alert.channel))
+        address = webhook_of(context, alert.channel)
         if address is not None:
             send_webhook(address, alert)
         else:
             _send_block(context, alert)
 
     return send
+
+
+def webhook_of(context: Context, channel: str) -> str | None:
+    """Return the webhook that the environment or `.env` gives a channel; None: it is a block of Prefect's."""
+    return channel_addresses(context).get(_variable(channel))
 
 
 def channel_addresses(context: Context) -> Mapping[str, str]:

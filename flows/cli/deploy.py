@@ -28,8 +28,9 @@ def deploy(
 ) -> None:
     """Give every pipeline row its Prefect deployment: schedule, tags, description, one run at a time.
 
-    Only what differs is written; a row that is switched off pauses its deployment; deployments whose row is gone are
-    removed, unless Sluice did not make them. What a person paused in Prefect stays paused. May be killed and run again.
+    Beside them: `monitor` and `heal` on schedules of their own, the forms, and the automations. Only what differs is
+    written; a row that is switched off pauses its deployment; deployments whose row is gone are removed, unless Sluice
+    did not make them. What a person paused in Prefect stays paused. May be killed and run again.
 
     Examples:
         sluice deploy --plan
@@ -89,6 +90,8 @@ def _print(done: DeployPlan, *, is_dry: bool) -> None:
     say(f"{counts or 'Nothing to change'}; {done.unchanged} as the rows say.")
     if done.automations and not is_dry:
         say(f"{len(done.automations)} automations written or removed.")
+    for note in done.notes:
+        say(note)
     for name in done.paused_by_hand:
         say(f"{name} is paused in Prefect though its row is active. Resume it there, or `sluice deactivate` the row.")
 
@@ -122,4 +125,5 @@ def _document(done: DeployPlan, *, is_applied: bool) -> dict[str, Any]:
         "automations": [{"action": step.action.value, "automation": step.name} for step in done.automations],
         "unchanged": done.unchanged,
         "paused_by_hand": list(done.paused_by_hand),
+        "notes": list(done.notes),
     }

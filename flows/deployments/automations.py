@@ -2,6 +2,8 @@
 
 * An upstream's load starts the pipelines that read it.
 * A run that fell silent (its machine or process is gone) is marked as crashed, so that nobody waits for it.
+* What no run can tell is told by the server, where the environment's channel is a notification block: runs that no
+  worker takes, and upkeep or forms that crashed. (Crashed runs of pipelines are `monitor`'s: one incident, once told.)
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from flows.deployments.desired import MANAGED_TAG, deployment_name, environment_tag
+from flows.deployments.forms import FORM_TAG
+from flows.deployments.upkeep import UPKEEP_TAG
 from flows.load_events import DEPENDANT_ROLE, LOADED_EVENT, active_readers
 from metadata_sync.rows import ControlRows
 
@@ -21,6 +25,8 @@ HEARTBEAT_SECONDS: Final = 30
 """How often a run says that it is alive: Prefect's least."""
 SILENT_SECONDS: Final = 150
 """After so long without a heartbeat or a new state a run counts as crashed."""
+LATE_SECONDS: Final = 600
+"""For so long a run may be late while no other starts, before somebody is told that no worker takes them."""
 _HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 
 
@@ -47,17 +53,23 @@ class Automation:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def automations(rows: ControlRows, environment: str, deployment_ids: Mapping[str, UUID]) -> Iterator[Automation]:
+def automations(
+    rows: ControlRows, environment: str, deployment_ids: Mapping[str, UUID], alert_block_id: UUID | None
+) -> Iterator[Automation]:
     """Yield the automations of an environment.
 
     Args:
         rows: Its rows.
         environment: Its name.
         deployment_ids: Prefect's id of each deployment, by name; a pipeline without one gets none yet.
+        alert_block_id: The notification block of the environment's alert channel; None: the server tells nobody.
     """
     if not rows.pipelines:
         return
     yield _silent_runs(environment)
+    if alert_block_id is not None:
+        yield _late_runs(environment, alert_block_id)
+        yield _crashed_runs(environment, alert_block_id)
     for pipeline_id in sorted(dependants(rows)):
         deployment_id = deployment_ids.get(deployment_name(pipeline_id, environment))
         if deployment_id is not None:
@@ -95,6 +107,58 @@ def _silent_runs(environment: str) -> Automation:
     )
 
 
+def _late_runs(environment: str, block_id: UUID) -> Automation:
+    return Automation(
+        name=f"sluice {environment}: late runs are told",
+        description=f"A run is late, and none started within {LATE_SECONDS} s: no worker is there, or it is full.",
+        trigger={
+            "type": "event",
+            "posture": "Proactive",
+            "after": ["prefect.flow-run.Late"],
+            "expect": ["prefect.flow-run.Running"],
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": [_tagged(MANAGED_TAG), _tagged(environment_tag(environment))],
+            "threshold": 1,
+            "within": LATE_SECONDS,
+        },
+        action=_telling(
+            block_id,
+            f"[{environment}] Runs are late: no worker takes them",
+            f"A scheduled run is late, and no run has started for {LATE_SECONDS // 60} minutes. Is a worker of the "
+            "pool up, and has it room? `sluice doctor` looks. Nothing is lost: late runs go on from their watermarks.",
+        ),
+    )
+
+
+def _crashed_runs(environment: str, block_id: UUID) -> Automation:
+    return Automation(
+        name=f"sluice {environment}: crashes beside pipelines are told",
+        description="Crashes of pipeline runs are told by `monitor`; those of monitor, heal and forms by the server.",
+        trigger={
+            "type": "event",
+            "posture": "Reactive",
+            "expect": ["prefect.flow-run.Crashed"],
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": [
+                _tagged(MANAGED_TAG),
+                _tagged(environment_tag(environment)),
+                _tagged(UPKEEP_TAG, FORM_TAG),
+            ],
+            "threshold": 1,
+            "within": 0,
+        },
+        action=_telling(
+            block_id,
+            f"[{environment}] {{{{ flow_run.name }}}} crashed",
+            "{{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
+        ),
+    )
+
+
+def _telling(block_id: UUID, subject: str, body: str) -> dict[str, Any]:
+    return {"type": "send-notification", "block_document_id": str(block_id), "subject": subject, "body": body}
+
+
 def _upstream_loaded(pipeline_id: str, environment: str, deployment_id: UUID) -> Automation:
     return Automation(
         name=f"sluice {environment}: upstream loads start {pipeline_id}",
@@ -124,5 +188,5 @@ def _upstream_loaded(pipeline_id: str, environment: str, deployment_id: UUID) ->
     )
 
 
-def _tagged(tag: str) -> dict[str, str]:
-    return {"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"}
+def _tagged(*any_of: str) -> dict[str, Any]:
+    return {"prefect.resource.id": [f"prefect.tag.{tag}" for tag in any_of], "prefect.resource.role": "tag"}

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from flows.alerts import webhook_of
 from flows.context import Context
 from flows.deployments.automations import automations
 from flows.deployments.desired import RUN_FLOW, Deployment, pipeline_deployments
 from flows.deployments.difference import AutomationStep, DeployPlan, Step, compare, compare_automations
 from flows.deployments.forms import FORM_FLOWS, form_deployments
+from flows.deployments.upkeep import UPKEEP_FLOWS, upkeep_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError
 from metadata_sync.rows import ControlRows
 
@@ -30,7 +32,11 @@ def desired_deployments(context: Context, rows: ControlRows) -> tuple[Deployment
     environment = context.settings.environment
     folder = context.project.dbt_dir
     selects = [str(path.relative_to(folder)) for path in (folder / "transformations").rglob("*.sql")]
-    return (*pipeline_deployments(rows, environment), *form_deployments(rows, environment, selects))
+    return (
+        *pipeline_deployments(rows, environment),
+        *upkeep_deployments(rows, environment),
+        *form_deployments(rows, environment, selects),
+    )
 
 
 def deploy(
@@ -68,11 +74,23 @@ def deploy(
         ids = {item.name: item.id for item in existing if item.flow_name == RUN_FLOW}
         if not is_dry:
             ids |= _carry_out(prefect, plan.steps, on_step)
-        wanted = automations(rows, settings.environment, ids)
+        block_id, notes = _alert_block(context, prefect)
+        wanted = automations(rows, settings.environment, ids, block_id)
         steps = compare_automations(wanted, prefect.existing_automations(settings.environment))
         if not is_dry:
             _carry_out_automations(prefect, steps, settings.environment)
-    return replace(plan, automations=steps)
+    return replace(plan, automations=steps, notes=notes)
+
+
+def _alert_block(context: Context, prefect: PrefectDeployments) -> tuple[UUID | None, tuple[str, ...]]:
+    """Return the notification block that the environment's channel names, and what people should know of it."""
+    channel = context.settings.alert_channel
+    if channel is None or webhook_of(context, channel) is not None:
+        return None, ()
+    try:
+        return prefect.notification_block(channel), ()
+    except ConfigurationError as error:
+        return None, (f"The server tells nobody of late and crashed runs. {error.message} {error.hint}",)
 
 
 def _refuse_faults(plan: DeployPlan) -> None:
@@ -124,4 +142,4 @@ def require_server(api_url: str | None) -> str:
 
 
 def _flow_names(desired: Sequence[Deployment]) -> list[str]:
-    return sorted({RUN_FLOW, *FORM_FLOWS, *(item.flow_name for item in desired)})
+    return sorted({RUN_FLOW, *FORM_FLOWS, *UPKEEP_FLOWS, *(item.flow_name for item in desired)})

@@ -48,6 +48,7 @@ class Deployment:
         parameters: What runs are given unless somebody says otherwise.
         schema: JSON schema of the parameters: the form in the UI, enforced by the server.
         schedule: None: started by events and people only.
+        schedule_parameters: What runs that the schedule makes are given besides.
         is_paused: True when its row is switched off.
         is_exclusive: At most one run at a time; a second one is refused and the first looks again when it has ended.
         environment: Given to every run as `SLUICE_ENVIRONMENT`.
@@ -61,6 +62,7 @@ class Deployment:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] = field(default_factory=dict)
     schedule: Schedule | None = None
+    schedule_parameters: Mapping[str, Any] = field(default_factory=dict)
     is_paused: bool = False
     is_exclusive: bool = False
     environment: str = ""
@@ -101,6 +103,7 @@ def pipeline_deployments(rows: ControlRows, environment: str) -> Iterator[Deploy
 
 
 def _of_pipeline(row: PipelineRow, targets: list[TransformationRow], environment: str) -> Deployment:
+    schedule = Schedule(row.schedule, row.timezone) if row.schedule else None
     return Deployment(
         name=deployment_name(row.pipeline_id, environment),
         flow_name=RUN_FLOW,
@@ -109,7 +112,8 @@ def _of_pipeline(row: PipelineRow, targets: list[TransformationRow], environment
         tags=_tags(row, environment),
         parameters={"pipelines": [row.pipeline_id]},
         schema=_run_schema(row.pipeline_id),
-        schedule=Schedule(row.schedule, row.timezone) if row.schedule else None,
+        schedule=schedule,
+        schedule_parameters={"scheduled_by": str(schedule)} if schedule else {},
         is_paused=not row.is_active,
         is_exclusive=True,
         environment=environment,

@@ -98,12 +98,14 @@ class DeployPlan:
         unchanged: How many are as they shall be.
         automations: What is written of automations, after the deployments.
         paused_by_hand: Deployments that a person paused in Prefect; they stay so until a person resumes them there.
+        notes: What was left out and why, in sentences for people.
     """
 
     steps: tuple[Step, ...]
     unchanged: int
     paused_by_hand: tuple[str, ...]
     automations: tuple[AutomationStep, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:

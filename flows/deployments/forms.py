@@ -14,10 +14,10 @@ from flows.deployments.desired import (
     deployment_name,
     environment_tag,
 )
-from flows.forms.models import EditForm, Form, OnboardForm, SwitchForm, parameter_schema
+from flows.forms.models import BackfillForm, EditForm, Form, OnboardForm, SwitchForm, parameter_schema
 from metadata_sync.rows import ControlRows
 
-_TAG: Final = "form"
+FORM_TAG: Final = "form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class _FormDeployment:
 
 
 _FORMS: Final = (
+    _FormDeployment("backfill", "Backfill", "flows.deployments.backfill_flow.backfill", BackfillForm),
     _FormDeployment("switch", "Switch a row", "flows.deployments.form_flows.switch", SwitchForm),
     _FormDeployment("edit", "Edit a pipeline", "flows.deployments.form_flows.edit", EditForm),
     _FormDeployment(
@@ -57,7 +58,7 @@ def form_deployments(rows: ControlRows, environment: str, selects: Sequence[str]
     """
     if not rows.pipelines:
         return
-    tags = (MANAGED_TAG, environment_tag(environment), _TAG)
+    tags = (MANAGED_TAG, environment_tag(environment), FORM_TAG)
     yield Deployment(
         name=deployment_name("run now", environment),
         flow_name=RUN_FLOW,

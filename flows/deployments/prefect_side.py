@@ -5,7 +5,7 @@ One at a time is on purpose: eight writers at once are three times slower than o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
@@ -21,6 +21,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
 
+from flows.alert_blocks import find_block
 from flows.deployments.automations import HEARTBEAT_SECONDS, Automation
 from flows.deployments.desired import MANAGED_TAG, Deployment, Schedule, environment_tag
 from flows.deployments.difference import Existing
@@ -75,7 +76,7 @@ class PrefectDeployments:
             parameters=dict(wanted.parameters),
             parameter_openapi_schema=dict(wanted.schema),
             enforce_parameter_schema=True,
-            schedules=[_schedule(wanted.schedule)] if wanted.schedule else [],
+            schedules=[_schedule(wanted.schedule, wanted.schedule_parameters)] if wanted.schedule else [],
             paused=is_paused,
             concurrency_limit=_EXCLUSIVE if wanted.is_exclusive else None,
             concurrency_options=_REFUSE_SECOND if wanted.is_exclusive else None,
@@ -127,6 +128,14 @@ class PrefectDeployments:
         else:
             self._client.update_automation(existing_id, automation)
 
+    def notification_block(self, channel: str) -> UUID:
+        """Return the id of the notification block that a channel names.
+
+        Raises:
+            ConfigurationError: When there is no such block, or there are several.
+        """
+        return find_block(self._client, channel).id
+
     def remove_automation(self, automation_id: UUID) -> None:
         """Remove an automation."""
         self._client.delete_automation(automation_id)
@@ -166,7 +175,7 @@ def schedule_faults(deployments: Sequence[Deployment]) -> tuple[Fault, ...]:
         if deployment.schedule is None:
             continue
         try:
-            _schedule(deployment.schedule)
+            _cron(deployment.schedule)
         except ValidationError as error:
             faults.append(
                 Fault(
@@ -185,14 +194,15 @@ def schedule_faults(deployments: Sequence[Deployment]) -> tuple[Fault, ...]:
 _REFUSE_SECOND: Final = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
 
 
-@cache  # Prefect walks all time zones of the system for each
-def _schedule(schedule: Schedule) -> DeploymentScheduleCreate:
+def _schedule(schedule: Schedule, parameters: Mapping[str, Any]) -> DeploymentScheduleCreate:
     return DeploymentScheduleCreate(
-        schedule=CronSchedule(cron=schedule.cron, timezone=schedule.timezone),
-        active=True,
-        slug=SCHEDULE_SLUG,
-        parameters={"scheduled_by": str(schedule)},
+        schedule=_cron(schedule), active=True, slug=SCHEDULE_SLUG, parameters=dict(parameters)
     )
+
+
+@cache  # Prefect walks all time zones of the system for each
+def _cron(schedule: Schedule) -> CronSchedule:
+    return CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
 
 
 def _run_environ(wanted: Deployment) -> dict[str, str]:

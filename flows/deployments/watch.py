@@ -66,6 +66,8 @@ class Reconciler:
         self._seen, self._asked_at = wanted, self.clock()
         if not plan.is_empty:
             self.tell(_told(plan))
+        for note in plan.notes:
+            self.tell(note)
 
 
 def watch(context: Context, tell: Callable[[str], None]) -> NoReturn:

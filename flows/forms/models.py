@@ -83,6 +83,19 @@ class OnboardForm(Form):
     reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
 
 
+class BackfillForm(Form):
+    """Load a part of the past again, chunk by chunk. Watermarks stay where they are; what is loaded already stays."""
+
+    choices = {"subject": "rows"}
+
+    subject: Word = Field(title="Pipeline or target", description="A target is schema.table.")
+    start: Word = Field(title="From", description="Least incremental key: date, timestamp (UTC) or integer.")
+    end: Text = Field(default="", title="To", description="Greatest key, itself included; empty: what runs have read.")
+    chunk_size: Text = Field(
+        default="", title="Chunk", description="Size of one load: 12h, 7d, or a number of integer keys; empty: by rows."
+    )
+
+
 def parameter_schema(form: type[Form], lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Return the JSON schema of a flow whose one parameter `form` is this form, its choices filled in.
 

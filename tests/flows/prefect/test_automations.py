@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from live_server import Server
 from order_project import open_orders, write_project
+from receiver import receiving
 
 from flows.context import Context
 from flows.deployments import difference
@@ -93,6 +94,43 @@ def test_run_without_a_sign_of_life_is_marked_as_crashed(
     server.until(lambda: server.ask(f"/flow_runs/{silent}")["state_type"] == "CRASHED", 60)
     assert "No sign of life" in server.ask(f"/flow_runs/{silent}")["state"]["message"]
     assert server.ask(f"/flow_runs/{ended}")["state_type"] == "COMPLETED"
+
+
+def test_server_tells_what_no_run_can_where_the_channel_is_a_block(
+    orders: Context, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.deployments.automations.LATE_SECONDS", 10)
+    settings = orders.settings.model_copy(update={"alert_channel": "night-watch"})
+    alerting = Context(orders.project, settings, "tester")
+    without = deploy(alerting, server.api_url, is_dry=True)
+
+    with receiving() as receiver:
+        save_webhook_block("night-watch", receiver.url, server.api_url)
+        plan = deploy(alerting, server.api_url)
+        upkeep = server.start_run(server.deployment("monitor@auto")["id"])
+        pipeline = server.start_run(server.deployment("orders_daily@auto")["id"])
+        for run_id in (upkeep, pipeline):
+            server.set_state(run_id, "CRASHED")
+        tags = [("prefect.tag.sluice", "tag"), ("prefect.tag.environment:auto", "tag")]
+        emit(server, "prefect.flow-run.Late", f"prefect.flow-run.{uuid4()}", tags, {})
+        server.until(lambda: len(receiver.bodies) >= 2, 60)
+    deploy(orders, server.api_url)
+    alerting.store.close()
+
+    assert "no Prefect block 'night-watch'" in without.notes[0]
+    assert plan.notes == ()
+    name = server.ask(f"/flow_runs/{upkeep}")["name"]
+    assert sorted(receiver.told()) == ["[auto] Runs are late: no worker takes them", f"[auto] {name} crashed"]
+    assert "sluice auto: late runs are told" not in automations(server, "auto")
+
+
+def save_webhook_block(name: str, url: str, api_url: str) -> None:
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    body = {"title": "{{subject}}", "body": "{{body}}", "event": "server"}
+    with temporary_settings({PREFECT_API_URL: api_url}):
+        CustomWebhookNotificationBlock(name=name, url=url, json_data=body).save(name, overwrite=True)
 
 
 def test_automation_goes_with_the_row(orders: Context, server: Server) -> None:

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 
 from flows.context import Context
 from flows.deployments.forms import form_deployments
+from flows.engine import execute, prepare
 from flows.forms.changes import edit_pipeline, onboard, switch_row
-from flows.forms.models import EditForm, OnboardForm, SwitchForm
+from flows.forms.models import BackfillForm, EditForm, OnboardForm, SwitchForm
+from flows.runs import RunRequest
 from metadata_sync.apply import Assignment, Desk, set_values, switch
 from metadata_sync.errors import MetadataError
 from metadata_sync.plan import RowId
@@ -172,6 +174,35 @@ def test_flow_of_a_form_tells_its_faults_and_deploys_what_it_changed(
     assert "| payments | schedule |" in page["data"]
     assert "| payments | timezone |" in page["data"]
     assert {entry.reason for entry in context.store.history("payments")} - {None} == {"later, password=***"}
+    context.store.close()
+
+
+def test_backfill_form_loads_and_records_what_the_command_would(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    context = open_orders(write_project(tmp_path / "orders", amount="12"))
+    execute(context, prepare(context, RunRequest(("orders_daily",))))
+    monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(context.project.root))
+    from flows.deployments.backfill_flow import backfill
+
+    form = BackfillForm(requested_by="ann", subject="dwh.fact_order", start="2013-01-01", end="2013-01-02")
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        good = backfill(form, return_state=True)
+        bad = backfill(form.model_copy(update={"start": "soon"}), return_state=True)
+        nothing = backfill(form.model_copy(update={"subject": "dwh.dim_return"}), return_state=True)
+
+    assert good.is_completed()
+    assert good.message == "dwh.fact_order: 1 of 1 chunks"
+    assert [log.message for log in (bad, nothing) if not str(log.message).startswith("Nothing")] == []
+    assert bad.is_failed()
+    assert nothing.is_failed()
+    (page,) = server.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["backfill-dwh-fact-order"]}}})
+    assert "asked by ann" in page["data"]
+    assert "| dwh.fact\\_order | 1/1 |" in page["data"]
+    run_id = str(good.state_details.flow_run_id)
+    server.until(lambda: any("dwh.fact_order 1/1" in line["message"] for line in server.logs(flow_run_id=run_id)), 20)
     context.store.close()
 
 

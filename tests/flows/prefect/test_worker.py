@@ -49,6 +49,20 @@ def test_refused_run_is_made_up_for_when_the_first_has_ended(laptop: Context, se
     assert third["start_time"] >= runs[first]["end_time"]
 
 
+def test_upkeep_runs_through_the_worker(laptop: Context, server: Server) -> None:
+    deployments = {name: server.deployment(f"{name}@dev")["id"] for name in ("monitor", "heal")}
+
+    started = {name: server.start_run(deployment_id) for name, deployment_id in deployments.items()}
+
+    ended = {
+        name: server.ended(1, deployment_id, id={"any_": [started[name]]})[0]
+        for name, deployment_id in deployments.items()
+    }
+    assert {run["state_type"] for run in ended.values()} == {"COMPLETED"}
+    assert ended["monitor"]["state"]["message"].endswith("open incidents")
+    assert ended["heal"]["state"]["message"] == "No row is off."
+
+
 def test_run_of_an_old_schedule_is_skipped_with_the_reason(laptop: Context, server: Server) -> None:
     deployment = server.deployment("payments@dev")
 

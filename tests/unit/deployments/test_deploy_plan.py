@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from flows.deployments.desired import Deployment, pipeline_deployments
 from flows.deployments.difference import Action, Existing, compare
+from flows.deployments.upkeep import upkeep_deployments
 from flows.row_check import why_not_to_run
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.rows import ControlRows, PipelineRow
-from metadata_sync.words import Template
+from metadata_sync.rows import ControlRows, PipelineRow, TransformationRow
+from metadata_sync.words import LoadType, Template
 
 
 def pipeline(pipeline_id: str = "flights", **columns: object) -> PipelineRow:
@@ -115,6 +116,27 @@ def test_pause_by_the_row_ends_with_the_row_and_cannot_be_lifted_by_hand() -> No
 
     assert [(step.action, step.stays_paused) for step in activated.steps] == [(Action.UPDATE, False)]
     assert [step.action for step in resumed_by_hand.steps] == [Action.UPDATE]
+
+
+def test_upkeep_runs_by_the_clock_once_there_is_something_to_look_after() -> None:
+    target = TransformationRow(
+        target_schema="dwh",
+        target_table="dim_plane",
+        pipeline_id="flights",
+        sql_path="transformations/dim_plane.sql",
+        load_type=LoadType.APPEND,
+    )
+    rows = ControlRows(pipelines=(pipeline(),), transformations=(target,))
+
+    upkeep = {item.name: item for item in upkeep_deployments(rows, "dev")}
+
+    assert {name: str(item.schedule) for name, item in upkeep.items()} == {
+        "monitor@dev": "*/5 * * * * UTC",
+        "heal@dev": "3-59/10 * * * * UTC",
+    }
+    assert all(item.is_exclusive and item.environment == "dev" for item in upkeep.values())
+    assert upkeep["heal@dev"].schema["properties"]["targets"]["items"]["enum"] == ["dwh.dim_plane"]
+    assert list(upkeep_deployments(ControlRows(pipelines=(pipeline(),)), "dev")) == []
 
 
 _IDS = st.sets(st.sampled_from("abcdef"), max_size=6)
