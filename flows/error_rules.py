@@ -229,7 +229,14 @@ _STATES: Final = (
 )
 
 _CONCURRENCY: Final = (
-    _says("redshift_1023", FailureClass.SERIALIZATION, _REDSHIFT_1023, r"serializable isolation violation"),
+    # dbt-redshift hands on the message alone, which is the number; the sentence would be the detail
+    _says(
+        "redshift_1023",
+        FailureClass.SERIALIZATION,
+        _REDSHIFT_1023,
+        r"serializable isolation violation",
+        r"(?m:^\s*(ERROR: ?)?10(23|18)\b)",
+    ),
     _says("redshift_conflict", FailureClass.SERIALIZATION, _REDSHIFT_CONFLICT, r"conflict with concurrent transaction"),
     _says("redshift_oid", FailureClass.SERIALIZATION, _REDSHIFT_OID, r"could not open relation with OID"),
     _says("duckdb_lock", FailureClass.LOCK, _DUCKDB_LOCK, r"could not set lock on file", r"conflicting lock is held"),

@@ -9,45 +9,22 @@ from itertools import count, cycle
 
 import pytest
 
-from tests.support.dbt_project import DbtProject, driving
+from tests.support.dbt_project import DbtProject
 from tests.support.failures import is_soft
 from tests.support.forked_dbt import ForkedDbt, Order, forked_dbt
+from tests.support.stopped_loads import (
+    COLUMNS,
+    EVENTS,
+    INCREMENT,
+    KINDS,
+    WIDE,
+    WIDER,
+    State,
+    add_source,
+    add_targets,
+    state,
+)
 
-EVENTS = [
-    ("1", "a", "x", False, 10, 1),
-    ("2", "a", "x", False, 10, 1),
-    ("3", "a", "x", False, 10, 1),
-    ("4", "a", "x", False, 10, 1),
-    ("5", "a", "x", False, 10, 1),
-]
-# A new key, a change, an unchanged event, a delete, a late event, several events of one key, a reject.
-INCREMENT = [
-    ("6", "a", "x", False, 20, 2),
-    ("1", "b", "x", False, 20, 2),
-    ("2", "a", "y", False, 20, 2),
-    ("3", "a", "x", True, 20, 2),
-    ("4", "c", "x", False, 5, 2),
-    ("5", "b", "x", False, 20, 2),
-    ("5", "c", "x", False, 30, 2),
-    (None, "a", "x", False, 20, 2),
-]
-# What the SELECT yields is decided when it is compiled: the project is parsed once.
-SELECT = """
-select e.id, e.v, e.gone, e.happened, e.landed,
-{% if env_var("WIDER", "") %} cast(e.u as varchar(20)) as u, e.happened + 1 as extra
-{% else %} cast(e.u as varchar(9)) as u
-{% endif %}
-from {{ sluice.increment(source('lake', 'events')) }} as e
-"""
-WIDER = {"WIDER": "yes"}
-COLUMNS = "id, v, u, gone, happened"
-WIDE = f"{COLUMNS}, extra"
-KEYED = {"business_key": ["id"], "sequence_by": ["happened"]}
-KINDS = {
-    "scd2": ("scd2", {**KEYED, "scd_columns": ["v"], "delete_when": "gone"}),
-    "scd1": ("scd1", {**KEYED, "delete_when": "gone"}),
-    "range": ("append", {"incremental_key": "landed"}),
-}
 NAMES = ("twin", "stopped", "first", "within")
 LEAST_STATEMENTS, LEAST_WRITES = 15, 4
 # CI stops one load at every statement and the others at some; the whole takes minutes.
@@ -71,20 +48,8 @@ END_SESSION = (
 def project(make_on_each: Callable[[str], DbtProject]) -> DbtProject:
     """A target for each way to be stopped, and a twin that nobody disturbs."""
     project = make_on_each("kills")
-    project.source("events")
-    project.execute(
-        """create table lake.events
-           (id varchar(9), v varchar(9), u varchar(20), gone boolean, happened integer, landed integer)"""
-    )
-    for kind, (materialized, settings) in KINDS.items():
-        for name in NAMES:
-            project.model(
-                f"{kind}_{name}",
-                SELECT,
-                materialized=materialized,
-                dependencies=[driving("events", incremental_key="landed")],
-                **settings,
-            )
+    add_source(project)
+    add_targets(project, [f"{kind}_{name}" for kind in KINDS for name in NAMES])
     return project
 
 
@@ -101,20 +66,8 @@ def forks(project: DbtProject) -> Iterator[ForkedDbt]:
         yield forks
 
 
-def _state(project: DbtProject, name: str, columns: str = COLUMNS) -> list[list[tuple[object, ...]]]:
-    """Rows of target, side table, rejects and log, without what differs from load to load."""
-    versions = f"{columns}, valid_from, valid_to, is_current" if name.startswith("scd2") else columns
-    queries = [
-        f"select {versions} from dwh.{name}",
-        f"select {columns}, _sluice_deleted from sluice.dwh__{name}__side",
-        f"select reason from sluice.dwh__{name}__rejects",
-        f"select window_start, window_end, rows_read, rows_inserted from sluice.load_log where target = 'dwh.{name}'",
-    ]
-    return [sorted(project.query(query), key=str) for query in queries]
-
-
-def _twin(project: DbtProject, name: str, columns: str = COLUMNS) -> list[list[tuple[object, ...]]]:
-    return _state(project, name.partition("_")[0] + "_twin", columns)
+def _twin(project: DbtProject, name: str, columns: str = COLUMNS) -> State:
+    return state(project, name.partition("_")[0] + "_twin", columns)
 
 
 def _stop_everywhere(
@@ -134,10 +87,10 @@ def _stop_everywhere(
 
 def _check_increment(project: DbtProject, name: str) -> Callable[[], None]:
     """A check that a target stands where it stood, or where its twin stands."""
-    allowed = (_state(project, name), _twin(project, name))
+    allowed = (state(project, name), _twin(project, name))
 
     def check() -> None:
-        assert _state(project, name) in allowed
+        assert state(project, name) in allowed
 
     return check
 
@@ -160,13 +113,13 @@ def test_a_load_that_is_stopped_anywhere_has_done_all_or_nothing(project: DbtPro
     for kind in KINDS:
         name = f"{kind}_stopped"
         _stop_everywhere(project, forks, name, ways, _check_increment(project, name))
-        assert _state(project, name, WIDE) == _twin(project, name, WIDE)
+        assert state(project, name, WIDE) == _twin(project, name, WIDE)
 
 
 @pytest.mark.timeout(1200)
 def test_a_first_load_that_is_stopped_anywhere_has_done_all_or_nothing(project: DbtProject, forks: ForkedDbt) -> None:
     _stop_everywhere(project, forks, "scd2_first", ["kill"], partial(_check_first, project, "scd2_first"))
-    assert _state(project, "scd2_first", WIDE)[:2] == _twin(project, "scd2_first", WIDE)[:2]
+    assert state(project, "scd2_first", WIDE)[:2] == _twin(project, "scd2_first", WIDE)[:2]
 
 
 @pytest.mark.postgres
@@ -176,7 +129,7 @@ def test_a_session_that_ends_between_two_writes_has_done_nothing(project: DbtPro
     project.execute(*END_SESSION)
     for kind in KINDS:
         name = f"{kind}_within"
-        before = _state(project, name)
+        before = state(project, name)
         tables = [f"dwh.{name}", *(f"sluice.dwh__{name}__{part}" for part in ("head", "side", "rejects"))]
         for table in [*tables, "sluice.load_log"]:
             project.execute(
@@ -188,9 +141,9 @@ def test_a_session_that_ends_between_two_writes_has_done_nothing(project: DbtPro
             (outcome,) = forks.run(Order(["--select", name], env=WIDER, is_forked=False))
             if outcome.success:
                 break
-            assert _state(project, name) == before
+            assert state(project, name) == before
             assert all(is_soft(message) for message in outcome.failures), outcome
         # the log's trigger stays, and other loads write to the log, too
         project.execute("update lake.last_write set number = 0")
         assert writes > LEAST_WRITES
-        assert _state(project, name, WIDE) == _twin(project, name, WIDE)
+        assert state(project, name, WIDE) == _twin(project, name, WIDE)

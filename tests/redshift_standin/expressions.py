@@ -20,7 +20,7 @@ def to_postgres(tree: exp.Expression, views: Mapping[tuple[str, str], str]) -> e
         tree: Statement or query; it is changed.
         views: Late-binding views to put in place, (schema, name) → SELECT in PostgreSQL's words.
     """
-    tree = tree.transform(_rewrite)
+    tree = tree.transform(_rewrite, copy=False)
     for table in list(tree.find_all(exp.Table)):
         if (table.db, table.name) in CATALOGS:
             table.set("db", exp.to_identifier("rs_catalog"))

@@ -8,6 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+NODE = re.compile(r'/\*.*?"node_id": "[\w.]*?\.(\w+)".*?\*/', re.DOTALL)
+
+
+def node_of(sql: str) -> str | None:
+    """Short name of the node that dbt names in its comment."""
+    match = NODE.search(sql)
+    return match[1] if match else None
+
 
 @dataclass
 class Entry:
@@ -18,6 +26,7 @@ class Entry:
         transaction: Number of the BEGIN … COMMIT in which it ran; None outside.
         sql: As the client sent it.
         kind: Of the statement: insert, begin, select, ….
+        node: dbt's node that sent it, by its short name; BEGIN and COMMIT, which name none, go with what came before.
         target: Table that it writes.
         error: What it failed with.
         is_done: Whether PostgreSQL ran it to its end.
@@ -28,6 +37,7 @@ class Entry:
     sql: str
     kind: str
     target: str | None = None
+    node: str | None = None
     error: str | None = None
     is_done: bool = False
 
@@ -48,6 +58,9 @@ class Fault:
         pattern: Regular expression that the statement's text must hold.
         message: Error text.
         code: SQLSTATE.
+        detail: Further text of the error.
+        node: dbt's node that must have sent it; None: anybody.
+        skip: How many such statements pass before.
         count: How many statements it still hits.
         action: What happens.
         within: Regular expression that an earlier statement of the same transaction must hold; empty: any place.
@@ -56,10 +69,19 @@ class Fault:
     pattern: str
     message: str = "injected"
     code: str = "XX000"
+    detail: str = ""
+    node: str | None = None
+    skip: int = 0
     count: int = 1
     action: Action = Action.ERROR
     within: str = ""
+    met: int = 0
     hits: int = 0
+
+    def is_meant(self, entry: Entry) -> bool:
+        """Whether a statement is of those that the fault may hit."""
+        is_of_node = self.node is None or self.node == entry.node
+        return is_of_node and bool(re.search(self.pattern, entry.sql, re.IGNORECASE | re.DOTALL))
 
 
 @dataclass
@@ -80,14 +102,15 @@ class Journal:
             self.entries.clear()
             self.faults.clear()
 
-    def fault_for(self, sql: str, transaction: int | None) -> Fault | None:
-        """The fault that this statement of a transaction has, which is then used once."""
+    def fault_for(self, entry: Entry) -> Fault | None:
+        """The fault that this statement has, which is then used once."""
         with self._lock:
             for fault in self.faults:
-                is_meant = fault.count > fault.hits and re.search(fault.pattern, sql, re.IGNORECASE | re.DOTALL)
-                if is_meant and self._has_earlier(fault.within, transaction):
-                    fault.hits += 1
-                    return fault
+                if fault.is_meant(entry) and self._has_earlier(fault.within, entry.transaction):
+                    fault.met += 1
+                    if fault.skip < fault.met <= fault.skip + fault.count:
+                        fault.hits += 1
+                        return fault
         return None
 
     def _has_earlier(self, pattern: str, transaction: int | None) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.redshift_standin import wire
 from tests.redshift_standin.authentication import ask_password, log_in
 from tests.redshift_standin.errors import RedshiftError
-from tests.redshift_standin.journal import Action, Entry, Fault
+from tests.redshift_standin.journal import Action, Entry, Fault, node_of
 from tests.redshift_standin.translation import Plan, failing, translate
 from tests.redshift_standin.wire import Stream, message
 
@@ -47,6 +47,7 @@ class Session:
         number: Of the connection.
         status: PostgreSQL's word for the transaction: I idle, T in a block, E in a failed one.
         transaction: Number of the block.
+        node: dbt's node that was heard last.
     """
 
     standin: Standin
@@ -54,6 +55,7 @@ class Session:
     number: int
     status: bytes = IDLE
     transaction: int | None = None
+    node: str | None = None
     prepared: dict[bytes, Prepared] = field(default_factory=dict)
     server: Stream | None = None
 
@@ -165,13 +167,14 @@ class Session:
         self._relay(prepared)
 
     def _plan(self, sql: str) -> Prepared:
-        fault = self.standin.journal.fault_for(sql, self.transaction)
         try:
             views = self._late_views() if self.standin.has_late_views and self.status != b"E" else None
             plan = translate(sql, is_in_block=self.status == IN_BLOCK, views=views)
         except RedshiftError as refusal:
             plan = failing(refusal)
-        entry = Entry(self.number, self.transaction, sql, plan.kind, plan.target)
+        self.node = node_of(sql) or self.node
+        entry = Entry(self.number, self.transaction, sql, plan.kind, plan.target, self.node)
+        fault = self.standin.journal.fault_for(entry)
         self.standin.journal.add(entry)
         if plan.kind == "create late-binding view":
             self.standin.has_late_views = True
@@ -179,7 +182,7 @@ class Session:
             entry.error = "connection dropped"
             raise DroppedError
         if fault is not None and fault.action is Action.ERROR:
-            plan = failing(RedshiftError(fault.code, fault.message))
+            plan = failing(RedshiftError(fault.code, fault.message, fault.detail))
         return Prepared(plan, entry, fault)
 
     def _late_views(self) -> dict[tuple[str, str], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -71,6 +72,16 @@ def translate(sql: str, *, is_in_block: bool, views: Mapping[tuple[str, str], st
         RedshiftError: When Redshift refuses it, or the stand-in does not know it.
     """
     text = _without_comments(sql).rstrip().rstrip(";")
+    return _plan_with_views(text, is_in_block, views) if views else _plan(text, is_in_block)
+
+
+@lru_cache(maxsize=4096)
+def _plan(text: str, is_in_block: bool) -> Plan:
+    """Loads of many targets send the same statements."""
+    return _plan_with_views(text, is_in_block, None)
+
+
+def _plan_with_views(text: str, is_in_block: bool, views: Mapping[tuple[str, str], str] | None) -> Plan:
     if VACUUM.match(text):
         if is_in_block:
             raise RedshiftError("25001", "VACUUM cannot run inside a transaction block")
@@ -103,7 +114,7 @@ class _Context:
     def postgres_sql(self) -> str:
         tree = to_postgres(self.tree, self.views)
         try:
-            text = tree.sql(dialect="postgres", unsupported_level=ErrorLevel.RAISE)
+            text = tree.sql(dialect="postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
         except UnsupportedError as error:
             raise not_known(f"a PostgreSQL form of this: {error}") from error
         return re.sub(r"\brs_parameter_(\d+)", r"$\1", text)

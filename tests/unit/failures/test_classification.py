@@ -25,6 +25,8 @@ C = FailureClass
 # What Redshift, EMR, S3 and Spark write, as their pages and issue trackers show it: read, not provoked.
 RECORDED = {
     "ERROR: 1023 DETAIL: Serializable isolation violation on table - 125, transactions": C.SERIALIZATION,
+    "Database Error in model dwh__x (models/generated/p/dwh__x.sql)\n  1023": C.SERIALIZATION,
+    "Database Error in model dwh__x (models/generated/p/dwh__x.sql)\n  1018": C.SERIALIZATION,
     "could not complete because of conflict with concurrent transaction": C.SERIALIZATION,
     "Database Error\n  could not open relation with OID 6134794": C.SERIALIZATION,
     "{'S': 'ERROR', 'C': '57014', 'M': \"Query (12) cancelled on user's request\"}": C.TIMEOUT,

@@ -1,0 +1,94 @@
+"""Every fault at every statement of a load, through the real dbt-redshift adapter: all or nothing and a retry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.redshift_standin.journal import Action, Fault
+from tests.redshift_standin.server import Standin
+from tests.support.failures import is_soft
+from tests.support.redshift_project import RedshiftProject
+from tests.support.stopped_loads import EVENTS, INCREMENT, KINDS, WIDE, WIDER, add_source, add_targets, state
+
+pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
+
+SOFT = {
+    "conflict": Fault("", "could not complete because of conflict with concurrent transaction"),
+    "violation": Fault("", "1023", detail="Serializable isolation violation on table - 104302"),
+    "gone": Fault("", "1018", detail="Relation does not exist."),
+    "oid": Fault("", "could not open relation with OID 104302"),
+    "reset": Fault("", action=Action.DROP),
+    "silence": Fault("", action=Action.DROP_AFTER),
+}
+FAULTS = {**SOFT, "hard": Fault("", "permission denied for relation events", code="42501")}
+LEAST_STATEMENTS = 20
+# CI takes one fault at every eleventh statement; the whole takes minutes.
+EVERY_STATEMENT = bool(os.environ.get("EVERY_STATEMENT"))
+OTHER_STEP = 11
+
+
+def _cases(lengths: Mapping[str, int]) -> Iterator[tuple[str, str, Fault]]:
+    """A target for each fault at each statement: its name, the fault's name, and the fault."""
+    for kind, length in lengths.items():
+        for number in range(0, length, 1 if EVERY_STATEMENT else OTHER_STEP):
+            for name in FAULTS if EVERY_STATEMENT else [list(FAULTS)[number % len(FAULTS)]]:
+                target = f"{kind}_{name}_{number}"
+                yield target, name, replace(FAULTS[name], node=target, skip=number)
+
+
+@pytest.mark.timeout(7200)
+def test_a_fault_at_any_statement_leaves_all_or_nothing_and_the_retry_completes(
+    redshift_standin: Standin, tmp_path: Path
+) -> None:
+    """The twins of the targets load first, undisturbed, and tell how many statements a load has."""
+    project = RedshiftProject(tmp_path, redshift_standin)
+    journal = redshift_standin.journal
+    project.execute("create schema lake")
+    add_source(project)
+    twins = {kind: f"{kind}_twin" for kind in KINDS}
+    add_targets(project, twins.values())
+    project.insert("lake.events", EVENTS)
+    _succeed(project)
+    before = {kind: state(project, twin) for kind, twin in twins.items()}
+    project.insert("lake.events", INCREMENT)
+    journal.clear()
+    _succeed(project, env=WIDER)
+    lengths = {kind: sum(entry.node == twin for entry in journal.entries) for kind, twin in twins.items()}
+    assert min(lengths.values()) > LEAST_STATEMENTS
+    after = {kind: state(project, twin) for kind, twin in twins.items()}
+    whole = {kind: state(project, twin, WIDE) for kind, twin in twins.items()}
+
+    cases = list(_cases(lengths))
+    project.execute("delete from lake.events where landed = 2")
+    add_targets(project, [target for target, _, _ in cases])
+    _succeed(project, "--exclude", "*_twin")
+    project.insert("lake.events", INCREMENT)
+    journal.clear()
+    journal.faults += [fault for _, _, fault in cases]
+    result = project.run("--exclude", "*_twin", env=WIDER)
+    journal.clear()
+
+    done = 0
+    for target, name, fault in cases:
+        assert fault.hits == 1, target
+        has_failed = result.statuses[target] == "error"
+        assert has_failed or name == "silence", target
+        assert not has_failed or is_soft(result.messages[target]) == (name in SOFT), result.messages[target]
+        kind = target.partition("_")[0]
+        found = state(project, target)
+        assert found in (before[kind], after[kind]), target
+        done += found == after[kind]
+    assert 0 < done < len(cases)
+    _succeed(project, "--exclude", "*_twin", env=WIDER)
+    for target, _, _ in cases:
+        assert state(project, target, WIDE) == whole[target.partition("_")[0]], target
+
+
+def _succeed(project: RedshiftProject, *arguments: str, env: Mapping[str, object] | None = None) -> None:
+    result = project.run(*arguments, env=env)
+    assert result.success, (result.error, result.messages)
