@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from flows.runs import OutcomeStatus, RunSummary, TargetOutcome
+from flows.runs import OutcomeStatus, RunSummary, TargetOutcome, total_cost
 from metadata_sync.redact import redact_text
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~!])")
@@ -67,11 +67,13 @@ def escape(text: str) -> str:
 
 def _page(pipeline_id: str, outcomes: Sequence[TargetOutcome], summary: RunSummary) -> str:
     seconds = (summary.finished_at - summary.started_at).total_seconds()
+    cost = total_cost(outcomes)
     facts = (
         f"{summary.started_at:%Y-%m-%d %H:%M:%S} UTC",
         f"{seconds:.1f} s",
         f"asked by {summary.request.requested_by}",
         f"run {summary.run_id}",
+        *([str(cost)] if cost else []),
     )
     lines = [f"## {escape(pipeline_id)}: {escape(headline(outcomes))}", "", escape(" · ".join(facts)), ""]
     lines += [_row(_HEADERS), _row(["---", "---", "---", "---", "---", "---:"])]

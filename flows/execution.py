@@ -133,13 +133,16 @@ class Execution:
         build = self._build(due, {target for target, outcome in before.items() if outcome and outcome.load_id})
         loads = self._read_back()
         outcomes = [
-            outcome_of(
-                self._decisions[target],
-                row.name.model_name,
-                build,
-                loads.get(target),
-                rules=self._rules,
-                before=before[target],
+            replace(
+                outcome_of(
+                    self._decisions[target],
+                    row.name.model_name,
+                    build,
+                    loads.get(target),
+                    rules=self._rules,
+                    before=before[target],
+                ),
+                cluster=self._spark.cost(target),
             )
             for row, target in zip(due, targets, strict=True)
         ]

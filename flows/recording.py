@@ -65,6 +65,7 @@ def load_entries(run_id: str, outcomes: Sequence[TargetOutcome], now: datetime) 
             windows=outcome.windows,
             loaded_at=outcome.loaded_at,
             error_message=outcome.error,
+            cluster=outcome.cluster,
         )
         for outcome in outcomes
     ]

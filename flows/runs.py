@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import reduce
+from operator import add
 from typing import Any, Protocol
 
 from flows.facts import Action, Decision
 from flows.healing import Verdict
-from metadata_sync.loads import RowCounts, Window
+from metadata_sync.loads import ClusterCost, RowCounts, Window
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
 from metadata_sync.words import Engine
@@ -102,6 +104,7 @@ class TargetOutcome:
         verdict: What kind of failure that is; None when nothing went wrong.
         attempts: How often it was given to dbt in this run.
         is_shared: It failed for what is no fault of its own: dbt or its hooks stopped.
+        cluster: What Spark took for it in this run, earlier tries included; None: it ran in the warehouse.
     """
 
     target: str
@@ -119,6 +122,7 @@ class TargetOutcome:
     verdict: Verdict | None = None
     attempts: int = 1
     is_shared: bool = False
+    cluster: ClusterCost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +177,20 @@ class RunSummary:
         """Whether something failed, or is held until a person mends it: exit code 1."""
         return any(outcome.status in (OutcomeStatus.FAILED, OutcomeStatus.HELD) for outcome in self.outcomes)
 
+    @property
+    def cluster(self) -> ClusterCost | None:
+        """What Spark took for all of them; None: nothing ran there."""
+        return total_cost(self.outcomes)
+
     def count(self, status: OutcomeStatus) -> int:
         """Return how many targets ended that way."""
         return sum(outcome.status is status for outcome in self.outcomes)
+
+
+def total_cost(outcomes: Iterable[TargetOutcome]) -> ClusterCost | None:
+    """Return what Spark took for targets together; None when none of them ran there."""
+    costs = [outcome.cluster for outcome in outcomes if outcome.cluster is not None]
+    return reduce(add, costs) if costs else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""What a load did, in two values that log, run and status share: the windows it read and the rows it moved."""
+"""What a load did, in values that log, run and status share: windows read, rows moved, what Spark cost."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Final
 
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
@@ -87,3 +88,36 @@ class RowCounts:
         """
         shown = ((field.name, getattr(self, field.name)) for field in fields(self))
         return ", ".join(f"{count:,} {name}" for name, count in shown if count or name == "read")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterCost:
+    """What Spark took for one target in one run: its share of every cluster that worked for it.
+
+    Attributes:
+        seconds: From the request of the cluster to its end, start-up included.
+        usd: What they cost at the price list's prices; 0 on this machine.
+        prices_as_of: The day of the price list; None on this machine.
+    """
+
+    seconds: float
+    usd: float
+    prices_as_of: date | None = None
+
+    def __add__(self, other: ClusterCost) -> ClusterCost:
+        """Add up two clusters, or two targets.
+
+        >>> str(ClusterCost(60, 0.25, date(2020, 2, 1)) + ClusterCost(30, 0.25))
+        '1.5 cluster minutes, $0.50 (prices of 2020-02-01)'
+        """
+        return ClusterCost(self.seconds + other.seconds, self.usd + other.usd, self.prices_as_of or other.prices_as_of)
+
+    def __str__(self) -> str:
+        """Say what it took; what was not rented has no price.
+
+        >>> str(ClusterCost(90, 0.0))
+        '1.5 minutes of Spark on this machine'
+        """
+        if self.prices_as_of is None:
+            return f"{self.seconds / 60:.1f} minutes of Spark on this machine"
+        return f"{self.seconds / 60:.1f} cluster minutes, ${self.usd:,.2f} (prices of {self.prices_as_of})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flows.artifacts import headline
 from flows.cli.console import out, print_table
 from flows.facts import Action, Decision, Reason, SourceEvidence, SourceMode
-from metadata_sync.loads import to_second
+from metadata_sync.loads import ClusterCost, to_second
 
 if TYPE_CHECKING:
     from flows.runs import RunPlan, RunSummary, TargetOutcome
@@ -56,6 +56,8 @@ def print_summary(summary: RunSummary) -> None:
     ]
     title = f"Run {summary.run_id}: {headline(summary.outcomes)}"
     print_table(title, ("Target", "Outcome", "Window", "Rows", "Seconds", "Why"), rows)
+    if summary.cluster is not None:
+        out.print(f"Spark took {summary.cluster}.", highlight=False)
     _print_details(
         (outcome.target, outcome.error or outcome.decision.message)
         for outcome in summary.outcomes
@@ -98,6 +100,7 @@ def summary_document(summary: RunSummary) -> dict[str, Any]:
         "started_at": summary.started_at.isoformat(),
         "finished_at": summary.finished_at.isoformat(),
         "has_failed": summary.has_failed,
+        "cluster": _cost_document(summary.cluster),
         "targets": [_outcome_document(outcome) for outcome in summary.outcomes],
         "orphans": [decision_document(item) for item in summary.orphans],
     }
@@ -123,8 +126,16 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "load_id": outcome.load_id,
         "loaded_at": outcome.loaded_at.isoformat() if outcome.loaded_at else None,
+        "cluster": _cost_document(outcome.cluster),
         "error": outcome.error,
     }
+
+
+def _cost_document(cost: ClusterCost | None) -> dict[str, Any] | None:
+    if cost is None:
+        return None
+    as_of = cost.prices_as_of.isoformat() if cost.prices_as_of else None
+    return {"seconds": cost.seconds, "usd": cost.usd, "prices_as_of": as_of}
 
 
 def _why(decision: Decision) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flows.context import Context
 from flows.facts import Decision
 from flows.runs import RunPlan
+from metadata_sync.loads import ClusterCost
 from metadata_sync.rows import TransformationRow
 from metadata_sync.words import Engine
 
@@ -69,3 +70,7 @@ class SparkInRun:
                 clock=self._clock,
             )
         return self._stage.run(chosen, compile_models)
+
+    def cost(self, target: str) -> ClusterCost | None:
+        """Return what Spark has taken for a target so far; None: it did not run there."""
+        return self._stage.cost(target) if self._stage is not None else None

@@ -30,6 +30,7 @@ from flows.facts import EngineChoice
 from metadata_sync.catalog import Catalog
 from metadata_sync.database.journal import LoadStatus, SparkEntry
 from metadata_sync.errors import SluiceError
+from metadata_sync.loads import ClusterCost
 from metadata_sync.resolve import resolve_dependencies
 from metadata_sync.rows import ControlRows, TransformationRow
 from metadata_sync.spark import SparkSelect, translate
@@ -113,6 +114,7 @@ class SparkStage:
         self._given_backend = backend
         self._clock = clock
         self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
+        self._costs: dict[str, ClusterCost] = {}
 
     def run(self, chosen: Sequence[Chosen], compile_models: CompileModels) -> Staged:
         """Run on Spark what was chosen to.
@@ -190,6 +192,10 @@ class SparkStage:
             scan_bytes=scan_bytes,
         )
 
+    def cost(self, target: str) -> ClusterCost | None:
+        """Return what Spark has taken for a target so far; None: it did not run there."""
+        return self._costs.get(target)
+
     def learned(self, target: str) -> Learned:
         """Return what a target's own runs on this backend have taught."""
         entries = self._context.store.spark_entries(target, limit=5 * REMEMBERED)
@@ -251,6 +257,9 @@ class SparkStage:
         for one in prepared:
             end = ends[one.job.target]
             share = end.seconds / steps if steps else 1 / len(prepared)
+            cost = ClusterCost(seconds * share, usd * share, self._prices.as_of if rented else None)
+            known = self._costs.get(one.job.target)
+            self._costs[one.job.target] = known + cost if known else cost
             entries.append(
                 SparkEntry(
                     run_id=self._run_id,
@@ -270,9 +279,9 @@ class SparkStage:
                     predicted_usd=sizing.usd if sizing else None,
                     startup_seconds=bill.startup_seconds,
                     step_seconds=end.seconds,
-                    cluster_seconds=seconds * share,
-                    usd=usd * share,
-                    prices_as_of=self._prices.as_of if rented else None,
+                    cluster_seconds=cost.seconds,
+                    usd=cost.usd,
+                    prices_as_of=cost.prices_as_of,
                     advice=advice,
                     error_message=end.error,
                 )

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from metadata_sync.loads import RowCounts, Window
+from metadata_sync.loads import ClusterCost, RowCounts, Window
 
 
 class Via(StrEnum):
@@ -101,6 +101,7 @@ class LoadEntry:
         windows: What was read of each driving source.
         loaded_at: `_sluice_loaded_at` of the load's rows.
         error_message: What went wrong, secrets masked.
+        cluster: What Spark took for it; None: it ran in the warehouse.
     """
 
     run_id: str
@@ -115,6 +116,7 @@ class LoadEntry:
     windows: tuple[Window, ...] = ()
     loaded_at: datetime | None = None
     error_message: str | None = None
+    cluster: ClusterCost | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select
 from metadata_sync.database.ids import new_id, to_utc
 from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus
 from metadata_sync.database.tables import decision_log, run_log
-from metadata_sync.loads import RowCounts, Window
+from metadata_sync.loads import ClusterCost, RowCounts, Window
 from metadata_sync.redact import redact, redact_text
 
 
@@ -37,7 +37,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
     """Keep summaries of loads, secrets masked."""
     rows = [
         {
-            **_simple_fields(entry, "windows", "rows"),
+            **_simple_fields(entry, "windows", "rows", "cluster"),
             "environment": environment,
             "entry_id": new_id(entry.finished_at),
             "status": entry.status.value,
@@ -46,6 +46,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
             "loaded_at": None if entry.loaded_at is None else to_utc(entry.loaded_at),
             "windows": [asdict(window) for window in entry.windows],
             **_count_columns(entry.rows),
+            **_cost_columns(entry.cluster),
             "error_message": None if entry.error_message is None else redact_text(entry.error_message),
         }
         for entry in entries
@@ -115,11 +116,11 @@ def _simple_fields(entry: DecisionEntry | LoadEntry, *others: str) -> dict[str, 
 
 
 def _load(row: Mapping[Any, Any]) -> LoadEntry:
-    values = {field.name: row[field.name] for field in fields(LoadEntry) if field.name != "rows"}
+    values = {field.name: row[field.name] for field in fields(LoadEntry) if field.name not in {"rows", "cluster"}}
     values |= {name: _with_zone(values[name]) for name in ("started_at", "finished_at", "loaded_at")}
     values["status"] = LoadStatus(values["status"])
     values["windows"] = tuple(Window(**window) for window in values["windows"])
-    return LoadEntry(**values, rows=_counts(row))
+    return LoadEntry(**values, rows=_counts(row), cluster=_cost(row))
 
 
 def _count_columns(rows: RowCounts | None) -> dict[str, int | None]:
@@ -130,6 +131,20 @@ def _counts(row: Mapping[Any, Any]) -> RowCounts | None:
     if row["rows_read"] is None:
         return None
     return RowCounts(**{field.name: row[f"rows_{field.name}"] for field in fields(RowCounts)})
+
+
+def _cost_columns(cost: ClusterCost | None) -> dict[str, Any]:
+    return {
+        "cluster_seconds": cost.seconds if cost else None,
+        "cluster_usd": cost.usd if cost else None,
+        "prices_as_of": cost.prices_as_of if cost else None,
+    }
+
+
+def _cost(row: Mapping[Any, Any]) -> ClusterCost | None:
+    if row["cluster_seconds"] is None:
+        return None
+    return ClusterCost(row["cluster_seconds"], row["cluster_usd"], row["prices_as_of"])
 
 
 def _decision(row: Mapping[Any, Any]) -> DecisionEntry:

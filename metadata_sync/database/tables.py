@@ -275,6 +275,9 @@ run_log: Final = Table(
     Column("windows", _JSON, nullable=False),
     Column("loaded_at", _INSTANT, nullable=True),
     _text("error_message"),
+    Column("cluster_seconds", Float, nullable=True),
+    Column("cluster_usd", Float, nullable=True),
+    Column("prices_as_of", Date, nullable=True),
     Index("ix_run_log_target", "environment", "target", "finished_at"),
 )
 

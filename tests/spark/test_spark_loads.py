@@ -101,6 +101,13 @@ def test_what_ran_on_spark_is_recorded_with_its_share(story: Story) -> None:
     }
     assert all(entry.scan_bytes > 0 and entry.step_seconds > 0 for entry in entries.values())
     assert {entry.backend for entry in entries.values()} == {"local"}
+    loads = {entry.target: entry for entry in story.spark.context.store.latest_loads()}
+    for target, entry in entries.items():
+        cost = loads[target].cluster
+        assert cost is not None
+        assert (cost.seconds, cost.usd, cost.prices_as_of) == (entry.cluster_seconds, 0.0, None)
+    assert story.second.cluster is not None
+    assert story.second.cluster.seconds == pytest.approx(sum(entry.cluster_seconds for entry in entries.values()))
 
 
 def test_the_decision_says_where_it_ran_and_by_which_numbers(story: Story) -> None:

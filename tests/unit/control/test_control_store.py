@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, event, inspect, text
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via
 from metadata_sync.database.engine import open_engine, parse_url
 from metadata_sync.errors import MetadataError, StoreError
-from metadata_sync.loads import RowCounts, Window
+from metadata_sync.loads import ClusterCost, RowCounts, Window
 from metadata_sync.plan import ColumnId, ControlState, RowChange, RowId, all_rows, make_plan, replaced
 from metadata_sync.rows import ControlRows
 from metadata_sync.words import DeactivatedBy
@@ -316,6 +316,7 @@ def load(target: str, minutes: int, status: LoadStatus = LoadStatus.SUCCESS, run
         windows=(Window("lake.flights", None, "2026-03-01 02:00:00.000001"), Window("lake.x", "a", None)),
         loaded_at=finished,
         error_message="FATAL: password=hunter2" if status is LoadStatus.ERROR else None,
+        cluster=ClusterCost(93.5, 0.25, date(2020, 2, 1)) if minutes == 2 else None,
     )
 
 
