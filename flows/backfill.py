@@ -21,7 +21,7 @@ from flows.bounds import parse_bound
 from flows.chunks import parse_size
 from flows.context import Context
 from flows.engine import hold_warehouse, prepare
-from flows.outcomes import load_variables
+from flows.outcomes import load_variables, unlogged
 from flows.recording import record_adopted
 from flows.runs import RunPlan, RunRequest
 from flows.state import read_loads
@@ -294,7 +294,8 @@ class _Backfill:
         fared = self._fared[item.target]
         if load is None:
             node = next((node for node in results if node.name == item.model), None)
-            fared.error = (node and node.message) or "dbt did not run the model; `sluice sync` writes its file"
+            told = node and (unlogged(item.target, node) or node.message)
+            fared.error = told or "dbt did not run the model; `sluice sync` writes its file"
         else:
             fared.done += 1
             fared.rows += load.rows

@@ -58,6 +58,7 @@ _OWN: Final = (
         r"are no longer yielded, max_vanish_percent is",
         r"yields no row; \d+ would be deleted",
     ),
+    _says("lost_log_row", FailureClass.SETTINGS, _SLUICE, r"dbt says that .+ was loaded .+ the load log holds no row"),
     _says("tie_limit", FailureClass.REJECT_LIMIT, _SLUICE, r"on_tie is error"),
     _says("type_change", FailureClass.TYPE_MISMATCH, _SLUICE, r"sluice\.\w+: .+ is .+ and the SELECT yields"),
     _says("select_columns", FailureClass.MISSING_COLUMN, _SLUICE, r"which the SELECT does not yield"),

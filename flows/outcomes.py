@@ -16,6 +16,8 @@ from flows.state import LoggedLoad
 from metadata_sync.redact import safe_text
 
 _SHOWN_TESTS: Final = 3
+_NOTHING_TO_DO: Final = "SKIP"
+"""How the message of a materialization begins that had nothing to do and wrote nothing."""
 _FOUND_SOMETHING: Final = "fail"
 """dbt's word for a test that ran and found wrong rows."""
 
@@ -55,12 +57,15 @@ def outcome_of(
         before: How it fared when it was tried last in this run; what was loaded then was only tested now.
 
     Returns:
-        LOADED when the log says so and no test failed; UNCHANGED when dbt is content and logged nothing; else FAILED.
+        LOADED when the log says so and no test failed; UNCHANGED when dbt says that there was nothing to load; else
+        FAILED, also when dbt says that it loaded and the log knows nothing of it.
     """
     node = _node(model, build)
     error = build.stopped.get(decision.target) or complaint_of(
         model, build, is_test_only=before is not None and before.load_id is not None
     )
+    if load is None and not error and node is not None:
+        error = unlogged(decision.target, node)
     status = OutcomeStatus.LOADED if load is not None else OutcomeStatus.UNCHANGED
     outcome = TargetOutcome(
         target=decision.target,
@@ -76,6 +81,22 @@ def outcome_of(
         is_shared=build.stop is not None or (bool(error) and error == _failed_hook(build)),
     )
     return outcome if load is None else with_load(outcome, load)
+
+
+def unlogged(target: str, node: NodeResult) -> str | None:
+    """Say that dbt claims a load that the load log does not have; None when it says that it skipped the target.
+
+    Args:
+        target: Its name, `schema.table`.
+        node: How its model fared.
+    """
+    if node.has_failed or node.message.startswith(_NOTHING_TO_DO):
+        return None
+    return (
+        f"dbt says that {target} was loaded ({node.message or node.status}), and the load log holds no row of it: "
+        "the rows are lost, or stand there without their watermark. Leave `retries` at 0 in profiles.yml and the log "
+        "row in the load's own statement; then run it again."
+    )
 
 
 def with_load(outcome: TargetOutcome, load: LoggedLoad) -> TargetOutcome:

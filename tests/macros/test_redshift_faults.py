@@ -27,6 +27,7 @@ SOFT = {
 }
 FAULTS = {**SOFT, "hard": Fault("", "permission denied for relation events", code="42501")}
 LEAST_STATEMENTS = 20
+POST_HOOKS = "{{ run_hooks(post_hooks, inside_transaction=True) }}"
 # CI takes one fault at every eleventh statement; the whole takes minutes.
 EVERY_STATEMENT = bool(os.environ.get("EVERY_STATEMENT"))
 OTHER_STEP = 11
@@ -87,6 +88,37 @@ def test_a_fault_at_any_statement_leaves_all_or_nothing_and_the_retry_completes(
     _succeed(project, "--exclude", "*_twin", env=WIDER)
     for target, _, _ in cases:
         assert state(project, target, WIDE) == whole[target.partition("_")[0]], target
+
+
+@pytest.mark.parametrize("is_in_post_hook", [False, True])
+def test_a_log_row_in_a_post_hook_outlives_its_rows_when_the_adapter_retries(
+    redshift_standin: Standin, tmp_path: Path, is_in_post_hook: bool
+) -> None:
+    """The mutant that the test above exists for: dbt is content, the watermark has moved, and the rows are lost.
+
+    The adapter's own retry opens a new connection and repeats one `statement()` only, which must be the whole load.
+    """
+    project = RedshiftProject(tmp_path, redshift_standin, retries=1)
+    if is_in_post_hook:
+        path, log = "materializations/commit_load.sql", "sluice.insert_log_sql(load)"
+        project.patch_macro(path, "{%- do parts.append(" + log + ") -%}", "")
+        hook = "{%- call statement('hook') -%} {{ " + log + " }} {%- endcall -%}"
+        project.patch_macro(path, POST_HOOKS, hook + POST_HOOKS)
+    project.execute("create schema lake")
+    add_source(project)
+    add_targets(project, ["scd2_twin", "scd2_hit"])
+    project.insert("lake.events", EVENTS)
+    _succeed(project)
+    project.insert("lake.events", INCREMENT)
+    conflict = replace(SOFT["conflict"], pattern="insert into [^ ]*load_log", node="scd2_hit")
+    redshift_standin.journal.faults.append(conflict)
+    (*rows, _) = state(project, "scd2_hit")
+    result = project.run()
+    assert conflict.hits == 1
+    (*found_rows, found_log) = state(project, "scd2_hit")
+    assert found_rows == rows
+    assert (found_log == state(project, "scd2_twin")[-1]) is is_in_post_hook
+    assert result.success is is_in_post_hook
 
 
 def _succeed(project: RedshiftProject, *arguments: str, env: Mapping[str, object] | None = None) -> None:

@@ -13,6 +13,7 @@ from flows.alerts import deliver
 from flows.artifacts import summary_pages
 from flows.cli.terminal import TerminalObserver
 from flows.engine import execute
+from flows.heal import heal
 from metadata_sync.apply import Desk, apply_plan, plan_files
 from metadata_sync.incident import IncidentKind, Severity
 from metadata_sync.settings import Settings
@@ -42,6 +43,25 @@ def land_trouble(workshop: Workshop) -> None:
         "select 98::bigint as order_id, 'c1' as customer, 'n' as region, 666::decimal(8, 2) as amount, "
         "timestamp '2013-01-03 12:00:00' as landed_at",
     )
+
+
+def test_load_without_a_log_row_is_a_failure_whatever_dbt_says(told: Workshop) -> None:
+    """Rows stand there without their watermark; whole macros load the same rows again, and none twice."""
+    path = told.root / "macros" / "materializations" / "commit_load.sql"
+    whole = path.read_text()
+    path.write_text(whole.replace("{%- do parts.append(sluice.insert_log_sql(load)) -%}", ""))
+    told.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    summary, _ = told.run()
+    path.write_text(whole)
+    heal(told.context, is_forced=True)
+    again, _ = told.run()
+
+    lost = next(outcome for outcome in summary.outcomes if outcome.target == "dwh.fact_order")
+    assert (lost.status, lost.attempts, lost.load_id) == ("failed", 1, None)
+    assert (lost.error or "").startswith("dbt says that dwh.fact_order was loaded (5 inserted), and the load log holds")
+    assert not again.has_failed
+    assert told.query("select count(*), count(distinct order_id) from dwh.fact_order") == [(25, 25)]
 
 
 def test_hard_failure_switches_the_row_off_once_and_tells_of_it_once(told: Workshop, receiver: Receiver) -> None:

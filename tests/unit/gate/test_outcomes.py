@@ -29,7 +29,8 @@ def fared(*results: NodeResult, load: LoggedLoad | None = LOAD, stop: str | None
     return outcome_of(DECISION, "dwh__fact", Build(results, stop), load)
 
 
-MODEL = node("dwh__fact", "success")
+MODEL = node("dwh__fact", "success", message="4 inserted")
+SKIPPED = node("dwh__fact", "success", message="SKIP nothing new")
 FAILED_TEST = node("unique_id", "fail", kind="test", message="Got 2 results", parents=("model.sluice.dwh__fact",))
 OTHER_TEST = node("unique_id", "fail", kind="test", message="Got 2 results", parents=("model.sluice.dwh__other",))
 
@@ -45,7 +46,8 @@ def test_load_counts_when_the_log_has_it() -> None:
 @pytest.mark.parametrize(
     ("outcome", "status", "words"),
     [
-        (fared(MODEL, load=None), OutcomeStatus.UNCHANGED, None),
+        (fared(SKIPPED, load=None), OutcomeStatus.UNCHANGED, None),
+        (fared(MODEL, load=None), OutcomeStatus.FAILED, "dbt says that dwh.fact was loaded (4 inserted), and the load"),
         (
             fared(node("dwh__fact", "error", message="no such column"), load=None),
             OutcomeStatus.FAILED,
@@ -65,7 +67,7 @@ def test_load_counts_when_the_log_has_it() -> None:
         (fared(load=None, stop="dbt cannot read the project"), OutcomeStatus.FAILED, "dbt cannot read the project"),
         (fared(load=None), OutcomeStatus.FAILED, "sluice sync"),
     ],
-    ids=["no-op", "error", "skipped by dbt", "data test", "hook", "dbt stopped", "no such model"],
+    ids=["no-op", "lost", "error", "skipped by dbt", "data test", "hook", "dbt stopped", "no such model"],
 )
 def test_without_a_clean_load_the_outcome_says_why(
     outcome: TargetOutcome, status: OutcomeStatus, words: str | None
