@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import re
+import threading
 from pathlib import Path
 
 import pytest
 
 from flows.lint.checks import check_text
 from tests.redshift_standin.journal import Action, Fault
-from tests.redshift_standin.server import Standin
+from tests.redshift_standin.server import Isolation, Standin
 from tests.support.dbt_project import driving
+from tests.support.failures import is_soft
 from tests.support.redshift_project import RedshiftProject
 
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
@@ -32,20 +35,26 @@ WRITES = (
 )
 
 
-@pytest.fixture
-def project(redshift_standin: Standin, tmp_path: Path) -> Iterator[RedshiftProject]:
-    project = RedshiftProject(tmp_path, redshift_standin)
+READS = {"incremental_key": "t", "dependencies": [driving("events", incremental_key="t")]}
+
+
+def _make_source(project: RedshiftProject) -> None:
     project.execute(
         "create schema lake",
         "create table lake.events (id integer, v varchar(10), t timestamp)",
         "insert into lake.events values (1, 'a', '2024-01-01')",
     )
     project.source("events")
-    settings = {"incremental_key": "t", "dependencies": [driving("events", incremental_key="t")]}
+
+
+@pytest.fixture
+def project(redshift_standin: Standin, tmp_path: Path) -> RedshiftProject:
+    project = RedshiftProject(tmp_path, redshift_standin, threads=len(KINDS))
+    _make_source(project)
     for kind in KINDS:
         key = {} if kind == "range" else {"business_key": ["id"]}
         materialized = "append" if kind == "range" else kind
-        project.model(kind, SELECT, materialized=materialized, **key, **settings)
+        project.model(kind, SELECT, materialized=materialized, **key, **READS)
     return project
 
 
@@ -121,16 +130,94 @@ def test_a_connection_that_breaks_after_the_commit_loses_nothing(project: Redshi
     assert sorted(project.query("select id, v from dwh.range"), key=str) == [(1, "a"), (1, "b"), (2, "c"), (None, "d")]
 
 
-def test_tables_that_a_load_joins_share_their_distribution(project: RedshiftProject) -> None:
-    assert project.run("--select", "scd2").success
-    rows = project.query(
-        """select "table", diststyle, sortkey1, sortkey_num from svv_table_info
-           where "table" in ('scd2', 'dwh__scd2__side') order by 1"""
+BY_ROW = {"distkey": "v", "sortkey": ["t", "v", "id"]}
+# Target → its settings, and what the warehouse keeps of it: distribution, first sort key and their number.
+LAYOUTS = {
+    "scd2_by_key": ({}, ("KEY(id)", "id", 2)),
+    "scd1_everywhere": ({"distkey": "all"}, ("ALL", "id", 2)),
+    **{f"{kind}_by_row": (BY_ROW, ("KEY(v)", "t", 3)) for kind in ("scd1", "scd2", "append")},
+}
+
+
+def test_target_and_side_table_are_laid_out_by_key_or_as_the_row_says(
+    redshift_standin: Standin, tmp_path: Path
+) -> None:
+    project = RedshiftProject(tmp_path, redshift_standin)
+    _make_source(project)
+    for name, (settings, _) in LAYOUTS.items():
+        kind = name.partition("_")[0]
+        project.model(name, SELECT, materialized=kind, business_key=["id"], **settings, **READS)
+    result = project.run()
+    assert result.success, result.messages
+    found = {
+        name: tuple(layout)
+        for name, *layout in project.query("""select "table", diststyle, sortkey1, sortkey_num from svv_table_info""")
+    }
+    for name, (_, layout) in LAYOUTS.items():
+        assert found[name] == found[f"dwh__{name}__side"] == layout, name
+    staged = {
+        str(entry.node): entry.sql for entry in project.standin.journal.matching("create temporary table sluice_stage")
+    }
+    assert "distkey (id)" in staged["scd2_by_key"]
+    assert "distkey (v)" in staged["scd2_by_row"]
+
+
+@pytest.mark.parametrize(
+    ("isolation", "statement", "do_meet"),
+    [(Isolation.SNAPSHOT, LOG, True), (Isolation.SERIALIZABLE, LOG, True), (Isolation.SNAPSHOT, COMMIT, False)],
+)
+def test_loads_of_different_targets_wait_for_each_other_only_while_they_commit(
+    project: RedshiftProject, isolation: Isolation, statement: str, do_meet: bool
+) -> None:
+    """All have written their targets before one of them logs; once one has logged, the others wait for its COMMIT."""
+    project.standin.isolation = isolation
+    assert project.run().success
+    _change_source(project)
+    meeting = threading.Barrier(len(KINDS))
+
+    def meet() -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meeting.wait(timeout=30 if do_meet else 1)
+
+    within = LOG if statement == COMMIT else ""
+    project.standin.journal.faults.append(
+        Fault(statement, action=Action.MEANWHILE, count=99, within=within, meanwhile=meet)
     )
-    assert rows == [("dwh__scd2__side", "KEY(id)", "id", 2), ("scd2", "KEY(id)", "id", 2)]
-    staged = [entry.sql for entry in project.standin.journal.matching("create temporary table sluice_stage")]
-    assert staged
-    assert all("distkey (id)" in sql for sql in staged)
+    result = project.run()
+    assert result.success, result.messages
+    assert meeting.broken is not do_meet
+
+
+@pytest.mark.parametrize(
+    ("isolation", "message"), [(Isolation.SNAPSHOT, CONFLICT), (Isolation.SERIALIZABLE, "\n  1023\n")]
+)
+def test_a_load_whose_head_changed_after_its_snapshot_fails_softly(
+    project: RedshiftProject, isolation: Isolation, message: str
+) -> None:
+    """A hook in the transaction reads something, which takes the snapshot; then somebody else commits to the head."""
+    project.standin.isolation = isolation
+    project.model(
+        "scd2",
+        SELECT,
+        materialized="scd2",
+        business_key=["id"],
+        config={"pre_hook": "select 1 from lake.events"},
+        **READS,
+    )
+    assert project.run("--select", "scd2").success
+    _change_source(project)
+    before = project.query("select * from dwh.scd2")
+    touch = "update sluice.dwh__scd2__head set logged_at = logged_at"
+    project.standin.journal.faults.append(
+        Fault("update [^ ]*__head", action=Action.MEANWHILE, node="scd2", meanwhile=lambda: project.execute(touch))
+    )
+    lost = project.run("--select", "scd2")
+    assert message in lost.messages["scd2"]
+    assert is_soft(lost.messages["scd2"])
+    assert project.query("select * from dwh.scd2") == before
+    assert project.run("--select", "scd2").success
+    assert project.query("select count(*) from sluice.load_log") == [(2,)]
+    assert project.query("select count(*) from dwh.scd2 where is_current") == [(2,)]
 
 
 def test_a_column_is_added_and_a_varchar_widened_outside_of_transactions(project: RedshiftProject) -> None:
@@ -150,8 +237,12 @@ def test_a_column_is_added_and_a_varchar_widened_outside_of_transactions(project
 @pytest.mark.parametrize(
     ("profile", "flags", "message"),
     [
-        ({"autocommit": False}, {}, "autocommit is false"),
-        ({}, {"redshift_skip_autocommit_transaction_statements": True}, "would not be transactions"),
+        ({"autocommit": False}, {}, "autocommit is false in the profile: .* Leave autocommit at true."),
+        (
+            {},
+            {"redshift_skip_autocommit_transaction_statements": True},
+            "would not be transactions. Set it to false under flags in dbt_project.yml.",
+        ),
     ],
 )
 def test_a_load_refuses_settings_that_undo_transactions(
@@ -164,7 +255,7 @@ def test_a_load_refuses_settings_that_undo_transactions(
     project.model("one", "select 1 as id, 2 as t", materialized="scd1", business_key=["id"], increment="full")
     result = project.run()
     assert not result.success
-    assert message in result.messages.get("one", result.error)
+    assert re.search(message, result.messages.get("one", result.error))
     assert not project.standin.journal.matching("insert into")
 
 

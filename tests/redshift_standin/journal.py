@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -48,6 +48,7 @@ class Action(StrEnum):
     ERROR = "error"  # the statement fails
     DROP = "drop"  # the connection breaks before the statement runs
     DROP_AFTER = "drop_after"  # it runs, and the connection breaks before the client hears of it
+    MEANWHILE = "meanwhile"  # something else happens first; then it runs
 
 
 @dataclass
@@ -64,6 +65,7 @@ class Fault:
         count: How many statements it still hits.
         action: What happens.
         within: Regular expression that an earlier statement of the same transaction must hold; empty: any place.
+        meanwhile: What happens first; the statement waits for it.
     """
 
     pattern: str
@@ -75,6 +77,7 @@ class Fault:
     count: int = 1
     action: Action = Action.ERROR
     within: str = ""
+    meanwhile: Callable[[], object] | None = None
     met: int = 0
     hits: int = 0
 

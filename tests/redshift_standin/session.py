@@ -181,6 +181,8 @@ class Session:
         if fault is not None and fault.action is Action.DROP:
             entry.error = "connection dropped"
             raise DroppedError
+        if fault is not None and fault.meanwhile is not None:
+            fault.meanwhile()
         if fault is not None and fault.action is Action.ERROR:
             plan = failing(RedshiftError(fault.code, fault.message, fault.detail))
         return Prepared(plan, entry, fault)

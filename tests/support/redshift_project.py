@@ -15,9 +15,9 @@ from tests.support.dbt_project import DbtProject
 class RedshiftProject(DbtProject):
     """A DbtProject on a stand-in. Tests read and write through redshift_connector as well."""
 
-    def __init__(self, root: Path, standin: Standin, **profile: object) -> None:
+    def __init__(self, root: Path, standin: Standin, threads: int = 2, **profile: object) -> None:
         self.standin = standin
-        super().__init__(root, profile=standin.profile(**profile))
+        super().__init__(root, threads, profile=standin.profile(**profile))
 
     def _cursor(self) -> redshift_connector.Connection:
         output = self.standin.profile()
