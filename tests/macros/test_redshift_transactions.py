@@ -269,3 +269,4 @@ def test_scripts_of_loads_pass_the_lint(project: RedshiftProject) -> None:
         text = script.read_text()
         assert "begin;" in text
         assert check_text(text) == (), script
+    assert project.broken_rules() == {}

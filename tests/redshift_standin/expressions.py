@@ -10,6 +10,7 @@ from sqlglot import exp
 DATE_PART_FIRST = frozenset({"dateadd", "datediff", "date_add", "date_diff"})
 # Catalogs of PostgreSQL's that show other things on Redshift
 CATALOGS = frozenset({("information_schema", "views"), ("", "pg_views"), ("pg_catalog", "pg_views")})
+MOST_BYTES = 65535  # varchar(max)
 BYTES = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR)
 
 
@@ -61,6 +62,9 @@ def _rewrite_call(node: exp.Anonymous) -> exp.Expression:
 def _rewrite_cast(node: exp.Cast) -> exp.Expression:
     """An explicit cast to varchar(n) cuts at n bytes (r_Character_types.html)."""
     kind = node.to
+    if kind.expressions and kind.expressions[0].name.lower() == "max":
+        kind = exp.DataType.build(f"varchar({MOST_BYTES})")
+        node.set("to", kind)
     if kind.this not in BYTES or not kind.expressions or isinstance(node.this, exp.Null):
         return node
     if isinstance(node.this, exp.Anonymous) and node.this.name == "rs_catalog.cut_bytes":

@@ -6,6 +6,7 @@ A folder that wants it says in its conftest.py: `from tests.redshift_standin.fix
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -13,10 +14,19 @@ import pytest
 from tests.redshift_standin.server import Standin
 
 
-@pytest.fixture
-def redshift_standin(postgres_url: str) -> Iterator[Standin]:
-    """A stand-in in snapshot isolation, stopped afterwards."""
+@contextlib.contextmanager
+def running(postgres_url: str) -> Iterator[Standin]:
+    """A stand-in in snapshot isolation on a database, stopped afterwards."""
     standin = Standin(postgres_url)
     standin.start()
-    yield standin
-    standin.stop()
+    try:
+        yield standin
+    finally:
+        standin.stop()
+
+
+@pytest.fixture
+def redshift_standin(postgres_url: str) -> Iterator[Standin]:
+    """One for each test."""
+    with running(postgres_url) as standin:
+        yield standin

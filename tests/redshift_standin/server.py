@@ -119,6 +119,12 @@ class Standin:
             **changes,
         }
 
+    def environment(self) -> dict[str, str]:
+        """The variables that make the repository's profiles.yml lead here."""
+        values = {name: self.profile()[name] for name in ("host", "port", "user", "password", "dbname", "sslmode")}
+        values["database"] = values.pop("dbname")
+        return {f"SLUICE_REDSHIFT_{name.upper()}": str(value) for name, value in values.items()}
+
     def _run(self, work: object) -> None:
         thread = threading.Thread(target=work, daemon=True)  # type: ignore[arg-type]
         self._threads.append(thread)

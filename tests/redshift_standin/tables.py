@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from tests.redshift_standin.errors import not_known
+from tests.redshift_standin.expressions import MOST_BYTES
 
 TEXT_SIZE = 256  # TEXT, and VARCHAR without a length, in a column definition (r_Character_types.html)
 NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
@@ -70,7 +71,7 @@ def declare_type(column: exp.ColumnDef) -> None:
         if kind.this == exp.DataType.Type.TEXT or (kind.this == exp.DataType.Type.VARCHAR and not size):
             column.set("kind", exp.DataType.build(f"varchar({TEXT_SIZE})"))
         elif size == "max":
-            column.set("kind", exp.DataType.build("varchar(65535)"))
+            column.set("kind", exp.DataType.build(f"varchar({MOST_BYTES})"))
     constraints = []
     for constraint in column.args.get("constraints") or []:
         if isinstance(constraint.kind, exp.PrimaryKeyColumnConstraint):

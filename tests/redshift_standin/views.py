@@ -13,8 +13,9 @@ from tests.redshift_standin.errors import not_known
 from tests.redshift_standin.names import literal
 
 NAME = r"(?P<name>[\w.\"]+)"
+COMMENTS = r"(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*"
 CREATE = re.compile(
-    rf"create\s+materialized\s+view\s+{NAME}\s+(?P<options>.*?)\bas\s+(?P<query>\(?\s*(with|select)\b.*)",
+    rf"create\s+materialized\s+view\s+{NAME}\s+(?P<options>.*?)\bas\s+{COMMENTS}(?P<query>\(?\s*(with|select)\b.*)",
     re.IGNORECASE | re.DOTALL,
 )
 OPTIONS = re.compile(

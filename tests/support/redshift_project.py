@@ -8,6 +8,7 @@ from typing import Any
 
 import redshift_connector
 
+from metadata_sync.sql.redshift import Finding, check_script
 from tests.redshift_standin.server import Standin
 from tests.support.dbt_project import DbtProject
 
@@ -47,6 +48,11 @@ class RedshiftProject(DbtProject):
         """Write rows to a table, all at once; there is at least one."""
         values = ", ".join("(" + ", ".join(_literal(value) for value in row) + ")" for row in rows)
         self.execute(f"insert into {table} values {values}")
+
+    def broken_rules(self) -> dict[str, tuple[Finding, ...]]:
+        """What the rules of `sluice lint` say of the statements that models have sent, by statement."""
+        sent = {entry.sql for entry in self.standin.journal.entries if entry.node is not None}
+        return {sql: findings for sql in sorted(sent) if (findings := check_script(sql))}
 
 
 def _literal(value: object) -> str:

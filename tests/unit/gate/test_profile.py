@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flows.profile import Profile, dbt_environment, load_profile
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings, load_settings
 
+REPOSITORY = Path(__file__).parents[3]
 PROFILES = """
 sluice:
   target: "{{ env_var('SLUICE_ENVIRONMENT', 'dev') }}"
@@ -127,3 +129,12 @@ def test_env_file_that_is_not_text_is_explained(project: Project) -> None:
 
     with pytest.raises(ConfigurationError, match=r"\.env is not UTF-8 \(byte 5\)"):
         load_settings(project)
+
+
+def test_profile_of_redshift_leaves_retries_to_the_flow_and_transactions_to_dbt() -> None:
+    """Other values could log a watermark without its rows: docs/redshift.md."""
+    values = yaml.safe_load((REPOSITORY / "profiles.yml").read_text())["sluice"]["outputs"]["redshift"]
+    flags = yaml.safe_load((REPOSITORY / "dbt_project" / "dbt_project.yml").read_text())["flags"]
+
+    assert (values["retries"], values["retry_all"], values["autocommit"]) == (0, False, True)
+    assert flags["redshift_skip_autocommit_transaction_statements"] is False
