@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 HERE = Path(__file__).parent
+LIVE = "redshift_live"
 FOLDER_MARKERS = ("macros", "flows", "e2e", "spark")
 
 # Deadlines measure the machine, not the code; CI repeats the same examples every time.
@@ -17,12 +18,16 @@ settings.register_profile("ci", settings.get_profile("default"), derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the marker of its folder; `unit` needs none."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test the marker of its folder; `unit` needs none. Tests of a live Redshift run only when asked for."""
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
         if folder in FOLDER_MARKERS:
             item.add_marker(folder)
+    if LIVE not in config.option.markexpr:
+        live = [item for item in items if item.get_closest_marker(LIVE)]
+        items[:] = [item for item in items if item not in live]
+        config.hook.pytest_deselected(items=live)
 
 
 @pytest.fixture(autouse=True)

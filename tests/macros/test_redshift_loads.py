@@ -1,4 +1,4 @@
-"""Loads through the real dbt-redshift adapter, on a stand-in: histories equal the oracle."""
+"""Loads through the real dbt-redshift adapter, on a stand-in or live: histories equal the oracle."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import pytest
 
 from tests.redshift_standin.server import Standin
 from tests.support import histories as h
-from tests.support.redshift_project import RedshiftProject
+from tests.support.redshift_project import Redshift, RedshiftProject
 
-pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
 SHAPES = (h.Shape(40, 60, in_order=False),)
 
 
 @pytest.mark.parametrize(("datasharing", "batches"), [(False, h.BATCHES), (True, 2)])
 def test_loads_equal_the_oracle_when_the_adapter_is_redshift(
-    redshift_standin: Standin, tmp_path: Path, datasharing: bool, batches: int
+    redshift: Redshift, tmp_path: Path, datasharing: bool, batches: int
 ) -> None:
     """dbt asks the catalogs for metadata, or by SHOW with `datasharing: true`."""
-    project = RedshiftProject(tmp_path, redshift_standin, datasharing=datasharing)
+    project = RedshiftProject(tmp_path, redshift, datasharing=datasharing)
     h.add_models(project, len(SHAPES))
     h.empty_warehouse(project)
     drawn = [history[:batches] for history in h.histories(3, SHAPES)]
     h.load_all(project, drawn, batches)
     assert h.differs(project, drawn, (2,)) == []
-    assert bool(redshift_standin.journal.matching("show columns from table")) is datasharing
+    if isinstance(redshift, Standin):
+        assert bool(redshift.journal.matching("show columns from table")) is datasharing
     if not datasharing:
         assert set(project.run("--full-refresh").statuses.values()) <= {"success", "pass"}
         assert h.differs(project, drawn, (2,)) == []

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import redshift_connector
@@ -20,6 +26,7 @@ from tests.redshift_standin.translation import translate
 
 pytestmark = pytest.mark.redshift_standin
 
+ROOT = Path(__file__).parents[2]
 ROLE = "arn:aws:iam::123456789012:role/warehouse"
 UNKNOWN = (
     "do $$ begin end $$",
@@ -49,7 +56,14 @@ def test_unknown_statement_is_refused_and_not_passed_on(sql: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["vacuum t", "alter table t alter column a type varchar(20)", "alter table t alter column a type bigint"]
+    "sql",
+    [
+        "vacuum t",
+        "create database d",
+        "drop database d force",
+        "alter table t alter column a type varchar(20)",
+        "alter table t alter column a type bigint",
+    ],
 )
 def test_what_redshift_refuses_in_a_transaction_is_refused(sql: str) -> None:
     with pytest.raises(RedshiftError):
@@ -208,3 +222,19 @@ def test_materialized_views_hold_their_rows_until_they_are_refreshed(redshift_st
         _run(cursor, "drop materialized view v")
         with pytest.raises(redshift_connector.Error, match="does not know"):
             _run(cursor, "create materialized view v precompute as select a from t")
+
+
+@pytest.mark.postgres
+def test_standin_by_hand_says_how_to_connect_and_ends_with_ctrl_c() -> None:
+    command = [sys.executable, "-m", "tests.redshift_standin"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = list(itertools.takewhile(lambda line: "Ctrl-C" not in line, process.stdout))
+        words = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines if line.startswith("export "))
+        place = {name: words[f"SLUICE_REDSHIFT_{name.upper()}"] for name in ("host", "user", "password", "database")}
+        with redshift_connector.connect(**place, port=int(words["SLUICE_REDSHIFT_PORT"]), ssl=False) as connection:
+            assert _run(connection.cursor(), "select datediff(day, date '2024-01-31', date '2024-02-01')") == [[1]]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", int(words["SLUICE_REDSHIFT_PORT"])))

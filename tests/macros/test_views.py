@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from metadata_sync.names import TableName
 from tests.redshift_standin.server import Standin
 from tests.support.dbt_project import DbtProject, driving
 from tests.support.postgres_project import PostgresProject
+from tests.support.redshift_live import workgroup
 from tests.support.redshift_project import RedshiftProject
 
 SELECT = "select e.v, count(*) as event_count from {{ source('lake', 'events') }} as e group by e.v"
@@ -27,17 +29,28 @@ LAYOUT = {"distkey": "v", "sortkey": ["v", "event_count"]}
         pytest.param("postgres", marks=pytest.mark.postgres),
         pytest.param("redshift", marks=[pytest.mark.postgres, pytest.mark.redshift_standin]),
         pytest.param("redshift, SHOW", marks=[pytest.mark.postgres, pytest.mark.redshift_standin]),
+        pytest.param("redshift, live", marks=pytest.mark.redshift_live),
     ]
 )
-def project(request: pytest.FixtureRequest, tmp_path: Path) -> DbtProject:
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DbtProject]:
+    with contextlib.ExitStack() as opened:
+        project = _open(request, tmp_path, opened)
+        _fill(project)
+        yield project
+
+
+def _open(request: pytest.FixtureRequest, root: Path, opened: contextlib.ExitStack) -> DbtProject:
     kind = request.param
     if kind == "duckdb":
-        project = DbtProject(tmp_path)
-    elif kind == "postgres":
-        project = PostgresProject(tmp_path, request.getfixturevalue("postgres_url"))
-    else:
-        standin: Standin = request.getfixturevalue("redshift_standin")
-        project = RedshiftProject(tmp_path, standin, datasharing="SHOW" in kind)
+        return DbtProject(root)
+    if kind == "postgres":
+        return PostgresProject(root, request.getfixturevalue("postgres_url"))
+    if kind == "redshift, live":
+        return RedshiftProject(root, opened.enter_context(workgroup()))
+    return RedshiftProject(root, request.getfixturevalue("redshift_standin"), datasharing="SHOW" in kind)
+
+
+def _fill(project: DbtProject) -> None:
     project.execute(
         "create schema lake",
         "create table lake.events (v varchar(10), t timestamp)",
@@ -45,7 +58,6 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> DbtProject:
     )
     project.source("events")
     write(project)
-    return project
 
 
 def write(project: DbtProject, select: str = SELECT, **settings: object) -> None:

@@ -65,6 +65,8 @@ class Standin:
         self._user, self._password, self._database = parts.username, parts.password, parts.path[1:]
         self._transactions = itertools.count(1)
         self._sessions = itertools.count(1)
+        self._prepared: set[str] = set()
+        self._preparing = threading.Lock()
         self._open: list[Session] = []
         self._threads: list[threading.Thread] = []
 
@@ -75,11 +77,19 @@ class Standin:
 
     def start(self) -> None:
         """Prepare the database and listen."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(CATALOG.read_bytes())
+        self.prepare(self._database)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._run(self._accept)
+
+    def prepare(self, database: str) -> None:
+        """Give a database Redshift's catalog, when it has none yet."""
+        with self._preparing:
+            if database not in self._prepared:
+                url = urlsplit(self.url)._replace(path=f"/{database}").geturl()
+                with psycopg.connect(url, autocommit=True) as connection:
+                    connection.execute(CATALOG.read_bytes())
+                self._prepared.add(database)
 
     def stop(self) -> None:
         """Hang up on everybody."""

@@ -94,6 +94,7 @@ class Session:
         if refusal is not None:
             self.client.write(refusal)
             return False
+        self.standin.prepare(given.get("database", ""))
         self.client.write(message(b"R", wire.INT.pack(0)))
         self._greet()
         return True

@@ -28,6 +28,8 @@ COLOURS = re.compile(r"\x1b\[[0-9]*m")
 READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
 UNLOADING = re.compile(r"unload\b", re.IGNORECASE)
 VACUUM = re.compile(r"vacuum\b", re.IGNORECASE)
+ALONE = re.compile(r"(vacuum|(create|drop)\s+database)\b", re.IGNORECASE)
+DROPPED_DATABASE = re.compile(r"drop\s+database\s+(?P<name>\w+)(?P<force>\s+force)?", re.IGNORECASE)
 NO_BINDING = re.compile(r"\s+with\s+no\s+schema\s+binding\s*$", re.IGNORECASE)
 PARAMETER = re.compile(r"(?<![\w$])\$(\d+)")
 
@@ -82,26 +84,36 @@ def _plan(text: str, is_in_block: bool) -> Plan:
 
 
 def _plan_with_views(text: str, is_in_block: bool, views: Mapping[tuple[str, str], str] | None) -> Plan:
-    if VACUUM.match(text):
-        if is_in_block:
-            raise RedshiftError("25001", "VACUUM cannot run inside a transaction block")
-        return Plan("vacuum", NOTHING, tag="VACUUM")
-    if READ_ONLY.fullmatch(text):
-        return Plan("begin", "begin read only")
-    if UNLOADING.match(text):
-        return _plan_unload(text, is_in_block=is_in_block, views=views)
-    if SHOWING.match(text):
-        return Plan("show", show_query(text))
-    if ABOUT_VIEWS.match(text):
-        found = read_view_statement(text, lambda query: translate(query, is_in_block=is_in_block, views=views).sql)
-        return Plan(found.kind, found.sql, found.after, found.target, tag=found.kind.upper())
+    if is_in_block and (alone := ALONE.match(text)):
+        raise RedshiftError("25001", f"{alone[0].upper()} cannot run inside a transaction block")
+    if (plan := _plan_words(text, is_in_block, views)) is not None:
+        return plan
     is_unbound = bool(NO_BINDING.search(text))
     tree = _parse(NO_BINDING.sub("", text) if is_unbound else text)
     rules.check(tree, is_in_block=is_in_block)
-    for kind, plan in PLANS.items():
+    for kind, plan_tree in PLANS.items():
         if isinstance(tree, kind):
-            return plan(_Context(tree, is_in_block, is_unbound, views or {}))
+            return plan_tree(_Context(tree, is_in_block, is_unbound, views or {}))
     raise not_known(f"{type(tree).__name__.upper()}: {text[:80]}")
+
+
+def _plan_words(text: str, is_in_block: bool, views: Mapping[tuple[str, str], str] | None) -> Plan | None:
+    """Plan what sqlglot cannot parse."""
+    plan: Plan | None = None
+    if VACUUM.match(text):
+        plan = Plan("vacuum", NOTHING, tag="VACUUM")
+    elif match := DROPPED_DATABASE.fullmatch(text):
+        plan = Plan("drop database", f"drop database {match['name']}" + (" with (force)" if match["force"] else ""))
+    elif READ_ONLY.fullmatch(text):
+        plan = Plan("begin", "begin read only")
+    elif UNLOADING.match(text):
+        plan = _plan_unload(text, is_in_block=is_in_block, views=views)
+    elif SHOWING.match(text):
+        plan = Plan("show", show_query(text))
+    elif ABOUT_VIEWS.match(text):
+        found = read_view_statement(text, lambda query: translate(query, is_in_block=is_in_block, views=views).sql)
+        plan = Plan(found.kind, found.sql, found.after, found.target, tag=found.kind.upper())
+    return plan
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,8 @@ def _plan_create(context: _Context) -> Plan:
         return Plan("create late-binding view", NOTHING, (create,), tag="CREATE VIEW")
     if kind == "VIEW":
         return Plan("create view", context.postgres_sql())
+    if kind == "DATABASE":
+        return Plan("create database", context.postgres_sql())
     if kind != "TABLE":
         raise not_known(f"CREATE {kind}")
     attributes = tables.take_attributes(tree)

@@ -1,10 +1,11 @@
-"""A small dbt project whose warehouse is the Redshift stand-in, through the real dbt-redshift adapter."""
+"""A small dbt project whose warehouse is Redshift or its stand-in, through the real dbt-redshift adapter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import redshift_connector
 
@@ -13,34 +14,55 @@ from tests.redshift_standin.server import Standin
 from tests.support.dbt_project import DbtProject
 
 
+class Redshift(Protocol):
+    """A stand-in, or a live workgroup."""
+
+    def profile(self, **changes: object) -> dict[str, object]:
+        """dbt's output."""
+        ...
+
+
+@contextlib.contextmanager
+def connect(profile: Mapping[str, Any]) -> Iterator[redshift_connector.Connection]:
+    """Open a session that commits each statement, where dbt's output leads."""
+    connection = redshift_connector.connect(
+        host=profile["host"],
+        port=profile["port"],
+        user=profile["user"],
+        password=profile["password"],
+        database=profile["dbname"],
+        ssl=profile["sslmode"] != "disable",
+        sslmode="verify-full" if profile["sslmode"] == "verify-full" else "verify-ca",
+    )
+    connection.autocommit = True
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
 class RedshiftProject(DbtProject):
-    """A DbtProject on a stand-in. Tests read and write through redshift_connector as well."""
+    """A DbtProject on Redshift. Tests read and write through redshift_connector as well."""
 
-    def __init__(self, root: Path, standin: Standin, threads: int = 2, **profile: object) -> None:
-        self.standin = standin
-        super().__init__(root, threads, profile=standin.profile(**profile))
+    def __init__(self, root: Path, place: Redshift, threads: int = 2, **profile: object) -> None:
+        self.place = place
+        super().__init__(root, threads, profile=place.profile(**profile))
 
-    def _cursor(self) -> redshift_connector.Connection:
-        output = self.standin.profile()
-        return redshift_connector.connect(
-            host=output["host"],
-            port=output["port"],
-            user=output["user"],
-            password=output["password"],
-            database=output["dbname"],
-            ssl=False,
-        )
+    @property
+    def standin(self) -> Standin:
+        """Where the project is, for tests that listen in."""
+        assert isinstance(self.place, Standin)
+        return self.place
 
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Rows of one statement."""
-        with self._cursor() as connection, connection.cursor() as cursor:
+        with connect(self.place.profile()) as connection, connection.cursor() as cursor:
             cursor.execute(sql, list(parameters) or None)
             return [tuple(row) for row in cursor.fetchall()]
 
     def execute(self, *statements: str) -> None:
         """Run statements, each committed."""
-        with self._cursor() as connection, connection.cursor() as cursor:
-            connection.autocommit = True
+        with connect(self.place.profile()) as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
 
