@@ -1,0 +1,147 @@
+"""What a person sees and does in Prefect's UI: a real Chromium on a real server. Pictures go to test-output/."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from live_server import Server
+from order_project import open_orders, write_project
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from flows.context import Context
+from flows.runs import RunRequest
+from flows.through_prefect import run_through_prefect
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+PICTURES = Path(__file__).parents[3] / "test-output"
+PATIENCE_MS = 30_000
+COUNT_PIXELS = """async ([picture, wanted]) => {
+    const image = new Image();
+    image.src = "data:image/png;base64," + picture;
+    await image.decode();
+    const canvas = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    canvas.drawImage(image, 0, 0);
+    const data = canvas.getImageData(0, 0, image.width, image.height - 20).data;  // without the run's own bar
+    const close = i => wanted.every((value, channel) => Math.abs(data[i + channel] - value) < 40);
+    return Array.from({length: data.length / 4}, (_, i) => 4 * i).filter(close).length;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail("Chromium is not installed (apt-get install chromium).")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def run_page(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a run in which one target fails, before any browser has an event loop of its own."""
+    context = open_orders(write_project(tmp_path_factory.mktemp("browser") / "orders"))
+    reported = run_through_prefect(context, RunRequest(requested_by="ann"), server.api_url)
+    context.store.close()
+    assert reported.url is not None
+    server.task_runs(reported.url.rpartition("/")[2], 4)
+    return reported.url
+
+
+def picture(page: Page, name: str) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def pixels(page: Page, color: list[int]) -> int:
+    """Count the pixels of the graph that are about so; it is drawn on a canvas, in which no text can be looked up."""
+    graph = base64.b64encode(page.locator("canvas").first.screenshot()).decode()
+    return int(page.evaluate(COUNT_PIXELS, [graph, color]))
+
+
+def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page: Page) -> None:
+    hosts: set[str | None] = set()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+
+    page.goto(run_page, wait_until="domcontentloaded")
+    expect(page.get_by_text("4 Task runs")).to_be_visible()
+    expect(page.get_by_text("dwh.dim_return: skip, lake.returns is empty")).to_be_visible()
+    page.wait_for_function("document.querySelector('canvas')?.width > 300")
+    page.wait_for_timeout(1_500)  # bars move into place
+    picture(page, "run")
+    assert pixels(page, [34, 158, 80]) > 100
+    assert pixels(page, [218, 10, 45]) > 100
+    page.get_by_role("tab", name="Details").click()
+    expect(page.get_by_text("1 failed (dwh.fact_payment), 1 loaded, 2 skipped").first).to_be_visible()
+    page.get_by_role("tab", name="Task Runs").click()
+    expect(page.get_by_role("link", name="mart.paid_order")).to_be_visible()
+
+    page.get_by_role("tab", name="Artifacts").click()
+    expect(page.get_by_role("link", name="run-summary-orders-daily").first).to_be_visible()
+    page.goto(f"{server.local.ui_url}/artifacts/artifact/{summary_id(server, run_page)}", wait_until="domcontentloaded")
+    expect(page.get_by_role("heading", name="1 failed (dwh.fact_payment), 1 loaded, 1 skipped")).to_be_visible()
+    expect(page.get_by_role("cell", name="lake.returns is empty")).to_be_visible()
+    picture(page, "artifact")
+
+    # Its analytics host is the one that docs/prefect.md tells of; nothing depends on it.
+    assert {host for host in hosts if host and not host.endswith("amplitude.com")} == {"127.0.0.1"}
+
+
+def summary_id(server: Server, run_page: str) -> str:
+    only = {"flow_run_id": {"any_": [run_page.rpartition("/")[2]]}, "key": {"any_": ["run-summary-orders-daily"]}}
+    (artifact,) = server.ask("/artifacts/filter", {"artifacts": only})
+    return str(artifact["id"])
+
+
+def test_form_that_is_filled_in_switches_the_row(laptop: Context, server: Server, page: Page) -> None:
+    deployment = server.deployment("switch@dev")
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.goto(f"{server.local.ui_url}/deployments/deployment/{deployment['id']}/run", wait_until="domcontentloaded")
+
+    page.get_by_label("Your name").fill("ann")
+    choose(page, "Pipeline or target", "dwh.dim_return")
+    choose(page, "Switch", "deactivate")
+    page.get_by_label("Reason").fill("returns come from elsewhere now")
+    picture(page, "form")
+    page.get_by_role("button", name="Submit").click()
+
+    (run,) = server.ended(1, deployment["id"])
+    assert run["state"]["message"].startswith("transformation_control[dwh.dim_return]: is_active true → false")
+    (row,) = [row for row in laptop.store.read_rows().transformations if row.key == "dwh.dim_return"]
+    assert not row.is_active
+    newest = laptop.store.history("dwh.dim_return", 1)[0]
+    assert (newest.who, newest.reason) == ("ann", "returns come from elsewhere now")
+    page.goto(f"{server.local.ui_url}/runs/flow-run/{run['id']}", wait_until="domcontentloaded")
+    expect(page.get_by_text("deactivate dwh.dim_return").first).to_be_visible()
+    expect(page.get_by_text("Completed").first).to_be_visible()
+
+
+def test_dashboard_shows_the_work_pool(laptop: Context, server: Server, page: Page) -> None:
+    server.deployment("switch@dev")
+
+    page.goto(f"{server.local.ui_url}/dashboard", wait_until="domcontentloaded")
+
+    expect(page.get_by_text("Active Work Pools", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name=laptop.settings.work_pool, exact=True).first).to_be_visible()
+    picture(page, "dashboard")
+
+
+def choose(page: Page, field: str, choice: str) -> None:
+    page.get_by_role("button", name=f"Select {field}").click()
+    page.get_by_role("option", name=choice, exact=True).click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("option", name=choice, exact=True)).to_have_count(0)
