@@ -7,12 +7,11 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from flows.context import Context
+from flows.finding import Finding, Level
 from metadata_sync.errors import SluiceError
 
 _MINIMUM_PYTHON: Final = (3, 11)
@@ -25,31 +24,6 @@ PINS: Final = (
     ("prefect", (3, 10), "the flow is not tested with it"),
 )
 """Package, first version that does not work, and why."""
-
-
-class Level(StrEnum):
-    """How bad a finding is."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: What was looked at.
-        level: ok, warn or fail.
-        message: What was found.
-        remedy: What to do about it; empty when it is well.
-    """
-
-    check: str
-    level: Level
-    message: str
-    remedy: str = ""
 
 
 Check = Callable[[Context], Iterator[Finding]]
@@ -196,7 +170,9 @@ def _prefect(context: Context) -> Iterator[Finding]:
     url = running_api_url(context)
     configured = os.environ.get("PREFECT_API_URL")
     if url is not None:
-        yield Finding("prefect server", Level.OK, f"answers at {url}")
+        from flows.server_checkup import examine_server
+
+        yield from examine_server(context, url)
     elif configured:
         remedy = "Start it or mend PREFECT_API_URL; until then runs go on without Prefect."
         yield Finding("prefect server", Level.WARN, f"{configured} does not answer", remedy)

@@ -23,6 +23,9 @@ def doctor(
 ) -> None:
     """Check Python, packages, project, profile, control database, warehouse, lake, generated models and Prefect.
 
+    Of a Prefect server that answers: credentials, version, clock, authentication, telemetry, work pool and workers, and
+    whether its deployments are in step with the rows.
+
     Nothing is changed. Exit code 3: something must be mended before runs can work.
 
     Examples:
@@ -30,7 +33,8 @@ def doctor(
 
         sluice doctor --json
     """
-    from flows.doctor import Level, examine
+    from flows.doctor import examine
+    from flows.finding import Level
 
     context = load_context()
     with progress("Examining…", is_quiet=as_json):

@@ -82,7 +82,7 @@ class PrefectDeployments:
             concurrency_options=_REFUSE_SECOND if wanted.is_exclusive else None,
             work_pool_name=self._work_pool,
             entrypoint=wanted.entrypoint,
-            job_variables={"env": _run_environ(wanted)},
+            job_variables={"env": run_environ(wanted.environment)},
         )
 
     def remove(self, deployment: Existing) -> None:
@@ -205,9 +205,10 @@ def _cron(schedule: Schedule) -> CronSchedule:
     return CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
 
 
-def _run_environ(wanted: Deployment) -> dict[str, str]:
+def run_environ(environment: str) -> dict[str, str]:
+    """Return the variables that every run of an environment is given, wherever it runs."""
     return {
-        "SLUICE_ENVIRONMENT": wanted.environment,
+        "SLUICE_ENVIRONMENT": environment,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     }
 

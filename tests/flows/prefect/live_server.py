@@ -46,16 +46,22 @@ class Server:
     def api_url(self) -> str:
         return self.local.api_url
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every question bears."""
+        return {}
+
     @retry(retry=retry_if_exception(_is_busy), stop=stop_after_delay(60), wait=wait_fixed(0.5), reraise=True)
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self.api_url}{path}", data=data, headers=_CONTENT_TYPE)
+        request = Request(f"{self.api_url}{path}", data=data, headers=self.headers | _CONTENT_TYPE)
         with urlopen(request, timeout=30) as response:
             return json.load(response)
 
-    def status(self, path: str, body: Any) -> int:
+    def status(self, path: str, body: Any, headers: dict[str, str] | None = None) -> int:
         """Return the status code of an answer."""
-        request = Request(f"{self.api_url}{path}", data=json.dumps(body).encode(), headers=_CONTENT_TYPE)
+        known = self.headers if headers is None else headers
+        request = Request(f"{self.api_url}{path}", data=json.dumps(body).encode(), headers=known | _CONTENT_TYPE)
         try:
             with urlopen(request, timeout=30) as response:
                 return int(response.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -25,18 +26,23 @@ SELECTS = {
 
 def write_project(root: Path, *, amount: str = "twelve") -> Path:
     """Write the project; one order whose amount cannot be cast makes `fact_payment` fail."""
-    ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
-    shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
-    shutil.copytree(REPOSITORY / "macros", root / "macros")
-    shutil.copy2(REPOSITORY / "profiles.yml", root)
-    (root / "dbt_project" / "transformations").mkdir()
-    for name, select in SELECTS.items():
-        (root / "dbt_project" / "transformations" / f"{name}.sql").write_text(select + "\n")
-    (root / "dbt_project" / "control").mkdir()
+    copy_project(root, SELECTS)
     (root / "dbt_project" / "control" / "orders.yml").write_text(yaml.safe_dump(_rows()))
     land(root, "orders", f"select 1 as order_id, '{amount}' as amount, timestamp '2013-01-01 08:00:00' as landed_at")
     land(root, "returns", "select 1 as order_id, timestamp '2013-01-01' as landed_at where false")
     return root
+
+
+def copy_project(root: Path, selects: Mapping[str, str]) -> None:
+    """Copy this repository's dbt project, macros and profile, with other SELECTs and without rows."""
+    ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
+    shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
+    shutil.copytree(REPOSITORY / "macros", root / "macros")
+    shutil.copy2(REPOSITORY / "profiles.yml", root)
+    for folder in ("transformations", "control"):
+        (root / "dbt_project" / folder).mkdir()
+    for name, select in selects.items():
+        (root / "dbt_project" / "transformations" / f"{name}.sql").write_text(select + "\n")
 
 
 def open_orders(root: Path, environment: str = "dev") -> Context:
