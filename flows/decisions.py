@@ -24,6 +24,7 @@ from flows.gate import decide
 from flows.probes import Prober, Question
 from flows.runs import OutcomeStatus
 from flows.state import WarehouseState
+from metadata_sync.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.names import TableName
 from metadata_sync.render import fingerprint
 from metadata_sync.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
@@ -44,6 +45,7 @@ class Surroundings:
         waited: Minutes since a target with `trigger: all` first waited for a source, by target.
         settled: Where targets stand that this run has decided on for good.
         leases: Targets that other runs are at work on, and who that is.
+        blame: What is wrong with rows and SELECTs.
     """
 
     rows: ControlRows
@@ -54,6 +56,7 @@ class Surroundings:
     waited: Mapping[str, float] = field(default_factory=dict)
     settled: Mapping[str, UpstreamState] = field(default_factory=dict)
     leases: Mapping[str, str] = field(default_factory=dict)
+    blame: Blame = field(default_factory=Blame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def decide_targets(
     questions = {
         (row.name, item.name): question
         for row in targets
-        if _is_switched_on(row, around.rows)
+        if _is_switched_on(row, around.rows) and not around.blame.stops(row, around.rows)
         for item in reads[row.name]
         if (question := _question(row, item, around)) is not None
     }
@@ -95,7 +98,8 @@ def decide_targets(
     trouble_of = _examiner(around.rows, examine)
     answers = {question: _explained(probe, question, trouble_of) for question, probe in asked.items()}
     renamed = _renamed(targets, reads, around)
-    states = dict.fromkeys(around.leases, UpstreamState.RUNNING)
+    off = (str(row.name) for row in around.rows.transformations if not _is_switched_on(row, around.rows))
+    states = dict.fromkeys(around.leases, UpstreamState.RUNNING) | dict.fromkeys(off, UpstreamState.OFF)
     states |= {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
     decisions = []
     for row in targets:
@@ -147,6 +151,10 @@ _STATE_FOR_READERS: Final = {
     Reason.UPSTREAM_FAILED: UpstreamState.FAILED,
     Reason.UPSTREAM_TOO_OLD: UpstreamState.FAILED,
     Reason.UPSTREAM_HELD: UpstreamState.HELD,
+    Reason.ROW_AT_FAULT: UpstreamState.FAILED,
+    Reason.INACTIVE: UpstreamState.OFF,
+    Reason.PIPELINE_INACTIVE: UpstreamState.OFF,
+    Reason.UPSTREAM_OFF: UpstreamState.OFF,
 }
 """What has happened further up holds for readers further down, too."""
 
@@ -269,7 +277,26 @@ def _facts(
         upstreams=upstreams,
         forced_by=around.forced_by,
     )
+    facts = _with_faults(facts, row, around)
     return facts if pipeline is None else replace(facts, child_policy=pipeline.child_policy)
+
+
+def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surroundings) -> TargetFacts:
+    """Add what is wrong with the row, its pipeline, its sources; columns that nobody can tell are its sources' fault."""
+    rows, blame = around.rows, around.blame
+    own = blame.faults_of(row)
+    unreadable = [
+        f"{source.key} cannot be read: {fault}"
+        for source in blame.sources_of(row, rows)
+        for fault in blame.faults_of(source)
+    ]
+    unreadable += [str(fault) for fault in own if fault.rule == COLUMNS_UNKNOWN]
+    return replace(
+        facts,
+        faults=tuple(str(fault) for fault in own if fault.rule != COLUMNS_UNKNOWN),
+        pipeline_faults=tuple(map(str, blame.faults_of(rows.pipeline(row.pipeline_id)))),
+        unreadable=tuple(unreadable),
+    )
 
 
 def _fingerprint(row: TransformationRow, rows: ControlRows) -> str | None:

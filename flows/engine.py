@@ -25,6 +25,7 @@ from flows.leases import LeaseKeeper, wait_until_free
 from flows.locks import warehouse_lock
 from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
 from flows.survey import decide, find_orphans, log_decision, read_warehouse, reading, surroundings, utc_now
+from metadata_sync.blame import Blame
 
 if TYPE_CHECKING:
     from flows.context import Context
@@ -76,17 +77,18 @@ def prepare(
 
     Raises:
         ConfigurationError: When a pipeline does not exist, or settings and profile do not fit.
-        MetadataError: When rows or SELECTs are at fault.
+        MetadataError: When the control database holds rows that are none.
         RunError: When the warehouse cannot be read.
     """
     profile = context.profile
-    rows = context.store.read_rows() if is_dry else sync_rows(context)
-    selected = select_transformations(rows, request)
+    rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context)
+    stopped = frozenset(row.name for row in rows.transformations if blame.stops(row, rows))
+    selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
     now = clock()
     with reading(context, profile) as warehouse:
         state = read_warehouse(context, rows, warehouse, profile, is_dry=is_dry)
-        around = surroundings(context, rows, state, request, now=now)
+        around = surroundings(context, rows, state, request, now=now, blame=blame)
         verdicts = decide(context, selected, around, warehouse, now)
         orphans = find_orphans(rows, state, warehouse, profile) if not request.pipelines else ()
         decisions = _with_engines(context, request, rows, state, verdicts.decisions)
@@ -100,6 +102,7 @@ def prepare(
         orphans=orphans,
         tokens=verdicts.tokens,
         absent=frozenset(row.name for row in rows.transformations) - state.existing,
+        blame=blame,
     )
     for decision in plan.decisions:
         log_decision(plan.run_id, decision)
@@ -140,18 +143,21 @@ def execute(
     return summary
 
 
-def sync_rows(context: Context) -> ControlRows:
-    """Bring the generated models in step with the rows, keep column lists that sync took from SELECTs; return the rows.
+def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
+    """Bring the generated models in step with the rows, and keep column lists that sync took from SELECTs.
+
+    Returns:
+        The rows, and what is wrong with them and their SELECTs: the models of those stay as they are.
 
     Raises:
-        MetadataError: When rows or SELECTs are at fault.
+        MetadataError: When the control database holds rows that are none.
         SyncError: When generated files were edited by hand or cannot be written.
     """
     from metadata_sync.sync import sync_store
 
     stored = context.store.read_stored()
-    report = sync_store(context.store, stored, context.project, context.columns)
-    return context.store.read_rows() if report.filled else stored.rows
+    report = sync_store(context.store, stored, context.project, context.columns, keep_going=True)
+    return context.store.read_rows() if report.filled else stored.rows, Blame.of(report.faults)
 
 
 def _with_engines(

@@ -18,7 +18,7 @@ from flows.leases import LeaseKeeper
 from flows.recording import record_decisions
 from flows.retries import RetryBook, RetryPolicy
 from flows.rule_files import load_rules
-from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.runs import RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.survey import decide, log_decision, patiently, read_warehouse, reading, surroundings
 from metadata_sync.errors import RunError
 
@@ -103,14 +103,14 @@ class Execution:
 
     def _settle(self, decisions: Sequence[Decision]) -> None:
         """Record decisions that are final, and note the targets that will not run."""
+        from flows.outcomes import outcome_without_run
+
         final = self._leased([decision for decision in decisions if decision.action is not Action.WAIT])
         record_decisions(self._context.store, self._plan.run_id, final, self._clock())
         for decision in final:
             self._decisions[decision.target] = decision
             if decision.action is not Action.RUN:
-                status = OutcomeStatus.HELD if decision.action is Action.HOLD else OutcomeStatus.SKIPPED
-                outcome = TargetOutcome(decision.target, decision.pipeline_id, decision, status)
-                self._outcomes[decision.target] = outcome
+                self._outcomes[decision.target] = outcome_without_run(decision, self._rules)
         self._aftermath.settle([self._outcomes[item.target] for item in final if item.target in self._outcomes])
         self._observer.decided([self._decisions[decision.target] for decision in decisions])
 
@@ -221,7 +221,9 @@ class Execution:
         with reading(self._context, self._profile) as warehouse:
             state = read_warehouse(self._context, self._plan.rows, warehouse, self._profile, is_dry=True)
             now, plan = self._clock(), self._plan
-            around = surroundings(self._context, plan.rows, state, plan.request, now=now, run_id=plan.run_id)
+            around = surroundings(
+                self._context, plan.rows, state, plan.request, now=now, run_id=plan.run_id, blame=plan.blame
+            )
             around = replace(around, settled=self._states())
             return decide(self._context, waiting, around, warehouse, now)
 

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     UPSTREAM_FAILED = "upstream_failed"
     UPSTREAM_TOO_OLD = "upstream_too_old"
     UPSTREAM_HELD = "upstream_held"
+    UPSTREAM_OFF = "upstream_off"
     UPSTREAM_NOT_LOADED = "upstream_not_loaded"
 
     PROBE_FAILED = "probe_failed"
@@ -56,6 +57,8 @@ class Reason(StrEnum):
     TARGET_DROPPED = "target_dropped"
     ROW_RENAMED = "row_renamed"
     ROW_REMOVED = "row_removed"
+    ROW_AT_FAULT = "row_at_fault"
+    PIPELINE_AT_FAULT = "pipeline_at_fault"
 
     UPSTREAM_FIRST = "upstream_first"
 
@@ -96,6 +99,8 @@ class UpstreamState(StrEnum):
     """Another run is at work on it, or on something that it waits for."""
     FAILED = "failed"
     HELD = "held"
+    OFF = "off"
+    """It, its pipeline, or something that it waits for is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,8 @@ class TargetFacts:
         sources: Its driving sources.
         upstreams: Every other target that it reads.
         unreadable: What is wrong with sources that it would read, lookups included; looked into only when it would run.
+        faults: What is wrong with the row or its SELECT, so that its model could not be brought in step.
+        pipeline_faults: What is wrong with its pipeline's row.
         forced_by: Who asked for it, whatever the sources say; None when nobody did.
     """
 
@@ -231,6 +238,8 @@ class TargetFacts:
     sources: tuple[SourceFacts, ...] = ()
     upstreams: tuple[UpstreamFacts, ...] = ()
     unreadable: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    pipeline_faults: tuple[str, ...] = ()
     forced_by: str | None = None
 
 

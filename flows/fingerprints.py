@@ -95,9 +95,9 @@ def take_fingerprint(
 def _source_columns(context: Context, row: TransformationRow, rows: ControlRows) -> Mapping[str, Any] | None:
     found: dict[str, Any] = {}
     for item in row.dependencies:
-        name = TableName.parse(item.table)
-        source = rows.source(name)
         try:
+            name = TableName.parse(item.table)
+            source = rows.source(name)
             columns = context.columns.source_columns(source) if source else _table_columns(context, name)
         except ValueError as error:  # it cannot be read: that, too, is a state from which it may recover
             found[item.table] = str(error)

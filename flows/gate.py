@@ -4,10 +4,11 @@ For one target the rules are asked in this order; the first that answers decides
 
     inactive row or pipeline             SKIP
     another run is at work on it         SKIP
+    its row, SELECT or pipeline is wrong HOLD
     something only a person can mend     HOLD   dropped target, changed configuration, renamed row
     an upstream loads in this run        WAIT   asked again after it
     another run works on an upstream     SKIP or go on, by the pipeline's child_policy
-    an upstream failed or is held        SKIP, HOLD or go on, by the pipeline's child_policy
+    an upstream failed, is held or off   SKIP, HOLD or go on, by the pipeline's child_policy
     an upstream was never loaded         SKIP
     a source could not be asked or read  HOLD   never a blind run
     a person insists                     RUN
@@ -56,6 +57,7 @@ def decide(facts: TargetFacts) -> Decision:
     action, reason, message = (
         _switched_off(facts)
         or _leased(facts)
+        or _at_fault(facts)
         or _needs_person(facts)
         or _upstreams(facts)
         or _blind(facts, evidence)
@@ -133,6 +135,14 @@ def _held_by(holder: str) -> str:
     return f"it is being loaded by {holder}"
 
 
+def _at_fault(facts: TargetFacts) -> _Verdict | None:
+    if facts.pipeline_faults:
+        return Action.HOLD, Reason.PIPELINE_AT_FAULT, "; ".join(facts.pipeline_faults)
+    if facts.faults:
+        return Action.HOLD, Reason.ROW_AT_FAULT, "; ".join(facts.faults)
+    return None
+
+
 def _needs_person(facts: TargetFacts) -> _Verdict | None:
     if facts.has_log and not facts.exists:
         message = (
@@ -175,6 +185,7 @@ def _upstreams(facts: TargetFacts) -> _Verdict | None:
 
 def _failed_upstreams(facts: TargetFacts) -> _Verdict | None:
     failed, held = _names(facts, UpstreamState.FAILED), _names(facts, UpstreamState.HELD)
+    off = _names(facts, UpstreamState.OFF)
     is_blocked = facts.child_policy is ChildPolicy.BLOCK
     if is_blocked:
         before = ", ".join(up.target for up in facts.upstreams if up.has_failed_before)
@@ -185,11 +196,13 @@ def _failed_upstreams(facts: TargetFacts) -> _Verdict | None:
         return action, Reason.UPSTREAM_FAILED, f"left alone {until}: {failed} failed {rule}"
     if held:
         return action, Reason.UPSTREAM_HELD, f"left alone {until}: {held} is held {rule}"
+    if off:
+        return action, Reason.UPSTREAM_OFF, f"left alone while {off} is switched off {rule}"
     return None
 
 
 def _stale_upstreams(facts: TargetFacts) -> _Verdict | None:
-    not_renewed = (UpstreamState.FAILED, UpstreamState.HELD)
+    not_renewed = (UpstreamState.FAILED, UpstreamState.HELD, UpstreamState.OFF)
     too_old = [_too_old(up) for up in facts.upstreams if up.state in not_renewed and up.is_too_old]
     return (Action.SKIP, Reason.UPSTREAM_TOO_OLD, "; ".join(too_old)) if too_old else None
 
@@ -197,7 +210,7 @@ def _stale_upstreams(facts: TargetFacts) -> _Verdict | None:
 def _too_old(upstream: UpstreamFacts) -> str:
     age = "was never loaded" if upstream.age_minutes is None else f"was loaded {upstream.age_minutes:.0f} minutes ago"
     return (
-        f"{upstream.target} failed or is held and {age}; stale data is good enough for "
+        f"{upstream.target} failed, is held or switched off, and {age}; stale data is good enough for "
         f"{upstream.max_age_minutes} minutes (its freshness_minutes)"
     )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from flows.runs import RunRequest
-from metadata_sync.errors import ConfigurationError, HardRunError
+from metadata_sync.errors import HardRunError, RequestError
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
 
 
-def select_transformations(rows: ControlRows, request: RunRequest) -> tuple[TransformationRow, ...]:
+def select_transformations(
+    rows: ControlRows, request: RunRequest, stopped: Collection[TableName] = ()
+) -> tuple[TransformationRow, ...]:
     """Return the transformations that a request is about, upstream before downstream.
 
     Named pipelines are taken whether they are switched on or not, so that the gate can say so; without names only
@@ -20,20 +22,21 @@ def select_transformations(rows: ControlRows, request: RunRequest) -> tuple[Tran
     Args:
         rows: The environment's rows.
         request: What was asked.
+        stopped: Targets that cannot run: what they read orders nothing, for it may be a circle.
 
     Raises:
-        ConfigurationError: When a pipeline or job group does not exist.
+        RequestError: When a pipeline or job group does not exist.
     """
     known = {pipeline.pipeline_id: pipeline for pipeline in rows.pipelines}
     unknown = [name for name in request.pipelines if name not in known]
     if unknown:
-        raise ConfigurationError(
+        raise RequestError(
             f"There is no pipeline {', '.join(map(repr, unknown))} in this environment.",
             f"It has: {', '.join(sorted(known)) or 'none yet (`sluice control apply` writes rows)'}.",
         )
     groups = {pipeline.job_group for pipeline in rows.pipelines}
     if request.job_group is not None and request.job_group not in groups:
-        raise ConfigurationError(
+        raise RequestError(
             f"There is no job group {request.job_group!r} in this environment.",
             f"It has: {', '.join(sorted(groups)) or 'none'}.",
         )
@@ -43,17 +46,23 @@ def select_transformations(rows: ControlRows, request: RunRequest) -> tuple[Tran
         if (name in request.pipelines if request.pipelines else pipeline.is_active)
         and request.job_group in (None, pipeline.job_group)
     }
-    return order_by_data(row for row in rows.transformations if row.pipeline_id in wanted)
+    return order_by_data((row for row in rows.transformations if row.pipeline_id in wanted), stopped)
 
 
-def order_by_data(transformations: Iterable[TransformationRow]) -> tuple[TransformationRow, ...]:
+def order_by_data(
+    transformations: Iterable[TransformationRow], stopped: Collection[TableName] = ()
+) -> tuple[TransformationRow, ...]:
     """Order transformations so that each stands behind those that it reads; ties by name.
+
+    Args:
+        transformations: In any order.
+        stopped: Those whose own reads do not count.
 
     Raises:
         HardRunError: When they read one another in a circle.
     """
     by_name = {row.name: row for row in sorted(transformations, key=lambda row: row.name)}
-    upstreams = read_targets(by_name)
+    upstreams = {name: () if name in stopped else reads for name, reads in read_targets(by_name).items()}
     try:
         ordered = tuple(TopologicalSorter(upstreams).static_order())
     except CycleError as error:
@@ -64,7 +73,8 @@ def order_by_data(transformations: Iterable[TransformationRow]) -> tuple[Transfo
 
 def read_targets(by_name: Mapping[TableName, TransformationRow]) -> dict[TableName, tuple[TableName, ...]]:
     """Return for each transformation the others among them that it reads."""
+    names = {str(name): name for name in by_name}
     return {
-        name: tuple(other for item in row.dependencies if (other := TableName.parse(item.table)) in by_name)
+        name: tuple(names[item.table] for item in row.dependencies if item.table in names)
         for name, row in by_name.items()
     }

@@ -30,7 +30,7 @@ from flows.recovery import FLAPS_WITHIN, Look, fall_count, look_at
 from flows.runs import RunRequest
 from flows.survey import decide, read_warehouse, reading, surroundings, utc_now
 from metadata_sync.database.settlement import Amendment, Settlement
-from metadata_sync.errors import ConfigurationError, MetadataError
+from metadata_sync.errors import ConfigurationError
 from metadata_sync.incident import Alert, Incident, IncidentKind
 from metadata_sync.redact import safe_text
 from metadata_sync.words import DeactivatedBy
@@ -38,6 +38,7 @@ from metadata_sync.words import DeactivatedBy
 if TYPE_CHECKING:
     from flows.context import Context
     from flows.facts import Decision
+    from metadata_sync.blame import Blame
     from metadata_sync.rows import ControlRows, TransformationRow
 
 logger = logging.getLogger(__name__)
@@ -126,20 +127,18 @@ class _Round:
     recent: tuple[Incident, ...]
 
     def run(self) -> tuple[Healing, ...]:
-        try:
-            rows = sync_rows(self.context)
-        except MetadataError as error:
-            reason = safe_text("; ".join(str(fault) for fault in error.faults))
-            return tuple(self._healing(row, HealState.BROKEN, f"rows are at fault: {reason}") for row in self.off)
-        looks = self._looks(rows)
+        rows, blame = sync_rows(self.context)
+        looks = self._looks(rows, blame)
         due = [row for row in self.off if looks[str(row.name)].is_due]
-        trouble = probe(self.context, due, {str(row.name) for row in due if self._waits_for_test(row)})
+        trouble = {str(row.name): safe_text(text) for row in due if (text := _at_fault(row, rows, blame))}
+        sound = [row for row in due if str(row.name) not in trouble]
+        trouble |= probe(self.context, sound, {str(row.name) for row in sound if self._waits_for_test(row)})
         return tuple(self._settle(row, looks[str(row.name)], trouble.get(str(row.name)), rows) for row in self.off)
 
-    def _looks(self, rows: ControlRows) -> dict[str, Look]:
+    def _looks(self, rows: ControlRows, blame: Blame) -> dict[str, Look]:
         if self.is_forced:
             return {str(row.name): Look(is_due=True, reason="asked for") for row in self.off}
-        decisions = self._decisions(rows)
+        decisions = self._decisions(rows, blame)
         every = timedelta(minutes=self.context.settings.heal_minutes)
         looks = {}
         for row in self.off:
@@ -151,7 +150,7 @@ class _Round:
             looks[target] = look_at(self._incident(row), changes, falls=falls, every=every, now=self.now)
         return looks
 
-    def _decisions(self, rows: ControlRows) -> dict[str, Decision]:
+    def _decisions(self, rows: ControlRows, blame: Blame) -> dict[str, Decision]:
         """Ask the gate as if the rows were on: what it sees of their sources belongs to the fingerprint."""
         names = {row.name for row in self.off}
         as_if_on = tuple(
@@ -161,7 +160,7 @@ class _Round:
         profile = self.context.profile
         with reading(self.context, profile) as warehouse:
             state = read_warehouse(self.context, asked, warehouse, profile, is_dry=True)
-            around = surroundings(self.context, asked, state, RunRequest(), now=self.now)
+            around = surroundings(self.context, asked, state, RunRequest(), now=self.now, blame=blame)
             targets = [row for row in as_if_on if row.name in names]
             verdicts = decide(self.context, targets, around, warehouse, self.now)
         return {decision.target: decision for decision in verdicts.decisions}
@@ -201,6 +200,12 @@ class _Round:
         seconds = None if incident is None else (self.now - incident.opened_at).total_seconds()
         logger.info("heal target=%s state=%s reason=%s", row.name, state, reason)
         return Healing(str(row.name), state, reason, seconds)
+
+
+def _at_fault(row: TransformationRow, rows: ControlRows, blame: Blame) -> str:
+    """Say what sync found wrong with a row, its pipeline or its sources; empty: nothing."""
+    concerned = (row, rows.pipeline(row.pipeline_id), *blame.sources_of(row, rows))
+    return "; ".join(str(fault) for item in concerned for fault in blame.faults_of(item))
 
 
 def _switched_on(row: TransformationRow) -> TransformationRow:

@@ -24,7 +24,7 @@ from metadata_sync.words import ChildPolicy
 WAREHOUSE: Final = "warehouse"
 """Subject of what no target is to blame for: the warehouse cannot be reached, dbt does not start."""
 
-_CONSEQUENCES: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD})
+_CONSEQUENCES: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
 _SAYS_NOTHING: Final = frozenset(
     {*_CONSEQUENCES, Reason.INACTIVE, Reason.PIPELINE_INACTIVE, Reason.UPSTREAM_NOT_LOADED}
 )
@@ -202,8 +202,10 @@ def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[
     """Whether a run shows that an open incident of targets is over: it was not met, and one that it hit fares well."""
     if any((item.kind, item.subject) == (incident.kind, incident.subject) for item in findings):
         return False
-    if incident.kind is IncidentKind.SHARED:
-        return any(outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED) for outcome in outcomes)
+    if incident.kind is IncidentKind.SHARED:  # without targets it kept runs from beginning, and one has begun
+        return not incident.targets or any(
+            outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED) for outcome in outcomes
+        )
     hit = [outcome for outcome in outcomes if outcome.target in incident.targets]
     return any(fares_well(outcome) for outcome in hit)
 
@@ -260,6 +262,8 @@ def _causes(decision: Decision) -> Iterator[tuple[str, str]]:
         yield from ((item.source, item.message) for item in decision.evidence if item.reason is Reason.PROBE_FAILED)
     elif decision.reason is Reason.SOURCE_UNREADABLE and _UNREADABLE in decision.message:
         yield decision.message.partition(_UNREADABLE)[0], decision.message
+    elif decision.reason is Reason.PIPELINE_AT_FAULT:
+        yield decision.pipeline_id, decision.message
     else:
         yield decision.target, decision.message
 

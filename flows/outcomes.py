@@ -9,8 +9,8 @@ from typing import Final
 
 from flows.dbt_runner import NodeResult
 from flows.error_rules import DEFAULT_RULES
-from flows.facts import Decision
-from flows.healing import Rule, classify, read_facts
+from flows.facts import Action, Decision, Reason
+from flows.healing import FailureClass, Rule, Verdict, classify, read_facts
 from flows.runs import OutcomeStatus, TargetOutcome
 from flows.state import LoggedLoad
 from metadata_sync.redact import safe_text
@@ -97,6 +97,27 @@ def unlogged(target: str, node: NodeResult) -> str | None:
         "the rows are lost, or stand there without their watermark. Leave `retries` at 0 in profiles.yml and the log "
         "row in the load's own statement; then run it again."
     )
+
+
+def outcome_without_run(decision: Decision, rules: Sequence[Rule] = DEFAULT_RULES) -> TargetOutcome:
+    """Tell how a target fared that is not given to dbt.
+
+    Args:
+        decision: The gate's last word, which is not to run it.
+        rules: Say what kind of failure it is when its row or SELECT is at fault; no rule makes that one that heals.
+
+    Returns:
+        FAILED when its row or SELECT is at fault; else HELD or SKIPPED.
+    """
+    target, pipeline_id = decision.target, decision.pipeline_id
+    if decision.reason is Reason.ROW_AT_FAULT:
+        error = safe_text(decision.message)
+        verdict = classify(read_facts(error), rules)
+        if verdict.advice.is_soft:
+            verdict = Verdict(FailureClass.SETTINGS, None, None)
+        return TargetOutcome(target, pipeline_id, decision, OutcomeStatus.FAILED, error=error, verdict=verdict)
+    status = OutcomeStatus.HELD if decision.action is Action.HOLD else OutcomeStatus.SKIPPED
+    return TargetOutcome(target, pipeline_id, decision, status)
 
 
 def with_load(outcome: TargetOutcome, load: LoggedLoad) -> TargetOutcome:

@@ -14,7 +14,7 @@ from flows.task_runs import DbtTaskRuns, Node
 from metadata_sync.names import TableName
 from metadata_sync.rows import TransformationRow
 
-_CUT_SHORT: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD})
+_CUT_SHORT: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
 
 
 class PrefectObserver:
@@ -131,17 +131,18 @@ class ObserverPair:
 
 def nodes_of(rows: Sequence[TransformationRow]) -> Iterator[Node]:
     """Yield what is known of the rows' models before dbt runs."""
+    keys = {str(row.name): row.name.model_name for row in rows}
     for row in rows:
         yield Node(
             key=row.name.model_name,
             name=str(row.name),
             tags=(f"pipeline:{row.pipeline_id}", f"load_type:{row.load_type}"),
-            upstream_keys=tuple(TableName.parse(item.table).model_name for item in row.dependencies),
+            upstream_keys=tuple(keys[item.table] for item in row.dependencies if item.table in keys),
         )
 
 
 def _state_of(outcome: TargetOutcome) -> TaskState:
-    if outcome.status is OutcomeStatus.HELD:
+    if outcome.decision.action is Action.HOLD:
         return HELD
     return BLOCKED if outcome.decision.reason in _CUT_SHORT else NOT_DUE
 

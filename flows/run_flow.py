@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from prefect.states import Completed, Failed
 from flows import engine
 from flows.artifacts import headline
 from flows.context import Context, load_context
+from flows.false_starts import false_starts_told
 from flows.load_events import loaded_events
 from flows.phases import PhaseClock
 from flows.prefect_api import open_report_api
@@ -133,7 +134,8 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
     request = RunRequest(
         tuple(pipelines), job_group, is_forced=force, requested_by=requested_by, wait_seconds=wait_seconds
     )
-    with _reporting(handover) as (task_runs, pump):
+    told = nullcontext() if handover.plan else false_starts_told(handover.context, request)  # else the caller tells
+    with told, _reporting(handover) as (task_runs, pump):
         executed = _execute(handover, request, task_runs, pump)
     if not handover.lost_count:
         write_pages(executed, handover.context.store)

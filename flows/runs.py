@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from flows.facts import Action, Decision
 from flows.healing import Verdict
+from metadata_sync.blame import Blame
 from metadata_sync.loads import ClusterCost, RowCounts, Window
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
@@ -55,6 +56,7 @@ class RunPlan:
         orphans: Targets that the load log knows and no row does any more.
         tokens: Change token of every source without an incremental key that was looked at; None when it has none.
         absent: Targets of the environment, selected or not, whose table is not in the warehouse yet.
+        blame: What is wrong with rows and SELECTs.
     """
 
     run_id: str
@@ -66,6 +68,7 @@ class RunPlan:
     orphans: tuple[Decision, ...] = ()
     tokens: Mapping[str, str | None] = field(default_factory=dict)
     absent: frozenset[TableName] = frozenset()
+    blame: Blame = field(default_factory=Blame)
 
     @property
     def is_due(self) -> bool:

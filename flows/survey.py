@@ -13,6 +13,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_af
 from flows.facts import Reason
 from flows.leases import foreign_leases
 from flows.recording import record_adopted
+from metadata_sync.blame import Blame
 from metadata_sync.errors import SoftRunError
 from metadata_sync.words import SourceKind, Trigger
 
@@ -85,6 +86,7 @@ def surroundings(
     *,
     now: datetime,
     run_id: str | None = None,
+    blame: Blame | None = None,
 ) -> Surroundings:
     """Return everything around targets that decisions depend on, but for the sources themselves.
 
@@ -95,6 +97,7 @@ def surroundings(
         request: What is asked.
         now: The current instant.
         run_id: The run that asks, once it has begun; its own leases keep nobody out.
+        blame: What sync found wrong with rows and SELECTs; None: nothing.
     """
     from flows.decisions import Surroundings
     from metadata_sync.database.journal import LoadStatus
@@ -109,6 +112,7 @@ def surroundings(
         ages={entry.target: (now - entry.finished_at).total_seconds() / 60 for entry in loaded},
         waited=_waited(context, rows, now),
         leases={target: str(lease) for target, lease in foreign_leases(store, run_id).items()},
+        blame=blame or Blame(),
     )
 
 

@@ -2,6 +2,7 @@
 
     SluiceError
     ├── ConfigurationError   settings, project or environment are wrong            exit 2
+    │   └── RequestError     what was asked for does not exist                     exit 2
     ├── MetadataError        faults in rows or SELECTs, all of them at once        exit 3
     ├── SyncError            generated files differ from what was written          exit 3
     ├── StoreError           the control database refused or cannot be reached     exit 1
@@ -77,6 +78,10 @@ class ConfigurationError(SluiceError):
     """Settings, project layout or environment are wrong; nothing was started."""
 
     exit_code = 2
+
+
+class RequestError(ConfigurationError):
+    """Something was asked for that does not exist; nothing is wrong with the project."""
 
 
 class MetadataError(SluiceError):

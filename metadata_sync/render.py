@@ -73,6 +73,20 @@ def model_document(row: TransformationRow, rows: ControlRows) -> Document:
     return {"version": 2, "models": [_without_empty(model)]}
 
 
+def placeholder_document(row: TransformationRow) -> Document:
+    """Return the properties of a model that only keeps a name, so that others can `ref` it; it is never run."""
+    config = {"materialized": row.load_type.value, "schema": row.target_schema, "alias": row.target_table}
+    return {
+        "version": 2,
+        "models": [{"name": row.name.model_name, "config": {**config, "meta": {"is_active": False}}}],
+    }
+
+
+def placeholder_text(row: TransformationRow) -> str:
+    """Return the SQL of such a model."""
+    return f"-- {row.key} is at fault and has never been rendered; `sluice validate` says why\nselect 1 as at_fault\n"
+
+
 def source_document(source: SourceRow, project: Project, dialect: str) -> Document:
     """Return the properties of a source.
 

@@ -6,10 +6,11 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from metadata_sync.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.errors import Fault, MetadataError, SyncError
 from metadata_sync.generated import (
     FileState,
@@ -22,12 +23,21 @@ from metadata_sync.generated import (
     write_file,
 )
 from metadata_sync.in_step import look, recall, remember
-from metadata_sync.names import TableName
+from metadata_sync.names import TableName, is_identifier, is_slug
 from metadata_sync.project import Project
 from metadata_sync.protocols import WarehouseColumns
-from metadata_sync.render import RENDER_VERSION, Document, document_text, model_document, model_text, source_document
+from metadata_sync.render import (
+    RENDER_VERSION,
+    Document,
+    document_text,
+    model_document,
+    model_text,
+    placeholder_document,
+    placeholder_text,
+    source_document,
+)
 from metadata_sync.resolve import is_active, model_reads
-from metadata_sync.rows import Column, ControlRows, TransformationRow
+from metadata_sync.rows import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.select_file import read_select
 
 if TYPE_CHECKING:
@@ -49,6 +59,7 @@ class SyncReport:
         unchanged: Files that were right already.
         drifted: With `check`: files that would be written or removed.
         filled: Column lists taken from SELECTs, by target; the caller stores them in the rows.
+        faults: With `keep_going`: what is wrong with rows and SELECTs whose files were left as they are.
     """
 
     written: tuple[str, ...] = ()
@@ -56,6 +67,7 @@ class SyncReport:
     unchanged: tuple[str, ...] = ()
     drifted: tuple[str, ...] = ()
     filled: Mapping[TableName, tuple[Column, ...]] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +76,12 @@ class _Wanted:
 
     Attributes:
         file: Where it belongs and what it is made of.
-        row: The transformation it is a model of, or None for a source.
+        row: The transformation it is a model of, or the source.
         document: Its properties, or None when it is the model's SQL.
     """
 
     file: GeneratedFile
-    row: TransformationRow | None
+    row: TransformationRow | SourceRow
     document: Document | None
 
 
@@ -87,7 +99,13 @@ class _Plan:
 
 
 def sync(
-    rows: ControlRows, project: Project, columns: WarehouseColumns, *, check: bool = False, overwrite: bool = False
+    rows: ControlRows,
+    project: Project,
+    columns: WarehouseColumns,
+    *,
+    check: bool = False,
+    overwrite: bool = False,
+    keep_going: bool = False,
 ) -> SyncReport:
     """Bring the generated models in step with the rows.
 
@@ -100,12 +118,13 @@ def sync(
         columns: The warehouse, for SELECTs that changed and column lists that are left out.
         check: Write nothing; report what would be written or removed as drift.
         overwrite: Replace files that were edited by hand.
+        keep_going: What is at fault stops only itself: its files stay as they are, and the report holds the faults.
 
     Returns:
         What was done.
 
     Raises:
-        MetadataError: When rows or changed SELECTs are at fault; nothing was written.
+        MetadataError: When rows or changed SELECTs are at fault and it does not keep going; nothing was written.
         SyncError: When generated files were edited by hand, or cannot be written.
     """
     wanted = _wanted(rows, project, columns.dialect)
@@ -114,10 +133,10 @@ def sync(
         return SyncReport(unchanged=_shown(plan.current, project))
     if check:
         with columns.connected():
-            return _bring_in_step(rows, plan, project, columns, check=True, overwrite=overwrite)
+            return _bring_in_step(rows, plan, project, columns, check=True, overwrite=overwrite, keep_going=keep_going)
     with _only_one(project), columns.connected():
         plan = _plan(wanted, project, overwrite=overwrite)  # another sync, or a hand, may have written meanwhile
-        return _bring_in_step(rows, plan, project, columns, check=False, overwrite=overwrite)
+        return _bring_in_step(rows, plan, project, columns, check=False, overwrite=overwrite, keep_going=keep_going)
 
 
 def sync_store(
@@ -128,6 +147,7 @@ def sync_store(
     *,
     check: bool = False,
     overwrite: bool = False,
+    keep_going: bool = False,
 ) -> SyncReport:
     """Sync the rows of a control database, and store the column lists that sync took from SELECTs.
 
@@ -140,12 +160,13 @@ def sync_store(
         columns: The warehouse.
         check: Write nothing, neither files nor rows.
         overwrite: Replace files that were edited by hand.
+        keep_going: What is at fault stops only itself: its files stay as they are, and the report holds the faults.
 
     Returns:
         What was done.
 
     Raises:
-        MetadataError: When rows or changed SELECTs are at fault; nothing was written.
+        MetadataError: When rows or changed SELECTs are at fault and it does not keep going; nothing was written.
         SyncError: When generated files were edited by hand, or cannot be written.
         StoreError: When a row was changed meanwhile; the files are right, the next sync stores the list.
     """
@@ -155,7 +176,7 @@ def sync_store(
     in_step = recall(project, seen)
     if in_step is not None:
         return SyncReport(unchanged=in_step)
-    report = sync(stored.rows, project, columns, check=check, overwrite=overwrite)
+    report = sync(stored.rows, project, columns, check=check, overwrite=overwrite, keep_going=keep_going)
     if not check and report == SyncReport(unchanged=report.unchanged):
         remember(project, seen, report.unchanged)
     if report.filled and not check:
@@ -169,26 +190,56 @@ def sync_store(
 
 
 def _bring_in_step(
-    rows: ControlRows, plan: _Plan, project: Project, columns: WarehouseColumns, *, check: bool, overwrite: bool
+    rows: ControlRows,
+    plan: _Plan,
+    project: Project,
+    columns: WarehouseColumns,
+    *,
+    check: bool,
+    overwrite: bool,
+    keep_going: bool,
 ) -> SyncReport:
     from metadata_sync.catalog import Catalog
 
     catalog = Catalog(rows, project, columns)
-    _refuse_faults(catalog, project, {item.row.name for item in plan.stale if item.row})
-    filled = _taken_from_selects(catalog)
+    changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
+    faults = _find_faults(catalog, project, changed, keep_going=keep_going)
+    blame = Blame.of(faults)
+    filled = _taken_from_selects(catalog, blame)
     if filled:
         wanted = _wanted(_with_columns(rows, filled), project, columns.dialect)
         plan = _plan(wanted, project, overwrite=overwrite)
-    current, stale = _shown(plan.current, project), _shown([item.file.path for item in plan.stale], project)
+    sound = [item for item in plan.stale if not _is_stopped(item, blame, rows)]
+    current, stale = _shown(plan.current, project), _shown([item.file.path for item in sound], project)
     orphans = _shown(plan.orphans, project)
     if check:
-        return SyncReport(unchanged=current, drifted=tuple(sorted({*stale, *orphans})), filled=filled)
-    for item in plan.stale:
+        return SyncReport(unchanged=current, drifted=tuple(sorted({*stale, *orphans})), filled=filled, faults=faults)
+    for item in sound:
         write_file(item.file, _body(item, catalog))
+    _hold_places([item for item in plan.stale if item not in sound])
     for path in sorted(plan.orphans, key=lambda path: path.suffix):  # a model's .sql goes before its .yml
         remove_file(path)
-    log.info("sync written=%d removed=%d unchanged=%d", len(stale), len(orphans), len(current))
-    return SyncReport(written=stale, removed=orphans, unchanged=current, filled=filled)
+    log.info("sync written=%d removed=%d unchanged=%d faults=%d", len(stale), len(orphans), len(current), len(faults))
+    return SyncReport(written=stale, removed=orphans, unchanged=current, filled=filled, faults=faults)
+
+
+def _is_stopped(item: _Wanted, blame: Blame, rows: ControlRows) -> bool:
+    if isinstance(item.row, TransformationRow):
+        return blame.stops(item.row, rows)
+    return bool(blame.faults_of(item.row))
+
+
+def _hold_places(stopped: Sequence[_Wanted]) -> None:
+    """Give a row at fault that never had a model one that does nothing, for a missing one breaks every `ref` to it."""
+    absent = {item.file.path for item in stopped if not item.file.path.with_suffix(".sql").exists()}
+    for item in stopped:
+        row = item.row
+        if not isinstance(row, TransformationRow) or item.file.path not in absent:
+            continue
+        if not (is_identifier(row.target_schema) and is_identifier(row.target_table) and is_slug(row.pipeline_id)):
+            continue
+        body = placeholder_text(row) if item.document is None else document_text(placeholder_document(row))
+        write_file(replace(item.file, inputs=digest("placeholder", body)), body)
 
 
 def _wanted(rows: ControlRows, project: Project, dialect: str) -> tuple[_Wanted, ...]:
@@ -212,7 +263,9 @@ def _source_files(rows: ControlRows, project: Project, dialect: str) -> Iterator
     for source in rows.sources:
         document = source_document(source, project, dialect)
         path = project.generated_dir / "sources" / f"{source.name.model_name}.yml"
-        yield _Wanted(GeneratedFile(path, f"source_control[{source.key}]", _document_digest(document)), None, document)
+        yield _Wanted(
+            GeneratedFile(path, f"source_control[{source.key}]", _document_digest(document)), source, document
+        )
 
 
 def _model_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[_Wanted]:
@@ -239,24 +292,35 @@ def _document_digest(document: Document) -> str:
 def _body(item: _Wanted, catalog: Catalog) -> str:
     if item.document is not None:
         return document_text(item.document)
-    assert item.row is not None
+    assert isinstance(item.row, TransformationRow)
     select = catalog.analysis(item.row).select
     assert select is not None  # a SELECT that does not parse was a fault
     return model_text(select, model_reads(item.row, catalog.rows))
 
 
-def _refuse_faults(catalog: Catalog, project: Project, changed: set[TableName]) -> None:
+def _find_faults(catalog: Catalog, project: Project, changed: set[TableName], *, keep_going: bool) -> tuple[Fault, ...]:
+    """Return what is wrong, when sync keeps going.
+
+    Raises:
+        MetadataError: When something is wrong that sync must not go on with.
+    """
+    from metadata_sync.plan import all_rows
     from metadata_sync.validation.row_rules import row_faults
     from metadata_sync.validation.select_rules import select_faults
 
-    faults = [*row_faults(catalog.rows, project), *select_faults(catalog, changed)]
-    faults = faults or [
-        _unknown_columns(row)
-        for row in catalog.rows.transformations
-        if is_active(row, catalog.rows) and catalog.target_columns(row) is None
-    ]
-    if faults:
+    rows = catalog.rows
+    faults = [*row_faults(rows, project), *select_faults(catalog, changed)]
+    if not faults or keep_going:
+        blame = Blame.of(faults)
+        faults += [
+            _unknown_columns(row)
+            for row in rows.transformations
+            if is_active(row, rows) and not blame.stops(row, rows) and catalog.target_columns(row) is None
+        ]
+    known = {(row.control_table, row.key) for row in all_rows(rows)}
+    if faults and not (keep_going and known.issuperset(Blame.of(faults).by_row)):
         raise MetadataError(faults)
+    return tuple(faults)
 
 
 def _unknown_columns(row: TransformationRow) -> Fault:
@@ -265,15 +329,17 @@ def _unknown_columns(row: TransformationRow) -> Fault:
         key=row.key,
         column="column_list",
         value=None,
-        rule="columns_unknown",
+        rule=COLUMNS_UNKNOWN,
         message="is left out, and the warehouse cannot tell the SELECT's columns now.",
         remedy="Try again when the warehouse and the sources can be read, or write the column list.",
     )
 
 
-def _taken_from_selects(catalog: Catalog) -> dict[TableName, tuple[Column, ...]]:
+def _taken_from_selects(catalog: Catalog, blame: Blame) -> dict[TableName, tuple[Column, ...]]:
     """Describe the SELECTs of rows without a column list; an inactive row may stay without."""
-    described = ((row.name, catalog.target_columns(row)) for row in catalog.rows.transformations if not row.column_list)
+    rows = catalog.rows
+    sound = (row for row in rows.transformations if not row.column_list and not blame.stops(row, rows))
+    described = ((row.name, catalog.target_columns(row)) for row in sound)
     return {name: columns for name, columns in described if columns is not None}
 
 

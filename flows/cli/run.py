@@ -103,8 +103,9 @@ class _Ended:
 
 def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
     from flows.engine import execute, hold_warehouse, prepare
+    from flows.false_starts import false_starts_told
 
-    with hold_warehouse(context, "sluice run", say):
+    with false_starts_told(context, request), hold_warehouse(context, "sluice run", say):
         with progress("Looking at the sources…", is_quiet=is_quiet):
             plan = prepare(context, request, on_wait=say)
         if not plan.is_due:
@@ -146,7 +147,7 @@ def _report(ended: _Ended, *, as_json: bool) -> None:
     if ended.plan.is_due:
         print_summary(ended.summary)
     elif ended.plan.decisions:
-        held = ended.summary.count(OutcomeStatus.HELD)
+        held = ended.summary.count(OutcomeStatus.HELD) + ended.summary.count(OutcomeStatus.FAILED)
         title = f"Nothing runs: {held} of {len(ended.plan.decisions)} targets held" if held else "Nothing is due"
         print_decisions(title, ended.plan.decisions)
     else:

@@ -290,7 +290,14 @@ def test_gate_decides(facts: TargetFacts, action: Action, reason: Reason) -> Non
     assert [item.source for item in decision.evidence] == [source.source for source in facts.sources]
 
 
-@pytest.mark.parametrize("state", [UpstreamState.FAILED, UpstreamState.HELD])
+NOT_RENEWED = {
+    UpstreamState.FAILED: Reason.UPSTREAM_FAILED,
+    UpstreamState.HELD: Reason.UPSTREAM_HELD,
+    UpstreamState.OFF: Reason.UPSTREAM_OFF,
+}
+
+
+@pytest.mark.parametrize("state", NOT_RENEWED)
 @pytest.mark.parametrize(
     ("policy", "action"),
     [(ChildPolicy.SKIP, Action.SKIP), (ChildPolicy.BLOCK, Action.HOLD), (ChildPolicy.STALE, Action.RUN)],
@@ -302,7 +309,15 @@ def test_child_policy_decides_when_upstream_did_not_load(
 
     assert decision.action is action
     if action is not Action.RUN:
-        assert decision.reason is (Reason.UPSTREAM_FAILED if state is UpstreamState.FAILED else Reason.UPSTREAM_HELD)
+        assert decision.reason is NOT_RENEWED[state]
+
+
+def test_what_is_at_fault_is_held_even_by_force_unless_it_is_off() -> None:
+    facts = replace(LOADED, sources=NEW_SOURCE, faults=("no such column",), forced_by="anna")
+
+    assert (decide(facts).action, decide(facts).reason) == (Action.HOLD, Reason.ROW_AT_FAULT)
+    assert decide(replace(facts, is_active=False)).reason is Reason.INACTIVE
+    assert decide(replace(facts, pipeline_faults=("no such cron",))).reason is Reason.PIPELINE_AT_FAULT
 
 
 @pytest.mark.parametrize(("policy", "action"), [(ChildPolicy.SKIP, Action.RUN), (ChildPolicy.BLOCK, Action.HOLD)])

@@ -23,6 +23,7 @@ from sync_support import (
     write_select,
 )
 
+from metadata_sync.blame import Blame
 from metadata_sync.errors import MetadataError, SyncError
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
@@ -378,3 +379,64 @@ def test_sync_is_deterministic_and_idempotent(
 def test_copied_rows_know_their_own_rows(rows: ControlRows) -> None:
     assert rows.pipeline("flights_hourly") is not None
     assert rows.model_copy(update={"pipelines": ()}).pipeline("flights_hourly") is None
+
+
+def test_row_at_fault_stops_only_itself_when_sync_keeps_going(
+    project: Project, synced: ControlRows, warehouse: FakeWarehouse
+) -> None:
+    before = generated(project)
+    write_select(project, "dim_carrier", SELECT + "where f.carier is not null\n")
+    write_select(project, "dim_plane", PLANE_SELECT + "where p.year > 2000\n")
+
+    with pytest.raises(MetadataError):
+        sync(synced, project, warehouse)
+    assert generated(project) == before
+    report = sync(synced, project, warehouse, keep_going=True)
+
+    assert [(fault.key, fault.rule) for fault in report.faults] == [("dwh.dim_carrier", "bind")]
+    assert report.written == ("flights_hourly/dwh__dim_plane.sql",)
+    after = generated(project)
+    assert {name for name in after if after[name] != before[name]} == set(report.written)
+    write_select(project, "dim_carrier", SELECT)
+    assert set(sync(synced, project, warehouse, keep_going=True).unchanged) == set(after)
+
+
+def test_row_at_fault_that_never_had_a_model_leaves_its_name_to_its_readers(
+    project: Project, synced: ControlRows, warehouse: FakeWarehouse
+) -> None:
+    write_select(project, "broken", "selec nothing\n")
+    write_select(project, "report", "select b.tailnum from dwh.broken as b\n")
+    reads = {"increment": "full", "incremental_key": None}
+    broken = transformation("dwh.broken", **reads, dependencies=[{"table": "lake.flights", "driving": True}])
+    report = transformation("mart.report", **reads, dependencies=[{"table": "dwh.broken", "driving": True}])
+    rows = synced.model_copy(update={"transformations": (*synced.transformations, broken, report)})
+
+    first = sync(rows, project, warehouse, keep_going=True)
+    again = sync(rows, project, warehouse, keep_going=True)
+
+    assert [(fault.key, fault.rule) for fault in first.faults] == [
+        ("dwh.broken", "not_a_select"),
+        ("mart.report", "columns_unknown"),
+    ]
+    assert again.faults == first.faults
+    files = generated(project)
+    assert "is_active: false" in files["flights_hourly/dwh__broken.yml"]
+    assert files["flights_hourly/dwh__broken.sql"].endswith("select 1 as at_fault\n")
+    write_select(project, "broken", SELECT)
+    mended = sync(rows, project, warehouse, keep_going=True)
+    assert mended.faults == ()
+    assert "flights_hourly/dwh__broken.sql" in mended.written
+
+
+def test_source_or_pipeline_at_fault_stops_what_needs_it(
+    project: Project, synced: ControlRows, warehouse: FakeWarehouse
+) -> None:
+    odd = synced.model_copy(
+        update={"sources": (source("lake.flights", incremental_key="odd; drop"), source("lake.planes"))}
+    )
+    late = synced.model_copy(update={"pipelines": (pipeline(schedule="every noon"),)})
+    for rows, stopped in ((odd, {"dwh.dim_carrier"}), (late, {"dwh.dim_carrier", "dwh.dim_plane"})):
+        shaken = changed(rows, "dwh.dim_plane", description=f"stopped: {len(stopped)}")
+        blame = Blame.of(sync(shaken, project, warehouse, keep_going=True).faults)
+        assert {row.key for row in shaken.transformations if blame.stops(row, shaken)} == stopped
+    assert "drop" not in "".join(generated(project).values())

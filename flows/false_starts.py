@@ -1,0 +1,120 @@
+"""Runs that end before they have decided anything: no profile, no warehouse, rows that cannot be read.
+
+No target is to blame, so no row is switched off. One incident, about the warehouse, lasts until a run begins again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from flows.aftermath import conclude
+from flows.alerts import deliver_or_log
+from flows.error_rules import DEFAULT_RULES
+from flows.healing import FailureClass, classify, read_facts
+from flows.incidents import WAREHOUSE, Finding
+from flows.rule_files import load_rules
+from flows.survey import utc_now
+from metadata_sync.database.settlement import Settlement
+from metadata_sync.errors import (
+    ConfigurationError,
+    MetadataError,
+    RequestError,
+    SluiceError,
+    SoftRunError,
+    StoreError,
+    SyncError,
+)
+from metadata_sync.incident import Alert, Incident, IncidentKind
+from metadata_sync.redact import safe_text
+from metadata_sync.rows import ControlRows
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from flows.runs import RunRequest
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def false_starts_told(
+    context: Context, request: RunRequest, *, clock: Callable[[], datetime] = utc_now
+) -> Iterator[None]:
+    """Open an incident for whatever ends the block early, tell people, and let it go on.
+
+    What was asked wrongly is the asker's to hear, and without a control database nothing can be kept.
+
+    Args:
+        context: Control database, settings.
+        request: What was asked.
+        clock: Tells the current instant, with its zone.
+    """
+    try:
+        yield
+    except (RequestError, StoreError):
+        raise
+    except Exception as error:
+        try:
+            _record(context, request, error, clock())
+        except StoreError as trouble:
+            logger.warning("false_start.not_recorded error=%s", trouble.message)
+        deliver_or_log(context, now=clock)
+        raise
+
+
+def _record(context: Context, request: RunRequest, error: Exception, now: datetime) -> None:
+    message = safe_text(_message(error))
+    failure_class, is_soft = _classified(context, error, message)
+    rows = _readable_rows(context)
+    pipelines = tuple(
+        row.pipeline_id
+        for row in rows.pipelines
+        if row.is_active
+        and (not request.pipelines or row.pipeline_id in request.pipelines)
+        and request.job_group in (None, row.job_group)
+    )
+    finding = Finding(
+        kind=IncidentKind.SHARED,
+        subject=WAREHOUSE,
+        failure_class=failure_class,
+        message=message,
+        targets=(),
+        held_up=tuple(str(row.name) for row in rows.transformations if row.is_active and row.pipeline_id in pipelines),
+        pipeline_ids=pipelines,
+        is_hard=not is_soft,
+    )
+
+    def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
+        return conclude(context, rows, known, [finding], (), run_id=None, now=now)
+
+    context.store.settle(Settlement(judge=decide))
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, MetadataError):
+        return "; ".join([error.message, *map(str, error.faults)])
+    return str(error) if isinstance(error, SluiceError) else f"{type(error).__name__}: {error}"
+
+
+def _classified(context: Context, error: Exception, message: str) -> tuple[FailureClass, bool]:
+    """Return the class, and whether it may heal by itself."""
+    try:
+        rules = load_rules(context.project)
+    except ConfigurationError:  # perhaps the very error
+        rules = DEFAULT_RULES
+    verdict = classify(read_facts(message), rules)
+    if verdict.failure_class is not FailureClass.UNKNOWN:
+        return verdict.failure_class, verdict.is_soft()
+    if isinstance(error, ConfigurationError | MetadataError | SyncError):
+        return FailureClass.SETTINGS, False
+    return (FailureClass.CONNECTION if isinstance(error, SoftRunError) else FailureClass.UNKNOWN), True
+
+
+def _readable_rows(context: Context) -> ControlRows:
+    try:
+        return context.store.read_rows()
+    except MetadataError:
+        return ControlRows(sources=(), pipelines=(), transformations=())

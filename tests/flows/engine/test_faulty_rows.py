@@ -1,0 +1,98 @@
+"""A SELECT or row at fault stops itself alone; what ends a run before it begins is one incident."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from engine_project import TOTALS_BY_HAND, Workshop
+from receiver import Receiver
+
+from flows.facts import Reason
+from flows.heal import HealState, heal
+from metadata_sync.apply import Desk, switch
+from metadata_sync.incident import IncidentKind
+from metadata_sync.settings import Settings
+
+GOOD = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o"
+
+
+@pytest.fixture
+def told(workshop: Workshop, receiver: Receiver) -> Workshop:
+    workshop.settings = Settings(lock_wait_seconds=30, tries=2, retry_pause_seconds=0, alert_channel="data-ops")
+    workshop.close()
+    return workshop
+
+
+def test_select_at_fault_switches_off_its_row_and_nothing_else(told: Workshop, receiver: Receiver) -> None:
+    told.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+    told.write_select("fact_order", GOOD.replace("o.amount", "o.amonut"))
+
+    first, _ = told.run()
+    second, _ = told.run()
+
+    row = told.row_of()
+    assert (row.is_active, row.deactivated_by) == (False, "framework")
+    assert (row.comments or "").startswith(f"missing_column in run {first.run_id} at ")
+    assert "amonut" in (row.comments or "")
+    assert told.statuses(first) == {
+        "dwh.customer": "loaded",
+        "dwh.dim_region": "skipped",
+        "dwh.fact_order": "failed",
+        "mart.region_total": "skipped",
+    }
+    reasons = {outcome.target: outcome.decision.reason for outcome in second.outcomes}
+    assert reasons["dwh.fact_order"] is Reason.INACTIVE
+    assert reasons["mart.region_total"] is Reason.UPSTREAM_OFF
+    (incident,) = told.context.store.incidents()
+    assert (incident.kind, incident.failure_class, incident.ticks) == (IncidentKind.LOAD, "missing_column", 1)
+    assert receiver.told() == ["[dev] dwh.fact_order failed and is switched off: missing_column"]
+    refused = told.sluice("sync")
+    assert (refused.wait(60), refused.communicate()[0]) == (3, "")
+
+    (still,) = heal(told.context, is_forced=True)
+    told.write_select("fact_order", GOOD)
+    (healed,) = heal(told.context)
+    last, _ = told.run()
+
+    assert (still.state, "amonut" in still.reason) == (HealState.BROKEN, True)
+    assert (healed.state, healed.reason) == (HealState.HEALED, "changed since: sql")
+    assert not last.has_failed
+    assert told.totals() == told.query(TOTALS_BY_HAND)
+    assert [body["event"] for body in receiver.bodies] == ["opened", "resolved"]
+
+
+def test_readers_of_a_row_that_is_off_follow_their_policy(told: Workshop) -> None:
+    told.land("regions/all", "select * from (values ('n', 'North'), ('s', 'Deep South')) as t (region, label)")
+    desk = Desk(told.project, told.context.store, told.context.columns, "tester")
+    switch(desk, "dwh.fact_order", "not today", is_active=False)
+
+    (decision,) = told.plan("totals").decisions
+
+    assert (decision.action, decision.reason) == ("skip", Reason.UPSTREAM_OFF)
+    assert "dwh.fact_order is switched off (child_policy skip)" in decision.message
+
+
+def test_run_that_cannot_begin_is_one_incident_until_one_begins(told: Workshop, receiver: Receiver) -> None:
+    told.close()
+    profile = told.root / "profiles.yml"
+    text = profile.read_text()
+    profile.write_text(text.replace("path:", "path: \"{{ env_var('NO_SUCH_VARIABLE') }}\"\n      was:", 1))
+
+    broken = [told.sluice("run", "--json", SLUICE_ALERT_CHANNEL="data-ops") for _ in range(2)]
+    codes = [process.wait(120) for process in broken]
+    asked_wrongly = told.sluice("run", "no_such_pipeline", SLUICE_ALERT_CHANNEL="data-ops")
+    profile.write_text(text)
+    (incident,) = told.context.store.incidents()
+    told.run()
+
+    for process in (*broken, asked_wrongly):
+        process.communicate()
+    assert codes == [2, 2]
+    assert (incident.kind, incident.subject, incident.failure_class) == (IncidentKind.SHARED, "warehouse", "settings")
+    assert (incident.ticks, incident.targets, incident.pipeline_ids) == (2, (), ("orders", "totals"))
+    assert "NO_SUCH_VARIABLE" in incident.message
+    assert told.context.store.incidents() == ()
+    assert [body["event"] for body in receiver.bodies] == ["opened", "resolved"]
+    assert all(row.is_active for row in told.context.store.read_rows().transformations)
