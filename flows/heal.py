@@ -4,8 +4,8 @@
         print(item.target, item.state, item.reason)
 
 A look is what the next load would do, but for its rows: dbt compiles the model and runs it with `--empty` (no source
-row is read, columns and types are checked, nothing is written); then statements that touch no row ask for the right to
-write, and are rolled back. A row whose data test failed is asked by that test. Rows that a person switched off are
+row is read, columns and types are checked, tables that are to be created or altered are, and rolled back); then
+statements that touch no row ask for the right to write, and are rolled back. A row whose data test failed is asked by that test. Rows that a person switched off are
 never touched.
 """
 
@@ -132,7 +132,7 @@ class _Round:
         due = [row for row in self.off if looks[str(row.name)].is_due]
         trouble = {str(row.name): safe_text(text) for row in due if (text := _at_fault(row, rows, blame))}
         sound = [row for row in due if str(row.name) not in trouble]
-        trouble |= probe(self.context, sound, {str(row.name) for row in sound if self._waits_for_test(row)})
+        trouble |= probe(self.context, rows, sound, {str(row.name) for row in sound if self._waits_for_test(row)})
         return tuple(self._settle(row, looks[str(row.name)], trouble.get(str(row.name)), rows) for row in self.off)
 
     def _looks(self, rows: ControlRows, blame: Blame) -> dict[str, Look]:

@@ -7,37 +7,43 @@ from typing import TYPE_CHECKING
 
 from flows.outcomes import Build, complaint_of
 from flows.profile import SLUICE_SCHEMA, Profile
-from flows.state import companion_table
+from flows.state import companion_table, existing_tables
+from flows.survey import reading
 from flows.warehouse import try_writes
 from metadata_sync.errors import RunError
 from metadata_sync.redact import safe_text
+from metadata_sync.resolve import is_view
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
     from flows.context import Context
     from metadata_sync.names import TableName
-    from metadata_sync.rows import TransformationRow
+    from metadata_sync.rows import ControlRows, TransformationRow
 
 
-def probe(context: Context, rows: Sequence[TransformationRow], tested: Collection[str]) -> dict[str, str]:
-    """Say what is still wrong with targets; those of which nothing is said are well.
+def probe(
+    context: Context, rows: ControlRows, looked_at: Sequence[TransformationRow], tested: Collection[str]
+) -> dict[str, str]:
+    """Say what is still wrong with targets; those of which nothing is said are well. Leaves nothing behind.
 
     Args:
         context: The project.
-        rows: The targets to look at.
+        rows: The environment's rows.
+        looked_at: The targets to look at.
         tested: Those among them that failed by a data test: that test is asked, nothing else.
     """
     found: dict[str, str] = {}
-    by_test = [row for row in rows if str(row.name) in tested]
-    by_run = [row for row in rows if str(row.name) not in tested]
+    by_test = [row for row in looked_at if str(row.name) in tested]
+    by_run = [row for row in looked_at if str(row.name) not in tested]
     for chosen, is_test in ((by_test, True), (by_run, False)):
         if chosen:
             build = _ask_dbt(context, chosen, is_test=is_test)
             said = ((str(row.name), complaint_of(row.name.model_name, build, is_test_only=is_test)) for row in chosen)
             found |= {target: safe_text(trouble) for target, trouble in said if trouble is not None}
     for row in by_run:
-        if str(row.name) not in found and (trouble := _cannot_write(context.profile, row.name)):
+        # The rows of a view are the warehouse's to write; what it reads was asked for above.
+        if str(row.name) not in found and not is_view(row, rows) and (trouble := _cannot_write(context, row.name)):
             found[str(row.name)] = safe_text(trouble)
     return found
 
@@ -55,9 +61,16 @@ def _ask_dbt(context: Context, rows: Sequence[TransformationRow], *, is_test: bo
         return Build(stop=str(error))
 
 
-def _cannot_write(profile: Profile, target: TableName) -> str | None:
-    """Ask for the right to write by statements that touch no row, in a transaction that is rolled back."""
+def _cannot_write(context: Context, target: TableName) -> str | None:
+    """Ask for the right to write by statements that touch no row, in a transaction that is rolled back.
+
+    A target that does not stand yet was just created, and rolled back.
+    """
+    profile = context.profile
     try:
+        with reading(context, profile) as warehouse:
+            if not existing_tables(warehouse, profile, [target]):
+                return None
         try_writes(profile, list(_writes(profile, target)))
     except RunError as error:
         return error.message

@@ -5,8 +5,7 @@
 -#}
 {% macro create_target(load) %}
     {%- do adapter.create_schema(load.relation) -%}
-    {%- call statement("sluice_create_target") -%} {{ sluice.create_target_sql(load) }} {%- endcall -%}
-    {%- do adapter.commit() -%}
+    {%- do sluice.run_change(load, sluice.create_target_sql(load)) -%}
 {% endmacro %}
 
 

@@ -34,7 +34,7 @@
         {%- do sluice.report_load(load) -%}
     {%- endif -%}
     {%- do sluice.drop_temporaries(load) -%}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {%- if not sluice.is_probe() -%} {{ run_hooks(post_hooks, inside_transaction=False) }} {%- endif -%}
 {% endmacro %}
 
 

@@ -38,6 +38,7 @@
         "epoch": head.epoch if head else 0,
         "changes_rows": true,
         "reshape": [],
+        "is_tried": false,
         "counts": sluice.no_counts(),
         "stage": "sluice_stage",
         "temporaries": [],

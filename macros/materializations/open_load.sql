@@ -1,7 +1,8 @@
 {#- Begin a load: decide whether there is anything to do, then make the target fit for it.
 
     Nothing to do: the row is inactive, or no driving source holds anything new. Then nothing is written and no
-    hook runs. A probe always has something to do: the model is checked, nothing is written.
+    hook runs. A probe always has something to do: the model is checked, nothing is written, no hook runs. What it
+    would have to create or alter it does create or alter, and rolls back.
 
     Args:
         load_type (str): scd1, scd2 or append.
@@ -16,7 +17,7 @@
     {%- do sluice.check_adapter() -%}
     {%- set load = sluice.describe_load(load_type, existing) -%}
     {%- if not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }} {%- endif -%}
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {%- if not sluice.is_probe() -%} {{ run_hooks(pre_hooks, inside_transaction=False) }} {%- endif -%}
     {%- do sluice.take_result(load) -%}
     {%- do sluice.describe_columns(load) -%}
     {%- if load.makes_target or load.seen_load_id == "missing" -%}
@@ -31,6 +32,7 @@
         {%- do sluice.resolve_columns(load) -%}
         {%- do load.update({"reshape": sluice.version_column_changes(load)}) -%}
     {%- endif -%}
+    {%- if load.is_tried -%} {{ return(sluice.no_load(existing, "EMPTY checked")) }} {%- endif -%}
     {{ return(load) }}
 {% endmacro %}
 

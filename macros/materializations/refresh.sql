@@ -7,11 +7,14 @@
 {% materialization refresh, default %}
 
     {%- set existing = load_cached_relation(this) -%}
-    {%- if not (config.get("meta") or {}).get("is_active", true) -%}
+    {%- if not (config.get("meta") or {}).get("is_active", true) and not sluice.is_probe() -%}
         {{ return(sluice.no_load(existing, "SKIP inactive")) }}
     {%- endif -%}
     {%- do sluice.check_adapter() -%}
     {%- set load = sluice.describe_view(existing) -%}
+    {%- if sluice.is_probe() -%}
+        {%- do sluice.describe_query(sql) -%} {{ return(sluice.no_load(existing, "EMPTY checked")) }}
+    {%- endif -%}
     {%- if not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }} {%- endif -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {%- if load.seen_load_id == "missing" -%} {%- do sluice.create_view_head(load) -%} {%- endif -%}

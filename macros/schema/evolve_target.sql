@@ -53,23 +53,22 @@
 {% endmacro %}
 
 {% macro default__change_tables(load, changes) %}
-    {%- call statement("sluice_evolve") -%}
-        {%- for change in changes %}
-            alter table {{ load.relation }} {{ change }};
-            alter table {{ load.side }} {{ change }};
-        {%- endfor %}
-    {%- endcall -%}
-    {%- do adapter.commit() -%}
+    {%- set statements = [] -%}
+    {%- for change in changes -%}
+        {%- do statements.append("alter table " ~ load.relation ~ " " ~ change) -%}
+        {%- do statements.append("alter table " ~ load.side ~ " " ~ change) -%}
+    {%- endfor -%}
+    {%- do sluice.run_change(load, statements | join(";\n")) -%}
 {% endmacro %}
 
-{#- Redshift alters a type outside of transactions only (ALTER TABLE in its SQL reference). The side table first: a
-    load that dies in between finds the target as it was, and goes over both again. -#}
+{#- Redshift alters a type outside of transactions only (ALTER TABLE in its SQL reference), so a probe cannot try it.
+    The side table first: a load that dies in between finds the target as it was, and goes over both again. -#}
 {% macro redshift__change_tables(load, changes) %}
     {%- set additions = [] -%}
     {%- for change in changes if change.startswith("add column ") -%}
         {%- do additions.append(change) -%}
     {%- endfor -%}
-    {%- for change in changes if change not in additions -%}
+    {%- for change in changes if change not in additions and not sluice.is_probe() -%}
         {%- for relation in (load.side, load.relation) -%}
             {%- call statement("sluice_evolve", auto_begin=false) -%}
                 alter table {{ relation }} {{ change }}

@@ -191,6 +191,24 @@ def test_inactive_or_empty_run_writes_nothing(project: DbtProject) -> None:
     assert project.query("select table_name from information_schema.tables where table_schema = 'dwh'") == [("on",)]
 
 
+def test_probe_leaves_nothing_behind(project: DbtProject) -> None:
+    project.execute("create table lake.notes (word varchar)")
+    hooks = [{"sql": "insert into lake.notes values ('before')", "transaction": False}]
+    columns = "select table_name, column_name from information_schema.columns where table_schema = 'dwh' order by all"
+    project.model("grows", SELECT, materialized="scd1", **KEYED)
+    assert project.run().success
+    before = project.query(columns)
+    project.model("grows", SELECT.replace("e.v,", "e.v, 1 as more,"), materialized="scd1", **KEYED)
+    project.model("first", SELECT, materialized="scd2", is_active=False, config={"pre_hook": hooks}, **KEYED)
+
+    result = project.run("--empty", env={"SLUICE_PROBE": "1"})
+
+    assert {result.messages[name] for name in ("grows", "first")} == {"EMPTY checked"}
+    assert project.query(columns) == before
+    assert project.query("select table_name from information_schema.tables where table_name like '%first%'") == []
+    assert project.query("select count(*) from lake.notes") == [(0,)]
+
+
 def test_hooks_grants_and_comments_take_part_in_a_load(project: DbtProject) -> None:
     note = "insert into lake.notes select '{}', count(*) from {}"
     project.execute("create table lake.notes (word varchar, log_rows integer)")
