@@ -282,7 +282,7 @@ def _facts(
 
 
 def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surroundings) -> TargetFacts:
-    """Add what is wrong with the row, its pipeline, its sources; columns that nobody can tell are its sources' fault."""
+    """Add what is wrong with the row, its pipeline, its sources; that nobody can tell its columns is not its fault."""
     rows, blame = around.rows, around.blame
     own = blame.faults_of(row)
     unreadable = [

@@ -5,8 +5,8 @@
 
 A look is what the next load would do, but for its rows: dbt compiles the model and runs it with `--empty` (no source
 row is read, columns and types are checked, tables that are to be created or altered are, and rolled back); then
-statements that touch no row ask for the right to write, and are rolled back. A row whose data test failed is asked by that test. Rows that a person switched off are
-never touched.
+statements that touch no row ask for the right to write, and are rolled back. A row whose data test failed is asked by
+that test. Rows that a person switched off are never touched.
 """
 
 from __future__ import annotations

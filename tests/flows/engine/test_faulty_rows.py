@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from engine_project import TOTALS_BY_HAND, Workshop
 from receiver import Receiver
