@@ -223,6 +223,11 @@ def _connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Conne
             f"Target {profile.target!r} needs psycopg, which is not installed.", "pip install 'sluice-data[postgres]'"
         ) from error
     values = profile.values
+    if values.get("method", "database") != "database":
+        raise ConfigurationError(
+            f"Target {profile.target!r} logs in by method {values['method']!r}; the gate knows user and password only.",
+            "Use `method: database` with a user and a password in profiles.yml.",
+        )
     try:
         connection = psycopg.connect(
             host=values.get("host"),

@@ -7,6 +7,7 @@ import re
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from flows.lint.checks import check_text
@@ -17,6 +18,7 @@ from tests.support.failures import is_soft
 from tests.support.redshift_project import RedshiftProject
 
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
+ROOT = Path(__file__).parents[2]
 SELECT = "select e.id, e.v, e.t from {{ sluice.increment(source('lake', 'events')) }} as e"
 KINDS = ("scd1", "scd2", "append", "range")
 PERMANENT = [f"dwh.{kind}" for kind in KINDS]
@@ -35,6 +37,7 @@ WRITES = (
 )
 
 
+KEYED = {"business_key": ["id"]}
 READS = {"incremental_key": "t", "dependencies": [driving("events", incremental_key="t")]}
 
 
@@ -128,6 +131,31 @@ def test_a_connection_that_breaks_after_the_commit_loses_nothing(project: Redshi
     assert project.run().success
     assert project.query("select id, v from dwh.scd1 order by id") == [(1, "b"), (2, "c")]
     assert sorted(project.query("select id, v from dwh.range"), key=str) == [(1, "a"), (1, "b"), (2, "c"), (None, "d")]
+
+
+def test_the_rights_that_the_documentation_names_suffice(redshift_standin: Standin, tmp_path: Path) -> None:
+    project = RedshiftProject(tmp_path, redshift_standin, user="loader", password="secret")
+    _make_source(project)
+    project.model("kept", SELECT, materialized="scd2", **KEYED, **READS)
+    view = SELECT.replace("{{ sluice.increment(source('lake', 'events')) }}", "{{ source('lake', 'events') }}")
+    project.model("seen", view, materialized="refresh", increment="full", **KEYED, **READS)
+    (block,) = re.findall("```sql\n(.*?)```", (ROOT / "docs/redshift.md").read_text(), re.DOTALL)
+    database = redshift_standin.profile()["dbname"]
+    with psycopg.connect(redshift_standin.url, autocommit=True) as connection:
+        connection.execute("create role loader login password 'secret'")
+        try:
+            for grant in block.replace("database sluice", f"database {database}").replace("shop", "lake").split(";"):
+                if grant.strip():
+                    project.execute(grant)
+            first = project.run()
+            project.model("kept", SELECT.replace("e.v,", "e.v, e.id as w,"), materialized="scd2", **KEYED, **READS)
+            _change_source(project)
+            second = project.run()
+        finally:
+            connection.execute("drop owned by loader cascade")
+            connection.execute("drop role loader")
+    assert first.success, first.messages
+    assert second.success, second.messages
 
 
 BY_ROW = {"distkey": "v", "sortkey": ["t", "v", "id"]}

@@ -4,7 +4,8 @@ create schema rs_catalog;
 create table rs_catalog.attribute (reloid oid, name text, value text, primary key (reloid, name));
 create table rs_catalog.late_binding_view (viewoid oid primary key, definition text);
 
-create function rs_catalog.set_attribute(relation regclass, name text, value text) returns void language sql as $$
+create function rs_catalog.set_attribute(relation regclass, name text, value text) returns void language sql
+    security definer as $$
     insert into rs_catalog.attribute values (relation, name, value)
     on conflict (reloid, name) do update set value = excluded.value $$;
 
@@ -177,3 +178,4 @@ create function rs_catalog.show_grants(asked text, in_schema text, of_table text
     where table_schema = in_schema and table_name = of_table and grantee <> current_user $$;
 grant usage on schema rs_catalog to public;
 grant select on all tables in schema rs_catalog to public;
+grant select on pg_catalog.svv_external_columns, pg_catalog.svv_mv_info to public;

@@ -29,6 +29,7 @@ READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECA
 UNLOADING = re.compile(r"unload\b", re.IGNORECASE)
 VACUUM = re.compile(r"vacuum\b", re.IGNORECASE)
 ALONE = re.compile(r"(vacuum|(create|drop)\s+database)\b", re.IGNORECASE)
+ALL_TABLES = re.compile(r"grant\s+select\s+on\s+all\s+tables\s+in\s+schema\s+\w+\s+to\s+\w+", re.IGNORECASE)
 DROPPED_DATABASE = re.compile(r"drop\s+database\s+(?P<name>\w+)(?P<force>\s+force)?", re.IGNORECASE)
 NO_BINDING = re.compile(r"\s+with\s+no\s+schema\s+binding\s*$", re.IGNORECASE)
 PARAMETER = re.compile(r"(?<![\w$])\$(\d+)")
@@ -104,6 +105,8 @@ def _plan_words(text: str, is_in_block: bool, views: Mapping[tuple[str, str], st
         plan = Plan("vacuum", NOTHING, tag="VACUUM")
     elif match := DROPPED_DATABASE.fullmatch(text):
         plan = Plan("drop database", f"drop database {match['name']}" + (" with (force)" if match["force"] else ""))
+    elif ALL_TABLES.fullmatch(text):
+        plan = Plan("grant", text)
     elif READ_ONLY.fullmatch(text):
         plan = Plan("begin", "begin read only")
     elif UNLOADING.match(text):

@@ -21,7 +21,7 @@ from flows.locks import Holder, read_holder, warehouse_lock
 from flows.profile import Profile
 from flows.state import companion_table, read_loads, read_state
 from flows.warehouse import open_warehouse
-from metadata_sync.errors import HardRunError, SoftRunError
+from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.rows import Column
@@ -217,3 +217,10 @@ def test_holder_is_shown_with_its_time() -> None:
     holder = Holder(42, datetime(2013, 1, 1, tzinfo=UTC), "run r1")
 
     assert str(holder) == "process 42 (run r1), since 2013-01-01 00:00:00 UTC"
+
+
+def test_gate_refuses_a_profile_that_logs_in_otherwise_than_by_password() -> None:
+    profile = Profile("sluice", "redshift", "redshift", "prod", {"type": "redshift", "method": "iam", "host": "x"})
+
+    with pytest.raises(ConfigurationError, match="logs in by method 'iam'; the gate knows user and password only"):
+        open_warehouse(profile, wait_seconds=0)
