@@ -22,6 +22,8 @@ def title_of(incident: Incident, event: AlertEvent, environment: str, now: datet
     if event is AlertEvent.RESOLVED:
         return f"{where} is well again after {duration_text((now - incident.opened_at).total_seconds())}"
     what = _HEADLINES[incident.kind]
+    if incident.kind is IncidentKind.SLA and _is_run(incident):
+        what = "does not end"
     if incident.kind is IncidentKind.LOAD:
         what = "failed and is switched off" if _is_off(incident) else "failed"
     why = f": {incident.failure_class}" if incident.failure_class else ""
@@ -84,6 +86,8 @@ def _next(incident: Incident) -> str:
         )
     if incident.kind in (IncidentKind.LOAD, IncidentKind.SHARED, IncidentKind.HOLD):
         return "the next run tries again and goes on at the same watermark."
+    if incident.kind is IncidentKind.SLA and _is_run(incident):
+        return "nothing, while it lives nobody else takes its targets. End the process, and the next run goes on."
     if incident.kind is IncidentKind.CRASH:
         return "its targets are free again; the next run makes it good."
     return "the next look of `monitor` says when it is over."
@@ -95,6 +99,10 @@ def _is_off(incident: Incident) -> bool:
         return False
     failure_class = FailureClass(incident.failure_class or FailureClass.UNKNOWN)
     return not ADVICE[failure_class].is_soft or failure_class is FailureClass.UNKNOWN
+
+
+def _is_run(incident: Incident) -> bool:
+    return incident.subject.startswith("run ")
 
 
 def _tried(incident: Incident) -> str:

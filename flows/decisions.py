@@ -26,6 +26,7 @@ from flows.runs import OutcomeStatus
 from flows.state import WarehouseState
 from metadata_sync.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.names import TableName
+from metadata_sync.redact import safe_text
 from metadata_sync.render import fingerprint
 from metadata_sync.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
 from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
@@ -286,15 +287,15 @@ def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surrounding
     rows, blame = around.rows, around.blame
     own = blame.faults_of(row)
     unreadable = [
-        f"{source.key} cannot be read: {fault}"
+        f"{source.key} cannot be read: {safe_text(str(fault))}"
         for source in blame.sources_of(row, rows)
         for fault in blame.faults_of(source)
     ]
-    unreadable += [str(fault) for fault in own if fault.rule == COLUMNS_UNKNOWN]
+    unreadable += [safe_text(str(fault)) for fault in own if fault.rule == COLUMNS_UNKNOWN]
     return replace(
         facts,
-        faults=tuple(str(fault) for fault in own if fault.rule != COLUMNS_UNKNOWN),
-        pipeline_faults=tuple(map(str, blame.faults_of(rows.pipeline(row.pipeline_id)))),
+        faults=tuple(safe_text(str(fault)) for fault in own if fault.rule != COLUMNS_UNKNOWN),
+        pipeline_faults=tuple(safe_text(str(fault)) for fault in blame.faults_of(rows.pipeline(row.pipeline_id))),
         unreadable=tuple(unreadable),
     )
 

@@ -358,6 +358,7 @@ _CAPACITY: Final = (
         r"could not extend file",
         r"disk full",
         r"the disk is full",
+        r"temporary file size exceeds temp_file_limit",
         r"could not write .*: No space",
     ),
     _says("memory", FailureClass.CAPACITY, _POSTGRES, r"out of (shared )?memory", r"insufficient memory"),

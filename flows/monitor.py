@@ -1,4 +1,4 @@
-"""Monitoring: what no run can say of itself. Runs that died, pipelines that are late, alerts that still wait."""
+"""Monitoring, of what no run can say of itself: runs that died or hang, late pipelines, alerts that still wait."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from metadata_sync.incident import Alert, Incident, IncidentKind
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from metadata_sync.database import Lease
     from metadata_sync.rows import ControlRows, PipelineRow
 
 _WATCHED: Final = frozenset({IncidentKind.SLA})
+HANGS_AFTER_SLAS: Final = 3
+"""A run that is at work on a target for so many times its pipeline's SLA hangs."""
+HANGS_WITHOUT_SLA: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,13 @@ class Watch:
     Attributes:
         crashed: Runs that ended without a word since the last look.
         late: Pipelines that are not done in time.
+        hanging: Runs that live, and have been at work for far too long.
         open: All incidents that are open now.
     """
 
     crashed: tuple[str, ...]
     late: tuple[str, ...]
+    hanging: tuple[str, ...]
     open: tuple[Incident, ...]
 
 
@@ -52,17 +58,23 @@ def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Wat
     rows = context.store.read_rows()
     crashed = mark_crashes(context, rows, now)
     late = tuple(_late_pipelines(context, rows, now))
+    hanging = tuple(_hanging_runs(context, rows, now))
 
     def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
-        met = {(finding.kind, finding.subject) for finding in late}
+        met = {(finding.kind, finding.subject) for finding in (*late, *hanging)}
         over = [
             item for item in known if item.is_open and item.kind in _WATCHED and (item.kind, item.subject) not in met
         ]
-        return conclude(context, rows, known, late, over, run_id=None, now=now)
+        return conclude(context, rows, known, (*late, *hanging), over, run_id=None, now=now)
 
     context.store.settle(Settlement(judge=decide))
     deliver_or_log(context, now=clock)
-    return Watch(crashed, tuple(finding.subject for finding in late), context.store.incidents())
+    return Watch(
+        crashed,
+        late=tuple(finding.subject for finding in late),
+        hanging=tuple(finding.subject for finding in hanging),
+        open=context.store.incidents(),
+    )
 
 
 def last_due(pipeline: PipelineRow, now: datetime) -> datetime | None:
@@ -96,6 +108,38 @@ def _late_pipelines(context: Context, rows: ControlRows, now: datetime) -> Itera
                 pipeline_ids=(pipeline.pipeline_id,),
                 is_hard=True,
             )
+
+
+def _hanging_runs(context: Context, rows: ControlRows, now: datetime) -> Iterator[Finding]:
+    """Find the runs whose leases are renewed by a living process, long after anybody could expect it.
+
+    The database's clock says when a lease was taken, so a clock that differs by minutes makes no difference of hours.
+    """
+    pipelines = {str(row.name): rows.pipeline(row.pipeline_id) for row in rows.transformations}
+    by_run: dict[str, list[Lease]] = {}
+    for lease in context.store.leases():
+        pipeline = pipelines.get(lease.target)
+        if pipeline is not None and now - lease.taken_at > _longest(pipeline):
+            by_run.setdefault(lease.holder.run_id, []).append(lease)
+    for run_id, leases in by_run.items():
+        targets = tuple(lease.target for lease in leases)
+        concerned = [pipeline for target in targets if (pipeline := pipelines[target]) is not None]
+        yield Finding(
+            kind=IncidentKind.SLA,
+            subject=f"run {run_id}",
+            failure_class=None,
+            message=f"It lives and does not end: {leases[0]}.",
+            targets=targets,
+            held_up=held_up(targets, rows),
+            pipeline_ids=tuple(dict.fromkeys(pipeline.pipeline_id for pipeline in concerned)),
+            is_hard=True,
+        )
+
+
+def _longest(pipeline: PipelineRow) -> timedelta:
+    if not pipeline.sla_minutes:
+        return HANGS_WITHOUT_SLA
+    return HANGS_AFTER_SLAS * timedelta(minutes=pipeline.sla_minutes)
 
 
 def _is_settled(context: Context, target: str, since: datetime) -> bool:

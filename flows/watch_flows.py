@@ -41,7 +41,7 @@ def heal(targets: Sequence[str] = (), force: bool = False) -> State[Any]:
 @flow(
     name="monitor",
     persist_result=False,
-    description="Find runs that died and pipelines that are late; send the alerts that wait.",
+    description="Find runs that died or hang and pipelines that are late; send the alerts that wait.",
 )
 def monitor() -> State[Any]:
     """Look for what no run can say of itself.
@@ -53,6 +53,7 @@ def monitor() -> State[Any]:
     parts = [
         *(f"run {run_id} crashed" for run_id in watch.crashed),
         *(f"{subject} is late" for subject in watch.late),
+        *(f"{subject} does not end" for subject in watch.hanging),
         f"{len(watch.open)} open incidents",
     ]
     return Completed(message="; ".join(parts))

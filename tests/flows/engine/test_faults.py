@@ -1,4 +1,4 @@
-"""Fault after fault over a small project: in the end every table is what an undisturbed run makes of the data.
+"""Fault after real fault: in the end every table is what an undisturbed run makes of the data, and people know.
 
 A few in CI; `FAULT_COUNT=300 pytest tests/flows/engine/test_faults.py` for many.
 """
@@ -7,104 +7,211 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import time
-from collections.abc import Callable
+import secrets
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import psycopg
 import pytest
-from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
+from engine_project import SELECTS, Workshop, control_rows, copy_project
+from fault_worlds import DuckDBWorld, PostgresWorld, RedshiftWorld, World
+from postgres_cluster import Cluster, database
+from psycopg.conninfo import conninfo_to_dict
 from receiver import Receiver
 
 from flows.alerts import deliver
 from flows.heal import heal
+from metadata_sync.incident import IncidentKind
 from metadata_sync.settings import Settings
+from tests.redshift_standin.fixture import redshift_standin
+from tests.redshift_standin.server import Standin
 
-FAULTS = int(os.environ.get("FAULT_COUNT", "6"))
-GOOD = SELECTS["fact_order"]
-FAILING = f"{GOOD} where error({{}}) is null"
+__all__ = ["redshift_standin"]
+
+FAULTS = int(os.environ.get("FAULT_COUNT", "0"))
+SEED = int(os.environ.get("FAULT_SEED", "20130101"))
+IN_CI = {
+    "duckdb": ("select at fault", "file locked", "receiver down", "killed"),
+    "redshift": ("connections terminated", "column dropped"),
+    "postgres": ("connections terminated", "table locked", "right to write revoked", "disk full"),
+}
+
+
+def settings(**values: object) -> Settings:
+    patience = {"lock_wait_seconds": 30, "tries": 2, "retry_pause_seconds": 0, "alert_cooldown_minutes": 0}
+    return Settings(alert_channel="data-ops", **patience | values)  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def told(workshop: Workshop, receiver: Receiver) -> Workshop:
-    workshop.settings = Settings(
-        lock_wait_seconds=30, tries=2, retry_pause_seconds=0, alert_channel="data-ops", alert_cooldown_minutes=0
-    )
+def duckdb_world(workshop: Workshop, receiver: Receiver) -> World:
+    workshop.settings = settings()
     workshop.close()
-    return workshop
+    rows = control_rows()
+    for row in rows["transformations"]:
+        row["max_rejects"] = 0  # what does not cast any more is a failure, not a reject
+    workshop.apply(rows)
+    return DuckDBWorld(workshop, receiver, {"SLUICE_ALERT_CHANNEL": "data-ops", **hurried()})
 
 
-def soft(workshop: Workshop, receiver: Receiver, chance: random.Random) -> None:
-    """A conflict, a lost connection or a full disk: the tries are used up, the next run is well."""
-    message = chance.choice(["deadlock detected", "No space left on device", "connection was lost"])
-    workshop.write_select("fact_order", FAILING.format(f"'{message}'"))
-    workshop.run()
-    workshop.write_select("fact_order", GOOD)
+@pytest.fixture
+def postgres_world(
+    tmp_path: Path, postgres_cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    password = secrets.token_hex(8)
+    with (
+        database(postgres_cluster) as url,
+        database(postgres_cluster) as control_url,
+        psycopg.connect(url, autocommit=True) as admin,
+    ):
+        set_up(admin, password)
+        parts = conninfo_to_dict(url) | {"user": "etl", "password": password}
+        for name, value in (("HOST", "host"), ("PORT", "port"), ("USER", "user"), ("PASSWORD", "password")):
+            monkeypatch.setenv(f"SLUICE_POSTGRES_{name}", str(parts[value]))
+        monkeypatch.setenv("SLUICE_POSTGRES_DATABASE", str(parts["dbname"]))
+        root = (tmp_path / "project").resolve()
+        copy_project(root, SELECTS)
+        control = control_url.replace("postgresql://", "postgresql+psycopg://", 1)
+        workshop = Workshop(root, settings(environment="postgres", control_url=control))
+        workshop.apply(rows_on_a_server())
+        environment = {
+            "SLUICE_ALERT_CHANNEL": "data-ops",
+            "SLUICE_ENVIRONMENT": "postgres",
+            "SLUICE_CONTROL_URL": control,
+            "CONTROL_DATABASE": str(conninfo_to_dict(control_url)["dbname"]),
+            **hurried(),
+        }
+        world = PostgresWorld(workshop, receiver, environment, admin=admin)
+        world.tick()
+        yield world
+        workshop.close()
+        admin.execute(b"drop owned by etl cascade; drop role etl")
 
 
-def hard(workshop: Workshop, receiver: Receiver, chance: random.Random) -> None:
-    """The row goes off, and comes back when its SELECT is mended."""
-    message = chance.choice(["permission denied for table orders", 'column "fare" does not exist'])
-    workshop.write_select("fact_order", FAILING.format(f"'{message.replace(chr(39), '')}'"))
-    workshop.run()
-    workshop.write_select("fact_order", GOOD)
+@pytest.fixture
+def redshift_world(
+    tmp_path: Path, redshift_standin: Standin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    for name, value in redshift_standin.environment().items():
+        monkeypatch.setenv(name, value)
+    with psycopg.connect(redshift_standin.url, autocommit=True) as admin:
+        admin.execute(SOURCES)
+        root = (tmp_path / "project").resolve()
+        copy_project(root, SELECTS)
+        workshop = Workshop(root, settings(environment="redshift"))
+        workshop.apply(rows_on_a_server())
+        environment = {"SLUICE_ALERT_CHANNEL": "data-ops", "SLUICE_ENVIRONMENT": "redshift", **hurried()}
+        world = RedshiftWorld(workshop, receiver, environment, admin=admin)
+        world.tick()
+        yield world
+        workshop.close()
 
 
-def column_dropped(workshop: Workshop, receiver: Receiver, chance: random.Random) -> None:
-    """A column leaves the source and returns."""
-    saved = {file: file.read_bytes() for file in (workshop.lake / "orders").glob("*.parquet")}
-    for file in saved:
-        workshop.land(f"orders/{file.stem}", f"select * exclude (amount) from read_parquet('{file}')")
-    workshop.run()
-    for file, content in saved.items():
-        file.write_bytes(content)
+def hurried() -> dict[str, str]:
+    return {"SLUICE_TRIES": "2", "SLUICE_RETRY_PAUSE_SECONDS": "0", "SLUICE_LOCK_WAIT_SECONDS": "30"}
 
 
-def receiver_down(workshop: Workshop, receiver: Receiver, chance: random.Random) -> None:
-    """A hard failure while the receiver answers with 500."""
-    receiver.refusals = 2
-    hard(workshop, receiver, chance)
-    receiver.refusals = 0
+def set_up(admin: psycopg.Connection[tuple[object, ...]], password: str) -> None:
+    admin.execute(f"create role etl login password '{password}'".encode())
+    admin.execute(SOURCES)
+    admin.execute(b"""
+        grant usage on schema lake to etl;
+        grant select on all tables in schema lake to etl;
+        do $$ begin execute format('grant create on database %I to etl', current_database()); end $$;
+    """)
 
 
-def killed(workshop: Workshop, receiver: Receiver, chance: random.Random) -> None:
-    """SIGKILL at a random moment of a run."""
-    workshop.close()
-    process = workshop.sluice("run", SLUICE_ALERT_CHANNEL="data-ops", SLUICE_PREFECT_PORT="4279")
-    time.sleep(chance.uniform(0.5, 4))
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+SOURCES = b"""
+        create schema lake;
+        create table lake.orders (
+            order_id bigint, customer varchar(5), region varchar(5), amount numeric(8, 2), landed_at timestamp
+        );
+        insert into lake.orders select i, 'c' || (i % 3), case when i % 2 = 0 then 'n' else 's' end, i + 1,
+            timestamp '2013-01-01 12:00:00' + i * interval '1 minute' from generate_series(1, 10) as t (i);
+        create table lake.regions (region varchar(5), label varchar(20));
+        insert into lake.regions values ('n', 'North'), ('s', 'South');
+"""
 
 
-KINDS: tuple[Callable[[Workshop, Receiver, random.Random], None], ...] = (
-    *(soft, hard, column_dropped, receiver_down, killed),
+def rows_on_a_server() -> dict[str, list[dict[str, object]]]:
+    """The rows of the workshop, with sources in the warehouse."""
+    rows = control_rows()
+    for source in rows["sources"]:
+        for name in ("format", "location"):
+            del source[name]
+        source["kind"] = "warehouse"
+        if source["table"] == "regions":
+            source["probe"] = "select count(*) from lake.regions"
+    for pipeline in rows["pipelines"]:
+        pipeline["template"] = "presentation"
+    return rows
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "duckdb",
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("redshift", marks=[pytest.mark.postgres, pytest.mark.redshift_standin]),
+    ],
 )
+@pytest.mark.timeout(0 if FAULTS else 300)
+def test_faults_leave_no_trace_but_their_alerts(engine: str, request: pytest.FixtureRequest) -> None:
+    world: World = request.getfixturevalue(f"{engine}_world")
+    chance = random.Random(SEED)
+    kinds = [chance.choice(sorted(world.faults)) for _ in range(FAULTS)] if FAULTS else IN_CI[engine]
+    for number, kind in enumerate(kinds):
+        world.land(number)
+        mend = world.faults[kind](chance)
+        check_what_is_off(world, kind)
+        mend()
+        heal(world.workshop.context, is_forced=True)
+        last, _ = world.workshop.run()
+        assert not last.has_failed, (
+            number,
+            kind,
+            [outcome.error or outcome.decision.message for outcome in last.outcomes],
+        )
+        check_that_all_is_well(world, number, kind)
+        if FAULTS:
+            print(f"{engine} {number + 1} of {FAULTS}: {kind}", flush=True)
+    check_alerts(world)
 
 
-def test_faults_leave_no_trace_but_their_alerts(told: Workshop, receiver: Receiver) -> None:
-    chance = random.Random(20130101)
-    for number in range(FAULTS):
-        hour = timedelta(hours=number + 1)
-        landed_at = datetime(2013, 1, 3, tzinfo=UTC) + hour
-        first = 100 + number * 10
-        told.land_orders(f"fault_{number}", range(first, first + 5), f"{landed_at:%Y-%m-%d %H:%M:%S}")
-        KINDS[number % len(KINDS)](told, receiver, chance)
-        heal(told.context, is_forced=True)
-        last, _ = told.run()
-        assert not last.has_failed, [outcome.error for outcome in last.outcomes]
+def check_what_is_off(world: World, kind: str) -> None:
+    """Every row that is off has one open incident and says why; every other row is on."""
+    store = world.workshop.context.store if not kind.startswith("control") else None
+    if store is None:
+        return
+    open_ = Counter(item.subject for item in store.incidents() if item.kind is IncidentKind.LOAD)
+    assert set(open_.values()) <= {1}, (kind, open_)
+    for row in store.read_rows().transformations:
+        if not row.is_active:
+            assert row.deactivated_by == "framework"
+            assert row.comments
+            assert open_[row.key] == 1, (kind, row.key, row.comments)
 
-    store = told.context.store
-    deliver(told.context, now=lambda: datetime.now(UTC) + timedelta(hours=1))
-    assert told.totals() == told.query(TOTALS_BY_HAND)
-    assert told.query("select count(*) from dwh.fact_order") == told.query(
-        "select count(*) from read_parquet('{lake}/orders/*.parquet')"
-    )
-    assert not told.plan().is_due
-    assert all(row.is_active and row.comments is None for row in store.read_rows().transformations)
-    assert store.incidents() == ()
+
+def check_that_all_is_well(world: World, number: int, kind: str) -> None:
+    store = world.workshop.context.store
+    assert all(row.is_active and row.comments is None for row in store.read_rows().transformations), (number, kind)
+    assert store.incidents() == (), (number, kind)
+    assert not store.leases(), (number, kind)
+    for name, (found, expected) in world.tables().items():
+        assert found == expected, (number, kind, name)
+    assert world.watermarks() == [], (number, kind)
+    assert not world.workshop.plan().is_due, (number, kind)
+
+
+def check_alerts(world: World) -> None:
+    """Whoever was told that something began was told that it ended, each once, and no message was lost."""
+    store = world.workshop.context.store
+    deliver(world.workshop.context, now=lambda: datetime.now(UTC) + timedelta(hours=1))
     alerts = store.alerts()
     assert all(alert.sent_at for alert in alerts)
     by_event = {event: [item.incident_id for item in alerts if item.event == event] for event in ("opened", "resolved")}
     assert sorted(by_event["opened"]) == sorted(by_event["resolved"])
     assert len(set(by_event["opened"])) == len(by_event["opened"])
-    assert {body["alert_id"] for body in receiver.bodies} == {alert.alert_id for alert in alerts}
+    taken = Counter(body["alert_id"] for body in world.receiver.bodies)
+    assert taken.keys() == {alert.alert_id for alert in alerts}

@@ -40,6 +40,8 @@ STATEMENTS = {
     "insert into t values (2, 'a', -1)": C.VALUE,
     "set role nobody_here; select * from t": C.PERMISSION,
     "set statement_timeout = 10; select pg_sleep(5)": C.TIMEOUT,
+    "set work_mem = '64kB'; set temp_file_limit = 0; select max(i) from "
+    "(select i from generate_series(1, 100000) as t (i) order by random() offset 1) as t": C.CAPACITY,
     "select pg_terminate_backend(pg_backend_pid())": C.CONNECTION,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,30 @@ def test_pipeline_is_not_late_within_its_sla_or_without_one(context: Context) ->
     assert monitor(context, clock=lambda: NOON - timedelta(minutes=15)).late == ()
     context.store.write([RowChange(PIPELINE, PIPELINE.model_copy(update={"sla_minutes": None}))], "x", "set", None)
     assert monitor(context, clock=lambda: NOON).late == ()
+
+
+def test_run_that_lives_and_does_not_end_is_told_once(context: Context) -> None:
+    holder = LeaseHolder(
+        "t", "stuck", "schedule", process_space(), os.getpid(), ProcessIdentity.of(os.getpid()).started
+    )
+    context.store.take_leases(["dwh.fact"], holder, 600, set())
+    taken_at = context.store.leases()[0].taken_at
+    decided(context.store, taken_at + timedelta(hours=9))
+
+    within = monitor(context, clock=lambda: taken_at + timedelta(minutes=89))
+    first = monitor(context, clock=lambda: taken_at + timedelta(minutes=91))
+    monitor(context, clock=lambda: taken_at + timedelta(minutes=95))
+    context.store.give_back_leases("t", {"dwh.fact"})
+    ended = monitor(context, clock=lambda: taken_at + timedelta(minutes=96))
+
+    assert (within.hanging, first.hanging, ended.hanging) == ((), ("run stuck",), ())
+    (incident,) = first.open
+    assert (incident.kind, incident.targets, incident.pipeline_ids) == (IncidentKind.SLA, ("dwh.fact",), ("orders",))
+    opened, resolved = context.store.alerts()
+    assert opened.title == "[dev] run stuck does not end"
+    assert f"process {os.getpid()} on " in opened.body
+    assert resolved.event == "resolved"
+    assert context.store.leases() == ()
 
 
 def test_run_that_died_is_marked_freed_and_told_once(context: Context) -> None:
