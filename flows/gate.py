@@ -160,7 +160,7 @@ def _needs_person(facts: TargetFacts) -> _Verdict | None:
     if is_known and facts.head_fingerprint != facts.fingerprint and not facts.is_tracking_changed:
         message = (
             f"its load type, keys or sequence are no longer those that the table was built with. "
-            f"Undo the change, or rebuild it: `sluice dbt build --full-refresh --select {_model(facts.target)}`"
+            f"Undo the change, or make it anew from its ledger: `sluice rebuild {facts.target}` says first what is lost"
         )
         return Action.HOLD, Reason.CONFIG_CHANGED, message
     return None

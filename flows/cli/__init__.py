@@ -18,6 +18,7 @@ COMMAND_MODULES: Final = (
     "sync",
     "run",
     "backfill",
+    "ledger",
     "status",
     "doctor",
     "server",

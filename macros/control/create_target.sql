@@ -11,31 +11,15 @@
 
 {% macro create_target_sql(load) %}
     {%- if load.makes_target %}
-create table {{ load.relation }} (
-        {%- for column in load.columns %}
-            {{ column.name }} {{ column.type }},
-        {%- endfor %}
-        {%- if load.type == "scd2" %}
-    valid_from {{ load.types[load.at] }},
-    valid_to {{ load.types[load.at] }},
-    is_current boolean,
-        {%- endif %}
-    _sluice_run_id varchar(64),
-    _sluice_loaded_at timestamp
-) {{ sluice.table_options(load) }};
+        {{ sluice.create_rows_sql(load) }}
+        ;
     {% endif %}
     {%- if load.makes_target %}
         {#- a side table that outlived its target would bring back events of another life -#}
 drop table if exists {{ load.side }};
     {% endif %}
-create table if not exists {{ load.side }} (
-    {%- for column in load.columns %}
-        {{ column.name }} {{ column.type }},
-    {%- endfor %}
-    _sluice_deleted smallint,
-    _sluice_run_id varchar(64),
-    _sluice_loaded_at timestamp
-) {{ sluice.table_options(load) }};
+    {{ sluice.create_side_sql(load) }}
+    ;
 create table if not exists {{ load.rejects }} (
     load_id varchar(64),
     run_id varchar(64),
@@ -64,6 +48,36 @@ select
     {{ sluice.literal(load.definition) }},
     0
 where not exists (select 1 from {{ load.head }})
+{%- endmacro %}
+
+
+{#- The target itself. -#}
+{% macro create_rows_sql(load) -%}
+create table {{ load.relation }} (
+    {%- for column in load.columns %}
+        {{ column.name }} {{ column.type }},
+    {%- endfor %}
+    {%- if load.type == "scd2" %}
+    valid_from {{ load.types[load.at] }},
+    valid_to {{ load.types[load.at] }},
+    is_current boolean,
+    {%- endif %}
+    _sluice_run_id varchar(64),
+    _sluice_loaded_at timestamp
+) {{ sluice.table_options(load) }}
+{%- endmacro %}
+
+
+{#- Its side table. -#}
+{% macro create_side_sql(load) -%}
+create table if not exists {{ load.side }} (
+    {%- for column in load.columns %}
+        {{ column.name }} {{ column.type }},
+    {%- endfor %}
+    _sluice_deleted smallint,
+    _sluice_run_id varchar(64),
+    _sluice_loaded_at timestamp
+) {{ sluice.table_options(load) }}
 {%- endmacro %}
 
 

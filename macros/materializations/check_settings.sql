@@ -36,11 +36,17 @@
             "Use warn or error.",
         ) -%}
     {%- endif -%}
-    {%- if not load.key -%} {%- do sluice.check_range(load) -%} {%- endif -%}
+    {%- if not load.key and not load.is_rekeyed -%} {%- do sluice.check_range(load) -%} {%- endif -%}
     {%- set stored = load.stored_definition -%}
-    {%- if stored and not load.is_first and not load.is_full_refresh and stored.split(" tracking ")[
+    {%- if stored and not load.is_first and not load.is_full_refresh and not load.is_rekeyed and stored.split(
+        " tracking "
+    )[
         0
-    ] != load.definition.split(" tracking ")[0] -%}
+    ] != load.definition.split(
+        " tracking "
+    )[
+        0
+    ] -%}
         {%- do sluice.raise_error(
             load.type,
             load.target_name
@@ -49,7 +55,9 @@
             ~ " and is now "
             ~ load.definition.split(" tracking ")[0]
             ~ ". Its ledger cannot be read the new way.",
-            "Change it back, or load it anew with --full-refresh.",
+            "Change it back, or rebuild it from its ledger: sluice rebuild "
+            ~ load.target_name
+            ~ ".",
         ) -%}
     {%- endif -%}
 {% endmacro %}

@@ -40,7 +40,7 @@
 
 {#- The whole write as one text; sets changes_rows. -#}
 {% macro write_sql(load, changes) %}
-    {%- do load.update({"changes_rows": (changes or load.reshape) | length > 0}) -%}
+    {%- do load.update({"changes_rows": (changes or load.reshape) | length > 0 or load.is_rekeyed}) -%}
     {%- if not load.windows -%}
         {#- a SELECT without increment() is read in full by every run -#}
         {%- do load.update(
@@ -50,7 +50,7 @@
                         "source": load.target_name,
                         "start": none,
                         "end": none,
-                        "moves_watermark": true,
+                        "moves_watermark": not load.is_rekeyed,
                         "lookback_count": none,
                         "source_epoch": none,
                     }
@@ -62,6 +62,7 @@
     {%- if load.counts.rows_rejected -%}
         {%- do parts.append(sluice.insert_rejects_sql(load)) -%}
     {%- endif -%}
+    {%- if load.is_rekeyed -%} {%- do parts.extend(sluice.rebuild_tables_sql(load)) -%} {%- endif -%}
     {%- for change in load.reshape -%}
         {%- do parts.append("alter table " ~ load.relation ~ " " ~ change) -%}
     {%- endfor -%}

@@ -35,7 +35,9 @@
         "is_first": head is none or head.load_id == "none",
         "is_full_refresh": should_full_refresh(),
         "is_rebuild": false,
+        "is_rekeyed": sluice.asked_task() in ("survey", "rebuild"),
         "epoch": head.epoch if head else 0,
+        "stored_epoch": head.epoch if head else 0,
         "changes_rows": true,
         "reshape": [],
         "is_tried": false,
@@ -45,12 +47,14 @@
         "script": [],
     } -%}
     {%- do sluice.check_target(load, existing, head) -%}
-    {%- if head and not load.is_first and head.definition.split(" tracking ")[1] != load.tracks -%}
+    {%- if head and not load.is_first and not load.is_rekeyed and head.definition.split(" tracking ")[
+        1
+    ] != load.tracks -%}
         {%- do load.update({"is_rebuild": true}) -%}
     {%- endif -%}
     {%- do load.update(
         {
-            "replaces": load.is_full_refresh or load.is_rebuild,
+            "replaces": load.is_full_refresh or load.is_rebuild or load.is_rekeyed,
             "stored_definition": head.definition if head else none,
         }
     ) -%}

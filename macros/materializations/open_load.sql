@@ -11,21 +11,29 @@
 -#}
 {% macro open_load(load_type) %}
     {%- set existing = load_cached_relation(this) -%}
-    {%- if not (config.get("meta") or {}).get("is_active", true) and not sluice.is_probe() -%}
+    {%- set task = sluice.asked_task() -%}
+    {%- set is_active = (config.get("meta") or {}).get("is_active", true) -%}
+    {%- if not is_active and not task and not sluice.is_probe() -%}
         {{ return(sluice.no_load(existing, "SKIP inactive")) }}
     {%- endif -%}
     {%- do sluice.check_adapter() -%}
     {%- set load = sluice.describe_load(load_type, existing) -%}
-    {%- if not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }} {%- endif -%}
+    {%- if task in ("verify", "survey") -%} {{ return(sluice.inspect_target(load, task)) }} {%- endif -%}
+    {%- if not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }}
+    {%- elif load.is_rekeyed and (load.makes_target or load.is_first) -%}
+        {%- do sluice.raise_error(
+            load_type, load.target_name ~ " was never loaded.", "Load it first: sluice run."
+        ) -%}
+    {%- endif -%}
     {%- if not sluice.is_probe() -%} {{ run_hooks(pre_hooks, inside_transaction=False) }} {%- endif -%}
     {%- do sluice.take_result(load) -%}
     {%- do sluice.describe_columns(load) -%}
-    {%- if load.makes_target or load.seen_load_id == "missing" -%}
+    {%- if load.is_rekeyed -%} {%- do sluice.read_ledger(load) -%}
+    {%- elif load.makes_target or load.seen_load_id == "missing" -%}
         {%- do load.update({"data_columns": load.columns}) -%}
         {%- do sluice.resolve_columns(load) -%}
         {%- do sluice.create_target(load) -%}
-        {%- if load.seen_load_id == "missing" -%}
-            {%- do load.update({"seen_load_id": "none"}) -%}
+        {%- if load.seen_load_id == "missing" -%} {%- do load.update({"seen_load_id": "none"}) -%}
         {%- endif -%}
     {%- else -%}
         {%- do load.update({"data_columns": sluice.evolve_target(load)}) -%}

@@ -90,7 +90,9 @@
         ~ " and the SELECT yields "
         ~ column.type
         ~ ".",
-        "Cast it in the SELECT, or run by hand: alter table "
+        "Cast it in the SELECT, rebuild the target (sluice rebuild "
+        ~ load.target_name
+        ~ "), or run by hand: alter table "
         ~ load.relation
         ~ " alter column "
         ~ column.name

@@ -1,4 +1,4 @@
-{#- What --full-refresh does to the columns of versions when the load type, or the type of the event time, is
+{#- What --full-refresh and rebuilds do to the columns of versions when the load type, or the type of the event time, is
     another now.
 
     Returns: list of str, actions of ALTER TABLE. They run in the transaction of the load, so a load that fails
@@ -6,7 +6,7 @@
 -#}
 {% macro version_column_changes(load) %}
     {%- set changes = [] -%}
-    {%- if load.is_full_refresh -%}
+    {%- if load.is_full_refresh or load.is_rekeyed -%}
         {%- set wanted = load.types[load.at] if load.type == "scd2" else none -%}
         {%- set stored = namespace(type=none) -%}
         {%- if (load.stored_definition or "").startswith("scd2 by ") -%}
@@ -38,7 +38,7 @@
     {%- set audit = ["_sluice_run_id", "_sluice_loaded_at"] -%}
     {%- set is_history = (
         load.type == "scd2"
-        or load.is_full_refresh
+        or (load.is_full_refresh or load.is_rekeyed)
         and (load.stored_definition or "").startswith("scd2 by ")
     ) -%}
     {{ return(audit + ["valid_from", "valid_to", "is_current"] if is_history else audit) }}

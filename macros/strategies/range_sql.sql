@@ -1,7 +1,7 @@
 {#- The statements that write an append without a business key: list of str. -#}
 {% macro range_sql(load) %}
     {%- set statements = [] -%}
-    {%- if load.counts.rows_deleted -%}
+    {%- if load.counts.rows_deleted and not load.is_rekeyed -%}
         {%- do statements.append(sluice.insert_side_sql(load, sluice.range_vanished_sql(load))) -%}
         {%- do statements.append(
             "delete from " ~ load.relation ~ " where " ~ sluice.range_condition(load)

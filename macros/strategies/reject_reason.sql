@@ -3,7 +3,7 @@
     {%- set reasons = [] -%}
     {%- for column in load.columns if column.raw_type not in (none, load.types[column.name]) -%}
         {%- set type = load.types[column.name] -%}
-        {%- set value = sluice.cast_value(column.name, type) -%}
+        {%- set value = sluice.cast_value(column.name, type, column.raw_type) -%}
         {%- do reasons.append(
             "when "
             ~ column.name
@@ -21,7 +21,9 @@
         + ([] if load.is_load_timed else [load.at])
         + ([load.range_key] if load.range_key else [])
     ) -%}
-    {%- if load.mode == "rows" and sluice.setting("incremental_key") in load.yielded -%}
+    {%- if load.mode == "rows" and not load.is_rekeyed and sluice.setting(
+        "incremental_key"
+    ) in load.yielded -%}
         {%- do needed.append(sluice.setting("incremental_key")) -%}
     {%- endif -%}
     {%- for name in needed | unique -%}

@@ -7,7 +7,10 @@
     Raises: for more rejects than max_rejects, ties under on_tie error, or more absences than max_vanish_percent.
 -#}
 {% macro stage_increment(load) %}
-    {%- if load.mode == "groups" -%} {%- do sluice.stage_touched_groups(load) -%} {%- endif -%}
+    {%- if load.mode == "groups" and not load.is_rekeyed -%}
+        {%- do sluice.stage_touched_groups(load) -%}
+    {%- endif -%}
+    {%- do sluice.prepare_casts(load) -%}
     {%- do sluice.run_step(load, none, "drop table if exists sluice_stage") -%}
     {%- do sluice.run_step(load, "the rows of the increment", sluice.stage_sql(load)) -%}
     {%- do load.temporaries.append("sluice_stage") -%}
@@ -26,6 +29,7 @@
     ) -%}
     {%- set reads_absence = (
         load.mode != "rows"
+        and not load.is_rekeyed
         and load.type != "append"
         and not load.is_first
         and not load.is_full_refresh

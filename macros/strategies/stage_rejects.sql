@@ -5,7 +5,7 @@
 -#}
 {% macro stage_rejects(load) %}
     {%- set max_rejects = sluice.setting("max_rejects") -%}
-    {%- if max_rejects is not none and load.counts.rows_rejected > max_rejects | int -%}
+    {%- if max_rejects is not none and not load.is_rekeyed and load.counts.rows_rejected > max_rejects | int -%}
         {%- set example = sluice.first_reason(load) -%}
         {%- do sluice.raise_error(
             load.type,
@@ -57,7 +57,9 @@
 {% macro reject_sql(load) -%}
     with
         rejected_rows as (
-            select _sluice_reject as reason, {{ sluice.row_text(sluice.yielded_columns(load)) }} as row_text
+            select
+                _sluice_reject as reason,
+                {{ sluice.row_text(sluice.typed_columns(load, load.yielded)) }} as row_text
             from sluice_stage
             where _sluice_reject is not null
             {%- for window in load.windows if window.unkeyed %}
@@ -82,11 +84,11 @@
 {%- endmacro %}
 
 
-{#- The SELECT's columns as they stand in the stage. -#}
-{% macro yielded_columns(load) %}
+{#- Columns of a target with the types in which it holds them. -#}
+{% macro typed_columns(load, names) %}
     {%- set columns = [] -%}
-    {%- for name in load.yielded -%}
-        {%- do columns.append({"name": name, "type": load.types[name]}) -%}
+    {%- for name in names -%}
+        {%- do columns.append({"name": name, "type": load.types.get(name, load.types[load.at])}) -%}
     {%- endfor -%}
     {{ return(columns) }}
 {% endmacro %}

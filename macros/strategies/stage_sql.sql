@@ -26,13 +26,11 @@
     came first. -#}
 {% macro staged_column(load, column) %}
     {%- set raw_type = sluice.raw_type(load, column.name) -%}
-    {%- if column.name == "_sluice_effective_at" -%}
+    {%- if column.name == "_sluice_effective_at" and not load.is_rekeyed -%}
         {{ return("cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)") }}
     {%- elif column.name not in load.yielded -%} {{ return("cast(null as " ~ column.type ~ ")") }}
     {%- endif -%}
-    {%- set value = (
-        column.name if raw_type == column.type else sluice.cast_value(column.name, column.type)
-    ) -%}
+    {%- set value = sluice.cast_value(column.name, column.type, raw_type) -%}
     {%- if column.type in ("float", "double", "real", "double precision") -%}
         {{ return("cast(" ~ value ~ " + 0 as " ~ column.type ~ ")") }}
     {%- endif -%}
@@ -43,21 +41,4 @@
 {% macro raw_type(load, name) %}
     {%- for column in load.columns if column.name == name -%} {{ return(column.raw_type) }} {%- endfor -%}
     {{ return(none) }}
-{% endmacro %}
-
-
-{#- Cast a value to a column's type; NULL for a value that does not cast, where the warehouse can do that. -#}
-{% macro cast_value(expression, type) %}
-    {{ return(adapter.dispatch("cast_value", "sluice")(expression, type)) }}
-{% endmacro %}
-
-
-{#- PostgreSQL 15 and Redshift stop at a value that does not cast. -#}
-{% macro default__cast_value(expression, type) %}
-    {{ return("cast(" ~ expression ~ " as " ~ type ~ ")") }}
-{% endmacro %}
-
-
-{% macro duckdb__cast_value(expression, type) %}
-    {{ return("try_cast(" ~ expression ~ " as " ~ type ~ ")") }}
 {% endmacro %}

@@ -3,7 +3,8 @@
     Rows: the rows of the window. Groups: every row of the groups that the windows of all driving sources touch.
     Neither
     yields a row whose key is NULL: nothing tells when it came. Full: all
-    rows. While parsing, and in dbt's unit tests, it is the bare relation.
+    rows. While parsing, in dbt's unit tests, and when the target is verified or rebuilt, it is the bare
+    relation.
 
         from {{ sluice.increment(source('lake', 'flights')) }} as flights
 
@@ -14,7 +15,9 @@
     Raises: when relation is no driving dependency, or its key cannot cut windows.
 -#}
 {% macro increment(relation, incremental_key=none) %}
-    {%- if not execute or model.resource_type == "unit_test" -%} {{ return(relation) }} {%- endif -%}
+    {%- if not execute or model.resource_type == "unit_test" or sluice.asked_task() -%}
+        {{ return(relation) }}
+    {%- endif -%}
     {%- set dependencies = sluice.driving_dependencies(relation, incremental_key) -%}
     {%- set windows = sluice.capture_windows(dependencies) -%}
     {%- set rendered = sluice.whole_relation(relation) -%}

@@ -146,7 +146,7 @@ def test_full_refresh_changes_the_load_type_in_place(project: DbtProject) -> Non
     for kind in ("scd1", "scd2", "append", "scd2", "scd1"):
         project.model("dim", SELECT, materialized=kind, **KEYED)
         if project.query("select 1 from information_schema.tables where table_schema = 'dwh'"):
-            assert "load it anew with --full-refresh" in project.run().messages["dim"]
+            assert "sluice rebuild dwh.dim" in project.run().messages["dim"]
         assert project.run("--full-refresh").messages["dim"].startswith(f"{rows[kind]} inserted")
         names = [name for name, *_ in project.query("describe dwh.dim")]
         assert ("valid_from" in names) == (kind == "scd2")

@@ -406,7 +406,7 @@ def test_evidence_holds_what_the_source_was_judged_by() -> None:
     ("facts", "remedy"),
     [
         (replace(LOADED, exists=False), "--full-refresh --select dwh__fact"),
-        (replace(LOADED, fingerprint="a", head_fingerprint="b"), "--full-refresh --select dwh__fact"),
+        (replace(LOADED, fingerprint="a", head_fingerprint="b"), "sluice rebuild dwh.fact"),
         (replace(NEVER_LOADED, renamed_from="dwh.facts"), "--force"),
         (replace(LOADED, is_active=False), "sluice activate dwh.fact"),
         (replace(LOADED, is_pipeline_active=False), "sluice activate flights"),

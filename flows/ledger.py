@@ -1,0 +1,295 @@
+"""What can be done with a target's ledger: verify the target against it, rebuild the target from it.
+
+    found = verify(context, "dwh.dim_aircraft")      # reads everything, writes nothing
+    wish = survey(context, "dwh.dim_aircraft")       # what a rebuild would restore, and what it cannot
+    rows = rebuild(context, "dwh.dim_aircraft")      # one transaction; the table is never dropped
+
+All of it is SQL of the macros, run by dbt in the warehouse: the model does its task instead of a load (SLUICE_TASKS).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from flows.context import Context
+from flows.engine import hold_warehouse, sync_rows
+from flows.leases import LeaseKeeper
+from flows.outcomes import load_variables
+from flows.recording import record_adopted
+from flows.state import read_loads
+from flows.warehouse import open_warehouse
+from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
+from metadata_sync.loads import RowCounts
+from metadata_sync.words import LoadType
+
+if TYPE_CHECKING:
+    from flows.dbt_runner import DbtRunner
+    from metadata_sync.rows import ControlRows, TransformationRow
+
+_DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it should be: what, in which row, and in what."""
+
+    difference: str
+    row: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What verifying a target found.
+
+    Attributes:
+        target: `schema.table`.
+        row_count: Rows of the table.
+        event_count: Events of the ledger: these rows and the side table's.
+        counts: Kind of difference → how many there are.
+        differences: The first hundred of them.
+    """
+
+    target: str
+    row_count: int
+    event_count: int
+    counts: Mapping[str, int]
+    differences: tuple[Difference, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found."""
+        return not self.counts
+
+
+@dataclass(frozen=True, slots=True)
+class Retyped:
+    """A column that a rebuild gives another type.
+
+    Attributes:
+        name: The column.
+        before: Its type now.
+        after: Its type afterwards.
+        lost_count: Values that do not cast; their events go to the rejects.
+        changed_count: Values that are not the same any more when they are cast back.
+    """
+
+    name: str
+    before: str
+    after: str
+    lost_count: int
+    changed_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How a target is built: load type, key, order of events and tracked columns, as its head keeps them."""
+
+    load_type: str
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+    tracks: str
+
+    @classmethod
+    def parse(cls, text: str) -> Definition:
+        """Read what the macros write.
+
+        >>> Definition.parse("scd2 by (id) in order of (at, lsn) tracking all").order
+        ('at', 'lsn')
+        """
+        found = _DEFINITION.fullmatch(text)
+        if found is None:
+            raise HardRunError(f"The head holds {text!r}, which no load wrote.", "Restore the head of the target.")
+        load_type, key, order, tracks = found.groups()
+        return cls(load_type, tuple(filter(None, key.split(", "))), tuple(order.split(", ")), tracks)
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a rebuild would do.
+
+    Attributes:
+        target: `schema.table`.
+        built_as: How the target was built.
+        becomes: How it would be built.
+        event_count: Events of the ledger.
+        reject_count: Of these, the ones that would go to the rejects.
+        tie_count: Events that lost a tie since the target was last made anew: the ledger never had them.
+        retyped: Columns that change their type.
+        added: Columns that are new: NULL in every stored event.
+    """
+
+    target: str
+    built_as: Definition
+    becomes: Definition
+    event_count: int
+    reject_count: int
+    tie_count: int
+    retyped: tuple[Retyped, ...]
+    added: tuple[str, ...]
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What would be otherwise, one sentence each; empty: the rebuild gives the same rows."""
+        before, after = self.built_as, self.becomes
+        pairs = (
+            ("load_type", before.load_type, after.load_type),
+            ("business_key", ", ".join(before.key), ", ".join(after.key)),
+            ("sequence_by", ", ".join(before.order), ", ".join(after.order)),
+            ("scd_columns", before.tracks, after.tracks),
+        )
+        told = [f"{name}: {old or 'none'} → {new or 'none'}" for name, old, new in pairs if old != new]
+        told += [f"{item.name}: {item.before} → {item.after}" for item in self.retyped]
+        return (*told, *(f"{name}: new, NULL in every stored event" for name in self.added))
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What cannot be restored, one sentence each."""
+        before, after = self.built_as, self.becomes
+        told = []
+        if self.reject_count:
+            told.append(
+                f"{self.reject_count:,} of {self.event_count:,} events go to the rejects: a value does not cast, or "
+                "a part of the key or the event time is NULL."
+            )
+        told += [
+            f"{item.changed_count:,} values of {item.name} change when they become {item.after}."
+            for item in self.retyped
+            if item.changed_count
+        ]
+        is_finer = not set(after.key) <= set(before.key)
+        if before.load_type != LoadType.SCD2 and before.key and (after.load_type == LoadType.SCD2 or is_finer):
+            told.append("Only the last event of each key was kept: everything begins with it.")
+        elif before.load_type == LoadType.SCD2 and after.load_type != LoadType.SCD2:
+            told.append("Only the last event of each key is kept from now on: earlier versions go.")
+        if before.key and (is_finer or before.order != after.order):
+            told.append(
+                f"Of events with equal ({', '.join((*before.key, before.order[0]))}) only the winner was kept; "
+                f"the load log counts {self.tie_count:,} others that differed."
+            )
+        return tuple(told)
+
+
+def utc_now() -> datetime:
+    """Return the current instant."""
+    return datetime.now(UTC)
+
+
+def verify(context: Context, target: str) -> Verification:
+    """Compare a target with its ledger and its load log, set-based in the warehouse.
+
+    Args:
+        context: Project, settings, control database.
+        target: `schema.table`.
+
+    Raises:
+        ConfigurationError: When no row fills the target.
+        HardRunError: When there is nothing to compare with: never loaded, table gone, settings changed.
+        SoftRunError: When another load committed meanwhile.
+    """
+    found = _ask(context, target, "verify")
+    differences = tuple(Difference(**item) for item in found["differences"])
+    return Verification(target, found["row_count"], found["event_count"], found["counts"], differences)
+
+
+def survey(context: Context, target: str) -> Survey:
+    """Count what a rebuild would restore and what it could not. Writes nothing.
+
+    Raises:
+        ConfigurationError: When no row fills the target.
+        HardRunError: When nothing could be restored, with what to do instead.
+    """
+    found = _ask(context, target, "survey")
+    retyped = tuple(
+        Retyped(item["name"], item["from"], item["to"], item["lost_count"], item["changed_count"])
+        for item in found["retyped"]
+    )
+    return Survey(
+        target=target,
+        built_as=Definition.parse(found["built_as"]),
+        becomes=Definition.parse(found["becomes"]),
+        event_count=found["event_count"],
+        reject_count=found["reject_count"],
+        tie_count=found["tie_count"],
+        retyped=retyped,
+        added=tuple(found["added"]),
+    )
+
+
+def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] = utc_now) -> RowCounts:
+    """Make a target anew from its ledger under the settings of its row: one transaction, a new epoch, no source read.
+
+    Args:
+        context: Project, settings, control database.
+        target: `schema.table`.
+        clock: Tells the current instant, with its zone.
+
+    Returns:
+        How many rows moved.
+
+    Raises:
+        ConfigurationError: When no row fills the target.
+        SoftRunError: When somebody else is at work on it.
+        HardRunError: When it failed; then everything is as it was.
+    """
+    run_id = f"rebuild-{clock():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
+    row = _row(sync_rows(context), target)
+    with (
+        hold_warehouse(context, f"rebuild of {target}"),
+        LeaseKeeper(context.store, run_id=run_id, held_by=context.who) as keeper,
+    ):
+        others = keeper.take([target])
+        if others:
+            raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Run it again when that has ended.")
+        _run_task(_runner(context), row, "rebuild", run_id)
+        warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
+        try:
+            loads = read_loads(warehouse, context.profile, run_id=run_id)
+        finally:
+            warehouse.close()
+    record_adopted(context.store, loads, {target: row.pipeline_id}, clock())
+    return loads[-1].rows
+
+
+def _ask(context: Context, target: str, task: str) -> dict[str, Any]:
+    row = _row(sync_rows(context), target)
+    with hold_warehouse(context, f"{task} {target}"):
+        message = _run_task(_runner(context), row, task, f"{task}-{uuid4().hex[:8]}")
+    found = json.loads(message)
+    assert isinstance(found, dict), "the macros write one JSON object"
+    return found
+
+
+def _run_task(dbt: DbtRunner, row: TransformationRow, task: str, run_id: str) -> str:
+    """Let the model do its task, and return its message."""
+    model = row.name.model_name
+    tasks = {"SLUICE_TASKS": json.dumps({str(row.name): task})}
+    results = dbt.run([model], variables=load_variables(run_id, {}) | tasks)
+    node = next((item for item in results if item.name == model), None)
+    if node is None or node.has_failed or node.is_skipped:
+        message = node.message if node else "dbt did not run the model"
+        error = SoftRunError if "committed first" in message else HardRunError
+        raise error(f"{task} of {row.name} failed: {message}", subject=str(row.name))
+    return node.message
+
+
+def _runner(context: Context) -> DbtRunner:
+    from flows.dbt_runner import DbtRunner
+
+    return DbtRunner(context.project, context.settings, context.profile)
+
+
+def _row(rows: ControlRows, target: str) -> TransformationRow:
+    for row in rows.transformations:
+        if str(row.name) == target:
+            return row
+    known = ", ".join(sorted(str(row.name) for row in rows.transformations))
+    raise ConfigurationError(
+        f"There is no transformation {target!r} in this environment.", f"It has: {known or 'none'}."
+    )

@@ -1,0 +1,37 @@
+{#- What is done to the current target instead of a load: verify, survey or rebuild, none for a load.
+
+    SLUICE_TASKS holds it as JSON, {target: task}; `sluice verify` and `sluice rebuild` set it.
+-#}
+{% macro asked_task() %}
+    {{ return(fromjson(env_var("SLUICE_TASKS", "{}")).get(sluice.target_name())) }}
+{% endmacro %}
+
+
+{#- Do what was asked instead of a load, without writing anything; what was found becomes the node's message, as
+    JSON.
+
+    Args:
+        load (dict): see describe_load.
+        task (str): verify or survey.
+-#}
+{% macro inspect_target(load, task) %}
+    {%- if load.makes_target or load.is_first -%}
+        {%- do sluice.raise_error(
+            load.type, load.target_name ~ " was never loaded.", "Load it first: sluice run."
+        ) -%}
+    {%- endif -%}
+    {%- do sluice.describe_columns(load) -%}
+    {%- set found = sluice.survey_target(load) if task == "survey" else sluice.verify_target(load) -%}
+    {%- do sluice.drop_temporaries(load) -%}
+    {{ return(sluice.no_load(load.relation, tojson(found))) }}
+{% endmacro %}
+
+
+{#- The SELECT's own columns of a target as they stand: list of dict(name, type). -#}
+{% macro stored_columns(load) %}
+    {%- set columns = [] -%}
+    {%- for column in sluice.describe_relation(load.relation) if column.name not in sluice.own_columns(load) -%}
+        {%- do columns.append(column) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}

@@ -1,0 +1,49 @@
+{#- What was found, counted by kind, the first hundred in full: dict(counts, differences). -#}
+{% macro read_differences(load) %}
+    {%- set counts = {} -%}
+    {%- set differences = [] -%}
+    {%- call statement("sluice_difference_counts", fetch_result=true, auto_begin=false) -%}
+        select difference, count(*) as row_count
+        from sluice_difference
+        group by difference
+        order by difference
+    {%- endcall -%}
+    {%- for row in load_result("sluice_difference_counts").table.rows -%}
+        {%- do counts.update({row[0]: row[1] | int}) -%}
+    {%- endfor -%}
+    {%- if counts -%}
+        {%- call statement("sluice_differences", fetch_result=true, auto_begin=false) -%}
+            select difference, row_text, detail
+            from sluice_difference
+            order by difference, row_text, detail
+            limit 100
+        {%- endcall -%}
+        {%- for row in load_result("sluice_differences").table.rows -%}
+            {%- do differences.append({"difference": row[0], "row": row[1], "detail": row[2]}) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return({"counts": counts, "differences": differences}) }}
+{% endmacro %}
+
+
+{#- How many rows stand, and how many the loads since the target was last made anew account for. -#}
+{% macro verified_counts_sql(load) -%}
+    with
+        loads as (
+            select
+                load_id,
+                max(rows_inserted) as rows_inserted,
+                max(rows_deleted) as rows_deleted,
+                row_number() over (order by min(loaded_at), load_id) as load_number
+            from {{ load.log }}
+            where target = {{ sluice.literal(load.target_name) }} and epoch = {{ load.epoch }}
+            group by load_id
+        )
+
+    select
+        (select count(*) from {{ load.relation }}) as row_count,
+        (select count(*) from {{ load.side }}) as side_count,
+        count(*) as load_count,
+        sum(rows_inserted) - sum(case when load_number = 1 then 0 else rows_deleted end) as logged_count
+    from loads
+{%- endmacro %}

@@ -1,0 +1,72 @@
+{#- Make the ledger what a load reads: every event that the target and its side table hold, in the types that the SELECT
+    yields now.
+
+    Sets data_columns, columns and sql; added and retyped say how the tables differ from what is wanted.
+
+    Args:
+        load (dict): the load with the SELECT's columns.
+    Raises: when a column of the key or the sequence is not in the ledger.
+-#}
+{% macro read_ledger(load) %}
+    {%- set wanted = {} -%}
+    {%- for column in load.columns -%} {%- do wanted.update({column.name: column.type}) -%} {%- endfor -%}
+    {%- set columns = [] -%}
+    {%- set retyped = [] -%}
+    {%- for column in sluice.stored_columns(load) -%}
+        {%- set type = wanted.pop(column.name, column.type) -%}
+        {%- if type != column.type and sluice.is_widening(type, column.type) -%}
+            {%- set type = column.type -%}
+        {%- endif -%}
+        {%- do columns.append({"name": column.name, "type": type, "raw_type": column.type}) -%}
+        {%- if type != column.type -%}
+            {%- do retyped.append({"name": column.name, "from": column.type, "to": type}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set stored = columns | map(attribute="name") | list -%}
+    {%- set added = [] -%}
+    {%- for name, type in wanted.items() -%}
+        {%- do added.append({"name": name, "type": type, "raw_type": type}) -%}
+    {%- endfor -%}
+    {%- do load.update(
+        {"data_columns": columns + added, "added": added, "retyped": retyped, "ledger_sql": none}
+    ) -%}
+    {%- do sluice.resolve_columns(load) -%}
+    {%- for name in load.key + [load.at] + load.tie_breakers if name not in stored -%}
+        {%- do sluice.raise_error(
+            load.type,
+            name
+            ~ " of "
+            ~ load.target_name
+            ~ " is part of its key or sequence now, and no stored event has it: nothing can be restored.",
+            "Load it anew from its sources: --full-refresh.",
+        ) -%}
+    {%- endfor -%}
+    {%- do load.update(
+        {
+            "columns": load.data_columns,
+            "yielded": load.data,
+            "compared": load.data | reject("in", load.key + [load.at]) | list,
+            "delete_when": "_sluice_deleted = 1",
+            "sql": sluice.stored_events_sql(load, added),
+        }
+    ) -%}
+{% endmacro %}
+
+
+{% macro stored_events_sql(load, added) -%}
+    {%- set terms = [] -%}
+    {%- for column in load.data_columns -%}
+        {%- do terms.append(
+            "cast(null as " ~ column.type ~ ") as " ~ column.name
+            if column in added
+            else column.name
+        ) -%}
+    {%- endfor -%}
+    select {{ sluice.in_lines(terms) }}, cast(0 as smallint) as _sluice_deleted
+    from {{ load.relation }}
+    {%- if load.stored_definition.split(" by (")[1][0] != ")" %}
+        union all
+        select {{ sluice.in_lines(terms) }}, _sluice_deleted
+        from {{ load.side }}
+    {%- endif %}
+{%- endmacro %}

@@ -1,0 +1,76 @@
+{#- Compare a target with what its ledger and its log say of it. Reads everything, set-based; writes temporary tables only.
+
+    An SCD2 target is computed anew from all of its events and compared version by version; an SCD1 target must hold each
+    key once and none that was deleted. Of every target: no NULL in a key, every row written by a load of the log, as many
+    rows as the log counts.
+
+    Returns: dict(row_count, event_count, counts: difference → number, differences: list of dict(difference, row, detail), at
+        most 100).
+    Raises: when the settings are not those that the target was built with, or another load commits meanwhile.
+-#}
+{% macro verify_target(load) %}
+    {%- set stored = sluice.stored_columns(load) -%}
+    {%- set names = stored | map(attribute="name") | list -%}
+    {%- do load.update(
+        {"columns": load.columns | selectattr("name", "in", names) | list, "data_columns": stored}
+    ) -%}
+    {%- do sluice.resolve_columns(load) -%}
+    {%- if load.definition != load.stored_definition -%}
+        {%- do sluice.raise_error(
+            load.type,
+            load.target_name
+            ~ " was built as "
+            ~ load.stored_definition
+            ~ " and its row now says "
+            ~ load.definition
+            ~ ".",
+            "Verify it after the next load (tracked columns) or after sluice rebuild (anything else).",
+        ) -%}
+    {%- endif -%}
+    {%- set queries = [sluice.unlogged_rows_sql(load)] -%}
+    {%- if load.key -%} {%- do queries.append(sluice.null_keys_sql(load)) -%} {%- endif -%}
+    {%- if load.key and load.type == "scd2" -%}
+        {%- do sluice.stage_expected_versions(load) -%}
+        {%- do queries.extend(sluice.version_differences(load)) -%}
+    {%- elif load.key -%} {%- do queries.extend(sluice.key_differences(load)) -%}
+    {%- endif -%}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_difference",
+        "what is not as it should be",
+        sluice.combined(queries, "union all"),
+    ) -%}
+    {%- set counts = sluice.run_counts(load, none, sluice.verified_counts_sql(load)) -%}
+    {%- set found = sluice.read_differences(load) -%}
+    {%- if counts.logged_count != counts.row_count and counts.load_count -%}
+        {%- do found.counts.update({"row count": 1}) -%}
+        {%- do found.differences.insert(
+            0,
+            {
+                "difference": "row count",
+                "row": "",
+                "detail": "the log counts "
+                ~ counts.logged_count
+                ~ " rows, the table holds "
+                ~ counts.row_count,
+            },
+        ) -%}
+    {%- endif -%}
+    {%- if sluice.read_head(load.target_name).load_id != load.seen_load_id -%}
+        {%- do sluice.raise_error(
+            load.type,
+            "another load of " ~ load.target_name ~ " committed first, while it was verified.",
+            "Run it again.",
+        ) -%}
+    {%- endif -%}
+    {{
+        return(
+            {
+                "row_count": counts.row_count,
+                "event_count": counts.row_count + counts.side_count,
+                "counts": found.counts,
+                "differences": found.differences,
+            }
+        )
+    }}
+{% endmacro %}
