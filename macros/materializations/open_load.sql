@@ -27,6 +27,7 @@
     {%- endif -%}
     {%- if not sluice.is_probe() -%} {{ run_hooks(pre_hooks, inside_transaction=False) }} {%- endif -%}
     {%- do sluice.take_result(load) -%}
+    {%- do sluice.check_contract(load) -%}
     {%- do sluice.describe_columns(load) -%}
     {%- if load.is_rekeyed -%} {%- do sluice.read_ledger(load) -%}
     {%- elif load.makes_target or load.seen_load_id == "missing" -%}

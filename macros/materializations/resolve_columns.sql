@@ -32,7 +32,6 @@
             "compared": load.yielded | reject("in", apart) | list,
             "delete_when": sluice.setting("delete_when"),
             "on_tie": sluice.setting("on_tie", "warn"),
-            "on_schema_change": sluice.setting("on_schema_change", "append_new_columns"),
         }
     ) -%}
     {%- do load.update(
@@ -54,7 +53,7 @@
     {%- set found = [] -%}
     {%- for name in names -%}
         {%- set matching = [] -%}
-        {%- for column in load.yielded if (column | replace('"', '') | lower) == name | lower -%}
+        {%- for column in load.yielded if sluice.is_named(column, name) -%}
             {%- do matching.append(column) -%}
         {%- endfor -%}
         {%- if not matching -%}
@@ -74,4 +73,10 @@
         {%- do found.append(matching[0]) -%}
     {%- endfor -%}
     {{ return(found) }}
+{% endmacro %}
+
+
+{#- Whether a column, as the warehouse spells and quotes it, is the one that a setting names. -#}
+{% macro is_named(column, name) %}
+    {{ return(column | replace('"', "") | lower == name | lower) }}
 {% endmacro %}

@@ -2,35 +2,42 @@
     of its own.
 
     A new column is added, NULL for older rows. A column that the SELECT dropped stays. A type may widen. Anything
-    else stops.
+    else stops. on_schema_change fail stops at any change; ignore leaves the tables as they are: new columns are not
+    loaded, and a value that does not fit its column goes to the rejects.
 
     Args:
-        load (dict): the load; columns holds the SELECT's columns.
+        load (dict): the load; columns holds the SELECT's columns, and loses those that are ignored.
     Returns: list of dict(name, type): the target's data columns afterwards.
     Raises: naming column, both types and the DDL to run.
 -#}
 {% macro evolve_target(load) %}
-    {%- set stored = {} -%}
-    {%- for column in sluice.describe_relation(load.relation) if column.name not in sluice.own_columns(load) -%}
-        {%- do stored.update({column.name: column.type}) -%}
-    {%- endfor -%}
+    {%- set stored = sluice.paired_columns(load) -%}
+    {%- set policy = sluice.schema_change_policy() -%}
+    {%- if policy == "ignore" -%}
+        {%- do load.update({"columns": load.columns | selectattr("name", "in", stored) | list}) -%}
+    {%- endif -%}
+    {#- valid_from and valid_to have the type of the event time, so that stays -#}
+    {%- set event_time = "" if load.is_load_timed or load.type != "scd2" else load.sequence[0] -%}
     {%- set changes = [] -%}
     {%- for column in load.columns -%}
         {%- set type = stored.get(column.name) -%}
         {%- if type is none -%}
             {%- do changes.append("add column " ~ column.name ~ " " ~ column.type) -%}
             {%- do stored.update({column.name: column.type}) -%}
-        {%- elif type != column.type and sluice.can_widen(type, column.type) -%}
+        {%- elif policy != "ignore" and not sluice.is_named(column.name, event_time) and sluice.can_widen(
+            type, column.type
+        ) -%}
             {%- do changes.append("alter column " ~ column.name ~ " type " ~ column.type) -%}
             {%- do stored.update({column.name: column.type}) -%}
-            {%- if column.name == load.at and load.type == "scd2" -%}
-                {%- do sluice.refuse_type(load, column, type) -%}
-            {%- endif -%}
-        {%- elif type != column.type and not sluice.is_widening(column.type, type) -%}
+        {%- elif not (
+            type == column.type
+            or sluice.is_widening(column.type, type)
+            or (policy == "ignore" and sluice.is_widening(type, column.type))
+        ) -%}
             {%- do sluice.refuse_type(load, column, type) -%}
         {%- endif -%}
     {%- endfor -%}
-    {%- if changes and load.on_schema_change == "fail" -%}
+    {%- if changes and policy == "fail" -%}
         {%- do sluice.raise_error(
             load.type,
             load.target_name ~ " would change (" ~ changes

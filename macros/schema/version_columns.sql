@@ -9,7 +9,7 @@
     {%- if load.is_full_refresh or load.is_rekeyed -%}
         {%- set wanted = load.types[load.at] if load.type == "scd2" else none -%}
         {%- set stored = namespace(type=none) -%}
-        {%- if (load.stored_definition or "").startswith("scd2 by ") -%}
+        {%- if sluice.was_history(load) -%}
             {%- for column in sluice.describe_relation(load.relation) if column.name == 'valid_from' -%}
                 {%- set stored.type = column.type -%}
             {%- endfor -%}
@@ -33,13 +33,15 @@
 {% endmacro %}
 
 
+{#- Whether the target, as it stands, holds versions. -#}
+{% macro was_history(load) %}
+    {{ return((load.stored_definition or "").startswith("scd2 by ")) }}
+{% endmacro %}
+
+
 {#- Columns of a target that are Sluice's, not the SELECT's. -#}
 {% macro own_columns(load) %}
     {%- set audit = ["_sluice_run_id", "_sluice_loaded_at"] -%}
-    {%- set is_history = (
-        load.type == "scd2"
-        or (load.is_full_refresh or load.is_rekeyed)
-        and (load.stored_definition or "").startswith("scd2 by ")
-    ) -%}
+    {%- set is_history = load.type == "scd2" or sluice.was_history(load) -%}
     {{ return(audit + ["valid_from", "valid_to", "is_current"] if is_history else audit) }}
 {% endmacro %}

@@ -4,7 +4,8 @@
 
     Args:
         load (dict): the load.
-    Raises: for more rejects than max_rejects, ties under on_tie error, or more absences than max_vanish_percent.
+    Raises: for more rejects than max_rejects, ties under on_tie error, more absences than max_vanish_percent, and a full
+        refresh that would lose what the sources no longer give.
 -#}
 {% macro stage_increment(load) %}
     {%- if load.mode == "groups" and not load.is_rekeyed -%}
@@ -38,6 +39,7 @@
     {%- if reads_absence -%} {%- do sluice.stage_absences(load) -%} {%- endif -%}
     {%- if load.counts.rows_rejected -%} {%- do sluice.stage_rejects(load) -%} {%- endif -%}
     {%- if counts.contested_count and load.key -%} {%- do sluice.stage_winners(load) -%} {%- endif -%}
+    {%- do sluice.check_reach(load) -%}
     {%- if load.is_rebuild and not load.is_full_refresh -%}
         {%- do sluice.run_temporary(
             load,

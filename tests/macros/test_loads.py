@@ -133,7 +133,11 @@ def test_full_refresh_replaces_rows_in_place_and_begins_an_epoch(project: DbtPro
     assert project.run().success
     project.execute("create view dwh.on_top as select id from dwh.scd2", "delete from lake.events")
     _land(project, "'2', 'b', 'x', '2024-01-02'")
-    assert project.run("--full-refresh").success
+    refused = project.run("--full-refresh")
+    for kind in ("scd1", "scd2", "append"):
+        assert f"1 rows of dwh.{kind} are older than anything its sources still give" in refused.messages[kind]
+        assert project.query(f"select id from dwh.{kind}") == [("1",)]
+    assert project.run("--full-refresh", env={"SLUICE_FORCE_FULL_REFRESH": "1"}).success
     for kind in ("scd1", "scd2", "append"):
         assert project.query(f"select id from dwh.{kind}") == [("2",)]
         assert project.query(f"select epoch from sluice.dwh__{kind}__head") == [(1,)]

@@ -1,0 +1,57 @@
+{#- Before --full-refresh replaces a target: stop when its sources no longer give what the target still holds.
+
+    Of a history every event counts that is older than the oldest one staged. Of SCD1 and append only keys do that are
+    older and not staged: that the rest has moved on is what such a table is for.
+
+    Args:
+        load (dict): the load, staged.
+    Raises: with what would be lost, unless SLUICE_FORCE_FULL_REFRESH is 1.
+-#}
+{% macro check_reach(load) %}
+    {%- set is_forced = env_var("SLUICE_FORCE_FULL_REFRESH", "") == "1" -%}
+    {%- set reads_state = load.type == "scd1" and load.is_load_timed -%}
+    {%- if load.is_full_refresh and not (
+        load.is_first or load.makes_target or is_forced or reads_state or flags.EMPTY
+    ) -%}
+        {%- set lost = sluice.run_counts(
+            load, "what only the target still holds", sluice.unreachable_sql(load)
+        ) -%}
+        {%- if lost.event_count -%}
+            {%- do sluice.raise_error(
+                load.type,
+                lost.event_count
+                ~ " rows of "
+                ~ load.target_name
+                ~ " are older than anything its sources still give: --full-refresh would lose them. Nothing was written.",
+                "Leave --full-refresh out, or make the target anew from its ledger (sluice rebuild "
+                ~ load.target_name
+                ~ "). To lose them on purpose: SLUICE_FORCE_FULL_REFRESH=1.",
+            ) -%}
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro unreachable_sql(load) -%}
+    {%- set is_history = load.type == "scd2" -%}
+    select count(*) as event_count
+    from
+        (
+            select {{ sluice.columns(load.key + [load.at]) }}
+            from {{ load.relation }}
+            {%- if is_history %}
+                union all
+                select {{ sluice.columns(load.key + [load.at]) }}
+                from {{ load.side }}
+            {%- endif %}
+        ) as stored
+    cross join (select min({{ load.at }}) as _sluice_oldest from {{ load.stage }}) as staged
+    {%- if load.key and not is_history %}
+        left join
+            (select distinct {{ sluice.columns(load.key) }} from {{ load.stage }}) as given
+            on {{ sluice.matches(load.key, "stored", "given") }}
+    {%- endif %}
+    where
+        (staged._sluice_oldest is null or stored.{{ load.at }} < staged._sluice_oldest)
+        {%- if load.key and not is_history %} and given.{{ load.key[0] }} is null {%- endif %}
+{%- endmacro %}
