@@ -15,6 +15,7 @@
     {%- do sluice.run_step(load, none, "drop table if exists sluice_stage") -%}
     {%- do sluice.run_step(load, "the rows of the increment", sluice.stage_sql(load)) -%}
     {%- do load.temporaries.append("sluice_stage") -%}
+    {%- do sluice.check_collations(load) -%}
     {%- set counts = sluice.run_counts(
         load,
         "how many, how many of them rejected, how many (key, time) pairs more than once",

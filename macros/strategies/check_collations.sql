@@ -1,0 +1,51 @@
+{#- Stop when a staged column has a collation under which different texts are equal: 'a' and 'A' would be one key, and
+    which of them stays would depend on which came first.
+
+    Args:
+        load (dict): the load, staged.
+    Raises: naming the column.
+-#}
+{% macro check_collations(load) %}
+    {%- set collations_sql = adapter.dispatch("loose_collations_sql", "sluice")() -%}
+    {%- if collations_sql -%}
+        {%- call statement("sluice_collations", fetch_result=true, auto_begin=false) -%}
+            {{ collations_sql }}
+        {%- endcall -%}
+        {%- for row in load_result("sluice_collations").table.rows -%}
+            {%- do sluice.raise_error(
+                load.type,
+                "the SELECT of "
+                ~ load.target_name
+                ~ " yields text under a collation for which different texts are equal: "
+                ~ row[0]
+                ~ ".",
+                'Yield it as <column> collate "C".',
+            ) -%}
+        {%- endfor -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- Columns of the stage with such a collation, as people should read them; none where there is no such thing. -#}
+{% macro default__loose_collations_sql() %} {{ return(none) }} {% endmacro %}
+
+{% macro postgres__loose_collations_sql() -%}
+    select staged.attname || ' collate ' || loose.collname
+    from pg_catalog.pg_attribute as staged
+    join pg_catalog.pg_collation as loose on staged.attcollation = loose.oid
+    where staged.attrelid = cast('sluice_stage' as regclass) and not loose.collisdeterministic
+{%- endmacro %}
+
+{% macro redshift__loose_collations_sql() %} {{ return(none) }} {% endmacro %}
+
+{#- DuckDB tells a collation only in the statement that would make the table again. -#}
+{% macro duckdb__loose_collations_sql() -%}
+    select columns.definition
+    from
+        (
+            select unnest(regexp_extract_all(sql, '("[^"]+"|\w+) VARCHAR COLLATE \w+')) as definition
+            from duckdb_tables()
+            where temporary and table_name = 'sluice_stage'
+        ) as columns
+    where not regexp_matches(columns.definition, 'COLLATE (C|POSIX|binary)$', 'i')
+{%- endmacro %}
