@@ -23,6 +23,12 @@ demo: $(VENV)/.runtime ## Install what is needed and run the whole story on real
 test: $(VENV)/.dev ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
+.PHONY: test-next
+test-next: $(VENV)/.next ## Run the tests of the loads on the next dbt-core, 1.12
+	@PYTHONPATH=$(NEXT) $(BIN)/python -c 'from dbt.version import __version__ as v; print("dbt-core", v); assert v.startswith("1.12.")'
+	@PYTHONPATH=$(NEXT) $(BIN)/python -m pytest -n $(WORKERS) $(addprefix tests/macros/test_,histories.py increments.py loads.py altered_targets.py) $(ARGS)
+NEXT := $(abspath $(VENV)/dbt-next)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/ruff check .
@@ -51,9 +57,10 @@ ui: $(VENV)/.runtime ## Start the local Prefect server and say where it is
 	@$(BIN)/sluice up
 
 .PHONY: lock
-lock: $(VENV)/.dev ## Refresh both lock files
+lock: $(VENV)/.dev ## Refresh the lock files
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo -c constraints.txt -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo --extra postgres --extra redshift --extra aws --extra spark --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/dbt_next/requirements.lock tests/dbt_next/requirements.in
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .PHONY: clean
@@ -74,4 +81,9 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing what the tests and linters need ..."
 	@$(INSTALL) requirements-dev.lock
+	@touch $@
+
+$(VENV)/.next: tests/dbt_next/requirements.lock $(VENV)/.dev
+	@rm -rf $(NEXT)
+	@$(INSTALL) tests/dbt_next/requirements.lock --target $(NEXT)
 	@touch $@

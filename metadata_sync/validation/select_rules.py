@@ -26,6 +26,7 @@ from metadata_sync.spark import spark_problems
 from metadata_sync.sql.checks import form_problems
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems
+from metadata_sync.sql.groups import group_problems
 from metadata_sync.sql.increments import increment_problems
 from metadata_sync.validation.column_rules import column_faults
 from metadata_sync.words import Engine, Increment, LoadType
@@ -163,6 +164,10 @@ class _Checked:
         driving = {item.name for item in self.dependencies if item.is_driving}
         for problem in increment_problems(self.analysis.select, self.row.increment, driving):
             yield self.fault(problem, "increment")
+        if self.row.increment is Increment.GROUPS and not any(self._source_column_faults()):
+            recompute = {item.name: item.recompute_by for item in self.dependencies if item.is_driving}
+            for problem in group_problems(self.analysis.select, recompute):
+                yield self.fault(problem, "increment")
 
     def _output_names(self) -> tuple[tuple[str, ...] | None, tuple[Problem, ...]]:
         assert self.analysis.select is not None

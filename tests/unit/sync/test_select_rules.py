@@ -96,7 +96,7 @@ def test_row_and_select_that_fit_have_no_fault(
         (
             "select f.carrier, count(*) as n from lake.flights f group by f.carrier",
             {**GROUPS, "business_key": ["carrier"]},
-            [("recompute_key", "unknown_column")],
+            [("increment", "increment_mode"), ("recompute_key", "unknown_column")],
         ),
         (
             GROUPED,

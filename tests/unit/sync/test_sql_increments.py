@@ -6,6 +6,7 @@ import pytest
 
 from metadata_sync.names import TableName
 from metadata_sync.sql import parse_select
+from metadata_sync.sql.groups import group_problems
 from metadata_sync.sql.increments import increment_problems
 from metadata_sync.words import Increment
 
@@ -93,6 +94,27 @@ SUITABLE_FOR_GROUPS = [
 ]
 
 
+COARSER_THAN_ITS_GROUPS = [
+    ("select b, count(*) as n from lake.flights group by b", "GROUP BY (b) leaves out (a), the group of lake.flights"),
+    ("select date_trunc('day', a) as d, count(*) as n from lake.flights group by 1", "GROUP BY () leaves out (a)"),
+    (
+        "select x, sum(n) as n from (select b as x, count(*) as n from lake.flights group by b) group by x",
+        "GROUP BY (b)",
+    ),
+    ("select a, sum(b) over (partition by c) as n from lake.flights", "PARTITION BY (c) leaves out (a)"),
+    ("select b, count(*) as n from lake.flights group by all", "GROUP BY (b) leaves out (a)"),
+]
+
+AS_FINE_AS_ITS_GROUPS = [
+    "select f.a as x, b, count(*) as n from lake.flights f group by x, b",
+    "select a, b, count(*) as n from lake.flights group by 1, 2",
+    "select a, count(*) as n from lake.flights group by all",
+    "select f.A, sum(b) over (partition by c, f.a) as n from lake.flights f",
+    "select p.b, count(*) as n from lake.planes p group by p.b",
+    "select a, b from lake.flights",
+]
+
+
 def messages(text: str, increment: Increment) -> list[str]:
     select, problems = parse_select(text, "duckdb")
     assert select is not None, problems
@@ -117,6 +139,21 @@ def test_groups_refuses_a_select_that_looks_beyond_its_groups(text: str, why: st
 @pytest.mark.parametrize("text", SUITABLE_FOR_GROUPS)
 def test_groups_accepts_a_select_over_whole_groups(text: str) -> None:
     assert messages(text, Increment.GROUPS) == []
+
+
+@pytest.mark.parametrize(("text", "why"), COARSER_THAN_ITS_GROUPS)
+def test_groups_refuses_a_grouping_that_is_coarser_than_its_groups(text: str, why: str) -> None:
+    select, _ = parse_select(text, "duckdb")
+    assert select is not None
+    (problem,) = group_problems(select, {FLIGHTS: ["a"]})
+    assert why in problem.message
+
+
+@pytest.mark.parametrize("text", AS_FINE_AS_ITS_GROUPS)
+def test_groups_accepts_a_grouping_that_holds_its_groups(text: str) -> None:
+    select, _ = parse_select(text, "duckdb")
+    assert select is not None
+    assert group_problems(select, {FLIGHTS: ["a"]}) == []
 
 
 @pytest.mark.parametrize("text", [text for text, _ in UNSUITABLE_FOR_ROWS + UNSUITABLE_FOR_GROUPS])
