@@ -61,6 +61,7 @@ def test_on_schema_change_adds_columns_refuses_or_leaves_the_table_alone(project
     rows = project.query("select id, n, extra from dwh.append order by id")  # the first was read again
     assert rows == [("1", 1, 7), ("2", 2_000_000_000, 7), ("3", 9_000_000_000, 7)]
 
+    project.execute("insert into lake.events values ('4', 'd', 4, '2024-01-04')")
     project.model("scd1", SELECT, materialized="scd1", config={"on_schema_change": "sync_all_columns"}, **KEYED)
     assert "Use append_new_columns, fail or ignore" in project.run("--select", "scd1").messages["scd1"]
 
