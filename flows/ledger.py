@@ -30,7 +30,7 @@ from metadata_sync.words import LoadType
 
 if TYPE_CHECKING:
     from flows.dbt_runner import DbtRunner
-    from metadata_sync.rows import ControlRows, TransformationRow
+    from metadata_sync.rows import TransformationRow
 
 _DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*)")
 
@@ -239,7 +239,7 @@ def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] = ut
         HardRunError: When it failed; then everything is as it was.
     """
     run_id = f"rebuild-{clock():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-    row = _row(sync_rows(context), target)
+    row = _row(context, target)
     with (
         hold_warehouse(context, f"rebuild of {target}"),
         LeaseKeeper(context.store, run_id=run_id, held_by=context.who) as keeper,
@@ -258,7 +258,7 @@ def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] = ut
 
 
 def _ask(context: Context, target: str, task: str) -> dict[str, Any]:
-    row = _row(sync_rows(context), target)
+    row = _row(context, target)
     with hold_warehouse(context, f"{task} {target}"):
         message = _run_task(_runner(context), row, task, f"{task}-{uuid4().hex[:8]}")
     found = json.loads(message)
@@ -285,9 +285,13 @@ def _runner(context: Context) -> DbtRunner:
     return DbtRunner(context.project, context.settings, context.profile)
 
 
-def _row(rows: ControlRows, target: str) -> TransformationRow:
+def _row(context: Context, target: str) -> TransformationRow:
+    """Find the row of a target, its model in step with it."""
+    rows, blame = sync_rows(context)
     for row in rows.transformations:
         if str(row.name) == target:
+            for fault in blame.faults_of(row):
+                raise ConfigurationError(f"The row of {target} is at fault: {fault}")
             return row
     known = ", ".join(sorted(str(row.name) for row in rows.transformations))
     raise ConfigurationError(
