@@ -78,7 +78,8 @@ class Aftermath:
         """Record how targets fared, and all that follows from it."""
         findings = find(outcomes, self._rows, self._rules, self.earlier_tries)
         self._met += findings
-        loads = load_entries(self._run_id, [item for item in outcomes if item.status in _RAN], self._clock())
+        ran = [item for item in outcomes if item.status in _RAN]
+        loads = load_entries(self._run_id, ran, self._clock(), self._context.store.correct)
         if not (loads or findings or self._open):
             return
         amendments = tuple(self._amendments(outcomes))

@@ -58,7 +58,7 @@ def _mark(context: Context, rows: ControlRows, run_id: str, leases: Sequence[Lea
         pipeline_ids=tuple(dict.fromkeys(pipelines[target] for target in targets)),
         is_hard=True,
     )
-    recorded = {entry.target for entry in context.store.latest_loads() if entry.run_id == run_id}
+    recorded = {entry.target for entry in context.store.latest_loads().newest if entry.run_id == run_id}
     loads = [
         LoadEntry(
             run_id=run_id,

@@ -24,7 +24,7 @@ from flows.graph import select_transformations
 from flows.leases import LeaseKeeper, wait_until_free
 from flows.locks import warehouse_lock
 from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.survey import decide, find_orphans, log_decision, read_warehouse, reading, surroundings, utc_now
+from flows.survey import adopt_loads, decide, find_orphans, log_decision, reading, surroundings
 from metadata_sync.blame import Blame
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def prepare(
     request: RunRequest,
     *,
     is_dry: bool = False,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Callable[[], datetime] | None = None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> RunPlan:
     """Decide what a run would do now. Brings generated models in step with the rows, and loads nothing.
@@ -69,7 +69,7 @@ def prepare(
         context: Project, settings, control database.
         request: What is asked.
         is_dry: Write nothing at all, not even generated models.
-        clock: Tells the current instant, with its zone.
+        clock: Tells the current instant, with its zone; the one that all machines share by default.
         on_wait: Called once with a sentence when the request waits for another run.
 
     Returns:
@@ -80,15 +80,20 @@ def prepare(
         MetadataError: When the control database holds rows that are none.
         RunError: When the warehouse cannot be read.
     """
+    from flows.state import read_state
+
     profile = context.profile
     rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context)
     stopped = frozenset(row.name for row in rows.transformations if blame.stops(row, rows))
     selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
-    now = clock()
+    now = (clock or context.store.now)()
     with reading(context, profile) as warehouse:
-        state = read_warehouse(context, rows, warehouse, profile, is_dry=is_dry)
-        around = surroundings(context, rows, state, request, now=now, blame=blame)
+        state = read_state(warehouse, profile, [row.name for row in rows.transformations])
+        loads = context.store.latest_loads()
+        if not is_dry:
+            loads = adopt_loads(context, rows, state, warehouse, loads=loads, now=now, blame=blame)
+        around = surroundings(context, rows, state, request, loads=loads, now=now, blame=blame)
         verdicts = decide(context, selected, around, warehouse, now)
         orphans = find_orphans(rows, state, warehouse, profile) if not request.pipelines else ()
         decisions = _with_engines(context, request, rows, state, verdicts.decisions)
@@ -114,7 +119,7 @@ def execute(
     plan: RunPlan,
     observer: RunObserver | None = None,
     *,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     url: str | None = None,
 ) -> RunSummary:
@@ -124,7 +129,7 @@ def execute(
         context: Project, settings, control database.
         plan: What `prepare` decided.
         observer: Watches; nobody by default.
-        clock: Tells the current instant, with its zone.
+        clock: Tells the current instant, with its zone; the one that all machines share by default.
         sleep: Waits that many seconds, until the next retry.
         url: The run's page, for alerts; None when it has none.
 
@@ -135,6 +140,7 @@ def execute(
         RunError: When dbt or the warehouse cannot be started at all; what was loaded before is recorded.
     """
     watcher = observer or SilentObserver()
+    clock = clock or context.store.now
     keeper = LeaseKeeper(context.store, run_id=plan.run_id, held_by=plan.request.requested_by)
     with hold_warehouse(context, f"run {plan.run_id}"), keeper:
         mark_crashes(context, plan.rows, clock())

@@ -19,7 +19,7 @@ from flows.recording import record_decisions
 from flows.retries import RetryBook, RetryPolicy
 from flows.rule_files import load_rules
 from flows.runs import RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
-from flows.survey import decide, log_decision, patiently, read_warehouse, reading, surroundings
+from flows.survey import decide, log_decision, patiently, reading, surroundings
 from metadata_sync.errors import RunError
 
 if TYPE_CHECKING:
@@ -218,11 +218,20 @@ class Execution:
 
     @patiently
     def _ask_gate(self, waiting: Sequence[TransformationRow]) -> Verdicts:
+        from flows.state import read_state
+
         with reading(self._context, self._profile) as warehouse:
-            state = read_warehouse(self._context, self._plan.rows, warehouse, self._profile, is_dry=True)
             now, plan = self._clock(), self._plan
+            state = read_state(warehouse, self._profile, [row.name for row in plan.rows.transformations])
             around = surroundings(
-                self._context, plan.rows, state, plan.request, now=now, run_id=plan.run_id, blame=plan.blame
+                self._context,
+                plan.rows,
+                state,
+                plan.request,
+                loads=self._context.store.latest_loads(),
+                now=now,
+                run_id=plan.run_id,
+                blame=plan.blame,
             )
             around = replace(around, settled=self._states())
             return decide(self._context, waiting, around, warehouse, now)

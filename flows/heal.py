@@ -28,7 +28,8 @@ from flows.incidents import resolve
 from flows.probing import probe
 from flows.recovery import FLAPS_WITHIN, Look, fall_count, look_at
 from flows.runs import RunRequest
-from flows.survey import decide, read_warehouse, reading, surroundings, utc_now
+from flows.state import read_state
+from flows.survey import decide, reading, surroundings, utc_now
 from metadata_sync.database.settlement import Amendment, Settlement
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.incident import Alert, Incident, IncidentKind
@@ -159,8 +160,9 @@ class _Round:
         asked = rows.model_copy(update={"transformations": as_if_on})
         profile = self.context.profile
         with reading(self.context, profile) as warehouse:
-            state = read_warehouse(self.context, asked, warehouse, profile, is_dry=True)
-            around = surroundings(self.context, asked, state, RunRequest(), now=self.now, blame=blame)
+            state = read_state(warehouse, profile, [row.name for row in asked.transformations])
+            loads = self.context.store.latest_loads()
+            around = surroundings(self.context, asked, state, RunRequest(), loads=loads, now=self.now, blame=blame)
             targets = [row for row in as_if_on if row.name in names]
             verdicts = decide(self.context, targets, around, warehouse, self.now)
         return {decision.target: decision for decision in verdicts.decisions}

@@ -148,5 +148,5 @@ def _is_settled(context: Context, target: str, since: datetime) -> bool:
     if not decisions or decisions[0].decided_at < since:
         return False
     return decisions[0].action != "run" or any(
-        entry.target == target and entry.run_id == decisions[0].run_id for entry in context.store.latest_loads()
+        entry.target == target and entry.run_id == decisions[0].run_id for entry in context.store.latest_loads().newest
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -42,13 +42,16 @@ def record_decisions(store: ControlStore, run_id: str, decisions: Sequence[Decis
     )
 
 
-def load_entries(run_id: str, outcomes: Sequence[TargetOutcome], now: datetime) -> list[LoadEntry]:
+def load_entries(
+    run_id: str, outcomes: Sequence[TargetOutcome], now: datetime, correct: Callable[[datetime], datetime]
+) -> list[LoadEntry]:
     """Return what the run log keeps of targets that were given to dbt.
 
     Args:
         run_id: The run.
         outcomes: How they fared.
         now: Stands in for a time that dbt did not tell, UTC.
+        correct: Turns a time that this machine told into that of the clock that all machines share.
     """
     statuses = {OutcomeStatus.LOADED: LoadStatus.SUCCESS, OutcomeStatus.FAILED: LoadStatus.ERROR}
     return [
@@ -58,8 +61,8 @@ def load_entries(run_id: str, outcomes: Sequence[TargetOutcome], now: datetime) 
             target=outcome.target,
             load_id=outcome.load_id,
             status=statuses.get(outcome.status, LoadStatus.SKIPPED),
-            started_at=outcome.started_at or now,
-            finished_at=outcome.finished_at or now,
+            started_at=correct(outcome.started_at) if outcome.started_at else now,
+            finished_at=correct(outcome.finished_at) if outcome.finished_at else now,
             seconds=outcome.seconds or 0.0,
             rows=outcome.rows,
             windows=outcome.windows,

@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,7 +20,6 @@ from flows.pages.trend import RunTimes, trend_page, trend_rows
 from flows.phases import PhaseClock
 from flows.runs import OutcomeStatus, RunPlan, RunSummary, TargetOutcome
 from flows.status import target_statuses
-from metadata_sync.database.journal import LoadStatus
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore
@@ -77,7 +75,7 @@ def _write_details(executed: Executed, store: ControlStore, pipelines: list[str]
             gate = gate_page(pipeline_id, [item.decision for item in outcomes])
             _write(_key("gate-decisions", pipeline_id), gate, f"What the gate decided of {pipeline_id}, and why.")
             mine = [item for item in freshness if item.status.pipeline_id == pipeline_id]
-            page = freshness_page(pipeline_id, mine, datetime.now(UTC))
+            page = freshness_page(pipeline_id, mine, store.now())
             _write(_key("freshness", pipeline_id), page, f"How old the targets of {pipeline_id} are.")
             _write_lineage(client, executed.plan, pipeline_id)
             if any(item.load_id is not None for item in outcomes):
@@ -86,10 +84,9 @@ def _write_details(executed: Executed, store: ControlStore, pipelines: list[str]
 
 def _freshness(plan: RunPlan, store: ControlStore) -> list[Freshness]:
     allowed = {str(row.name): row.freshness_minutes for row in plan.rows.transformations}
-    latest, successes = store.latest_loads(), store.latest_loads(LoadStatus.SUCCESS)
     return [
         Freshness(item, None if (minutes := allowed[item.target]) is None else minutes * 60.0)
-        for item in target_statuses(plan.rows, latest, successes, datetime.now(UTC))
+        for item in target_statuses(plan.rows, store.latest_loads(), store.now())
     ]
 
 

@@ -170,10 +170,14 @@ def _standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozense
 
 
 def _state_query(sluice_schema: str, heads: Sequence[TableName]) -> exp.Query:
-    """Build one `union all`: kind, target, source or fingerprint, bound or time, count, epoch, load or definition."""
+    """Build one `union all`: kind, target, source or fingerprint, bound, count, epoch, load or definition, time.
+
+    The time says which load of a target was the last: each is given a later one than any before it.
+    """
     watermarks = exp.select(
         exp.Literal.string("watermark"),
         *_columns("target", "source", "window_end", "lookback_count", "source_epoch", "load_id"),
+        exp.cast(exp.column("loaded_at"), "text"),
     ).from_(exp.table_("watermark_control", db=sluice_schema, quoted=True))
     each_head = [
         exp.select(
@@ -183,6 +187,7 @@ def _state_query(sluice_schema: str, heads: Sequence[TableName]) -> exp.Query:
             exp.cast(exp.column("loaded_at"), "text"),
             exp.cast(exp.null(), "bigint"),
             *_columns("epoch", "definition"),
+            exp.cast(exp.null(), "text"),
         ).from_(exp.table_(companion_table(name, "head"), db=sluice_schema, quoted=True))
         for name in heads
     ]
@@ -209,16 +214,16 @@ def companion_table(target: TableName, part: str) -> str:
 
 def _collect(existing: frozenset[TableName], rows: Sequence[Row]) -> WarehouseState:
     watermarks: dict[tuple[str, str], Watermark] = {}
-    last_loads: dict[str, str] = {}
+    last_loads: dict[str, tuple[str, str]] = {}
     heads: dict[str, Head] = {}
-    for kind, target, name, text, count, epoch, last in rows:
+    for kind, target, name, text, count, epoch, last, loaded_at in rows:
         if kind == "watermark":
             watermarks[target, name] = Watermark(text, count, epoch)
-            last_loads[target] = max(last_loads.get(target, ""), last or "")
+            last_loads[target] = max(last_loads.get(target, ("", "")), (loaded_at or "", last or ""))
         else:
             tracks = last.partition(_TRACKING)[2] if last else None
             heads[target] = Head(loaded_at=text, fingerprint=name, tracks=tracks, epoch=epoch)
-    return WarehouseState(existing, watermarks, last_loads, heads)
+    return WarehouseState(existing, watermarks, {target: last for target, (_, last) in last_loads.items()}, heads)
 
 
 def _loads(rows: Sequence[Row]) -> tuple[LoggedLoad, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from metadata_sync.database.journal import DecisionEntry, LoadEntry
+from metadata_sync.database.journal import DecisionEntry, LatestLoads, LoadEntry
 from metadata_sync.rows import ControlRows
 
 
@@ -34,19 +34,16 @@ class TargetStatus:
     age_seconds: float | None
 
 
-def target_statuses(
-    rows: ControlRows, latest: Iterable[LoadEntry], successes: Iterable[LoadEntry], now: datetime
-) -> tuple[TargetStatus, ...]:
+def target_statuses(rows: ControlRows, loads: LatestLoads, now: datetime) -> tuple[TargetStatus, ...]:
     """Say how every target stands, by pipeline and name.
 
     Args:
         rows: The environment's rows.
-        latest: The newest entry of each target.
-        successes: The newest successful entry of each target.
+        loads: The last loads of each target.
         now: The current instant.
     """
-    last = {entry.target: entry for entry in latest}
-    loaded = {entry.target: entry for entry in successes}
+    last = {entry.target: entry for entry in loads.newest}
+    loaded = {entry.target: entry for entry in loads.successful}
     active = {pipeline.pipeline_id for pipeline in rows.pipelines if pipeline.is_active}
     return tuple(
         TargetStatus(

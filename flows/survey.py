@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flows.runs import RunRequest
     from flows.state import WarehouseState
     from flows.warehouse import Warehouse
+    from metadata_sync.database.journal import LatestLoads
     from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
 
 logger = logging.getLogger(__name__)
@@ -58,24 +59,38 @@ def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
         warehouse.close()
 
 
-def read_warehouse(
-    context: Context, rows: ControlRows, warehouse: Warehouse, profile: Profile, *, is_dry: bool
-) -> WarehouseState:
-    """Read the load log; loads that only it knows (of a killed run, of dbt by hand) go into the control database."""
-    from flows.state import read_loads, read_state
-    from metadata_sync.database.journal import LoadStatus
+def adopt_loads(
+    context: Context,
+    rows: ControlRows,
+    state: WarehouseState,
+    warehouse: Warehouse,
+    *,
+    loads: LatestLoads,
+    now: datetime,
+) -> LatestLoads:
+    """Keep loads that only the warehouse knows (of a killed run, of dbt by hand) in the control database.
 
-    state = read_state(warehouse, profile, [row.name for row in rows.transformations])
-    if is_dry:
-        return state
+    Args:
+        context: Project, settings, control database.
+        rows: The environment's rows.
+        state: What the warehouse remembers.
+        warehouse: Read-only connection.
+        loads: What the control database knows.
+        now: The current instant.
+
+    Returns:
+        What it knows now.
+    """
+    from flows.state import read_loads
+
     pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
-    recorded = (*context.store.latest_loads(), *context.store.latest_loads(LoadStatus.SUCCESS))
     unknown = {load_id for target, load_id in state.last_loads.items() if target in pipelines}
-    unknown -= {entry.load_id for entry in recorded if entry.load_id is not None}
-    if unknown:
-        loads = read_loads(warehouse, profile, load_ids=unknown)
-        record_adopted(context.store, loads, pipelines, utc_now())
-    return state
+    unknown -= {entry.load_id for entry in (*loads.newest, *loads.successful) if entry.load_id is not None}
+    if not unknown:
+        return loads
+    found = read_loads(warehouse, context.profile, load_ids=unknown)
+    record_adopted(context.store, found, pipelines, now)
+    return context.store.latest_loads()
 
 
 def surroundings(
@@ -84,6 +99,7 @@ def surroundings(
     state: WarehouseState,
     request: RunRequest,
     *,
+    loads: LatestLoads,
     now: datetime,
     run_id: str | None = None,
     blame: Blame | None = None,
@@ -95,6 +111,7 @@ def surroundings(
         rows: The environment's rows.
         state: What the warehouse remembers.
         request: What is asked.
+        loads: The last loads of each target.
         now: The current instant.
         run_id: The run that asks, once it has begun; its own leases keep nobody out.
         blame: What sync found wrong with rows and SELECTs; None: nothing.
@@ -102,16 +119,14 @@ def surroundings(
     from flows.decisions import Surroundings
     from metadata_sync.database.journal import LoadStatus
 
-    store = context.store
-    loaded = store.latest_loads(LoadStatus.SUCCESS)
     return Surroundings(
         rows,
         state,
         forced_by=request.requested_by if request.is_forced else None,
-        failed_before=frozenset(entry.target for entry in store.latest_loads() if entry.status is LoadStatus.ERROR),
-        ages={entry.target: (now - entry.finished_at).total_seconds() / 60 for entry in loaded},
+        failed_before=frozenset(entry.target for entry in loads.newest if entry.status is LoadStatus.ERROR),
+        ages={entry.target: (now - entry.finished_at).total_seconds() / 60 for entry in loads.successful},
         waited=_waited(context, rows, now),
-        leases={target: str(lease) for target, lease in foreign_leases(store, run_id).items()},
+        leases={target: str(lease) for target, lease in foreign_leases(context.store, run_id).items()},
         blame=blame or Blame(),
     )
 

@@ -73,11 +73,9 @@ def status(as_json: AsJson = False) -> None:
         sluice status --json
     """
     from flows.status import target_statuses
-    from metadata_sync.database.journal import LoadStatus
 
     store = load_context().store
-    latest, successes = store.latest_loads(), store.latest_loads(LoadStatus.SUCCESS)
-    statuses = target_statuses(store.read_rows(), latest, successes, datetime.now(UTC))
+    statuses = target_statuses(store.read_rows(), store.latest_loads(), store.now())
     if as_json:
         incidents = [asdict(incident) for incident in store.incidents()]
         print_json({"targets": [_status_document(item) for item in statuses], "incidents": incidents})
@@ -109,7 +107,7 @@ def why(
     decisions = store.latest_decisions(target, before, 1)
     if not decisions:
         raise _no_decision(target, store.read_rows(), at)
-    loads = [entry for entry in store.latest_loads() if entry.target == target]
+    loads = [entry for entry in store.latest_loads().newest if entry.target == target]
     if as_json:
         print_json(_why_document(decisions[0], loads[0] if loads else None))
         return

@@ -87,7 +87,7 @@ def outcomes_since(store: ControlStore, instant: datetime) -> tuple[Outcome, ...
     last_words: dict[str, DecisionEntry] = {}
     for decision in recent:  # newest first
         last_words.setdefault(decision.target, decision)
-    loads = {load.target: load for load in store.latest_loads() if load.finished_at >= instant}
+    loads = {load.target: load for load in store.latest_loads().newest if load.finished_at >= instant}
     return tuple(_outcome(decision, loads.get(target)) for target, decision in sorted(last_words.items()))
 
 

@@ -120,6 +120,19 @@ class LoadEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LatestLoads:
+    """The last loads of every target that has a row, in the order in which they were written.
+
+    Attributes:
+        newest: The last one of each target, however it ended, by target.
+        successful: The last one of each target that succeeded, by target.
+    """
+
+    newest: tuple[LoadEntry, ...]
+    successful: tuple[LoadEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SparkEntry:
     """What one transformation did on Spark in one run, and its share of the cluster.
 

@@ -1,4 +1,4 @@
-"""Decisions and loads: appended, never changed."""
+"""Decisions and loads: appended, never changed, and ordered as they were written, not as clocks say."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, literal, select, true, union_all
 
+from metadata_sync.database.engine import lock_writers
 from metadata_sync.database.ids import new_id, to_utc
-from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus
-from metadata_sync.database.tables import decision_log, run_log
+from metadata_sync.database.journal import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
+from metadata_sync.database.tables import decision_log, run_log, transformation_control
 from metadata_sync.loads import ClusterCost, RowCounts, Window
 from metadata_sync.redact import redact, redact_text
 
@@ -30,7 +31,7 @@ def append_decisions(connection: Connection, environment: str, entries: Sequence
         }
         for entry in entries
     ]
-    connection.execute(insert(decision_log), rows)
+    _append(connection, decision_log, environment, rows)
 
 
 def append_loads(connection: Connection, environment: str, entries: Sequence[LoadEntry]) -> None:
@@ -51,26 +52,39 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
         }
         for entry in entries
     ]
-    connection.execute(insert(run_log), rows)
+    _append(connection, run_log, environment, rows)
 
 
-def latest_loads(connection: Connection, environment: str, status: LoadStatus | None) -> tuple[LoadEntry, ...]:
-    """Return the newest load of each target, by target."""
-    columns = run_log.c
-    newest = func.row_number().over(
-        partition_by=columns.target, order_by=(columns.finished_at.desc(), columns.entry_id.desc())
+def latest_loads(connection: Connection, environment: str) -> LatestLoads:
+    """Return the last loads of every target that has a row, by one seek per target and way of ending."""
+    ways = union_all(*(select(literal(status.value).label("status")) for status in LoadStatus)).subquery()
+    row, load = transformation_control.c, run_log.c
+    newest = (
+        select(func.max(load.position))
+        .where(
+            load.environment == environment,
+            load.target == row.target_schema + "." + row.target_table,
+            load.status == ways.c.status,
+        )
+        .scalar_subquery()
     )
-    ranked = select(columns.entry_id, newest.label("rank")).where(columns.environment == environment)
-    if status is not None:
-        ranked = ranked.where(columns.status == status.value)
-    chosen = ranked.subquery()
+    places = (
+        select(newest.label("position"))
+        .where(row.environment == environment)
+        .select_from(transformation_control.join(ways, true()))
+        .subquery()
+    )
     query = (
         select(run_log)
-        .join(chosen, columns.entry_id == chosen.c.entry_id)
-        .where(columns.environment == environment, chosen.c.rank == 1)
-        .order_by(columns.target)
+        .join(places, load.position == places.c.position)
+        .where(load.environment == environment)
+        .order_by(load.target, load.position)
     )
-    return tuple(_load(row) for row in connection.execute(query).mappings())
+    entries = [_load(found) for found in connection.execute(query).mappings()]
+    return LatestLoads(
+        newest=tuple({entry.target: entry for entry in entries}.values()),
+        successful=tuple(entry for entry in entries if entry.status is LoadStatus.SUCCESS),
+    )
 
 
 def latest_decisions(
@@ -83,7 +97,7 @@ def latest_decisions(
         query = query.where(columns.target == target)
     if before is not None:
         query = query.where(columns.decided_at <= to_utc(before))
-    query = query.order_by(columns.decided_at.desc(), columns.decision_id.desc()).limit(limit)
+    query = query.order_by(columns.position.desc()).limit(limit)
     return tuple(_decision(row) for row in connection.execute(query).mappings())
 
 
@@ -109,6 +123,14 @@ def waiting_since(
         .group_by(decided.target)
     )
     return {target: instant.replace(tzinfo=UTC) for target, instant in connection.execute(query)}
+
+
+def _append(connection: Connection, log: Table, environment: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows behind all others; who else writes meanwhile waits for the end of this transaction."""
+    lock_writers(connection)
+    last = select(func.coalesce(func.max(log.c.position), 0)).where(log.c.environment == environment)
+    first = connection.execute(last).scalar_one() + 1
+    connection.execute(insert(log), [{**row, "position": place} for place, row in enumerate(rows, first)])
 
 
 def _simple_fields(entry: DecisionEntry | LoadEntry, *others: str) -> dict[str, Any]:

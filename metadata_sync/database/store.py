@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final, Self
 
@@ -14,14 +14,15 @@ from sqlalchemy import Connection, Engine, and_, select
 
 from metadata_sync.database import audit, backfills, incidents, journals, leases, spark_journal
 from metadata_sync.database.changes import in_writing_order, write_changes
+from metadata_sync.database.clock import SharedClock
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
 from metadata_sync.database.journal import (
     AuditEntry,
     BackfillEntry,
     DecisionEntry,
+    LatestLoads,
     LoadEntry,
-    LoadStatus,
     SparkEntry,
     Via,
 )
@@ -43,32 +44,29 @@ INCIDENT_MEMORY: Final = timedelta(days=2)
 """For so long an incident that is over still counts when the next one of its kind begins."""
 
 
-def _utc_now() -> datetime:
-    return datetime.now(tz=UTC)
-
-
 class ControlStore:
     """The control rows of one environment, and what happened to them.
 
     Args:
         engine: A connection to a database at this code's version.
         environment: The environment whose rows are read and written.
-        clock: Tells the time, with its zone.
+        clock: Tells the time, with its zone; the database's by default.
     """
 
-    def __init__(self, engine: Engine, environment: str, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, engine: Engine, environment: str, clock: Callable[[], datetime] | None = None) -> None:
         self._engine = engine
         self._environment = environment
-        self._clock = clock
+        self._shared = SharedClock(engine)
+        self._clock = clock or self._shared
 
     @classmethod
-    def open(cls, url: str, environment: str, clock: Callable[[], datetime] = _utc_now) -> Self:
+    def open(cls, url: str, environment: str, clock: Callable[[], datetime] | None = None) -> Self:
         """Open a control database, creating or migrating it when it is behind this code.
 
         Args:
             url: SQLAlchemy URL of SQLite or PostgreSQL.
             environment: The environment to act for.
-            clock: Tells the time, with its zone.
+            clock: Tells the time, with its zone; the database's by default.
 
         Raises:
             StoreError: When it is newer than this code, cannot be reached or cannot be written.
@@ -85,6 +83,14 @@ class ControlStore:
     def environment(self) -> str:
         """The environment whose rows this store reads and writes."""
         return self._environment
+
+    def now(self) -> datetime:
+        """Return the current instant, UTC, by the clock that all users of the control database share."""
+        return self._clock()
+
+    def correct(self, instant: datetime) -> datetime:
+        """Return what the shared clock said when this machine's own said that; a machine may be an hour off."""
+        return self._shared.correct(instant)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -216,14 +222,10 @@ class ControlStore:
         with writing(self._engine) as connection:
             incidents.write_alert(connection, self._environment, alert)
 
-    def latest_loads(self, status: LoadStatus | None = None) -> tuple[LoadEntry, ...]:
-        """Return the newest load of each target, by target.
-
-        Args:
-            status: Only loads that ended so.
-        """
+    def latest_loads(self) -> LatestLoads:
+        """Return the last loads of every target that has a row."""
         with reading(self._engine) as connection:
-            return journals.latest_loads(connection, self._environment, status)
+            return journals.latest_loads(connection, self._environment)
 
     def record_spark(self, entries: Sequence[SparkEntry]) -> None:
         """Keep what ran on Spark, secrets masked."""

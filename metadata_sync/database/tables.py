@@ -125,6 +125,11 @@ def _list(name: str) -> list[Any]:
     ]
 
 
+def _position() -> Column[int]:
+    """The place in a log in which entries were written: what came later, whatever the clocks of machines say."""
+    return Column("position", BigInteger, nullable=False, server_default=text("0"))
+
+
 def _declared() -> Column[Any]:
     """What the files said when they were last applied, only the columns that they name; NULL: never from a file."""
     return Column("declared", _JSON, nullable=True)
@@ -249,7 +254,9 @@ decision_log: Final = Table(
     _required("reason"),
     _required("message"),
     Column("evidence", _JSON, nullable=False),
-    Index("ix_decision_log_target", "environment", "target", "decided_at"),
+    _position(),
+    Index("ix_decision_log_position", "environment", "position", unique=True),
+    Index("ix_decision_log_target", "environment", "target", "position"),
     Index("ix_decision_log_time", "environment", "decided_at"),
 )
 
@@ -278,7 +285,9 @@ run_log: Final = Table(
     Column("cluster_seconds", Float, nullable=True),
     Column("cluster_usd", Float, nullable=True),
     Column("prices_as_of", Date, nullable=True),
-    Index("ix_run_log_target", "environment", "target", "finished_at"),
+    _position(),
+    Index("ix_run_log_position", "environment", "position", unique=True),
+    Index("ix_run_log_target", "environment", "target", "status", "position"),
 )
 
 target_lease: Final = Table(

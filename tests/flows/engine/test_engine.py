@@ -29,7 +29,7 @@ def test_first_run_loads_everything_upstream_first(first_run: FirstRun) -> None:
 
 def test_loads_and_decisions_are_recorded(workshop: Workshop, first_run: FirstRun) -> None:
     store = workshop.context.store
-    loads = {entry.target: entry for entry in store.latest_loads()}
+    loads = {entry.target: entry for entry in store.latest_loads().newest}
 
     assert {target: entry.status for target, entry in loads.items()} == dict.fromkeys(loads, LoadStatus.SUCCESS)
     assert loads["dwh.fact_order"].rows.inserted == 20
@@ -299,5 +299,5 @@ def test_load_that_only_the_warehouse_knows_is_adopted(workshop: Workshop) -> No
 
     workshop.plan()
 
-    (entry,) = [item for item in workshop.context.store.latest_loads() if item.target == "dwh.fact_order"]
+    (entry,) = [item for item in workshop.context.store.latest_loads().newest if item.target == "dwh.fact_order"]
     assert (entry.status, entry.rows.inserted) == (LoadStatus.SUCCESS, 5)

@@ -216,7 +216,7 @@ def test_loads_complete_and_are_recorded_when_the_server_is_killed_for_good(
     seconds_after_dbt = time.monotonic() - watcher.loaded_at
 
     assert reported.summary.count(OutcomeStatus.LOADED) == 3
-    recorded = good_orders.store.latest_loads()
+    recorded = good_orders.store.latest_loads().newest
     assert {load.target for load in recorded if load.status is LoadStatus.SUCCESS} == {
         "dwh.fact_order",
         "dwh.fact_payment",

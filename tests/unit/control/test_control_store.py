@@ -7,10 +7,13 @@ from decimal import Decimal
 
 import pytest
 from control_support import pipeline, rows, small_rows, source, transformation
-from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy import create_engine, event, insert, inspect, select, text
 
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via
 from metadata_sync.database.engine import open_engine, parse_url
+from metadata_sync.database.journal import LatestLoads
+from metadata_sync.database.leases import database_now
+from metadata_sync.database.tables import run_log
 from metadata_sync.errors import MetadataError, StoreError
 from metadata_sync.loads import ClusterCost, RowCounts, Window
 from metadata_sync.plan import ColumnId, ControlState, RowChange, RowId, all_rows, make_plan, replaced
@@ -321,19 +324,64 @@ def load(target: str, minutes: int, status: LoadStatus = LoadStatus.SUCCESS, run
 
 
 def test_latest_loads_are_the_newest_of_each_target(store: ControlStore, store_url: str) -> None:
-    store.record_loads([load("dwh.a", 1), load("dwh.b", 2)])
+    insert_rows(store, rows(pipeline(), *(transformation(f"dwh.{name}") for name in "abc")))
+    store.record_loads([load("dwh.a", 1), load("dwh.b", 2), load("dwh.without_a_row", 2)])
     store.record_loads([load("dwh.a", 5, LoadStatus.ERROR, run="r2")])
     store.record_loads([])
-    latest = store.latest_loads()
+    latest = store.latest_loads().newest
     assert [(entry.target, entry.run_id, entry.status) for entry in latest] == [
         ("dwh.a", "r2", LoadStatus.ERROR),
         ("dwh.b", "r1", LoadStatus.SUCCESS),
     ]
     assert latest[1] == load("dwh.b", 2)
     assert latest[0].error_message == "FATAL: password=***"
-    assert store.latest_loads(LoadStatus.SUCCESS) == (load("dwh.a", 1), load("dwh.b", 2))
+    assert store.latest_loads().successful == (load("dwh.a", 1), load("dwh.b", 2))
     with ControlStore.open(store_url, "stage") as stage:
-        assert stage.latest_loads() == ()
+        insert_rows(stage, small_rows())
+        assert stage.latest_loads() == LatestLoads((), ())
+
+
+def test_newest_is_what_was_written_last_whatever_a_machine_believes_of_the_time(store: ControlStore) -> None:
+    insert_rows(store, rows(pipeline(), transformation("dwh.a")))
+    store.record_loads([load("dwh.a", 60, run="of a machine that is an hour ahead")])
+    store.record_loads([load("dwh.a", 0, LoadStatus.ERROR, run="failed"), load("dwh.a", 1, run="right")])
+    latest = store.latest_loads()
+    assert [entry.run_id for entry in (*latest.newest, *latest.successful)] == ["right", "right"]
+    store.record_loads([load("dwh.a", -60, LoadStatus.ERROR, run="of one that is an hour behind")])
+    assert [entry.run_id for entry in store.latest_loads().newest] == ["of one that is an hour behind"]
+
+
+def test_time_is_the_databases_whatever_this_machine_believes(store: ControlStore) -> None:
+    with store._engine.begin() as connection:
+        before = database_now(connection)
+    said, now = store.correct(datetime.now(UTC)), store.now()
+    with store._engine.begin() as connection:
+        after = database_now(connection) + timedelta(milliseconds=1)  # SQLite's clock tells no less
+    assert before <= said <= now <= after
+
+
+def test_last_loads_are_sought_and_not_found_by_reading_the_log(store: ControlStore) -> None:
+    """The work grows with the rows, not with the history."""
+    insert_rows(store, rows(pipeline(), *(transformation(f"dwh.t{number}") for number in range(20))))
+    statuses = (LoadStatus.SUCCESS, LoadStatus.ERROR)
+    store.record_loads([load(f"dwh.t{place % 20}", place, statuses[place % 7 == 0]) for place in range(500)])
+    for doubling in range(6):
+        others = {"entry_id": run_log.c.entry_id + str(doubling), "position": run_log.c.position + 500 * 2**doubling}
+        twice = select(*(others.get(column.name, column) for column in run_log.c))
+        with store._engine.begin() as connection:
+            connection.execute(insert(run_log).from_select(list(run_log.c), twice))
+    seen: list[tuple[str, object]] = []
+    event.listen(store._engine, "before_cursor_execute", lambda *args: seen.append((args[2], args[3])))
+    store.latest_loads()
+    ((statement, parameters),) = [item for item in seen if "run_log" in item[0]]
+    with store._engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("analyze")
+        explain = "explain query plan " if connection.dialect.name == "sqlite" else "explain "
+        plan = "\n".join(str(tuple(row)) for row in connection.exec_driver_sql(explain + statement, parameters))
+    assert "ix_run_log_target" in plan
+    assert "SCAN run_log" not in plan
+    assert "Seq Scan on run_log" not in plan
 
 
 def test_decisions_come_back_newest_first(store: ControlStore) -> None:

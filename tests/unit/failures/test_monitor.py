@@ -112,7 +112,7 @@ def test_run_that_died_is_marked_freed_and_told_once(context: Context) -> None:
 
     assert (alive.crashed, crashed.crashed, again.crashed) == ((), ("dead",), ())
     assert context.store.leases() == ()
-    (entry,) = context.store.latest_loads()
+    (entry,) = context.store.latest_loads().newest
     assert (entry.run_id, entry.status) == ("dead", LoadStatus.ERROR)
     assert "ended without a word" in (entry.error_message or "")
     (incident,) = crashed.open
