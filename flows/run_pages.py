@@ -13,13 +13,13 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from flows.artifacts import artifact_key, headline, summary_pages
-from flows.pages.freshness import Freshness, freshness_page
+from flows.freshness import measure_freshness
+from flows.pages.freshness import freshness_page
 from flows.pages.gate import gate_page
 from flows.pages.lineage import lineage_page
 from flows.pages.trend import RunTimes, trend_page, trend_rows
 from flows.phases import PhaseClock
 from flows.runs import OutcomeStatus, RunPlan, RunSummary, TargetOutcome
-from flows.status import target_statuses
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore
@@ -68,26 +68,18 @@ def _shown(summary: RunSummary) -> Iterator[str]:
 
 
 def _write_details(executed: Executed, store: ControlStore, pipelines: list[str]) -> None:
-    freshness = _freshness(executed.plan, store)
+    now = store.now()
+    freshness = measure_freshness(executed.plan.rows, store.latest_loads(), store.last_decisions(), now)
     with get_client(sync_client=True) as client:
         for pipeline_id in pipelines:
             outcomes = [item for item in executed.summary.outcomes if item.pipeline_id == pipeline_id]
             gate = gate_page(pipeline_id, [item.decision for item in outcomes])
             _write(_key("gate-decisions", pipeline_id), gate, f"What the gate decided of {pipeline_id}, and why.")
-            mine = [item for item in freshness if item.status.pipeline_id == pipeline_id]
-            page = freshness_page(pipeline_id, mine, store.now())
-            _write(_key("freshness", pipeline_id), page, f"How old the targets of {pipeline_id} are.")
+            page = freshness_page(pipeline_id, [item for item in freshness if pipeline_id in item.pipeline_ids], now)
+            _write(_key("freshness", pipeline_id), page, f"How old the tables of {pipeline_id} are.")
             _write_lineage(client, executed.plan, pipeline_id)
             if any(item.load_id is not None for item in outcomes):
                 _write_trend(client, executed, pipeline_id, outcomes)
-
-
-def _freshness(plan: RunPlan, store: ControlStore) -> list[Freshness]:
-    allowed = {str(row.name): row.freshness_minutes for row in plan.rows.transformations}
-    return [
-        Freshness(item, None if (minutes := allowed[item.target]) is None else minutes * 60.0)
-        for item in target_statuses(plan.rows, store.latest_loads(), store.now())
-    ]
 
 
 def _write_lineage(client: SyncPrefectClient, plan: RunPlan, pipeline_id: str) -> None:

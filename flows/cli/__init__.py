@@ -20,6 +20,7 @@ COMMAND_MODULES: Final = (
     "backfill",
     "ledger",
     "status",
+    "freshness",
     "doctor",
     "server",
     "deploy",

@@ -1,69 +1,40 @@
-"""How old the targets of a pipeline are, against what their rows allow."""
+"""How old the tables of a pipeline are, against what their rows allow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from flows.artifacts import escape
+from flows.freshness import Freshness
 from flows.pages.markdown import table
-from flows.status import TargetStatus, duration_text
+from flows.status import duration_text
 
-_HEADERS: Final = ("Target", "State", "Age", "Allowed", "Last loaded (UTC)", "Last run")
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """One target.
-
-    Attributes:
-        status: How it stands.
-        allowed_seconds: What its row allows; None: anything.
-    """
-
-    status: TargetStatus
-    allowed_seconds: float | None
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether it is older than its row allows, or was never loaded though its row allows no age."""
-        if self.allowed_seconds is None or not self.status.is_active:
-            return False
-        return self.status.age_seconds is None or self.status.age_seconds > self.allowed_seconds
-
-    @property
-    def word(self) -> str:
-        """The state in one word or two."""
-        if not self.status.is_active:
-            return "switched off"
-        if self.status.age_seconds is None:
-            return "never loaded"
-        return "stale" if self.is_stale else "fresh"
+_HEADERS: Final = ("Table", "Kind", "State", "Age", "Allowed", "Newest (UTC)")
 
 
-def freshness_page(pipeline_id: str, targets: Sequence[Freshness], now: datetime) -> str:
-    """Return the page; the age of a target counts from its last load, for a load that finds nothing new is none.
+def freshness_page(pipeline_id: str, tables: Sequence[Freshness], now: datetime) -> str:
+    """Return the page.
 
     Args:
         pipeline_id: The pipeline.
-        targets: Its targets.
+        tables: Its targets and the sources that it reads.
         now: When this is told, UTC.
     """
-    stale = [item.status.target for item in targets if item.is_stale]
-    headline = f"{len(stale)} stale ({', '.join(stale)})" if stale else "nothing is stale"
+    late = [item.table for item in tables if item.is_late]
+    headline = f"{len(late)} late ({', '.join(late)})" if late else "nothing is late"
     lines = [f"## {escape(pipeline_id)}: {escape(headline)}", "", f"As of {now:%Y-%m-%d %H:%M:%S} UTC.", ""]
-    return "\n".join([*lines, *table(_HEADERS, (_row(item) for item in targets))]) + "\n"
+    return "\n".join([*lines, *table(_HEADERS, (freshness_cells(item) for item in tables))]) + "\n"
 
 
-def _row(item: Freshness) -> tuple[object, ...]:
-    status = item.status
+def freshness_cells(item: Freshness) -> tuple[str | None, ...]:
+    """Return what a table of tables says of one: name, kind, state, age, allowed age, newest instant."""
     return (
-        status.target,
-        item.word,
-        None if status.age_seconds is None else duration_text(status.age_seconds),
+        item.table,
+        item.kind,
+        item.state,
+        None if item.age_seconds is None else duration_text(item.age_seconds),
         None if item.allowed_seconds is None else duration_text(item.allowed_seconds),
-        f"{status.last_success.finished_at:%Y-%m-%d %H:%M:%S}" if status.last_success else None,
-        status.last.status if status.last else None,
+        None if item.newest_at is None else f"{item.newest_at:%Y-%m-%d %H:%M:%S}",
     )

@@ -101,6 +101,27 @@ def latest_decisions(
     return tuple(_decision(row) for row in connection.execute(query).mappings())
 
 
+def last_decisions(connection: Connection, environment: str) -> tuple[DecisionEntry, ...]:
+    """Return the last decision on every target that has a row, by target; by one seek per target."""
+    row, decision = transformation_control.c, decision_log.c
+    newest = (
+        select(func.max(decision.position))
+        .where(
+            decision.environment == environment,
+            decision.target == row.target_schema + "." + row.target_table,
+        )
+        .scalar_subquery()
+    )
+    places = select(newest.label("position")).where(row.environment == environment).subquery()
+    query = (
+        select(decision_log)
+        .join(places, decision.position == places.c.position)
+        .where(decision.environment == environment)
+        .order_by(decision.target)
+    )
+    return tuple(_decision(found) for found in connection.execute(query).mappings())
+
+
 def waiting_since(
     connection: Connection, environment: str, targets: Collection[str], reason: str
 ) -> dict[str, datetime]:

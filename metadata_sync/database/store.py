@@ -259,6 +259,11 @@ class ControlStore:
         with reading(self._engine) as connection:
             return journals.latest_decisions(connection, self._environment, target, before, limit)
 
+    def last_decisions(self) -> tuple[DecisionEntry, ...]:
+        """Return the last decision on every target that has a row, by target."""
+        with reading(self._engine) as connection:
+            return journals.last_decisions(connection, self._environment)
+
     def waiting_since(self, targets: Collection[str], reason: str) -> dict[str, datetime]:
         """Return since when targets are put off for a reason, UTC; see `journals.waiting_since`."""
         with reading(self._engine) as connection:

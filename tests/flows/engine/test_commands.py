@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import pytest
-from engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop
+from engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop, control_rows
 
 HEAVY = ("prefect", "dbt", "boto3", "psycopg")
 
@@ -20,6 +20,7 @@ LIGHT_COMMANDS = (
     ["--help"],
     ["run", "--help"],
     ["status"],
+    ["freshness"],
     ["why", "dwh.fact_order"],
     ["plan"],
     ["run"],
@@ -108,6 +109,24 @@ def test_status_why_and_plan_tell_what_happened(workshop: Workshop) -> None:
     assert planned["dwh.fact_order"]["windows"][0]["end"] == "2013-01-03 12:04:00.000000"
     assert planned["mart.region_total"]["decision"] == "wait"
     assert planned["dwh.dim_region"]["decision"] == "skip"
+
+
+def test_freshness_tells_what_is_late_and_ends_so_when_it_is_asked_to(workshop: Workshop) -> None:
+    rows = control_rows()
+    rows["sources"][0]["freshness_minutes"] = 60
+    rows["transformations"][0]["freshness_minutes"] = 1_000_000
+    workshop.apply(rows)
+
+    code, found = run_json(workshop, "freshness")
+    checked = finish(workshop.sluice("freshness", "--check"))
+    well = finish(workshop.sluice("freshness", "dwh.fact_order", "--check"))
+
+    assert (code, found["late"]) == (0, ["lake.orders"])
+    table = {item["table"]: item for item in found["tables"]}
+    assert table["lake.orders"]["newest_at"] == "2013-01-02T12:09:00+00:00"
+    assert table["dwh.fact_order"]["state"] == "fresh"
+    assert (checked[0], well[0]) == (1, 0)
+    assert "1 late" in checked[1]
 
 
 def test_plan_shows_rows_and_models_that_are_pending_and_changes_nothing(workshop: Workshop) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.facts import Action, Decision, Reason, SourceEvidence, SourceMode
-from flows.pages.freshness import Freshness, freshness_page
 from flows.pages.gate import gate_page
 from flows.pages.lineage import lineage_page
 from flows.pages.trend import ENOUGH_RUNS, KEPT_RUNS, RunTimes, percentile, regressions, trend_page, trend_rows
 from flows.phases import PhaseClock
 from flows.runs import Wave
-from flows.status import TargetStatus
 from metadata_sync.rows import ControlRows, PipelineRow, TransformationRow
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -77,25 +74,6 @@ def test_gate_page_shows_the_evidence_and_escapes_it() -> None:
     assert "## my\\_pipe: 1 run" in page
     assert "a\\|b has new rows | lake.a\\_b<br>lake.a\\_b | yes<br>yes | 2013-01-01<br>– |" in page
     assert "0123456789ab…" in page
-
-
-@pytest.mark.parametrize(
-    ("age", "allowed", "is_active", "word"),
-    [
-        (60.0, 120.0, True, "fresh"),
-        (121.0, 120.0, True, "stale"),
-        (121.0, None, True, "fresh"),
-        (121.0, 120.0, False, "switched off"),
-        (None, 120.0, True, "never loaded"),
-    ],
-)
-def test_target_is_stale_when_it_is_older_than_its_row_allows(
-    age: float | None, allowed: float | None, is_active: bool, word: str
-) -> None:
-    item = Freshness(TargetStatus("dwh.t", "p", "append", is_active, None, None, age), allowed)
-
-    assert item.word == word
-    assert ("1 stale" in freshness_page("p", [item], NOW)) is (word in {"stale", "never loaded"})
 
 
 def test_lineage_page_draws_what_a_target_is_made_from_and_who_reads_it() -> None:

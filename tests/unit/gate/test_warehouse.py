@@ -150,7 +150,8 @@ def test_state_is_read_from_a_server_under_its_environments_schemas(postgres_url
             create table dev_sluice.load_log (load_id varchar(64), target varchar(127));
             create view dev_sluice.watermark_control as select 'dwh.fact' as target, 'lake.a' as source,
                 '2013-01-01 00:00:00.000000' as window_end, 3::bigint as lookback_count, null::bigint as source_epoch,
-                'l1' as load_id;
+                'l2' as load_id, timestamp '2013-01-01' as loaded_at
+                union all select 'dwh.fact', 'lake.b', 'x', 0, null, 'l1', timestamp '2013-01-02';
             create table dev_sluice.dwh__fact__head as select timestamp '2013-01-01' as loaded_at, 'abc' as fingerprint,
                 'scd2 by (id) in order of (t) tracking a, b' as definition, 2::bigint as epoch;
         """)
@@ -163,6 +164,7 @@ def test_state_is_read_from_a_server_under_its_environments_schemas(postgres_url
     head = state.heads["dwh.fact"]
     assert (head.fingerprint, head.tracks, head.epoch) == ("abc", "a, b", 2)
     assert state.logged == {"dwh.fact"}
+    assert state.last_loads == {"dwh.fact": "l1"}, "the name of a load tells what its machine believed of the time"
     warehouse.close()
 
 
