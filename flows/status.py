@@ -1,13 +1,11 @@
-"""How every target stands, and why it last ran or did not: from the control database alone."""
+"""How every target stands: from the control database alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
 
-from metadata_sync.database.journal import DecisionEntry, LatestLoads, LoadEntry
+from metadata_sync.database.journal import LatestLoads, LoadEntry
 from metadata_sync.rows import ControlRows
 
 
@@ -74,36 +72,6 @@ def duration_text(seconds: float) -> str:
             more = rest // next_size if next_name and next_name != "s" else 0
             return f"{whole} {name}" + (f" {more} {next_name}" if more else "")
     return "0 s"
-
-
-_SAID_BY_MESSAGE: Final = ("inactive", "pipeline_inactive", "lease_held", "upstream_running")
-
-
-def remedy(decision: DecisionEntry) -> str:
-    """Say what would make a target run that did not.
-
-    Args:
-        decision: The decision, as recorded.
-
-    Returns:
-        One sentence; empty when it ran, or when the decision's own message says it.
-    """
-    if decision.action != "skip":
-        return ""
-    wishes = [_wish(source) for source in decision.evidence.get("sources", ()) if not source.get("is_new")]
-    if not wishes or decision.reason in _SAID_BY_MESSAGE:
-        return ""
-    joint = " and " if decision.reason == "trigger_waits" else ", or "
-    return f"It would run with {joint.join(wishes)}."
-
-
-def _wish(source: Mapping[str, Any]) -> str:
-    name, watermark = source["source"], source.get("watermark")
-    if source["mode"] == "token":
-        return f"a changed file or value of {name}"
-    if source["mode"] == "managed":
-        return f"a load of {name} that changes rows" + (f" after {watermark}" if watermark else "")
-    return f"a row of {name} beyond {watermark}" if watermark else f"a first row in {name}"
 
 
 def _age(entry: LoadEntry | None, now: datetime) -> float | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flows.artifacts import headline
 from flows.cli.console import out, print_table
-from flows.facts import Action, Decision, Reason, SourceEvidence, SourceMode
+from flows.facts import Action, Decision, EngineChoice, Reason, SourceEvidence, SourceMode
 from metadata_sync.loads import ClusterCost, to_second
+from metadata_sync.words import Engine
 
 if TYPE_CHECKING:
     from flows.runs import RunPlan, RunSummary, TargetOutcome
@@ -30,6 +31,7 @@ def print_decisions(title: str, decisions: Sequence[Decision]) -> None:
         (
             decision.target,
             decision.action,
+            decision.choice and decision.choice.engine,
             _lines(item.source for item in decision.evidence),
             _lines(_bound(item, item.watermark) for item in decision.evidence),
             _lines(_bound(item, item.newest) for item in decision.evidence),
@@ -37,8 +39,13 @@ def print_decisions(title: str, decisions: Sequence[Decision]) -> None:
         )
         for decision in decisions
     ]
-    print_table(title, ("Target", "Decision", "Source", "Read up to", "Holds up to", "Why"), rows)
+    print_table(title, ("Target", "Decision", "Engine", "Source", "Read up to", "Holds up to", "Why"), rows)
     _print_details((item.target, item.message) for item in decisions if not _is_told_by_evidence(item))
+    _print_details(
+        (item.target, _engine_sentence(item.choice))
+        for item in decisions
+        if item.choice is not None and _is_worth_telling(item.choice)
+    )
 
 
 def print_summary(summary: RunSummary) -> None:
@@ -63,6 +70,15 @@ def print_summary(summary: RunSummary) -> None:
         for outcome in summary.outcomes
         if outcome.error is not None or not _is_told_by_evidence(outcome.decision)
     )
+
+
+def _engine_sentence(choice: EngineChoice) -> str:
+    return f"engine {choice.engine}: {choice.message}" + (f" ({choice.basis})" if choice.basis else "")
+
+
+def _is_worth_telling(choice: EngineChoice) -> bool:
+    """Whether Spark was in question; a warehouse that nobody questioned is not worth a line."""
+    return choice.engine is Engine.SPARK or choice.threshold_bytes is not None
 
 
 def short_bound(mode: SourceMode, bound: str) -> str:

@@ -32,6 +32,16 @@ def register(app: typer.Typer) -> None:
     app.command("why")(why)
 
 
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"{text!r} is no time. Write 2013-01-02 02:00, which is UTC, or 2013-01-02T02:00-05:00."
+        ) from error
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
 def plan(
     pipelines: Annotated[
         list[str] | None, typer.Argument(help="Pipelines; every active one by default.", show_default=False)
@@ -89,29 +99,34 @@ def status(as_json: AsJson = False) -> None:
 def why(
     target: Annotated[str, typer.Argument(help="The target, schema.table.")],
     at: Annotated[
-        datetime | None, typer.Option("--at", help="The decision that stood at this time (UTC); now by default.")
+        datetime | None,
+        typer.Option(
+            "--at",
+            parser=_instant,
+            metavar="TIME",
+            help="The decision that stood at this time, in UTC or with an offset; now by default.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say why a target ran or did not: the gate's newest decision, with its evidence.
+    """Say why a target ran or did not: the gate's decision, what it rested on, and what would make it run.
 
     Examples:
         sluice why dwh.dim_aircraft
 
         sluice why dwh.dim_aircraft --at "2013-01-02 02:00"
 
-        sluice why dwh.dim_aircraft --json
+        sluice why dwh.dim_aircraft --at 2013-01-02T02:00-05:00 --json
     """
     store = load_context().store
-    before = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
-    decisions = store.latest_decisions(target, before, 1)
+    decisions = store.latest_decisions(target, at, 1)
     if not decisions:
         raise _no_decision(target, store.read_rows(), at)
-    loads = [entry for entry in store.latest_loads().newest if entry.target == target]
+    load = store.load_at(target, decisions[0].run_id, at)
     if as_json:
-        print_json(_why_document(decisions[0], loads[0] if loads else None))
+        print_json(_why_document(decisions[0], load))
         return
-    _print_why(decisions[0], loads[0] if loads else None)
+    _print_why(decisions[0], load)
 
 
 def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> ConfigurationError:
@@ -121,7 +136,7 @@ def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> Configu
             f"There is no transformation {target!r} in this environment.",
             f"It has: {', '.join(sorted(names)) or 'none'}.",
         )
-    moment = "yet" if at is None else f"until {at:%Y-%m-%d %H:%M}"
+    moment = "yet" if at is None else f"until {at:%Y-%m-%d %H:%M} UTC"
     return ConfigurationError(f"Nothing was decided on {target} {moment}.", "`sluice plan` says what would run now.")
 
 
@@ -225,7 +240,7 @@ def _load_document(entry: LoadEntry) -> dict[str, Any]:
 
 
 def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
-    from flows.status import remedy
+    from flows.explain import explain, remedy
 
     out.print(
         f"{decision.target}: {decision.action} at {decision.decided_at:%Y-%m-%d %H:%M:%S} UTC (run {decision.run_id}, "
@@ -235,8 +250,9 @@ def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
     )
     out.print(f"{decision.message}.", highlight=False, markup=False)
     wish = remedy(decision)
-    if wish:
-        out.print(wish, highlight=False, markup=False)
+    for sentence in (wish, *explain(decision)):
+        if sentence:
+            out.print(sentence, highlight=False, markup=False)
     sources = decision.evidence.get("sources", ())
     if sources:
         rows = [
@@ -256,11 +272,12 @@ def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
         )
     if load is not None:
         ended = load.error_message or load.rows or "nothing new"
-        out.print(f"Last run: {load.status} at {load.finished_at:%Y-%m-%d %H:%M:%S} UTC, {ended}.", highlight=False)
+        whose = "That run" if load.run_id == decision.run_id else f"Its last run until then ({load.run_id})"
+        out.print(f"{whose}: {load.status} at {load.finished_at:%Y-%m-%d %H:%M:%S} UTC, {ended}.", highlight=False)
 
 
 def _why_document(decision: DecisionEntry, load: LoadEntry | None) -> dict[str, Any]:
-    from flows.status import remedy
+    from flows.explain import explain, remedy
 
     return {
         "target": decision.target,
@@ -271,7 +288,9 @@ def _why_document(decision: DecisionEntry, load: LoadEntry | None) -> dict[str, 
         "reason": decision.reason,
         "message": decision.message,
         "remedy": remedy(decision) or None,
+        "explanation": explain(decision),
         "evidence": list(decision.evidence.get("sources", ())),
+        "engine": decision.evidence.get("engine"),
         "last_run": {"status": load.status.value, **_load_document(load)} if load is not None else None,
     }
 

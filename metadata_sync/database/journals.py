@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, literal, select, true, union_all
+from sqlalchemy import Connection, Table, func, insert, literal, or_, select, true, union_all
 
 from metadata_sync.database.engine import lock_writers
 from metadata_sync.database.ids import new_id, to_utc
@@ -99,6 +99,23 @@ def latest_decisions(
         query = query.where(columns.decided_at <= to_utc(before))
     query = query.order_by(columns.position.desc()).limit(limit)
     return tuple(_decision(row) for row in connection.execute(query).mappings())
+
+
+def load_at(
+    connection: Connection, environment: str, target: str, run_id: str, before: datetime | None
+) -> LoadEntry | None:
+    """Return what a run did with a target; when it did nothing, the last load before it."""
+    columns = run_log.c
+    is_known = columns.finished_at <= to_utc(before) if before is not None else true()
+    query = (
+        select(run_log)
+        .where(columns.environment == environment, columns.target == target)
+        .where(or_(columns.run_id == run_id, is_known))
+        .order_by((columns.run_id == run_id).desc(), columns.position.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).mappings().one_or_none()
+    return None if found is None else _load(found)
 
 
 def last_decisions(connection: Connection, environment: str) -> tuple[DecisionEntry, ...]:

@@ -259,6 +259,17 @@ class ControlStore:
         with reading(self._engine) as connection:
             return journals.latest_decisions(connection, self._environment, target, before, limit)
 
+    def load_at(self, target: str, run_id: str, before: datetime | None = None) -> LoadEntry | None:
+        """Return what a run did with a target; when it did nothing, the last load that had ended by then.
+
+        Args:
+            target: `schema.table`.
+            run_id: The run.
+            before: Nothing later than this instant; None: up to now.
+        """
+        with reading(self._engine) as connection:
+            return journals.load_at(connection, self._environment, target, run_id, before)
+
     def last_decisions(self) -> tuple[DecisionEntry, ...]:
         """Return the last decision on every target that has a row, by target."""
         with reading(self._engine) as connection:

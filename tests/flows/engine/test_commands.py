@@ -106,6 +106,7 @@ def test_status_why_and_plan_tell_what_happened(workshop: Workshop) -> None:
     assert (plan["rows"], plan["drifted"], plan["faults"]) == ([], [], [])
     planned = {item["target"]: item for item in plan["run"]["targets"]}
     assert planned["dwh.fact_order"]["decision"] == "run"
+    assert planned["dwh.fact_order"]["engine"]["engine"] == "warehouse"
     assert planned["dwh.fact_order"]["windows"][0]["end"] == "2013-01-03 12:04:00.000000"
     assert planned["mart.region_total"]["decision"] == "wait"
     assert planned["dwh.dim_region"]["decision"] == "skip"
@@ -127,6 +128,23 @@ def test_freshness_tells_what_is_late_and_ends_so_when_it_is_asked_to(workshop: 
     assert table["dwh.fact_order"]["state"] == "fresh"
     assert (checked[0], well[0]) == (1, 0)
     assert "1 late" in checked[1]
+
+
+def test_why_tells_the_decision_that_stood_at_a_time(workshop: Workshop) -> None:
+    first = workshop.context.store.latest_decisions("dwh.fact_order", limit=1)[0]
+    workshop.run()
+
+    _, now = run_json(workshop, "why", "dwh.fact_order")
+    _, then = run_json(workshop, "why", "dwh.fact_order", "--at", first.decided_at.isoformat(" "))
+    never = finish(workshop.sluice("why", "dwh.fact_order", "--at", "2013-01-02 02:00"))
+    wrong = finish(workshop.sluice("why", "dwh.fact_order", "--at", "two o'clock"))
+
+    assert (now["decision"], now["reason"], now["last_run"]["status"]) == ("skip", "nothing_new", "success")
+    assert now["remedy"] == "It would run with a row of lake.orders beyond 2013-01-02 12:09:00.000000."
+    assert (then["decision"], then["reason"], then["run_id"]) == ("run", "first_load", first.run_id)
+    assert then["engine"]["engine"] == "warehouse"
+    assert "Nothing was decided on dwh.fact_order until 2013-01-02 02:00 UTC" in never[2]
+    assert (never[0], wrong[0]) == (2, 2)
 
 
 def test_plan_shows_rows_and_models_that_are_pending_and_changes_nothing(workshop: Workshop) -> None:
