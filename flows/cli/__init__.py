@@ -21,6 +21,7 @@ COMMAND_MODULES: Final = (
     "ledger",
     "status",
     "freshness",
+    "savings",
     "doctor",
     "server",
     "deploy",

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from sqlalchemy import Connection, Engine, and_, select
 
-from metadata_sync.database import audit, backfills, incidents, journals, leases, spark_journal
+from metadata_sync.database import audit, backfills, incidents, journals, leases, spark_journal, tallies
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.clock import SharedClock
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
@@ -29,6 +29,7 @@ from metadata_sync.database.journal import (
 from metadata_sync.database.leases import Lease, LeaseHolder
 from metadata_sync.database.settlement import Amendment, Settlement
 from metadata_sync.database.tables import ROW_TABLES
+from metadata_sync.database.tallies import DecisionCount, PastLoad
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError
 from metadata_sync.incident import Alert, Incident
@@ -274,6 +275,16 @@ class ControlStore:
         """Return the last decision on every target that has a row, by target."""
         with reading(self._engine) as connection:
             return journals.last_decisions(connection, self._environment)
+
+    def count_decisions(self, since: datetime) -> tuple[DecisionCount, ...]:
+        """Return how often was decided what since an instant, by target."""
+        with reading(self._engine) as connection:
+            return tallies.count_decisions(connection, self._environment, since)
+
+    def past_loads(self, targets: Collection[str]) -> tuple[PastLoad, ...]:
+        """Return what the last loads of targets took; see `tallies.past_loads`."""
+        with reading(self._engine) as connection:
+            return tallies.past_loads(connection, self._environment, targets)
 
     def waiting_since(self, targets: Collection[str], reason: str) -> dict[str, datetime]:
         """Return since when targets are put off for a reason, UTC; see `journals.waiting_since`."""

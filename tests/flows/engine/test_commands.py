@@ -21,6 +21,7 @@ LIGHT_COMMANDS = (
     ["run", "--help"],
     ["status"],
     ["freshness"],
+    ["savings", "--since", "7d"],
     ["why", "dwh.fact_order"],
     ["plan"],
     ["run"],
@@ -181,6 +182,7 @@ def test_doctor_finds_what_is_wrong(workshop: Workshop) -> None:
     [
         (["run", "nope"], 2, "There is no pipeline 'nope'"),
         (["run", "--job-group", "nope"], 2, "There is no job group 'nope'"),
+        (["savings", "--since", "yesterday"], 2, "is no time"),
         (["why", "dwh.nope"], 2, "There is no transformation 'dwh.nope'"),
         (["dbt", "build", "--target", "redshift"], 2, "contradicts environment 'dev'"),
     ],

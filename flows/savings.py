@@ -1,0 +1,144 @@
+"""What the gate has saved: runs that were not started, and what they would have taken. Pure.
+
+A run counts as avoided when the gate looked and found nothing to load. What it would have taken is estimated from the
+target's own last loads; where there are none, nothing is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from flows.facts import Action, Reason
+
+if TYPE_CHECKING:
+    from metadata_sync.database.tallies import DecisionCount, PastLoad
+
+NOTHING_TO_LOAD: Final = frozenset(
+    {
+        *(Reason.NOTHING_NEW, Reason.SOURCE_EMPTY, Reason.SOURCE_EMPTIED),
+        *(Reason.ONLY_FUTURE_ROWS, Reason.TRIGGER_WAITS),
+    }
+)
+"""Skips that a schedule without a gate would have run for nothing; being switched off or held up saves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What was saved of one target.
+
+    Attributes:
+        target: Its name, `schema.table`.
+        pipeline_id: Its pipeline.
+        runs: How often it was not run.
+        load_count: Of so many of its last loads the estimates are made.
+        seconds: Of the warehouse: runs times the median of those loads; None: there is no load to estimate from.
+        cluster_runs: On Spark: runs times the share of those loads that ran there.
+        cluster_seconds: Those times the median of a load's share of its cluster.
+        usd: Those times the median price of that share; None: none of the loads had a price.
+    """
+
+    target: str
+    pipeline_id: str
+    runs: int
+    load_count: int
+    seconds: float | None
+    cluster_runs: float
+    cluster_seconds: float
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """What was saved altogether.
+
+    Attributes:
+        decided: How many decisions the gate made.
+        ran: How many of them were to run.
+        targets: What was saved of each target, the most runs first.
+    """
+
+    decided: int
+    ran: int
+    targets: tuple[Saving, ...]
+
+    @property
+    def runs(self) -> int:
+        """How many runs were avoided."""
+        return sum(item.runs for item in self.targets)
+
+    @property
+    def seconds(self) -> float:
+        """How long the warehouse would have worked for them, as far as that can be told."""
+        return sum(item.seconds or 0.0 for item in self.targets)
+
+    @property
+    def cluster_runs(self) -> float:
+        """How many of them would have run on Spark."""
+        return sum(item.cluster_runs for item in self.targets)
+
+    @property
+    def cluster_seconds(self) -> float:
+        """How long clusters would have been rented for them."""
+        return sum(item.cluster_seconds for item in self.targets)
+
+    @property
+    def usd(self) -> float | None:
+        """What those would have cost; None: no load had a price."""
+        prices = [item.usd for item in self.targets if item.usd is not None]
+        return sum(prices) if prices else None
+
+    @property
+    def unestimated(self) -> tuple[str, ...]:
+        """Targets that were skipped and have no load to estimate from: their runs count, their time does not."""
+        return tuple(item.target for item in self.targets if item.seconds is None)
+
+
+def skipped_targets(counts: Iterable[DecisionCount]) -> frozenset[str]:
+    """Return the targets of which at least one run was avoided."""
+    return frozenset(item.target for item in counts if _is_avoided(item))
+
+
+def add_up(counts: Collection[DecisionCount], loads: Iterable[PastLoad]) -> Savings:
+    """Add up what was saved.
+
+    Args:
+        counts: How often the gate decided what in the period.
+        loads: The last loads of the targets, of any time.
+    """
+    by_target: dict[str, list[PastLoad]] = {}
+    for load in loads:
+        by_target.setdefault(load.target, []).append(load)
+    avoided: dict[str, tuple[str, int]] = {}
+    for item in filter(_is_avoided, counts):
+        avoided[item.target] = (item.pipeline_id, avoided.get(item.target, ("", 0))[1] + item.count)
+    savings = (
+        _saving(target, pipeline_id, runs, by_target.get(target, ())) for target, (pipeline_id, runs) in avoided.items()
+    )
+    return Savings(
+        decided=sum(item.count for item in counts),
+        ran=sum(item.count for item in counts if item.action == Action.RUN),
+        targets=tuple(sorted(savings, key=lambda item: (-item.runs, item.target))),
+    )
+
+
+def _is_avoided(item: DecisionCount) -> bool:
+    return item.action == Action.SKIP and item.reason in NOTHING_TO_LOAD
+
+
+def _saving(target: str, pipeline_id: str, runs: int, loads: Sequence[PastLoad]) -> Saving:
+    clusters = [load.cluster for load in loads if load.cluster is not None]
+    cluster_runs = runs * len(clusters) / len(loads) if loads else 0.0
+    prices = [cluster.usd for cluster in clusters if cluster.prices_as_of is not None]
+    return Saving(
+        target=target,
+        pipeline_id=pipeline_id,
+        runs=runs,
+        load_count=len(loads),
+        seconds=runs * median(load.seconds for load in loads) if loads else None,
+        cluster_runs=cluster_runs,
+        cluster_seconds=cluster_runs * median(cluster.seconds for cluster in clusters) if clusters else 0.0,
+        usd=cluster_runs * median(prices) if prices else None,
+    )
