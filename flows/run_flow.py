@@ -36,6 +36,7 @@ from flows.run_pages import Executed, write_pages
 from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver, TargetOutcome
 from flows.server import ui_url
 from flows.task_runs import DbtTaskRuns
+from flows.turned_away import make_up
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +190,9 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
         observers = ObserverPair(prefect, ObserverPair(phases, handover.observer))
         url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
         handover.summary = engine.execute(handover.context, plan, observers, url=url)
+        if plan.is_due:
+            for made_up in make_up(handover.context, plan, say=on_wait):
+                _announce(handover, plan, pump, made_up.outcomes)
     return Executed(plan, handover.summary, phases, queue_seconds, gate_seconds)
 
 

@@ -87,18 +87,19 @@ def run(
     )
     ended = _run(context, request, is_quiet=as_json)
     _report(ended, as_json=as_json)
-    if ended.summary.has_failed:
+    if any(summary.has_failed for summary in (ended.summary, *ended.made_up)):
         raise typer.Exit(1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How the run went, and where it stands in Prefect's UI."""
+    """How the run went, where it stands in Prefect's UI, and what it ran for others that it had kept out."""
 
     plan: RunPlan
     summary: RunSummary
     url: str | None = None
     warnings: tuple[str, ...] = ()
+    made_up: tuple[RunSummary, ...] = ()
 
 
 def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
@@ -117,7 +118,11 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
             return _through_prefect(context, plan, api_url, is_quiet=is_quiet)
         if not is_quiet:
             say("No Prefect server answers (`sluice up` starts one): running without it.")
-        return _Ended(plan, execute(context, plan, None if is_quiet else _observer()))
+        from flows.turned_away import make_up
+
+        observer = None if is_quiet else _observer()
+        summary = execute(context, plan, observer)
+        return _Ended(plan, summary, made_up=make_up(context, plan, observer, say=say))
 
 
 def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet: bool) -> _Ended:
@@ -140,12 +145,22 @@ def _report(ended: _Ended, *, as_json: bool) -> None:
 
     if as_json:
         document = summary_document(ended.summary)
-        print_json({"is_due": ended.plan.is_due, "ui": ended.url, "warnings": list(ended.warnings), **document})
+        made_up = [summary_document(summary) for summary in ended.made_up]
+        print_json(
+            {
+                "is_due": ended.plan.is_due,
+                "ui": ended.url,
+                "warnings": list(ended.warnings),
+                **document,
+                "made_up": made_up,
+            }
+        )
         return
     for warning in ended.warnings:
         say(warning)
     if ended.plan.is_due:
-        print_summary(ended.summary)
+        for summary in (ended.summary, *ended.made_up):
+            print_summary(summary)
     elif ended.plan.decisions:
         held = ended.summary.count(OutcomeStatus.HELD) + ended.summary.count(OutcomeStatus.FAILED)
         title = f"Nothing runs: {held} of {len(ended.plan.decisions)} targets held" if held else "Nothing is due"

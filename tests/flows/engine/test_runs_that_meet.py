@@ -15,8 +15,12 @@ from engine_project import REPOSITORY, TOTALS_BY_HAND, Recorder, Workshop
 from test_commands import finish, run_json
 
 from flows.engine import execute
-from flows.facts import Action, Reason
+from flows.facts import Action, Decision, Reason
+from flows.gate import left_to
 from flows.leases import LeaseKeeper, foreign_leases, wait_until_free
+from flows.recording import record_decisions
+from flows.runs import RunRequest
+from flows.turned_away import make_up
 from metadata_sync.database import LeaseHolder
 
 HOLD_AND_WAIT = """
@@ -95,6 +99,42 @@ def test_run_that_is_overtaken_between_plan_and_load_leaves_the_target_alone(wor
     assert not recorder.waves
     decided = workshop.context.store.latest_decisions("dwh.fact_order", limit=1)[0]
     assert (decided.action, decided.reason) == ("skip", "lease_held")
+
+
+def test_run_that_kept_another_out_runs_for_it_at_its_end(workshop: Workshop) -> None:
+    """What the other came for had landed after the first had read its sources."""
+    store = workshop.context.store
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+    plan = workshop.plan("orders")
+
+    def turn_ben_away(event: object) -> None:
+        if not turned_away and event.info.name == "LogModelResult":  # type: ignore[attr-defined]
+            turned_away.append(left_to(plan.decisions[0], "anna"))
+            record_decisions(store, "bens", turned_away, store.now())
+            workshop.land_orders("day_3", range(30, 40), "2013-01-04 12:00:00")
+
+    turned_away: list[Decision] = []
+    recorder = Recorder(dbt_callbacks=[turn_ben_away])
+    execute(workshop.context, plan, recorder)
+    before = workshop.query("select count(*) from dwh.fact_order")
+    (made_up,) = make_up(workshop.context, plan, recorder)
+
+    assert before == [(25,)]
+    assert workshop.query("select count(*) from dwh.fact_order") == [(35,)]
+    assert made_up.request == RunRequest(("orders",), requested_by="tester (for runs that were turned away)")
+    assert make_up(workshop.context, plan) == (), "nobody is waiting any more"
+
+
+def test_run_for_others_ends_at_once_when_nothing_is_left_and_insists_when_they_did(workshop: Workshop) -> None:
+    store = workshop.context.store
+    idle, forced = workshop.plan("orders"), workshop.plan("orders", is_forced=True)
+
+    record_decisions(store, "bens", [left_to(idle.decisions[0], "anna")], store.now())
+    assert make_up(workshop.context, idle) == ()
+    record_decisions(store, "carls", [left_to(forced.decisions[0], "anna")], store.now())
+    (made_up,) = make_up(workshop.context, idle)
+
+    assert {outcome.decision.reason for outcome in made_up.outcomes} == {Reason.FORCED}
 
 
 def test_leases_are_given_back_when_the_run_ends_and_held_while_it_loads(workshop: Workshop) -> None:
