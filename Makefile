@@ -40,11 +40,12 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/sluice lint
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure starting, syncing and loading against their targets (some minutes)
+bench: $(VENV)/.dev ## Measure starting, syncing, gating and loading against their targets (some minutes)
 	@$(BIN)/python benchmarks/start.py
 	@$(BIN)/python benchmarks/sync.py
 	@$(BIN)/python benchmarks/scd2.py
 	@$(BIN)/python benchmarks/scd1.py
+	@$(BIN)/python benchmarks/gate.py
 
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros

@@ -1,8 +1,9 @@
 """What a probe asks in SQL: scans of sources, many in one `union all`. Builds expressions, runs nothing.
 
-A scan answers all readers of a source at once, in one row: its place, the greatest accepted key, how many rows lie in
-the future, and how many in the lookback band of each reader. A source that was never read is asked for one row only. A
-source that answered with nothing is asked once more, for all of it: whether its key went backwards, or is NULL.
+A scan answers all readers of a source at once, in one row: its place, the greatest key, and how many rows lie in the
+lookback band of each reader. A source that was never read is asked for one row only. Some are asked once more: one
+whose greatest key lies in the future, what it holds of the past; one that answered with nothing, whether its key went
+backwards, or is NULL. So the usual case pays for the greatest key and one count.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlglot import exp
 
@@ -17,6 +19,9 @@ from flows.bounds import Bound, latest_accepted, parse_bound
 from flows.facts import Probe, Watermark
 from flows.warehouse import Row
 from metadata_sync.rows import SourceRow
+
+CHUNK_SIZE: Final = 200
+"""SELECTs per statement: planners slow down on much longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class Scan:
         """Turn the statement's row into one answer per reader.
 
         Args:
-            row: Place, newest key, future rows, bands; None when the source holds no row that was asked for.
+            row: Place, greatest accepted key, rows of the future, bands; None when the source holds no such row.
             now: The instant that the skew guard counts from.
             is_any_accepted: Looks for one row of the past, when the one row that was seen lies in the future.
         """
@@ -110,14 +115,19 @@ class Scan:
 
 
 def scan_statement(scans: Sequence[Scan]) -> exp.Query:
-    """Build one `union all` with a row per scan: place, newest key, future rows, and its bands padded to one width."""
+    """Build one `union all` with a row per scan: place, greatest key, and its bands padded to one width."""
     width = max(len(scan.bands) for scan in scans)
-    return _union([_select(place, scan, width) for place, scan in enumerate(scans)])
+    return union_all([_select(place, scan, width) for place, scan in enumerate(scans)])
+
+
+def skew_statement(scans: Sequence[Scan]) -> exp.Query:
+    """Build one `union all` with a row per scan that has a limit: place, greatest accepted key, rows in the future."""
+    return union_all([_skew(place, scan) for place, scan in enumerate(scans)])
 
 
 def depth_statement(scans: Sequence[Scan]) -> exp.Query:
     """Build one `union all` with a row per scan that looks at all of the source: place, greatest key, NULL keys."""
-    return _union([_depth(place, scan) for place, scan in enumerate(scans)])
+    return union_all([_depth(place, scan) for place, scan in enumerate(scans)])
 
 
 def any_accepted_statement(scan: Scan, high: Bound) -> exp.Query:
@@ -126,19 +136,41 @@ def any_accepted_statement(scan: Scan, high: Bound) -> exp.Query:
     return query.where(_at_most(scan, str(high))).limit(1)
 
 
-def _union(selects: Sequence[exp.Select]) -> exp.Query:
+def union_all(selects: Sequence[exp.Select]) -> exp.Query:
+    """Join SELECTs, which are not used any more afterwards, into one `union all`."""
     return exp.union(*selects, distinct=False, copy=False) if len(selects) > 1 else selects[0]
+
+
+def as_text(expression: exp.Expression) -> exp.Cast:
+    """Cast to text, without the parsing and copying that sqlglot's own helper does for each."""
+    return exp.Cast(this=expression, to=exp.DataType(this=exp.DataType.Type.TEXT))
+
+
+def no_number() -> exp.Cast:
+    """Return a NULL that is a whole number."""
+    return exp.Cast(this=exp.null(), to=exp.DataType(this=exp.DataType.Type.BIGINT))
 
 
 def _select(place: int, scan: Scan, width: int) -> exp.Select:
     """Build one scan; every expression is made for one place only, so that none has to be copied."""
     if scan.low is None:
         return _sample(place, scan, width)
-    newest = exp.Max(this=exp.case().when(_accepted(scan), _key(scan), copy=False))
-    future = _count(exp.Not(this=_accepted(scan)))
-    bands = [_count(exp.And(this=_at_least(scan, low), expression=_at_most(scan, high))) for low, high in scan.bands]
-    padding = [exp.cast(exp.null(), "bigint") for _ in range(width - len(bands))]
-    columns = (exp.Literal.number(place), exp.cast(newest, "text", copy=False), future, *bands, *padding)
+    bands = [_count(_band(scan, low, high)) for low, high in scan.bands]
+    padding = [no_number() for _ in range(width - len(bands))]
+    columns = (exp.Literal.number(place), as_text(exp.Max(this=_key(scan))), *bands, *padding)
+    select = exp.select(*columns, copy=False).from_(scan.relation.copy(), copy=False)
+    return select.where(_at_least(scan, str(scan.low)), copy=False)
+
+
+def _band(scan: Scan, low: str, high: str) -> exp.Condition:
+    """What lies in a band; the scan begins with the lowest, so that of this one only the end has to be looked at."""
+    at_most = _at_most(scan, high)
+    return at_most if low == str(scan.low) else exp.And(this=_at_least(scan, low), expression=at_most)
+
+
+def _skew(place: int, scan: Scan) -> exp.Select:
+    newest = as_text(exp.Max(this=exp.case().when(_at_most(scan, str(scan.high)), _key(scan), copy=False)))
+    columns = (exp.Literal.number(place), newest, _count(exp.Not(this=_at_most(scan, str(scan.high)))))
     select = exp.select(*columns, copy=False).from_(scan.relation.copy(), copy=False)
     return select.where(_at_least(scan, str(scan.low)), copy=False)
 
@@ -148,13 +180,13 @@ def _sample(place: int, scan: Scan, width: int) -> exp.Select:
     is_known = exp.Not(this=exp.Is(this=_key(scan), expression=exp.null()))
     sample = exp.select(_key(scan).as_("sampled", copy=False), copy=False).from_(scan.relation.copy(), copy=False)
     sample = sample.where(is_known, copy=False).limit(1, copy=False)
-    counts = [exp.cast(exp.null(), "bigint") for _ in range(width + 1)]
-    columns = (exp.Literal.number(place), exp.cast(exp.column("sampled"), "text", copy=False), *counts)
+    counts = [no_number() for _ in range(width)]
+    columns = (exp.Literal.number(place), as_text(exp.column("sampled")), *counts)
     return exp.select(*columns, copy=False).from_(sample.subquery("sluice_source", copy=False), copy=False)
 
 
 def _depth(place: int, scan: Scan) -> exp.Select:
-    greatest = exp.cast(exp.Max(this=_key(scan)), "text", copy=False)
+    greatest = as_text(exp.Max(this=_key(scan)))
     unkeyed = _count(exp.Is(this=_key(scan), expression=exp.null()))
     columns = (exp.Literal.number(place), greatest, unkeyed)
     return exp.select(*columns, copy=False).from_(scan.relation.copy(), copy=False)
@@ -162,10 +194,6 @@ def _depth(place: int, scan: Scan) -> exp.Select:
 
 def _key(scan: Scan) -> exp.Column:
     return exp.column(exp.to_identifier(scan.key, quoted=True), copy=False)
-
-
-def _accepted(scan: Scan) -> exp.Condition:
-    return exp.true() if scan.high is None else _at_most(scan, str(scan.high))
 
 
 def _at_least(scan: Scan, bound: str) -> exp.Condition:

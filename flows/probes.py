@@ -20,7 +20,15 @@ from sqlglot.errors import ParseError
 from flows.bounds import Bound, latest_accepted, parse_bound
 from flows.facts import Probe
 from flows.lake import LakeFile, change_token, list_files, resolve_folder
-from flows.probe_sql import Question, Scan, any_accepted_statement, depth_statement, scan_statement
+from flows.probe_sql import (
+    CHUNK_SIZE,
+    Question,
+    Scan,
+    any_accepted_statement,
+    depth_statement,
+    scan_statement,
+    skew_statement,
+)
 from flows.warehouse import STATEMENT_TIMEOUT_SECONDS, Row, Warehouse
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
@@ -29,8 +37,6 @@ from metadata_sync.words import SourceKind
 
 __all__ = ["Prober", "Question"]
 
-CHUNK_SIZE: Final = 200
-"""Sources per statement: planners slow down on much longer ones."""
 LISTINGS_AT_ONCE: Final = 16
 """Folders that are listed at the same time: a listing is a wait for the network."""
 
@@ -142,10 +148,10 @@ class Prober:
         return source_relation(self._project, self._warehouse.dialect, source)
 
     def _scan(self, scans: Sequence[Scan]) -> dict[Question, Probe]:
-        """Ask a chunk in one statement, and those that hold nothing of what was asked for in a second one."""
+        """Ask a chunk in one statement; those ahead of the clock, and those that hold nothing, in another one each."""
         answers: dict[Question, Probe] = {}
         doubtful: list[Scan] = []
-        for scan, row in zip(scans, self._rows(scans, scan_statement), strict=True):
+        for scan, row in zip(scans, self._accepted(scans), strict=True):
             if isinstance(row, Probe):
                 answers |= dict.fromkeys(scan.questions, row)
                 continue
@@ -154,6 +160,25 @@ class Prober:
             if not any(probe.has_rows or probe.future_count or probe.error for probe in found.values()):
                 doubtful.append(scan)
         return answers | self._look_deeper(doubtful, answers)
+
+    def _accepted(self, scans: Sequence[Scan]) -> Sequence[Row | Probe | None]:
+        """Ask each scan for its greatest key, and where that lies in the future, for the greatest one of the past.
+
+        Returns:
+            For each scan as `_rows`: place, greatest accepted key, rows of the future, bands.
+        """
+        rows = [
+            row if row is None or isinstance(row, Probe) else (*row[:2], 0, *row[2:])
+            for row in self._rows(scans, scan_statement)
+        ]
+        ahead = [place for place, row in enumerate(rows) if _is_ahead(scans[place], row)]
+        for place, found in zip(ahead, self._rows([scans[place] for place in ahead], skew_statement), strict=True):
+            seen = rows[place]
+            if isinstance(found, Probe):
+                rows[place] = found
+            elif found is not None and seen is not None and not isinstance(seen, Probe):
+                rows[place] = (place, *found[1:], *seen[3:])
+        return rows
 
     def _look_deeper(self, scans: Sequence[Scan], answers: Mapping[Question, Probe]) -> dict[Question, Probe]:
         deeper: dict[Question, Probe] = {}
@@ -192,6 +217,16 @@ class Prober:
     def _is_any_accepted(self, scan: Scan, high: Bound) -> bool:
         """Look for one row of the past in a source whose sampled row lies in the future."""
         return bool(self._warehouse.query(any_accepted_statement(scan, high)))
+
+
+def _is_ahead(scan: Scan, row: Row | Probe | None) -> bool:
+    """Whether the greatest key lies beyond what a window may hold; one that is no key is reported later."""
+    if scan.high is None or row is None or isinstance(row, Probe) or row[1] is None:
+        return False
+    try:
+        return parse_bound(row[1]).is_later_than(scan.high)
+    except ValueError:
+        return False
 
 
 def _listed_location(question: Question) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from sqlglot import exp
 
 from flows.facts import Watermark
+from flows.probe_sql import CHUNK_SIZE, as_text, no_number, union_all
 from flows.profile import SLUICE_SCHEMA, Profile
 from flows.warehouse import Row, Warehouse
 from metadata_sync.loads import RowCounts, Window
@@ -83,7 +84,7 @@ class LoggedLoad:
 
 
 def read_state(warehouse: Warehouse, profile: Profile, targets: Collection[TableName]) -> WarehouseState:
-    """Read the state in two statements: which tables stand, then log and heads together.
+    """Read which tables stand, then log and heads together, in one statement unless there are very many.
 
     Args:
         warehouse: Read-only connection.
@@ -97,7 +98,7 @@ def read_state(warehouse: Warehouse, profile: Profile, targets: Collection[Table
     if (sluice_schema, "load_log") not in standing:
         return WarehouseState(existing)
     heads = [name for name in sorted(targets) if (sluice_schema, companion_table(name, "head")) in standing]
-    rows = warehouse.query(_state_query(sluice_schema, heads))
+    rows = (row for query in _state_queries(sluice_schema, heads) for row in warehouse.query(query))
     return _collect(existing, rows)
 
 
@@ -169,29 +170,34 @@ def _standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozense
     )
 
 
-def _state_query(sluice_schema: str, heads: Sequence[TableName]) -> exp.Query:
-    """Build one `union all`: kind, target, source or fingerprint, bound, count, epoch, load or definition, time.
+def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[exp.Query]:
+    """Build `union all`s: kind, target, source or fingerprint, bound, count, epoch, load or definition, time.
 
     The time says which load of a target was the last: each is given a later one than any before it.
     """
     watermarks = exp.select(
         exp.Literal.string("watermark"),
         *_columns("target", "source", "window_end", "lookback_count", "source_epoch", "load_id"),
-        exp.cast(exp.column("loaded_at"), "text"),
+        as_text(exp.column("loaded_at")),
     ).from_(exp.table_("watermark_control", db=sluice_schema, quoted=True))
-    each_head = [
-        exp.select(
-            exp.Literal.string("head"),
-            exp.Literal.string(str(name)),
-            exp.column("fingerprint"),
-            exp.cast(exp.column("loaded_at"), "text"),
-            exp.cast(exp.null(), "bigint"),
-            *_columns("epoch", "definition"),
-            exp.cast(exp.null(), "text"),
-        ).from_(exp.table_(companion_table(name, "head"), db=sluice_schema, quoted=True))
-        for name in heads
-    ]
-    return exp.union(watermarks, *each_head, distinct=False) if each_head else watermarks
+    first, *others = [heads[start : start + CHUNK_SIZE] for start in range(0, len(heads), CHUNK_SIZE)] or [()]
+    yield union_all([watermarks, *(_head(sluice_schema, name) for name in first)])
+    for chunk in others:
+        yield union_all([_head(sluice_schema, name) for name in chunk])
+
+
+def _head(sluice_schema: str, name: TableName) -> exp.Select:
+    columns = (
+        exp.Literal.string("head"),
+        exp.Literal.string(str(name)),
+        exp.column("fingerprint"),
+        as_text(exp.column("loaded_at")),
+        no_number(),
+        *_columns("epoch", "definition"),
+        as_text(exp.null()),
+    )
+    table = exp.table_(companion_table(name, "head"), db=sluice_schema, quoted=True)
+    return exp.select(*columns, copy=False).from_(table, copy=False)
 
 
 def _columns(*names: str) -> list[exp.Column]:
@@ -212,7 +218,7 @@ def companion_table(target: TableName, part: str) -> str:
     return base + suffix
 
 
-def _collect(existing: frozenset[TableName], rows: Sequence[Row]) -> WarehouseState:
+def _collect(existing: frozenset[TableName], rows: Iterable[Row]) -> WarehouseState:
     watermarks: dict[tuple[str, str], Watermark] = {}
     last_loads: dict[str, tuple[str, str]] = {}
     heads: dict[str, Head] = {}
