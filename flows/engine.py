@@ -92,7 +92,7 @@ def prepare(
         state = read_state(warehouse, profile, [row.name for row in rows.transformations])
         loads = context.store.latest_loads()
         if not is_dry:
-            loads = adopt_loads(context, rows, state, warehouse, loads=loads, now=now, blame=blame)
+            loads = adopt_loads(context, rows, state, warehouse, loads=loads, now=now)
         around = surroundings(context, rows, state, request, loads=loads, now=now, blame=blame)
         verdicts = decide(context, selected, around, warehouse, now)
         orphans = find_orphans(rows, state, warehouse, profile) if not request.pipelines else ()

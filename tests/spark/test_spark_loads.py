@@ -101,7 +101,7 @@ def test_what_ran_on_spark_is_recorded_with_its_share(story: Story) -> None:
     }
     assert all(entry.scan_bytes > 0 and entry.step_seconds > 0 for entry in entries.values())
     assert {entry.backend for entry in entries.values()} == {"local"}
-    loads = {entry.target: entry for entry in story.spark.context.store.latest_loads()}
+    loads = {entry.target: entry for entry in story.spark.context.store.latest_loads().newest}
     for target, entry in entries.items():
         cost = loads[target].cluster
         assert cost is not None

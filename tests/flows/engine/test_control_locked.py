@@ -41,6 +41,6 @@ def test_loads_stand_and_are_recorded_by_the_next_run_when_the_control_tables_ar
     assert workshop.query("select count(*) from dwh.fact_order where order_id >= 20") == [(5,)]
     workshop.plan()
 
-    (entry,) = [item for item in workshop.context.store.latest_loads() if item.target == "dwh.fact_order"]
+    (entry,) = [item for item in workshop.context.store.latest_loads().newest if item.target == "dwh.fact_order"]
     assert (entry.status, entry.rows.inserted) == (LoadStatus.SUCCESS, 5)
     assert not workshop.run("orders")[0].has_failed

@@ -253,7 +253,7 @@ def _check_worker_killed_in_mid_run(production: Production, deployment: str) -> 
     (run,) = production.server.ended(1, deployment, 120, id={"any_": [next_tick]})
     assert run["state"]["message"].startswith("1 loaded")
     assert production.count("dwh.fact_order") == 3
-    loads = production.context.store.latest_loads()
+    loads = production.context.store.latest_loads().newest
     assert {load.target: load.status for load in loads}["dwh.fact_order"] is LoadStatus.SUCCESS
 
 
