@@ -1,4 +1,4 @@
-"""Monitoring, of what no run can say of itself: runs that died or hang, late pipelines, alerts that still wait."""
+"""Monitoring, of what no run can say of itself: dead and hanging runs, late pipelines and tables, alerts that wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from flows.aftermath import conclude
 from flows.alerts import deliver_or_log
 from flows.crashes import mark_crashes
+from flows.freshness import Freshness, TableKind, measure_freshness
 from flows.incidents import Finding, held_up
+from flows.status import duration_text
 from flows.survey import utc_now
 from metadata_sync.database.settlement import Settlement
 from metadata_sync.incident import Alert, Incident, IncidentKind
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from metadata_sync.database import Lease
     from metadata_sync.rows import ControlRows, PipelineRow
 
-_WATCHED: Final = frozenset({IncidentKind.SLA})
+_WATCHED: Final = frozenset({IncidentKind.SLA, IncidentKind.FRESHNESS})
+_EXPLAINS: Final = frozenset({IncidentKind.LOAD, IncidentKind.HOLD, IncidentKind.SHARED})
 HANGS_AFTER_SLAS: Final = 3
 """A run that is at work on a target for so many times its pipeline's SLA hangs."""
 HANGS_WITHOUT_SLA: Final = timedelta(days=1)
@@ -35,12 +38,14 @@ class Watch:
         crashed: Runs that ended without a word since the last look.
         late: Pipelines that are not done in time.
         hanging: Runs that live, and have been at work for far too long.
+        stale: Sources and targets that are older than their rows allow, and of which no other incident tells.
         open: All incidents that are open now.
     """
 
     crashed: tuple[str, ...]
     late: tuple[str, ...]
     hanging: tuple[str, ...]
+    stale: tuple[str, ...]
     open: tuple[Incident, ...]
 
 
@@ -59,13 +64,15 @@ def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Wat
     crashed = mark_crashes(context, rows, now)
     late = tuple(_late_pipelines(context, rows, now))
     hanging = tuple(_hanging_runs(context, rows, now))
+    stale = tuple(_stale_tables(context, rows, now))
+    found = (*late, *hanging, *stale)
 
     def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
-        met = {(finding.kind, finding.subject) for finding in (*late, *hanging)}
+        met = {(finding.kind, finding.subject) for finding in found}
         over = [
             item for item in known if item.is_open and item.kind in _WATCHED and (item.kind, item.subject) not in met
         ]
-        return conclude(context, rows, known, (*late, *hanging), over, run_id=None, now=now)
+        return conclude(context, rows, known, found, over, run_id=None, now=now)
 
     context.store.settle(Settlement(judge=decide))
     deliver_or_log(context, now=clock)
@@ -73,6 +80,7 @@ def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Wat
         crashed,
         late=tuple(finding.subject for finding in late),
         hanging=tuple(finding.subject for finding in hanging),
+        stale=tuple(finding.subject for finding in stale),
         open=context.store.incidents(),
     )
 
@@ -134,6 +142,42 @@ def _hanging_runs(context: Context, rows: ControlRows, now: datetime) -> Iterato
             pipeline_ids=tuple(dict.fromkeys(pipeline.pipeline_id for pipeline in concerned)),
             is_hard=True,
         )
+
+
+def _stale_tables(context: Context, rows: ControlRows, now: datetime) -> Iterator[Finding]:
+    """Find the tables that are late, unless an open incident tells why: a failed load, a source that cannot be read."""
+    store = context.store
+    open_ = store.incidents()
+    told = {item.subject for item in open_ if item.kind is IncidentKind.FRESHNESS}
+    explained = {
+        table for item in open_ if item.kind in _EXPLAINS for table in (item.subject, *item.targets, *item.held_up)
+    }
+    for item in measure_freshness(rows, store.latest_loads(), store.last_decisions(), now):
+        if not item.is_late or (item.table in explained and item.table not in told):
+            continue
+        is_target = item.kind is TableKind.TARGET
+        readers = tuple(
+            row.key for row in rows.transformations if any(read.table == item.table for read in row.dependencies)
+        )
+        hit = (item.table,) if is_target else readers
+        yield Finding(
+            kind=IncidentKind.FRESHNESS,
+            subject=item.table,
+            failure_class=None,
+            message=_how_late(item),
+            targets=hit,
+            held_up=held_up(hit, rows) if is_target else (),
+            pipeline_ids=item.pipeline_ids,
+            is_hard=True,
+        )
+
+
+def _how_late(item: Freshness) -> str:
+    allowed = "" if item.allowed_seconds is None else f"; its row allows {duration_text(item.allowed_seconds)}"
+    if item.newest_at is None or item.age_seconds is None:
+        return f"Nothing was ever {'loaded' if item.kind is TableKind.TARGET else 'seen of it'}{allowed}."
+    what = "Last loaded" if item.kind is TableKind.TARGET else "Its newest row is of"
+    return f"{what} {item.newest_at:%Y-%m-%d %H:%M} UTC, {duration_text(item.age_seconds)} ago{allowed}."
 
 
 def _longest(pipeline: PipelineRow) -> timedelta:

@@ -54,6 +54,7 @@ def monitor() -> State[Any]:
         *(f"run {run_id} crashed" for run_id in watch.crashed),
         *(f"{subject} is late" for subject in watch.late),
         *(f"{subject} does not end" for subject in watch.hanging),
+        *(f"{subject} is older than it may be" for subject in watch.stale),
         f"{len(watch.open)} open incidents",
     ]
     return Completed(message="; ".join(parts))

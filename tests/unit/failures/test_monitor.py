@@ -15,7 +15,8 @@ from flows.context import Context
 from flows.monitor import monitor
 from flows.process_identity import ProcessIdentity, process_space
 from metadata_sync.database import ControlStore, DecisionEntry, LeaseHolder, LoadEntry, LoadStatus
-from metadata_sync.incident import IncidentKind
+from metadata_sync.database.settlement import Settlement
+from metadata_sync.incident import Incident, IncidentKind, Severity
 from metadata_sync.plan import RowChange
 from metadata_sync.project import Project
 from metadata_sync.rows import PipelineRow, TransformationRow
@@ -95,6 +96,37 @@ def test_run_that_lives_and_does_not_end_is_told_once(context: Context) -> None:
     assert f"process {os.getpid()} on " in opened.body
     assert resolved.event == "resolved"
     assert context.store.leases() == ()
+
+
+def test_table_that_is_late_is_told_once_and_once_when_it_is_fresh_again(context: Context) -> None:
+    strict = ROW.model_copy(update={"freshness_minutes": 60})
+    context.store.write([RowChange(ROW, strict)], "tester", "set", None)
+    context.store.write([RowChange(PIPELINE, PIPELINE.model_copy(update={"sla_minutes": None}))], "x", "set", None)
+    loaded(context.store, NOON)
+
+    fresh = monitor(context, clock=lambda: NOON + timedelta(minutes=59))
+    first = monitor(context, clock=lambda: NOON + timedelta(minutes=61))
+    monitor(context, clock=lambda: NOON + timedelta(minutes=70))
+    loaded(context.store, NOON + timedelta(minutes=75), "r2")
+    again = monitor(context, clock=lambda: NOON + timedelta(minutes=76))
+
+    assert (fresh.stale, first.stale, again.stale, again.open) == ((), ("dwh.fact",), (), ())
+    assert [(item.kind, item.subject) for item in first.open] == [(IncidentKind.FRESHNESS, "dwh.fact")]
+    opened, resolved = context.store.alerts()
+    assert (opened.title, resolved.event) == ("[dev] dwh.fact is late", "resolved")
+    assert "Last loaded 2013-01-01 12:40 UTC, 1 h 1 min ago; its row allows 1 h" in opened.body
+
+
+def test_table_whose_load_fails_is_not_told_of_twice(context: Context) -> None:
+    strict = ROW.model_copy(update={"freshness_minutes": 60})
+    context.store.write([RowChange(ROW, strict)], "tester", "set", None)
+    failed = Incident(
+        *("i1", IncidentKind.LOAD, "dwh.fact", Severity.ERROR, "syntax", "no", ("dwh.fact",), (), ("orders",)),
+        *("r1", 1, 1, NOON, NOON),
+    )
+    context.store.settle(Settlement(judge=lambda _: ([failed], ())))
+
+    assert monitor(context, clock=lambda: NOON + timedelta(hours=9)).stale == ()
 
 
 def test_run_that_died_is_marked_freed_and_told_once(context: Context) -> None:
