@@ -62,6 +62,7 @@ _OWN: Final = (
     _says("tie_limit", FailureClass.REJECT_LIMIT, _SLUICE, r"on_tie is error"),
     _says("type_change", FailureClass.TYPE_MISMATCH, _SLUICE, r"sluice\.\w+: .+ is .+ and the SELECT yields"),
     _says("select_columns", FailureClass.MISSING_COLUMN, _SLUICE, r"which the SELECT does not yield"),
+    _says("spark_refused", FailureClass.SETTINGS, "docs/emr.md", r"It cannot run on Spark:"),
     _says("sluice_settings", FailureClass.SETTINGS, _SLUICE, r"Compilation Error[\s\S]*sluice\.\w+:"),
 )
 
@@ -132,6 +133,7 @@ _AWS_RULES: Final = (
         "AuthFailure",
         "AllAccessDisabled",
     ),
+    _says("aws_no_credentials", FailureClass.PERMISSION, _AWS, r"Unable to locate credentials"),
     _coded("aws_missing", FailureClass.MISSING_OBJECT, _S3, "NoSuchKey", "NoSuchBucket", "404"),
     _coded(
         "aws_trouble",
@@ -194,6 +196,7 @@ _SPARK_RULES: Final = (
         _SPARK,
         r"CAST_INVALID_INPUT",
         r"CAST_OVERFLOW",
+        r"NUMERIC_VALUE_OUT_OF_RANGE",
         r"ARITHMETIC_OVERFLOW",
         r"DIVIDE_BY_ZERO",
     ),

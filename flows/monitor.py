@@ -40,6 +40,7 @@ class Watch:
         hanging: Runs that live, and have been at work for far too long.
         stale: Sources and targets that are older than their rows allow, and of which no other incident tells.
         open: All incidents that are open now.
+        swept: Clusters on EMR that no run waited for, and that were ended.
     """
 
     crashed: tuple[str, ...]
@@ -47,10 +48,11 @@ class Watch:
     hanging: tuple[str, ...]
     stale: tuple[str, ...]
     open: tuple[Incident, ...]
+    swept: tuple[str, ...] = ()
 
 
 def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Watch:
-    """Look for what no run can say of itself, open and close incidents, and send what waits in the outbox.
+    """Look for what no run can say of itself, open and close incidents, send what waits, end clusters of the dead.
 
     Args:
         context: The project; neither dbt nor the warehouse is asked.
@@ -58,6 +60,7 @@ def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Wat
 
     Raises:
         StoreError: When the control database cannot be reached.
+        RunError: When AWS cannot be asked for clusters; everything else is done then.
     """
     now = clock()
     rows = context.store.read_rows()
@@ -82,7 +85,18 @@ def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Wat
         hanging=tuple(finding.subject for finding in hanging),
         stale=tuple(finding.subject for finding in stale),
         open=context.store.incidents(),
+        swept=_sweep(context),
     )
+
+
+def _sweep(context: Context) -> tuple[str, ...]:
+    from flows.emr.settings import BackendName, load_spark_settings
+
+    if load_spark_settings(context.project).backend is not BackendName.EMR:
+        return ()
+    from flows.emr.sweep import sweep
+
+    return tuple(orphan.cluster_id for orphan in sweep(context))
 
 
 def last_due(pipeline: PipelineRow, now: datetime) -> datetime | None:

@@ -55,6 +55,7 @@ def monitor() -> State[Any]:
         *(f"{subject} is late" for subject in watch.late),
         *(f"{subject} does not end" for subject in watch.hanging),
         *(f"{subject} is older than it may be" for subject in watch.stale),
+        *(f"cluster {cluster_id} was ended: no run waited for it" for cluster_id in watch.swept),
         f"{len(watch.open)} open incidents",
     ]
     return Completed(message="; ".join(parts))

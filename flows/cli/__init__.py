@@ -32,6 +32,7 @@ COMMAND_MODULES: Final = (
     "heal",
     "lint",
     "size",
+    "emr",
 )
 """Modules of this package; each has a function `register(app)`."""
 

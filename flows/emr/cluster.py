@@ -20,8 +20,8 @@ class JobStatus(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
-    NOT_REACHED = "not_reached"
-    """Its cluster ended before its turn."""
+    LOST = "lost"
+    """Its cluster was not to be had, or was lost before its turn or under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Order:
         owner: The person or schedule that asked for the run.
         sizing: How large; None on this machine.
         bounds: Within which it may scale.
-        alternatives: Other sizes, the next best first, for when there is no capacity.
+        place: Where, one of the backend's places.
     """
 
     run_id: str
@@ -68,7 +68,7 @@ class Order:
     owner: str
     sizing: Sizing | None
     bounds: Bounds
-    alternatives: tuple[Sizing, ...] = ()
+    place: str | None = None
 
 
 @dataclass(slots=True)
@@ -113,11 +113,14 @@ class Cluster(Protocol):
         """What it is and how long it was ours."""
         ...
 
-    def run(self, jobs: Sequence[SparkJob], say: Say) -> Mapping[str, JobEnd]:
+    def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
         """Run jobs one after the other; one that fails does not hinder the others.
 
         Returns:
             How each ended, by target.
+
+        Raises:
+            RunError: When it cannot be told how they ended.
         """
         ...
 
@@ -134,10 +137,19 @@ class Backend(Protocol):
         """Its word in settings and logs."""
         ...
 
+    @property
+    def places(self) -> tuple[str | None, ...]:
+        """Where clusters can be had, the preferred place first; None: there is but one."""
+        ...
+
+    def obstacle(self, job: SparkJob) -> str | None:
+        """Say what keeps a job from running there; None: nothing does. Asked before anything is rented."""
+        ...
+
     def start(self, order: Order, say: Say) -> Cluster:
         """Get a cluster.
 
         Raises:
-            RunError: Soft when none can be had now, hard when none can be had this way.
+            SluiceError: When none can be had now, or none can be had this way.
         """
         ...

@@ -46,6 +46,11 @@ class SparkJob:
     scan_bytes: int
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """Every address that it reads or writes."""
+        return (*self.locations.values(), self.folder)
+
+    @property
     def manifest(self) -> str:
         """Where the manifest will lie."""
         return f"{self.folder}.manifest.json"

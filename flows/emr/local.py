@@ -17,7 +17,7 @@ from flows.emr.cluster import Bill, JobEnd, JobStatus, Order, Say
 from flows.emr.jobs import SparkJob, jobs_text, read_manifest
 from flows.emr.settings import SparkSettings
 from flows.emr.storage import read_text
-from metadata_sync.errors import ConfigurationError, HardRunError
+from metadata_sync.errors import ConfigurationError
 
 SCRIPT: Final = Path(__file__).with_name("spark_job.py")
 
@@ -46,6 +46,21 @@ class LocalBackend:
         self._settings = settings
         self._clock = clock
 
+    @property
+    def places(self) -> tuple[str | None, ...]:
+        """This machine."""
+        return (None,)
+
+    def obstacle(self, job: SparkJob) -> str | None:
+        """Refuse a source or output on S3, which this machine's Spark does not reach."""
+        remote = next((place for place in job.places if "://" in place), None)
+        if remote is None:
+            return None
+        return (
+            f"Spark on this machine reads and writes local folders only, not {remote}. "
+            "Set SLUICE_SPARK_BACKEND=emr, or run it in the warehouse: --engine warehouse."
+        )
+
     def start(self, order: Order, say: Say) -> LocalCluster:
         """Look for Spark and Java; Spark itself starts with the first jobs.
 
@@ -55,19 +70,25 @@ class LocalBackend:
         environment = spark_environment()
         cores = self._settings.local_cores
         say(f"Spark runs on this machine with {cores} core{'' if cores == 1 else 's'}")
-        return LocalCluster(self._folder / order.run_id, self._settings, environment, self._clock)
+        return LocalCluster(self._folder / order.run_id, self._settings, environment, self._clock, say)
 
 
 class LocalCluster:
     """This machine, for the time of a run."""
 
     def __init__(
-        self, folder: Path, settings: SparkSettings, environment: Mapping[str, str], clock: Callable[[], datetime]
+        self,
+        folder: Path,
+        settings: SparkSettings,
+        environment: Mapping[str, str],
+        clock: Callable[[], datetime],
+        say: Say,
     ) -> None:
         self._folder = folder
         self._settings = settings
         self._environment = environment
         self._clock = clock
+        self._say = say
         self._bill = Bill("local", None, None, settings.local_cores, clock())
 
     @property
@@ -75,24 +96,14 @@ class LocalCluster:
         """What it took: nothing that costs."""
         return self._bill
 
-    def run(self, jobs: Sequence[SparkJob], say: Say) -> Mapping[str, JobEnd]:
-        """Run jobs in one spark-submit.
-
-        Raises:
-            HardRunError: For a source or output on S3, which this machine's Spark does not reach.
-        """
-        remote = sorted({place for job in jobs for place in (*job.locations.values(), job.folder) if "://" in place})
-        if remote:
-            raise HardRunError(
-                f"Spark on this machine reads and writes local folders only, not {remote[0]}.",
-                "Set SLUICE_SPARK_BACKEND=emr, or run it in the warehouse: --engine warehouse.",
-            )
+    def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
+        """Run jobs in one spark-submit."""
         self._folder.mkdir(parents=True, exist_ok=True)
         file = self._folder / f"{jobs[0].attempt}.jobs.json"
         file.write_text(jobs_text(jobs, {"spark.sql.shuffle.partitions": str(2 * self._settings.local_cores)}), "utf-8")
         began = self._clock()
         self._bill.ready_at = self._bill.ready_at or began
-        say(f"Spark computes {', '.join(job.target for job in jobs)}")
+        self._say(f"Spark computes {', '.join(job.target for job in jobs)}")
         log = file.with_suffix(".log")
         code = self._submit(file, log)
         return self._ends(jobs, began, code, log)
@@ -149,11 +160,12 @@ def submit_command(settings: SparkSettings, environment: Mapping[str, str]) -> l
         "spark.driver.host": "127.0.0.1",
         "spark.sql.catalogImplementation": "in-memory",
     }
-    words = [f"{name}={value}" for name, value in options.items()] + list(settings.options)
+    words = [f"{name}={value}" for name, value in options.items()]
     return [
         *[f"{environment['SPARK_HOME']}/bin/spark-submit", "--master", f"local[{settings.local_cores}]"],
         *["--driver-memory", settings.local_memory],
         *[part for word in words for part in ("--conf", word)],
+        *settings.submit_words,
     ]
 
 

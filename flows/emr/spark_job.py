@@ -126,9 +126,11 @@ def _end_with(parent: int) -> None:
 
 
 def _message(error: Exception) -> str:
-    """Return what Spark says without the Java stack below it."""
+    """Return what Spark says without the Java stack below it, and what caused it."""
+    lines = str(error).splitlines()
     text = str(error).split("\n\tat ")[0].split("JVM stacktrace:")[0].strip()
-    return f"{type(error).__name__}: {text}"[:10_000]
+    causes = [line for line in dict.fromkeys(lines) if line.startswith("Caused by:") and line not in text]
+    return "\n".join([f"{type(error).__name__}: {text}", *causes])[:10_000]
 
 
 def _is_local(url: str) -> bool:

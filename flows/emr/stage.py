@@ -11,22 +11,25 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Final
 from uuid import uuid4
 
 from flows.context import Context
-from flows.emr.cluster import Backend, Bill, Cluster, JobEnd, JobStatus, Order, Say
+from flows.emr.cluster import Backend, Bill, JobEnd, JobStatus, Order, Say
 from flows.emr.groups import Group, Item, make_groups, parse_cluster
 from flows.emr.instances import PriceList, load_instances
 from flows.emr.jobs import Result, SparkJob, Window, cuts_of, result_folder, spark_location, windows_of
 from flows.emr.learning import REMEMBERED, Ended, Learned, Sample, learn, look_back
 from flows.emr.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
 from flows.emr.sizing import PRIOR, Sizing, cluster_usd
+from flows.emr.termination import closing_on_sigterm
 from flows.facts import EngineChoice
+from flows.healing import FailureClass, Rule, classify, read_facts
+from flows.rule_files import load_rules
 from metadata_sync.catalog import Catalog
 from metadata_sync.database.journal import LoadStatus, SparkEntry
 from metadata_sync.errors import SluiceError
@@ -42,10 +45,12 @@ Chosen = tuple[TransformationRow, EngineChoice]
 CompileModels = Callable[[Sequence[str]], Mapping[str, str]]
 """Compiles dbt models by name and returns their SQL."""
 
+_SCARCITY: Final = frozenset({FailureClass.CAPACITY, FailureClass.SPOT_LOSS})
+
 _STATUSES = {
     JobStatus.DONE: LoadStatus.SUCCESS,
     JobStatus.FAILED: LoadStatus.ERROR,
-    JobStatus.NOT_REACHED: LoadStatus.SKIPPED,
+    JobStatus.LOST: LoadStatus.SKIPPED,
 }
 
 
@@ -115,6 +120,7 @@ class SparkStage:
         self._clock = clock
         self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
         self._costs: dict[str, ClusterCost] = {}
+        self._scarce: set[str] = set()
 
     def run(self, chosen: Sequence[Chosen], compile_models: CompileModels) -> Staged:
         """Run on Spark what was chosen to.
@@ -153,6 +159,11 @@ class SparkStage:
     def _backend(self) -> Backend:
         if self._given_backend is not None:
             return self._given_backend
+        if self._spark.backend is BackendName.EMR:
+            from flows.emr.ec2 import EmrBackend
+            from flows.emr.sweep import owner_tag
+
+            return EmrBackend(self._emr, self._spark, self._context.store, owner_tag(self._context), clock=self._clock)
         from flows.emr.local import LocalBackend
 
         return LocalBackend(self._context.project.state_dir / "spark", self._spark)
@@ -177,8 +188,11 @@ class SparkStage:
                 staged.failed[target] = f"It cannot run on Spark: {_first_problem(select)}"
                 continue
             scan_bytes = choice.scan_bytes or 0
-            item = Item(row, pipeline, scan_bytes, self.learned(target))
-            prepared.append(_Prepared(self._job(row, select, scan_bytes), item, windows))
+            job = self._job(row, select, scan_bytes)
+            if (obstacle := self._backend.obstacle(job)) is not None:
+                staged.failed[target] = f"It cannot run on Spark: {obstacle}"
+                continue
+            prepared.append(_Prepared(job, Item(row, pipeline, scan_bytes, self.learned(target)), windows))
         return prepared
 
     def _job(self, row: TransformationRow, select: SparkSelect, scan_bytes: int) -> SparkJob:
@@ -202,37 +216,66 @@ class SparkStage:
         return learn_from(entries, self._spark.backend.value)
 
     def _run_group(self, group: Group, prepared: Sequence[_Prepared], staged: Staged) -> None:
-        jobs = [one.job for one in prepared]
+        """Run jobs on one cluster; what it was lost under goes on at once on the next size or in the next place."""
+        left = list(prepared)
         try:
-            sizing = group.sized(self._prices) if self._backend.name != BackendName.LOCAL else None
-            with closing(self._start(group, sizing)) as cluster:
-                ends = cluster.run(jobs, self._say)
+            for order in self._orders(group):
+                ends = self._run_on(group, order, left)
+                for one in left:
+                    self._take(one, ends[one.job.target], staged)
+                left = [_again(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
+                if not left or not any(self._is_scarce(ends[one.job.target]) for one in left):
+                    return
+                if order.sizing is not None:
+                    self._scarce.add(order.sizing.instance_type)
         except SluiceError as error:
-            staged.failed |= {job.target: str(error) for job in jobs}
+            staged.failed |= {one.job.target: str(error) for one in left}
             self._say(f"Spark could not run for job group {group.job_group}: {error}")
-            return
-        self._record(group, sizing, cluster.bill, prepared, ends)
-        for one in prepared:
-            self._take(one, ends[one.job.target], staged)
 
-    def _start(self, group: Group, sizing: Sizing | None) -> Cluster:
-        order = Order(
-            run_id=self._run_id,
-            environment=self._context.settings.environment,
-            job_group=group.job_group,
-            owner=self._requested_by,
-            sizing=sizing,
-            bounds=group.bounds,
-            alternatives=group.alternatives(sizing, self._prices) if sizing else (),
-        )
+    def _orders(self, group: Group) -> Iterator[Order]:
+        """Yield what to ask for, the best first: each size in every place; what this run found scarce comes last."""
+        sizings: tuple[Sizing | None, ...] = (None,)
+        if self._backend.name != BackendName.LOCAL:
+            best = group.sized(self._prices)
+            sizings = (best, *group.alternatives(best, self._prices))
+        for sizing in sorted(sizings, key=lambda one: one is not None and one.instance_type in self._scarce):
+            for place in self._backend.places:
+                yield Order(
+                    run_id=self._run_id,
+                    environment=self._context.settings.environment,
+                    job_group=group.job_group,
+                    owner=self._requested_by,
+                    sizing=sizing,
+                    bounds=group.bounds,
+                    place=place,
+                )
+
+    def _run_on(self, group: Group, order: Order, prepared: Sequence[_Prepared]) -> Mapping[str, JobEnd]:
+        """Run jobs on a cluster of their own, end it, and record what it took."""
+        sizing, jobs = order.sizing, [one.job for one in prepared]
         if sizing is not None:
             self._say(f"{group.job_group}: {sizing}, {sizing.minutes:.0f} minutes, ${sizing.usd:.2f} ({sizing.reason})")
-        return self._backend.start(order, self._say)
+        with closing_on_sigterm(self._backend.start(order, self._say)) as cluster:
+            try:
+                ends = cluster.run(jobs)
+            except SluiceError as error:
+                ends = {job.target: JobEnd(JobStatus.LOST, None, self._clock(), error=str(error)) for job in jobs}
+        self._record(group, sizing, cluster.bill, prepared, ends)
+        return ends
+
+    def _is_scarce(self, end: JobEnd) -> bool:
+        """Whether a cluster was lost for want of machines, so that others may be had at once."""
+        return classify(read_facts(end.error or ""), self._rules).failure_class in _SCARCITY
+
+    @cached_property
+    def _rules(self) -> tuple[Rule, ...]:
+        return load_rules(self._context.project)
 
     def _take(self, one: _Prepared, end: JobEnd, staged: Staged) -> None:
         target = one.job.target
+        staged.failed.pop(target, None)
         if end.result is None:
-            staged.failed[target] = end.error or "its cluster ended before its step began"
+            staged.failed[target] = end.error or "its cluster was lost"
             self._say(f"{target} failed on Spark: {staged.failed[target]}")
             return
         self._known[target] = (end.result, one.windows)
@@ -297,6 +340,11 @@ def learn_from(entries: Sequence[SparkEntry], backend: str) -> Learned:
         if entry.status is LoadStatus.SUCCESS and entry.backend == backend
     ]
     return learn(samples, PRIOR)
+
+
+def _again(one: _Prepared) -> _Prepared:
+    """Return a job as another attempt, so that what the first may still leave is not taken for its result."""
+    return replace(one, job=replace(one.job, attempt=uuid4().hex[:12]))
 
 
 def _heads(windows: Mapping[str, Window]) -> list[tuple[str, object]]:

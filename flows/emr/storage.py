@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from metadata_sync.errors import ConfigurationError
+from flows.emr.aws import aws_client, aws_errors
 
 
 def read_text(url: str) -> str | None:
@@ -18,25 +16,15 @@ def read_text(url: str) -> str | None:
 
     Raises:
         ConfigurationError: When it is on S3 and boto3 is not installed.
+        RunError: When S3 does not answer, or refuses.
     """
     if not url.startswith("s3://"):
         path = Path(url)
         return path.read_text("utf-8") if path.exists() else None
-    address, s3 = urlsplit(url), _s3()
-    try:
-        body = s3.get_object(Bucket=address.netloc, Key=address.path.lstrip("/"))["Body"].read()
-    except s3.exceptions.NoSuchKey:
-        return None
+    address, s3 = urlsplit(url), aws_client("s3")
+    with aws_errors(f"reading {url}"):
+        try:
+            body = s3.get_object(Bucket=address.netloc, Key=address.path.lstrip("/"))["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None
     return str(body, "utf-8")
-
-
-@cache
-def _s3() -> Any:
-    """Open a client that asks again when AWS is busy."""
-    try:
-        import boto3
-        from botocore.config import Config
-    except ImportError as error:
-        raise ConfigurationError("boto3 is not installed.", "pip install 'sluice-data[aws]'") from error
-    retries = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10, read_timeout=60)
-    return boto3.client("s3", config=retries)

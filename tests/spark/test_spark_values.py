@@ -120,7 +120,7 @@ def _on_spark(folder: Path, sql: str) -> str:
     cluster = LocalBackend(folder / "state", SparkSettings()).start(
         Order("run", "dev", "default", "tester", None, Bounds()), lambda _: None
     )
-    end = cluster.run([job], lambda _: None)["a.b"]
+    end = cluster.run([job])["a.b"]
     cluster.close()
     assert end.status is JobStatus.DONE, end.error
     assert end.result is not None

@@ -1,0 +1,55 @@
+"""`sluice emr`: clusters of ours on EMR."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import print_json, print_table, say
+from flows.context import load_context
+
+_app = typer.Typer(name="emr", help="Clusters on EMR.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(_app)
+
+
+@_app.callback()
+def _emr() -> None:
+    """Clusters on EMR."""
+
+
+@_app.command("sweep")
+def sweep(
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be ended.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """End the clusters of this environment that no run waits for.
+
+    A cluster of ours carries the tag of the control database that rented it. One whose run was killed or lost its
+    machine is found here within two minutes; EMR's auto-termination policy ends it too, once its steps are done.
+
+    Examples:
+        sluice emr sweep --plan
+
+        sluice emr sweep --json
+    """
+    from flows.emr.sweep import sweep as sweep_clusters
+
+    found = sweep_clusters(load_context(), is_dry=plan)
+    if as_json:
+        clusters = [{**asdict(item), "created_at": item.created_at.isoformat()} for item in found]
+        print_json({"is_ended": not plan, "clusters": clusters})
+    elif found:
+        rows = [
+            (item.cluster_id, item.name, item.state, f"{item.created_at:%Y-%m-%d %H:%M:%S}", item.run_id)
+            for item in found
+        ]
+        title = "Clusters that no run waits for" if plan else "Ended"
+        print_table(title, ("Cluster", "Name", "State", "Since (UTC)", "Run"), rows)
+    else:
+        say("No cluster of this environment is without a run that waits for it.")

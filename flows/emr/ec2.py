@@ -1,0 +1,293 @@
+"""EMR on EC2: a cluster for each run and job group, one step for each job, ended whatever happens.
+
+Three things end a cluster: `close` in every way out of a run, EMR's own auto-termination policy when our process is
+gone and the steps are done, and the sweep (`sweep.py`), which finds by its tags and its lease what nobody waits for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from flows.emr.aws import aws_client, aws_errors
+from flows.emr.cluster import Bill, JobEnd, JobStatus, Order, Say
+from flows.emr.jobs import SparkJob, jobs_text
+from flows.emr.local import SCRIPT, utc_now
+from flows.emr.request import cluster_request, step_request
+from flows.emr.seen import ClusterSeen, StepSeen, end_of, read_cluster
+from flows.emr.settings import EmrSettings, SparkSettings
+from flows.leases import LeaseKeeper
+from metadata_sync.errors import ConfigurationError, RunError, SoftRunError
+
+if TYPE_CHECKING:
+    from metadata_sync.database import ControlStore
+
+logger = logging.getLogger(__name__)
+
+STEPS_AT_ONCE: Final = 256
+"""EMR takes no more pending steps: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-work-with-steps.html."""
+
+Sleep = Callable[[float], None]
+
+
+def lease_of(token: str) -> str:
+    """Return the lease that says that a process waits for the cluster with this token."""
+    return f"emr.{token}"
+
+
+class EmrBackend:
+    """Rents clusters.
+
+    Args:
+        settings: What a cluster is made with.
+        spark: Packages and options.
+        store: Keeps the lease of each cluster, so that the sweep knows which are waited for.
+        owner_tag: Tells this control database's clusters from those of others in the account.
+        clock: Tells the current instant, with its zone.
+        sleep: Waits that many seconds.
+
+    Raises:
+        ConfigurationError: When there is no place on S3 for the job files.
+    """
+
+    name = "emr"
+
+    def __init__(
+        self,
+        settings: EmrSettings,
+        spark: SparkSettings,
+        store: ControlStore,
+        owner_tag: str,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        if settings.work_uri is None:
+            raise ConfigurationError(
+                "SLUICE_SPARK_BACKEND is emr, and SLUICE_EMR_WORK_URI is not set.",
+                "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/emr.md).",
+            )
+        self.settings = settings
+        self.spark = spark
+        self.work_uri = settings.work_uri.rstrip("/")
+        self.clock = clock
+        self.sleep = sleep
+        self.emr = aws_client("emr", settings.region)
+        self._store = store
+        self._owner_tag = owner_tag
+
+    @property
+    def places(self) -> tuple[str | None, ...]:
+        """The subnets to try, in order."""
+        return self.settings.subnets or (None,)
+
+    def obstacle(self, job: SparkJob) -> str | None:
+        """Refuse a source or output that does not lie on S3, which a cluster does not reach."""
+        here = next((place for place in job.places if not place.startswith("s3://")), None)
+        if here is None:
+            return None
+        return (
+            f"a cluster reads and writes s3:// only, not {here}. "
+            "Move it to S3, set SLUICE_SPARK_BACKEND=local, or run it in the warehouse: --engine warehouse."
+        )
+
+    def start(self, order: Order, say: Say) -> EmrCluster:
+        """Ask for a cluster; it is not ready yet, and costs from now on.
+
+        Raises:
+            RunError: When EMR does not take the order.
+        """
+        script = SCRIPT.read_text("utf-8")
+        address = f"{self.work_uri}/code/spark_job-{hashlib.sha256(script.encode()).hexdigest()[:12]}.py"
+        self.put(address, script)
+        token = uuid4().hex[:12]
+        with ExitStack() as lease:
+            keeper = lease.enter_context(LeaseKeeper(self._store, run_id=order.run_id, held_by=order.owner))
+            keeper.take([lease_of(token)])
+            requested_at = self.clock()
+            with aws_errors(f"renting {order.sizing}"):
+                answer = self.emr.run_job_flow(**cluster_request(order, self.settings, self._tags(order, token)))
+            return EmrCluster(self, order, answer["JobFlowId"], script=address, requested_at=requested_at, say=say,
+                              lease=lease.pop_all())  # fmt: skip
+
+    def put(self, url: str, text: str) -> None:
+        """Write a small file to S3.
+
+        Raises:
+            RunError: When S3 does not take it.
+        """
+        address = urlsplit(url)
+        with aws_errors(f"writing {url}"):
+            aws_client("s3", self.settings.region).put_object(
+                Bucket=address.netloc, Key=address.path.lstrip("/"), Body=text.encode()
+            )
+
+    def _tags(self, order: Order, token: str) -> dict[str, str]:
+        return {
+            "owner": self._owner_tag,
+            "environment": order.environment,
+            "job-group": order.job_group,
+            "run-id": order.run_id,
+            "requested-by": order.owner,
+            "lease": token,
+        }
+
+
+class EmrCluster:
+    """A cluster that is ours until it is closed."""
+
+    def __init__(
+        self,
+        backend: EmrBackend,
+        order: Order,
+        cluster_id: str,
+        *,
+        script: str,
+        requested_at: datetime,
+        say: Say,
+        lease: ExitStack,
+    ) -> None:
+        assert order.sizing is not None
+        self._backend = backend
+        self._order = order
+        self._id = cluster_id
+        self._script = script
+        self._say = say
+        self._lease = lease
+        self._sizing = order.sizing
+        self._bill = Bill("emr", cluster_id, order.sizing, order.sizing.cores, requested_at)
+        self._seen = ClusterSeen(cluster_id, "STARTING", "", order.sizing.master_count > 1, {})
+        self._heard_at = requested_at
+        page = console_url(backend.settings.region, cluster_id)
+        say(f"{order.job_group}: EMR cluster {cluster_id} is starting, {page}")
+
+    @property
+    def bill(self) -> Bill:
+        """What it is and how long it was ours."""
+        return self._bill
+
+    def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
+        """Run jobs as steps, one after the other.
+
+        Raises:
+            RunError: When EMR does not take the steps, or has not answered for too long.
+        """
+        ends: dict[str, JobEnd] = {}
+        left = iter(jobs)
+        while batch := list(islice(left, STEPS_AT_ONCE)):
+            if self._seen.has_ended:
+                now = self._backend.clock()
+                ends |= {job.target: JobEnd(JobStatus.LOST, None, now, error=str(self._seen)) for job in batch}
+            else:
+                ends |= self._run_batch(batch)
+        return ends
+
+    def close(self) -> None:
+        """End it, and give its lease back. Called again it does nothing."""
+        if self._bill.closed_at is not None:
+            return
+        self._bill.closed_at = self._backend.clock()
+        with self._lease:
+            try:
+                end_cluster(self._backend.emr, self._id, is_protected=self._seen.is_protected)
+            except RunError as error:
+                logger.warning("emr.not_ended cluster=%s error=%s", self._id, error.message)
+                self._say(
+                    f"EMR cluster {self._id} could not be ended: {error.message} It ends by itself when it has been "
+                    f"idle for {self._backend.settings.idle_minutes} minutes; `sluice emr sweep` ends it now."
+                )
+
+    def _run_batch(self, batch: Sequence[SparkJob]) -> dict[str, JobEnd]:
+        waiting = dict(zip(self._add_steps(batch), batch, strict=True))
+        ends: dict[str, JobEnd] = {}
+        while True:
+            seen = self._look()
+            now = self._backend.clock()
+            for step_id, job in list(waiting.items()):
+                step = seen.steps.get(step_id, StepSeen("PENDING", None, None, ""))
+                if (end := end_of(job, step, seen, now)) is not None:
+                    ends[job.target] = end
+                    del waiting[step_id]
+            if not waiting:
+                return ends
+            if self._bill.ready_at is None and now - self._bill.requested_at > self._start_limit:
+                minutes = self._backend.settings.start_minutes
+                short = f"insufficient capacity: {seen} {minutes:g} minutes after it was asked for"
+                return ends | {job.target: JobEnd(JobStatus.LOST, None, now, error=short) for job in waiting.values()}
+            self._backend.sleep(self._backend.settings.poll_seconds)
+
+    @property
+    def _start_limit(self) -> timedelta:
+        return timedelta(minutes=self._backend.settings.start_minutes)
+
+    def _add_steps(self, batch: Sequence[SparkJob]) -> list[str]:
+        steps = []
+        for job in batch:
+            file = f"{self._backend.work_uri}/runs/run_id={self._order.run_id}/{job.target}-{job.attempt}.json"
+            self._backend.put(file, jobs_text([job], {}))
+            steps.append(step_request(job, self._script, file, self._sizing, self._backend.spark))
+        with aws_errors(f"giving steps to {self._id}"):
+            answer = self._backend.emr.add_job_flow_steps(JobFlowId=self._id, Steps=steps)
+        return list(answer["StepIds"])
+
+    def _look(self) -> ClusterSeen:
+        """Ask EMR; what it said last stands while it does not answer, for a while."""
+        now = self._backend.clock()
+        try:
+            seen = look_at(self._backend.emr, self._id)
+        except SoftRunError:
+            if now - self._heard_at > timedelta(minutes=self._backend.settings.silence_minutes):
+                raise
+            return self._seen
+        if seen.is_ready and self._bill.ready_at is None:
+            self._bill.ready_at = now
+        self._tell(seen)
+        self._heard_at, self._seen = now, seen
+        return seen
+
+    def _tell(self, seen: ClusterSeen) -> None:
+        if seen.state != self._seen.state:
+            self._say(f"{self._order.job_group}: {seen}")
+        logs = self._backend.settings.log_uri
+        for step_id, step in seen.steps.items():
+            before = self._seen.steps.get(step_id)
+            if step.state == "FAILED" and (before is None or before.state != step.state):
+                where = f" Its logs: {logs.rstrip('/')}/{self._id}/steps/{step_id}/" if logs else ""
+                self._say(f"Step {step_id} of {self._id} failed.{where}")
+
+
+def look_at(emr: Any, cluster_id: str) -> ClusterSeen:
+    """Ask EMR what a cluster and its steps do.
+
+    Raises:
+        RunError: When it does not answer.
+    """
+    with aws_errors(f"asking after {cluster_id}"):
+        cluster = emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
+        pages = emr.get_paginator("list_steps").paginate(ClusterId=cluster_id)
+        return read_cluster(cluster, [step for page in pages for step in page["Steps"]])
+
+
+def end_cluster(emr: Any, cluster_id: str, *, is_protected: bool) -> None:
+    """End a cluster; one that has ended stays so.
+
+    Raises:
+        RunError: When EMR does not take it.
+    """
+    with aws_errors(f"ending {cluster_id}"):
+        if is_protected:
+            emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
+        emr.terminate_job_flows(JobFlowIds=[cluster_id])
+
+
+def console_url(region: str, cluster_id: str) -> str:
+    """Return the cluster's page in AWS's console."""
+    return f"https://{region}.console.aws.amazon.com/emr/home?region={region}#/clusterDetails/{cluster_id}"

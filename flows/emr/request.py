@@ -1,0 +1,152 @@
+"""What EMR is asked for: a cluster for an order, a step for a job. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flows.emr.cluster import Order
+from flows.emr.jobs import SparkJob
+from flows.emr.settings import EmrSettings, SparkSettings
+from flows.emr.sizing import Bounds, Layout, Sizing
+
+TAG: Final = "sluice:"
+"""Tags of ours begin with it."""
+
+_NO_TAG_CHARACTER: Final = re.compile(r"[^\w +\-=.:/@]")
+_MAX_TAG_LENGTH: Final = 256
+_AM_MB: Final = 1024
+"""What YARN's application master takes on one of the nodes: 512 MB and 384 on it, rounded up by YARN."""
+_DRIVER_MEMORY: Final = "4g"
+"""The driver runs on the primary node, which does little else."""
+
+
+def cluster_name(environment: str, job_group: str) -> str:
+    """Return the name that people see in EMR's console."""
+    return f"sluice-{environment}-{job_group}"
+
+
+def cluster_request(order: Order, settings: EmrSettings, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of RunJobFlow.
+
+    Args:
+        order: What the cluster is for; it has a sizing.
+        settings: What the project says of clusters.
+        tags: What tells our clusters from others, by name without its prefix.
+    """
+    sizing = order.sizing
+    assert sizing is not None, "a cluster on EMR has a size"
+    request = {
+        "Name": cluster_name(order.environment, order.job_group),
+        "ReleaseLabel": settings.release_label,
+        "Applications": [{"Name": "Spark"}],
+        "ServiceRole": settings.service_role,
+        "JobFlowRole": settings.instance_profile,
+        "Instances": {
+            "InstanceGroups": _instance_groups(sizing),
+            "KeepJobFlowAliveWhenNoSteps": True,  # what EMR's auto-termination policy is for
+            "TerminationProtected": False,
+            **_network(settings, order.place),
+        },
+        "AutoTerminationPolicy": {"IdleTimeout": 60 * settings.idle_minutes},
+        "BootstrapActions": [_bootstrap(path) for path in settings.bootstrap],
+        "Tags": _tags({**settings.tags, **{f"{TAG}{name}": value for name, value in tags.items()}}),
+        "VisibleToAllUsers": True,
+    }
+    if settings.log_uri is not None:
+        request["LogUri"] = settings.log_uri
+    if order.bounds.core_min < order.bounds.core_max:
+        request["ManagedScalingPolicy"] = {"ComputeLimits": _limits(sizing, order.bounds)}
+    return request
+
+
+def step_request(job: SparkJob, script: str, jobs_file: str, sizing: Sizing, spark: SparkSettings) -> dict[str, Any]:
+    """Return a step that runs one job; when it fails, the next one is run.
+
+    Args:
+        job: The job.
+        script: Where the Spark script lies on S3.
+        jobs_file: Where the job is written down on S3.
+        sizing: The cluster.
+        spark: Packages and options.
+    """
+    options = {
+        "spark.executor.cores": str(sizing.layout.cores),
+        "spark.executor.memory": f"{executor_mb(sizing.layout)}m",
+        "spark.executor.memoryOverheadFactor": "0.1875",
+        "spark.sql.shuffle.partitions": str(sizing.partitions),
+    }
+    words = ["--deploy-mode", "client", "--driver-memory", _DRIVER_MEMORY]
+    words += [part for name, value in options.items() for part in ("--conf", f"{name}={value}")]
+    return {
+        "Name": job.target,
+        "ActionOnFailure": "CONTINUE",
+        "HadoopJarStep": {
+            "Jar": "command-runner.jar",
+            "Args": ["spark-submit", *words, *spark.submit_words, script, jobs_file],
+        },
+    }
+
+
+def executor_mb(layout: Layout) -> int:
+    """Return an executor's heap: what sizing lays out, less its share of the application master's place.
+
+    >>> executor_mb(Layout(executors=1, cores=3, heap_mb=10347, task_mb=2069))
+    9484
+    """
+    return layout.heap_mb - math.ceil(_AM_MB / layout.executors / 1.1875)
+
+
+def _instance_groups(sizing: Sizing) -> list[dict[str, Any]]:
+    core_count = sizing.core_count - sizing.spot_count
+    groups = [
+        _group("MASTER", sizing.master_type, sizing.master_count),
+        _group("CORE", sizing.instance_type, core_count),
+    ]
+    if sizing.spot_count:
+        groups.append(_group("TASK", sizing.instance_type, sizing.spot_count, market="SPOT"))
+    return groups
+
+
+def _group(role: str, instance_type: str, count: int, market: str = "ON_DEMAND") -> dict[str, Any]:
+    return {
+        "Name": role.lower(),
+        "InstanceRole": role,
+        "InstanceType": instance_type,
+        "InstanceCount": count,
+        "Market": market,
+    }
+
+
+def _limits(sizing: Sizing, bounds: Bounds) -> dict[str, Any]:
+    """Return the row's bounds; no node is spot while a deadline must hold, else all that are added."""
+    on_demand = sizing.core_count - sizing.spot_count
+    most = bounds.core_max if sizing.spot_count == 0 else on_demand
+    return {
+        "UnitType": "Instances",
+        "MinimumCapacityUnits": bounds.core_min,
+        "MaximumCapacityUnits": bounds.core_max,
+        "MaximumOnDemandCapacityUnits": most,
+        "MaximumCoreCapacityUnits": most,
+    }
+
+
+def _network(settings: EmrSettings, subnet: str | None) -> dict[str, str]:
+    named = {
+        "Ec2SubnetId": subnet,
+        "EmrManagedMasterSecurityGroup": settings.primary_security_group,
+        "EmrManagedSlaveSecurityGroup": settings.core_security_group,
+        "ServiceAccessSecurityGroup": settings.service_security_group,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _bootstrap(path: str) -> dict[str, Any]:
+    return {"Name": path.rpartition("/")[2], "ScriptBootstrapAction": {"Path": path}}
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return tags as EMR takes them: what AWS allows in no tag becomes an underscore."""
+    return [{"Key": name, "Value": _NO_TAG_CHARACTER.sub("_", value)[:_MAX_TAG_LENGTH]} for name, value in tags.items()]

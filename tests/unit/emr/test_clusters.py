@@ -1,0 +1,289 @@
+"""Clusters on a simulated EMR: whatever befalls one, none is left running, and no half result is loaded."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from emr_project import SELECTS, EmrProject
+from emr_simulator import ENDINGS, ClusterPlot, EmrSimulator
+
+from flows.emr.sweep import sweep
+from flows.monitor import monitor
+from metadata_sync.database.journal import LoadStatus
+
+M5 = ("m5.xlarge", "m5.2xlarge")
+
+
+@pytest.fixture(scope="module")
+def shared_emr() -> Iterator[EmrSimulator]:
+    with EmrSimulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def emr(shared_emr: EmrSimulator, monkeypatch: pytest.MonkeyPatch) -> EmrSimulator:
+    shared_emr.forget()
+    for name, value in shared_emr.environment.items():
+        monkeypatch.setenv(name, value)
+    return shared_emr
+
+
+@pytest.fixture
+def project(emr: EmrSimulator, tmp_path: Path) -> Iterator[EmrProject]:
+    project = EmrProject(tmp_path, pipeline={"emr_instance_types": M5, "sla_minutes": 120})
+    yield project
+    project.context.store.close()
+
+
+def test_a_job_group_shares_one_cluster_made_as_settings_and_row_say(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"SUBNETS": "subnet-1 subnet-2", "BOOTSTRAP": "s3://lake/boot.sh", "TAGS": '{"team": "data"}'}
+    settings |= {"PRIMARY_SECURITY_GROUP": "sg-1", "SERVICE_ROLE": "role", "IDLE_MINUTES": "7"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"SLUICE_EMR_{name}", value)
+
+    staged = project.run()
+
+    assert not staged.failed
+    assert sorted(staged.results) == sorted(SELECTS)
+    (request,) = emr.requests
+    assert (request["Name"], request["ServiceRole"], request["LogUri"]) == (
+        "sluice-dev-sales",
+        "role",
+        "s3://lake/logs",
+    )
+    assert request["AutoTerminationPolicy"] == {"IdleTimeout": 420}
+    assert request["Instances"]["Ec2SubnetId"] == "subnet-1"
+    assert request["Instances"]["EmrManagedMasterSecurityGroup"] == "sg-1"
+    assert request["BootstrapActions"][0]["ScriptBootstrapAction"] == {"Path": "s3://lake/boot.sh"}
+    limits = request["ManagedScalingPolicy"]["ComputeLimits"]
+    assert (limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"]) == (2, 10)
+    tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
+    assert (tags["team"], tags["sluice:environment"], tags["sluice:run-id"]) == ("data", "dev", "run-1")
+    assert emr.steps(0) == dict.fromkeys(SELECTS, "COMPLETED")
+    assert emr.states == ["TERMINATED"]
+    costs = [project.context.store.spark_entries(target)[0] for target in SELECTS]
+    assert all(entry.usd > 0 and entry.prices_as_of == date(2020, 2, 1) for entry in costs)
+    assert project.context.store.leases() == ()
+
+
+def test_a_cluster_asked_for_is_taken_as_it_is(emr: EmrSimulator, project: EmrProject) -> None:
+    project.run(project.stage("r5.4xlarge:8"))
+
+    groups = {group["InstanceRole"]: group for group in emr.requests[0]["Instances"]["InstanceGroups"]}
+    assert (groups["CORE"]["InstanceType"], groups["CORE"]["InstanceCount"]) == ("r5.4xlarge", 8)
+    assert "ManagedScalingPolicy" not in emr.requests[0]
+
+
+def test_nothing_new_rents_nothing(emr: EmrSimulator, project: EmrProject) -> None:
+    project.stage().run([], lambda models: {})
+
+    assert emr.requests == []
+
+
+def test_a_step_that_fails_fails_its_transformation_alone(emr: EmrSimulator, project: EmrProject) -> None:
+    emr.clusters_to_come = [ClusterPlot(steps={"dwh.orders": "failed"})]
+
+    staged = project.run()
+
+    assert list(staged.results) == ["dwh.days"]
+    assert "ended as FAILED and left no result. Unknown Error." in staged.failed["dwh.orders"]
+    assert emr.live == []
+
+
+HARD = {"bootstrap": "settings", "misconfigured": "settings"}
+
+
+@pytest.mark.parametrize("ending", HARD)
+def test_what_no_retry_heals_switches_the_row_off(emr: EmrSimulator, project: EmrProject, ending: str) -> None:
+    emr.clusters_to_come = [ClusterPlot(ends=ending)]
+
+    staged = project.run()
+
+    assert (staged.results, len(emr.requests), emr.live) == ({}, 1, [])
+    for target in SELECTS:
+        is_active, comment = project.comment(target)
+        assert not is_active
+        assert comment.startswith(f"{HARD[ending]} in run run-1")
+        assert ENDINGS[ending][1] in comment
+    assert project.context.store.spark_entries("dwh.days")[0].status is LoadStatus.SKIPPED
+    assert project.context.store.leases() == ()
+
+
+@pytest.mark.parametrize("ending", ["no_capacity", "spot"])
+def test_the_next_type_of_the_row_is_rented_when_machines_are_short(
+    emr: EmrSimulator, project: EmrProject, ending: str
+) -> None:
+    emr.clusters_to_come = [ClusterPlot(ends=ending, after_steps=1 if ending == "spot" else -1)]
+
+    staged = project.run()
+
+    assert not staged.failed
+    assert emr.core_types == ["m5.xlarge", "m5.2xlarge"]
+    assert emr.states == ["TERMINATED_WITH_ERRORS", "TERMINATED"]
+    # what one cluster finished the next does not do again
+    assert len(emr.steps(1)) == (1 if ending == "spot" else 2)
+    again = {entry.target: len(project.context.store.spark_entries(entry.target)) for entry in
+             project.context.store.spark_entries()}  # fmt: skip
+    assert sorted(again.values()) == ([1, 2] if ending == "spot" else [2, 2])
+
+
+def test_without_any_machines_the_rows_stay_on_and_say_so(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_EMR_SUBNETS", "subnet-1 subnet-2")
+    emr.clusters_to_come = [ClusterPlot(ends="no_capacity")] * 4
+
+    staged = project.run()
+
+    assert staged.results == {}
+    tried = [(kind, request["Instances"]["Ec2SubnetId"]) for kind, request in
+             zip(emr.core_types, emr.requests, strict=True)]  # fmt: skip
+    assert tried == [(kind, subnet) for kind in M5 for subnet in ("subnet-1", "subnet-2")]
+    is_active, comment = project.comment("dwh.days")
+    assert is_active
+    assert comment.startswith("capacity in run run-1")
+    assert emr.live == []
+
+
+def test_a_cluster_that_never_starts_counts_as_no_capacity(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_EMR_START_MINUTES", "0.005")
+    emr.clusters_to_come = [ClusterPlot(stays_starting=True)]
+
+    staged = project.run()
+
+    assert not staged.failed
+    assert emr.core_types == ["m5.xlarge", "m5.2xlarge"]
+    assert emr.live == []
+
+
+def test_throttled_calls_are_made_again(emr: EmrSimulator, project: EmrProject) -> None:
+    with emr.in_trouble("throttled"):
+        staged = project.run()
+
+    assert not staged.failed
+    assert emr.called.count("RunJobFlow") == 3
+    assert emr.states == ["TERMINATED"]
+
+
+def test_a_job_that_does_not_lie_on_s3_rents_nothing(emr: EmrSimulator, project: EmrProject) -> None:
+    (source,) = project.rows.sources
+    project.rows = project.rows.model_copy(update={"sources": (source.model_copy(update={"location": "lake/orders"}),)})
+
+    staged = project.run()
+
+    assert "a cluster reads and writes s3:// only, not " in staged.failed["dwh.days"]
+    assert project.comment("dwh.days")[1].startswith("settings in run run-1")
+    assert emr.requests == []
+
+
+def test_an_api_that_is_down_while_the_cluster_works_costs_nothing_when_it_comes_back(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    emr.down_after = ("AddJobFlowSteps", 5)
+
+    staged = project.run()
+
+    assert not staged.failed
+    assert emr.states == ["TERMINATED"]
+
+
+def test_an_api_that_stays_down_is_soft_and_emr_ends_the_cluster_by_itself(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("SLUICE_EMR_SILENCE_MINUTES", "0.005")
+    monkeypatch.setenv("SLUICE_EMR_IDLE_MINUTES", "1")
+    emr.down_after = ("AddJobFlowSteps", 10**6)
+
+    staged = project.run()
+
+    assert staged.results == {}
+    is_active, comment = project.comment("dwh.orders")
+    assert is_active
+    assert comment.startswith("connection in run run-1")
+    assert any("could not be ended" in sentence and "sluice emr sweep" in sentence for sentence in project.heard)
+    emr.down_after = None
+    emr.wait_until(lambda: emr.live == [])
+    assert emr.states == ["TERMINATED"]
+
+
+CHILD = """
+import sys
+from pathlib import Path
+from emr_project import EmrProject
+project = EmrProject(Path(sys.argv[1]), pipeline={"sla_minutes": 120})
+project.run()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_stopped_leaves_no_cluster(emr: EmrSimulator, project: EmrProject, number: int) -> None:
+    emr.clusters_to_come = [ClusterPlot(steps=dict.fromkeys(SELECTS, "hangs"))]
+    support = Path(__file__).parents[2] / "support"
+    environment = {**os.environ, "PYTHONPATH": f"{support}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    child = subprocess.Popen([sys.executable, "-c", CHILD, str(project.root)], env=environment)
+    emr.wait_until(lambda: emr.states != [] and "RUNNING" in emr.steps(0).values())
+    assert sweep(project.context) == ()  # somebody waits for it
+
+    child.send_signal(number)
+    code = child.wait(timeout=30)
+
+    if number is signal.SIGTERM:
+        assert code == 143
+    else:
+        assert len(emr.live) == 1
+        (orphan,) = sweep(project.context, is_dry=True)
+        assert (orphan.run_id, orphan.state, orphan.requested_by) == ("run-1", "RUNNING", "tester")
+        assert len(emr.live) == 1
+        assert monitor(project.context).swept == (orphan.cluster_id,)
+    assert emr.live == []
+    assert emr.keys("results/") == []
+
+
+def test_the_sweep_leaves_clusters_of_others_alone(emr: EmrSimulator, project: EmrProject, tmp_path: Path) -> None:
+    other = EmrProject(tmp_path / "other")
+    emr.rent_by_hand("sluice-dev-sales", {"sluice:owner": "somebody else", "sluice:environment": "dev"})
+    emr.rent_by_hand("nightly", {})
+
+    assert sweep(project.context) == sweep(other.context) == ()
+    assert len(emr.live) == 2
+    other.context.store.close()
+
+
+def test_three_primary_nodes_are_unprotected_before_they_are_ended(emr: EmrSimulator, tmp_path: Path) -> None:
+    project = EmrProject(tmp_path, pipeline={"emr_master_count": 3, "emr_core_min": 2, "emr_core_max": 2})
+
+    project.run()
+
+    assert emr.called.count("SetTerminationProtection") == 1
+    assert emr.states == ["TERMINATED"]
+    project.context.store.close()
+
+
+def test_the_command_sweeps(emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.emr.sweep import owner_tag
+
+    tags = {"sluice:owner": owner_tag(project.context), "sluice:environment": "dev", "sluice:run-id": "old"}
+    emr.rent_by_hand("sluice-dev-sales", tags)
+    monkeypatch.chdir(project.root)
+    command = [sys.executable, "-m", "flows.cli", "emr", "sweep", "--json"]
+
+    found = [json.loads(subprocess.run([*command, *more], capture_output=True, check=True, text=True).stdout)
+             for more in (["--plan"], [], [])]  # fmt: skip
+
+    assert [[item["run_id"] for item in document["clusters"]] for document in found] == [["old"], ["old"], []]
+    assert [document["is_ended"] for document in found] == [False, True, True]
+    assert emr.live == []
