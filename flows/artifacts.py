@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from flows.runs import OutcomeStatus, RunSummary, TargetOutcome, total_cost
+from flows.runs import OutcomeStatus, RunSummary, TargetOutcome
+from metadata_sync.loads import total
 from metadata_sync.redact import redact_text
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~!])")
@@ -67,7 +68,7 @@ def escape(text: str) -> str:
 
 def _page(pipeline_id: str, outcomes: Sequence[TargetOutcome], summary: RunSummary) -> str:
     seconds = (summary.finished_at - summary.started_at).total_seconds()
-    cost = total_cost(outcomes)
+    cost = total(outcome.cluster for outcome in outcomes)
     facts = (
         f"{summary.started_at:%Y-%m-%d %H:%M:%S} UTC",
         f"{seconds:.1f} s",

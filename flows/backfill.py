@@ -11,160 +11,54 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from flows.backfills import (
+    BackfillPlan,
+    BackfillRequest,
+    BackfillSummary,
+    ChunkLoaded,
+    TargetBackfilled,
+    TargetChunks,
+)
 from flows.bounds import parse_bound
 from flows.chunks import parse_size
 from flows.context import Context
+from flows.emr.choices import EngineChooser
+from flows.emr.estimate import Span
+from flows.emr.groups import parse_cluster
 from flows.engine import hold_warehouse, prepare
 from flows.outcomes import load_variables, unlogged
 from flows.recording import record_adopted
-from flows.runs import RunPlan, RunRequest
+from flows.runs import RunRequest
 from flows.state import read_loads
 from flows.stretches import Cutter, LeftOut, Stretch
 from flows.warehouse import open_warehouse
 from metadata_sync.database.journal import BackfillEntry
 from metadata_sync.errors import ConfigurationError, RunError
-from metadata_sync.loads import RowCounts, Window
+from metadata_sync.loads import Window, total
 from metadata_sync.rows import ControlRows
+from metadata_sync.words import Engine
 
 if TYPE_CHECKING:
     from flows.dbt_runner import NodeResult
+    from flows.emr.stage import Staged
     from flows.state import LoggedLoad
+
+__all__ = [
+    "BackfillPlan", "BackfillRequest", "BackfillSummary", "ChunkLoaded", "TargetBackfilled", "TargetChunks",
+    "plan_backfill", "run_backfill",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
 _SHOWN_TESTS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillRequest:
-    """What somebody asked for.
-
-    Attributes:
-        subject: A pipeline, or one target as `schema.table`.
-        start: Least incremental key to read: a date, a timestamp (UTC unless it has a zone) or an integer.
-        end: Greatest key to read, itself included; None: up to what runs have read.
-        chunk_size: 30min, 12h, 7d, 1w, or a number for an integer key; None: by the number of rows.
-        requested_by: Person or deployment that asked.
-    """
-
-    subject: str
-    start: str
-    end: str | None = None
-    chunk_size: str | None = None
-    requested_by: str = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class TargetChunks:
-    """What is loaded into one target.
-
-    Attributes:
-        target: `schema.table`.
-        model: Name of its dbt model.
-        pipeline_id: Its pipeline.
-        chunks: Every chunk, in order: what one load reads of one source.
-        done: How many of them an earlier attempt loaded already.
-    """
-
-    target: str
-    model: str
-    pipeline_id: str
-    chunks: tuple[Window, ...]
-    done: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillPlan:
-    """What a backfill would load.
-
-    Attributes:
-        backfill_id: Its identity, and the run id of its loads.
-        request: What was asked.
-        run: Rows and decisions that it rests on.
-        targets: What is loaded, upstream before downstream.
-        left_out: Targets of the pipeline that are not, and why.
-        is_resumed: An earlier attempt did not finish; this one goes on with it.
-    """
-
-    backfill_id: str
-    request: BackfillRequest
-    run: RunPlan
-    targets: tuple[TargetChunks, ...]
-    left_out: tuple[LeftOut, ...]
-    is_resumed: bool
-
-    @property
-    def chunk_count(self) -> int:
-        """Loads that are still to do."""
-        return sum(len(target.chunks) - target.done for target in self.targets)
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkLoaded:
-    """One chunk of one target, loaded or failed.
-
-    Attributes:
-        target: `schema.table`.
-        number: Which of its chunks, from 1.
-        total: How many chunks it has.
-        chunk: What it reads of which source.
-        rows: What it moved; None when it failed.
-        error: Why it failed.
-    """
-
-    target: str
-    number: int
-    total: int
-    chunk: Window
-    rows: RowCounts | None
-    error: str | None
-
-
-@dataclass(slots=True)
-class TargetBackfilled:
-    """How a target fared.
-
-    Attributes:
-        target: `schema.table`.
-        chunk_count: How many chunks it has.
-        done: How many of them are loaded, those of earlier attempts included.
-        rows: What this attempt moved.
-        error: Why it stopped, or which data tests failed; None: all is well.
-    """
-
-    target: str
-    chunk_count: int
-    done: int
-    rows: RowCounts = field(default_factory=RowCounts)
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BackfillSummary:
-    """How a backfill ended.
-
-    Attributes:
-        backfill_id: Its identity.
-        started_at: UTC.
-        finished_at: UTC.
-        targets: One per target of the plan.
-    """
-
-    backfill_id: str
-    started_at: datetime
-    finished_at: datetime
-    targets: tuple[TargetBackfilled, ...]
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether anything is left to do or to mend: exit code 1."""
-        return any(target.error is not None for target in self.targets)
 
 
 def utc_now() -> datetime:
@@ -187,6 +81,8 @@ def plan_backfill(
         MetadataError: When rows or SELECTs are at fault.
         RunError: When the warehouse cannot be read.
     """
+    if request.cluster is not None:
+        parse_cluster(request.cluster)
     stretch = _stretch(context, request)
     run = prepare(
         context, RunRequest((_pipeline_of(context.store.read_rows(), request.subject),), is_forced=True), clock=clock
@@ -198,6 +94,8 @@ def plan_backfill(
     try:
         loads = read_loads(warehouse, context.profile, run_id=earlier.backfill_id) if earlier else ()
         cutter = Cutter(context.project, warehouse, run.rows, stretch)
+        whole = Cutter(context.project, warehouse, run.rows, replace(stretch, rows_per_chunk=sys.maxsize))
+        chooser = EngineChooser(context, run.rows, request.engine, request.cluster)
         for row, decision in zip(run.selected, run.decisions, strict=True):
             target = str(row.name)
             if request.subject not in (row.pipeline_id, target):
@@ -207,8 +105,12 @@ def plan_backfill(
             if isinstance(found, LeftOut):
                 left_out.append(found)
                 continue
+            choice = chooser.choose(row, _spans(found))
+            if planned is None and choice is not None and choice.engine is Engine.SPARK:
+                found = whole.cut(row, decision, None)  # each chunk would rent a cluster of its own
+                assert not isinstance(found, LeftOut), "what can be cut small can be left whole"
             done = _done_count(found, [load for load in loads if load.target == target])
-            targets.append(TargetChunks(target, row.name.model_name, row.pipeline_id, found, done))
+            targets.append(TargetChunks(target, row.name.model_name, row.pipeline_id, found, done, choice))
     finally:
         warehouse.close()
     backfill_id = earlier.backfill_id if earlier else f"backfill-{clock():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
@@ -220,6 +122,7 @@ def run_backfill(
     plan: BackfillPlan,
     on_chunk: Callable[[ChunkLoaded], None] = lambda _: None,
     *,
+    say: Callable[[str], None] = lambda _: None,
     clock: Callable[[], datetime] = utc_now,
 ) -> BackfillSummary:
     """Load what a plan says, chunk by chunk, and record it.
@@ -230,12 +133,13 @@ def run_backfill(
         context: Project, settings, control database.
         plan: What `plan_backfill` decided.
         on_chunk: Called after each chunk; must be quick and must not raise.
+        say: Told how far Spark is; likewise.
         clock: Tells the current instant, with its zone.
 
     Raises:
         RunError: When dbt or the warehouse cannot be started at all.
     """
-    return _Backfill(context, plan, on_chunk, clock).run()
+    return _Backfill(context, plan, on_chunk, say, clock).run()
 
 
 class _Backfill:
@@ -246,6 +150,7 @@ class _Backfill:
         context: Context,
         plan: BackfillPlan,
         on_chunk: Callable[[ChunkLoaded], None],
+        say: Callable[[str], None],
         clock: Callable[[], datetime],
     ) -> None:
         from flows.dbt_runner import DbtRunner
@@ -253,6 +158,7 @@ class _Backfill:
         self._context = context
         self._plan = plan
         self._on_chunk = on_chunk
+        self._say = say
         self._clock = clock
         self._dbt = DbtRunner(context.project, context.settings, context.profile)
         self._fared = {item.target: TargetBackfilled(item.target, len(item.chunks), item.done) for item in plan.targets}
@@ -282,20 +188,42 @@ class _Backfill:
     def _load_next(self, due: Sequence[TargetChunks]) -> None:
         chunks = {item.target: item.chunks[self._fared[item.target].done] for item in due}
         began_at = self._clock()
+        variables = self._variables(chunks)
         with hold_warehouse(self._context, f"backfill {self._plan.backfill_id}"):
-            results = self._dbt.run([item.model for item in due], variables=self._variables(chunks))
+            staged = self._run_on_spark([item for item in due if item.is_on_spark], variables)
+            models = [item.model for item in due if item.target not in staged.failed]
+            results = self._dbt.run(models, variables={**variables, **staged.variables}) if models else ()
             loads = {load.target: load for load in self._read_back(began_at)}
         pipelines = {item.target: item.pipeline_id for item in due}
-        record_adopted(self._context.store, loads.values(), pipelines, self._clock())
+        record_adopted(self._context.store, loads.values(), pipelines, self._clock(), staged.costs)
         for item in due:
-            self._note(item, chunks[item.target], loads.get(item.target), results)
+            fared = self._fared[item.target]
+            fared.cluster = total((fared.cluster, staged.costs.get(item.target)))
+            complaint = staged.failed.get(item.target) or _complaint(item, results)
+            self._note(item, chunks[item.target], loads.get(item.target), complaint)
 
-    def _note(self, item: TargetChunks, chunk: Window, load: LoggedLoad | None, results: Sequence[NodeResult]) -> None:
+    def _run_on_spark(self, due: Sequence[TargetChunks], variables: Mapping[str, str]) -> Staged:
+        from flows.emr.stage import SparkStage, Staged
+
+        if not due:
+            return Staged()
+        stage = SparkStage(
+            self._context,
+            self._plan.run.rows,
+            self._plan.backfill_id,
+            requested_by=self._plan.request.requested_by,
+            say=self._say,
+            cluster=self._plan.request.cluster,
+            clock=self._clock,
+        )
+        rows = {str(row.name): row for row in self._plan.run.selected}
+        chosen = [(rows[item.target], item.choice) for item in due if item.choice is not None]
+        return stage.run(chosen, partial(self._dbt.compile, variables=variables))
+
+    def _note(self, item: TargetChunks, chunk: Window, load: LoggedLoad | None, complaint: str) -> None:
         fared = self._fared[item.target]
         if load is None:
-            node = next((node for node in results if node.name == item.model), None)
-            told = node and (unlogged(item.target, node) or node.message)
-            fared.error = told or "dbt did not run the model; `sluice sync` writes its file"
+            fared.error = complaint
         else:
             fared.done += 1
             fared.rows += load.rows
@@ -349,7 +277,24 @@ class _Backfill:
             chunks={item.target: item.chunks for item in self._plan.targets},
             requested_by=request.requested_by,
             started_at=started_at,
+            engine=request.engine,
+            cluster=request.cluster,
         )
+
+
+def _complaint(item: TargetChunks, results: Sequence[NodeResult]) -> str:
+    node = next((node for node in results if node.name == item.model), None)
+    told = node and (unlogged(item.target, node) or node.message)
+    return told or "dbt did not run the model; `sluice sync` writes its file"
+
+
+def _spans(chunks: Sequence[Window]) -> dict[str, Span]:
+    """Return what chunks read of each source together."""
+    spans: dict[str, Span] = {}
+    for chunk in chunks:
+        first = spans.get(chunk.source)
+        spans[chunk.source] = Span(first.start if first else chunk.start, chunk.end)
+    return spans
 
 
 def _stretch(context: Context, request: BackfillRequest) -> Stretch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from flows.evidence import evidence_document
 from flows.facts import Decision
 from flows.runs import OutcomeStatus, TargetOutcome
 from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus
+from metadata_sync.loads import ClusterCost
 
 if TYPE_CHECKING:
     from flows.state import LoggedLoad
@@ -75,7 +76,11 @@ def load_entries(
 
 
 def record_adopted(
-    store: ControlStore, loads: Collection[LoggedLoad], pipelines: dict[str, str], now: datetime
+    store: ControlStore,
+    loads: Collection[LoggedLoad],
+    pipelines: Mapping[str, str],
+    now: datetime,
+    costs: Mapping[str, ClusterCost] = {},
 ) -> None:
     """Keep loads that the warehouse knows and the control database does not: of a killed run, or of dbt by hand.
 
@@ -84,6 +89,7 @@ def record_adopted(
         loads: What the load log says.
         pipelines: Target → its pipeline.
         now: Stands in for a time that the log does not tell, UTC.
+        costs: What Spark took, by target.
     """
     store.record_loads(
         [
@@ -99,6 +105,7 @@ def record_adopted(
                 rows=load.rows,
                 windows=load.windows,
                 loaded_at=load.loaded_at,
+                cluster=costs.get(load.target),
             )
             for load in loads
             if load.target in pipelines

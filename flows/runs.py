@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import reduce
-from operator import add
 from typing import Any, Protocol
 
 from flows.facts import Action, Decision
 from flows.healing import Verdict
 from metadata_sync.blame import Blame
-from metadata_sync.loads import ClusterCost, RowCounts, Window
+from metadata_sync.loads import ClusterCost, RowCounts, Window, total
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
 from metadata_sync.words import Engine
@@ -183,17 +181,11 @@ class RunSummary:
     @property
     def cluster(self) -> ClusterCost | None:
         """What Spark took for all of them; None: nothing ran there."""
-        return total_cost(self.outcomes)
+        return total(outcome.cluster for outcome in self.outcomes)
 
     def count(self, status: OutcomeStatus) -> int:
         """Return how many targets ended that way."""
         return sum(outcome.status is status for outcome in self.outcomes)
-
-
-def total_cost(outcomes: Iterable[TargetOutcome]) -> ClusterCost | None:
-    """Return what Spark took for targets together; None when none of them ran there."""
-    costs = [outcome.cluster for outcome in outcomes if outcome.cluster is not None]
-    return reduce(add, costs) if costs else None
 
 
 @dataclass(frozen=True, slots=True)

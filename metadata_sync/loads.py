@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import reduce
+from operator import add
 from typing import Final
 
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
@@ -121,3 +124,9 @@ class ClusterCost:
         if self.prices_as_of is None:
             return f"{self.seconds / 60:.1f} minutes of Spark on this machine"
         return f"{self.seconds / 60:.1f} cluster minutes, ${self.usd:,.2f} (prices of {self.prices_as_of})"
+
+
+def total(costs: Iterable[ClusterCost | None]) -> ClusterCost | None:
+    """Add up what Spark took; None when nothing ran there."""
+    known = [cost for cost in costs if cost is not None]
+    return reduce(add, known) if known else None

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from flows.cli.console import err, print_json, print_table, progress, say
+from flows.cli.reports import cost_document
 from flows.context import load_context
+from metadata_sync.words import Engine
 
 if TYPE_CHECKING:
     from flows.backfill import BackfillPlan, BackfillSummary, ChunkLoaded
@@ -41,27 +43,36 @@ def backfill(
             show_default=False,
         ),
     ] = None,
+    engine: Annotated[
+        Engine | None, typer.Option("--engine", help="Where SELECTs run this time, whatever the rows say.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="TYPE:N", help="Run on Spark, on a cluster of N core nodes of this type."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Load a part of the past again, chunk by chunk. Watermarks stay where they are.
 
     Reads the driving sources by their incremental keys, both bounds included. What is in the target already stays.
-    Without --chunk a load reads about SLUICE_CHUNK_ROWS rows. Killed or failed, the same command goes on with the
-    chunks that are left. Exit code 1: a chunk or a data test failed. Exit code 2: nothing can be backfilled, or there
-    is nobody to ask.
+    Without --chunk a load reads about SLUICE_CHUNK_ROWS rows in the warehouse; on Spark, where each chunk needs a
+    cluster, it reads everything. Killed or failed, the same command goes on with the chunks that are left. Exit code 1:
+    a chunk or a data test failed. Exit code 2: nothing can be backfilled, or there is nobody to ask.
 
     Examples:
         sluice backfill flights_hourly --from 2013-01-01 --to 2013-03-31
 
         sluice backfill dwh.dim_aircraft --from 2013-01-01 --chunk 7d --yes
 
+        sluice backfill flights_hourly --from 2013-01-01 --cluster r5.4xlarge:8
+
         sluice backfill flights_hourly --from 2013-01-01 --json --yes
     """
     from flows.backfill import BackfillRequest, plan_backfill, run_backfill
 
     context = load_context()
-    request = BackfillRequest(subject, start, end, chunk, requested_by=context.who)
+    request = BackfillRequest(subject, start, end, chunk, requested_by=context.who, engine=engine, cluster=cluster)
     with progress("Looking at the sources…", is_quiet=as_json):
         plan = plan_backfill(context, request)
     if not as_json:
@@ -73,7 +84,7 @@ def backfill(
         raise typer.Exit(_USAGE_EXIT_CODE)
     try:
         with _progress_bars(plan, is_quiet=as_json) as on_chunk:
-            summary = run_backfill(context, plan, on_chunk)
+            summary = run_backfill(context, plan, on_chunk, say=(lambda _: None) if as_json else say)
     except KeyboardInterrupt:
         say("Interrupted. The same command goes on with the chunks that are left.")
         raise typer.Exit(_INTERRUPTED_EXIT_CODE) from None
@@ -97,13 +108,14 @@ def _print_plan(plan: BackfillPlan) -> None:
             f"{item.chunks[0].start} → {item.chunks[-1].end}",
             len(item.chunks),
             item.done or None,
+            item.choice and item.choice.engine,
             None,
         )
         for item in plan.targets
     ]
-    rows += [(item.target, None, None, None, None, item.reason) for item in plan.left_out]
+    rows += [(item.target, None, None, None, None, None, item.reason) for item in plan.left_out]
     title = f"Backfill {plan.backfill_id}" + (", goes on where it stopped" if plan.is_resumed else "")
-    print_table(title, ("Target", "Source", "Keys", "Chunks", "Done", "Left out because"), rows)
+    print_table(title, ("Target", "Source", "Keys", "Chunks", "Done", "Engine", "Left out because"), rows)
 
 
 @contextmanager
@@ -142,6 +154,8 @@ def _print_summary(summary: BackfillSummary) -> None:
     seconds = (summary.finished_at - summary.started_at).total_seconds()
     title = f"Backfill {summary.backfill_id}: {'failed' if summary.has_failed else 'done'} in {seconds:.1f} s"
     print_table(title, ("Target", "Chunks", "Rows", "Error"), rows)
+    if summary.cluster is not None:
+        say(f"Spark took {summary.cluster}.")
     if any(item.done < item.chunk_count for item in summary.targets):
         say("The same command goes on with the chunks that are left.")
 
@@ -158,6 +172,8 @@ def _document(plan: BackfillPlan, summary: BackfillSummary | None) -> dict[str, 
                 "chunks": [asdict(chunk) for chunk in item.chunks],
                 "done": fared[item.target].done if summary else item.done,
                 "rows": asdict(fared[item.target].rows) if summary else None,
+                "engine": asdict(item.choice) if item.choice else None,
+                "cluster": cost_document(fared[item.target].cluster) if summary else None,
                 "error": fared[item.target].error if summary else None,
             }
             for item in plan.targets

@@ -116,7 +116,7 @@ def summary_document(summary: RunSummary) -> dict[str, Any]:
         "started_at": summary.started_at.isoformat(),
         "finished_at": summary.finished_at.isoformat(),
         "has_failed": summary.has_failed,
-        "cluster": _cost_document(summary.cluster),
+        "cluster": cost_document(summary.cluster),
         "targets": [_outcome_document(outcome) for outcome in summary.outcomes],
         "orphans": [decision_document(item) for item in summary.orphans],
     }
@@ -142,12 +142,13 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "load_id": outcome.load_id,
         "loaded_at": outcome.loaded_at.isoformat() if outcome.loaded_at else None,
-        "cluster": _cost_document(outcome.cluster),
+        "cluster": cost_document(outcome.cluster),
         "error": outcome.error,
     }
 
 
-def _cost_document(cost: ClusterCost | None) -> dict[str, Any] | None:
+def cost_document(cost: ClusterCost | None) -> dict[str, Any] | None:
+    """Return what Spark took, JSON-ready."""
     if cost is None:
         return None
     as_of = cost.prices_as_of.isoformat() if cost.prices_as_of else None

@@ -265,15 +265,15 @@ class EmrCluster:
 
 
 def look_at(emr: Any, cluster_id: str) -> ClusterSeen:
-    """Ask EMR what a cluster and its steps do.
+    """Ask EMR what a cluster and its steps do: the steps first, so that what ended them is known when they are.
 
     Raises:
         RunError: When it does not answer.
     """
     with aws_errors(f"asking after {cluster_id}"):
-        cluster = emr.describe_cluster(ClusterId=cluster_id)["Cluster"]
         pages = emr.get_paginator("list_steps").paginate(ClusterId=cluster_id)
-        return read_cluster(cluster, [step for page in pages for step in page["Steps"]])
+        steps = [step for page in pages for step in page["Steps"]]
+        return read_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"], steps)
 
 
 def end_cluster(emr: Any, cluster_id: str, *, is_protected: bool) -> None:

@@ -35,6 +35,7 @@ class SparkInRun:
         self._say = say
         self._clock = clock
         self._stage: SparkStage | None = None
+        self._costs: dict[str, ClusterCost] = {}
 
     def run(
         self, due: Sequence[TransformationRow], decisions: Mapping[str, Decision], compile_models: CompileModels
@@ -69,8 +70,12 @@ class SparkInRun:
                 cluster=request.cluster,
                 clock=self._clock,
             )
-        return self._stage.run(chosen, compile_models)
+        staged = self._stage.run(chosen, compile_models)
+        for target, cost in staged.costs.items():
+            known = self._costs.get(target)
+            self._costs[target] = known + cost if known else cost
+        return staged
 
     def cost(self, target: str) -> ClusterCost | None:
         """Return what Spark has taken for a target so far; None: it did not run there."""
-        return self._stage.cost(target) if self._stage is not None else None
+        return self._costs.get(target)

@@ -13,6 +13,7 @@ from flows.emr.local import read_end
 
 LIVE_STATES: Final = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 _READY_STATES: Final = ("RUNNING", "WAITING")
+_ENDING_STATE: Final = "TERMINATING"
 _ENDED_STATES: Final = ("TERMINATED", "TERMINATED_WITH_ERRORS")
 _RAN: Final = ("COMPLETED", "FAILED")
 _NEVER_RAN: Final = ("CANCELLED", "INTERRUPTED")
@@ -96,8 +97,14 @@ def end_of(job: SparkJob, step: StepSeen, cluster: ClusterSeen, now: datetime) -
     told = read_end(job, ended_at) if step.started_at is not None else None
     if told is not None:
         return replace(told, started_at=step.started_at)
-    if cluster.has_ended or step.state in _NEVER_RAN:
+    if cluster.state == _ENDING_STATE:
+        return None  # only at its end EMR says why
+    if cluster.has_ended:
         return JobEnd(JobStatus.LOST, step.started_at, ended_at, error=str(cluster))
+    if step.state in _NEVER_RAN:
+        return JobEnd(
+            JobStatus.LOST, step.started_at, ended_at, error=f"its step on {cluster.cluster_id} was cancelled"
+        )
     silence = f"its step on {cluster.cluster_id} ended as {step.state} and left no result. {step.reason}"
     return JobEnd(JobStatus.FAILED, step.started_at, ended_at, error=silence.strip())
 

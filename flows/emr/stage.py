@@ -61,10 +61,12 @@ class Staged:
     Attributes:
         results: What the macro `result` reads, by target.
         failed: Why a target cannot be loaded, by target.
+        costs: What Spark took for each target.
     """
 
     results: dict[str, object] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    costs: dict[str, ClusterCost] = field(default_factory=dict)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -119,7 +121,6 @@ class SparkStage:
         self._given_backend = backend
         self._clock = clock
         self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
-        self._costs: dict[str, ClusterCost] = {}
         self._scarce: set[str] = set()
 
     def run(self, chosen: Sequence[Chosen], compile_models: CompileModels) -> Staged:
@@ -206,10 +207,6 @@ class SparkStage:
             scan_bytes=scan_bytes,
         )
 
-    def cost(self, target: str) -> ClusterCost | None:
-        """Return what Spark has taken for a target so far; None: it did not run there."""
-        return self._costs.get(target)
-
     def learned(self, target: str) -> Learned:
         """Return what a target's own runs on this backend have taught."""
         entries = self._context.store.spark_entries(target, limit=5 * REMEMBERED)
@@ -220,7 +217,7 @@ class SparkStage:
         left = list(prepared)
         try:
             for order in self._orders(group):
-                ends = self._run_on(group, order, left)
+                ends = self._run_on(group, order, left, staged)
                 for one in left:
                     self._take(one, ends[one.job.target], staged)
                 left = [_again(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
@@ -250,7 +247,9 @@ class SparkStage:
                     place=place,
                 )
 
-    def _run_on(self, group: Group, order: Order, prepared: Sequence[_Prepared]) -> Mapping[str, JobEnd]:
+    def _run_on(
+        self, group: Group, order: Order, prepared: Sequence[_Prepared], staged: Staged
+    ) -> Mapping[str, JobEnd]:
         """Run jobs on a cluster of their own, end it, and record what it took."""
         sizing, jobs = order.sizing, [one.job for one in prepared]
         if sizing is not None:
@@ -260,7 +259,7 @@ class SparkStage:
                 ends = cluster.run(jobs)
             except SluiceError as error:
                 ends = {job.target: JobEnd(JobStatus.LOST, None, self._clock(), error=str(error)) for job in jobs}
-        self._record(group, sizing, cluster.bill, prepared, ends)
+        self._record(group, cluster.bill, prepared, ends, staged)
         return ends
 
     def _is_scarce(self, end: JobEnd) -> bool:
@@ -284,11 +283,16 @@ class SparkStage:
         logger.info("spark.done run_id=%s target=%s rows=%d", self._run_id, target, end.result.row_count)
 
     def _record(
-        self, group: Group, sizing: Sizing | None, bill: Bill, prepared: Sequence[_Prepared], ends: Mapping[str, JobEnd]
+        self,
+        group: Group,
+        bill: Bill,
+        prepared: Sequence[_Prepared],
+        ends: Mapping[str, JobEnd],
+        staged: Staged,
     ) -> None:
         """Keep what each took: its share of the cluster is its share of the steps' time."""
         steps = sum(end.seconds for end in ends.values())
-        rented = bill.sizing or sizing
+        rented = bill.sizing
         seconds = bill.seconds or (self._clock() - bill.requested_at).total_seconds()
         usd = cluster_usd(rented, seconds, self._prices) if rented is not None else 0.0
         advice = None
@@ -301,8 +305,8 @@ class SparkStage:
             end = ends[one.job.target]
             share = end.seconds / steps if steps else 1 / len(prepared)
             cost = ClusterCost(seconds * share, usd * share, self._prices.as_of if rented else None)
-            known = self._costs.get(one.job.target)
-            self._costs[one.job.target] = known + cost if known else cost
+            known = staged.costs.get(one.job.target)
+            staged.costs[one.job.target] = known + cost if known else cost
             entries.append(
                 SparkEntry(
                     run_id=self._run_id,
@@ -318,8 +322,8 @@ class SparkStage:
                     finished_at=end.finished_at,
                     scan_bytes=one.job.scan_bytes,
                     row_count=end.result.row_count if end.result else None,
-                    predicted_minutes=sizing.minutes if sizing else None,
-                    predicted_usd=sizing.usd if sizing else None,
+                    predicted_minutes=rented.minutes if rented else None,
+                    predicted_usd=rented.usd if rented else None,
                     startup_seconds=bill.startup_seconds,
                     step_seconds=end.seconds,
                     cluster_seconds=cost.seconds,

@@ -29,6 +29,8 @@ def begin(connection: Connection, environment: str, entry: BackfillEntry) -> Non
         "chunks": chunks,
         "requested_by": entry.requested_by,
         "started_at": to_utc(entry.started_at),
+        "engine": entry.engine,
+        "cluster": entry.cluster,
     }
     connection.execute(insert(backfill_log).values(values))
 

@@ -200,6 +200,8 @@ class BackfillEntry:
         started_at: UTC.
         finished_at: When its last chunk was loaded, UTC; None: it is not done.
         error_message: Why it stopped, secrets masked.
+        engine: Where its SELECTs run, as asked; None: as the rows say.
+        cluster: The cluster that was asked for, TYPE:N; None: none was.
     """
 
     backfill_id: str
@@ -212,3 +214,5 @@ class BackfillEntry:
     started_at: datetime
     finished_at: datetime | None = None
     error_message: str | None = None
+    engine: str | None = None
+    cluster: str | None = None

@@ -401,6 +401,8 @@ backfill_log: Final = Table(
     Column("started_at", _INSTANT, nullable=False),
     Column("finished_at", _INSTANT, nullable=True),
     _text("error_message"),
+    _text("engine"),
+    _text("cluster"),
     Index("ix_backfill_log_subject", "environment", "subject", "started_at"),
 )
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 from flights_project import BROKEN, TARGETS, FlightsProject, differences, land_flights
 
+from flows.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.engine import prepare
 from flows.runs import OutcomeStatus, RunRequest, RunSummary
 from metadata_sync.database.journal import LoadStatus
 from metadata_sync.words import Engine
 
-FIRST, MIDDLE, LAST = date(2013, 1, 2), date(2013, 1, 10), date(2013, 2, 1)
+FIRST, MIDDLE = date(2013, 1, 2), date(2013, 1, 10)
+LAST = date.fromisoformat(os.environ.get("SLUICE_FLIGHTS_UNTIL", "2013-02-01"))
+"""A month; `SLUICE_FLIGHTS_UNTIL=2014-01-01 … -k same_table` compares the whole year."""
 
 
 @dataclass
@@ -117,6 +122,30 @@ def test_the_decision_says_where_it_ran_and_by_which_numbers(story: Story) -> No
     assert engine["message"] == "asked for spark in this run"
     assert engine["basis"] == "lake.flights: 24 of 31 files, by the dates in their names"
     assert engine["scan_bytes"] > 0
+
+
+def test_a_backfill_on_spark_loads_again_what_is_missing(story: Story) -> None:
+    """The whole stretch is one chunk: each would start a Spark of its own."""
+    project, watermarks = story.spark, "select target, window_end from sluice.watermark_control order by all"
+    before = project.query(watermarks)
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute("delete from dwh.fact_flight where recorded_at < '2013-01-20'")
+    request = BackfillRequest(
+        "dwh.fact_flight", "2013-01-01", "2013-01-31", engine=Engine.SPARK, cluster="r5.4xlarge:8"
+    )
+
+    plan = plan_backfill(project.context, request)
+    summary = run_backfill(project.context, plan)
+
+    (fared,) = summary.targets
+    assert (fared.error, fared.done, fared.chunk_count) == (None, 1, 1)
+    assert differences(story.warehouse.warehouse, project.warehouse, "dwh.fact_flight") == []
+    assert project.query(watermarks) == before
+    (entry,) = [item for item in project.context.store.spark_entries() if item.run_id == plan.backfill_id]
+    (load,) = [item for item in project.context.store.latest_loads().newest if item.run_id == plan.backfill_id]
+    assert load.cluster is not None
+    assert load.cluster == fared.cluster == summary.cluster
+    assert load.cluster.seconds == entry.cluster_seconds
 
 
 def test_auto_goes_by_the_threshold(story: Story) -> None:

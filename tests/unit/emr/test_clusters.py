@@ -8,16 +8,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from emr_project import SELECTS, EmrProject
 from emr_simulator import ENDINGS, ClusterPlot, EmrSimulator
 
+from flows.emr.cluster import JobStatus
+from flows.emr.jobs import SparkJob
+from flows.emr.seen import end_of, read_cluster
 from flows.emr.sweep import sweep
 from flows.monitor import monitor
 from metadata_sync.database.journal import LoadStatus
+from metadata_sync.spark import SparkSelect
 
 M5 = ("m5.xlarge", "m5.2xlarge")
 
@@ -287,3 +291,29 @@ def test_the_command_sweeps(emr: EmrSimulator, project: EmrProject, monkeypatch:
     assert [[item["run_id"] for item in document["clusters"]] for document in found] == [["old"], ["old"], []]
     assert [document["is_ended"] for document in found] == [False, True, True]
     assert emr.live == []
+
+
+@pytest.mark.parametrize(
+    ("step", "cluster", "ends"),
+    [
+        ("PENDING", "RUNNING", None),
+        ("CANCELLED", "TERMINATING", None),  # only at its end EMR says why
+        ("CANCELLED", "TERMINATED_WITH_ERRORS", "BOOTSTRAP_FAILURE: it broke"),
+        ("PENDING", "TERMINATED_WITH_ERRORS", "BOOTSTRAP_FAILURE: it broke"),
+        ("CANCELLED", "RUNNING", "was cancelled"),
+    ],
+)
+def test_a_job_is_lost_when_its_cluster_is_and_the_reason_is_known(step: str, cluster: str, ends: str | None) -> None:
+    reason = {"Code": "BOOTSTRAP_FAILURE", "Message": "it broke"} if cluster.startswith("TERMINAT") else {}
+    described = {"Id": "j-1", "Status": {"State": cluster, "StateChangeReason": reason}}
+    seen = read_cluster(described, [{"Id": "s-1", "Status": {"State": step}}])
+    job = SparkJob("dwh.orders", "one", SparkSelect("select 1", (), ()), {}, "s3://lake/none", 1)
+
+    end = end_of(job, seen.steps["s-1"], seen, datetime(2026, 1, 1, tzinfo=UTC))
+
+    if ends is None:
+        assert end is None
+    else:
+        assert end is not None
+        assert end.status is JobStatus.LOST
+        assert ends in (end.error or "")
