@@ -40,12 +40,13 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/sluice lint
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure starting, syncing, gating and loading against their targets (some minutes)
+bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestration against their targets (many minutes)
 	@$(BIN)/python benchmarks/start.py
 	@$(BIN)/python benchmarks/sync.py
 	@$(BIN)/python benchmarks/scd2.py
 	@$(BIN)/python benchmarks/scd1.py
 	@$(BIN)/python benchmarks/gate.py
+	@$(BIN)/python benchmarks/orchestration.py
 
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros

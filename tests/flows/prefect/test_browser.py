@@ -20,6 +20,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 PICTURES = Path(__file__).parents[3] / "test-output"
 PATIENCE_MS = 30_000
+GREEN, RED = (34, 158, 80), (218, 10, 45)
 COUNT_PIXELS = """async ([picture, wanted]) => {
     const image = new Image();
     image.src = "data:image/png;base64," + picture;
@@ -67,10 +68,10 @@ def picture(page: Page, name: str) -> None:
     page.screenshot(path=PICTURES / f"{name}.png")
 
 
-def pixels(page: Page, color: list[int]) -> int:
+def pixels(page: Page, color: tuple[int, int, int]) -> int:
     """Count the pixels of the graph that are about so; it is drawn on a canvas, in which no text can be looked up."""
     graph = base64.b64encode(page.locator("canvas").first.screenshot()).decode()
-    return int(page.evaluate(COUNT_PIXELS, [graph, color]))
+    return int(page.evaluate(COUNT_PIXELS, [graph, list(color)]))
 
 
 def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page: Page) -> None:
@@ -80,11 +81,8 @@ def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page
     page.goto(run_page, wait_until="domcontentloaded")
     expect(page.get_by_text("4 Task runs")).to_be_visible()
     expect(page.get_by_text("dwh.dim_return: skip, lake.returns is empty")).to_be_visible()
-    page.wait_for_function("document.querySelector('canvas')?.width > 300")
-    page.wait_for_timeout(1_500)  # bars move into place
+    server.until(lambda: pixels(page, GREEN) > 100 and pixels(page, RED) > 100, 30)
     picture(page, "run")
-    assert pixels(page, [34, 158, 80]) > 100
-    assert pixels(page, [218, 10, 45]) > 100
     page.get_by_role("tab", name="Details").click()
     expect(page.get_by_text("1 failed (dwh.fact_payment), 1 loaded, 2 skipped").first).to_be_visible()
     page.get_by_role("tab", name="Task Runs").click()

@@ -73,7 +73,10 @@ def test_run_of_an_old_schedule_is_skipped_with_the_reason(laptop: Context, serv
     assert run["state"]["message"].startswith("Not run: it was scheduled by 1 1 1 1 * UTC, and the row now says")
 
 
-def test_down_ends_worker_and_reconciler_also_when_one_of_them_was_killed(tmp_path: Path, migrated: Path) -> None:
+def test_down_ends_worker_and_reconciler_also_when_one_of_them_was_killed(
+    tmp_path: Path, migrated: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLUICE_PREFECT_AUTH", "team:secret")
     context = open_orders(write_project(tmp_path / "orders"))
     local = give_database(local_server(context), migrated)
     up = sluice(context, "up")
@@ -81,6 +84,8 @@ def test_down_ends_worker_and_reconciler_also_when_one_of_them_was_killed(tmp_pa
     first = worker.running()
     assert up.returncode == 0, up.stderr
     assert first is not None
+    # It asks for the password, and a token against forgery; ours know both.
+    server.until(lambda: "create orders_daily@dev" in reconciler.log_file.read_text(), 90)
     os.kill(first.pid, signal.SIGKILL)
     again = sluice(context, "up")
     second = worker.running()
