@@ -249,3 +249,4 @@ def test_hostile_text_is_harmless_everywhere(
             assert secret not in text, (secret, text[:300])
     assert "<!channel>" not in body["text"]
     assert "<script>" not in body["text"]
+    assert "<script>" not in texts[-1].partition("```")[0], "a page shows it as code only"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
 
 from flows.alert_text import body_of, title_of
 from flows.channels import channels_of
@@ -150,3 +153,24 @@ def test_alert_says_what_since_when_why_what_waits_what_next_and_where() -> None
     assert over.event is not None
     title = title_of(over.incident, over.event, "prod", NOON + timedelta(minutes=125))
     assert title == "[prod] dwh.a is well again after 2 h 5 min"
+
+
+RUNBOOK = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+WITHOUT_CLASS = (IncidentKind.FRESHNESS, IncidentKind.SLA, IncidentKind.CRASH)
+
+
+@pytest.mark.parametrize("word", [*FailureClass, *WITHOUT_CLASS])
+def test_every_alert_leads_to_its_section_of_the_runbook(word: FailureClass | IncidentKind) -> None:
+    is_class = isinstance(word, FailureClass)
+    finding = replace(
+        HARD, failure_class=word if is_class else None, kind=IncidentKind.LOAD if is_class else IncidentKind(word)
+    )
+    incident, event = told(finding, None, 0, "r1")
+    assert event is not None
+
+    (line,) = [line for line in body_of(incident, event, NOON).splitlines() if line.startswith("Runbook: ")]
+
+    path, _, anchor = line.removeprefix("Runbook: ").partition("#")
+    assert path == "docs/operations.md"
+    section = RUNBOOK.partition(f"\n## {anchor}\n")[2].partition("\n## ")[0]
+    assert len(section.split()) > 10, anchor
