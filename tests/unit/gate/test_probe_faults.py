@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import subprocess
 import threading
@@ -13,15 +14,19 @@ import boto3
 import duckdb
 import psycopg
 import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse
 from moto.server import ThreadedMotoServer
 from postgres_cluster import SETTINGS, Cluster, start_cluster, stop_cluster
 from test_probes import NOW, postgres_profile, table
+from urllib3 import HTTPResponse
 
+from flows.error_rules import DEFAULT_RULES
 from flows.facts import Watermark
+from flows.healing import FailureClass, classify, read_facts
 from flows.lake import change_token, list_files, resolve_folder
 from flows.probes import Prober, Question
 from flows.warehouse import DuckDBWarehouse, open_warehouse
-from metadata_sync.errors import TimedOutError
+from metadata_sync.errors import SoftRunError, TimedOutError
 from metadata_sync.project import Project
 from metadata_sync.rows import SourceRow
 
@@ -194,3 +199,35 @@ def test_bucket_that_is_not_there_is_an_error_of_its_source_alone(bucket: str, p
 
     assert "NoSuchBucket" in (answers[missing].error or "")
     assert answers[planes].has_rows
+
+
+@pytest.mark.parametrize("refusals", [1, 99])
+def test_s3_that_asks_to_slow_down_is_asked_again_and_then_holds_its_readers_softly(
+    bucket: str, project: Project, monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    boto3.client("s3").put_object(Bucket=bucket, Key="planes/all.parquet", Body=b"x")
+    monkeypatch.setenv("AWS_RETRY_MODE", "standard")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    asked = []
+
+    def slow_down(request: AWSRequest, **_: object) -> AWSResponse | None:
+        asked.append(request.url)
+        if len(asked) > refusals:
+            return None
+        body = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+        answer = HTTPResponse(io.BytesIO(body), preload_content=False)
+        return AWSResponse(request.url, 503, {"content-type": "application/xml"}, answer)
+
+    session = boto3.Session()
+    session.events.register("before-send.s3.ListObjectsV2", slow_down)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    folder = resolve_folder(project, f"s3://{bucket}/planes")
+
+    if refusals == 1:
+        assert len(list_files(folder)) == 1
+    else:
+        with pytest.raises(SoftRunError) as caught:
+            list_files(folder)
+        verdict = classify(read_facts(caught.value.message), DEFAULT_RULES)
+        assert (verdict.failure_class, verdict.is_soft()) == (FailureClass.THROTTLING, True)
+    assert len(asked) == 2
