@@ -50,16 +50,17 @@ _SAID_BY_MESSAGE: Final = frozenset(
 _UP_TO_UPSTREAMS: Final = frozenset(
     {
         *(Reason.UPSTREAM_RUNNING, Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD),
-        *(Reason.UPSTREAM_TOO_OLD, Reason.UPSTREAM_NOT_LOADED),
+        *(Reason.UPSTREAM_OFF, Reason.UPSTREAM_TOO_OLD, Reason.UPSTREAM_NOT_LOADED),
     }
 )
-_NOT_RENEWED: Final = frozenset({UpstreamState.RUNNING, UpstreamState.FAILED, UpstreamState.HELD})
+_NOT_RENEWED: Final = frozenset({UpstreamState.RUNNING, UpstreamState.FAILED, UpstreamState.HELD, UpstreamState.OFF})
 _OF_UPSTREAMS: Final = {
     UpstreamState.SETTLED: "had nothing left to do",
     UpstreamState.PENDING: "was still to be loaded",
     UpstreamState.RUNNING: "was being loaded by another run",
     UpstreamState.FAILED: "had failed",
     UpstreamState.HELD: "was held",
+    UpstreamState.OFF: "was switched off",
 }
 _OF_GUARDS: Final = {
     Guard.FUTURE_ROWS: "{future_count} of its rows lay in the future and were left out",

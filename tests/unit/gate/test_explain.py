@@ -64,6 +64,7 @@ def test_target_that_waits_for_its_other_source_says_so_and_for_how_long() -> No
             "which was being loaded by another run, last loaded 1 h 30 min",
         ),
         (replace(UPSTREAM, state=UpstreamState.FAILED), "which had failed, last loaded 1 h 30 min before."),
+        (replace(UPSTREAM, state=UpstreamState.OFF), "which was switched off, last loaded 1 h 30 min before."),
         (replace(UPSTREAM, exists=False, age_minutes=None), "which had nothing left to do, never loaded."),
     ],
 )
