@@ -67,7 +67,8 @@ def test_rows_without_an_incremental_key_are_counted_by_each_load_and_kept_once(
     count = "select e.v, count(*) as events" + FROM + " group by e.v"
     project.model("totals", count, materialized="scd1", increment="groups", **grouped)
     _land(project, "'7', 'a', 'x', null", "'8', 'b', 'x', null")
-    warned = project.run("--warn-error", "--select", "dim")
+    # only what macros warn of: dbt's own deprecations would end the run before the model
+    warned = project.run("--warn-error-options", '{"error": ["JinjaLogWarning"]}', "--select", "dim")
     assert "2 rows of lake.events have no t, so no load of dwh.dim reads them" in warned.messages["dim"]
     result = project.run()
     assert result.messages["dim"] == "1 inserted, 2 rejected"
