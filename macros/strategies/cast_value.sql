@@ -41,9 +41,23 @@
     }}
 {% endmacro %}
 
-{#- TRY_CAST takes no blank text, and only some pairs of types (TRY_CAST in its SQL reference). -#}
+{#- TRY_CAST takes no blank text, only some pairs of types, and no text for a boolean.
+
+    Source: https://docs.aws.amazon.com/redshift/latest/dg/r_TRY_CAST.html, …/r_Boolean_type.html
+-#}
 {% macro redshift__cast_value(expression, type, raw_type) %}
-    {%- if sluice.is_text(raw_type) -%}
+    {%- if sluice.is_text(raw_type) and type == "boolean" -%}
+        {%- set word = "lower(trim(" ~ expression ~ "))" -%}
+        {{
+            return(
+                "case when "
+                ~ word
+                ~ " in ('t', 'true', 'y', 'yes', '1') then true when "
+                ~ word
+                ~ " in ('f', 'false', 'n', 'no', '0') then false end"
+            )
+        }}
+    {%- elif sluice.is_text(raw_type) -%}
         {{ return("try_cast(nullif(trim(" ~ expression ~ "), '') as " ~ type ~ ")") }}
         {%- elif "int" in raw_type or "numeric" in raw_type or "double" in raw_type or raw_type == "real" -%}
         {{ return("try_cast(" ~ expression ~ " as " ~ type ~ ")") }}

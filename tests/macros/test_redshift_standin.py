@@ -104,6 +104,11 @@ def test_answers_differ_from_postgres_where_redshift_does(redshift_standin: Stan
             _run(cursor, "select avg(n), avg(cast(n as numeric)) from (select 1 as n union all select 2) as s")[0][0]
             == 1
         )
+        assert _run(cursor, "select cast(avg(n) as varchar(9)) from (select 1 as n union all select 2) as s") == [["1"]]
+        tries = "try_cast(c as integer), try_cast(c as date), try_cast(c as numeric(3, 1))"
+        assert _run(cursor, f"select {tries} from (select '100' as c) as s") == [[100, None, None]]
+        with pytest.raises(redshift_connector.Error, match="TRY_CAST from text to boolean is not supported"):
+            _run(cursor, "select try_cast(c as boolean) from (select 'true' as c) as s")
         assert _run(cursor, "select diststyle, sortkey1, sortkey_num from svv_table_info") == [["KEY(a)", "a", 2]]
         _run(cursor, "begin", "truncate t", "rollback")
         assert _run(cursor, "select count(*) from t") == [[0]]

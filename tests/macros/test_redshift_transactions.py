@@ -262,6 +262,38 @@ def test_a_column_is_added_and_a_varchar_widened_outside_of_transactions(project
     assert project.query("select v, w from dwh.scd1") == [("more than ten", 7)]
 
 
+def test_a_value_that_does_not_cast_is_a_reject(redshift_standin: Standin, tmp_path: Path) -> None:
+    project = RedshiftProject(tmp_path, redshift_standin)
+    _make_source(project)
+    project.execute(
+        "create table lake.texts (id varchar(9), n varchar(9), d varchar(30), b varchar(9), big bigint, t timestamp)",
+        """insert into lake.texts values
+           ('1', ' 1 ', '2024-01-31', 'yes', 1, '2024-01-01'),
+           ('2', 'one', '2024-01-31', 'no', 1, '2024-01-01'),
+           ('3', '1', '2024-02-31', 'true', 1, '2024-01-01'),
+           ('4', '1', '2024-01-31', 'maybe', 1, '2024-01-01'),
+           ('5', '1', '2024-01-31', 'f', 3000000000, '2024-01-01'),
+           ('6', '', null, null, null, '2024-01-01')""",
+    )
+    project.source("texts")
+    columns = {"id": "integer", "n": "numeric(5, 2)", "d": "date", "b": "boolean", "big": "integer", "t": "timestamp"}
+    select = "select e.id, e.n, e.d, e.b, e.big, e.t from {{ sluice.increment(source('lake', 'texts')) }} as e"
+    reads = {"incremental_key": "t", "dependencies": [driving("texts", incremental_key="t")]}
+    for kind in ("scd1", "scd2"):
+        project.model(f"typed_{kind}", select, materialized=kind, columns=columns, **KEYED, **reads)
+    result = project.run()
+    assert result.success, result.messages
+    for kind in ("scd1", "scd2"):
+        assert project.query(f"select id, cast(n as varchar(9)), b, big from dwh.typed_{kind}") == [
+            (1, "1.00", True, 1)
+        ]
+        reasons = project.query(f"select reason from sluice.dwh__typed_{kind}__rejects order by row_text")
+        words = ["n does not cast", "d does not cast", "b does not cast", "big does not cast", "n does not cast"]
+        assert len(reasons) == len(words)
+        assert all(reason.startswith(word) for (reason,), word in zip(reasons, words, strict=True)), reasons
+    assert project.broken_rules() == {}
+
+
 @pytest.mark.parametrize(
     ("profile", "flags", "message"),
     [

@@ -51,6 +51,33 @@ begin
 end $$;
 
 -- AVG of integers is a bigint, cut off towards zero.
+-- TRY_CAST: NULL for a value that does not cast, an error for a pair of types that is not permitted or for blank text
+-- (r_TRY_CAST.html; pairs that no load needs are left out).
+create function rs_catalog.try_cast(value anyelement, type_name text, typed anycompatible) returns anycompatible
+    language plpgsql as $$
+declare
+    whole text[] := array['smallint', 'integer', 'bigint'];
+    numbers text[] := whole || array['numeric', 'real', 'double precision'];
+    texts text[] := array['text', 'character varying', 'character'];
+    given text := pg_typeof(value)::text;
+    wanted text := pg_typeof(typed)::text;
+begin
+    if not (
+        (given = any(whole) and wanted = any(numbers || texts || array['boolean']))
+        or (given = any(numbers) and wanted = any(numbers || texts))
+        or (given = any(texts) and wanted = any(numbers || texts || array[
+            'date', 'timestamp without time zone', 'timestamp with time zone']))
+    ) then
+        raise exception 'TRY_CAST from % to % is not supported', given, wanted using errcode = '0A000';
+    elsif trim(value::text) = '' then
+        raise exception 'TRY_CAST of blank text' using errcode = '0A000';
+    end if;
+    execute 'select cast($1 as ' || type_name || ')' into typed using value;
+    return typed;
+exception when data_exception then
+    return null;
+end $$;
+
 create function rs_catalog.add_to_average(state numeric[], value bigint) returns numeric[] language sql immutable as $$
     select case when value is null then state else array[state[1] + value, state[2] + 1] end $$;
 create function rs_catalog.add_to_average(state numeric[], value integer) returns numeric[] language sql immutable as $$

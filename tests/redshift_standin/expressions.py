@@ -21,7 +21,12 @@ def to_postgres(tree: exp.Expression, views: Mapping[tuple[str, str], str]) -> e
         tree: Statement or query; it is changed.
         views: Late-binding views to put in place, (schema, name) → SELECT in PostgreSQL's words.
     """
-    tree = tree.transform(_rewrite, copy=False)
+    for node in reversed(list(tree.walk())):  # what lies within comes first
+        rewritten = _rewrite(node)
+        if node is tree:
+            tree = rewritten
+        elif rewritten is not node:
+            node.replace(rewritten)
     for table in list(tree.find_all(exp.Table)):
         if (table.db, table.name) in CATALOGS:
             table.set("db", exp.to_identifier("rs_catalog"))
@@ -44,6 +49,8 @@ def _rewrite(node: exp.Expression) -> exp.Expression:
         )
     elif isinstance(node, exp.CurrentTimestamp) and node.args.get("sysdate"):
         return exp.Anonymous(this="getdate")
+    elif isinstance(node, exp.TryCast):
+        return _rewrite_try_cast(node)
     elif isinstance(node, exp.Cast):
         return _rewrite_cast(node)
     return node
@@ -67,9 +74,15 @@ def _rewrite_cast(node: exp.Cast) -> exp.Expression:
         node.set("to", kind)
     if kind.this not in BYTES or not kind.expressions or isinstance(node.this, exp.Null):
         return node
-    if isinstance(node.this, exp.Anonymous) and node.this.name == "rs_catalog.cut_bytes":
-        return node
     cut = exp.Anonymous(
         this="rs_catalog.cut_bytes", expressions=[exp.cast(node.this, "text"), kind.expressions[0].this]
     )
     return exp.Cast(this=cut, to=kind.copy())
+
+
+def _rewrite_try_cast(node: exp.TryCast) -> exp.Expression:
+    """PostgreSQL has none, and sqlglot would write a plain cast."""
+    kind = exp.Literal.string(node.to.sql("postgres"))
+    return exp.Anonymous(
+        this="rs_catalog.try_cast", expressions=[node.this, kind, exp.cast(exp.null(), node.to.copy())]
+    )
