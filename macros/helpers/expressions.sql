@@ -1,6 +1,13 @@
 {#- A value as an SQL string literal, NULL for none. -#}
-{% macro literal(value) %}
+{% macro literal(value) %} {{ return(adapter.dispatch("literal", "sluice")(value)) }} {% endmacro %}
+
+{% macro default__literal(value) %}
     {{ return("null" if value is none else "'" ~ (value | string | replace("'", "''")) ~ "'") }}
+{% endmacro %}
+
+{#- A backslash escapes what follows it, as QUOTE_LITERAL in the SQL reference shows. -#}
+{% macro redshift__literal(value) %}
+    {{ return(sluice.default__literal(value if value is none else value | string | replace("\\", "\\\\"))) }}
 {% endmacro %}
 
 

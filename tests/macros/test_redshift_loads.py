@@ -27,5 +27,11 @@ def test_loads_equal_the_oracle_when_the_adapter_is_redshift(
     if isinstance(redshift, Standin):
         assert bool(redshift.journal.matching("show columns from table")) is datasharing
     if not datasharing:
+        targets = [f"{kind}_0" for kind in ("one", "two", "add")]
+        for task, found in (("verify", '"counts": {}'), ("rebuild", "")):
+            result = project.run("--select", *targets, env={"SLUICE_TASKS": {f"dwh.{name}": task for name in targets}})
+            assert result.success, result.messages
+            assert all(found in result.messages[name] for name in targets), result.messages
+        assert h.differs(project, drawn, (2,)) == []
         assert set(project.run("--full-refresh").statuses.values()) <= {"success", "pass"}
         assert h.differs(project, drawn, (2,)) == []

@@ -80,4 +80,4 @@ class RedshiftProject(DbtProject):
 def _literal(value: object) -> str:
     if value is None or isinstance(value, bool | int | float):
         return "null" if value is None else str(value).lower()
-    return "'" + str(value).replace("'", "''") + "'"
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "''") + "'"
