@@ -16,6 +16,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
 from flows.alerts import deliver_or_log
 from flows.crashes import mark_crashes
 from flows.execution import Execution
@@ -26,6 +28,7 @@ from flows.locks import warehouse_lock
 from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
 from flows.survey import adopt_loads, decide, find_orphans, log_decision, reading, surroundings
 from metadata_sync.blame import Blame
+from metadata_sync.errors import StaleRowError
 
 if TYPE_CHECKING:
     from flows.context import Context
@@ -149,8 +152,11 @@ def execute(
     return summary
 
 
+@retry(retry=retry_if_exception_type(StaleRowError), stop=stop_after_attempt(3), reraise=True)
 def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
     """Bring the generated models in step with the rows, and keep column lists that sync took from SELECTs.
+
+    When another run has filled in the lists of the same new rows meanwhile, it begins anew: theirs are as good.
 
     Returns:
         The rows, and what is wrong with them and their SELECTs: the models of those stay as they are.

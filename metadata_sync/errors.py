@@ -110,6 +110,10 @@ class StoreError(SluiceError):
     """The control database refused a change or cannot be reached."""
 
 
+class StaleRowError(StoreError):
+    """A row is no longer what a change supposes: somebody else was quicker. Read again, and think again."""
+
+
 class RunError(SluiceError):
     """Work failed."""
 

@@ -168,7 +168,7 @@ def sync_store(
     Raises:
         MetadataError: When rows or changed SELECTs are at fault and it does not keep going; nothing was written.
         SyncError: When generated files were edited by hand, or cannot be written.
-        StoreError: When a row was changed meanwhile; the files are right, the next sync stores the list.
+        StaleRowError: When a row was changed meanwhile; the files are right, the next sync stores the list.
     """
     from metadata_sync.plan import RowChange
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete
 
 from metadata_sync.database.codec import Stored, decode, encode, encode_declared, raw_columns
 from metadata_sync.database.tables import ROW_TABLES
-from metadata_sync.errors import StoreError
+from metadata_sync.errors import StaleRowError
 from metadata_sync.parsing import key_of
 from metadata_sync.plan import ChangeKind, RowChange
 from metadata_sync.rows import ControlRow
@@ -40,7 +40,7 @@ def write_changes(connection: Connection, environment: str, changes: Sequence[Ro
         changes: In writing order; at most one per row.
 
     Raises:
-        StoreError: When a row is no longer what its change supposes.
+        StaleRowError: When a row is no longer what its change supposes.
     """
     for name, group in groupby(changes, key=lambda change: change.id.table):
         alike = list(group)
@@ -54,7 +54,7 @@ def _refuse_stale(connection: Connection, environment: str, table: Table, change
         found.update(_stored_rows(connection, environment, table, changes[begin : begin + _KEYS_PER_QUERY]))
     for change in changes:
         if found.get(change.id.key) != change.before:
-            raise StoreError(
+            raise StaleRowError(
                 f"{change.id} was changed by somebody else meanwhile; nothing was written.",
                 "Look with `sluice control history`, then run the command again.",
                 subject=change.id.key,
