@@ -74,7 +74,7 @@ def find_block(client: SyncPrefectClient, channel: str) -> BlockName:
     found = [item for item in _named(client, name) if slug in ("", item.slug)]
     if not found:
         raise ConfigurationError(
-            f"There is no Prefect block {channel!r} that notifies.",
+            f"There is no Prefect block named {channel!r} that notifies.",
             "Create a notification block of that name, or give the channel a webhook by its SLUICE_CHANNEL_ variable.",
         )
     if len(found) > 1:

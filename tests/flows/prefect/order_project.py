@@ -49,7 +49,9 @@ def open_orders(root: Path, environment: str = "dev") -> Context:
     """Open the project and apply its rows."""
     project = Project(root)
     context = Context(
-        project, Settings(environment=environment, dbt_target="dev", prefect_port=free_port()), who="tester"
+        project,
+        Settings(environment=environment, dbt_target="dev", work_pool=environment, prefect_port=free_port()),
+        who="tester",
     )
     desk = Desk(project, context.store, context.columns, context.who)
     apply_plan(desk, plan_files(desk))

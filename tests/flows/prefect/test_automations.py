@@ -117,7 +117,7 @@ def test_server_tells_what_no_run_can_where_the_channel_is_a_block(
     deploy(orders, server.api_url)
     alerting.store.close()
 
-    assert "no Prefect block 'night-watch'" in without.notes[0]
+    assert "no Prefect block named 'night-watch'" in without.notes[0]
     assert plan.notes == ()
     name = server.ask(f"/flow_runs/{upkeep}")["name"]
     assert sorted(receiver.told()) == ["[auto] Runs are late: no worker takes them", f"[auto] {name} crashed"]

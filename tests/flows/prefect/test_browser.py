@@ -55,12 +55,14 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def run_page(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of a run in which one target fails, before any browser has an event loop of its own."""
-    context = open_orders(write_project(tmp_path_factory.mktemp("browser") / "orders"))
-    reported = run_through_prefect(context, RunRequest(requested_by="ann"), server.api_url)
-    context.store.close()
-    assert reported.url is not None
-    server.task_runs(reported.url.rpartition("/")[2], 4)
-    return reported.url
+    for _ in range(3):  # a server that is too busy is left out of a run, rightly
+        context = open_orders(write_project(tmp_path_factory.mktemp("browser") / "orders"))
+        reported = run_through_prefect(context, RunRequest(requested_by="ann"), server.api_url)
+        context.store.close()
+        if reported.url is not None and not reported.warnings:
+            server.task_runs(reported.url.rpartition("/")[2], 4)
+            return reported.url
+    pytest.fail("; ".join(reported.warnings))
 
 
 def picture(page: Page, name: str) -> None:

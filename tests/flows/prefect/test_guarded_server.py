@@ -198,6 +198,8 @@ def test_production_in_small(production: Production) -> None:
 
 
 def _check_doctor(production: Production) -> None:
+    workers = "/work_pools/sluice/workers/filter"
+    production.server.until(lambda: any(item["status"] == "ONLINE" for item in production.server.ask(workers, {})), 90)
     asked = production.sluice("doctor", "--json")
     levels = {item["check"]: (item["level"], item["message"]) for item in json.loads(asked.stdout)["findings"]}
     assert levels["authentication"] == ("ok", "asked for")

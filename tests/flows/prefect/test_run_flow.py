@@ -150,7 +150,7 @@ def _check_artifacts(server: Server, flow_run_id: str) -> None:
     shown = set(artifacts) - {"lineage-orders-daily"}
     assert shown == {"run-summary-orders-daily", "run-summary-payments", *details}
     assert "| dwh.dim\\_return | skip | lake.returns is empty |" in artifacts["gate-decisions-orders-daily"]["data"]
-    assert "| dwh.fact\\_order | fresh |" in artifacts["freshness-orders-daily"]["data"]
+    assert "| dwh.fact\\_order | target | fresh |" in artifacts["freshness-orders-daily"]["data"]
     (lineage,) = server.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["lineage-orders-daily"]}}})
     assert "→ mart.paid_order (payments)" in lineage["data"]
     times, *_ = json.loads(artifacts["run-trend-orders-daily"]["data"])

@@ -64,9 +64,11 @@ def test_upkeep_runs_through_the_worker(laptop: Context, server: Server) -> None
 
 
 def test_run_of_an_old_schedule_is_skipped_with_the_reason(laptop: Context, server: Server) -> None:
-    deployment = server.deployment("payments@dev")
+    deployment = server.deployment("run now@dev")  # never refused, whatever else runs
 
-    run_id = server.start_run(deployment["id"], scheduled_by="1 1 1 1 * UTC")
+    run_id = server.start_run(
+        deployment["id"], pipelines=["payments"], requested_by="tester", scheduled_by="1 1 1 1 * UTC"
+    )
 
     (run,) = server.ended(1, deployment["id"], id={"any_": [run_id]})
     assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Skipped")
@@ -77,6 +79,7 @@ def test_down_ends_worker_and_reconciler_also_when_one_of_them_was_killed(
     tmp_path: Path, migrated: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLUICE_PREFECT_AUTH", "team:secret")
+    monkeypatch.setenv("SLUICE_WORK_POOL", "guarded")  # new to the copied database: everything is deployed
     context = open_orders(write_project(tmp_path / "orders"))
     local = give_database(local_server(context), migrated)
     up = sluice(context, "up")
@@ -85,7 +88,7 @@ def test_down_ends_worker_and_reconciler_also_when_one_of_them_was_killed(
     assert up.returncode == 0, up.stderr
     assert first is not None
     # It asks for the password, and a token against forgery; ours know both.
-    server.until(lambda: "create orders_daily@dev" in reconciler.log_file.read_text(), 90)
+    server.until(lambda: "orders_daily@dev" in reconciler.log_file.read_text(), 90)
     os.kill(first.pid, signal.SIGKILL)
     again = sluice(context, "up")
     second = worker.running()
