@@ -1,6 +1,6 @@
 """Spark on this machine: how long it takes to start, and whether it overtakes the warehouse. Floor: the warehouse.
 
-python benchmarks/spark.py [--sizes 1000,1000000,4000000] [--json]
+python benchmarks/spark.py [--sizes 1000,1000000] [--json]
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ transformations:
     output_path: results
     load_type: append
     incremental_key: landed_at
+    increment_checked: true
     dependencies: [{table: lake.events, driving: true}]
 """
 _REPOSITORY = Path(__file__).parents[1]
@@ -49,7 +50,7 @@ _REPOSITORY = Path(__file__).parents[1]
 def main() -> None:
     """Load the same rows through both engines, at every size, each into an empty warehouse."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--sizes", default="1000,1000000,4000000", help="numbers of rows")
+    parser.add_argument("--sizes", default="1000,1000000", help="numbers of rows")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     report(list(_measure([int(size) for size in options.sizes.split(",")])), as_json=options.json)
@@ -59,8 +60,8 @@ def _measure(sizes: list[int]) -> Iterator[Result]:
     for name, select in _SELECTS.items():
         for size in sizes:
             warehouse, spark = (_load(select, size, engine) for engine in ("warehouse", "spark"))
-            is_met = spark.wall_seconds < warehouse.wall_seconds
-            yield Result(f"{name} on Spark", size, spark, warehouse, "faster than the warehouse", is_met)
+            is_met = spark.cpu_seconds < warehouse.cpu_seconds
+            yield Result(f"{name} on Spark", size, spark, warehouse, "less CPU than the warehouse", is_met)
 
 
 def _load(select: str, size: int, engine: str) -> Cost:
