@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from contest import Contest
+from events import Events
 from load_process import LoadCost
 from measuring import print_table
+from peer_costs import PEERS, Kind, peer_costs
 from warehouses import open_warehouse
 
 
@@ -63,12 +65,13 @@ class _Line:
     found: Finding | Goal
 
 
-def main(description: str, measure: Callable[[Contest, int], Iterator[Finding | Goal]]) -> None:
-    """Read the command line, measure every size in every warehouse, report."""
+def main(description: str, kind: Kind, measure: Callable[[Contest, int], Iterator[Finding | Goal]]) -> None:
+    """Read the command line, measure every size in every warehouse, and peers on DuckDB when asked for; report."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--warehouses", default="duckdb,postgres", help="duckdb, postgres or both")
     parser.add_argument("--sizes", default="20000,100000,500000", help="numbers of business keys")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each later load; the median counts")
+    parser.add_argument("--peers", default="", help=f"also, each in an environment of its own: {', '.join(PEERS)}")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     lines: list[_Line] = []
@@ -77,6 +80,10 @@ def main(description: str, measure: Callable[[Contest, int], Iterator[Finding | 
             with tempfile.TemporaryDirectory() as folder, open_warehouse(name, Path(folder)) as warehouse:
                 contest = Contest(warehouse, Path(folder), options.repeats)
                 lines += [_Line(name, keys, found) for found in measure(contest, keys)]
+    for peer in filter(None, options.peers.split(",")):
+        for keys in map(int, options.sizes.split(",")):
+            costs = peer_costs(peer, kind, Events(keys))
+            lines += [_Line("its duckdb", keys, Finding(work, peer, cost)) for work, cost in costs.items()]
     if options.json:
         print(json.dumps([_document(line) for line in lines], indent=2))
     else:

@@ -1,6 +1,7 @@
 """SCD1 loads beside dbt's incremental models and beside the least statements that could do the same.
 
-python benchmarks/scd1.py [--warehouses duckdb,postgres] [--sizes 20000,100000,500000] [--repeats 3] [--json]
+python benchmarks/scd1.py [--warehouses duckdb,postgres] [--sizes 20000,100000,500000] [--repeats 3]
+    [--peers sqlmesh,dlt] [--json]
 """
 
 from __future__ import annotations
@@ -59,4 +60,4 @@ def measure(contest: Contest, keys: int) -> Iterator[Finding | Goal]:
 
 
 if __name__ == "__main__":
-    main(__doc__ or "", measure)
+    main(__doc__ or "", "scd1", measure)

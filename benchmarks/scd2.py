@@ -1,6 +1,7 @@
 """SCD2 loads beside dbt's snapshots and beside the least statements that could do the same.
 
-python benchmarks/scd2.py [--warehouses duckdb,postgres] [--sizes 20000,100000,500000] [--repeats 3] [--json]
+python benchmarks/scd2.py [--warehouses duckdb,postgres] [--sizes 20000,100000,500000] [--repeats 3]
+    [--peers sqlmesh,dlt] [--json]
 """
 
 from __future__ import annotations
@@ -131,4 +132,4 @@ def _findings(work: str, costs: Mapping[str, LoadCost]) -> Iterator[Finding]:
 
 
 if __name__ == "__main__":
-    main(__doc__ or "", measure)
+    main(__doc__ or "", "scd2", measure)

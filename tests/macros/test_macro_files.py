@@ -64,3 +64,9 @@ def test_own_macros_are_called_by_their_package() -> None:
     for file in FILES:
         calls = re.sub(r"\{#-.*?-#\}|% macro \w+", "", file.read_text(), flags=re.DOTALL)
         assert not re.findall(rf"(?<![\w.])(?:{names})\(", calls), file
+
+
+def test_the_benchmarks_project_has_every_folder_of_macros() -> None:
+    project = yaml.safe_load((MACROS.parent / "benchmarks/load_project/dbt_project.yml").read_text())
+    listed = {path.rpartition("/")[2] for path in project["macro-paths"] if path.startswith("../../macros/")}
+    assert listed == {file.parent.name for file in FILES}
