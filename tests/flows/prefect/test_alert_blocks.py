@@ -45,7 +45,7 @@ def test_block_of_the_channels_name_takes_the_message(server: Server, receiver: 
     send_by_block(server.api_url, "custom-webhook/ops", "again", "by slug and name")
 
     assert receiver.told()[-2:] == ["dwh.orders failed", "again"]  # others may have sent before
-    assert receiver.bodies[0]["body"] == "line one\nline <two>"
+    assert receiver.bodies[-2]["body"] == "line one\nline <two>"
 
 
 @pytest.mark.parametrize("channel", ["gone", "slack"])
