@@ -11,12 +11,18 @@
 {% endmacro %}
 
 
-{#- Create a temporary table. Every name is dropped first: a connection is used by one model after another. -#}
+{#- Create a temporary table. Every name is dropped first, in the same call: a connection is used by one model after
+    another, and one of them may have failed. -#}
 {% macro run_temporary(load, name, title, query_sql) %}
-    {%- do sluice.run_step(load, none, "drop table if exists " ~ name) -%}
-    {%- do sluice.run_step(
-        load, title, "create temporary table " ~ name ~ " as\n" ~ sluice.dedent(query_sql)
-    ) -%}
+    {%- set drop_sql = "drop table if exists " ~ name -%}
+    {%- set create_sql = "create temporary table " ~ name ~ " as\n" ~ sluice.dedent(query_sql) -%}
+    {%- do sluice.keep_text(load, none, drop_sql) -%}
+    {%- do sluice.keep_text(load, title, create_sql) -%}
+    {%- call statement("sluice_step", auto_begin=false) -%}
+        {{ drop_sql }}
+        ;
+        {{ create_sql }}
+    {%- endcall -%}
     {%- do load.temporaries.append(name) -%}
 {% endmacro %}
 

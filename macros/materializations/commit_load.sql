@@ -94,9 +94,18 @@
 
 
 {% macro drop_temporaries(load) %}
-    {%- for name in load.temporaries -%}
+    {%- if load.temporaries -%}
         {%- call statement("sluice_drop", auto_begin=false) -%}
-            drop table if exists {{ name }}
+            {{ adapter.dispatch("drop_tables_sql", "sluice")(load.temporaries) }}
         {%- endcall -%}
-    {%- endfor -%}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro default__drop_tables_sql(names) %}
+    {{ return("drop table if exists " ~ names | join(", ")) }}
+{% endmacro %}
+
+{#- DuckDB drops one table a statement. -#}
+{% macro duckdb__drop_tables_sql(names) %}
+    {{ return("drop table if exists " ~ names | join(";\ndrop table if exists ")) }}
 {% endmacro %}
