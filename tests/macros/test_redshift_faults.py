@@ -30,7 +30,7 @@ LEAST_STATEMENTS = 20
 POST_HOOKS = "{{ run_hooks(post_hooks, inside_transaction=True) }}"
 # CI takes one fault at each statement from a history's transaction on, and at some before; the whole takes an hour.
 EVERY_STATEMENT = bool(os.environ.get("EVERY_STATEMENT"))
-OTHER_STEP = 13
+OTHER_STEP = 23
 
 
 def _cases(sent: Mapping[str, Sequence[Entry]]) -> Iterator[tuple[str, str, Fault]]:

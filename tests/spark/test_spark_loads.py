@@ -106,9 +106,10 @@ def test_what_ran_on_spark_is_recorded_with_its_share(story: Story) -> None:
     }
     assert all(entry.scan_bytes > 0 and entry.step_seconds > 0 for entry in entries.values())
     assert {entry.backend for entry in entries.values()} == {"local"}
-    loads = {entry.target: entry for entry in story.spark.context.store.latest_loads().newest}
     for target, entry in entries.items():
-        cost = loads[target].cluster
+        load = story.spark.context.store.load_at(target, story.second.run_id)
+        assert load is not None
+        cost = load.cluster
         assert cost is not None
         assert (cost.seconds, cost.usd, cost.prices_as_of) == (entry.cluster_seconds, 0.0, None)
     assert story.second.cluster is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+import signal
 from _thread import interrupt_main
 
 import pytest
@@ -110,7 +111,9 @@ def test_future_rows_never_run_and_are_counted(workshop: Workshop) -> None:
     assert decision.evidence[0].future_count == 2
 
 
-def test_interrupted_run_has_not_failed(workshop: Workshop) -> None:
+def test_interrupted_run_has_not_failed(workshop: Workshop, request: pytest.FixtureRequest) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores the signal
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
     recorder = Recorder(dbt_callbacks=[lambda event: interrupt_main() if event.info.name == "NodeStart" else None])
 
