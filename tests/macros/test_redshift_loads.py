@@ -13,7 +13,7 @@ from tests.support.redshift_project import Redshift, RedshiftProject
 SHAPES = (h.Shape(40, 60, in_order=False),)
 
 
-@pytest.mark.parametrize(("datasharing", "batches"), [(False, h.BATCHES), (True, 2)])
+@pytest.mark.parametrize(("datasharing", "batches"), [(False, 2), (True, 2)])
 def test_loads_equal_the_oracle_when_the_adapter_is_redshift(
     redshift: Redshift, tmp_path: Path, datasharing: bool, batches: int
 ) -> None:
