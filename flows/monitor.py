@@ -21,6 +21,7 @@ from metadata_sync.incident import Alert, Incident, IncidentKind
 if TYPE_CHECKING:
     from flows.context import Context
     from metadata_sync.database import Lease
+    from metadata_sync.database.journal import LatestLoads
     from metadata_sync.rows import ControlRows, PipelineRow
 
 _WATCHED: Final = frozenset({IncidentKind.SLA, IncidentKind.FRESHNESS})
@@ -65,9 +66,10 @@ def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Wat
     now = clock()
     rows = context.store.read_rows()
     crashed = mark_crashes(context, rows, now)
-    late = tuple(_late_pipelines(context, rows, now))
+    loads = context.store.latest_loads()
+    late = tuple(_late_pipelines(context, rows, loads, now))
     hanging = tuple(_hanging_runs(context, rows, now))
-    stale = tuple(_stale_tables(context, rows, now))
+    stale = tuple(_stale_tables(context, rows, loads, now))
     found = (*late, *hanging, *stale)
 
     def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
@@ -110,7 +112,7 @@ def last_due(pipeline: PipelineRow, now: datetime) -> datetime | None:
     return due.astimezone(UTC)
 
 
-def _late_pipelines(context: Context, rows: ControlRows, now: datetime) -> Iterator[Finding]:
+def _late_pipelines(context: Context, rows: ControlRows, loads: LatestLoads, now: datetime) -> Iterator[Finding]:
     for pipeline in rows.pipelines:
         due = last_due(pipeline, now) if pipeline.is_active and pipeline.sla_minutes else None
         if due is None or now <= due + timedelta(minutes=pipeline.sla_minutes or 0):
@@ -118,7 +120,7 @@ def _late_pipelines(context: Context, rows: ControlRows, now: datetime) -> Itera
         targets = [
             str(row.name) for row in rows.transformations if row.pipeline_id == pipeline.pipeline_id and row.is_active
         ]
-        missing = tuple(target for target in targets if not _is_settled(context, target, due))
+        missing = tuple(target for target in targets if not _is_settled(context, target, loads, due))
         if missing:
             yield Finding(
                 kind=IncidentKind.SLA,
@@ -158,7 +160,7 @@ def _hanging_runs(context: Context, rows: ControlRows, now: datetime) -> Iterato
         )
 
 
-def _stale_tables(context: Context, rows: ControlRows, now: datetime) -> Iterator[Finding]:
+def _stale_tables(context: Context, rows: ControlRows, loads: LatestLoads, now: datetime) -> Iterator[Finding]:
     """Find the tables that are late, unless an open incident tells why: a failed load, a source that cannot be read."""
     store = context.store
     open_ = store.incidents()
@@ -166,7 +168,7 @@ def _stale_tables(context: Context, rows: ControlRows, now: datetime) -> Iterato
     explained = {
         table for item in open_ if item.kind in _EXPLAINS for table in (item.subject, *item.targets, *item.held_up)
     }
-    for item in measure_freshness(rows, store.latest_loads(), store.last_decisions(), now):
+    for item in measure_freshness(rows, loads, store.last_decisions(), now):
         if not item.is_late or (item.table in explained and item.table not in told):
             continue
         is_target = item.kind is TableKind.TARGET
@@ -200,11 +202,11 @@ def _longest(pipeline: PipelineRow) -> timedelta:
     return HANGS_AFTER_SLAS * timedelta(minutes=pipeline.sla_minutes)
 
 
-def _is_settled(context: Context, target: str, since: datetime) -> bool:
+def _is_settled(context: Context, target: str, loads: LatestLoads, since: datetime) -> bool:
     """Whether a run has decided on a target since an instant, and ended what it then began."""
     decisions = context.store.latest_decisions(target, limit=1)
     if not decisions or decisions[0].decided_at < since:
         return False
     return decisions[0].action != "run" or any(
-        entry.target == target and entry.run_id == decisions[0].run_id for entry in context.store.latest_loads().newest
+        entry.target == target and entry.run_id == decisions[0].run_id for entry in loads.newest
     )

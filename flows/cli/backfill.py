@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from flows.cli.console import err, print_json, print_table, progress, say
+from flows.cli.options import ClusterOption, EngineOption
 from flows.cli.reports import cost_document
 from flows.context import load_context
-from metadata_sync.words import Engine
 
 if TYPE_CHECKING:
     from flows.backfill import BackfillPlan, BackfillSummary, ChunkLoaded
@@ -43,13 +43,8 @@ def backfill(
             show_default=False,
         ),
     ] = None,
-    engine: Annotated[
-        Engine | None, typer.Option("--engine", help="Where SELECTs run this time, whatever the rows say.")
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option("--cluster", metavar="TYPE:N", help="Run on Spark, on a cluster of N core nodes of this type."),
-    ] = None,
+    engine: EngineOption = None,
+    cluster: ClusterOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import print_json, progress, say
+from flows.cli.options import ClusterOption, EngineOption
 from flows.context import Context, load_context
-from metadata_sync.words import Engine
 
 if TYPE_CHECKING:
     from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary
@@ -43,13 +43,8 @@ def run(
             help="When another run is at work on the same targets: wait so long before leaving them to it.",
         ),
     ] = 0,
-    engine: Annotated[
-        Engine | None, typer.Option("--engine", help="Where SELECTs run this time, whatever the rows say.")
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option("--cluster", metavar="TYPE:N", help="Run on Spark, on a cluster of N core nodes of this type."),
-    ] = None,
+    engine: EngineOption = None,
+    cluster: ClusterOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Load every target whose sources hold something new, and say why the others were left alone.

@@ -86,17 +86,8 @@ def _silent_runs(environment: str) -> Automation:
     return Automation(
         name=f"sluice {environment}: silent runs have crashed",
         description=f"A run without a sign of life for {SILENT_SECONDS} s lost its process or its machine.",
-        trigger={
-            "type": "event",
-            "posture": "Proactive",
-            "after": [_HEARTBEAT],
-            "expect": ["prefect.flow-run.*"],
-            "match": {"prefect.resource.id": "prefect.flow-run.*"},
-            "match_related": [_tagged(MANAGED_TAG), _tagged(environment_tag(environment))],
-            "for_each": ["prefect.resource.id"],
-            "threshold": 1,
-            "within": SILENT_SECONDS,
-        },
+        trigger=_unless_followed(environment, _HEARTBEAT, "prefect.flow-run.*", SILENT_SECONDS)
+        | {"for_each": ["prefect.resource.id"]},
         action={
             "type": "change-flow-run-state",
             "state": "CRASHED",
@@ -107,20 +98,25 @@ def _silent_runs(environment: str) -> Automation:
     )
 
 
+def _unless_followed(environment: str, event: str, expected: str, seconds: int) -> dict[str, Any]:
+    """Return the trigger that fires when an event of our runs is not followed by another in time."""
+    return {
+        "type": "event",
+        "posture": "Proactive",
+        "after": [event],
+        "expect": [expected],
+        "match": {"prefect.resource.id": "prefect.flow-run.*"},
+        "match_related": [_tagged(MANAGED_TAG), _tagged(environment_tag(environment))],
+        "threshold": 1,
+        "within": seconds,
+    }
+
+
 def _late_runs(environment: str, block_id: UUID) -> Automation:
     return Automation(
         name=f"sluice {environment}: late runs are told",
         description=f"A run is late, and none started within {LATE_SECONDS} s: no worker is there, or it is full.",
-        trigger={
-            "type": "event",
-            "posture": "Proactive",
-            "after": ["prefect.flow-run.Late"],
-            "expect": ["prefect.flow-run.Running"],
-            "match": {"prefect.resource.id": "prefect.flow-run.*"},
-            "match_related": [_tagged(MANAGED_TAG), _tagged(environment_tag(environment))],
-            "threshold": 1,
-            "within": LATE_SECONDS,
-        },
+        trigger=_unless_followed(environment, "prefect.flow-run.Late", "prefect.flow-run.Running", LATE_SECONDS),
         action=_telling(
             block_id,
             f"[{environment}] Runs are late: no worker takes them",

@@ -11,27 +11,12 @@
     JSON.
 
     Args:
-        load (dict): see describe_load.
+        load (dict): see describe_load; its target was loaded before.
         task (str): verify or survey.
 -#}
 {% macro inspect_target(load, task) %}
-    {%- if load.makes_target or load.is_first -%}
-        {%- do sluice.raise_error(
-            load.type, load.target_name ~ " was never loaded.", "Load it first: sluice run."
-        ) -%}
-    {%- endif -%}
     {%- do sluice.describe_columns(load) -%}
     {%- set found = sluice.survey_target(load) if task == "survey" else sluice.verify_target(load) -%}
     {%- do sluice.drop_temporaries(load) -%}
     {{ return(sluice.no_load(load.relation, tojson(found))) }}
-{% endmacro %}
-
-
-{#- The SELECT's own columns of a target as they stand: list of dict(name, type). -#}
-{% macro stored_columns(load) %}
-    {%- set columns = [] -%}
-    {%- for column in sluice.describe_relation(load.relation) if column.name not in sluice.own_columns(load) -%}
-        {%- do columns.append(column) -%}
-    {%- endfor -%}
-    {{ return(columns) }}
 {% endmacro %}

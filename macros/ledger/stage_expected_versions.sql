@@ -29,12 +29,7 @@
         ~ sluice.nested(sluice.winners_sql(load, "select * from sluice_event"))
         ~ " as winners",
     ) -%}
-    {%- do sluice.run_temporary(
-        load,
-        "sluice_version",
-        "their events with the bounds of their versions",
-        sluice.scd2_version_sql(load),
-    ) -%}
+    {%- do sluice.stage_versions(load) -%}
     {%- set version = sluice.columns(load.data) ~ ", valid_from, valid_to" -%}
     {%- set expected = (
         "select "

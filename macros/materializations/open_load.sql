@@ -18,12 +18,12 @@
     {%- endif -%}
     {%- do sluice.check_adapter() -%}
     {%- set load = sluice.describe_load(load_type, existing) -%}
-    {%- if task in ("verify", "survey") -%} {{ return(sluice.inspect_target(load, task)) }} {%- endif -%}
-    {%- if not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }}
-    {%- elif load.is_rekeyed and (load.makes_target or load.is_first) -%}
+    {%- if task and (load.makes_target or load.is_first) -%}
         {%- do sluice.raise_error(
             load_type, load.target_name ~ " was never loaded.", "Load it first: sluice run."
         ) -%}
+    {%- elif task in ("verify", "survey") -%} {{ return(sluice.inspect_target(load, task)) }}
+    {%- elif not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }}
     {%- endif -%}
     {%- if not sluice.is_probe() -%} {{ run_hooks(pre_hooks, inside_transaction=False) }} {%- endif -%}
     {%- do sluice.take_result(load) -%}

@@ -45,3 +45,13 @@
     {%- set is_history = load.type == "scd2" or sluice.was_history(load) -%}
     {{ return(audit + ["valid_from", "valid_to", "is_current"] if is_history else audit) }}
 {% endmacro %}
+
+
+{#- The SELECT's own columns of a target as they stand: list of dict(name, type). -#}
+{% macro stored_columns(load) %}
+    {%- set columns = [] -%}
+    {%- for column in sluice.describe_relation(load.relation) if column.name not in sluice.own_columns(load) -%}
+        {%- do columns.append(column) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}

@@ -38,12 +38,7 @@
             sluice.scd2_side_before_sql(load),
         ) -%}
         {%- do sluice.run_temporary(load, "sluice_history", "their events", sluice.scd2_history_sql(load)) -%}
-        {%- do sluice.run_temporary(
-            load,
-            "sluice_version",
-            "their events with the bounds of their versions",
-            sluice.scd2_version_sql(load),
-        ) -%}
+        {%- do sluice.stage_versions(load) -%}
         {%- do sluice.stage_scd2_differences(load) -%}
         {%- do sluice.run_step(
             load,

@@ -55,3 +55,14 @@
         case when _sluice_next_is_start = 0 then 0 else 1 end as _sluice_is_end
     from bounds
 {%- endmacro %}
+
+
+{#- Stage the versions of sluice_history, into sluice_version. -#}
+{% macro stage_versions(load) %}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_version",
+        "their events with the bounds of their versions",
+        sluice.scd2_version_sql(load),
+    ) -%}
+{% endmacro %}

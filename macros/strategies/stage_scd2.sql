@@ -54,12 +54,7 @@
         {%- do sluice.run_temporary(
             load, "sluice_history", "their events", sluice.scd2_busy_events_sql(load)
         ) -%}
-        {%- do sluice.run_temporary(
-            load,
-            "sluice_version",
-            "their events with the bounds of their versions",
-            sluice.scd2_version_sql(load),
-        ) -%}
+        {%- do sluice.stage_versions(load) -%}
     {%- endif -%}
     {%- set counts = sluice.run_counts(load, "versions to insert", sluice.scd2_first_counts_sql(load)) -%}
     {%- do sluice.add_counts(load, counts) -%}

@@ -24,12 +24,8 @@ def module_project(make_on_each: Callable[[str], DbtProject]) -> DbtProject:
 @pytest.fixture
 def project(module_project: DbtProject) -> DbtProject:
     """The module's project with one loaded row in a target of each kind."""
-    for file in module_project.root.glob("models/*"):
-        if not file.name.startswith("sources_"):
-            file.unlink()
-    module_project.execute(
-        *(f"drop schema if exists {schema} cascade" for schema in ("lake", "dwh", "sluice")),
-        "create schema lake",
+    module_project.remove_models()
+    module_project.empty(
         "create table lake.events (id varchar, v varchar, n integer, t timestamp)",
         "insert into lake.events values ('1', 'a', 1, '2024-01-01')",
     )

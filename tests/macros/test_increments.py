@@ -123,9 +123,7 @@ def test_target_equals_recomputation_when_sources_change_at_random(project: DbtP
 
 
 def _start(project: DbtProject) -> None:
-    project.execute(
-        *(f"drop schema if exists {schema} cascade" for schema in ("lake", "dwh", "sluice")),
-        "create schema lake",
+    project.empty(
         "create table lake.orders (id integer, region varchar(9), amount integer, is_gone boolean, changed_at integer)",
         "create table lake.rates (area varchar(9), rate integer, changed_at integer)",
         "create table lake.places (code varchar(9), title varchar(9))",

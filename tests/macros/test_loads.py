@@ -23,12 +23,8 @@ def module_project(make_project: Callable[[str], DbtProject]) -> DbtProject:
 @pytest.fixture
 def project(module_project: DbtProject) -> DbtProject:
     """The module's project, emptied: no model, no table."""
-    for file in module_project.root.glob("models/*"):
-        if not file.name.startswith("sources_"):
-            file.unlink()
-    module_project.execute(
-        *(f"drop schema if exists {schema} cascade" for schema in ("lake", "dwh", "sluice")),
-        "create schema lake",
+    module_project.remove_models()
+    module_project.empty(
         "create table lake.events (id varchar, v varchar, u varchar, t timestamp)",
         "insert into lake.events values ('1', 'a', 'x', '2024-01-01')",
     )

@@ -47,9 +47,7 @@ def module_project(make_project: Callable[[str], DbtProject]) -> DbtProject:
 @pytest.fixture
 def project(module_project: DbtProject) -> DbtProject:
     """The module's project with empty sources and no target."""
-    module_project.execute(
-        *(f"drop schema if exists {schema} cascade" for schema in ("lake", "dwh", "sluice")),
-        "create schema lake",
+    module_project.empty(
         *(f"create table lake.by_{name} (id integer, k {kind})" for name, (kind, _, _) in KINDS.items()),
     )
     return module_project

@@ -189,6 +189,17 @@ class DbtProject:
             for statement in statements:
                 connection.execute(statement)
 
+    def empty(self, *statements: str) -> None:
+        """Drop every schema of the tests, make `lake` anew, and run statements on it."""
+        schemas = ("lake", "dwh", "sluice")
+        self.execute(*(f"drop schema if exists {name} cascade" for name in schemas), "create schema lake", *statements)
+
+    def remove_models(self) -> None:
+        """Remove all models, and keep the sources."""
+        for file in self.root.glob("models/*"):
+            if not file.name.startswith("sources_"):
+                file.unlink()
+
     def insert(self, table: str, rows: Sequence[Sequence[object]]) -> None:
         """Write rows to a table, all at once; there is at least one."""
         columns = [list(column) for column in zip(*rows, strict=True)]

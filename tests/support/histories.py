@@ -133,9 +133,7 @@ def add_models(project: DbtProject, count: int, kinds: Sequence[str] = KINDS) ->
 
 def empty_warehouse(project: DbtProject) -> None:
     """Start from nothing."""
-    project.execute(
-        *(f"drop schema if exists {schema} cascade" for schema in ("lake", "dwh", "sluice")),
-        "create schema lake",
+    project.empty(
         """create table lake.events (history integer, arrived integer, k1 varchar, k2 varchar, happened_at integer,
            lsn integer, is_deleted boolean, u integer, v varchar)""",
     )

@@ -10,6 +10,8 @@ from engine_project import FirstRun, Workshop
 from postgres_cluster import postgres_cluster, postgres_url
 from receiver import Receiver, receiving
 
+from metadata_sync.settings import Settings
+
 __all__ = ["postgres_cluster", "postgres_url"]
 
 
@@ -41,3 +43,11 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     with receiving() as receiver:
         monkeypatch.setenv("SLUICE_CHANNEL_DATA_OPS", receiver.url)
         yield receiver
+
+
+@pytest.fixture
+def told(workshop: Workshop, receiver: Receiver) -> Workshop:
+    """The project, its only channel, and no patience."""
+    workshop.settings = Settings(lock_wait_seconds=30, tries=2, retry_pause_seconds=0, alert_channel="data-ops")
+    workshop.close()
+    return workshop

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 import yaml
-from engine_project import TOTALS_BY_HAND, Workshop, control_rows
+from engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
 from receiver import Receiver
 
 from flows.alerts import deliver
@@ -18,7 +18,7 @@ from metadata_sync.apply import Desk, apply_plan, plan_files
 from metadata_sync.incident import IncidentKind, Severity
 from metadata_sync.settings import Settings
 
-GOOD = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o"
+GOOD = SELECTS["fact_order"]
 FAILING = f"{GOOD} where case when o.amount = 666 then error({{}}) is null else true end"
 
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
-from engine_project import TOTALS_BY_HAND, Workshop
+from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
 from receiver import Receiver
 
 from flows.facts import Reason
 from flows.heal import HealState, heal
 from metadata_sync.apply import Desk, switch
 from metadata_sync.incident import IncidentKind
-from metadata_sync.settings import Settings
 
-GOOD = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o"
-
-
-@pytest.fixture
-def told(workshop: Workshop, receiver: Receiver) -> Workshop:
-    workshop.settings = Settings(lock_wait_seconds=30, tries=2, retry_pause_seconds=0, alert_channel="data-ops")
-    workshop.close()
-    return workshop
+GOOD = SELECTS["fact_order"]
 
 
 def test_select_at_fault_switches_off_its_row_and_nothing_else(told: Workshop, receiver: Receiver) -> None:

@@ -1,0 +1,17 @@
+"""Options that several commands take, in the same words."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from metadata_sync.words import Engine
+
+EngineOption = Annotated[
+    Engine | None, typer.Option("--engine", help="Where SELECTs run this time, whatever the rows say.")
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="TYPE:N", help="Run on Spark, on a cluster of N core nodes of this type."),
+]
