@@ -21,9 +21,9 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
-from flows import engine
 from flows.artifacts import headline
 from flows.context import Context, load_context
+from flows.engine import execute, hold_warehouse, prepare
 from flows.false_starts import false_starts_told
 from flows.load_events import loaded_events
 from flows.phases import PhaseClock
@@ -37,6 +37,7 @@ from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSumma
 from flows.server import ui_url
 from flows.task_runs import DbtTaskRuns
 from flows.turned_away import make_up
+from metadata_sync.words import Engine
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
     requested_by: str = "schedule",
     scheduled_by: str | None = None,
     wait_seconds: float = 0.0,
+    engine: Engine | None = None,
+    cluster: str | None = None,
 ) -> State[Any]:
     """Run pipelines.
 
@@ -124,6 +127,8 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
         requested_by: Person or schedule that asked.
         scheduled_by: Cron and time zone that made this run; it does nothing when the row no longer says so.
         wait_seconds: How long it waits for targets that another run is at work on; 0: they are left alone.
+        engine: Where SELECTs run this time, whatever the rows say; None: as they say.
+        cluster: The cluster to rent this time, TYPE:N; None or empty: it is sized.
 
     Returns:
         Completed or Failed, with one line that says what happened.
@@ -133,14 +138,22 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
     if scheduled_by is not None and (reason := _lost_its_ground(handover.context, pipelines, scheduled_by)):
         return Completed(name=_SKIPPED, message=reason)
     request = RunRequest(
-        tuple(pipelines), job_group, is_forced=force, requested_by=requested_by, wait_seconds=wait_seconds
+        tuple(pipelines),
+        job_group,
+        is_forced=force,
+        requested_by=requested_by,
+        wait_seconds=wait_seconds,
+        engine=engine,
+        cluster=cluster or None,
     )
     told = nullcontext() if handover.plan else false_starts_told(handover.context, request)  # else the caller tells
     with told, _reporting(handover) as (task_runs, pump):
         executed = _execute(handover, request, task_runs, pump)
+        ended = final_state(executed.summary)
+        task_runs.say(None, _now(), str(ended.message), logging.ERROR if ended.is_failed() else logging.INFO)
     if not handover.lost_count:
         write_pages(executed, handover.context.store)
-    return final_state(executed.summary)
+    return ended
 
 
 def final_state(summary: RunSummary) -> State[Any]:
@@ -183,13 +196,13 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
 
     began, phases = time.monotonic(), PhaseClock(time.monotonic)
     queue_seconds = max(0.0, (_now() - flow_run.scheduled_start_time).total_seconds())
-    with engine.hold_warehouse(handover.context, f"flow run {flow_run.name}", on_wait):
-        plan = handover.plan or engine.prepare(handover.context, request, on_wait=on_wait)
+    with hold_warehouse(handover.context, f"flow run {flow_run.name}", on_wait):
+        plan = handover.plan or prepare(handover.context, request, on_wait=on_wait)
         gate_seconds = None if handover.plan else time.monotonic() - began
         prefect = PrefectObserver(plan, task_runs, _now, partial(_announce, handover, plan, pump))
         observers = ObserverPair(prefect, ObserverPair(phases, handover.observer))
         url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
-        handover.summary = engine.execute(handover.context, plan, observers, url=url)
+        handover.summary = execute(handover.context, plan, observers, url=url)
         if plan.is_due:
             for made_up in make_up(handover.context, plan, say=on_wait):
                 _announce(handover, plan, pump, made_up.outcomes)

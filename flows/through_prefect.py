@@ -86,7 +86,15 @@ def run_through_prefect(
     trouble: Exception | None = None
     with temporary_settings(settings), handing_over(handover), tags(*_tags(request, plan)):
         try:
-            run(request.pipelines, request.job_group, request.is_forced, request.requested_by, return_state=True)
+            run(
+                request.pipelines,
+                request.job_group,
+                request.is_forced,
+                request.requested_by,
+                engine=request.engine,
+                cluster=request.cluster,
+                return_state=True,
+            )
         except Exception as error:  # noqa: BLE001 (Prefect's own trouble must not undo a run; ours is in handover)
             log.info("prefect_flow reported=false error=%r", error)
             trouble = error

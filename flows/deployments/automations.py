@@ -53,6 +53,21 @@ class Automation:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class HeldAutomation:
+    """An automation that Prefect holds and Sluice made.
+
+    Attributes:
+        id: Prefect's id.
+        content_hash: Hash under which it was written.
+        starts: The deployment that it starts; None: it does something else.
+    """
+
+    id: UUID
+    content_hash: str | None
+    starts: UUID | None = None
+
+
 def automations(
     rows: ControlRows, environment: str, deployment_ids: Mapping[str, UUID], alert_block_id: UUID | None
 ) -> Iterator[Automation]:
@@ -80,6 +95,23 @@ def dependants(rows: ControlRows) -> frozenset[str]:
     """Return the active pipelines that read a target of another pipeline as a driving source."""
     readers = active_readers(rows)
     return frozenset().union(*(readers.get(row.name, set()) - {row.pipeline_id} for row in rows.transformations))
+
+
+def known_ids(rows: ControlRows, environment: str, existing: Mapping[str, HeldAutomation]) -> dict[str, UUID] | None:
+    """Return the deployments that automations start, by name, as the automations know them; None: one is missing.
+
+    Args:
+        rows: The environment's rows.
+        environment: Its name.
+        existing: The automations that Prefect holds, by name.
+    """
+    held = {item: existing.get(_upstream_name(item, environment)) for item in dependants(rows)}
+    ids = {deployment_name(key, environment): found.starts for key, found in held.items() if found and found.starts}
+    return ids if len(ids) == len(held) else None
+
+
+def _upstream_name(pipeline_id: str, environment: str) -> str:
+    return f"sluice {environment}: upstream loads start {pipeline_id}"
 
 
 def _silent_runs(environment: str) -> Automation:
@@ -157,7 +189,7 @@ def _telling(block_id: UUID, subject: str, body: str) -> dict[str, Any]:
 
 def _upstream_loaded(pipeline_id: str, environment: str, deployment_id: UUID) -> Automation:
     return Automation(
-        name=f"sluice {environment}: upstream loads start {pipeline_id}",
+        name=_upstream_name(pipeline_id, environment),
         description="The started run asks the gate like any other, and ends at once when nothing is new.",
         trigger={
             "type": "event",

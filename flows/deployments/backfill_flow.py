@@ -29,7 +29,15 @@ def backfill(form: BackfillForm) -> State[Any]:
 
 
 def _request(form: BackfillForm) -> BackfillRequest:
-    return BackfillRequest(form.subject, form.start, form.end or None, form.chunk_size or None, form.requested_by)
+    return BackfillRequest(
+        form.subject,
+        form.start,
+        form.end or None,
+        form.chunk_size or None,
+        form.requested_by,
+        engine=form.engine,
+        cluster=form.cluster or None,
+    )
 
 
 def _backfill(context: Context, request: BackfillRequest) -> State[Any]:
@@ -41,7 +49,7 @@ def _backfill(context: Context, request: BackfillRequest) -> State[Any]:
         reasons = "; ".join(f"{item.target}: {item.reason}" for item in plan.left_out)
         return Failed(message=f"Nothing of this can be backfilled. {reasons}")
     log.info("%s loads, %s", plan.chunk_count, "goes on where it stopped" if plan.is_resumed else "from the beginning")
-    summary = run_backfill(context, plan, lambda step: log.info(chunk_line(step)))
+    summary = run_backfill(context, plan, lambda step: log.info(chunk_line(step)), say=log.info)
     create_markdown_artifact(
         backfill_page(plan, summary),
         key="backfill-" + request.subject.replace("_", "-").replace(".", "-"),

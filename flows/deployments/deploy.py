@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from flows.alerts import webhook_of
 from flows.context import Context
-from flows.deployments.automations import automations
+from flows.deployments.automations import automations, known_ids
 from flows.deployments.desired import RUN_FLOW, Deployment, pipeline_deployments
-from flows.deployments.difference import AutomationStep, DeployPlan, Step, compare, compare_automations
+from flows.deployments.difference import AutomationStep, DeployPlan, Step, as_written, compare, compare_automations
 from flows.deployments.forms import FORM_FLOWS, form_deployments
 from flows.deployments.upkeep import UPKEEP_FLOWS, upkeep_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError
@@ -20,6 +22,7 @@ from metadata_sync.rows import ControlRows
 
 if TYPE_CHECKING:
     from flows.deployments.prefect_side import PrefectDeployments
+    from metadata_sync.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -68,18 +71,56 @@ def deploy(
     rows = context.store.read_rows()
     desired = desired_deployments(context, rows)
     with open_deployments(api_url, settings.work_pool) as prefect:
-        existing = prefect.existing(_flow_names(desired))
-        plan = compare(desired, existing, environment=settings.environment, work_pool=settings.work_pool)
-        _refuse_faults(plan)
-        ids = {item.name: item.id for item in existing if item.flow_name == RUN_FLOW}
-        if not is_dry:
-            ids |= _carry_out(prefect, plan.steps, on_step)
+        held = prefect.existing_automations(settings.environment)
         block_id, notes = _alert_block(context, prefect)
-        wanted = automations(rows, settings.environment, ids, block_id)
-        steps = compare_automations(wanted, prefect.existing_automations(settings.environment))
-        if not is_dry:
-            _carry_out_automations(prefect, steps, settings.environment)
+        known = _as_remembered(settings, prefect, desired, known_ids(rows, settings.environment, held))
+        plan, ids = known or _compared(settings, prefect, desired)
+        with nullcontext() if is_dry or known else _remembering(settings, prefect, desired):
+            if not is_dry:
+                ids |= _carry_out(prefect, plan.steps, on_step)
+            steps = compare_automations(automations(rows, settings.environment, ids, block_id), held)
+            if not is_dry:
+                _carry_out_automations(prefect, steps, settings.environment)
     return replace(plan, automations=steps, notes=notes)
+
+
+def _as_remembered(
+    settings: Settings, prefect: PrefectDeployments, desired: Sequence[Deployment], ids: dict[str, UUID] | None
+) -> tuple[DeployPlan, dict[str, UUID]] | None:
+    """Return plan and ids when everything stands as the last deploy left it; None: each deployment must be looked at.
+
+    What is asked is how many there are, and which are paused: reading hundreds takes the server seconds.
+    """
+    if ids is None or prefect.remembered(settings.environment) != _digest(desired):
+        return None
+    if prefect.count(settings.environment) != len(desired):
+        return None
+    plan = as_written(desired, prefect.paused(_flow_names(desired), settings.environment))
+    return None if plan is None else (plan, ids)
+
+
+def _compared(
+    settings: Settings, prefect: PrefectDeployments, desired: Sequence[Deployment]
+) -> tuple[DeployPlan, dict[str, UUID]]:
+    """Read every deployment; return the plan, and the ids of those of the flow `run`, by name."""
+    existing = prefect.existing(_flow_names(desired))
+    plan = compare(desired, existing, environment=settings.environment, work_pool=settings.work_pool)
+    _refuse_faults(plan)
+    return plan, {item.name: item.id for item in existing if item.flow_name == RUN_FLOW}
+
+
+@contextmanager
+def _remembering(settings: Settings, prefect: PrefectDeployments, desired: Sequence[Deployment]) -> Iterator[None]:
+    """Let the next deploy know what this one wrote, unless it ends early or another one writes meanwhile."""
+    mark = f"being written: {uuid4()}"
+    prefect.remember(settings.environment, mark)
+    yield
+    is_alone = prefect.remembered(settings.environment) == mark
+    prefect.remember(settings.environment, _digest(desired) if is_alone else "two deploys met")
+
+
+def _digest(desired: Sequence[Deployment]) -> str:
+    return hashlib.sha256("".join(sorted(item.content_hash for item in desired)).encode()).hexdigest()
 
 
 def _alert_block(context: Context, prefect: PrefectDeployments) -> tuple[UUID | None, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from flows.deployments.automations import Automation
+from flows.deployments.automations import Automation, HeldAutomation
 from flows.deployments.desired import INACTIVE_TAG, MANAGED_TAG, Deployment, environment_tag
 from metadata_sync.errors import ConfigurationError
 
@@ -150,25 +150,38 @@ def compare(
     )
 
 
+def as_written(desired: Sequence[Deployment], paused: Sequence[Existing]) -> DeployPlan | None:
+    """Return the plan of a deploy that finds everything as the last one wrote it; None: a row's pause was lifted.
+
+    Args:
+        desired: What shall be, and was written so.
+        paused: Those that are paused now.
+    """
+    standing = {(item.flow_name, item.name) for item in paused}
+    if any(item.is_paused and (item.flow_name, item.name) not in standing for item in desired):
+        return None
+    return DeployPlan((), unchanged=len(desired), paused_by_hand=_paused_by_hand(desired, paused))
+
+
 def compare_automations(
-    desired: Iterable[Automation], existing: Mapping[str, tuple[UUID, str | None]]
+    desired: Iterable[Automation], existing: Mapping[str, HeldAutomation]
 ) -> tuple[AutomationStep, ...]:
     """Work out what to change of automations.
 
     Args:
         desired: What shall be.
-        existing: Id and content hash of those that Sluice made for this environment and pool, by name.
+        existing: Those that Sluice made for this environment and pool, by name.
     """
     wanted = {item.name: item for item in desired}
     steps = []
     for name, item in wanted.items():
-        found_id, found_hash = existing.get(name, (None, None))
-        if found_hash != item.content_hash:
-            steps.append(
-                AutomationStep(Action.CREATE if found_id is None else Action.UPDATE, name, item, existing_id=found_id)
-            )
+        found = existing.get(name)
+        if found is None:
+            steps.append(AutomationStep(Action.CREATE, name, item))
+        elif found.content_hash != item.content_hash:
+            steps.append(AutomationStep(Action.UPDATE, name, item, existing_id=found.id))
     gone = sorted(existing.keys() - wanted.keys())
-    return (*steps, *(AutomationStep(Action.REMOVE, name, existing_id=existing[name][0]) for name in gone))
+    return (*steps, *(AutomationStep(Action.REMOVE, name, existing_id=existing[name].id) for name in gone))
 
 
 def _refuse_foreign(desired: Sequence[Deployment], present: Mapping[tuple[str, str], Existing]) -> None:

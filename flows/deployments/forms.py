@@ -14,8 +14,9 @@ from flows.deployments.desired import (
     deployment_name,
     environment_tag,
 )
-from flows.forms.models import BackfillForm, EditForm, Form, OnboardForm, SwitchForm, parameter_schema
+from flows.forms.models import CLUSTER_HELP, BackfillForm, EditForm, Form, OnboardForm, SwitchForm, parameter_schema
 from metadata_sync.rows import ControlRows
+from metadata_sync.words import Engine
 
 FORM_TAG: Final = "form"
 
@@ -123,12 +124,26 @@ def _run_now_schema(rows: ControlRows) -> dict[str, Any]:
                 "default": False,
                 "position": 2,
             },
+            "engine": {
+                "title": "Engine",
+                "description": "Where SELECTs run this time; none: as the rows say.",
+                "anyOf": [{"type": "string", "enum": list(Engine)}, {"type": "null"}],
+                "default": None,
+                "position": 3,
+            },
+            "cluster": {
+                "title": "Cluster",
+                "description": CLUSTER_HELP,
+                "type": "string",
+                "default": "",
+                "position": 4,
+            },
             "requested_by": {
                 "title": "Your name",
                 "description": "Stands in the run's summary.",
                 "type": "string",
                 "minLength": 1,
-                "position": 3,
+                "position": 5,
             },
         },
         "required": ["requested_by"],

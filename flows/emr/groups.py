@@ -128,7 +128,7 @@ def parse_cluster(text: str) -> Bounds:
     """
     match = _CLUSTER.fullmatch(text)
     if match is None:
-        raise ConfigurationError(f"--cluster {text} is not TYPE:N.", "Write for example --cluster r5.4xlarge:8.")
+        raise ConfigurationError(f"cluster {text!r} is not TYPE:N.", "Write for example r5.4xlarge:8.")
     count = int(match["count"])
     return Bounds((match["type"],), count, count)
 

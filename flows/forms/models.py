@@ -7,13 +7,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from metadata_sync.words import Increment, LoadType
+from metadata_sync.words import Engine, Increment, LoadType
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
 Clearable = Literal[
     "schedule", "sla_minutes", "alert_channel", "owner", "emr_instance_types", "emr_core_min", "emr_core_max"
 ]
+CLUSTER_HELP: Final = "TYPE:N, such as r5.4xlarge:8: on Spark, on so many core nodes; empty: as it is sized."
 CLEARABLE: Final[tuple[str, ...]] = get_args(Clearable)
 
 
@@ -94,6 +95,10 @@ class BackfillForm(Form):
     chunk_size: Text = Field(
         default="", title="Chunk", description="Size of one load: 12h, 7d, or a number of integer keys; empty: by rows."
     )
+    engine: Engine | None = Field(
+        default=None, title="Engine", description="Where SELECTs run this time; none: as the rows say."
+    )
+    cluster: Text = Field(default="", title="Cluster", description=CLUSTER_HELP)
 
 
 def parameter_schema(form: type[Form], lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:

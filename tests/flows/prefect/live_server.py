@@ -68,6 +68,10 @@ class Server:
         except HTTPError as error:
             return error.code
 
+    def delete(self, path: str) -> None:
+        with urlopen(Request(f"{self.api_url}{path}", headers=self.headers, method="DELETE"), timeout=30):
+            return
+
     def browser_settings(self) -> dict[str, Any]:
         """Return what the UI in a browser is told."""
         with urlopen(self.api_url.removesuffix("/api") + "/ui-settings", timeout=30) as response:

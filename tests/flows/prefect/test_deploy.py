@@ -12,7 +12,8 @@ from live_server import Server
 
 from flows.context import Context
 from flows.deployments.deploy import deploy
-from flows.deployments.difference import Action
+from flows.deployments.difference import Action, Step
+from flows.deployments.prefect_side import PrefectDeployments
 from metadata_sync.errors import ConfigurationError, MetadataError, RunError
 from metadata_sync.plan import RowChange
 from metadata_sync.rows import PipelineRow
@@ -84,6 +85,54 @@ def test_deployments_follow_the_rows_through_their_lives(team: Context, server: 
     change(team, pipeline(2, is_active=False), pipeline(2))
     assert counts(team, server) == (0, 1, 0, COUNT - 2)
     assert not held(server, team)["p002"]["paused"]
+
+
+def test_deploy_of_unchanged_rows_reads_no_deployment_and_still_sees_what_people_did(
+    team: Context, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(team, None, pipeline(1))
+    change(team, None, pipeline(2, is_active=False))
+    deploy(team, server.api_url)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PrefectDeployments, "existing", None)
+        assert deploy(team, server.api_url).is_empty
+    server.status(f"/deployments/{held(server, team)['p002']['id']}/resume_deployment", {})
+    assert counts(team, server) == (0, 1, 0, 1)
+    assert held(server, team)["p002"]["paused"]
+    server.delete(f"/deployments/{held(server, team)['p001']['id']}")
+    assert counts(team, server) == (1, 0, 0, 1)
+
+
+def test_deploy_that_ended_early_or_met_another_is_followed_by_one_that_looks_at_everything(
+    team: Context, server: Server
+) -> None:
+    for number in (1, 2):
+        change(team, None, pipeline(number))
+    deploy(team, server.api_url)
+
+    def die(number: int, _total: int, _step: Step) -> None:
+        if number == 2:
+            raise KeyboardInterrupt
+
+    def meet(number: int, _total: int, _step: Step) -> None:
+        if number == 1:
+            change(team, pipeline(2, owner="ann"), pipeline(2, owner="bob"))
+            deploy(team, server.api_url)
+
+    for number in (1, 2):
+        change(team, pipeline(number), pipeline(number, owner="ann"))
+    with pytest.raises(KeyboardInterrupt):
+        deploy(team, server.api_url, on_step=die)
+    for number in (1, 2):
+        change(team, pipeline(number, owner="ann"), pipeline(number))
+    assert counts(team, server) == (0, 1, 0, 1)  # back to the rows that were deployed before
+
+    change(team, pipeline(2), pipeline(2, owner="ann"))
+    deploy(team, server.api_url, on_step=meet)
+    assert "owner:ann" in held(server, team)["p002"]["tags"]  # the slower of the two had older rows
+    assert counts(team, server) == (0, 1, 0, 1)
+    assert "owner:bob" in held(server, team)["p002"]["tags"]
 
 
 def test_deployment_says_what_its_row_says(team: Context, server: Server) -> None:

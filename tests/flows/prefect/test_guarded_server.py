@@ -130,11 +130,13 @@ def production(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[Production
         local.folder.mkdir()
         server = Guarded(local, 0, auth=f"team:{secrets.token_hex(8)}", database_url=prefect_url)
         made = _project(tmp_path / "project", server, warehouse_url)
-        server.start()
-        yield made
-        made.worker.stop()
-        server.stop()
-        made.context.store.close()
+        try:
+            server.start()
+            yield made
+        finally:
+            made.worker.stop()
+            server.stop()
+            made.context.store.close()
 
 
 def _project(root: Path, server: Guarded, url: str) -> Production:

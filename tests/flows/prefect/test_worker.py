@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from order_project import open_orders, write_project
 from test_server import sluice
 
 from flows.background import Background
+from flows.companions import stop_companions
 from flows.context import Context
-from flows.server import LocalServer, local_server, start
+from flows.server import LocalServer, local_server, start, stop
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.settings import load_settings
 
@@ -75,13 +77,23 @@ def test_run_of_an_old_schedule_is_skipped_with_the_reason(laptop: Context, serv
     assert run["state"]["message"].startswith("Not run: it was scheduled by 1 1 1 1 * UTC, and the row now says")
 
 
+@pytest.fixture
+def fresh(tmp_path: Path, migrated: Path) -> Iterator[Context]:
+    """A project that never saw `sluice up`; what a failing test leaves running is ended."""
+    context = open_orders(write_project(tmp_path / "orders"))
+    give_database(local_server(context), migrated)
+    yield context
+    stop_companions(context)
+    stop(local_server(context))
+    context.store.close()
+
+
 def test_down_ends_worker_and_reconciler_also_when_one_of_them_was_killed(
-    tmp_path: Path, migrated: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+    fresh: Context, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLUICE_PREFECT_AUTH", "team:secret")
     monkeypatch.setenv("SLUICE_WORK_POOL", "guarded")  # new to the copied database: everything is deployed
-    context = open_orders(write_project(tmp_path / "orders"))
-    local = give_database(local_server(context), migrated)
+    context, local = fresh, local_server(fresh)
     up = sluice(context, "up")
     worker, reconciler = Background(local.folder, "worker"), Background(local.folder, "reconciler")
     first = worker.running()
