@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from metadata_sync.apply import Assignment, Desk, set_values, switch
 from metadata_sync.errors import MetadataError
 from metadata_sync.plan import RowId
 from metadata_sync.rows import ControlRows
+from metadata_sync.words import Engine
 
 ONBOARDED = {
     "requested_by": "ann",
@@ -135,7 +138,12 @@ def test_form_offers_what_the_rows_hold(orders: Context) -> None:
     onboarding = forms["onboard@dev"]["definitions"]["OnboardForm"]["properties"]
     assert onboarding["sql_path"]["enum"] == ["transformations/x.sql"]
     assert "lake.orders" in onboarding["driving"]["items"]["enum"]
-    assert forms["run now@dev"]["properties"]["pipelines"]["items"]["enum"] == ["orders_daily", "payments"]
+    now = forms["run now@dev"]["properties"]
+    assert now["pipelines"]["items"]["enum"] == ["orders_daily", "payments"]
+    assert now["engine"]["anyOf"][0]["enum"] == ["auto", "warehouse", "spark"]
+    backfilling = forms["backfill@dev"]["definitions"]
+    assert backfilling["Engine"]["enum"] == ["auto", "warehouse", "spark"]
+    assert {"engine", "cluster"} <= set(backfilling["BackfillForm"]["properties"])
     assert list(form_deployments(ControlRows(), "dev", [])) == []
 
 
@@ -187,17 +195,24 @@ def test_backfill_form_loads_and_records_what_the_command_would(
     monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(context.project.root))
     from flows.deployments.backfill_flow import backfill
 
-    form = BackfillForm(requested_by="ann", subject="dwh.fact_order", start="2013-01-01", end="2013-01-02")
+    form = BackfillForm(
+        requested_by="ann", subject="dwh.fact_order", start="2013-01-01", end="2013-01-02", engine=Engine.WAREHOUSE
+    )
     with temporary_settings({PREFECT_API_URL: server.api_url}):
         good = backfill(form, return_state=True)
         bad = backfill(form.model_copy(update={"start": "soon"}), return_state=True)
+        no_cluster = backfill(form.model_copy(update={"cluster": "eight"}), return_state=True)
         nothing = backfill(form.model_copy(update={"subject": "dwh.dim_return"}), return_state=True)
 
     assert good.is_completed()
     assert good.message == "dwh.fact_order: 1 of 1 chunks"
     assert [log.message for log in (bad, nothing) if not str(log.message).startswith("Nothing")] == []
     assert bad.is_failed()
+    assert no_cluster.is_failed()
+    assert str(no_cluster.message).startswith("cluster 'eight' is not TYPE:N.")
     assert nothing.is_failed()
+    with closing(sqlite3.connect(context.project.state_dir / "control.db")) as control:
+        assert control.execute("select requested_by, engine from backfill_log").fetchall() == [("ann", "warehouse")]
     (page,) = server.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["backfill-dwh-fact-order"]}}})
     assert "asked by ann" in page["data"]
     assert "| dwh.fact\\_order | 1/1 |" in page["data"]

@@ -25,6 +25,7 @@ from flows.through_prefect import run_through_prefect
 from metadata_sync.database.journal import LoadStatus
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.settings import Settings
+from metadata_sync.words import Engine
 
 REQUEST = RunRequest(requested_by="tester")
 
@@ -174,14 +175,14 @@ def test_flow_decides_itself_when_a_deployment_starts_it(
 
     monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(good_orders.project.root))
     with temporary_settings({PREFECT_API_URL: server.api_url}):
-        state = run(pipelines=["orders_daily"], return_state=True)
+        state = run(pipelines=["orders_daily"], engine=Engine.WAREHOUSE, return_state=True)
 
     assert first.summary.count(OutcomeStatus.LOADED) == 3
     assert state.is_completed()
     assert state.message == "3 skipped"
     flow_run = server.ask(f"/flow_runs/{state.state_details.flow_run_id}")
     assert flow_run["name"].startswith("orders_daily · 20")
-    assert flow_run["parameters"]["requested_by"] == "schedule"
+    assert (flow_run["parameters"]["requested_by"], flow_run["parameters"]["engine"]) == ("schedule", "warehouse")
 
 
 def test_error_of_the_engine_reaches_the_caller_as_without_prefect(good_orders: Context, server: Server) -> None:
