@@ -19,11 +19,15 @@ _RUNBOOK: Final = "docs/operations.md"
 def title_of(incident: Incident, event: AlertEvent, environment: str, now: datetime) -> str:
     """Return an alert's line."""
     where = f"[{environment}] {incident.subject}"
+    if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.REJECTS:
+        return f"{where} rejects nothing new any more; what it rejected is not loaded yet"
     if event is AlertEvent.RESOLVED:
         return f"{where} is well again after {duration_text((now - incident.opened_at).total_seconds())}"
     what = _HEADLINES[incident.kind]
     if incident.kind is IncidentKind.SLA and _is_run(incident):
         what = "does not end"
+    if incident.kind is IncidentKind.REJECTS and incident.severity is Severity.ERROR:
+        what = "rejected every row of a load"
     if incident.kind is IncidentKind.LOAD:
         what = "failed and is switched off" if _is_off(incident) else "failed"
     why = f": {incident.failure_class}" if incident.failure_class else ""
@@ -50,6 +54,7 @@ _HEADLINES: Final = {
     IncidentKind.FRESHNESS: "is late",
     IncidentKind.SLA: "missed its SLA",
     IncidentKind.CRASH: "crashed",
+    IncidentKind.REJECTS: "rejected rows",
 }
 
 
@@ -62,6 +67,8 @@ def _lines(incident: Incident, event: AlertEvent, now: datetime) -> Iterator[str
     if event is AlertEvent.RESOLVED:
         yield f"Until: {now:%Y-%m-%d %H:%M:%S} UTC"
         yield f"It was: {incident.failure_class or incident.kind}"
+        if incident.kind is IncidentKind.REJECTS:
+            yield f"When it began: {safe_text(incident.message, MESSAGE_LENGTH)}"
     else:
         yield from _why(incident)
         yield f"Holds up: {_named(incident.held_up) or 'nothing'}"
@@ -90,6 +97,8 @@ def _next(incident: Incident) -> str:
         return "nothing, while it lives nobody else takes its targets. End the process, and the next run goes on."
     if incident.kind is IncidentKind.CRASH:
         return "its targets are free again; the next run makes it good."
+    if incident.kind is IncidentKind.REJECTS:
+        return "all other rows are loaded, and runs go on. No run reads the rejected rows again by itself."
     return "the next look of `monitor` says when it is over."
 
 

@@ -79,6 +79,7 @@ def _page(pipeline_id: str, outcomes: Sequence[TargetOutcome], summary: RunSumma
     lines = [f"## {escape(pipeline_id)}: {escape(headline(outcomes))}", "", escape(" · ".join(facts)), ""]
     lines += [_row(_HEADERS), _row(["---", "---", "---", "---", "---", "---:"])]
     lines += [_row(_cells(outcome)) for outcome in outcomes]
+    lines += _rejects(outcomes)
     lines += _failures(outcomes)
     return "\n".join(lines) + "\n"
 
@@ -96,6 +97,12 @@ def _cells(outcome: TargetOutcome) -> tuple[str, ...]:
         _DASH if outcome.rows is None else str(outcome.rows),
         _DASH if outcome.seconds is None else f"{outcome.seconds:.1f}",
     )
+
+
+def _rejects(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        if outcome.rejects is not None and outcome.rejects.kept:
+            yield from ("", f"**{escape(outcome.target)}**: {escape(redact_text(str(outcome.rejects)))}")
 
 
 def _failures(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:

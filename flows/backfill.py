@@ -19,6 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from flows.adoption import adopt
+from flows.alerts import deliver_or_log
 from flows.backfills import (
     BackfillPlan,
     BackfillRequest,
@@ -35,7 +37,7 @@ from flows.emr.estimate import Span
 from flows.emr.groups import parse_cluster
 from flows.engine import hold_warehouse, prepare
 from flows.outcomes import load_variables, unlogged
-from flows.recording import record_adopted
+from flows.rejects import with_rejects
 from flows.runs import RunRequest
 from flows.state import read_loads
 from flows.stretches import Cutter, LeftOut, Stretch
@@ -161,6 +163,7 @@ class _Backfill:
         self._say = say
         self._clock = clock
         self._dbt = DbtRunner(context.project, context.settings, context.profile)
+        self._rejecting = set(plan.run.rejecting)
         self._fared = {item.target: TargetBackfilled(item.target, len(item.chunks), item.done) for item in plan.targets}
 
     def run(self) -> BackfillSummary:
@@ -179,6 +182,7 @@ class _Backfill:
         errors = "; ".join(f"{item.target}: {item.error}" for item in fared if item.error)
         is_done = all(item.done == item.chunk_count for item in fared)
         self._context.store.end_backfill(self._plan.backfill_id, finished_at if is_done else None, errors or None)
+        deliver_or_log(self._context, now=self._clock)
         return BackfillSummary(self._plan.backfill_id, started_at, finished_at, fared)
 
     def _is_due(self, item: TargetChunks) -> bool:
@@ -194,8 +198,8 @@ class _Backfill:
             models = [item.model for item in due if item.target not in staged.failed]
             results = self._dbt.run(models, variables={**variables, **staged.variables}) if models else ()
             loads = {load.target: load for load in self._read_back(began_at)}
-        pipelines = {item.target: item.pipeline_id for item in due}
-        record_adopted(self._context.store, loads.values(), pipelines, self._clock(), staged.costs)
+        self._rejecting |= {target for target, load in loads.items() if load.rejects and load.rejects.kept}
+        adopt(self._context, self._plan.run.rows, tuple(loads.values()), self._clock(), staged.costs)
         for item in due:
             fared = self._fared[item.target]
             fared.cluster = total((fared.cluster, staged.costs.get(item.target)))
@@ -262,7 +266,9 @@ class _Backfill:
     def _read_back(self, since: datetime) -> tuple[LoggedLoad, ...]:
         warehouse = open_warehouse(self._context.profile, wait_seconds=self._context.settings.lock_wait_seconds)
         try:
-            return read_loads(warehouse, self._context.profile, run_id=self._plan.backfill_id, since=since)
+            profile = self._context.profile
+            found = read_loads(warehouse, profile, run_id=self._plan.backfill_id, since=since)
+            return with_rejects(warehouse, profile, self._plan.run.rows, found, self._rejecting)
         finally:
             warehouse.close()
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
+from flows.adoption import adopt_unknown
 from flows.alerts import deliver_or_log
 from flows.crashes import mark_crashes
 from flows.execution import Execution
@@ -26,7 +27,7 @@ from flows.graph import select_transformations
 from flows.leases import LeaseKeeper, wait_until_free
 from flows.locks import warehouse_lock
 from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.survey import adopt_loads, decide, find_orphans, log_decision, reading, surroundings
+from flows.survey import decide, find_orphans, log_decision, reading, surroundings
 from metadata_sync.blame import Blame
 from metadata_sync.errors import StaleRowError
 
@@ -95,7 +96,7 @@ def prepare(
         state = read_state(warehouse, profile, [row.name for row in rows.transformations])
         loads = context.store.latest_loads()
         if not is_dry:
-            loads = adopt_loads(context, rows, state, warehouse, loads=loads, now=now)
+            loads = adopt_unknown(context, rows, state, warehouse, loads=loads, now=now)
         around = surroundings(context, rows, state, request, loads=loads, now=now, blame=blame)
         verdicts = decide(context, selected, around, warehouse, now)
         orphans = find_orphans(rows, state, warehouse, profile) if not request.pipelines else ()
@@ -111,6 +112,7 @@ def prepare(
         tokens=verdicts.tokens,
         absent=frozenset(row.name for row in rows.transformations) - state.existing,
         blame=blame,
+        rejecting=loads.rejecting,
     )
     for decision in plan.decisions:
         log_decision(plan.run_id, decision)

@@ -62,6 +62,7 @@ _OWN: Final = (
     _says("tie_limit", FailureClass.REJECT_LIMIT, _SLUICE, r"on_tie is error"),
     _says("type_change", FailureClass.TYPE_MISMATCH, _SLUICE, r"sluice\.\w+: .+ is .+ and the SELECT yields"),
     _says("select_columns", FailureClass.MISSING_COLUMN, _SLUICE, r"which the SELECT does not yield"),
+    _says("mixed_files", FailureClass.TYPE_MISMATCH, _SLUICE, r"files of .+ have different columns"),
     _says("spark_refused", FailureClass.SETTINGS, "docs/emr.md", r"It cannot run on Spark:"),
     _says("sluice_settings", FailureClass.SETTINGS, _SLUICE, r"Compilation Error[\s\S]*sluice\.\w+:"),
 )

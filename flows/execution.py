@@ -199,10 +199,13 @@ class Execution:
 
     @patiently
     def _read_back(self) -> dict[str, LoggedLoad]:
+        from flows.rejects import with_rejects
         from flows.state import read_loads
 
+        plan = self._plan
         with reading(self._context, self._profile) as warehouse:
-            loads = read_loads(warehouse, self._profile, run_id=self._plan.run_id)
+            found = read_loads(warehouse, self._profile, run_id=plan.run_id)
+            loads = with_rejects(warehouse, self._profile, plan.rows, found, plan.rejecting)
         return {load.target: load for load in loads}
 
     def _decide_waiting(self) -> None:

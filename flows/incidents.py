@@ -17,6 +17,7 @@ from flows.facts import Decision, Reason
 from flows.healing import FailureClass, Rule, classify, read_facts
 from flows.runs import OutcomeStatus, TargetOutcome
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
+from metadata_sync.loads import Rejects, RowCounts
 from metadata_sync.redact import safe_text
 from metadata_sync.rows import ControlRows
 from metadata_sync.words import ChildPolicy
@@ -28,6 +29,8 @@ _CONSEQUENCES: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, 
 _SAYS_NOTHING: Final = frozenset(
     {*_CONSEQUENCES, Reason.INACTIVE, Reason.PIPELINE_INACTIVE, Reason.UPSTREAM_NOT_LOADED}
 )
+_WARNS_ONLY: Final = frozenset({IncidentKind.REJECTS})
+"""Kinds that do not grow more urgent by lasting: whatever is not rejected is loaded."""
 _UNREADABLE: Final = " cannot be read: "
 """Stands between a source and what is wrong with it, in the gate's words."""
 
@@ -96,7 +99,36 @@ def find(
         for finding in _findings(outcome, rules, earlier):
             key = finding.kind, finding.subject
             found[key] = _folded(found[key], finding) if key in found else finding
-    return tuple(replace(item, held_up=held_up(item.targets, rows)) for item in found.values())
+    return tuple(
+        item if item.kind is IncidentKind.REJECTS else replace(item, held_up=held_up(item.targets, rows))
+        for item in found.values()
+    )
+
+
+def rejected(target: str, pipeline_id: str, rows: RowCounts, rejects: Rejects) -> Finding:
+    """Return what there is to say of a load that rejected rows which no load had rejected before.
+
+    Args:
+        target: What was loaded.
+        pipeline_id: Its pipeline.
+        rows: How many rows the load moved; when it rejected all that it read, that is an error, not a warning.
+        rejects: What lies in the target's rejects.
+    """
+    is_all = rows.rejected >= rows.read
+    share = f"All {rows.read:,}" if is_all else f"{rows.rejected:,} of {rows.read:,}"
+    return Finding(
+        kind=IncidentKind.REJECTS,
+        subject=target,
+        failure_class=None,
+        message=(
+            f"{share} rows that the load read were rejected, {rejects.added:,} of them for the first time: "
+            f"{rejects.reason}. {rejects}"
+        ),
+        targets=(target,),
+        held_up=(),
+        pipeline_ids=(pipeline_id,),
+        is_hard=is_all,
+    )
 
 
 def is_hard(outcome: TargetOutcome, earlier_tries: int) -> bool:
@@ -167,7 +199,8 @@ def judge(
     """
     is_same_run = standing is not None and run_id is not None and standing.run_id == run_id
     ticks = (standing.ticks if standing else 0) + (0 if is_same_run else 1)
-    severity = Severity.ERROR if finding.is_hard or ticks >= policy.escalation_ticks else Severity.WARNING
+    is_too_long = ticks >= policy.escalation_ticks and finding.kind not in _WARNS_ONLY
+    severity = Severity.ERROR if finding.is_hard or is_too_long else Severity.WARNING
     if standing is not None and standing.severity is Severity.ERROR:
         severity = Severity.ERROR
     event = _event(standing, severity, is_cool=last_told_at is None or now - last_told_at >= policy.cooldown)
@@ -207,6 +240,8 @@ def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[
             outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED) for outcome in outcomes
         )
     hit = [outcome for outcome in outcomes if outcome.target in incident.targets]
+    if incident.kind is IncidentKind.REJECTS:
+        return any(outcome.load_id is not None for outcome in hit)
     return any(fares_well(outcome) for outcome in hit)
 
 
@@ -218,6 +253,8 @@ def _event(standing: Incident | None, severity: Severity, *, is_cool: bool) -> A
 
 
 def _findings(outcome: TargetOutcome, rules: Sequence[Rule], earlier: Mapping[str, int]) -> Iterator[Finding]:
+    if outcome.rows is not None and outcome.rejects is not None and outcome.rejects.added:
+        yield rejected(outcome.target, outcome.pipeline_id, outcome.rows, outcome.rejects)
     if outcome.status is OutcomeStatus.FAILED:
         yield _failure(outcome, earlier.get(outcome.target, 0))
     elif outcome.status is OutcomeStatus.HELD and outcome.decision.reason not in _CONSEQUENCES:

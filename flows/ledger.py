@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from flows.adoption import adopt
 from flows.context import Context
 from flows.engine import hold_warehouse, sync_rows
 from flows.leases import LeaseKeeper
 from flows.outcomes import load_variables
-from flows.recording import record_adopted
+from flows.rejects import with_rejects
 from flows.state import read_loads
 from flows.warehouse import open_warehouse
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
@@ -248,12 +249,14 @@ def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] = ut
         if others:
             raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Run it again when that has ended.")
         _run_task(_runner(context), row, "rebuild", run_id)
+        rows = context.store.read_rows()
         warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
         try:
-            loads = read_loads(warehouse, context.profile, run_id=run_id)
+            found = read_loads(warehouse, context.profile, run_id=run_id)
+            loads = with_rejects(warehouse, context.profile, rows, found, {target})
         finally:
             warehouse.close()
-    record_adopted(context.store, loads, {target: row.pipeline_id}, clock())
+    adopt(context, rows, loads, clock())
     return loads[-1].rows
 
 

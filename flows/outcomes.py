@@ -130,6 +130,7 @@ def with_load(outcome: TargetOutcome, load: LoggedLoad) -> TargetOutcome:
         started_at=outcome.started_at or load.started_at,
         finished_at=outcome.finished_at or load.finished_at,
         loaded_at=load.loaded_at,
+        rejects=load.rejects,
     )
 
 

@@ -70,47 +70,45 @@ def load_entries(
             loaded_at=outcome.loaded_at,
             error_message=outcome.error,
             cluster=outcome.cluster,
+            rejects=outcome.rejects,
         )
         for outcome in outcomes
     ]
 
 
-def record_adopted(
-    store: ControlStore,
+def adopted_entries(
     loads: Collection[LoggedLoad],
     pipelines: Mapping[str, str],
     now: datetime,
     costs: Mapping[str, ClusterCost] = {},
-) -> None:
-    """Keep loads that the warehouse knows and the control database does not: of a killed run, or of dbt by hand.
+) -> list[LoadEntry]:
+    """Return what the run log keeps of loads that no run has settled: of a killed one, of dbt by hand, of a backfill.
 
     Args:
-        store: The control database.
         loads: What the load log says.
-        pipelines: Target → its pipeline.
+        pipelines: Target → its pipeline; loads of other targets are left out.
         now: Stands in for a time that the log does not tell, UTC.
         costs: What Spark took, by target.
     """
-    store.record_loads(
-        [
-            LoadEntry(
-                run_id=load.run_id,
-                pipeline_id=pipelines[load.target],
-                target=load.target,
-                load_id=load.load_id,
-                status=LoadStatus.SUCCESS,
-                started_at=load.started_at or now,
-                finished_at=load.finished_at or now,
-                seconds=_seconds_between(load.started_at, load.finished_at),
-                rows=load.rows,
-                windows=load.windows,
-                loaded_at=load.loaded_at,
-                cluster=costs.get(load.target),
-            )
-            for load in loads
-            if load.target in pipelines
-        ]
-    )
+    return [
+        LoadEntry(
+            run_id=load.run_id,
+            pipeline_id=pipelines[load.target],
+            target=load.target,
+            load_id=load.load_id,
+            status=LoadStatus.SUCCESS,
+            started_at=load.started_at or now,
+            finished_at=load.finished_at or now,
+            seconds=_seconds_between(load.started_at, load.finished_at),
+            rows=load.rows,
+            windows=load.windows,
+            loaded_at=load.loaded_at,
+            cluster=costs.get(load.target),
+            rejects=load.rejects,
+        )
+        for load in loads
+        if load.target in pipelines
+    ]
 
 
 def _seconds_between(start: datetime | None, end: datetime | None) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from flows.facts import Action, Decision
 from flows.healing import Verdict
 from metadata_sync.blame import Blame
-from metadata_sync.loads import ClusterCost, RowCounts, Window, total
+from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, total
 from metadata_sync.names import TableName
 from metadata_sync.rows import ControlRows, TransformationRow
 from metadata_sync.words import Engine
@@ -55,6 +55,7 @@ class RunPlan:
         tokens: Change token of every source without an incremental key that was looked at; None when it has none.
         absent: Targets of the environment, selected or not, whose table is not in the warehouse yet.
         blame: What is wrong with rows and SELECTs.
+        rejecting: Targets whose rejects table held rows after their last load.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class RunPlan:
     tokens: Mapping[str, str | None] = field(default_factory=dict)
     absent: frozenset[TableName] = frozenset()
     blame: Blame = field(default_factory=Blame)
+    rejecting: frozenset[str] = frozenset()
 
     @property
     def is_due(self) -> bool:
@@ -106,6 +108,7 @@ class TargetOutcome:
         attempts: How often it was given to dbt in this run.
         is_shared: It failed for what is no fault of its own: dbt or its hooks stopped.
         cluster: What Spark took for it in this run, earlier tries included; None: it ran in the warehouse.
+        rejects: What lies in its rejects table; None: nothing was rejected, and nothing was known to lie there.
     """
 
     target: str
@@ -124,6 +127,7 @@ class TargetOutcome:
     attempts: int = 1
     is_shared: bool = False
     cluster: ClusterCost | None = None
+    rejects: Rejects | None = None
 
 
 @dataclass(frozen=True, slots=True)

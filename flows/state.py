@@ -14,7 +14,7 @@ from flows.facts import Watermark
 from flows.probe_sql import CHUNK_SIZE, as_text, no_number, union_all
 from flows.profile import SLUICE_SCHEMA, Profile
 from flows.warehouse import Row, Warehouse
-from metadata_sync.loads import RowCounts, Window
+from metadata_sync.loads import Rejects, RowCounts, Window
 from metadata_sync.names import TableName
 
 _COUNTS: Final = ("rows_read", "rows_inserted", "rows_updated", "rows_closed", "rows_deleted", "rows_rejected")
@@ -71,7 +71,7 @@ class WarehouseState:
 
 @dataclass(frozen=True, slots=True)
 class LoggedLoad:
-    """One load as the load log has it; counts are the load's own."""
+    """One load as the load log has it; counts are the load's own, `rejects` is what lies beside its target by now."""
 
     target: str
     load_id: str
@@ -81,6 +81,7 @@ class LoggedLoad:
     loaded_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    rejects: Rejects | None = None
 
 
 def read_state(warehouse: Warehouse, profile: Profile, targets: Collection[TableName]) -> WarehouseState:

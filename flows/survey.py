@@ -12,7 +12,6 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_af
 
 from flows.facts import Reason
 from flows.leases import foreign_leases
-from flows.recording import record_adopted
 from metadata_sync.blame import Blame
 from metadata_sync.errors import SoftRunError
 from metadata_sync.words import SourceKind, Trigger
@@ -57,40 +56,6 @@ def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
         yield warehouse
     finally:
         warehouse.close()
-
-
-def adopt_loads(
-    context: Context,
-    rows: ControlRows,
-    state: WarehouseState,
-    warehouse: Warehouse,
-    *,
-    loads: LatestLoads,
-    now: datetime,
-) -> LatestLoads:
-    """Keep loads that only the warehouse knows (of a killed run, of dbt by hand) in the control database.
-
-    Args:
-        context: Project, settings, control database.
-        rows: The environment's rows.
-        state: What the warehouse remembers.
-        warehouse: Read-only connection.
-        loads: What the control database knows.
-        now: The current instant.
-
-    Returns:
-        What it knows now.
-    """
-    from flows.state import read_loads
-
-    pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
-    unknown = {load_id for target, load_id in state.last_loads.items() if target in pipelines}
-    unknown -= {entry.load_id for entry in (*loads.newest, *loads.successful) if entry.load_id is not None}
-    if not unknown:
-        return loads
-    found = read_loads(warehouse, context.profile, load_ids=unknown)
-    record_adopted(context.store, found, pipelines, now)
-    return context.store.latest_loads()
 
 
 def surroundings(

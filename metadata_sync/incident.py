@@ -22,6 +22,8 @@ class IncidentKind(StrEnum):
     """A pipeline was not done in time."""
     CRASH = "crash"
     """A run ended without a word."""
+    REJECTS = "rejects"
+    """A load rejected rows that no load had rejected before."""
 
 
 class Severity(StrEnum):

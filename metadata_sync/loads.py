@@ -94,6 +94,34 @@ class RowCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejects:
+    """What lies in a target's rejects table when a load has ended.
+
+    Attributes:
+        table: The table, as the warehouse calls it.
+        kept: Its rows.
+        added: Those that this load was the first to reject.
+        reason: Why one of these was rejected; None: none was added.
+        again: The command that loads what was rejected again, once its cause is mended.
+    """
+
+    table: str
+    kept: int
+    added: int
+    reason: str | None
+    again: str
+
+    def __str__(self) -> str:
+        """Say how many there are, and how they come into the target after all.
+
+        >>> str(Rejects("sluice.dwh__t__rejects", 1, 0, None, "sluice run p --force"))
+        '1 rejected row lies in sluice.dwh__t__rejects. Once its cause is mended: sluice run p --force'
+        """
+        rows, its = ("1 rejected row lies", "its") if self.kept == 1 else (f"{self.kept:,} rejected rows lie", "their")
+        return f"{rows} in {self.table}. Once {its} cause is mended: {self.again}"
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterCost:
     """What Spark took for one target in one run: its share of every cluster that worked for it.
 

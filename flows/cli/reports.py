@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flows.artifacts import headline
 from flows.cli.console import out, print_table
 from flows.facts import Action, Decision, EngineChoice, Reason, SourceEvidence, SourceMode
-from metadata_sync.loads import ClusterCost, to_second
+from metadata_sync.loads import ClusterCost, Rejects, to_second
 from metadata_sync.words import Engine
 
 if TYPE_CHECKING:
@@ -70,6 +70,14 @@ def print_summary(summary: RunSummary) -> None:
         for outcome in summary.outcomes
         if outcome.error is not None or not _is_told_by_evidence(outcome.decision)
     )
+    print_rejects((outcome.target, outcome.rejects) for outcome in summary.outcomes)
+
+
+def print_rejects(found: Iterable[tuple[str, Rejects | None]]) -> None:
+    """Print what lies in the rejects of targets; of those without any, nothing."""
+    for target, rejects in found:
+        if rejects is not None and rejects.kept:
+            out.print(f"! {target}: {rejects}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _engine_sentence(choice: EngineChoice) -> str:
@@ -143,6 +151,7 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
         "load_id": outcome.load_id,
         "loaded_at": outcome.loaded_at.isoformat() if outcome.loaded_at else None,
         "cluster": cost_document(outcome.cluster),
+        "rejects": asdict(outcome.rejects) if outcome.rejects else None,
         "error": outcome.error,
     }
 

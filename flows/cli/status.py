@@ -177,6 +177,7 @@ def _outlook_document(outlook: Outlook) -> dict[str, Any]:
 
 
 def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
+    from flows.cli.reports import print_rejects
     from flows.status import duration_text
 
     rows = [
@@ -194,6 +195,7 @@ def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
     ]
     headers = ("Target", "Pipeline", "Switch", "Last run", "Last window", "Rows", "Age", "Error")
     print_table("", headers, rows)
+    print_rejects((item.target, item.last_success.rejects) for item in statuses if item.last_success)
 
 
 def _print_incidents(incidents: Sequence[Incident]) -> None:
@@ -235,6 +237,7 @@ def _load_document(entry: LoadEntry) -> dict[str, Any]:
         "loaded_at": entry.loaded_at.isoformat() if entry.loaded_at else None,
         "windows": [asdict(window) for window in entry.windows],
         "rows": asdict(entry.rows) if entry.rows else None,
+        "rejects": asdict(entry.rejects) if entry.rejects else None,
         "seconds": entry.seconds,
     }
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from metadata_sync.loads import ClusterCost, RowCounts, Window
+from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window
 
 
 class Via(StrEnum):
@@ -102,6 +102,7 @@ class LoadEntry:
         loaded_at: `_sluice_loaded_at` of the load's rows.
         error_message: What went wrong, secrets masked.
         cluster: What Spark took for it; None: it ran in the warehouse.
+        rejects: What lies in the rejects table; None: nothing was rejected, and nothing was known to lie there.
     """
 
     run_id: str
@@ -117,6 +118,7 @@ class LoadEntry:
     loaded_at: datetime | None = None
     error_message: str | None = None
     cluster: ClusterCost | None = None
+    rejects: Rejects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,11 @@ class LatestLoads:
 
     newest: tuple[LoadEntry, ...]
     successful: tuple[LoadEntry, ...]
+
+    @property
+    def rejecting(self) -> frozenset[str]:
+        """Targets whose rejects table held rows after their last load."""
+        return frozenset(entry.target for entry in self.successful if entry.rejects and entry.rejects.kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from metadata_sync.database.engine import lock_writers
 from metadata_sync.database.ids import new_id, to_utc
 from metadata_sync.database.journal import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
 from metadata_sync.database.tables import decision_log, run_log, transformation_control
-from metadata_sync.loads import ClusterCost, RowCounts, Window
+from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window
 from metadata_sync.redact import redact, redact_text
 
 
@@ -38,7 +38,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
     """Keep summaries of loads, secrets masked."""
     rows = [
         {
-            **_simple_fields(entry, "windows", "rows", "cluster"),
+            **_simple_fields(entry, "windows", "rows", "cluster", "rejects"),
             "environment": environment,
             "entry_id": new_id(entry.finished_at),
             "status": entry.status.value,
@@ -48,6 +48,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
             "windows": [asdict(window) for window in entry.windows],
             **_count_columns(entry.rows),
             **_cost_columns(entry.cluster),
+            "rejects": None if entry.rejects is None else redact(asdict(entry.rejects)),
             "error_message": None if entry.error_message is None else redact_text(entry.error_message),
         }
         for entry in entries
@@ -176,11 +177,13 @@ def _simple_fields(entry: DecisionEntry | LoadEntry, *others: str) -> dict[str, 
 
 
 def _load(row: Mapping[Any, Any]) -> LoadEntry:
-    values = {field.name: row[field.name] for field in fields(LoadEntry) if field.name not in {"rows", "cluster"}}
+    apart = {"rows", "cluster", "rejects"}
+    values = {field.name: row[field.name] for field in fields(LoadEntry) if field.name not in apart}
     values |= {name: _with_zone(values[name]) for name in ("started_at", "finished_at", "loaded_at")}
     values["status"] = LoadStatus(values["status"])
     values["windows"] = tuple(Window(**window) for window in values["windows"])
-    return LoadEntry(**values, rows=_counts(row), cluster=_cost(row))
+    rejects = None if row["rejects"] is None else Rejects(**row["rejects"])
+    return LoadEntry(**values, rows=_counts(row), cluster=_cost(row), rejects=rejects)
 
 
 def _count_columns(rows: RowCounts | None) -> dict[str, int | None]:

@@ -285,6 +285,7 @@ run_log: Final = Table(
     Column("cluster_seconds", Float, nullable=True),
     Column("cluster_usd", Float, nullable=True),
     Column("prices_as_of", Date, nullable=True),
+    Column("rejects", _JSON, nullable=True),
     _position(),
     Index("ix_run_log_position", "environment", "position", unique=True),
     Index("ix_run_log_target", "environment", "target", "status", "position"),

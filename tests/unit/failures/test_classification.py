@@ -52,6 +52,7 @@ RECORDED = {
     "sluice: another load of dwh.x committed first (20261123T1-a); nothing was written, run it again": C.SERIALIZATION,
     "sluice.scd2: dwh.x would reject 9 of 10 rows, max_rejects is 1. Nothing was written.": C.REJECT_LIMIT,
     "sluice.scd1: 7 of 9 rows of dwh.x are no longer yielded, max_vanish_percent is 20.": C.REJECT_LIMIT,
+    "lake.orders cannot be read: files of lake/orders have different columns: a.parquet has x int": C.TYPE_MISMATCH,
     "dbt says that dwh.x was loaded (4 inserted), and the load log holds no row of it: the rows are lost": C.SETTINGS,
     "the frobnicator is out of frob": C.UNKNOWN,
 }

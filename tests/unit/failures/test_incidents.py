@@ -13,9 +13,10 @@ from flows.channels import channels_of
 from flows.error_rules import DEFAULT_RULES
 from flows.facts import Action, Decision, Reason
 from flows.healing import FailureClass, Verdict
-from flows.incidents import AlertPolicy, Finding, find, held_up, judge, resolve
+from flows.incidents import AlertPolicy, Finding, find, held_up, is_over, judge, rejected, resolve
 from flows.runs import OutcomeStatus, TargetOutcome
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
+from metadata_sync.loads import Rejects, RowCounts
 from metadata_sync.rows import ControlRows, Dependency, PipelineRow, TransformationRow
 from metadata_sync.settings import Settings
 from metadata_sync.words import ChildPolicy, LoadType, Template
@@ -174,3 +175,15 @@ def test_every_alert_leads_to_its_section_of_the_runbook(word: FailureClass | In
     assert path == "docs/operations.md"
     section = RUNBOOK.partition(f"\n## {anchor}\n")[2].partition("\n## ")[0]
     assert len(section.split()) > 10, anchor
+
+
+def test_rejects_are_over_with_a_load_and_not_with_a_look() -> None:
+    rejects = Rejects("sluice.dwh__a__rejects", kept=2, added=2, reason="x is NULL", again="sluice run p --force")
+    incident, event = told(rejected("dwh.a", "p", RowCounts(read=9, rejected=2), rejects), None, 0, "r1")
+    looked_at = TargetOutcome(
+        "dwh.a", "p", Decision("dwh.a", "p", Action.SKIP, Reason.NOTHING_NEW, "x"), OutcomeStatus.SKIPPED
+    )
+
+    assert (event, incident.severity) == (AlertEvent.OPENED, Severity.WARNING)
+    assert not is_over(incident, [], [looked_at])
+    assert is_over(incident, [], [replace(looked_at, status=OutcomeStatus.LOADED, load_id="l2")])

@@ -1,0 +1,131 @@
+"""Rejected rows: how many lie beside a target after a load, and how they come into it once their cause is mended.
+
+A load rejects rows that it cannot load, goes on, and moves the watermark; no later load reads them by itself. So
+whoever reads loads back from the log counts what lies in the rejects, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from sqlglot import exp
+
+from flows.bounds import parse_bound
+from flows.probe_sql import union_all
+from flows.profile import SLUICE_SCHEMA, Profile
+from flows.state import LoggedLoad, companion_table
+from metadata_sync.loads import Rejects, to_second
+from metadata_sync.names import TableName
+from metadata_sync.resolve import resolve_dependencies
+from metadata_sync.rows import ControlRows, TransformationRow
+from metadata_sync.words import Increment
+
+if TYPE_CHECKING:
+    from flows.warehouse import Row, Warehouse
+
+_REASON_LENGTH: Final = 200
+
+
+def with_rejects(
+    warehouse: Warehouse,
+    profile: Profile,
+    rows: ControlRows,
+    loads: Sequence[LoggedLoad],
+    rejecting: Collection[str] = (),
+) -> tuple[LoggedLoad, ...]:
+    """Return loads with what lies in their targets' rejects; where nothing can lie there, nobody looks.
+
+    Args:
+        warehouse: Read-only connection.
+        profile: Says how schemas are called in the warehouse.
+        rows: The environment's rows.
+        loads: As the load log has them.
+        rejecting: Targets whose rejects held rows before.
+    """
+    by_name = {str(row.name): row for row in rows.transformations}
+    asked = [load for load in loads if load.target in by_name and (load.rows.rejected > 0 or load.target in rejecting)]
+    if not asked:
+        return tuple(loads)
+    schema = profile.physical_schema(SLUICE_SCHEMA)
+    counted = {row[0]: row[1:] for row in warehouse.query(union_all([_count(schema, load) for load in asked]))}
+    starts = _starts(warehouse, schema, {first for *_, first in counted.values() if first is not None})
+    return tuple(
+        replace(load, rejects=_rejects(schema, by_name[load.target], rows, counted[load.load_id], starts))
+        if load.load_id in counted
+        else load
+        for load in loads
+    )
+
+
+def _count(schema: str, load: LoggedLoad) -> exp.Select:
+    """Count the rejects of a load's target: all of them, its own, one reason of these, and the oldest load's id."""
+    table = exp.table_(companion_table(TableName.parse(load.target), "rejects"), db=schema, quoted=True)
+    is_own = exp.column("load_id").eq(load.load_id)
+    return exp.select(
+        exp.Literal.string(load.load_id),
+        exp.Count(this=exp.Star()),
+        exp.Count(this=exp.Case().when(is_own, exp.Literal.number(1))),
+        exp.Min(this=exp.Case().when(is_own.copy(), exp.column("reason"))),
+        exp.Min(this=exp.column("load_id")),
+    ).from_(table)
+
+
+def _starts(warehouse: Warehouse, schema: str, load_ids: Collection[str]) -> Mapping[str, str | None]:
+    """Return the least key that each of these loads read; None: it read from the beginning, or in full."""
+    if not load_ids:
+        return {}
+    query = (
+        exp.select("load_id", "window_start")
+        .from_(exp.table_("load_log", db=schema, quoted=True))
+        .where(exp.column("load_id").isin(*sorted(load_ids)))
+    )
+    found: dict[str, list[str | None]] = {}
+    for load_id, start in warehouse.query(query):
+        found.setdefault(load_id, []).append(start)
+    return {load_id: _least(starts) for load_id, starts in found.items()}
+
+
+def _least(bounds: Iterable[str | None]) -> str | None:
+    known = [bound for bound in bounds if bound is not None]
+    try:
+        return min(known, key=lambda bound: parse_bound(bound).position, default=None)
+    except (TypeError, ValueError):  # sources with keys of different kinds, or change tokens
+        return None
+
+
+def _rejects(
+    schema: str,
+    row: TransformationRow,
+    rows: ControlRows,
+    counted: Row,
+    starts: Mapping[str, str | None],
+) -> Rejects:
+    kept, added, reason, first = counted
+    return Rejects(
+        table=f"{schema}.{companion_table(row.name, 'rejects')}",
+        kept=kept,
+        added=added,
+        reason=None if reason is None else reason[:_REASON_LENGTH],
+        again=load_again(row, rows, starts.get(first)),
+    )
+
+
+def load_again(row: TransformationRow, rows: ControlRows, start: str | None) -> str:
+    """Return the command that loads rejected rows again, once their cause is mended.
+
+    Args:
+        row: The target's row.
+        rows: The environment's rows.
+        start: Least key that the first load of them read; None: it read from the beginning.
+    """
+    if row.increment is Increment.FULL:
+        return f"sluice run {row.pipeline_id} --force"
+    is_keyed = any(
+        item.is_driving and not item.is_managed and item.incremental_key is not None
+        for item in resolve_dependencies(row, rows)
+    )
+    if start is None or not is_keyed:
+        return f"sluice dbt build --full-refresh --select {row.name.model_name}"
+    return f"sluice backfill {row.name} --from '{to_second(start)}'"
