@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,10 +20,12 @@ from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
 from psycopg import sql
 from receiver import Receiver
 
+from flows.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.engine import execute, prepare
 from flows.false_starts import false_starts_told
 from flows.runs import RunRequest
 from metadata_sync.errors import SluiceError
+from metadata_sync.incident import IncidentKind
 
 Mend = Callable[[], None]
 Fault = Callable[[random.Random], Mend]
@@ -327,11 +330,15 @@ class PostgresWorld(World):
         )
 
     def type_changed(self, chance: random.Random) -> Mend:
+        """Every row of a load is rejected, and it goes on."""
         self._do("alter table lake.orders alter amount type text using 'EUR ' || amount")
         self.tick()
-        return lambda: self._do(
-            "alter table lake.orders alter amount type numeric(8, 2) using substr(amount, 5)::numeric"
-        )
+
+        def mend() -> None:
+            self._do("alter table lake.orders alter amount type numeric(8, 2) using substr(amount, 5)::numeric")
+            self._load_rejected_again()
+
+        return mend
 
     def table_dropped(self, chance: random.Random) -> Mend:
         self._do("create table saved as table lake.regions", "drop table lake.regions")
@@ -388,6 +395,18 @@ class PostgresWorld(World):
         stop.set()
         thread.join()
         return lambda: self.admin.execute(allow) and None
+
+    def _load_rejected_again(self) -> None:
+        """Do as people are told: the command of the message, then the rejects may go."""
+        context = self.workshop.context
+        (opened,) = (item for item in context.store.incidents() if item.kind is IncidentKind.REJECTS)
+        (rejects,) = (load.rejects for load in context.store.latest_loads().successful if load.target == opened.subject)
+        assert rejects is not None
+        assert opened.message.endswith(str(rejects))
+        command = shlex.split(rejects.again)
+        assert command[:4] == ["sluice", "backfill", "dwh.fact_order", "--from"]
+        run_backfill(context, plan_backfill(context, BackfillRequest(*command[2::2])))
+        self._do(f"delete from {rejects.table}")
 
     def _cut(self) -> None:
         self.admin.execute(

@@ -1,6 +1,6 @@
 """Fault after real fault: in the end every table is what an undisturbed run makes of the data, and people know.
 
-A few in CI; `FAULT_COUNT=300 pytest tests/flows/engine/test_faults.py` for many.
+A few in CI; many by FAULT_COUNT=300, others by FAULT_SEED, only some by FAULT_KINDS="killed,disk full".
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tests.redshift_standin.server import Standin
 __all__ = ["redshift_standin"]
 
 FAULTS = int(os.environ.get("FAULT_COUNT", "0"))
+KINDS = tuple(filter(None, os.environ.get("FAULT_KINDS", "").split(",")))
 SEED = int(os.environ.get("FAULT_SEED", "20130101"))
 IN_CI = {
     "duckdb": ("select at fault", "file locked", "receiver down", "killed"),
@@ -160,7 +161,7 @@ def rows_on_a_server() -> dict[str, list[dict[str, object]]]:
 def test_faults_leave_no_trace_but_their_alerts(engine: str, request: pytest.FixtureRequest) -> None:
     world: World = request.getfixturevalue(f"{engine}_world")
     chance = random.Random(SEED)
-    kinds = [chance.choice(sorted(world.faults)) for _ in range(FAULTS)] if FAULTS else IN_CI[engine]
+    kinds = [chance.choice(KINDS or sorted(world.faults)) for _ in range(FAULTS)] if FAULTS else IN_CI[engine]
     for number, kind in enumerate(kinds):
         world.land(number)
         mend = world.faults[kind](chance)
