@@ -27,6 +27,7 @@ _REDSHIFT_WLM: Final = "https://docs.aws.amazon.com/redshift/latest/dg/cm-c-wlm-
 _REDSHIFT_COPY: Final = "https://docs.aws.amazon.com/redshift/latest/dg/t_Troubleshooting_load_errors.html"
 _S3: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"
 _AWS: Final = "https://docs.aws.amazon.com/general/latest/gr/api-retries.html"
+_BOTOCORE: Final = "https://github.com/boto/botocore/blob/develop/botocore/exceptions.py"
 _EMR: Final = "https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason.html"
 _EMR_SPOT: Final = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-instances-guidelines.html"
 _EC2: Final = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html"
@@ -147,6 +148,16 @@ _AWS_RULES: Final = (
         "ServiceUnavailable",
         "RequestTimeout",
         "RequestTimeoutException",
+        *("500", "502", "503", "504"),
+    ),
+    _says(
+        "aws_unanswered",
+        FailureClass.CONNECTION,
+        _BOTOCORE,
+        r"connection was closed before we received a valid response",
+        r"(read|connect) timeout on endpoint URL",
+        r"failed to connect to proxy URL",
+        r"error occurred while reading from response stream",
     ),
     _says(
         "emr_spot",

@@ -16,17 +16,23 @@ _TRIES: Final = 8
 """Of each call, unless AWS_MAX_ATTEMPTS says otherwise; botocore doubles the pause between them, up to 20 seconds."""
 
 
-def aws_client(service: str, region: str | None = None) -> Any:
+def aws_client(service: str, region: str | None = None, *, tries: int | None = None) -> Any:
     """Return boto3's client of a service; credentials and endpoint are found as boto3 finds them.
 
     Args:
         service: `emr` or `s3`.
         region: AWS region; None: the environment's.
+        tries: How often it makes each call; None: as often as calls are made at most.
 
     Raises:
         ConfigurationError: When boto3 is not installed.
     """
-    return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"), int(os.environ.get("AWS_MAX_ATTEMPTS", _TRIES)))
+    return _client(service, region, os.environ.get("AWS_ENDPOINT_URL"), tries or max_tries())
+
+
+def max_tries() -> int:
+    """Return how often a call is made at most."""
+    return int(os.environ.get("AWS_MAX_ATTEMPTS", _TRIES))
 
 
 @contextmanager

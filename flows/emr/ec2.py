@@ -2,6 +2,7 @@
 
 Three things end a cluster: `close` in every way out of a run, EMR's own auto-termination policy when our process is
 gone and the steps are done, and the sweep (`sweep.py`), which finds by its tags and its lease what nobody waits for.
+A cluster or step whose answer was lost is found again and taken, never asked for twice (`once.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from flows.emr.aws import aws_client, aws_errors
 from flows.emr.cluster import Bill, JobEnd, JobStatus, Order, Say
 from flows.emr.jobs import SparkJob, jobs_text
 from flows.emr.local import SCRIPT, utc_now
+from flows.emr.once import call_once
+from flows.emr.ours import OurCluster, our_clusters
 from flows.emr.request import cluster_request, step_request
 from flows.emr.seen import ClusterSeen, StepSeen, end_of, read_cluster
 from flows.emr.settings import EmrSettings, SparkSettings
@@ -81,6 +84,7 @@ class EmrBackend:
         self.clock = clock
         self.sleep = sleep
         self.emr = aws_client("emr", settings.region)
+        self.emr_once = aws_client("emr", settings.region, tries=1)
         self._store = store
         self._owner_tag = owner_tag
 
@@ -113,10 +117,37 @@ class EmrBackend:
             keeper = lease.enter_context(LeaseKeeper(self._store, run_id=order.run_id, held_by=order.owner))
             keeper.take([lease_of(token)])
             requested_at = self.clock()
-            with aws_errors(f"renting {order.sizing}"):
-                answer = self.emr.run_job_flow(**cluster_request(order, self.settings, self._tags(order, token)))
-            return EmrCluster(self, order, answer["JobFlowId"], script=address, requested_at=requested_at, say=say,
+            try:
+                cluster_id = self._rent(order, token)
+            except (KeyboardInterrupt, SystemExit):
+                self.end_others(order, token)
+                raise
+            return EmrCluster(self, order, cluster_id, token=token, script=address, requested_at=requested_at, say=say,
                               lease=lease.pop_all())  # fmt: skip
+
+    def end_others(self, order: Order, token: str, kept: str | None = None) -> None:
+        """End what an order has rented besides one cluster: a late child of a lost answer. Never raises."""
+        try:
+            with aws_errors("looking for clusters whose answer was lost"):
+                others = [item for item in self._rented(order, token) if item.cluster_id != kept]
+            for item in others:
+                end_cluster(self.emr, item.cluster_id, is_protected=item.is_protected)
+        except RunError as error:
+            logger.warning("emr.not_looked_for run_id=%s error=%s", order.run_id, error.message)
+
+    def _rent(self, order: Order, token: str) -> str:
+        request = cluster_request(order, self.settings, self._tags(order, token))
+        return call_once(
+            f"renting {order.sizing}",
+            lambda: str(self.emr_once.run_job_flow(**request)["JobFlowId"]),
+            lambda: next((item.cluster_id for item in self._rented(order, token)), None),
+            self.sleep,
+        )
+
+    def _rented(self, order: Order, token: str) -> list[OurCluster]:
+        with aws_errors("listing clusters"):
+            ours = our_clusters(self.emr, order.environment, self._owner_tag)
+            return [item for item in ours if item.token == token]
 
     def put(self, url: str, text: str) -> None:
         """Write a small file to S3.
@@ -150,6 +181,7 @@ class EmrCluster:
         order: Order,
         cluster_id: str,
         *,
+        token: str,
         script: str,
         requested_at: datetime,
         say: Say,
@@ -159,6 +191,7 @@ class EmrCluster:
         self._backend = backend
         self._order = order
         self._id = cluster_id
+        self._token = token
         self._script = script
         self._say = say
         self._lease = lease
@@ -198,6 +231,7 @@ class EmrCluster:
         with self._lease:
             try:
                 end_cluster(self._backend.emr, self._id, is_protected=self._seen.is_protected)
+                self._backend.end_others(self._order, self._token, kept=self._id)
             except RunError as error:
                 logger.warning("emr.not_ended cluster=%s error=%s", self._id, error.message)
                 self._say(
@@ -229,14 +263,30 @@ class EmrCluster:
         return timedelta(minutes=self._backend.settings.start_minutes)
 
     def _add_steps(self, batch: Sequence[SparkJob]) -> list[str]:
-        steps = []
+        """Give the cluster a step for each job, and return their ids; a step is known by its job file."""
+        steps = {}
         for job in batch:
             file = f"{self._backend.work_uri}/runs/run_id={self._order.run_id}/{job.target}-{job.attempt}.json"
             self._backend.put(file, jobs_text([job], {}))
-            steps.append(step_request(job, self._script, file, self._sizing, self._backend.spark))
-        with aws_errors(f"giving steps to {self._id}"):
-            answer = self._backend.emr.add_job_flow_steps(JobFlowId=self._id, Steps=steps)
-        return list(answer["StepIds"])
+            steps[file] = step_request(job, self._script, file, self._sizing, self._backend.spark)
+        known: dict[str, str] = {}
+
+        def add() -> list[str]:
+            missing = [file for file in steps if file not in known]
+            answer = self._backend.emr_once.add_job_flow_steps(
+                JobFlowId=self._id, Steps=[steps[file] for file in missing]
+            )
+            known.update(zip(missing, answer["StepIds"], strict=True))
+            return [known[file] for file in steps]
+
+        def find() -> list[str] | None:
+            with aws_errors(f"listing the steps of {self._id}"):
+                known.update(
+                    {step["Config"]["Args"][-1]: step["Id"] for step in list_steps(self._backend.emr, self._id)}
+                )
+            return [known[file] for file in steps] if steps.keys() <= known.keys() else None
+
+        return call_once(f"giving steps to {self._id}", add, find, self._backend.sleep)
 
     def _look(self) -> ClusterSeen:
         """Ask EMR; what it said last stands while it does not answer, for a while."""
@@ -271,9 +321,14 @@ def look_at(emr: Any, cluster_id: str) -> ClusterSeen:
         RunError: When it does not answer.
     """
     with aws_errors(f"asking after {cluster_id}"):
-        pages = emr.get_paginator("list_steps").paginate(ClusterId=cluster_id)
-        steps = [step for page in pages for step in page["Steps"]]
+        steps = list_steps(emr, cluster_id)
         return read_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"], steps)
+
+
+def list_steps(emr: Any, cluster_id: str) -> list[Mapping[str, Any]]:
+    """Return a cluster's steps as EMR describes them."""
+    pages = emr.get_paginator("list_steps").paginate(ClusterId=cluster_id)
+    return [step for page in pages for step in page["Steps"]]
 
 
 def end_cluster(emr: Any, cluster_id: str, *, is_protected: bool) -> None:

@@ -254,7 +254,7 @@ class SparkStage:
         sizing, jobs = order.sizing, [one.job for one in prepared]
         if sizing is not None:
             self._say(f"{group.job_group}: {sizing}, {sizing.minutes:.0f} minutes, ${sizing.usd:.2f} ({sizing.reason})")
-        with closing_on_sigterm(self._backend.start(order, self._say)) as cluster:
+        with closing_on_sigterm(lambda: self._backend.start(order, self._say)) as cluster:
             try:
                 ends = cluster.run(jobs)
             except SluiceError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from flows.emr.cluster import Cluster
@@ -15,24 +16,44 @@ _EXIT_CODE: Final = 128 + signal.SIGTERM
 
 
 @contextmanager
-def closing_on_sigterm(cluster: Cluster) -> Iterator[Cluster]:
-    """Close a cluster at the end; a SIGTERM that nobody else handles becomes an orderly exit meanwhile.
+def closing_on_sigterm(start: Callable[[], Cluster]) -> Iterator[Cluster]:
+    """Start a cluster and close it at the end; a SIGTERM that nobody else handles becomes an orderly exit meanwhile.
 
-    Schedulers and containers stop a process with SIGTERM, and kill it half a minute later.
+    Schedulers and containers stop a process with SIGTERM, and kill it half a minute later. One that comes while the
+    cluster is being closed is obeyed right afterwards.
     """
-    with closing(cluster), _sigterm_as_exit():
-        yield cluster
+    with _sigterm_as_exit() as sigterm:
+        cluster = start()
+        try:
+            yield cluster
+        finally:
+            sigterm.waits = True
+            cluster.close()
+        if sigterm.has_come:
+            sys.exit(_EXIT_CODE)
+
+
+@dataclass
+class _Sigterm:
+    waits: bool = False
+    has_come: bool = False
+
+    def __call__(self, *_: object) -> None:
+        self.has_come = True
+        if not self.waits:
+            sys.exit(_EXIT_CODE)
 
 
 @contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
+def _sigterm_as_exit() -> Iterator[_Sigterm]:
+    sigterm = _Sigterm()
     is_ours = (
         threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     )
     if is_ours:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(_EXIT_CODE))
+        signal.signal(signal.SIGTERM, sigterm)
     try:
-        yield
+        yield sigterm
     finally:
         if is_ours:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import tempfile
 import threading
@@ -72,6 +73,8 @@ class EmrSimulator:
         requests: Arguments of every RunJobFlow.
         trouble: Answers a call to EMR instead of moto: None, or `throttled`: two calls of each kind.
         down_after: After this call so many calls find the API down; None: it is up.
+        answers_lost: Calls that are taken, and how often the connection then breaks before the answer.
+        hidden_lists: For so many calls of ListClusters no cluster is listed: EMR shows a new one a moment later.
         called: Every call to EMR, by name.
     """
 
@@ -80,6 +83,8 @@ class EmrSimulator:
         self.requests: list[dict[str, Any]] = []
         self.trouble: str | None = None
         self.down_after: tuple[str, int] | None = None
+        self.answers_lost: dict[str, int] = {}
+        self.hidden_lists = 0
         self.called: list[str] = []
         self._run_step = run_step or pretend
         self._plots: dict[str, ClusterPlot] = {}
@@ -161,6 +166,8 @@ class EmrSimulator:
         for known in (self.clusters_to_come, self.requests, self.called, self._throttled, self._plots, self._ended):
             known.clear()
         self.down_after = None
+        self.answers_lost.clear()
+        self.hidden_lists = 0
         for key in self.keys(""):
             self.s3.delete_object(Bucket=BUCKET, Key=key)
 
@@ -213,18 +220,28 @@ class EmrSimulator:
         if is_down or (name and self.trouble == "throttled" and self._throttles(name)):
             kind = "InternalFailure" if is_down else "ThrottlingException"
             status = "500 Internal Server Error" if is_down else "400 Bad Request"
-            body = json.dumps({"__type": kind, "message": "Rate exceeded"}).encode()
-            start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))])
-            return [body]
+            return _answer(start_response, status, {"__type": kind, "message": "Rate exceeded"})
         if name == "RunJobFlow":
             answer = self._moto(self._remember(environ), start_response)
             for cluster in self._clusters():
                 if cluster.id not in self._plots:
                     self._plots[cluster.id] = self.clusters_to_come.pop(0) if self.clusters_to_come else ClusterPlot()
+            self._lose_answer(name, environ)
             return answer
         for cluster in self._clusters():
             self._hold(cluster)
-        return self._moto(environ, start_response)
+        if name == "ListClusters" and self.hidden_lists:
+            self.hidden_lists -= 1
+            return _answer(start_response, "200 OK", {"Clusters": []})
+        answer = self._moto(environ, start_response)
+        self._lose_answer(name, environ)
+        return answer
+
+    def _lose_answer(self, name: str, environ: Mapping[str, Any]) -> None:
+        if self.answers_lost.get(name, 0):
+            self.answers_lost[name] -= 1
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionResetError
 
     def _is_down(self) -> bool:
         if self.down_after is None or self.down_after[0] not in self.called[:-1]:
@@ -347,6 +364,12 @@ def spark_submit(simulator: EmrSimulator, arguments: list[str]) -> str | None:
         for job in document["jobs"]:
             _copy_back(simulator, job["output"], folder)
     return None if ended.returncode == 0 else ended.stderr[-200:]
+
+
+def _answer(start_response: Callable[..., Any], status: str, document: Mapping[str, Any]) -> list[bytes]:
+    body = json.dumps(document).encode()
+    start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))])
+    return [body]
 
 
 def _copy_here(simulator: EmrSimulator, url: str, folder: Path) -> None:

@@ -181,6 +181,52 @@ def test_throttled_calls_are_made_again(emr: EmrSimulator, project: EmrProject) 
     assert emr.states == ["TERMINATED"]
 
 
+@pytest.mark.parametrize("is_hidden", [False, True])
+def test_a_cluster_whose_answer_was_lost_is_found_and_taken(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch, is_hidden: bool
+) -> None:
+    monkeypatch.setattr("flows.emr.once._FIRST_PAUSE_SECONDS", 0.01)
+    emr.rent_by_hand("sluice-dev-sales", {"sluice:environment": "dev"})
+    emr.answers_lost = {"RunJobFlow": 1}
+    emr.hidden_lists = 1 if is_hidden else 0  # then it is asked for again, and the first one is found at the end
+
+    staged = project.run()
+
+    assert not staged.failed
+    assert emr.called.count("RunJobFlow") == 2 + is_hidden
+    assert emr.states == ["WAITING", *["TERMINATED"] * (1 + is_hidden)]
+    assert emr.steps(1 + is_hidden) == dict.fromkeys(SELECTS, "COMPLETED")
+    assert project.context.store.leases() == ()
+
+
+def test_steps_whose_answer_was_lost_are_not_given_twice(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.emr.once._FIRST_PAUSE_SECONDS", 0.01)
+    emr.answers_lost = {"AddJobFlowSteps": 1}
+
+    staged = project.run()
+
+    assert not staged.failed
+    assert emr.called.count("AddJobFlowSteps") == 1
+    assert len(emr.keys("results/")) == 2 * len(SELECTS)
+
+
+def test_answers_that_are_always_lost_are_soft_and_leave_no_cluster(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    emr.answers_lost = {"RunJobFlow": 9}
+    emr.hidden_lists = 1
+
+    staged = project.run()
+
+    assert sorted(staged.failed) == sorted(SELECTS)
+    assert project.comment("dwh.days")[1].startswith("connection in run run-1")
+    assert [cluster.run_id for cluster in sweep(project.context)] == ["run-1"]
+    assert emr.live == []
+
+
 def test_a_job_that_does_not_lie_on_s3_rents_nothing(emr: EmrSimulator, project: EmrProject) -> None:
     (source,) = project.rows.sources
     project.rows = project.rows.model_copy(update={"sources": (source.model_copy(update={"location": "lake/orders"}),)})

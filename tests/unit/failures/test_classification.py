@@ -39,6 +39,8 @@ RECORDED = {
     "An error occurred (AccessDenied) when calling the PutObject operation: Access Denied": C.PERMISSION,
     "An error occurred (NoSuchKey) when calling the GetObject operation: not there": C.MISSING_OBJECT,
     "An error occurred (InternalError) when calling the GetObject operation (reached max retries: 4)": C.CONNECTION,
+    'Read timeout on endpoint URL: "https://elasticmapreduce.eu-west-1.amazonaws.com/"': C.CONNECTION,
+    "An error occurred (503) when calling the HeadObject operation: Service Unavailable": C.CONNECTION,
     "BOOTSTRAP_FAILURE: On the master instance, bootstrap action 1 returned a non-zero return code": C.SETTINGS,
     "INSTANCE_FLEET_TIMEOUT: could not provision in 60 minutes": C.CAPACITY,
     "Cluster terminated: spot instances were reclaimed": C.SPOT_LOSS,
