@@ -52,13 +52,13 @@ class SparkJob:
 
     @property
     def manifest(self) -> str:
-        """Where the manifest will lie."""
-        return f"{self.folder}.manifest.json"
+        """Where this attempt's manifest will lie: no other attempt of the run writes there."""
+        return f"{self.folder}/attempt={self.attempt}.manifest.json"
 
     @property
     def error(self) -> str:
         """Where the error will lie when it fails."""
-        return f"{self.folder}.attempt={self.attempt}.error.json"
+        return f"{self.folder}/attempt={self.attempt}.error.json"
 
     def document(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Return what the script reads."""
@@ -114,7 +114,7 @@ def read_manifest(job: SparkJob, text: str) -> Result:
     """Read a job's manifest.
 
     Raises:
-        ValueError: When it is not this attempt's: something else writes to the same place.
+        ValueError: When it is not this attempt's: a person or another program has written there.
     """
     document = json.loads(text)
     author = document["author"]

@@ -134,15 +134,15 @@ class LocalCluster:
 
 
 def read_end(job: SparkJob, ended_at: datetime) -> JobEnd | None:
-    """Return how a job ended by what it left; None when it left nothing."""
-    failure = read_text(job.error)
-    if failure is not None:
+    """Return how a job ended by what it left, where a whole result outranks an error; None when it left nothing."""
+    text = read_text(job.manifest)
+    if text is None:
+        failure = read_text(job.error)
+        if failure is None:
+            return None
         document = json.loads(failure)
         began = ended_at - timedelta(seconds=document["seconds"])
         return JobEnd(JobStatus.FAILED, began, ended_at, error=str(document["error"]))
-    text = read_text(job.manifest)
-    if text is None:
-        return None
     began = ended_at - timedelta(seconds=json.loads(text)["author"].get("seconds", 0.0))
     try:
         result = read_manifest(job, text)

@@ -2,9 +2,10 @@
 
     spark-submit spark_job.py JOBS.json [PID]
 
-JOBS.json is what `jobs.py` writes. Each job writes to a folder of its own attempt and, last of all, its manifest, which
-names that attempt's files: whatever a step that was killed or ran twice left behind, a reader sees one whole result or
-none. A job that fails leaves its error where its manifest would be, and the others go on.
+JOBS.json is what `jobs.py` writes. Each execution of a job writes to a folder of its own and, last of all, the manifest
+of its attempt, which names just that folder's files. The first whole result of an attempt stands: whatever a step that
+was killed, ran twice or ended late leaves behind, a reader sees one whole result or none. A job that fails leaves its
+error beside, and the others go on.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def run_job(spark: SparkSession, job: dict[str, Any]) -> bool:
         _write(spark, job["error"], json.dumps(failure))
         return False
     manifest["author"]["seconds"] = time.monotonic() - began
-    _write(spark, job["manifest"], json.dumps(manifest))
+    _write_first(spark, job["manifest"], json.dumps(manifest))
     return True
 
 
@@ -153,6 +154,13 @@ def _read(spark: SparkSession, url: str) -> str:
         return str(spark.sparkContext._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))  # type: ignore[union-attr]
     finally:
         stream.close()
+
+
+def _write_first(spark: SparkSession, url: str, text: str) -> None:
+    """Write a small file unless it is there; of two that look at the same moment either leaves a whole one."""
+    is_there = Path(url).exists() if _is_local(url) else _file_system(spark, url).exists(_path(spark, url))
+    if not is_there:
+        _write(spark, url, text)
 
 
 def _write(spark: SparkSession, url: str, text: str) -> None:

@@ -17,7 +17,7 @@ ROLE = "arn:aws:iam::123456789012:role/warehouse"
 COLUMNS = {"id": "integer", "v": "varchar(10)", "cost": "decimal(8, 2)", "t": "timestamp"}
 TYPES = ["int", "string", "decimal(8,2)", "timestamp_ntz"]
 FOLDER = "s3://lake/out/run_id=r/dwh__costs"
-MANIFEST = f"{FOLDER}.manifest.json"
+MANIFEST = f"{FOLDER}/attempt=1.manifest.json"
 ROWS = """select * from (
     values (1, 'a', 1.50::decimal(8, 2), timestamp '2024-01-01'), (2, null, null, timestamp '2024-01-02')
 ) as rows (id, v, cost, t)"""
@@ -40,7 +40,7 @@ def project(redshift_standin: Standin, tmp_path: Path) -> RedshiftProject:
 def _load(project: RedshiftProject, end: str, **changes: object) -> DbtResult:
     result = {
         "manifest": MANIFEST,
-        "pattern": f"{FOLDER}/attempt=1/*.parquet",
+        "pattern": f"{FOLDER}/attempt=1-1/*.parquet",
         "row_count": 2,
         "columns": list(COLUMNS),
         "types": TYPES,
@@ -70,7 +70,7 @@ def _window(project: RedshiftProject, end: str) -> dict[str, object]:
 
 
 def test_a_result_of_spark_is_copied_and_loaded_and_its_window_logged(project: RedshiftProject) -> None:
-    put_parquet(project.standin.lake, MANIFEST, {f"{FOLDER}/attempt=1/part-0.parquet": ROWS})
+    put_parquet(project.standin.lake, MANIFEST, {f"{FOLDER}/attempt=1-1/part-0.parquet": ROWS})
     result = _load(project, "2024-01-02 00:00:00.000000")
     assert result.success, result.messages
     assert project.query("select id, v, cast(cost as varchar(10)) from dwh.costs order by id") == [
@@ -109,7 +109,7 @@ def test_an_empty_result_moves_the_watermark_and_copies_nothing(project: Redshif
 def test_a_result_that_does_not_fit_is_refused_before_the_target_is_touched(
     project: RedshiftProject, changes: dict[str, object], message: str
 ) -> None:
-    put_parquet(project.standin.lake, MANIFEST, {f"{FOLDER}/attempt=1/part-0.parquet": ROWS})
+    put_parquet(project.standin.lake, MANIFEST, {f"{FOLDER}/attempt=1-1/part-0.parquet": ROWS})
     result = _load(project, "2024-01-02 00:00:00.000000", **changes)
     assert not result.success
     assert message in result.messages["costs"]

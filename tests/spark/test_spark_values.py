@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pytest
 
-from flows.emr.cluster import JobStatus, Order
+from flows.emr.cluster import JobEnd, Order
 from flows.emr.jobs import SparkJob
-from flows.emr.local import LocalBackend
+from flows.emr.local import LocalBackend, read_end
 from flows.emr.settings import SparkSettings
 from flows.emr.sizing import Bounds
 from metadata_sync.names import TableName
@@ -31,6 +35,7 @@ TYPES = {
     "id": "integer", "i": "integer", "j": "integer", "d": "double", "m": "decimal(10,3)", "s": "varchar",
     "b": "boolean", "day": "date", "other_day": "date", "moment": "timestamp",
 }  # fmt: skip
+LAKE = SourceRow(schema="lake", table="t", kind="lake", location="lake", format="parquet")
 EXPRESSIONS = {
     "division": ("i / j", "double"),
     "whole": ("cast(d as bigint)", "bigint"),
@@ -81,8 +86,26 @@ EXPRESSIONS = {
 }  # fmt: skip
 
 
-def columns(folder: Path) -> dict[str, tuple[list[object], list[object]]]:
-    """Column → its values by DuckDB and by Spark, in the order of the rows."""
+@dataclass(frozen=True)
+class OnSpark:
+    """One spark-submit: every expression; and a small SELECT twice as one attempt, then as another.
+
+    Attributes:
+        expected: DuckDB's rows.
+        values: How the expressions ended.
+        attempts: How the small SELECT ended, by attempt, as it was told afterwards.
+        folder: Where that put its files.
+    """
+
+    expected: list[tuple[object, ...]]
+    values: JobEnd
+    attempts: dict[str, JobEnd]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def on_spark(tmp_path_factory: pytest.TempPathFactory) -> OnSpark:
+    folder = tmp_path_factory.mktemp("values")
     (folder / "lake").mkdir()
     select = "select t.id as id, " + ", ".join(f"{text} as {name}" for name, (text, _) in EXPRESSIONS.items())
     parsed, problems = parse_select(f"{select} from lake.t as t", "duckdb")
@@ -96,43 +119,49 @@ def columns(folder: Path) -> dict[str, tuple[list[object], list[object]]]:
         connection.execute(f"copy (select {typed} from ({ROWS})) to '{folder}/lake/t.parquet' (format parquet)")
         connection.execute(f"create schema lake; create view lake.t as from read_parquet('{folder}/lake/t.parquet')")
         expected = connection.execute(f"select {casts} from ({select} from lake.t as t) order by id").fetchall()
-        pattern = _on_spark(folder, sql)
-        found = connection.execute(
-            f"select {', '.join(EXPRESSIONS)} from read_parquet('{pattern}') order by id"
-        ).fetchall()
-    return {
-        name: ([row[place] for row in expected], [row[place] for row in found])
-        for place, name in enumerate(EXPRESSIONS)
-    }
-
-
-def _on_spark(folder: Path, sql: str) -> str:
-    source = SourceRow(schema="lake", table="t", kind="lake", location="lake", format="parquet")
     kinds = [("id", "INT"), *((name, str(spark_type(kind, "duckdb"))) for name, (_, kind) in EXPRESSIONS.items())]
-    job = SparkJob(
-        "a.b",
-        "one",
-        SparkSelect(sql, (source,), tuple(kinds)),
-        {"lake__t": str(folder / "lake")},
-        str(folder / "out/a__b"),
-        1,
-    )
-    cluster = LocalBackend(folder / "state", SparkSettings()).start(
+    values = _job(folder, SparkSelect(sql, (LAKE,), tuple(kinds)), "a.b", "zero")
+    small = SparkSelect("select t.id from lake__t as t", (LAKE,), (("id", "INT"),))
+    attempts = [_job(folder, small, "a.c", attempt) for attempt in ("one", "one", "two")]
+    cluster = LocalBackend(folder / "state", SparkSettings(local_cores=1)).start(
         Order("run", "dev", "default", "tester", None, Bounds()), lambda _: None
     )
-    end = cluster.run([job])["a.b"]
+    ends = cluster.run([values, *attempts])
     cluster.close()
-    assert end.status is JobStatus.DONE, end.error
-    assert end.result is not None
-    assert end.result.row_count == 5
-    return end.result.pattern
+    told = {job.attempt: end for job in attempts if (end := read_end(job, datetime.now(UTC))) is not None}
+    return OnSpark(expected, ends["a.b"], told, Path(attempts[0].folder))
 
 
-def test_every_expression_means_the_same_on_both(tmp_path: Path) -> None:
-    both = columns(tmp_path)
+def _job(folder: Path, select: SparkSelect, target: str, attempt: str) -> SparkJob:
+    output = str(folder / "out" / target.replace(".", "__"))
+    return SparkJob(target, attempt, select, {"lake__t": str(folder / "lake")}, output, 1)
 
+
+def test_every_expression_means_the_same_on_both(on_spark: OnSpark) -> None:
+    result = on_spark.values.result
+    assert result is not None, on_spark.values.error
+    assert result.row_count == 5
+    with duckdb.connect() as connection:
+        rows = f"select {', '.join(EXPRESSIONS)} from read_parquet('{result.pattern}') order by id"
+        found = connection.execute(rows).fetchall()
+
+    both = {
+        name: ([row[place] for row in on_spark.expected], [row[place] for row in found])
+        for place, name in enumerate(EXPRESSIONS)
+    }
     assert {name: pair for name, pair in both.items() if pair[0] != pair[1]} == {}
     assert sum(value is not None for expected, _ in both.values() for value in expected) > 150
+
+
+def test_attempts_that_ran_twice_or_late_leave_one_whole_result_each(on_spark: OnSpark) -> None:
+    executions = [path.name for path in on_spark.folder.iterdir() if path.is_dir()]
+    assert sorted(name.rpartition("-")[0] for name in executions) == ["attempt=one", "attempt=one", "attempt=two"]
+    assert list(on_spark.attempts) == ["one", "two"]
+    for end in on_spark.attempts.values():
+        assert end.result is not None
+        assert end.result.row_count == 5
+        (entry,) = json.loads(Path(end.result.manifest).read_text())["entries"]
+        assert [Path(entry["url"])] == list(Path(end.result.pattern).parent.glob("*.parquet"))
 
 
 def test_every_function_that_may_go_to_spark_is_tried_here() -> None:

@@ -383,7 +383,7 @@ def _copy_here(simulator: EmrSimulator, url: str, folder: Path) -> None:
 def _copy_back(simulator: EmrSimulator, output: str, folder: Path) -> None:
     address = urlsplit(output)
     here = folder / "s3" / address.netloc
-    for path in (here / address.path.lstrip("/")).parent.rglob("*"):
+    for path in (here / address.path.lstrip("/")).rglob("*"):
         if path.is_file():
             body = (
                 path.read_bytes().replace(f"{folder}/s3/".encode(), b"s3://")

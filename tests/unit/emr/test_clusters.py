@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 from emr_project import SELECTS, EmrProject
-from emr_simulator import ENDINGS, ClusterPlot, EmrSimulator
+from emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
 
 from flows.emr.cluster import JobStatus
 from flows.emr.jobs import SparkJob
 from flows.emr.seen import end_of, read_cluster
+from flows.emr.storage import read_text
 from flows.emr.sweep import sweep
 from flows.monitor import monitor
 from metadata_sync.database.journal import LoadStatus
@@ -225,6 +226,28 @@ def test_answers_that_are_always_lost_are_soft_and_leave_no_cluster(
     assert project.comment("dwh.days")[1].startswith("connection in run run-1")
     assert [cluster.run_id for cluster in sweep(project.context)] == ["run-1"]
     assert emr.live == []
+
+
+def test_an_attempt_that_ends_late_leaves_the_result_of_the_next_as_it_is(
+    emr: EmrSimulator, project: EmrProject
+) -> None:
+    emr.clusters_to_come = [ClusterPlot(ends="spot", after_steps=0)]
+
+    staged = project.run()
+    result = staged.results["dwh.orders"]
+    assert isinstance(result, dict)
+    before = read_text(result["manifest"])
+    attempts = {
+        key.rpartition("-")[2].removesuffix(".json"): key for key in emr.keys("sluice/runs/") if "orders" in key
+    }
+    (late,) = [key for attempt, key in attempts.items() if attempt not in result["manifest"]]
+    assert pretend(emr, [f"s3://{BUCKET}/{late}"]) is None  # the lost step was still at work
+
+    assert read_text(result["manifest"]) == before
+    manifests = [key for key in emr.keys("results/") if "dwh__orders" in key and key.endswith(".manifest.json")]
+    folders = [json.loads(read_text(f"s3://{BUCKET}/{key}") or "")["author"]["folder"] for key in manifests]
+    assert len(set(folders)) == 2
+    assert result["pattern"] == f"{json.loads(before or '')['author']['folder']}/*.parquet"
 
 
 def test_a_job_that_does_not_lie_on_s3_rents_nothing(emr: EmrSimulator, project: EmrProject) -> None:
