@@ -87,7 +87,7 @@ def plan_backfill(
         parse_cluster(request.cluster)
     stretch = _stretch(context, request)
     run = prepare(
-        context, RunRequest((_pipeline_of(context.store.read_rows(), request.subject),), is_forced=True), clock=clock
+        context, RunRequest((_pipeline_of(context.store.usable_rows(), request.subject),), is_forced=True), clock=clock
     )
     earlier = _earlier(context, request)
     targets: list[TargetChunks] = []

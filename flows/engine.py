@@ -164,14 +164,14 @@ def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
         The rows, and what is wrong with them and their SELECTs: the models of those stay as they are.
 
     Raises:
-        MetadataError: When the control database holds rows that are none.
+        MetadataError: When the control database holds a row that cannot stand without what is wrong in it.
         SyncError: When generated files were edited by hand or cannot be written.
     """
     from metadata_sync.sync import sync_store
 
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, context.project, context.columns, keep_going=True)
-    return context.store.read_rows() if report.filled else stored.rows, Blame.of(report.faults)
+    return context.store.usable_rows() if report.filled else stored.usable, Blame.of(report.faults)
 
 
 def _with_engines(

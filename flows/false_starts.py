@@ -115,6 +115,6 @@ def _classified(context: Context, error: Exception, message: str) -> tuple[Failu
 
 def _readable_rows(context: Context) -> ControlRows:
     try:
-        return context.store.read_rows()
+        return context.store.usable_rows()
     except MetadataError:
         return ControlRows(sources=(), pipelines=(), transformations=())

@@ -89,7 +89,7 @@ def heal(
         ConfigurationError: When a target is not one that the framework switched off.
         RunError: When the warehouse cannot be reached.
     """
-    rows = context.store.read_rows()
+    rows = context.store.usable_rows()
     off = _candidates(rows, targets)
     if not off:
         deliver_or_log(context, now=clock)

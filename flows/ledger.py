@@ -249,7 +249,7 @@ def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] = ut
         if others:
             raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Run it again when that has ended.")
         _run_task(_runner(context), row, "rebuild", run_id)
-        rows = context.store.read_rows()
+        rows = context.store.usable_rows()
         warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
         try:
             found = read_loads(warehouse, context.profile, run_id=run_id)

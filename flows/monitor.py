@@ -64,7 +64,7 @@ def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Wat
         RunError: When AWS cannot be asked for clusters; everything else is done then.
     """
     now = clock()
-    rows = context.store.read_rows()
+    rows = context.store.usable_rows()
     crashed = mark_crashes(context, rows, now)
     loads = context.store.latest_loads()
     late = tuple(_late_pipelines(context, rows, loads, now))

@@ -168,7 +168,7 @@ def final_state(summary: RunSummary) -> State[Any]:
 
 
 def _lost_its_ground(context: Context, pipelines: Sequence[str], scheduled_by: str) -> str | None:
-    return why_not_to_run(context.store.read_rows(), pipelines, scheduled_by)
+    return why_not_to_run(context.store.usable_rows(), pipelines, scheduled_by)
 
 
 @contextmanager

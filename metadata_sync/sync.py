@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -106,6 +107,7 @@ def sync(
     check: bool = False,
     overwrite: bool = False,
     keep_going: bool = False,
+    faults: tuple[Fault, ...] = (),
 ) -> SyncReport:
     """Bring the generated models in step with the rows.
 
@@ -119,6 +121,7 @@ def sync(
         check: Write nothing; report what would be written or removed as drift.
         overwrite: Replace files that were edited by hand.
         keep_going: What is at fault stops only itself: its files stay as they are, and the report holds the faults.
+        faults: Known before, of rows that are only what is left of them; when it keeps going.
 
     Returns:
         What was done.
@@ -130,13 +133,16 @@ def sync(
     wanted = _wanted(rows, project, columns.dialect)
     plan = _plan(wanted, project, overwrite=overwrite)
     if plan.is_empty:
-        return SyncReport(unchanged=_shown(plan.current, project))
+        return SyncReport(unchanged=_shown(plan.current, project), faults=faults)
+    bring = partial(
+        _bring_in_step, rows, project=project, columns=columns, overwrite=overwrite, keep_going=keep_going, known=faults
+    )
     if check:
         with columns.connected():
-            return _bring_in_step(rows, plan, project, columns, check=True, overwrite=overwrite, keep_going=keep_going)
+            return bring(plan, check=True)
     with _only_one(project), columns.connected():
         plan = _plan(wanted, project, overwrite=overwrite)  # another sync, or a hand, may have written meanwhile
-        return _bring_in_step(rows, plan, project, columns, check=False, overwrite=overwrite, keep_going=keep_going)
+        return bring(plan, check=False)
 
 
 def sync_store(
@@ -176,13 +182,14 @@ def sync_store(
     in_step = recall(project, seen)
     if in_step is not None:
         return SyncReport(unchanged=in_step)
-    report = sync(stored.rows, project, columns, check=check, overwrite=overwrite, keep_going=keep_going)
+    rows, faults = (stored.usable, stored.faults) if keep_going else (stored.rows, ())
+    report = sync(rows, project, columns, check=check, overwrite=overwrite, keep_going=keep_going, faults=faults)
     if not check and report == SyncReport(unchanged=report.unchanged):
         remember(project, seen, report.unchanged)
     if report.filled and not check:
         changes = [
             RowChange(before=row, after=row.model_copy(update={"column_list": report.filled[row.name]}))
-            for row in stored.rows.transformations
+            for row in rows.transformations
             if row.name in report.filled
         ]
         store.write(changes, who="sluice", via="framework", reason="column list taken from the SELECT")
@@ -192,18 +199,19 @@ def sync_store(
 def _bring_in_step(
     rows: ControlRows,
     plan: _Plan,
+    *,
     project: Project,
     columns: WarehouseColumns,
-    *,
     check: bool,
     overwrite: bool,
     keep_going: bool,
+    known: tuple[Fault, ...],
 ) -> SyncReport:
     from metadata_sync.catalog import Catalog
 
     catalog = Catalog(rows, project, columns)
     changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
-    faults = _find_faults(catalog, project, changed, keep_going=keep_going)
+    faults = _find_faults(catalog, project, changed, keep_going=keep_going, known=known)
     blame = Blame.of(faults)
     filled = _taken_from_selects(catalog, blame)
     if filled:
@@ -298,8 +306,10 @@ def _body(item: _Wanted, catalog: Catalog) -> str:
     return model_text(select, model_reads(item.row, catalog.rows))
 
 
-def _find_faults(catalog: Catalog, project: Project, changed: set[TableName], *, keep_going: bool) -> tuple[Fault, ...]:
-    """Return what is wrong, when sync keeps going.
+def _find_faults(
+    catalog: Catalog, project: Project, changed: set[TableName], *, keep_going: bool, known: tuple[Fault, ...]
+) -> tuple[Fault, ...]:
+    """Return what is wrong, when sync keeps going; what is left of a row that is none is not asked further rules.
 
     Raises:
         MetadataError: When something is wrong that sync must not go on with.
@@ -309,7 +319,9 @@ def _find_faults(catalog: Catalog, project: Project, changed: set[TableName], *,
     from metadata_sync.validation.select_rules import select_faults
 
     rows = catalog.rows
-    faults = [*row_faults(rows, project), *select_faults(catalog, changed)]
+    broken = Blame.of(known)
+    found = (*row_faults(rows, project), *select_faults(catalog, changed))
+    faults = [*known, *(fault for fault in found if (fault.table, fault.key) not in broken.by_row)]
     if not faults or keep_going:
         blame = Blame.of(faults)
         faults += [
@@ -317,8 +329,8 @@ def _find_faults(catalog: Catalog, project: Project, changed: set[TableName], *,
             for row in rows.transformations
             if is_active(row, rows) and not blame.stops(row, rows) and catalog.target_columns(row) is None
         ]
-    known = {(row.control_table, row.key) for row in all_rows(rows)}
-    if faults and not (keep_going and known.issuperset(Blame.of(faults).by_row)):
+    keys = {(row.control_table, row.key) for row in all_rows(rows)}
+    if faults and not (keep_going and keys.issuperset(Blame.of(faults).by_row)):
         raise MetadataError(faults)
     return tuple(faults)
 

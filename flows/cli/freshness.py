@@ -41,7 +41,7 @@ def freshness(
     from flows.freshness import measure_freshness
 
     store = load_context().store
-    rows = store.read_rows()
+    rows = store.usable_rows()
     found = measure_freshness(rows, store.latest_loads(), store.last_decisions(), store.now())
     if table is not None:
         found = tuple(item for item in found if item.table == table) or _refuse(table, [item.table for item in found])

@@ -85,7 +85,7 @@ def status(as_json: AsJson = False) -> None:
     from flows.status import target_statuses
 
     store = load_context().store
-    statuses = target_statuses(store.read_rows(), store.latest_loads(), store.now())
+    statuses = target_statuses(store.usable_rows(), store.latest_loads(), store.now())
     if as_json:
         incidents = [asdict(incident) for incident in store.incidents()]
         print_json({"targets": [_status_document(item) for item in statuses], "incidents": incidents})
@@ -121,7 +121,7 @@ def why(
     store = load_context().store
     decisions = store.latest_decisions(target, at, 1)
     if not decisions:
-        raise _no_decision(target, store.read_rows(), at)
+        raise _no_decision(target, store.usable_rows(), at)
     load = store.load_at(target, decisions[0].run_id, at)
     if as_json:
         print_json(_why_document(decisions[0], load))

@@ -33,6 +33,7 @@ from metadata_sync.database.tallies import DecisionCount, PastLoad
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError
 from metadata_sync.incident import Alert, Incident
+from metadata_sync.parsing import Parsed
 from metadata_sync.plan import ControlState, RowChange, collect_rows
 from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, TransformationRow
 
@@ -110,6 +111,14 @@ class ControlStore:
             MetadataError: With all faults, when rows were edited to something that is not a row.
         """
         return self.read_stored().rows
+
+    def usable_rows(self) -> ControlRows:
+        """Return every row of the environment; of one that was edited to no row, what is left of it.
+
+        Raises:
+            MetadataError: When a row cannot stand without what is wrong in it.
+        """
+        return self.read_stored().usable
 
     def read_stored(self) -> StoredRows:
         """Return every row as it is stored: a snapshot that becomes typed rows when they are asked for."""
@@ -351,7 +360,7 @@ class ControlStore:
         return stored
 
     def _amend(self, connection: Connection, amendment: Amendment, now: datetime) -> None:
-        """Change a row as it stands now; one that is gone, or that hands made unreadable, is left alone."""
+        """Change a row as it stands now; one that is gone is left alone, and so are columns that hands broke."""
         table = ROW_TABLES[TransformationRow.control_table]
         name = amendment.target
         here = and_(
@@ -388,7 +397,27 @@ class StoredRows:
         Raises:
             MetadataError: With all faults, when rows were edited to something that is not a row.
         """
-        return _rows(self.stored)
+        _refuse(self.faults)
+        return self.usable
+
+    @cached_property
+    def usable(self) -> ControlRows:
+        """The typed rows; in those that were edited to no row, each column at fault holds its default.
+
+        Raises:
+            MetadataError: When a row cannot stand without what is wrong in it.
+        """
+        _refuse([fault for item in self._parsed if item.row is None for fault in item.faults])
+        return collect_rows(item.row for item in self._parsed if item.row is not None)
+
+    @cached_property
+    def faults(self) -> tuple[Fault, ...]:
+        """What is wrong with rows that were edited to no row."""
+        return tuple(fault for item in self._parsed for fault in item.faults)
+
+    @cached_property
+    def _parsed(self) -> tuple[Parsed[ControlRow], ...]:
+        return tuple(decode(row_type, row) for row_type, row in self.stored)
 
     @cached_property
     def digest(self) -> str:
@@ -405,9 +434,7 @@ class StoredRows:
 
 
 def _rows(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:
-    parsed = [decode(row_type, row) for row_type, row in stored]
-    _refuse([fault for item in parsed for fault in item.faults])
-    return collect_rows(item.row for item in parsed if item.row is not None)
+    return StoredRows(tuple(stored)).rows
 
 
 def _declared(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:

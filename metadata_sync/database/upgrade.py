@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from pathlib import Path
 from typing import Final
@@ -84,7 +85,7 @@ def _switch_to_wal(engine: Engine) -> None:
                 assert driver is not None, "a fresh connection has a driver"
                 driver.execute("PRAGMA journal_mode = WAL")
                 return
-        except OperationalError as error:
+        except (OperationalError, sqlite3.OperationalError) as error:  # of the connection, or of the driver itself
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

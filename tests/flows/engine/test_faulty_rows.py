@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
 from receiver import Receiver
 
 from flows.facts import Reason
 from flows.heal import HealState, heal
+from flows.monitor import monitor
 from metadata_sync.apply import Desk, switch
 from metadata_sync.incident import IncidentKind
 
@@ -49,6 +53,58 @@ def test_select_at_fault_switches_off_its_row_and_nothing_else(told: Workshop, r
     assert not last.has_failed
     assert told.totals() == told.query(TOTALS_BY_HAND)
     assert [body["event"] for body in receiver.bodies] == ["opened", "resolved"]
+
+
+def test_rows_edited_to_none_stop_only_themselves(told: Workshop, receiver: Receiver) -> None:
+    """A transformation and a pipeline that SQL has made unreadable; SQL mends them."""
+    told.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+    good = edit(told, "transformation_control", "dependencies", '[{"table": 5}]', target_table="fact_order")
+    edit(told, "pipeline_control", "emr_instance_types", "[1]", pipeline_id="totals")
+
+    broken, _ = told.run()
+    watch = monitor(told.context)
+    status = told.sluice("status")
+    shown, _ = status.communicate(timeout=60)
+    (still,) = heal(told.context, is_forced=True)
+    row = next(item for item in told.context.store.usable_rows().transformations if item.key == "dwh.fact_order")
+
+    assert told.statuses(broken) == {
+        "dwh.customer": "loaded",
+        "dwh.dim_region": "skipped",
+        "dwh.fact_order": "failed",
+        "mart.region_total": "held",
+    }
+    assert (row.is_active, row.deactivated_by) == (False, "framework")
+    assert (row.comments or "").startswith(f"settings in run {broken.run_id} at ")
+    assert "dependencies[0].table" in (row.comments or "")
+    assert {(item.kind, item.subject) for item in watch.open} == {
+        (IncidentKind.LOAD, "dwh.fact_order"),
+        (IncidentKind.HOLD, "totals"),
+    }
+    assert (status.returncode, "dependencies[0].table" in shown) == (0, True)
+    assert (still.state, "edited by hand" in still.reason) == (HealState.BROKEN, True)
+    refused = told.sluice("sync")
+    assert (refused.wait(60), refused.communicate()[0]) == (3, "")
+
+    edit(told, "transformation_control", "dependencies", good, target_table="fact_order")
+    edit(told, "pipeline_control", "emr_instance_types", "[]", pipeline_id="totals")
+    (healed,) = heal(told.context)
+    last, _ = told.run()
+
+    assert (healed.state, "row" in healed.reason) == (HealState.HEALED, True)
+    assert not last.has_failed
+    assert told.context.store.incidents() == ()
+    assert told.totals() == told.query(TOTALS_BY_HAND)
+    assert sorted(body["event"] for body in receiver.bodies) == ["opened", "opened", "resolved", "resolved"]
+
+
+def edit(workshop: Workshop, table: str, column: str, value: str, **key: str) -> str:
+    """Set a column by SQL, and return what stood there."""
+    ((name, wanted),) = key.items()
+    with closing(sqlite3.connect(workshop.control)) as connection, connection:
+        (before,) = connection.execute(f"select {column} from {table} where {name} = ?", [wanted]).fetchone()
+        connection.execute(f"update {table} set {column} = ? where {name} = ?", [value, wanted])
+    return str(before)
 
 
 def test_readers_of_a_row_that_is_off_follow_their_policy(told: Workshop) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,17 @@ def test_opening_again_imports_no_alembic(store_url: str) -> None:
     process = run_python(code, store_url)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
+
+
+def test_opening_waits_for_whoever_writes_before_it_changes_the_mode(tmp_path: Path) -> None:
+    path = tmp_path / "control.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("begin immediate")
+        end = threading.Timer(0.3, other.rollback)
+        end.start()
+        with ControlStore.open(f"sqlite:///{path}", "dev") as store:
+            assert store.history() == ()
+        end.join()
 
 
 def test_opened_by_many_at_once_is_made_once(store_url: str) -> None:
