@@ -22,10 +22,12 @@ from flows.facts import Probe
 from flows.lake import LakeFile, change_token, list_files, resolve_folder
 from flows.probe_sql import (
     CHUNK_SIZE,
+    Band,
     Question,
     Scan,
     any_accepted_statement,
     depth_statement,
+    quoted,
     scan_statement,
     skew_statement,
 )
@@ -40,7 +42,7 @@ __all__ = ["Prober", "Question"]
 LISTINGS_AT_ONCE: Final = 16
 """Folders that are listed at the same time: a listing is a wait for the network."""
 
-_Statement = Callable[[Sequence[Scan]], exp.Query]
+_Statement = Callable[[Sequence[Scan]], str]
 
 
 class Prober:
@@ -129,23 +131,26 @@ class Prober:
 
         Readers whose watermarks are of different kinds (the key's type has changed) cannot share one.
         """
-        relation, key = self._relation(group[0].source), group[0].key or ""
+        source = group[0].source
+        relation, key = self._relation(source), quoted(group[0].key or "")
         first = tuple(question for question in group if question.end is None)
-        later: dict[bool, list[Question]] = {}
+        later: dict[bool, dict[Question, Band]] = {}
         for question in group:
             if question.end is not None:
-                later.setdefault(isinstance(question.band[1].position, int), []).append(question)
-        for questions in later.values():
-            low = questions[0].band[0]
-            for other in questions[1:]:
-                low = other.band[0] if low.is_later_than(other.band[0]) else low
-            high = latest_accepted(low.kind, self._now, questions[0].source.max_skew_minutes)
-            yield Scan(relation, key, tuple(questions), low, high)
+                band = question.band()
+                later.setdefault(isinstance(band[1].position, int), {})[question] = band
+        for bands in later.values():
+            low, *others = (low for low, _ in bands.values())
+            for other in others:
+                low = other if low.is_later_than(other) else low
+            high = latest_accepted(low.kind, self._now, source.max_skew_minutes)
+            texts = tuple((str(first), str(last)) for first, last in bands.values())
+            yield Scan(relation, key, tuple(bands), texts, low, high)
         if first:
-            yield Scan(relation, key, first, None, None)
+            yield Scan(relation, key, first, (), None, None)
 
-    def _relation(self, source: SourceRow) -> exp.Table:
-        return source_relation(self._project, self._warehouse.dialect, source)
+    def _relation(self, source: SourceRow) -> str:
+        return source_relation(self._project, self._warehouse.dialect, source).sql(self._warehouse.dialect)
 
     def _scan(self, scans: Sequence[Scan]) -> dict[Question, Probe]:
         """Ask a chunk in one statement; those ahead of the clock, and those that hold nothing, in another one each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from sqlglot import exp
 
 from flows.facts import Watermark
-from flows.probe_sql import CHUNK_SIZE, as_text, no_number, union_all
+from flows.probe_sql import CHUNK_SIZE, NO_NUMBER, as_text, quoted, union_all
 from flows.profile import SLUICE_SCHEMA, Profile
 from flows.warehouse import Row, Warehouse
 from metadata_sync.loads import Rejects, RowCounts, Window
@@ -64,9 +64,9 @@ class WarehouseState:
     heads: Mapping[str, Head] = field(default_factory=dict)
 
     @property
-    def logged(self) -> frozenset[str]:
+    def logged(self) -> Set[str]:
         """Targets that the load log knows."""
-        return frozenset(target for target, _ in self.watermarks)
+        return self.last_loads.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,38 +171,28 @@ def _standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozense
     )
 
 
-def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[exp.Query]:
-    """Build `union all`s: kind, target, source or fingerprint, bound, count, epoch, load or definition, time.
+def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[str]:
+    """Write `union all`s: kind, target, source or fingerprint, bound, count, epoch, load or definition, time.
 
     The time says which load of a target was the last: each is given a later one than any before it.
     """
-    watermarks = exp.select(
-        exp.Literal.string("watermark"),
-        *_columns("target", "source", "window_end", "lookback_count", "source_epoch", "load_id"),
-        as_text(exp.column("loaded_at")),
-    ).from_(exp.table_("watermark_control", db=sluice_schema, quoted=True))
+    watermarks = (
+        "select 'watermark', target, source, window_end, lookback_count, source_epoch, load_id, "
+        f"{as_text('loaded_at')} from {quoted(sluice_schema)}.watermark_control"
+    )
     first, *others = [heads[start : start + CHUNK_SIZE] for start in range(0, len(heads), CHUNK_SIZE)] or [()]
     yield union_all([watermarks, *(_head(sluice_schema, name) for name in first)])
     for chunk in others:
         yield union_all([_head(sluice_schema, name) for name in chunk])
 
 
-def _head(sluice_schema: str, name: TableName) -> exp.Select:
-    columns = (
-        exp.Literal.string("head"),
-        exp.Literal.string(str(name)),
-        exp.column("fingerprint"),
-        as_text(exp.column("loaded_at")),
-        no_number(),
-        *_columns("epoch", "definition"),
-        as_text(exp.null()),
+def _head(sluice_schema: str, name: TableName) -> str:
+    target = exp.Literal.string(str(name)).sql()
+    table = f"{quoted(sluice_schema)}.{quoted(companion_table(name, 'head'))}"
+    return (
+        f"select 'head', {target}, fingerprint, {as_text('loaded_at')}, {NO_NUMBER}, epoch, definition, "
+        f"{as_text('null')} from {table}"
     )
-    table = exp.table_(companion_table(name, "head"), db=sluice_schema, quoted=True)
-    return exp.select(*columns, copy=False).from_(table, copy=False)
-
-
-def _columns(*names: str) -> list[exp.Column]:
-    return [exp.column(name) for name in names]
 
 
 def companion_table(target: TableName, part: str) -> str:

@@ -33,11 +33,12 @@ class Warehouse(Protocol):
         """Its SQL, as sqlglot names it."""
         ...
 
-    def query(self, expression: exp.Query) -> Sequence[Row]:
+    def query(self, question: exp.Query | str) -> Sequence[Row]:
         """Run one read-only query.
 
         Args:
-            expression: A query whose result is small: one row per thing asked, never a table's rows.
+            question: A query whose result is small: one row per thing asked, never a table's rows. Text is in the
+                warehouse's own SQL.
 
         Raises:
             TimedOutError: When it took longer than a statement may.
@@ -88,7 +89,7 @@ class DuckDBWarehouse:
         self._connection = connection
         self._timeout_seconds = timeout_seconds
 
-    def query(self, expression: exp.Query) -> Sequence[Row]:
+    def query(self, question: exp.Query | str) -> Sequence[Row]:
         """Run one read-only query; see `Warehouse.query`."""
         import duckdb
 
@@ -96,7 +97,7 @@ class DuckDBWarehouse:
         alarm.daemon = True
         alarm.start()
         try:
-            return self._connection.execute(expression.sql("duckdb", copy=False)).fetchall()
+            return self._connection.execute(_text(question, self.dialect)).fetchall()
         except duckdb.InterruptException as error:
             raise TimedOutError(f"The warehouse did not answer within {self._timeout_seconds:g} s.") from error
         except duckdb.Error as error:
@@ -116,13 +117,13 @@ class PostgresWarehouse:
         self._connection = connection
         self.dialect = dialect
 
-    def query(self, expression: exp.Query) -> Sequence[Row]:
+    def query(self, question: exp.Query | str) -> Sequence[Row]:
         """Run one read-only query; see `Warehouse.query`."""
         import psycopg
 
         try:
             with self._connection.transaction():
-                return self._connection.execute(expression.sql(self.dialect, copy=False).encode()).fetchall()
+                return self._connection.execute(_text(question, self.dialect).encode()).fetchall()
         except psycopg.errors.QueryCanceled as error:
             raise TimedOutError(f"The warehouse gave up: {first_line(error)}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -171,6 +172,10 @@ def try_writes(profile: Profile, statements: Sequence[exp.Expression]) -> None:
             raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
         except psycopg.Error as error:
             raise HardRunError(f"The warehouse refused to be written: {first_line(error)}") from error
+
+
+def _text(question: exp.Query | str, dialect: str) -> str:
+    return question if isinstance(question, str) else question.sql(dialect, copy=False)
 
 
 def first_line(error: BaseException) -> str:

@@ -38,11 +38,11 @@ class Blame:
 
     def sources_of(self, row: TransformationRow, rows: ControlRows) -> tuple[SourceRow, ...]:
         """Return the sources at fault that a transformation reads."""
+        if not self.by_row:
+            return ()
         read = {item.table for item in row.dependencies}
         return tuple(source for source in rows.sources if source.key in read and self.faults_of(source))
 
     def stops(self, row: TransformationRow, rows: ControlRows) -> bool:
         """Whether a transformation cannot be loaded: it, its pipeline or a source that it reads is at fault."""
-        if not self.by_row:
-            return False
         return bool(self.faults_of(row) or self.faults_of(rows.pipeline(row.pipeline_id)) or self.sources_of(row, rows))
