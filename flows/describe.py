@@ -164,7 +164,7 @@ class _Scratch:
             raise ValueError(f"no .parquet file in {folder.location}")
         try:
             _refuse_mixed(self._connection, folder)
-            return _described(self._connection, _read_parquet(folder))
+            return _described(self._connection, f"from {folder.relation}")
         except duckdb.Error as error:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
 
@@ -257,20 +257,6 @@ def _described(connection: duckdb.DuckDBPyConnection, select: str) -> tuple[Colu
     return tuple(
         Column(name=name, type=str(type_).lower()) for name, type_ in zip(relation.columns, relation.types, strict=True)
     )
-
-
-def _read_parquet(folder: LakeFolder) -> str:
-    from sqlglot import exp
-
-    scan = exp.Anonymous(
-        this="read_parquet",
-        expressions=[
-            exp.Literal.string(folder.pattern),
-            exp.PropertyEQ(this=exp.to_identifier("union_by_name"), expression=exp.false()),
-            exp.PropertyEQ(this=exp.to_identifier("hive_partitioning"), expression=exp.false()),
-        ],
-    )
-    return exp.select("*").from_(exp.Table(this=scan)).sql("duckdb")
 
 
 def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> None:

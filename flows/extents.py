@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlglot import exp
-
 from flows.bounds import Bound, parse_bound
+from flows.probe_sql import as_text, quoted
 from flows.probes import source_relation
 from flows.warehouse import Warehouse
 from metadata_sync.project import Project
@@ -48,16 +47,12 @@ def measure(
         RunError: When the warehouse cannot answer, also when a bound is of another type than the key.
         ValueError: When the key holds neither times nor integers.
     """
-    column = exp.column(exp.to_identifier(key, quoted=True))
-    query = exp.select(
-        exp.cast(exp.Min(this=column.copy()), "text"),
-        exp.cast(exp.Max(this=column.copy()), "text"),
-        exp.Count(this=exp.Star()),
-    ).from_(source_relation(project, warehouse.dialect, source))
-    query = query.where(exp.Not(this=exp.Is(this=column.copy(), expression=exp.null())))
-    if start is not None:
-        query = query.where(exp.GTE(this=column.copy(), expression=exp.Literal.string(start)))
-    if end is not None:
-        query = query.where(exp.LTE(this=column.copy(), expression=exp.Literal.string(end)))
+    column = quoted(key)
+    relation = source_relation(project, warehouse.dialect, source)
+    limits = [f"{column} {sign} '{parse_bound(end)}'" for sign, end in ((">=", start), ("<=", end)) if end is not None]
+    query = (
+        f"select {as_text(f'min({column})')}, {as_text(f'max({column})')}, count(*) from {relation} "
+        f"where {' and '.join([f'{column} is not null', *limits])}"
+    )
     ((low, high, row_count),) = warehouse.query(query)
     return None if low is None else Extent(parse_bound(low), parse_bound(high), int(row_count))

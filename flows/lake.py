@@ -12,10 +12,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from metadata_sync.errors import ConfigurationError, SoftRunError
+from metadata_sync.lake_location import file_pattern, partition_columns, read_parquet
 from metadata_sync.project import Project
 
 _WILDCARDS: Final = frozenset("*?[")
-_EXTENSION: Final = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,16 @@ class LakeFolder:
 
     Attributes:
         location: As the row says it.
-        pattern: What DuckDB's `read_parquet` is given: an absolute glob or an s3 address.
+        pattern: The glob of its files: an absolute path or an s3 address.
     """
 
     location: str
     pattern: str
+
+    @property
+    def relation(self) -> str:
+        """What it is to DuckDB: a table."""
+        return read_parquet(self.pattern, is_partitioned=bool(partition_columns(self.location)))
 
     @property
     def is_remote(self) -> bool:
@@ -56,10 +61,7 @@ def resolve_folder(project: Project, location: str) -> LakeFolder:
     Raises:
         ValueError: When a path leaves the project.
     """
-    base = location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
-    if _WILDCARDS.isdisjoint(location) and not location.endswith(_EXTENSION):
-        base += f"/**/*{_EXTENSION}"
-    return LakeFolder(location, base)
+    return LakeFolder(location, file_pattern(project, location))
 
 
 def list_files(folder: LakeFolder) -> tuple[LakeFile, ...]:

@@ -150,7 +150,7 @@ class Prober:
             yield Scan(relation, key, first, (), None, None)
 
     def _relation(self, source: SourceRow) -> str:
-        return source_relation(self._project, self._warehouse.dialect, source).sql(self._warehouse.dialect)
+        return source_relation(self._project, self._warehouse.dialect, source)
 
     def _scan(self, scans: Sequence[Scan]) -> dict[Question, Probe]:
         """Ask a chunk in one statement; those ahead of the clock, and those that hold nothing, in another one each."""
@@ -252,8 +252,8 @@ def _read_listing(question: Question, listing: Future[tuple[LakeFile, ...]]) -> 
     return None if question.key is not None else Probe(has_rows=True, newest=change_token(files))
 
 
-def source_relation(project: Project, dialect: str, source: SourceRow) -> exp.Table:
-    """Return what a source is in the warehouse: its table, or on DuckDB the files of its folder.
+def source_relation(project: Project, dialect: str, source: SourceRow) -> str:
+    """Return what a source is in the warehouse's SQL: its table, or on DuckDB the files of its folder.
 
     Args:
         project: Where relative lake locations begin.
@@ -261,14 +261,8 @@ def source_relation(project: Project, dialect: str, source: SourceRow) -> exp.Ta
         source: The source.
     """
     if source.kind is SourceKind.LAKE and source.location and dialect == "duckdb":
-        pattern = exp.Literal.string(resolve_folder(project, source.location).pattern)
-        options = [
-            exp.PropertyEQ(this=exp.to_identifier(name), expression=exp.false())
-            for name in ("union_by_name", "hive_partitioning")
-        ]
-        return exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[pattern, *options]))
-    schema = source.external_schema or source.source_schema
-    return exp.table_(source.source_table, db=schema, quoted=True)
+        return resolve_folder(project, source.location).relation
+    return f"{quoted(source.external_schema or source.source_schema)}.{quoted(source.source_table)}"
 
 
 def _is_bound(text: str) -> bool:

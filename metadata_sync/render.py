@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.jinja import escape_jinja
+from metadata_sync.lake_location import file_pattern, partition_columns, read_parquet
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.resolve import (
@@ -246,15 +246,12 @@ def _external_location(source: SourceRow, project: Project) -> str:
     """Return the DuckDB expression that reads a lake folder; dbt-duckdb formats it, so braces are doubled."""
     location = source.location or ""
     try:
-        base = location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
+        pattern = file_pattern(project, location)
     except (
         ValueError
     ):  # outside of the project: rendered to be compared only, for row rules refuse it before it is written
-        base = location
-    if not re.search(r"[*?\[]", location) and not location.endswith(".parquet"):
-        base += "/**/*.parquet"
-    quoted = base.replace("'", "''")
-    reading = f"read_parquet('{quoted}', union_by_name = false, hive_partitioning = false)"
+        pattern = location
+    reading = read_parquet(pattern, is_partitioned=bool(partition_columns(location)))
     return reading.replace("{", "{{").replace("}", "}}")
 
 

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Final
 
-from flows.lake import LakeFolder, resolve_folder
+from flows.lake import resolve_folder
+from metadata_sync.lake_location import is_glob_of_files, partition_columns
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.resolve import ResolvedDependency
@@ -22,7 +22,6 @@ Window = dict[str, Any]
 """A window as the macro `capture_window` wrote it: handed on to the load as it is."""
 
 _WINDOW: Final = re.compile(r"/\* sluice:window (\{.*?\}) \*/")
-_WILDCARDS: Final = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +171,17 @@ def result_folder(project: Project, row: TransformationRow, run_id: str) -> str:
 
 def spark_location(project: Project, source: SourceRow) -> str:
     """Return what Spark is asked to load: the folder, or the glob that the row names."""
-    folder: LakeFolder = resolve_folder(project, source.location or "")
-    given = source.location or ""
-    if not _WILDCARDS.isdisjoint(given) or PurePosixPath(given).suffix == ".parquet":
-        return folder.pattern
-    return folder.pattern.removesuffix("/**/*.parquet")
+    location = source.location or ""
+    pattern = resolve_folder(project, location).pattern
+    return pattern if is_glob_of_files(location) else pattern.removesuffix("/**/*.parquet")
 
 
 def _source(source: SourceRow, location: str) -> dict[str, Any]:
-    """Files of a folder are read as DuckDB reads them: below it at any depth, no column taken from a folder's name."""
-    options = {"recursiveFileLookup": "true", "pathGlobFilter": "*.parquet"} if source.format == "parquet" else {}
+    """Files are read as DuckDB reads them: at any depth, with the columns that a location takes from folders' names."""
+    options = {}
+    if source.format == "parquet":
+        partitions = partition_columns(source.location or "")
+        above = location.partition(f"/{partitions[0]}=*")[0] if partitions else ""
+        options = {"basePath": above} if partitions else {"recursiveFileLookup": "true"}
+        options["pathGlobFilter"] = "*.parquet"
     return {"view": view_name(source.name), "format": source.format, "location": location, "options": options}

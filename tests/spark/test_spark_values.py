@@ -1,4 +1,4 @@
-"""Every expression that may go to Spark means there what it means on DuckDB, on odd values, too."""
+"""Every expression that may go to Spark means there what it means on DuckDB, on odd values and folders' names, too."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import duckdb
 import pytest
 
 from flows.emr.cluster import JobEnd, Order
-from flows.emr.jobs import SparkJob
+from flows.emr.jobs import SparkJob, spark_location
 from flows.emr.local import LocalBackend, read_end
 from flows.emr.settings import SparkSettings
 from flows.emr.sizing import Bounds
+from metadata_sync.lake_location import read_parquet
 from metadata_sync.names import TableName
+from metadata_sync.project import Project
 from metadata_sync.rows import SourceRow
 from metadata_sync.spark import SparkSelect
 from metadata_sync.sql import parse_select
@@ -35,7 +37,7 @@ TYPES = {
     "id": "integer", "i": "integer", "j": "integer", "d": "double", "m": "decimal(10,3)", "s": "varchar",
     "b": "boolean", "day": "date", "other_day": "date", "moment": "timestamp",
 }  # fmt: skip
-LAKE = SourceRow(schema="lake", table="t", kind="lake", location="lake", format="parquet")
+LAKE = SourceRow(schema="lake", table="t", kind="lake", location="lake/day=*", format="parquet")
 EXPRESSIONS = {
     "division": ("i / j", "double"),
     "whole": ("cast(d as bigint)", "bigint"),
@@ -106,7 +108,6 @@ class OnSpark:
 @pytest.fixture(scope="module")
 def on_spark(tmp_path_factory: pytest.TempPathFactory) -> OnSpark:
     folder = tmp_path_factory.mktemp("values")
-    (folder / "lake").mkdir()
     select = "select t.id as id, " + ", ".join(f"{text} as {name}" for name, (text, _) in EXPRESSIONS.items())
     parsed, problems = parse_select(f"{select} from lake.t as t", "duckdb")
     assert parsed is not None
@@ -116,8 +117,10 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> OnSpark:
     casts = ", ".join(f"cast({name} as {kind}) as {name}" for name, (_, kind) in EXPRESSIONS.items())
     with duckdb.connect() as connection:
         typed = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in TYPES.items())
-        connection.execute(f"copy (select {typed} from ({ROWS})) to '{folder}/lake/t.parquet' (format parquet)")
-        connection.execute(f"create schema lake; create view lake.t as from read_parquet('{folder}/lake/t.parquet')")
+        options = "(format parquet, partition_by (day))"
+        connection.execute(f"copy (select {typed} from ({ROWS})) to '{folder}/lake' {options}")
+        files = read_parquet(f"{folder}/lake/day=*/*.parquet", is_partitioned=True)
+        connection.execute(f"create schema lake; create view lake.t as from {files}")
         expected = connection.execute(f"select {casts} from ({select} from lake.t as t) order by id").fetchall()
     kinds = [("id", "INT"), *((name, str(spark_type(kind, "duckdb"))) for name, (_, kind) in EXPRESSIONS.items())]
     values = _job(folder, SparkSelect(sql, (LAKE,), tuple(kinds)), "a.b", "zero")
@@ -134,7 +137,7 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> OnSpark:
 
 def _job(folder: Path, select: SparkSelect, target: str, attempt: str) -> SparkJob:
     output = str(folder / "out" / target.replace(".", "__"))
-    return SparkJob(target, attempt, select, {"lake__t": str(folder / "lake")}, output, 1)
+    return SparkJob(target, attempt, select, {"lake__t": spark_location(Project(folder), LAKE)}, output, 1)
 
 
 def test_every_expression_means_the_same_on_both(on_spark: OnSpark) -> None:

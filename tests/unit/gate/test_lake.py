@@ -97,6 +97,19 @@ def test_files_of_different_schemas_are_told_apart(project: Project, odd: str, w
         lake_columns(resolve_folder(project, "lake/a"))
 
 
+def test_columns_in_the_names_of_folders_are_columns_where_the_location_says_so(project: Project) -> None:
+    for day, country in (("2013-01-01", "nz"), ("2013-01-02", "at")):
+        land(project, f"a/day={day}/country={country}/1", "select 1::bigint as i")
+
+    found = {
+        location: [(column.name, column.type) for column in lake_columns(resolve_folder(project, location))]
+        for location in ("lake/a", "lake/a/day=*", "lake/a/day=*/country=*/*.parquet")
+    }
+
+    both = [("i", "bigint"), ("country", "varchar"), ("day", "date")]
+    assert found == {"lake/a": both[:1], "lake/a/day=*": both, "lake/a/day=*/country=*/*.parquet": both}
+
+
 def test_broken_and_empty_folders_are_explained(project: Project) -> None:
     (project.root / "lake" / "a").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"no \.parquet file in lake/a"):

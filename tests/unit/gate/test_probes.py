@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
+from lake_files import land
 from psycopg.conninfo import conninfo_to_dict
 from sqlglot import exp
 
@@ -182,3 +183,22 @@ def test_probes_write_nothing(warehouse: CountingWarehouse, project: Project) ->
     assert ask(
         warehouse, project, Question(table("orders", probe="select count(*) from shop.orders"), None, 0, None)
     ) == [Probe(True, "101")]
+
+
+def test_only_the_folders_that_a_window_may_reach_are_opened(project: Project) -> None:
+    """All but the first file of a folder that lies below the window are broken: nobody may have looked into them."""
+    for day in range(1, 6):
+        land(project, f"orders/day=2013-01-{day:02}/1", f"select * from range({day}) as t (i)")
+    for day in (2, 3):
+        (project.root / f"lake/orders/day=2013-01-{day:02}/1.parquet").write_bytes(b"no parquet at all")
+    late = datetime(2013, 1, 4, tzinfo=UTC)
+    source = SourceRow.model_validate(
+        {"schema": "lake", "table": "orders", "kind": "lake", "format": "parquet", "location": "lake/orders/day=*"}
+    )
+    question = Question(source, "day", 0, Watermark("2013-01-04", 4))
+
+    with duckdb.connect() as connection:
+        answers = [Prober(project, DuckDBWarehouse(connection), now).ask([question])[question] for now in (late, NOW)]
+
+    assert answers[0] == Probe(True, "2013-01-04", 4, future_count=5), "a folder of the future is left out"
+    assert answers[1].error is None

@@ -56,7 +56,13 @@ def test_model_is_rendered_as_expected(case: str, project: Project, warehouse: F
             {"kind": "lake", "location": "lake/x/year=*/*.parquet"},
             "duckdb",
             "lake",
-            "read_parquet('ROOT/lake/x/year=*/*.parquet', union_by_name = false, hive_partitioning = false)",
+            "read_parquet('ROOT/lake/x/year=*/*.parquet', union_by_name = false, hive_partitioning = true)",
+        ),
+        (
+            {"kind": "lake", "location": "s3://bucket/x/day=*"},
+            "duckdb",
+            "lake",
+            "read_parquet('s3://bucket/x/day=*/**/*.parquet', union_by_name = false, hive_partitioning = true)",
         ),
         (
             {"kind": "lake", "location": "s3://bucket/x/"},

@@ -1,0 +1,60 @@
+"""What the location of a lake source means: which files, and which columns stand in the names of their folders."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from metadata_sync.project import Project
+
+_WILDCARD: Final = re.compile(r"[*?\[]")
+_PARTITION: Final = re.compile(r"([A-Za-z_]\w*)=\*")
+_FILES: Final = ".parquet"
+
+
+def file_pattern(project: Project, location: str) -> str:
+    """Return the glob of a location's files: an absolute path or an s3 address.
+
+    Args:
+        project: The project.
+        location: `s3://…`, or a path below the project's root: a folder, a file or a glob.
+
+    Raises:
+        ValueError: When a path leaves the project.
+    """
+    base = location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
+    return base if is_glob_of_files(location) else f"{base}/**/*{_FILES}"
+
+
+def is_glob_of_files(location: str) -> bool:
+    """Whether a location names files by itself, and no folder that holds them at any depth.
+
+    >>> is_glob_of_files("lake/orders"), is_glob_of_files("lake/orders/day=*")
+    (False, False)
+    >>> is_glob_of_files("lake/orders/*.parquet"), is_glob_of_files("lake/orders/*")
+    (True, True)
+    """
+    if location.endswith(_FILES):
+        return True
+    return bool(_WILDCARD.search(location)) and not _PARTITION.fullmatch(location.rstrip("/").rpartition("/")[2])
+
+
+def partition_columns(location: str) -> tuple[str, ...]:
+    """Return the columns that a location takes from the names of folders, `name=*`, as Spark and Hive write them.
+
+    >>> partition_columns("s3://lake/orders/country=*/day=*")
+    ('country', 'day')
+    """
+    matches = (_PARTITION.fullmatch(part) for part in location.split("/"))
+    return tuple(match.group(1) for match in matches if match)
+
+
+def read_parquet(pattern: str, *, is_partitioned: bool) -> str:
+    """Return DuckDB's table of the files of a glob; they all have the same columns.
+
+    Args:
+        pattern: The glob.
+        is_partitioned: Whether folders' names are columns; a condition on them leaves the other folders unread.
+    """
+    quoted = pattern.replace("'", "''")
+    return f"read_parquet('{quoted}', union_by_name = false, hive_partitioning = {str(is_partitioned).lower()})"
