@@ -49,7 +49,8 @@ def with_rejects(
     if not asked:
         return tuple(loads)
     schema = profile.physical_schema(SLUICE_SCHEMA)
-    counted = {row[0]: row[1:] for row in warehouse.query(union_all([_count(schema, load) for load in asked]))}
+    selects = [_count(schema, load).sql(warehouse.dialect) for load in asked]
+    counted = {row[0]: row[1:] for row in warehouse.query(union_all(selects))}
     starts = _starts(warehouse, schema, {first for *_, first in counted.values() if first is not None})
     return tuple(
         replace(load, rejects=_rejects(schema, by_name[load.target], rows, counted[load.load_id], starts))
