@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from flows.context import Context
+from flows.dbt_files import mask_log, mask_results
 from flows.profile import Profile, dbt_environment
 from metadata_sync.errors import ConfigurationError, SluiceError
 
@@ -37,7 +40,10 @@ def run_dbt(context: Context, arguments: Sequence[str], variables: Mapping[str, 
     os.environ.update({**dbt_environment(context.project, context.settings), **variables})
     from dbt.cli.main import dbtRunner
 
+    mask_log()
+    began = time.time()
     result: Any = dbtRunner().invoke(completed)
+    mask_results(_target_dir(context, arguments), since=began)
     if result.exception is not None:
         return _UNUSABLE
     return _SUCCESS if result.success else _FAILED
@@ -68,6 +74,11 @@ def complete_arguments(context: Context, profile: Profile, arguments: Sequence[s
         if _value_of(arguments, names) is None:
             completed += [names[0], value]
     return completed
+
+
+def _target_dir(context: Context, arguments: Sequence[str]) -> Path:
+    named = _value_of(arguments, ("--target-path",)) or os.environ.get("DBT_TARGET_PATH", "target")
+    return context.project.dbt_dir / named
 
 
 def current_tokens(context: Context) -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""dbt in this process: parse once, build chosen models, say how each of them fared. dbt's own log file stays."""
+"""dbt in this process: parse once, build chosen models, say how each of them fared. dbt's log file stays, masked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from flows.dbt_files import mask_log
 from flows.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
 from metadata_sync.project import Project
@@ -73,6 +74,7 @@ class DbtRunner:
         self._profile = profile
         self._environment = dbt_environment(project, settings)
         self._manifest: Any = None
+        mask_log()
 
     def build(
         self,

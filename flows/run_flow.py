@@ -35,6 +35,7 @@ from flows.row_check import why_not_to_run
 from flows.run_pages import Executed, write_pages
 from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver, TargetOutcome
 from flows.server import ui_url
+from flows.task_run_fallback import ensure_task_runs
 from flows.task_runs import DbtTaskRuns
 from flows.turned_away import make_up
 from metadata_sync.words import Engine
@@ -59,6 +60,7 @@ class Handover:
         summary: How the run ended, whatever became of the reports.
         error: What ended it early.
         lost_count: Reports that Prefect never got.
+        notes: What its page lacks for another reason, in sentences for people.
     """
 
     context: Context
@@ -68,6 +70,7 @@ class Handover:
     summary: RunSummary | None = None
     error: Exception | None = None
     lost_count: int = 0
+    notes: tuple[str, ...] = ()
 
 
 _handover: ContextVar[Handover | None] = ContextVar("sluice_handover", default=None)
@@ -188,6 +191,8 @@ def _reporting(handover: Handover) -> Iterator[tuple[DbtTaskRuns, ReportPump]]:
     finally:
         task_runs.close(_now(), is_crash=is_crash)
         handover.lost_count = pump.close()
+        if not (handover.lost_count or is_crash) and (note := ensure_task_runs(task_runs.reported)):
+            handover.notes = (note,)
 
 
 def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pump: ReportPump) -> Executed:

@@ -51,6 +51,7 @@ def examine_server(context: Context, api_url: str) -> Iterator[Finding]:
             return
         yield Finding("prefect server", Level.OK, f"answers at {api_url}")
         yield _version(str(told.json()))
+        yield _task_runs(client, str(told.json()))
         yield _clock(told)
         yield from _guards(api_url, unnamed, client.request("GET", _path("/admin/settings")).json()["server"])
         yield from _work_pool(client, context.settings.work_pool)
@@ -63,6 +64,15 @@ def _version(server: str) -> Finding:
         return Finding("prefect version", Level.OK, f"server {server}, here {ours}")
     remedy = "Upgrade the server first, then workers and this project (docs/deploy.md)."
     return Finding("prefect version", Level.WARN, f"server {server}, here {ours}: not tested together", remedy)
+
+
+def _task_runs(client: SyncPrefectClient, server: str) -> Finding:
+    from flows.task_run_fallback import version_without_task_runs
+
+    if version_without_task_runs(client) != server:
+        return Finding("task runs", Level.OK, "the server makes them of what runs report")
+    message = f"Prefect {server} makes none of what runs report: they are written at a run's end, without their times"
+    return Finding("task runs", Level.WARN, message, "Install the Prefect of the lock file on the server.")
 
 
 def _clock(answer: httpx.Response) -> Finding:

@@ -4,7 +4,8 @@ Prefect's own task engine does not ask the server before a task run changes its 
 server records them. Whoever reports the same events has task runs, with true times even when the report comes late.
 
 Source: https://docs.prefect.io/v3/api-ref/events/task-run-events. That the server records them is convention, not
-contract: tests/flows/prefect/test_task_runs.py holds every Prefect version to it.
+contract: tests/flows/prefect/test_task_runs.py holds every Prefect version to it, and flows/task_run_fallback.py is
+there for one that keeps it no more.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+ORCHESTRATION: Final = "client"
+"""Says that no server has recorded the change yet: only such events become task runs."""
 _FOLLOWS_WITHIN: Final = timedelta(minutes=5)
 """How far apart two events may be for the server to order the second after the first."""
 _SHORT_MESSAGE: Final = 1_000
@@ -60,6 +63,7 @@ class TaskRun:
         started_at: When it was started last, or None.
         busy_seconds: How long its attempts took together.
         state: The state last reported, or None.
+        message: What was said with it.
         last_event_id: Id of the event last reported, or None.
         changed_at: When that was.
     """
@@ -75,6 +79,7 @@ class TaskRun:
     started_at: datetime | None = None
     busy_seconds: float = 0.0
     state: TaskState | None = None
+    message: str = ""
     last_event_id: UUID | None = None
     changed_at: datetime | None = None
 
@@ -82,6 +87,12 @@ class TaskRun:
     def is_open(self) -> bool:
         """True while it runs."""
         return self.state is not None and not self.state.is_final
+
+    @property
+    def inputs(self) -> dict[str, list[dict[str, str]]]:
+        """What it waits for, as the API takes it."""
+        waits_for = [{"input_type": "task_run", "id": str(upstream)} for upstream in self.upstream_ids]
+        return {"wait_for": waits_for} if waits_for else {}
 
     def start(self, when: datetime) -> tuple[TaskRun, TaskRunEvent]:
         """Begin an attempt."""
@@ -103,7 +114,7 @@ class TaskRun:
     def move(self, state: TaskState, when: datetime, message: str = "") -> tuple[TaskRun, TaskRunEvent]:
         """Change the state and nothing else."""
         event = TaskRunEvent(uuid4(), self, state, when, message)
-        return replace(self, state=state, last_event_id=event.id, changed_at=when), event
+        return replace(self, state=state, message=message, last_event_id=event.id, changed_at=when), event
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +150,7 @@ class TaskRunEvent:
                 "prefect.state-name": after.name,
                 "prefect.state-timestamp": self.when.isoformat(),
                 "prefect.state-type": after.type,
-                "prefect.orchestration": "client",  # else the server does not record it
+                "prefect.orchestration": ORCHESTRATION,
             },
             "related": [
                 {"prefect.resource.id": f"prefect.flow-run.{run.flow_run_id}", "prefect.resource.role": "flow-run"}
@@ -157,13 +168,12 @@ class TaskRunEvent:
 
     def _task_run(self) -> Mapping[str, Any]:
         run = self.run
-        waits_for = [{"input_type": "task_run", "id": str(upstream)} for upstream in run.upstream_ids]
         task_run = {
             "name": run.name,
             "task_key": run.key,
             "dynamic_key": "0",
             "tags": list(run.tags),
-            "task_inputs": {"wait_for": waits_for} if waits_for else {},
+            "task_inputs": run.inputs,
             "run_count": run.attempts,
             "expected_start_time": (run.first_started_at or self.when).isoformat(),
             "total_run_time": run.busy_seconds,

@@ -67,6 +67,12 @@ class DbtTaskRuns:
         self._runs: dict[str, TaskRun] = {}
         self.expect(nodes)
 
+    @property
+    def reported(self) -> tuple[TaskRun, ...]:
+        """Those of which anything was reported, as they stand."""
+        with self._lock:
+            return tuple(run for run in self._runs.values() if run.state is not None)
+
     def expect(self, nodes: Iterable[Node]) -> None:
         """Make nodes known, upstreams among themselves in any order; those known already stay as they are."""
         with self._lock:

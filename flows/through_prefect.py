@@ -103,7 +103,7 @@ def run_through_prefect(
     url = f"{ui_url(api_url)}/runs/flow-run/{handover.flow_run_id}" if handover.flow_run_id else None
     if handover.summary is None:
         return _run_without(context, request, handover, trouble)
-    return ReportedRun(handover.summary, url, tuple(_warnings(handover.lost_count, trouble)))
+    return ReportedRun(handover.summary, url, (*_warnings(handover.lost_count, trouble), *handover.notes))
 
 
 def _tags(request: RunRequest, plan: RunPlan | None) -> list[str]:

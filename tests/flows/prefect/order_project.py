@@ -15,6 +15,9 @@ from metadata_sync.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 
+PLANTED = "planted-4711"
+STUMBLING = f"twelve, password={PLANTED}"
+"""An amount that cannot be cast, and holds a secret: the warehouse quotes it in its error."""
 REPOSITORY = Path(__file__).parents[3]
 SELECTS = {
     "fact_order": "select o.order_id, o.amount, o.landed_at from lake.orders as o",
@@ -24,7 +27,7 @@ SELECTS = {
 }
 
 
-def write_project(root: Path, *, amount: str = "twelve") -> Path:
+def write_project(root: Path, *, amount: str = STUMBLING) -> Path:
     """Write the project; one order whose amount cannot be cast makes `fact_payment` fail."""
     copy_project(root, SELECTS)
     (root / "dbt_project" / "control" / "orders.yml").write_text(yaml.safe_dump(_rows()))

@@ -302,6 +302,14 @@ def _check_no_secret_is_found(production: Production) -> None:
         if table != "shop.notes"
     }
     assert in_control == set()
+    folders = (production.context.project.root, server.local.folder)
+    files = {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+    on_disk = {
+        (name, str(path)) for name, secret in planted.items() for path, text in files.items() if secret.encode() in text
+    }
+    assert on_disk == set()
+    logs = {path.name for path, text in files.items() if b"etl:***@db/x" in text}
+    assert "dbt.log" in logs, "no error text on disk, so that there is no secret proves nothing"
 
 
 def _told_by_the_api(server: Guarded) -> list[tuple[str, str]]:

@@ -32,12 +32,15 @@ class FlakyApi:
 
     failures: int = 0
     rejects: str = ""
+    refuses_events: bool = False
     calls: int = 0
     events: list[TaskRunEvent] = field(default_factory=list)
     lines: list[LogLine] = field(default_factory=list)
 
     def send_events(self, events: Sequence[TaskRunEvent]) -> None:
         self._maybe_fail()
+        if self.refuses_events:
+            raise RejectedReportsError("no such event")
         self.events += events
 
     def send_lines(self, lines: Sequence[LogLine]) -> None:
@@ -78,6 +81,16 @@ def test_pump_drops_what_the_api_will_never_take_and_goes_on(caplog: pytest.LogC
     assert pump.close() == 1
     assert len(api.events) == 1
     assert "too long" in caplog.text
+
+
+def test_events_that_the_api_refuses_are_not_lost_for_they_are_written_otherwise() -> None:
+    api = FlakyApi(refuses_events=True)
+    pump = ReportPump(api.open)
+    pump.put_event(an_event())
+    pump.put_line(a_line())
+
+    assert pump.close() == 0
+    assert len(api.lines) == 1
 
 
 def test_pump_gives_up_lines_before_events_when_its_queue_is_full() -> None:
