@@ -164,6 +164,18 @@ def _generated(context: Context) -> Iterator[Finding]:
         yield Finding("generated models", Level.OK, f"{len(report.unchanged)} files in step")
 
 
+def _clocks(context: Context) -> Iterator[Finding]:
+    from flows.clocks import examine_clocks
+
+    return examine_clocks(context)
+
+
+def _emr(context: Context) -> Iterator[Finding]:
+    from flows.emr.checkup import examine_emr
+
+    return examine_emr(context)
+
+
 def _prefect(context: Context) -> Iterator[Finding]:
     from flows.server import running_api_url
 
@@ -188,7 +200,9 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("profile", _profile),
     ("control database", _control_database),
     ("warehouse", _warehouse),
+    ("clocks", _clocks),
     ("lake", _lake),
+    ("emr", _emr),
     ("generated models", _generated),
     ("prefect server", _prefect),
 )

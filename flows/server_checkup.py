@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from flows.clocks import clock_finding
 from flows.context import Context
 from flows.finding import Finding, Level
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import httpx
     from prefect.client.orchestration import SyncPrefectClient
 
-_SKEW_SECONDS: Final = 5.0
-"""Schedules, late runs and leases compare clocks of several machines; so much makes no difference."""
 _TIMEOUT_SECONDS: Final = 10.0
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -76,11 +75,8 @@ def _task_runs(client: SyncPrefectClient, server: str) -> Finding:
 
 
 def _clock(answer: httpx.Response) -> Finding:
-    skew = (datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])).total_seconds()
-    if abs(skew) <= _SKEW_SECONDS:
-        return Finding("clocks", Level.OK, f"within {_SKEW_SECONDS:.0f} s of the server's")
-    remedy = "Let NTP set both: schedules and leases compare them."
-    return Finding("clocks", Level.WARN, f"this machine is {skew:+.0f} s from the server", remedy)
+    told = parsedate_to_datetime(answer.headers["date"])
+    return clock_finding("prefect server", (told - datetime.now(UTC)).total_seconds())
 
 
 def _guards(api_url: str, unnamed: httpx.Response, settings: dict[str, Any]) -> Iterator[Finding]:

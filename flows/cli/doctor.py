@@ -21,10 +21,11 @@ def register(app: typer.Typer) -> None:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Check Python, packages, project, profile, control database, warehouse, lake, generated models and Prefect.
+    """Check Python, packages, project, profile, control database, warehouse, clocks, lake, EMR, models and Prefect.
 
-    Of a Prefect server that answers: credentials, version, clock, authentication, telemetry, work pool and workers, and
-    whether its deployments are in step with the rows.
+    Of EMR, when rows can go there: the settings, and with AWS credentials region, roles, subnets and buckets. Of a
+    Prefect server that answers: credentials, version, task runs, clock, authentication, telemetry, work pool and
+    workers, and whether its deployments are in step with the rows.
 
     Nothing is changed. Exit code 3: something must be mended before runs can work.
 

@@ -20,7 +20,7 @@ def aws_client(service: str, region: str | None = None, *, tries: int | None = N
     """Return boto3's client of a service; credentials and endpoint are found as boto3 finds them.
 
     Args:
-        service: `emr` or `s3`.
+        service: `emr` or `s3`, for instance.
         region: AWS region; None: the environment's.
         tries: How often it makes each call; None: as often as calls are made at most.
 

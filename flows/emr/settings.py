@@ -11,9 +11,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
 
+_ROLE = r"^(arn:aws[\w-]*:iam::\d{12}:[\w-]+/)?[\w+=,.@/-]+$"
+"""Name or ARN of a role, or of an instance profile."""
 _Kind = TypeVar("_Kind", bound=BaseSettings)
 Words = Annotated[tuple[str, ...], NoDecode]
 S3Address = Annotated[str, Field(pattern=r"^s3://[^/]+(/.*)?$")]
+Subnet = Annotated[str, Field(pattern=r"^subnet-\w+$")]
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-\w+$")]
 
 
@@ -88,14 +91,14 @@ class EmrSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_EMR_", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    region: str = "us-east-1"
+    region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     architecture: Literal["x86_64", "arm64"] | None = None
     release_label: str = Field(default="emr-7.5.0", pattern=r"^emr-[67]\.\d+\.\d+$")
     work_uri: S3Address | None = None
     log_uri: S3Address | None = None
-    service_role: str = "EMR_DefaultRole"
-    instance_profile: str = "EMR_EC2_DefaultRole"
-    subnets: Words = ()
+    service_role: str = Field(default="EMR_DefaultRole", pattern=_ROLE)
+    instance_profile: str = Field(default="EMR_EC2_DefaultRole", pattern=_ROLE)
+    subnets: Annotated[tuple[Subnet, ...], NoDecode] = ()
     primary_security_group: SecurityGroup | None = None
     core_security_group: SecurityGroup | None = None
     service_security_group: SecurityGroup | None = None

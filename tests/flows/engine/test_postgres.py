@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -11,9 +13,11 @@ from engine_project import copy_project
 from psycopg.conninfo import conninfo_to_dict
 
 from flows.backfill import BackfillRequest, plan_backfill, run_backfill
+from flows.clocks import examine_clocks
 from flows.context import Context
 from flows.engine import execute, prepare
 from flows.facts import Reason
+from flows.finding import Level
 from flows.runs import RunRequest, RunSummary
 from metadata_sync.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
@@ -153,3 +157,15 @@ def test_backfill_runs_on_postgresql(context: Context, server: psycopg.Connectio
         assert [(item.done, item.rows.inserted, item.error) for item in summary.targets] == [(3, 8, None)]
         assert server.execute(b"select count(*) from postgres_dwh.fact_order").fetchone() == (15,)
         assert server.execute(watermarks).fetchall() == before
+
+
+def test_clocks_that_differ_are_found_with_the_number(context: Context, postgres_url: str) -> None:
+    url = postgres_url.replace("postgresql", "postgresql+psycopg", 1)
+    shared = replace(context, settings=context.settings.model_copy(update={"control_url": url}))
+
+    together = [(item.check, item.level) for item in examine_clocks(shared)]
+    apart = list(examine_clocks(shared, now=lambda: datetime.now(UTC) + timedelta(seconds=90)))
+    shared.store.close()
+
+    assert together == [("clock control database", Level.OK), ("clock warehouse", Level.OK)]
+    assert [(item.level, item.message) for item in apart] == [(Level.WARN, "-90 s from this machine's")] * 2

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from engine_project import copy_project, transformation
 
+from flows.clocks import examine_clocks
 from flows.context import Context
 from flows.engine import execute, prepare
 from flows.facts import Reason
@@ -166,9 +167,11 @@ def test_run_lives_through_conflicts_and_lost_connections(tmp_path: Path, standi
     }
     standin.journal.faults += [replace(fault, node=name.replace(".", "__")) for name, fault in faults.items()]
 
+    clocks = list(examine_clocks(shop.context))
     outcomes = shop.run("orders")
     shop.context.store.close()
 
+    assert [(item.check, item.level) for item in clocks] == [("clock warehouse", "ok")]
     assert [fault.hits for fault in standin.journal.faults] == [1, 1, 1]
     fared = {name: (str(outcome.status), outcome.attempts) for name, outcome in outcomes.items()}
     assert fared == dict.fromkeys(faults, ("loaded", 2))

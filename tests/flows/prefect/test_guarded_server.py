@@ -207,7 +207,8 @@ def _check_doctor(production: Production) -> None:
     assert levels["authentication"] == ("ok", "asked for")
     assert levels["telemetry"] == ("ok", "off")
     assert "CSRF protection" not in levels
-    well = ("prefect server", "prefect version", "clocks", "work pool", "deployments")
+    clocks = ("clock prefect server", "clock control database", "clock warehouse")
+    well = ("prefect server", "prefect version", "task runs", *clocks, "work pool", "deployments")
     assert {check: levels[check][0] for check in well} == dict.fromkeys(well, "ok"), levels
 
     stranger = replace(production, environ={**production.environ, "PREFECT_API_AUTH_STRING": "team:wrong"})
