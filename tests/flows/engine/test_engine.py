@@ -8,7 +8,7 @@ import signal
 from _thread import interrupt_main
 
 import pytest
-from engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control_rows
+from engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control_rows, transformation
 
 from flows.engine import execute
 from flows.facts import Action, Reason
@@ -254,6 +254,38 @@ def test_table_dropped_by_hand_is_held(workshop: Workshop) -> None:
 
     assert decisions["dwh.fact_order"].reason is Reason.TARGET_DROPPED
     assert decisions["mart.region_total"].reason is Reason.UPSTREAM_HELD
+
+
+def test_lake_of_partition_folders_is_windowed_by_them(workshop: Workshop) -> None:
+    def land_visits(day: str, *ids: int) -> None:
+        values = ", ".join(f"({number})" for number in ids)
+        workshop.land(f"visits/day={day}/{ids[0]}", f"select * from (values {values}) as t (visit_id)")
+
+    land_visits("2013-01-01", 1, 2)
+    land_visits("2013-01-02", 3)
+    rows = copy.deepcopy(control_rows())
+    rows["sources"].append(
+        {
+            **{"schema": "lake", "table": "visits", "kind": "lake", "format": "parquet"},
+            **{"location": "lake/visits/day=*", "incremental_key": "day"},
+        }
+    )
+    rows["transformations"].append(
+        transformation("dwh", "fact_visit", "orders", "lake.visits", load_type="append", business_key=["visit_id"])
+    )
+    workshop.write_select("fact_visit", "select v.visit_id, v.day from lake.visits as v")
+    workshop.apply(rows)
+    first, _ = workshop.run()
+    land_visits("2013-01-02", 4)
+    land_visits("2013-01-03", 5)
+    second, _ = workshop.run()
+
+    read = [next(o.rows.read for o in run.outcomes if o.target == "dwh.fact_visit") for run in (first, second)]
+    assert read == [3, 3], "of the second run: the two rows that came, and one of the band"
+    assert workshop.query("select visit_id, cast(day as varchar) from dwh.fact_visit order by 1") == [
+        *((1, "2013-01-01"), (2, "2013-01-01"), (3, "2013-01-02")),
+        *((4, "2013-01-02"), (5, "2013-01-03")),
+    ]
 
 
 def test_renamed_row_is_held_and_its_old_table_is_named(workshop: Workshop) -> None:
