@@ -266,8 +266,12 @@ def test_lake_of_partition_folders_is_windowed_by_them(workshop: Workshop) -> No
     rows = copy.deepcopy(control_rows())
     rows["sources"].append(
         {
-            **{"schema": "lake", "table": "visits", "kind": "lake", "format": "parquet"},
-            **{"location": "lake/visits/day=*", "incremental_key": "day"},
+            "schema": "lake",
+            "table": "visits",
+            "kind": "lake",
+            "format": "parquet",
+            "location": "lake/visits/day=*",
+            "incremental_key": "day",
         }
     )
     rows["transformations"].append(
