@@ -36,6 +36,7 @@ from flows.emr.choices import EngineChooser
 from flows.emr.estimate import Span
 from flows.emr.groups import parse_cluster
 from flows.engine import hold_warehouse, prepare
+from flows.leases import LeaseKeeper, wait_until_free
 from flows.outcomes import load_variables, unlogged
 from flows.rejects import with_rejects
 from flows.runs import RunRequest
@@ -190,14 +191,33 @@ class _Backfill:
         return fared.error is None and fared.done < fared.chunk_count
 
     def _load_next(self, due: Sequence[TargetChunks]) -> None:
+        """Load a chunk of each target under its lease; a target that a run does not let go of stops here."""
+        store, seconds = self._context.store, self._context.settings.lock_wait_seconds
+        held_by = f"{self._plan.request.requested_by}, for a backfill"
+        wait_until_free(store, {item.target for item in due}, seconds, on_wait=self._say)
+        with (
+            hold_warehouse(self._context, f"backfill {self._plan.backfill_id}"),
+            LeaseKeeper(store, run_id=self._plan.backfill_id, held_by=held_by) as leases,
+        ):
+            others = {lease.target: lease for lease in leases.take([item.target for item in due])}
+            free = [item for item in due if item.target not in others]
+            for item in due:
+                if item.target in others:
+                    complaint = (
+                        f"it is being loaded by {others[item.target]}. Ask for the same again when that has ended."
+                    )
+                    self._note(item, item.chunks[self._fared[item.target].done], None, complaint)
+            if free:
+                self._load(free)
+
+    def _load(self, due: Sequence[TargetChunks]) -> None:
         chunks = {item.target: item.chunks[self._fared[item.target].done] for item in due}
         began_at = self._clock()
         variables = self._variables(chunks)
-        with hold_warehouse(self._context, f"backfill {self._plan.backfill_id}"):
-            staged = self._run_on_spark([item for item in due if item.is_on_spark], variables)
-            models = [item.model for item in due if item.target not in staged.failed]
-            results = self._dbt.run(models, variables={**variables, **staged.variables}) if models else ()
-            loads = {load.target: load for load in self._read_back(began_at)}
+        staged = self._run_on_spark([item for item in due if item.is_on_spark], variables)
+        models = [item.model for item in due if item.target not in staged.failed]
+        results = self._dbt.run(models, variables={**variables, **staged.variables}) if models else ()
+        loads = {load.target: load for load in self._read_back(began_at)}
         self._rejecting |= {target for target, load in loads.items() if load.rejects and load.rejects.kept}
         adopt(self._context, self._plan.run.rows, tuple(loads.values()), self._clock(), staged.costs)
         for item in due:

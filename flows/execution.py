@@ -62,7 +62,7 @@ class Execution:
         self._outcomes: dict[str, TargetOutcome] = {}
         self._tokens = dict(plan.tokens)
         self._dbt: DbtRunner | None = None
-        self._spark = SparkInRun(context, plan, observer.said, clock)
+        self._spark = SparkInRun(context, plan, observer.said, observer.moved, clock)
         self._wave_count = 0
 
     def run(self) -> RunSummary:

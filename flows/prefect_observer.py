@@ -8,13 +8,24 @@ from datetime import datetime
 from typing import Any, Final
 
 from flows.facts import Action, Decision, Reason
-from flows.runs import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
-from flows.task_run_events import BLOCKED, HELD, NOT_DUE, TaskState
+from flows.runs import (
+    OutcomeStatus,
+    Retry,
+    RunObserver,
+    RunPlan,
+    RunSummary,
+    SparkMove,
+    SparkState,
+    TargetOutcome,
+    Wave,
+)
+from flows.task_run_events import BLOCKED, COMPLETED, FAILED, HELD, NOT_DUE, TaskState
 from flows.task_runs import DbtTaskRuns, Node
 from metadata_sync.names import TableName
 from metadata_sync.rows import TransformationRow
 
 _CUT_SHORT: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
+_GOES_WELL: Final = frozenset({SparkState.STARTED, SparkState.DONE})
 
 
 class PrefectObserver:
@@ -60,6 +71,21 @@ class PrefectObserver:
     def said(self, sentence: str) -> None:
         """Log it."""
         self._task_runs.say(None, self._now(), sentence)
+
+    def moved(self, move: SparkMove) -> None:
+        """Show clusters and steps as task runs: the cluster before its steps, each step before its model."""
+        runs, key = self._task_runs, move.key
+        runs.expect([Node(key, move.name, ("spark",), move.needs)])
+        if move.feeds is not None:
+            runs.link(TableName.parse(move.feeds).model_name, key)
+        if move.state is SparkState.STARTED or move.began_at is not None:
+            runs.start(key, move.began_at or move.at)
+        if move.state is SparkState.WAITS:
+            runs.await_retry(key, move.at, move.message)
+        elif move.state is not SparkState.STARTED:
+            runs.end(key, COMPLETED if move.state is SparkState.DONE else FAILED, move.at, move.message)
+        if move.message:
+            runs.say(key, move.at, move.message, logging.INFO if move.state in _GOES_WELL else logging.WARNING)
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Log what each target got, and fail the task runs whose data tests failed after the load."""
@@ -112,6 +138,11 @@ class ObserverPair:
         """Tell both."""
         for observer in self._both:
             observer.said(sentence)
+
+    def moved(self, move: SparkMove) -> None:
+        """Tell both."""
+        for observer in self._both:
+            observer.moved(move)
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Tell both."""

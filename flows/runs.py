@@ -207,6 +207,41 @@ class Wave:
     upstreams: Mapping[str, tuple[str, ...]]
 
 
+class SparkState(StrEnum):
+    """How far a cluster or a step is."""
+
+    STARTED = "started"
+    WAITS = "waits"
+    """It was lost and is going to be tried again, for the reason that is told."""
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SparkMove:
+    """A cluster of a run, or a step on it, has moved on.
+
+    Attributes:
+        key: Which one it is, unique within the run; the next cluster for the same work has the same.
+        name: For people.
+        state: How far it is.
+        at: Since when, UTC.
+        message: What is there to see, with its links, or why it failed.
+        began_at: When it started, UTC, for one that was not told of before.
+        needs: Keys of what it runs on.
+        feeds: The target that waits for it, `schema.table`; None: none does directly.
+    """
+
+    key: str
+    name: str
+    state: SparkState
+    at: datetime
+    message: str = ""
+    began_at: datetime | None = None
+    needs: tuple[str, ...] = ()
+    feeds: str | None = None
+
+
 class RunObserver(Protocol):
     """Watches a run; it must be quick and must not raise."""
 
@@ -225,6 +260,10 @@ class RunObserver(Protocol):
 
     def said(self, sentence: str) -> None:
         """Something that takes long has moved on, outside of dbt: a cluster, a step."""
+        ...
+
+    def moved(self, move: SparkMove) -> None:
+        """A cluster or a step has moved on."""
         ...
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
@@ -255,6 +294,9 @@ class SilentObserver:
         """Say nothing."""
 
     def said(self, sentence: str) -> None:
+        """Say nothing."""
+
+    def moved(self, move: SparkMove) -> None:
         """Say nothing."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flows.chunks import ChunkSize, Span, cut, cut_by_count
 from flows.extents import measure
-from flows.facts import Action, Decision
+from flows.facts import Action, Decision, Reason
 from flows.warehouse import Warehouse
 from metadata_sync.errors import RunError
 from metadata_sync.loads import Window
@@ -110,7 +110,7 @@ class Cutter:
 
 
 def _makes_no_sense(row: TransformationRow, rows: ControlRows, decision: Decision) -> str | None:
-    if decision.action in _STAYS_OUT:
+    if decision.action in _STAYS_OUT and decision.reason is not Reason.LEASE_HELD:  # its chunks wait for the holder
         return decision.message
     if not any(item.watermark is not None for item in decision.evidence):
         return f"it was never loaded: its first run loads all of its history (`sluice run {row.pipeline_id}`)"

@@ -15,7 +15,7 @@ import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -83,6 +83,27 @@ class DbtTaskRuns:
                 upstream_ids = tuple(self._runs[key].id for key in node.upstream_keys if key in self._runs)
                 self._runs[node.key] = replace(self._runs[node.key], upstream_ids=upstream_ids)
 
+    def link(self, key: str, upstream_key: str) -> None:
+        """Let a node wait for another one, for the edge that the graph shows; unknown ones make none."""
+        with self._lock:
+            run, upstream = self._runs.get(key), self._runs.get(upstream_key)
+            if run is not None and upstream is not None and upstream.id not in run.upstream_ids:
+                self._runs[key] = replace(run, upstream_ids=(*run.upstream_ids, upstream.id))
+
+    def start(self, key: str, when: datetime) -> None:
+        """Begin an attempt at a node that dbt knows nothing of; one that runs goes on."""
+        with self._lock:
+            run = self._runs.get(key)
+            if run is not None and (not run.is_open or run.state is AWAITING_RETRY):
+                self._runs[key] = self._report(run.start(_not_before(run, when)))
+
+    def end(self, key: str, state: TaskState, when: datetime, message: str = "") -> None:
+        """End a node that dbt knows nothing of; it need not have begun."""
+        with self._lock:
+            run = self._runs.get(key)
+            if run is not None and (run.state is None or run.is_open):
+                self._runs[key] = self._report(run.finish(state, _not_before(run, when), _clean(message)))
+
     def on_event(self, event: EventMsg) -> None:
         """Take an event of dbt: the callback for `dbtRunner(callbacks=[…])`."""
         try:
@@ -129,7 +150,7 @@ class DbtTaskRuns:
             for key, run in self._runs.items():
                 if run.is_open:
                     state = CRASHED if is_crash else FAILED
-                    self._runs[key] = self._report(run.finish(state, when, "dbt ended before this node did"))
+                    self._runs[key] = self._report(run.finish(state, when, "The run ended before this did."))
 
     def _take(self, event: Any) -> None:
         name, info = event.info.name, getattr(event.data, "node_info", None)
@@ -182,6 +203,11 @@ class DbtTaskRuns:
         run, event = change
         self._pump.put_event(event)
         return run
+
+
+def _not_before(run: TaskRun, when: datetime) -> datetime:
+    """Return when a state began, never before the last one: other machines' clocks differ, and the server sorts."""
+    return when if run.changed_at is None else max(when, run.changed_at + timedelta(microseconds=1))
 
 
 def _clean(text: str) -> str:

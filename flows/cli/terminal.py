@@ -11,7 +11,7 @@ from rich.status import Status
 
 from flows.cli.console import err, say
 from flows.facts import Action, Decision
-from flows.runs import OutcomeStatus, Retry, RunSummary, TargetOutcome, Wave
+from flows.runs import OutcomeStatus, Retry, RunSummary, SparkMove, TargetOutcome, Wave
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +59,9 @@ class TerminalObserver:
     def said(self, sentence: str) -> None:
         """Say it on a line of its own."""
         say(sentence)
+
+    def moved(self, move: SparkMove) -> None:
+        """Nothing more: the sentences tell it."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Say how each target of the wave fared."""

@@ -13,6 +13,8 @@ from flows.emr.sizing import Bounds, Sizing
 
 Say = Callable[[str], None]
 """Tells people one sentence; quick, never raises."""
+OnStep = Callable[[str, datetime, str], None]
+"""Told that a target's step has begun: when, UTC, and where its logs will lie; quick, never raises."""
 
 
 class JobStatus(StrEnum):
@@ -113,6 +115,11 @@ class Cluster(Protocol):
         """What it is and how long it was ours."""
         ...
 
+    @property
+    def links(self) -> str:
+        """Where people look at it: its page, its logs."""
+        ...
+
     def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
         """Run jobs one after the other; one that fails does not hinder the others.
 
@@ -146,8 +153,13 @@ class Backend(Protocol):
         """Say what keeps a job from running there; None: nothing does. Asked before anything is rented."""
         ...
 
-    def start(self, order: Order, say: Say) -> Cluster:
+    def start(self, order: Order, say: Say, on_step: OnStep) -> Cluster:
         """Get a cluster.
+
+        Args:
+            order: What for.
+            say: Told how far it is.
+            on_step: Told of each step that begins.
 
         Raises:
             SluiceError: When none can be had now, or none can be had this way.

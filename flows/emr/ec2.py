@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from flows.emr.aws import aws_client, aws_errors
-from flows.emr.cluster import Bill, JobEnd, JobStatus, Order, Say
+from flows.emr.cluster import Bill, JobEnd, JobStatus, OnStep, Order, Say
 from flows.emr.jobs import SparkJob, jobs_text
 from flows.emr.local import SCRIPT, utc_now
 from flows.emr.once import call_once
@@ -103,8 +103,13 @@ class EmrBackend:
             "Move it to S3, set SLUICE_SPARK_BACKEND=local, or run it in the warehouse: --engine warehouse."
         )
 
-    def start(self, order: Order, say: Say) -> EmrCluster:
+    def start(self, order: Order, say: Say, on_step: OnStep) -> EmrCluster:
         """Ask for a cluster; it is not ready yet, and costs from now on.
+
+        Args:
+            order: What for.
+            say: Told how far it is.
+            on_step: Told of each step that begins.
 
         Raises:
             RunError: When EMR does not take the order.
@@ -123,7 +128,7 @@ class EmrBackend:
                 self.end_others(order, token)
                 raise
             return EmrCluster(self, order, cluster_id, token=token, script=address, requested_at=requested_at, say=say,
-                              lease=lease.pop_all())  # fmt: skip
+                              on_step=on_step, lease=lease.pop_all())  # fmt: skip
 
     def end_others(self, order: Order, token: str, kept: str | None = None) -> None:
         """End what an order has rented besides one cluster: a late child of a lost answer. Never raises."""
@@ -185,6 +190,7 @@ class EmrCluster:
         script: str,
         requested_at: datetime,
         say: Say,
+        on_step: OnStep,
         lease: ExitStack,
     ) -> None:
         assert order.sizing is not None
@@ -194,18 +200,29 @@ class EmrCluster:
         self._token = token
         self._script = script
         self._say = say
+        self._on_step = on_step
+        self._targets: dict[str, str] = {}
         self._lease = lease
         self._sizing = order.sizing
         self._bill = Bill("emr", cluster_id, order.sizing, order.sizing.cores, requested_at)
         self._seen = ClusterSeen(cluster_id, "STARTING", "", order.sizing.master_count > 1, {})
         self._heard_at = requested_at
-        page = console_url(backend.settings.region, cluster_id)
-        say(f"{order.job_group}: EMR cluster {cluster_id} is starting, {page}")
+        say(f"{order.job_group}: EMR cluster {cluster_id} is starting, {self._page}")
 
     @property
     def bill(self) -> Bill:
         """What it is and how long it was ours."""
         return self._bill
+
+    @property
+    def links(self) -> str:
+        """Its page in the console, and where its logs go."""
+        logs = self._backend.settings.log_uri
+        return f"EMR cluster {self._id}: {self._page}" + (f" Logs: {logs.rstrip('/')}/{self._id}/" if logs else "")
+
+    @property
+    def _page(self) -> str:
+        return console_url(self._backend.settings.region, self._id)
 
     def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
         """Run jobs as steps, one after the other.
@@ -241,6 +258,7 @@ class EmrCluster:
 
     def _run_batch(self, batch: Sequence[SparkJob]) -> dict[str, JobEnd]:
         waiting = dict(zip(self._add_steps(batch), batch, strict=True))
+        self._targets |= {step_id: job.target for step_id, job in waiting.items()}
         ends: dict[str, JobEnd] = {}
         while True:
             seen = self._look()
@@ -306,12 +324,18 @@ class EmrCluster:
     def _tell(self, seen: ClusterSeen) -> None:
         if seen.state != self._seen.state:
             self._say(f"{self._order.job_group}: {seen}")
-        logs = self._backend.settings.log_uri
         for step_id, step in seen.steps.items():
             before = self._seen.steps.get(step_id)
+            target = self._targets.get(step_id)
+            if target is not None and step.started_at is not None and (before is None or before.started_at is None):
+                self._on_step(target, step.started_at, self._step_links(step_id))
             if step.state == "FAILED" and (before is None or before.state != step.state):
-                where = f" Its logs: {logs.rstrip('/')}/{self._id}/steps/{step_id}/" if logs else ""
-                self._say(f"Step {step_id} of {self._id} failed.{where}")
+                self._say(f"Step {step_id} of {self._id} failed. {self._step_links(step_id)}")
+
+    def _step_links(self, step_id: str) -> str:
+        logs = self._backend.settings.log_uri
+        where = f" Logs: {logs.rstrip('/')}/{self._id}/steps/{step_id}/" if logs else ""
+        return f"Step {step_id}: {self._page}{where}"
 
 
 def look_at(emr: Any, cluster_id: str) -> ClusterSeen:

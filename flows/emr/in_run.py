@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flows.context import Context
 from flows.facts import Decision
-from flows.runs import RunPlan
+from flows.runs import RunPlan, SparkMove
 from metadata_sync.loads import ClusterCost
 from metadata_sync.rows import TransformationRow
 from metadata_sync.words import Engine
@@ -24,15 +24,22 @@ class SparkInRun:
         context: Project, settings, control database.
         plan: The run.
         say: Tells people how far it is.
+        moved: Told of each cluster and step that moves on.
         clock: Tells the current instant, with its zone.
     """
 
     def __init__(
-        self, context: Context, plan: RunPlan, say: Callable[[str], None], clock: Callable[[], datetime]
+        self,
+        context: Context,
+        plan: RunPlan,
+        say: Callable[[str], None],
+        moved: Callable[[SparkMove], None],
+        clock: Callable[[], datetime],
     ) -> None:
         self._context = context
         self._plan = plan
         self._say = say
+        self._moved = moved
         self._clock = clock
         self._stage: SparkStage | None = None
         self._costs: dict[str, ClusterCost] = {}
@@ -67,6 +74,7 @@ class SparkInRun:
                 self._plan.run_id,
                 requested_by=request.requested_by,
                 say=self._say,
+                moved=self._moved,
                 cluster=request.cluster,
                 clock=self._clock,
             )

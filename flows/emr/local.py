@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from flows.emr.cluster import Bill, JobEnd, JobStatus, Order, Say
+from flows.emr.cluster import Bill, JobEnd, JobStatus, OnStep, Order, Say
 from flows.emr.jobs import SparkJob, jobs_text, read_manifest
 from flows.emr.settings import SparkSettings
 from flows.emr.storage import read_text
@@ -61,8 +61,13 @@ class LocalBackend:
             "Set SLUICE_SPARK_BACKEND=emr, or run it in the warehouse: --engine warehouse."
         )
 
-    def start(self, order: Order, say: Say) -> LocalCluster:
+    def start(self, order: Order, say: Say, on_step: OnStep) -> LocalCluster:
         """Look for Spark and Java; Spark itself starts with the first jobs.
+
+        Args:
+            order: What for.
+            say: Told how far it is.
+            on_step: Told of each job when Spark starts: they share one spark-submit.
 
         Raises:
             ConfigurationError: When one of them is missing.
@@ -70,7 +75,9 @@ class LocalBackend:
         environment = spark_environment()
         cores = self._settings.local_cores
         say(f"Spark runs on this machine with {cores} core{'' if cores == 1 else 's'}")
-        return LocalCluster(self._folder / order.run_id, self._settings, environment, self._clock, say)
+        return LocalCluster(
+            self._folder / order.run_id, self._settings, environment, self._clock, say=say, on_step=on_step
+        )
 
 
 class LocalCluster:
@@ -82,9 +89,12 @@ class LocalCluster:
         settings: SparkSettings,
         environment: Mapping[str, str],
         clock: Callable[[], datetime],
+        *,
         say: Say,
+        on_step: OnStep,
     ) -> None:
         self._folder = folder
+        self._on_step = on_step
         self._settings = settings
         self._environment = environment
         self._clock = clock
@@ -96,6 +106,11 @@ class LocalCluster:
         """What it took: nothing that costs."""
         return self._bill
 
+    @property
+    def links(self) -> str:
+        """The folder of its logs."""
+        return f"Logs: {self._folder}/"
+
     def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
         """Run jobs in one spark-submit."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -105,6 +120,8 @@ class LocalCluster:
         self._bill.ready_at = self._bill.ready_at or began
         self._say(f"Spark computes {', '.join(job.target for job in jobs)}")
         log = file.with_suffix(".log")
+        for job in jobs:
+            self._on_step(job.target, began, f"Logs: {log}")
         code = self._submit(file, log)
         return self._ends(jobs, began, code, log)
 

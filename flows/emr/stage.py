@@ -24,6 +24,7 @@ from flows.emr.groups import Group, Item, make_groups, parse_cluster
 from flows.emr.instances import PriceList, load_instances
 from flows.emr.jobs import Result, SparkJob, Window, cuts_of, result_folder, spark_location, windows_of
 from flows.emr.learning import REMEMBERED, Ended, Learned, Sample, learn, look_back
+from flows.emr.progress import GroupProgress, Moved
 from flows.emr.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
 from flows.emr.sizing import PRIOR, Sizing, cluster_usd
 from flows.emr.termination import closing_on_sigterm
@@ -95,6 +96,7 @@ class SparkStage:
         run_id: The run.
         requested_by: Person or schedule that asked for it.
         say: Tells people how far it is.
+        moved: Told of each cluster and step that moves on.
         cluster: The cluster that was asked for, TYPE:N; None: it is sized.
         backend: Where clusters come from; the settings decide by default.
         clock: Tells the current instant, with its zone.
@@ -108,6 +110,7 @@ class SparkStage:
         *,
         requested_by: str,
         say: Say,
+        moved: Moved = lambda _: None,
         cluster: str | None = None,
         backend: Backend | None = None,
         clock: Callable[[], datetime] = utc_now,
@@ -117,6 +120,7 @@ class SparkStage:
         self._run_id = run_id
         self._requested_by = requested_by
         self._say = say
+        self._moved = moved
         self._cluster = parse_cluster(cluster) if cluster else None
         self._given_backend = backend
         self._clock = clock
@@ -214,19 +218,24 @@ class SparkStage:
 
     def _run_group(self, group: Group, prepared: Sequence[_Prepared], staged: Staged) -> None:
         """Run jobs on one cluster; what it was lost under goes on at once on the next size or in the next place."""
-        left = list(prepared)
+        left, progress = list(prepared), GroupProgress(group, self._moved)
         try:
-            for order in self._orders(group):
-                ends = self._run_on(group, order, left, staged)
+            orders = list(self._orders(group))
+            for number, order in enumerate(orders, start=1):
+                bill, ends = self._run_on(group, order, left, staged, progress)
                 for one in left:
                     self._take(one, ends[one.job.target], staged)
                 left = [_again(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
-                if not left or not any(self._is_scarce(ends[one.job.target]) for one in left):
+                goes_on = number < len(orders) and any(self._is_scarce(ends[one.job.target]) for one in left)
+                progress.ended(bill, ends, goes_on=goes_on)
+                if not goes_on:
                     return
                 if order.sizing is not None:
                     self._scarce.add(order.sizing.instance_type)
         except SluiceError as error:
-            staged.failed |= {one.job.target: str(error) for one in left}
+            refused = {one.job.target: str(error) for one in left}
+            staged.failed |= refused
+            progress.refused(refused, self._clock())
             self._say(f"Spark could not run for job group {group.job_group}: {error}")
 
     def _orders(self, group: Group) -> Iterator[Order]:
@@ -248,19 +257,20 @@ class SparkStage:
                 )
 
     def _run_on(
-        self, group: Group, order: Order, prepared: Sequence[_Prepared], staged: Staged
-    ) -> Mapping[str, JobEnd]:
+        self, group: Group, order: Order, prepared: Sequence[_Prepared], staged: Staged, progress: GroupProgress
+    ) -> tuple[Bill, Mapping[str, JobEnd]]:
         """Run jobs on a cluster of their own, end it, and record what it took."""
         sizing, jobs = order.sizing, [one.job for one in prepared]
         if sizing is not None:
             self._say(f"{group.job_group}: {sizing}, {sizing.minutes:.0f} minutes, ${sizing.usd:.2f} ({sizing.reason})")
-        with closing_on_sigterm(lambda: self._backend.start(order, self._say)) as cluster:
+        with closing_on_sigterm(lambda: self._backend.start(order, self._say, progress.step_began)) as cluster:
+            progress.rented(cluster)
             try:
                 ends = cluster.run(jobs)
             except SluiceError as error:
                 ends = {job.target: JobEnd(JobStatus.LOST, None, self._clock(), error=str(error)) for job in jobs}
         self._record(group, cluster.bill, prepared, ends, staged)
-        return ends
+        return cluster.bill, ends
 
     def _is_scarce(self, end: JobEnd) -> bool:
         """Whether a cluster was lost for want of machines, so that others may be had at once."""

@@ -127,7 +127,7 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> OnSpark:
     small = SparkSelect("select t.id from lake__t as t", (LAKE,), (("id", "INT"),))
     attempts = [_job(folder, small, "a.c", attempt) for attempt in ("one", "one", "two")]
     cluster = LocalBackend(folder / "state", SparkSettings(local_cores=1)).start(
-        Order("run", "dev", "default", "tester", None, Bounds()), lambda _: None
+        Order("run", "dev", "default", "tester", None, Bounds()), lambda _: None, lambda *_: None
     )
     ends = cluster.run([values, *attempts])
     cluster.close()

@@ -5,7 +5,7 @@ The stage, the journal, the rules and what follows from failures are the real on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from flows.emr.stage import SparkStage, Staged
 from flows.error_rules import DEFAULT_RULES
 from flows.facts import Action, Decision, EngineChoice, Reason
 from flows.outcomes import Build, outcome_of
-from flows.runs import OutcomeStatus
+from flows.runs import OutcomeStatus, SparkMove
 from metadata_sync.database.journal import Via
 from metadata_sync.names import TableName
 from metadata_sync.plan import make_plan
@@ -68,6 +68,7 @@ class EmrProject:
     run_id: str = "run-1"
     pipeline: Mapping[str, Any] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
+    moved: Callable[[SparkMove], None] = lambda _: None
 
     def __post_init__(self) -> None:
         folder = self.root / "dbt_project" / "transformations"
@@ -104,6 +105,7 @@ class EmrProject:
             self.run_id,
             requested_by="tester",
             say=self.heard.append,
+            moved=self.moved,
             cluster=cluster,
         )
 

@@ -4,8 +4,8 @@
         emr.clusters_to_come = [ClusterPlot(ends="bootstrap"), ClusterPlot()]
         …                                     # what Sluice rents meets these fates, one after the other
 
-A step is run by a function: `pretend` leaves a small result at once; `spark_submit` runs the real Spark job on this
-machine, with S3 copied to a folder before and back afterwards. Trouble with the API itself is real HTTP.
+A step is run by a function: `pretend` leaves a small result at once; `SharedSparkSubmit` runs the real Spark job on
+this machine. Trouble with the API itself is real HTTP.
 """
 
 from __future__ import annotations
@@ -185,6 +185,12 @@ class EmrSimulator:
             assert time.monotonic() < deadline, "it did not happen"
             time.sleep(TICK_SECONDS)
 
+    @property
+    def open_steps(self) -> list[list[str]]:
+        """The arguments of every step that runs or waits."""
+        steps = [step for cluster in self._clusters() for step in cluster.steps]
+        return [step.args for step in steps if step.state in ("PENDING", "RUNNING")]
+
     def steps(self, cluster: int) -> dict[str, str]:
         """Return the steps of a cluster, by target: their states."""
         return {step.name: step.state for step in self._clusters()[cluster].steps}
@@ -344,26 +350,49 @@ def pretend(simulator: EmrSimulator, arguments: list[str]) -> str | None:
     return None
 
 
-def spark_submit(simulator: EmrSimulator, arguments: list[str]) -> str | None:
-    """Run the real script with the real spark-submit; S3 is copied here before and back afterwards."""
-    from flows.emr.local import spark_environment, submit_command
-    from flows.emr.settings import SparkSettings
+class SharedSparkSubmit:
+    """Run the real script with one real spark-submit for all steps that wait: most of a short one is its start-up.
 
-    script, jobs = arguments[-2:]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        document = json.loads(_get(simulator, jobs))
-        for job in document["jobs"]:
-            for source in job["sources"]:
-                _copy_here(simulator, source["location"], folder)
-        (folder / "script.py").write_text(_get(simulator, script))
-        (folder / "jobs.json").write_text(json.dumps(document).replace("s3://", f"{folder}/s3/"))
-        environment = spark_environment()
-        command = [*submit_command(SparkSettings(), environment), str(folder / "script.py"), str(folder / "jobs.json")]
-        ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
-        for job in document["jobs"]:
-            _copy_back(simulator, job["output"], folder)
-    return None if ended.returncode == 0 else ended.stderr[-200:]
+    S3 is copied to a folder before and back afterwards, for want of Hadoop's S3 client among PyPI's packages.
+    """
+
+    def __init__(self) -> None:
+        self._ended: dict[str, str | None] = {}
+
+    def __call__(self, simulator: EmrSimulator, arguments: list[str]) -> str | None:
+        """Run a step, and with the first one those that wait behind it."""
+        file = arguments[-1]
+        if file not in self._ended:
+            self._submit(simulator, arguments[-2], [words[-1] for words in simulator.open_steps])
+        return self._ended[file]
+
+    def _submit(self, simulator: EmrSimulator, script: str, files: list[str]) -> None:
+        from flows.emr.local import spark_environment, submit_command
+        from flows.emr.settings import SparkSettings
+
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            jobs = {file: json.loads(_get(simulator, file))["jobs"][0] for file in files}
+            for location in {source["location"] for job in jobs.values() for source in job["sources"]}:
+                _copy_here(simulator, location, folder)
+            (folder / "script.py").write_text(_get(simulator, script))
+            (folder / "jobs.json").write_text(json.dumps({"jobs": [*jobs.values()]}).replace("s3://", f"{folder}/s3/"))
+            environment = spark_environment()
+            words = submit_command(
+                SparkSettings(local_cores=1, options=("spark.sql.shuffle.partitions=1",)), environment
+            )
+            ended = subprocess.run(
+                [*words, str(folder / "script.py"), str(folder / "jobs.json")],
+                capture_output=True,
+                text=True,
+                env={**os.environ, **environment},
+                check=False,
+            )
+            for file, job in jobs.items():
+                _copy_back(simulator, job["output"], folder)
+                address = urlsplit(job["manifest"])
+                is_done = address.path.lstrip("/") in simulator.keys(address.path.lstrip("/"))
+                self._ended[file] = None if is_done else f"Exited with code {ended.returncode}. {ended.stderr[-200:]}"
 
 
 def _answer(start_response: Callable[..., Any], status: str, document: Mapping[str, Any]) -> list[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,18 +12,19 @@ from typing import Any
 
 import duckdb
 import yaml
+from project_copy import REPOSITORY, copy_project
 
 from flows.context import Context
 from flows.engine import execute, prepare
 from flows.facts import Decision
-from flows.runs import Retry, RunPlan, RunRequest, RunSummary, TargetOutcome, Wave
+from flows.runs import Retry, RunPlan, RunRequest, RunSummary, SparkMove, TargetOutcome, Wave
 from metadata_sync.apply import Desk, apply_plan, plan_files
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.rows import TransformationRow
 from metadata_sync.settings import Settings
 
-REPOSITORY = Path(__file__).parents[3]
+__all__ = ["REPOSITORY", "FirstRun", "Recorder", "Workshop", "control_rows", "copy_project", "transformation"]
 
 SELECTS = {
     "fact_order": "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o",
@@ -104,18 +104,6 @@ def control_rows() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def copy_project(root: Path, selects: Mapping[str, str]) -> None:
-    """Copy this repository's dbt project, macros and profile, with other SELECTs and without rows."""
-    ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
-    shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
-    shutil.copytree(REPOSITORY / "macros", root / "macros")
-    shutil.copy2(REPOSITORY / "profiles.yml", root)
-    for folder in ("transformations", "control"):
-        (root / "dbt_project" / folder).mkdir()
-    for name, select in selects.items():
-        (root / "dbt_project" / "transformations" / f"{name}.sql").write_text(select + "\n")
-
-
 @dataclass
 class Recorder:
     """A run observer that keeps what it is told."""
@@ -136,6 +124,9 @@ class Recorder:
 
     def said(self, sentence: str) -> None:
         self.sentences.append(sentence)
+
+    def moved(self, move: SparkMove) -> None:
+        pass
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         self.outcomes += outcomes

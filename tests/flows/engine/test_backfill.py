@@ -9,8 +9,12 @@ from engine_project import Workshop
 from test_commands import finish, run_json
 
 from flows.backfill import BackfillRequest, ChunkLoaded, plan_backfill, run_backfill
+from flows.facts import Reason
+from flows.leases import LeaseKeeper
 from metadata_sync.errors import ConfigurationError
+from metadata_sync.settings import Settings
 
+LOADED = ("dwh.customer", "dwh.fact_order")
 WATERMARKS = "select target, source, window_end, load_id from sluice.watermark_control order by all"
 
 
@@ -109,6 +113,35 @@ def test_killed_backfill_goes_on_with_the_chunks_that_are_left(workshop: Worksho
     assert target["done"] == len(target["chunks"]) == 3
     assert target["rows"]["inserted"] <= 10 - 4, "the first chunk was not loaded again"
     assert workshop.query("select count(*), count(distinct order_id) from dwh.fact_order") == [(10, 10)]
+
+
+def test_backfill_and_run_of_one_target_meet_at_its_lease_and_say_who_has_it(workshop: Workshop) -> None:
+    met = []
+
+    def meet(step: ChunkLoaded) -> None:
+        met.append({decision.target: decision for decision in workshop.plan("orders", is_forced=True).decisions})
+
+    workshop.settings = Settings(lock_wait_seconds=0.1)
+    workshop.close()
+    request = BackfillRequest("orders", "2013-01-01", "2013-01-31", requested_by="ada")
+    plan = plan_backfill(workshop.context, request)
+    with LeaseKeeper(workshop.context.store, run_id="run-9", held_by="ben") as keeper:
+        keeper.take(["dwh.customer"])
+        assert [item.target for item in plan_backfill(workshop.context, request).targets] == [
+            "dwh.customer",
+            "dwh.fact_order",
+        ]
+        summary = run_backfill(workshop.context, plan, meet)
+
+    fared = {item.target: (item.done, item.error) for item in summary.targets}
+    assert fared["dwh.fact_order"] == (1, None)
+    assert fared["dwh.customer"][0] == 0
+    assert "being loaded by ben (run run-9" in (fared["dwh.customer"][1] or "")
+    by_backfill = met[-1]["dwh.fact_order"]
+    assert by_backfill.reason is Reason.LEASE_HELD
+    assert f"being loaded by ada, for a backfill (run {plan.backfill_id}" in by_backfill.message
+    assert workshop.context.store.leases() == ()
+    assert not run_backfill(workshop.context, plan_backfill(workshop.context, request)).has_failed
 
 
 def test_backfill_that_makes_no_sense_is_refused_with_reasons(workshop: Workshop) -> None:

@@ -11,9 +11,13 @@ from typing import Any
 
 import duckdb
 import pytest
+from emr_project import EmrProject
+from emr_simulator import ClusterPlot, EmrSimulator
 from live_server import Server
 from shop_project import bridged, build, write_shop
 
+from flows.prefect_observer import PrefectObserver
+from flows.runs import RunPlan, RunRequest
 from flows.task_run_events import HELD, NOT_DUE
 
 SOON = timedelta(seconds=60)
@@ -123,6 +127,39 @@ def test_targets_that_do_not_run_are_skipped_or_held_with_the_gates_reason(serve
         "dwh.fct": ("CANCELLED", "Held", "its table was dropped"),
     }
     assert all(instant(run["end_time"]) == decided for run in shown.values())
+
+
+def test_clusters_and_steps_are_task_runs_with_states_links_and_reasons(
+    server: Server, flow_run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmrSimulator() as emr, bridged(server.api_url, flow_run_id) as runs:
+        for name, value in emr.environment.items():
+            monkeypatch.setenv(name, value)
+        emr.clusters_to_come = [ClusterPlot(ends="spot", after_steps=1), ClusterPlot(steps={"dwh.days": "failed"})]
+        project = EmrProject(tmp_path, pipeline={"emr_instance_types": ("m5.xlarge", "m5.2xlarge")})
+        plan = RunPlan("run-1", datetime.now(UTC), RunRequest(), project.rows, project.rows.transformations, ())
+        project.moved = PrefectObserver(plan, runs, lambda: datetime.now(UTC)).moved
+        project.run()
+        runs.start("dwh__orders", datetime.now(UTC))
+        project.context.store.close()
+
+    shown = server.task_runs(flow_run_id, 4)
+    states = {name: [state["name"] for state in server.states(run["id"])] for name, run in shown.items()}
+    lost, again, ended = states.pop("dwh.days on Spark")[-3:]  # EMR may say that a step began only with its end
+    assert (lost, again in ("Running", "Retrying"), ended) == ("AwaitingRetry", True, "Failed")
+    assert states == {
+        "Spark for sales": ["Running", "AwaitingRetry", "Retrying", "Completed"],
+        "dwh.orders on Spark": ["Running", "Completed"],
+        "dwh.orders": ["Running", "Failed"],  # dbt began with it and nothing ended it
+    }
+    upstream = {name: [item["id"] for item in run["task_inputs"].get("wait_for", [])] for name, run in shown.items()}
+    assert upstream["dwh.orders on Spark"] == upstream["dwh.days on Spark"] == [shown["Spark for sales"]["id"]]
+    assert upstream["dwh.orders"] == [shown["dwh.orders on Spark"]["id"]]
+    waits, _, _ = server.states(shown["Spark for sales"]["id"])[1:]
+    assert "Spot instances were reclaimed" in waits["message"]
+    assert "Unknown Error." in shown["dwh.days on Spark"]["state"]["message"]
+    for name, page in (("Spark for sales", "#/clusterDetails/j-"), ("dwh.days on Spark", "s3://lake/logs/j-")):
+        assert any(page in line["message"] for line in server.logs(task_run_id=shown[name]["id"]))
 
 
 def test_nothing_is_lost_when_the_server_is_frozen_for_seconds(server: Server, flow_run_id: str, shop: Path) -> None:
