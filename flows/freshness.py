@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flows.bounds import parse_bound
 from metadata_sync.resolve import resolve_dependencies
+from metadata_sync.weekdays import EVERY_DAY, parse_calendar, time_on
 
 if TYPE_CHECKING:
     from metadata_sync.database.journal import DecisionEntry, LatestLoads
@@ -49,6 +50,7 @@ class Freshness:
         is_active: Somebody loads it, or reads it.
         newest_at: When it was last loaded, or when its newest row arrived, UTC; None: never.
         age_seconds: Since then; None: never.
+        expected_seconds: The part of that on days on which something new is expected at all: its row's `calendar`.
         allowed_seconds: How old it may be; None: as old as it likes.
     """
 
@@ -58,6 +60,7 @@ class Freshness:
     is_active: bool
     newest_at: datetime | None
     age_seconds: float | None
+    expected_seconds: float | None
     allowed_seconds: float | None
 
     @property
@@ -65,9 +68,9 @@ class Freshness:
         """How it stands."""
         if not self.is_active:
             return FreshnessState.OFF
-        if self.age_seconds is None:
+        if self.expected_seconds is None:
             return FreshnessState.NEVER
-        is_stale = self.allowed_seconds is not None and self.age_seconds > self.allowed_seconds
+        is_stale = self.allowed_seconds is not None and self.expected_seconds > self.allowed_seconds
         return FreshnessState.STALE if is_stale else FreshnessState.FRESH
 
     @property
@@ -101,7 +104,9 @@ def measure_freshness(
         for table in (row.key, *(str(item.name) for item in driving)):
             uses.setdefault(table, []).append((row.pipeline_id, row.is_active and row.pipeline_id in active))
 
-    def measured(row: SourceRow | TransformationRow, kind: TableKind, newest_at: datetime | None) -> Freshness:
+    def measured(
+        row: SourceRow | TransformationRow, kind: TableKind, newest_at: datetime | None, calendar: str | None = None
+    ) -> Freshness:
         used_by = uses.get(row.key, [])
         return Freshness(
             table=row.key,
@@ -110,12 +115,17 @@ def measure_freshness(
             is_active=any(is_active for _, is_active in used_by),
             newest_at=newest_at,
             age_seconds=None if newest_at is None else max(0.0, (now - newest_at).total_seconds()),
+            expected_seconds=None if newest_at is None else time_on(_days(calendar), newest_at, now).total_seconds(),
             allowed_seconds=None if row.freshness_minutes is None else row.freshness_minutes * 60.0,
         )
 
     targets = (measured(row, TableKind.TARGET, loaded.get(row.key)) for row in rows.transformations)
-    sources = (measured(row, TableKind.SOURCE, arrived.get(row.key)) for row in rows.sources)
+    sources = (measured(row, TableKind.SOURCE, arrived.get(row.key), row.calendar) for row in rows.sources)
     return (*sorted(targets, key=_by_name), *sorted(sources, key=_by_name))
+
+
+def _days(calendar: str | None) -> frozenset[int]:
+    return EVERY_DAY if calendar is None else parse_calendar(calendar)
 
 
 def _by_name(item: Freshness) -> str:

@@ -11,6 +11,7 @@ from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.project import Project
 from metadata_sync.rows import SourceRow
 from metadata_sync.validation.rule import Rule, Subject, bad_names
+from metadata_sync.weekdays import parse_calendar
 from metadata_sync.words import SourceKind
 
 FORMATS: Final = ("parquet",)
@@ -84,6 +85,17 @@ def _location(subject: Subject[SourceRow]) -> Iterator[Fault]:
         yield subject.fault("location", location, problem)
 
 
+def _calendar(subject: Subject[SourceRow]) -> Iterator[Fault]:
+    calendar = subject.row.calendar
+    if calendar is None:
+        return
+    try:
+        parse_calendar(calendar)
+    except ValueError as error:
+        remedy = "Write days of the week, such as mon-fri or mon,thu."
+        yield subject.fault("calendar", calendar, Problem("bad_calendar", f"{error}.", remedy))
+
+
 def _not_for_kind(subject: Subject[SourceRow]) -> Iterator[Fault]:
     row = subject.row
     if row.kind is SourceKind.WAREHOUSE:
@@ -96,4 +108,11 @@ def _not_for_kind(subject: Subject[SourceRow]) -> Iterator[Fault]:
         yield subject.fault("probe", row.probe, problem)
 
 
-SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (_names, _lake_settings, _format, _location, _not_for_kind)
+SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (
+    _names,
+    _lake_settings,
+    _format,
+    _location,
+    _calendar,
+    _not_for_kind,
+)

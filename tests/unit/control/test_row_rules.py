@@ -67,6 +67,7 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("missing_value", "location", source(location=None)),
     ("missing_value", "format", source(format=None)),
     ("unknown_word", "format", source(format="parquett")),
+    ("bad_calendar", "calendar", source(calendar="weekdays")),
     ("not_for_kind", "location", source(kind="warehouse", format=None)),
     ("not_for_kind", "format", source(kind="warehouse", location=None)),
     ("not_for_kind", "probe", source(probe="select 1")),

@@ -18,8 +18,8 @@ NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def control_rows(**of_target: Any) -> ControlRows:
-    source = {"kind": "lake", "format": "parquet", "location": "x", "freshness_minutes": 90}
+def control_rows(calendar: str | None = None, **of_target: Any) -> ControlRows:
+    source = {"kind": "lake", "format": "parquet", "location": "x", "freshness_minutes": 90, "calendar": calendar}
     target = {"pipeline_id": "p", "sql_path": "x.sql", "load_type": "append", "freshness_minutes": 120, **of_target}
     reads = [{"table": f"lake.{name}", "driving": True} for name in ("keyed", "counted", "files")]
     return ControlRows(
@@ -69,7 +69,7 @@ def states(found: tuple[Freshness, ...]) -> Iterator[tuple[str, str, bool]]:
 def test_table_is_late_when_it_is_older_than_its_row_allows(
     age: float | None, allowed: float | None, is_active: bool, state: FreshnessState, is_late: bool
 ) -> None:
-    item = Freshness("dwh.a|b", TableKind.TARGET, ("p",), is_active, None, age, allowed)
+    item = Freshness("dwh.a|b", TableKind.TARGET, ("p",), is_active, None, age, age, allowed)
     page = freshness_page("p", [item], NOW)
 
     assert (item.state, item.is_late) == (state, is_late)
@@ -102,3 +102,20 @@ def test_what_was_never_loaded_is_late_and_what_is_switched_off_is_not() -> None
 
     assert {(item.state, item.is_late) for item in never} == {("never loaded", True)}
     assert {(item.state, item.is_late) for item in off} == {("switched off", False)}
+
+
+@pytest.mark.parametrize(
+    ("calendar", "hours", "is_late"),
+    [(None, 2, True), ("mon-fri", 2, True), ("mon-thu", 2, False), ("mon-thu", 14, True), ("sat,sun", 24 * 4, False)],
+)
+def test_a_source_ages_on_the_days_of_its_calendar_only(calendar: str | None, hours: int, is_late: bool) -> None:
+    friday_noon = NOW
+    rows = control_rows(calendar)
+
+    found = {
+        item.table: item for item in measure_freshness(rows, loads(HOUR, friday_noon - hours * HOUR), (), friday_noon)
+    }
+
+    assert found["lake.keyed"].is_late is is_late
+    assert found["lake.keyed"].age_seconds == hours * 3600
+    assert found["dwh.t"].expected_seconds == 3600
