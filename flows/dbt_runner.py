@@ -180,7 +180,7 @@ class DbtRunner:
         if self._manifest is None:
             from dbt.cli.main import dbtRunner
 
-            result = dbtRunner().invoke(["parse", *self._options()])
+            result = dbtRunner().invoke(["parse", *self._options(), "--no-write-json"])
             _raise_interrupt(result.exception)
             if result.result is None:
                 raise HardRunError(f"dbt cannot read the project: {_explain(result.exception)}", "Mend what it names.")
