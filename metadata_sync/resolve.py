@@ -55,7 +55,7 @@ class ResolvedDependency:
     @property
     def jinja(self) -> str:
         """What stands in the model instead of the table's name."""
-        return f"{{{{ sluice.increment({self.relation}) }}}}" if self.is_driving else f"{{{{ {self.relation} }}}}"
+        return f"{{{{ sluice.{'increment' if self.is_driving else 'whole'}({self.relation}) }}}}"
 
 
 def resolve_dependencies(row: TransformationRow, rows: ControlRows) -> tuple[ResolvedDependency, ...]:

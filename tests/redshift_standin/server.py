@@ -50,6 +50,7 @@ class Standin:
         url: PostgreSQL's, of the database behind.
         isolation: Snapshot is what new clusters and serverless have.
         journal: What clients said, and the faults to have.
+        lock_timeout_seconds: How long a statement waits for a lock.
         port: On loopback.
     """
 
@@ -57,6 +58,7 @@ class Standin:
     isolation: Isolation = Isolation.SNAPSHOT
     journal: Journal = field(default_factory=Journal)
     has_late_views: bool = False
+    lock_timeout_seconds: float = 30
     port: int = 0
 
     def __post_init__(self) -> None:

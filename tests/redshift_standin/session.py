@@ -88,7 +88,8 @@ class Session:
         given = wire.parameters(body)
         kept = {name: given[name] for name in STARTUP_KEPT if name in given}
         isolation = self.standin.isolation.postgres_level.replace(" ", "\\ ")
-        options = f"-c default_transaction_isolation={isolation} -c timezone=UTC -c lock_timeout=30000"
+        lock_timeout = round(self.standin.lock_timeout_seconds * 1_000)
+        options = f"-c default_transaction_isolation={isolation} -c timezone=UTC -c lock_timeout={lock_timeout}"
         self.backend.write(wire.startup({**kept, "options": options}))
         refusal = log_in(self.backend, given.get("user", ""), ask_password(self.client))
         if refusal is not None:

@@ -23,9 +23,11 @@ from receiver import Receiver
 from flows.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.engine import execute, prepare
 from flows.false_starts import false_starts_told
+from flows.healing import FailureClass
 from flows.runs import RunRequest
 from metadata_sync.errors import SluiceError
 from metadata_sync.incident import IncidentKind
+from tests.redshift_standin.server import Standin
 
 Mend = Callable[[], None]
 Fault = Callable[[random.Random], Mend]
@@ -105,6 +107,21 @@ class World:
         self.receiver.refusals = 0
         return mend
 
+    def control_file_gone(self, chance: random.Random) -> Mend:
+        """The control database's file is no file any more."""
+        self.workshop.close()
+        control = self.workshop.control
+        away = control.with_name("control.away")
+        control.rename(away)
+        control.mkdir()
+        self.run_apart()
+
+        def mend() -> None:
+            control.rmdir()
+            away.rename(control)
+
+        return mend
+
 
 @dataclass
 class DuckDBWorld(World):
@@ -119,7 +136,7 @@ class DuckDBWorld(World):
             "type changed": self.type_changed,
             "folder gone": self.folder_gone,
             "disk full": self.disk_full,
-            "control database down": self.control_down,
+            "control database down": self.control_file_gone,
         }
 
     def land(self, number: int) -> None:
@@ -191,21 +208,6 @@ class DuckDBWorld(World):
 
         return mend
 
-    def control_down(self, chance: random.Random) -> Mend:
-        """The control database's file is no file any more."""
-        self.workshop.close()
-        control = self.workshop.control
-        away = control.with_name("control.away")
-        control.rename(away)
-        control.mkdir()
-        self.run_apart()
-
-        def mend() -> None:
-            control.rmdir()
-            away.rename(control)
-
-        return mend
-
     def _rewritten(self, columns: str) -> Mend:
         saved = {file: file.read_bytes() for file in (self.workshop.lake / "orders").glob("*.parquet")}
         for file in saved:
@@ -234,7 +236,7 @@ class PostgresWorld(World):
     """
 
     admin: psycopg.Connection[Any] = field(kw_only=True)
-    role: str = "etl"
+    role: str = field(kw_only=True)
     prefix: str = "postgres_"
 
     @property
@@ -363,6 +365,7 @@ class PostgresWorld(World):
         self._as_role("set enable_hashjoin = off")
         self._as_role("set enable_hashagg = off")
         self.tick()
+        self._is_met(FailureClass.CAPACITY)
 
         def mend() -> None:
             self._as_role("reset all")
@@ -396,6 +399,10 @@ class PostgresWorld(World):
         thread.join()
         return lambda: self.admin.execute(allow) and None
 
+    def _is_met(self, failure_class: FailureClass) -> None:
+        """The fault has done its harm."""
+        assert failure_class in {item.failure_class for item in self.workshop.context.store.incidents()}
+
     def _load_rejected_again(self) -> None:
         """Do as people are told: the command of the message, then the rejects may go."""
         context = self.workshop.context
@@ -419,6 +426,7 @@ class PostgresWorld(World):
         role = sql.Identifier(self.role)
         self.admin.execute(sql.SQL("revoke {} on {} from {}").format(sql.SQL(right), table, role))
         self.tick()
+        self._is_met(FailureClass.PERMISSION)
         return lambda: self.admin.execute(sql.SQL("grant {} on {} to {}").format(sql.SQL(right), table, role)) and None
 
     def _as_role(self, setting: LiteralString) -> None:
@@ -439,18 +447,25 @@ class PostgresWorld(World):
 
 @dataclass
 class RedshiftWorld(PostgresWorld):
-    """The Redshift stand-in: the real dbt-redshift adapter before it, and faults in the PostgreSQL behind it."""
+    """The Redshift stand-in: the real dbt-redshift adapter before it, and faults in the PostgreSQL behind it.
 
-    role: str = "sluice"
+    Attributes:
+        standin: What the adapter talks to.
+    """
+
+    standin: Standin = field(kw_only=True)
     prefix: str = "redshift_"
 
     @property
     def faults(self) -> Mapping[str, Fault]:
-        return {
-            **World.faults.fget(self),  # type: ignore[attr-defined]
-            "connections terminated": self.terminated,
-            "table locked": self.locked,
-            "column dropped": self.column_dropped,
-            "type changed": self.type_changed,
-            "table dropped": self.table_dropped,
-        }
+        return {**super().faults, "control database down": self.control_file_gone}
+
+    def locked(self, chance: random.Random) -> Mend:
+        self.standin.lock_timeout_seconds = 0.2
+        give_up = super().locked(chance)
+
+        def mend() -> None:
+            give_up()
+            self.standin.lock_timeout_seconds = 30
+
+        return mend

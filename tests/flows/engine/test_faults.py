@@ -10,6 +10,8 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,14 +62,13 @@ def duckdb_world(workshop: Workshop, receiver: Receiver) -> World:
 def postgres_world(
     tmp_path: Path, postgres_cluster: Cluster, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    password = secrets.token_hex(8)
     with (
         database(postgres_cluster) as url,
         database(postgres_cluster) as control_url,
         psycopg.connect(url, autocommit=True) as admin,
+        a_role(admin) as role,
     ):
-        set_up(admin, password)
-        parts = conninfo_to_dict(url) | {"user": "etl", "password": password}
+        parts = conninfo_to_dict(url) | {"user": role.name, "password": role.password}
         for name, value in (("HOST", "host"), ("PORT", "port"), ("USER", "user"), ("PASSWORD", "password")):
             monkeypatch.setenv(f"SLUICE_POSTGRES_{name}", str(parts[value]))
         monkeypatch.setenv("SLUICE_POSTGRES_DATABASE", str(parts["dbname"]))
@@ -83,27 +84,27 @@ def postgres_world(
             "CONTROL_DATABASE": str(conninfo_to_dict(control_url)["dbname"]),
             **hurried(),
         }
-        world = PostgresWorld(workshop, receiver, environment, admin=admin)
+        world = PostgresWorld(workshop, receiver, environment, admin=admin, role=role.name)
         world.tick()
         yield world
         workshop.close()
-        admin.execute(b"drop owned by etl cascade; drop role etl")
 
 
 @pytest.fixture
 def redshift_world(
     tmp_path: Path, redshift_standin: Standin, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    for name, value in redshift_standin.environment().items():
-        monkeypatch.setenv(name, value)
-    with psycopg.connect(redshift_standin.url, autocommit=True) as admin:
-        admin.execute(SOURCES)
+    with psycopg.connect(redshift_standin.url, autocommit=True) as admin, a_role(admin) as role:
+        admin.execute(OF_THE_STANDIN.format(role=role.name).encode())
+        login = {"SLUICE_REDSHIFT_USER": role.name, "SLUICE_REDSHIFT_PASSWORD": role.password}
+        for name, value in (redshift_standin.environment() | login).items():
+            monkeypatch.setenv(name, value)
         root = (tmp_path / "project").resolve()
         copy_project(root, SELECTS)
         workshop = Workshop(root, settings(environment="redshift"))
         workshop.apply(rows_on_a_server())
         environment = {"SLUICE_ALERT_CHANNEL": "data-ops", "SLUICE_ENVIRONMENT": "redshift", **hurried()}
-        world = RedshiftWorld(workshop, receiver, environment, admin=admin)
+        world = RedshiftWorld(workshop, receiver, environment, admin=admin, role=role.name, standin=redshift_standin)
         world.tick()
         yield world
         workshop.close()
@@ -113,16 +114,35 @@ def hurried() -> dict[str, str]:
     return {"SLUICE_TRIES": "2", "SLUICE_RETRY_PAUSE_SECONDS": "0", "SLUICE_LOCK_WAIT_SECONDS": "30"}
 
 
-def set_up(admin: psycopg.Connection[tuple[object, ...]], password: str) -> None:
-    admin.execute(f"create role etl login password '{password}'".encode())
+@dataclass(frozen=True)
+class Role:
+    """Who runs, without special rights."""
+
+    name: str
+    password: str
+
+
+@contextmanager
+def a_role(admin: psycopg.Connection[tuple[object, ...]]) -> Iterator[Role]:
+    """Make the sources, and a role that may read them and create schemas of its own."""
+    role = Role(f"etl_{os.getpid()}", secrets.token_hex(8))
     admin.execute(SOURCES)
-    admin.execute(b"""
-        grant usage on schema lake to etl;
-        grant select on all tables in schema lake to etl;
-        do $$ begin execute format('grant create on database %I to etl', current_database()); end $$;
-    """)
+    admin.execute(
+        f"""
+        create role {role.name} login password '{role.password}';
+        grant usage on schema lake to {role.name};
+        grant select on all tables in schema lake to {role.name};
+        do $$ begin execute format('grant create on database %I to {role.name}', current_database()); end $$;
+        """.encode()
+    )
+    yield role
+    admin.execute(f"drop owned by {role.name} cascade; drop role {role.name}".encode())
 
 
+OF_THE_STANDIN = """
+        grant usage on schema rs_catalog to {role};
+        grant all on all tables in schema rs_catalog to {role};
+"""
 SOURCES = b"""
         create schema lake;
         create table lake.orders (
