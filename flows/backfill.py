@@ -14,7 +14,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -64,20 +64,15 @@ logger = logging.getLogger(__name__)
 _SHOWN_TESTS: Final = 3
 
 
-def utc_now() -> datetime:
-    """Return the current instant."""
-    return datetime.now(UTC)
-
-
 def plan_backfill(
-    context: Context, request: BackfillRequest, *, clock: Callable[[], datetime] = utc_now
+    context: Context, request: BackfillRequest, *, clock: Callable[[], datetime] | None = None
 ) -> BackfillPlan:
     """Decide what a backfill loads. Brings generated models in step with the rows, and loads nothing.
 
     Args:
         context: Project, settings, control database.
         request: What is asked.
-        clock: Tells the current instant, with its zone.
+        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Raises:
         ConfigurationError: When the pipeline or target does not exist, or a bound or size cannot be read.
@@ -86,6 +81,7 @@ def plan_backfill(
     """
     if request.cluster is not None:
         parse_cluster(request.cluster)
+    clock = clock or context.store.now
     stretch = _stretch(context, request)
     run = prepare(
         context, RunRequest((_pipeline_of(context.store.usable_rows(), request.subject),), is_forced=True), clock=clock
@@ -126,7 +122,7 @@ def run_backfill(
     on_chunk: Callable[[ChunkLoaded], None] = lambda _: None,
     *,
     say: Callable[[str], None] = lambda _: None,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Callable[[], datetime] | None = None,
 ) -> BackfillSummary:
     """Load what a plan says, chunk by chunk, and record it.
 
@@ -137,12 +133,12 @@ def run_backfill(
         plan: What `plan_backfill` decided.
         on_chunk: Called after each chunk; must be quick and must not raise.
         say: Told how far Spark is; likewise.
-        clock: Tells the current instant, with its zone.
+        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Raises:
         RunError: When dbt or the warehouse cannot be started at all.
     """
-    return _Backfill(context, plan, on_chunk, say, clock).run()
+    return _Backfill(context, plan, on_chunk, say, clock or context.store.now).run()
 
 
 class _Backfill:

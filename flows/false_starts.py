@@ -17,7 +17,6 @@ from flows.error_rules import DEFAULT_RULES
 from flows.healing import FailureClass, classify, read_facts
 from flows.incidents import WAREHOUSE, Finding
 from flows.rule_files import load_rules
-from flows.survey import utc_now
 from metadata_sync.database.settlement import Settlement
 from metadata_sync.errors import (
     ConfigurationError,
@@ -41,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def false_starts_told(
-    context: Context, request: RunRequest, *, clock: Callable[[], datetime] = utc_now
+    context: Context, request: RunRequest, *, clock: Callable[[], datetime] | None = None
 ) -> Iterator[None]:
     """Open an incident for whatever ends the block early, tell people, and let it go on.
 
@@ -50,8 +49,9 @@ def false_starts_told(
     Args:
         context: Control database, settings.
         request: What was asked.
-        clock: Tells the current instant, with its zone.
+        clock: Tells the current instant, with its zone; the one that all machines share by default.
     """
+    clock = clock or context.store.now
     try:
         yield
     except (RequestError, StoreError):

@@ -29,7 +29,7 @@ from flows.probing import probe
 from flows.recovery import FLAPS_WITHIN, Look, fall_count, look_at
 from flows.runs import RunRequest
 from flows.state import read_state
-from flows.survey import decide, reading, surroundings, utc_now
+from flows.survey import decide, reading, surroundings
 from metadata_sync.database.settlement import Amendment, Settlement
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.incident import Alert, Incident, IncidentKind
@@ -75,7 +75,7 @@ def heal(
     targets: Collection[str] = (),
     *,
     is_forced: bool = False,
-    clock: Callable[[], datetime] = utc_now,
+    clock: Callable[[], datetime] | None = None,
 ) -> tuple[Healing, ...]:
     """Look at rows that the framework switched off, and switch those on again whose cause is gone.
 
@@ -83,12 +83,13 @@ def heal(
         context: The project.
         targets: Only these; all of them by default.
         is_forced: Look now, whatever the clock and the fingerprints say.
-        clock: Tells the current instant, with its zone.
+        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Raises:
         ConfigurationError: When a target is not one that the framework switched off.
         RunError: When the warehouse cannot be reached.
     """
+    clock = clock or context.store.now
     rows = context.store.usable_rows()
     off = _candidates(rows, targets)
     if not off:

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -177,11 +177,6 @@ class Survey:
         return tuple(told)
 
 
-def utc_now() -> datetime:
-    """Return the current instant."""
-    return datetime.now(UTC)
-
-
 def verify(context: Context, target: str) -> Verification:
     """Compare a target with its ledger and its load log, set-based in the warehouse.
 
@@ -223,13 +218,13 @@ def survey(context: Context, target: str) -> Survey:
     )
 
 
-def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] = utc_now) -> RowCounts:
+def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] | None = None) -> RowCounts:
     """Make a target anew from its ledger under the settings of its row: one transaction, a new epoch, no source read.
 
     Args:
         context: Project, settings, control database.
         target: `schema.table`.
-        clock: Tells the current instant, with its zone.
+        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Returns:
         How many rows moved.
@@ -239,6 +234,7 @@ def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] = ut
         SoftRunError: When somebody else is at work on it.
         HardRunError: When it failed; then everything is as it was.
     """
+    clock = clock or context.store.now
     run_id = f"rebuild-{clock():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     row = _row(context, target)
     with (

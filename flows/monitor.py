@@ -14,7 +14,6 @@ from flows.crashes import mark_crashes
 from flows.freshness import Freshness, TableKind, measure_freshness
 from flows.incidents import Finding, held_up
 from flows.status import duration_text
-from flows.survey import utc_now
 from metadata_sync.database.settlement import Settlement
 from metadata_sync.incident import Alert, Incident, IncidentKind
 
@@ -52,17 +51,18 @@ class Watch:
     swept: tuple[str, ...] = ()
 
 
-def monitor(context: Context, *, clock: Callable[[], datetime] = utc_now) -> Watch:
+def monitor(context: Context, *, clock: Callable[[], datetime] | None = None) -> Watch:
     """Look for what no run can say of itself, open and close incidents, send what waits, end clusters of the dead.
 
     Args:
         context: The project; neither dbt nor the warehouse is asked.
-        clock: Tells the current instant, with its zone.
+        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Raises:
         StoreError: When the control database cannot be reached.
         RunError: When AWS cannot be asked for clusters; everything else is done then.
     """
+    clock = clock or context.store.now
     now = clock()
     rows = context.store.usable_rows()
     crashed = mark_crashes(context, rows, now)
