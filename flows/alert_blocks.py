@@ -71,11 +71,13 @@ def find_block(client: SyncPrefectClient, channel: str) -> BlockName:
         ConfigurationError: When there is no such block, or there are several.
     """
     slug, _, name = channel.rpartition("/")
-    found = [item for item in _named(client, name) if slug in ("", item.slug)]
+    named = _named(client, name)
+    found = [item for item in named if slug in ("", item.slug)]
     if not found:
+        others = ", ".join(f"{item.slug}/{item.name}" for item in named)
         raise ConfigurationError(
-            f"There is no Prefect block named {channel!r} that notifies.",
-            "Create a notification block of that name, or give the channel a webhook by its SLUICE_CHANNEL_ variable.",
+            f"There is no Prefect block named {channel!r} that notifies" + (f"; there is {others}." if others else "."),
+            "Correct it, create a notification block, or name a webhook in the channel's SLUICE_CHANNEL_ variable.",
         )
     if len(found) > 1:
         raise ConfigurationError(

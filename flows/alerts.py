@@ -1,5 +1,7 @@
 """The outbox is emptied: each alert is sent to its channel until that has taken it, or a day has passed.
 
+A channel that does not exist is given up at once. What a channel was given up for goes to the environment's instead.
+
 A channel is a name, never an address. `SLUICE_CHANNEL_<NAME>` in the environment or `.env` gives it a webhook, which
 needs no Prefect; else it is a notification block of the Prefect server, `slug/name` where several share a name.
 """
@@ -8,17 +10,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from metadata_sync.database.ids import new_id
 from metadata_sync.errors import ConfigurationError, SoftRunError, StoreError
+from metadata_sync.incident import Alert
 from metadata_sync.redact import safe_text
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from metadata_sync.incident import Alert
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ def deliver(context: Context, *, now: Callable[[], datetime], send: Sender | Non
     for alert in ended:
         context.store.write_alert(alert)
         logger.info("alert channel=%s event=%s sent=%s", alert.channel, alert.event, alert.sent_at is not None)
+    _send_elsewhere(context, [alert for alert in ended if alert.given_up_at], now())
     return Delivery(
         tuple(alert for alert in ended if alert.sent_at), tuple(alert for alert in ended if not alert.sent_at)
     )
@@ -162,11 +166,35 @@ def _variable(channel: str) -> str:
     return _VARIABLE + "".join(char if char.isalnum() else "_" for char in channel).upper()
 
 
+def _send_elsewhere(context: Context, given_up: Sequence[Alert], now: datetime) -> None:
+    """Queue what its own channel will never take for the environment's, and say why it comes there."""
+    channel = context.settings.alert_channel
+    moved = [
+        Alert(
+            new_id(now),
+            alert.incident_id,
+            channel,
+            alert.event,
+            alert.title,
+            f"Meant for channel {alert.channel!r}, which did not take it: {alert.last_error}\n{alert.body}",
+            created_at=now,
+            due_at=now,
+        )
+        for alert in given_up
+        if channel is not None and alert.channel != channel
+    ]
+    if moved:
+        context.store.queue_alerts(moved)
+
+
 def _sent(alert: Alert, send: Sender, now: Callable[[], datetime]) -> Alert:
     tried = replace(alert, attempts=alert.attempts + 1)
     try:
         send(alert)
-    except (SoftRunError, ConfigurationError) as error:
+    except ConfigurationError as error:  # no try will find a channel that there is not
+        told = f"{error.message} {error.hint}".rstrip()
+        return replace(tried, last_error=safe_text(told, _ERROR_LENGTH), given_up_at=now())
+    except SoftRunError as error:
         failed = replace(tried, last_error=safe_text(error.message, _ERROR_LENGTH))
         if now() - alert.created_at > GIVEN_UP_AFTER:
             return replace(failed, given_up_at=now())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from receiver import Receiver, receiving
 
 from flows.alert_blocks import send_by_block
+from flows.alerts import deliver
 from flows.context import Context
 from metadata_sync.errors import ConfigurationError, SoftRunError
+from metadata_sync.incident import Alert, AlertEvent
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:'imghdr' is deprecated"
@@ -64,7 +68,11 @@ def test_refusal_of_the_receiver_is_no_success(server: Server, receiver: Receive
 
 @pytest.mark.parametrize(
     ("channel", "message"),
-    [("nobody", "no Prefect block named 'nobody'"), ("twice", "Several Prefect blocks are named 'twice'")],
+    [
+        ("nobody", "no Prefect block named 'nobody' that notifies."),
+        ("slack-webhook/ops", "named 'slack-webhook/ops' that notifies; there is custom-webhook/ops."),
+        ("twice", "Several Prefect blocks are named 'twice'"),
+    ],
 )
 def test_channel_that_names_no_block_says_what_to_do(
     server: Server, receiver: Receiver, channel: str, message: str
@@ -72,6 +80,27 @@ def test_channel_that_names_no_block_says_what_to_do(
     with pytest.raises(ConfigurationError, match=message) as caught:
         send_by_block(server.api_url, channel, "title", "body")
     assert caught.value.hint
+
+
+def test_alert_for_a_channel_that_does_not_exist_goes_to_the_environments_at_once(
+    server: Server, receiver: Receiver, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", server.api_url)
+    here = replace(context, settings=context.settings.model_copy(update={"alert_channel": "ops"}))
+    now = datetime.now(UTC)
+    lost = Alert("a1", "i1", "slack-webhook/ops", AlertEvent.OPENED, "dwh.lost failed", "It says: no", now, now)
+    here.store.queue_alerts([lost])
+
+    (given_up,) = deliver(here, now=lambda: now).failed
+    (moved,) = deliver(here, now=lambda: now + timedelta(seconds=1)).sent
+
+    assert (given_up.alert_id, given_up.attempts, given_up.given_up_at) == ("a1", 1, now)
+    assert "there is custom-webhook/ops" in (given_up.last_error or "")
+    assert (moved.channel, moved.incident_id, moved.event) == ("ops", "i1", AlertEvent.OPENED)
+    (body,) = (item["body"] for item in receiver.bodies if item["title"] == "dwh.lost failed")
+    assert body.startswith("Meant for channel 'slack-webhook/ops', which did not take it: There is no Prefect block")
+    assert body.endswith("It says: no")
+    assert here.store.count_waiting_alerts() == 0
 
 
 def test_command_sends_by_block_of_the_server_that_answers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from flows.alert_text import body_of, title_of
 from flows.channels import channels_of
 from flows.error_rules import DEFAULT_RULES
 from flows.facts import Action, Decision, Reason
-from flows.healing import FailureClass, Verdict
+from flows.healing import ADVICE, FailureClass, Verdict
 from flows.incidents import AlertPolicy, Finding, find, held_up, is_over, judge, rejected, resolve
 from flows.runs import OutcomeStatus, TargetOutcome
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
@@ -157,7 +158,7 @@ def test_alert_says_what_since_when_why_what_waits_what_next_and_where() -> None
 
 
 RUNBOOK = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
-WITHOUT_CLASS = (IncidentKind.FRESHNESS, IncidentKind.SLA, IncidentKind.CRASH)
+WITHOUT_CLASS = (IncidentKind.FRESHNESS, IncidentKind.SLA, IncidentKind.CRASH, IncidentKind.REJECTS)
 
 
 @pytest.mark.parametrize("word", [*FailureClass, *WITHOUT_CLASS])
@@ -174,7 +175,12 @@ def test_every_alert_leads_to_its_section_of_the_runbook(word: FailureClass | In
     path, _, anchor = line.removeprefix("Runbook: ").partition("#")
     assert path == "docs/operations.md"
     section = RUNBOOK.partition(f"\n## {anchor}\n")[2].partition("\n## ")[0]
-    assert len(section.split()) > 10, anchor
+    parts = re.findall(r"^\*\*(Means|Check|Reactivate)\*\* (.+?)\n(?:\n|\Z)", section, re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in parts] == ["Means", "Check", "Reactivate"], anchor
+    assert all(len(text.split()) > 5 for _, text in parts), anchor
+    is_switched_off = is_class and (not ADVICE[FailureClass(word)].is_soft or word is FailureClass.UNKNOWN)
+    assert parts[2][1].startswith("by " if is_switched_off else "nothing"), anchor
+    assert ("sluice heal TARGET --force" in parts[2][1]) is is_switched_off, anchor
 
 
 def test_rejects_are_over_with_a_load_and_not_with_a_look() -> None:
