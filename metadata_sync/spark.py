@@ -10,10 +10,23 @@ from metadata_sync.names import TableName
 from metadata_sync.problems import Problem
 from metadata_sync.resolve import resolve_dependencies
 from metadata_sync.rows import Column, SourceRow, TransformationRow
-from metadata_sync.sql.spark import Cut, spark_select, spark_type
+from metadata_sync.sql.spark import Cut, group_types, spark_select, spark_type, touched_groups
 from metadata_sync.words import Increment, SourceKind
 
 _IN_WAREHOUSE = "Use engine: warehouse, or a pipeline of its own."
+
+
+@dataclass(frozen=True, slots=True)
+class SparkGroups:
+    """The groups that a load computes again, written down beside its result: the load closes what left them.
+
+    Attributes:
+        sql: Spark SQL that yields them.
+        columns: Name, Spark type and the warehouse's type of each column, in order.
+    """
+
+    sql: str
+    columns: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +37,13 @@ class SparkSelect:
         sql: Spark SQL over one view per source.
         sources: What it reads.
         columns: Name and Spark type of each column of the result, in order.
+        groups: With increment: groups, those that are computed again; None: all of them.
     """
 
     sql: str
     sources: tuple[SourceRow, ...]
     columns: tuple[tuple[str, str], ...]
+    groups: SparkGroups | None = None
 
 
 def spark_problems(row: TransformationRow, catalog: Catalog) -> tuple[Problem, ...]:
@@ -67,9 +82,10 @@ def translate(
         if columns is None:
             return (Problem("spark_select", f"The columns of {name} are not known now.", "Land its data first."),)
         listed[name] = {column.name: column.type for column in columns}
+    group_problems = tuple(_group_problems(row, catalog, listed))
     sql, problems = spark_select(analysis.select, listed, cuts)
-    if sql is None:
-        return problems
+    if sql is None or group_problems:
+        return problems + group_problems
     types = [(column, spark_type(column.type, catalog.dialect)) for column in catalog.target_columns(row) or ()]
     odd = [column for column, kind in types if kind is None]
     if odd or not types:
@@ -77,7 +93,28 @@ def translate(
             Problem("spark_select", "Its columns are not known yet.", "Run `sluice sync` first."),
         )
     sources = tuple(source for name in listed if (source := catalog.rows.source(name)) is not None)
-    return SparkSelect(sql, sources, tuple((column.name, str(kind)) for column, kind in types))
+    written = tuple((column.name, str(kind)) for column, kind in types)
+    return SparkSelect(sql, sources, written, _groups(cuts, listed, catalog.dialect))
+
+
+def _groups(
+    cuts: Mapping[TableName, Cut], listed: Mapping[TableName, Mapping[str, str]], dialect: str
+) -> SparkGroups | None:
+    touched = touched_groups(cuts, listed, dialect)
+    if touched is None:
+        return None
+    name, cut = next((name, cut) for name, cut in cuts.items() if cut.group)
+    spark_types = group_types(name, cut.group, listed, dialect)
+    names = [f"sluice_group_{place}" for place in range(1, len(spark_types) + 1)]
+    kinds = [_warehouse_type(kind) for kind in spark_types]
+    return SparkGroups(touched.sql("spark"), tuple(zip(names, spark_types, kinds, strict=True)))
+
+
+def _warehouse_type(spark_type_: str) -> str:
+    """Return what every warehouse calls a Spark type, wide enough for all of its values."""
+    plain = {"STRING": "varchar(65535)", "TIMESTAMP_NTZ": "timestamp", "TIMESTAMP_LTZ": "timestamptz"}
+    plain |= {"INT": "integer", "DOUBLE": "double precision", "FLOAT": "real", "TINYINT": "smallint"}
+    return plain.get(spark_type_, spark_type_.lower())
 
 
 def _row_problems(row: TransformationRow, catalog: Catalog) -> Iterator[Problem]:
@@ -86,15 +123,29 @@ def _row_problems(row: TransformationRow, catalog: Catalog) -> Iterator[Problem]
     if row.output_path is None:
         message = "Spark needs a place for its result."
         yield Problem("missing_value", message, "Give output_path an s3:// address, or a path below the project.")
-    if row.increment is Increment.GROUPS:
-        message = "Spark reads by rows or in full; the groups that new rows touch are found in the warehouse."
-        yield Problem("spark_increment", message, _IN_WAREHOUSE)
     for item in resolve_dependencies(row, catalog.rows):
         source = catalog.rows.source(item.name)
         if item.is_managed or source is None or source.kind is not SourceKind.LAKE:
             yield Problem(
                 "spark_source", f"{item.name} stands in the warehouse, which Spark does not read.", _IN_WAREHOUSE
             )
+
+
+def _group_problems(
+    row: TransformationRow, catalog: Catalog, listed: Mapping[TableName, Mapping[str, str]]
+) -> Iterator[Problem]:
+    """Groups of several sources are put together: their columns must be of one type."""
+    if row.increment is not Increment.GROUPS:
+        return
+    driving = [item for item in resolve_dependencies(row, catalog.rows) if item.is_driving]
+    try:
+        kinds = {str(item.name): group_types(item.name, item.recompute_by, listed, catalog.dialect) for item in driving}
+    except ValueError as error:
+        yield Problem("spark_group", f"{error}.", _IN_WAREHOUSE, "dependencies")
+        return
+    if len({tuple(found) for found in kinds.values()}) > 1:
+        shown = "; ".join(f"{name}: {', '.join(found)}" for name, found in kinds.items())
+        yield Problem("spark_group", f"The types of recompute_by differ ({shown}).", _IN_WAREHOUSE, "dependencies")
 
 
 def _no_type(column: Column) -> Problem:

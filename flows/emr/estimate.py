@@ -62,7 +62,8 @@ def estimate_scan(
     total, bases = 0, []
     for item in reads:
         files = listing(item)
-        scan = _scan(files, spans.get(str(item.name)) if item.is_driving else None)
+        is_cut = item.is_driving and not item.recompute_by  # by groups, any file may hold rows of a touched one
+        scan = _scan(files, spans.get(str(item.name)) if is_cut else None)
         total += scan.scan_bytes
         bases.append(f"{item.name}: {scan.basis}")
     return Scan(total, "; ".join(bases))

@@ -71,7 +71,34 @@ class SparkJob:
             "output": self.folder,
             "manifest": self.manifest,
             "error": self.error,
+            "groups": self._groups(),
         }
+
+    def _groups(self) -> dict[str, Any] | None:
+        groups = self.select.groups
+        if groups is None:
+            return None
+        return {"sql": groups.sql, "columns": [{"name": name, "type": kind} for name, kind, _ in groups.columns]}
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Where the groups lie that a job has computed again.
+
+    Attributes:
+        manifest: Where their manifest lies.
+        pattern: Which files hold them; empty when there are none.
+        columns: Name and the warehouse's type of each column, in order.
+    """
+
+    manifest: str
+    pattern: str
+    columns: tuple[tuple[str, str], ...]
+
+    def for_macros(self) -> dict[str, Any]:
+        """Return what the macro `result_groups_sql` reads."""
+        columns = [{"name": name, "type": kind} for name, kind in self.columns]
+        return {"manifest": self.manifest, "pattern": self.pattern, "columns": columns}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +111,7 @@ class Result:
         row_count: Rows in them.
         columns: Their columns, in order.
         types: Spark's name of each column's type.
+        groups: The groups that it holds all rows of; None: all groups, or none.
     """
 
     manifest: str
@@ -91,6 +119,7 @@ class Result:
     row_count: int
     columns: tuple[str, ...]
     types: tuple[str, ...]
+    groups: Groups | None = None
 
     def for_macros(self, windows: Mapping[str, Window]) -> dict[str, Any]:
         """Return what the macro `result` reads."""
@@ -101,6 +130,7 @@ class Result:
             "columns": list(self.columns),
             "types": list(self.types),
             "windows": dict(windows),
+            "groups": self.groups.for_macros() if self.groups else None,
         }
 
 
@@ -125,7 +155,16 @@ def read_manifest(job: SparkJob, text: str) -> Result:
         row_count=int(document["meta"]["record_count"]),
         columns=tuple(element["name"] for element in document["schema"]["elements"]),
         types=tuple(element["type"]["base"] for element in document["schema"]["elements"]),
+        groups=_groups_of(job, author),
     )
+
+
+def _groups_of(job: SparkJob, author: Mapping[str, Any]) -> Groups | None:
+    if job.select.groups is None:
+        return None
+    found = author["groups"]
+    columns = tuple((name, kind) for name, _, kind in job.select.groups.columns)
+    return Groups(found["manifest"], f"{found['folder']}/*.parquet" if found["file_count"] else "", columns)
 
 
 def windows_of(compiled_sql: str) -> dict[str, Window]:
@@ -142,19 +181,21 @@ def cuts_of(
     row: TransformationRow, reads: Sequence[ResolvedDependency], windows: Mapping[str, Window]
 ) -> dict[TableName, Cut]:
     """Return the conditions that windows put on driving sources: what the macro `window_condition` does."""
-    if row.increment is not Increment.ROWS:
+    if row.increment is Increment.FULL:
         return {}
+    is_grouped = row.increment is Increment.GROUPS
     cuts = {}
     for item in reads:
         window = windows.get(str(item.name))
         if not item.is_driving or window is None:
             continue
+        group = item.recompute_by if is_grouped else ()
         if window["kind"] is None:
-            cuts[item.name] = Cut(is_empty=not window["new"])
+            key = item.incremental_key if is_grouped else None
+            cuts[item.name] = Cut(key, is_empty=not window["new"], group=group)
         else:
-            cuts[item.name] = Cut(
-                item.incremental_key, window["kind"], window["start"], window["end"], window["is_open"]
-            )
+            bounds = (window["kind"], window["start"], window["end"], window["is_open"])
+            cuts[item.name] = Cut(item.incremental_key, *bounds, group=group)
     return cuts
 
 

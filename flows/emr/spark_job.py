@@ -83,8 +83,23 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
         for name, value in source["options"].items():
             reader = reader.option(name, value)
         reader.load(source["location"]).createOrReplaceTempView(source["view"])
-    result = _cast(spark.sql(job["sql"]), job["columns"])
     folder = f"{job['output']}/attempt={job['attempt']}-{uuid.uuid4().hex[:8]}"
+    author = {"name": "sluice", "version": "1", "attempt": job["attempt"], "folder": folder}
+    if job.get("groups"):
+        author["groups"] = _write_groups(spark, job["groups"], f"{folder}-groups")
+    return {**_write_rows(spark, job, folder), "author": author}
+
+
+def _write_groups(spark: SparkSession, groups: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Write the groups that the result holds all rows of, with a manifest of their own, and say where."""
+    manifest = _write_rows(spark, groups, folder)
+    _write(spark, f"{folder}.manifest.json", json.dumps(manifest))
+    return {"manifest": f"{folder}.manifest.json", "folder": folder, "file_count": len(manifest["entries"])}
+
+
+def _write_rows(spark: SparkSession, query: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Write a query's rows to a folder and return their manifest."""
+    result = _cast(spark.sql(query["sql"]), query["columns"])
     result.write.option("maxRecordsPerFile", 0).parquet(folder)
     files = [file for file in _list(spark, folder) if file[0].endswith(".parquet")]
     rows = spark.read.schema(result.schema).parquet(folder).count() if files else 0
@@ -96,7 +111,6 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
             ]
         },
         "meta": {"content_length": sum(size for _, size in files), "record_count": rows},
-        "author": {"name": "sluice", "version": "1", "attempt": job["attempt"], "folder": folder},
     }
 
 

@@ -16,25 +16,37 @@
     {%- for column in model.columns.values() -%}
         {%- do columns.append(sluice.quote_name(column.name) ~ " " ~ column.data_type) -%}
     {%- endfor -%}
-    {%- do sluice.run_step(load, none, "drop table if exists sluice_result") -%}
-    {%- do sluice.run_step(
+    {%- do sluice.copy_parquet(
         load,
+        "sluice_result",
         "what Spark has left, in the types of the column list",
-        "create temporary table sluice_result (\n    " ~ columns | join(",\n    ") ~ "\n)",
+        columns,
+        result.manifest if result.pattern else none,
     ) -%}
-    {%- do load.temporaries.append("sluice_result") -%}
-    {%- if result.pattern -%}
-        {%- do sluice.run_step(load, none, sluice.copy_sql(result.manifest)) -%}
-    {%- endif -%}
     {{ return("select " ~ sluice.quoted(result.columns) | join(", ") ~ " from sluice_result") }}
 {% endmacro %}
 
 
-{% macro copy_sql(manifest) %}
+{#- Copy the files of a manifest into a new temporary table; without one it stays empty. -#}
+{% macro copy_parquet(load, name, title, columns, manifest) %}
+    {%- do sluice.run_step(load, none, "drop table if exists " ~ name) -%}
+    {%- do sluice.run_step(
+        load,
+        title,
+        "create temporary table " ~ name ~ " (\n    " ~ columns | join(",\n    ") ~ "\n)",
+    ) -%}
+    {%- do load.temporaries.append(name) -%}
+    {%- if manifest -%} {%- do sluice.run_step(load, none, sluice.copy_sql(name, manifest)) -%} {%- endif -%}
+{% endmacro %}
+
+
+{% macro copy_sql(name, manifest) %}
     {%- set role = env_var("SLUICE_REDSHIFT_COPY_ROLE", "") -%}
     {{
         return(
-            "copy sluice_result\nfrom "
+            "copy "
+            ~ name
+            ~ "\nfrom "
             ~ sluice.literal(manifest)
             ~ "\niam_role "
             ~ (sluice.literal(role) if role else "default")

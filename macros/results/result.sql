@@ -1,6 +1,6 @@
 {#- What Spark has left for this load, as the flow tells it in SLUICE_RESULTS; none in every other load.
 
-    Returns: dict(manifest, pattern, row_count, columns, types, windows) or none.
+    Returns: dict(manifest, pattern, row_count, columns, types, windows, groups) or none.
 -#}
 {% macro result() %}
     {{ return(fromjson(env_var("SLUICE_RESULTS", "{}")).get(sluice.target_name())) }}

@@ -1,13 +1,16 @@
 {#- Compute the touched groups once, and let every increment() of the SELECT read them from there.
 
-    The same groups then decide which rows are read and which absences count, whatever the sources do in between.
+    The same groups then decide which rows are read and which absences count, whatever the sources do in between. What
+    Spark has read by groups comes with them.
 -#}
 {% macro stage_touched_groups(load) %}
     {%- set windows = {} -%}
     {%- for window in load.windows -%} {%- do windows.update({window.source: window}) -%} {%- endfor -%}
     {%- set touches_everything = sluice.touches_everything(windows) or flags.EMPTY -%}
     {%- do load.update({"touches_everything": touches_everything}) -%}
-    {%- if not touches_everything -%}
+    {%- if load.result and not touches_everything -%}
+        {%- do sluice.stage_result_groups(load, load.result.groups) -%}
+    {%- elif not touches_everything -%}
         {%- set groups_sql = sluice.touched_groups_sql(sluice.declared_dependencies(load), windows) -%}
         {%- if groups_sql not in load.sql -%}
             {%- do sluice.raise_error(

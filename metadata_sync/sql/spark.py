@@ -63,6 +63,8 @@ class Cut:
         end: Upper bound; None with a key: nothing is read.
         is_open: Whether the lower bound itself is left out.
         is_empty: Nothing is read.
+        group: Columns that tell a row's group: then the window says which groups are touched, and all of their rows
+            with a key are read, in every source that has some.
     """
 
     key: str | None = None
@@ -71,6 +73,7 @@ class Cut:
     end: str | None = None
     is_open: bool = False
     is_empty: bool = False
+    group: tuple[str, ...] = ()
 
 
 def spark_select(
@@ -97,12 +100,55 @@ def spark_select(
     if problems:
         return None, problems
     tree = _said_in_spark(tree, select.dialect)
+    touched = touched_groups(cuts, columns, select.dialect)
     for node in list(tree.find_all(exp.Table)):
-        _read_view(node, cuts)
+        _read_view(node, cuts, touched)
     try:
         return tree.sql("spark", unsupported_level=ErrorLevel.RAISE, comments=False), ()
     except SqlglotError as error:
         return None, (Problem("spark_select", f"Spark cannot say it: {error}.", _REMEDY),)
+
+
+def touched_groups(
+    cuts: Mapping[TableName, Cut], columns: Mapping[TableName, Mapping[str, str]], dialect: str
+) -> exp.Query | None:
+    """Return the groups that windows touch, as sluice_group_1, …, as the macro `touched_groups_sql` does.
+
+    None: all of them are, or nothing is read by groups.
+    """
+    by_group = {name: cut for name, cut in cuts.items() if cut.group}
+    if not by_group or any(_touches_everything(cut) for cut in by_group.values()):
+        return None
+    kinds = group_types(next(iter(by_group)), next(iter(by_group.values())).group, columns, dialect)
+    parts = [_groups_of_window(name, cut, kinds) for name, cut in by_group.items()]
+    found: exp.Query = parts[0]
+    for part in parts[1:]:
+        found = exp.union(found, part)
+    return found
+
+
+def _groups_of_window(name: TableName, cut: Cut, kinds: Sequence[str]) -> exp.Select:
+    columns = [
+        exp.alias_(exp.cast(_column(column), exp.DataType.build(kind, dialect="spark")), f"sluice_group_{place}")
+        for place, (column, kind) in enumerate(zip(cut.group, kinds, strict=True), start=1)
+    ]
+    return exp.select(*columns).distinct().from_(view_name(name)).where(_condition(cut))
+
+
+def group_types(
+    name: TableName, group: Sequence[str], columns: Mapping[TableName, Mapping[str, str]], dialect: str
+) -> list[str]:
+    """Return the Spark types of a source's group columns.
+
+    Raises:
+        ValueError: When a column does not exist, or Spark does not have its type.
+    """
+    kinds = {column.lower(): spark_type(kind, dialect) for column, kind in columns[name].items()}
+    found = [kinds.get(column.lower()) for column in group]
+    for column, kind in zip(group, found, strict=True):
+        if kind is None:
+            raise ValueError(f"recompute_by {column} of {name} is no column, or of a type that Spark does not have")
+    return [kind for kind in found if kind is not None]
 
 
 def view_name(name: TableName) -> str:
@@ -255,8 +301,8 @@ def _cast(node: exp.Cast) -> exp.Expr:
     return node if wanted is None else exp.Cast(this=value, to=exp.DataType.build(wanted, dialect="spark"))
 
 
-def _read_view(node: exp.Table, cuts: Mapping[TableName, Cut]) -> None:
-    """Replace a table by the job's view of it, cut by its window."""
+def _read_view(node: exp.Table, cuts: Mapping[TableName, Cut], touched: exp.Query | None) -> None:
+    """Replace a table by the job's view of it, cut by its window, or by the groups that windows touch."""
     if not node.args.get("db"):
         return
     name = TableName(folded(node.args["db"]), folded(node.this))
@@ -264,8 +310,11 @@ def _read_view(node: exp.Table, cuts: Mapping[TableName, Cut]) -> None:
     alias = node.alias or name.table
     cut = cuts.get(name)
     joins = node.args.get("joins")
-    if cut is None or (cut.key is None and not cut.is_empty):
-        replacement: exp.Expr = exp.alias_(view, alias, table=True)
+    replacement: exp.Expr
+    if cut is not None and cut.group:
+        replacement = _whole_groups(view, cut, touched).subquery(alias)
+    elif cut is None or (cut.key is None and not cut.is_empty):
+        replacement = exp.alias_(view, alias, table=True)
     else:
         replacement = exp.select("*").from_(view).where(_condition(cut)).subquery(alias)
     if joins:
@@ -273,15 +322,37 @@ def _read_view(node: exp.Table, cuts: Mapping[TableName, Cut]) -> None:
     node.replace(replacement)
 
 
+def _whole_groups(view: exp.Table, cut: Cut, touched: exp.Query | None) -> exp.Select:
+    """Return all rows of the touched groups; one without a key is never read, for nothing tells when it came."""
+    rows = exp.select("sluice_source.*").from_(exp.alias_(view, "sluice_source", table=True))
+    if touched is not None:
+        same = [
+            exp.NullSafeEQ(
+                this=_column(column, "sluice_source"), expression=_column(f"sluice_group_{place}", "sluice_touched")
+            )
+            for place, column in enumerate(cut.group, start=1)
+        ]
+        rows = rows.join(touched.copy().subquery("sluice_touched"), on=exp.and_(*same))
+    return rows if cut.key is None else rows.where(_column(cut.key, "sluice_source").is_(exp.null()).not_())
+
+
+def _touches_everything(cut: Cut) -> bool:
+    """Whether a source's news reach back to its beginning, or cannot be told apart."""
+    return not cut.is_empty and cut.start is None and (cut.key is None or cut.end is not None)
+
+
 def _condition(cut: Cut) -> exp.Expr:
     if cut.is_empty or cut.end is None or cut.key is None:
         return exp.false()
-    key = exp.column(exp.to_identifier(cut.key, quoted=True))
-    terms: list[exp.Expr] = [exp.LTE(this=key.copy(), expression=_literal(cut.end, cut.kind))]
+    terms: list[exp.Expr] = [exp.LTE(this=_column(cut.key), expression=_literal(cut.end, cut.kind))]
     if cut.start is not None:
         above = exp.GT if cut.is_open else exp.GTE
-        terms.insert(0, above(this=key.copy(), expression=_literal(cut.start, cut.kind)))
+        terms.insert(0, above(this=_column(cut.key), expression=_literal(cut.start, cut.kind)))
     return exp.and_(*terms)
+
+
+def _column(name: str, table: str | None = None) -> exp.Column:
+    return exp.column(exp.to_identifier(name, quoted=True), table=table)
 
 
 def _literal(bound: str, kind: str | None) -> exp.Expr:

@@ -94,6 +94,33 @@ def test_an_empty_result_moves_the_watermark_and_copies_nothing(project: Redshif
     assert not [entry for entry in project.standin.journal.entries if entry.kind == "copy"]
 
 
+def test_the_groups_of_a_result_are_copied_and_what_left_them_goes(project: RedshiftProject) -> None:
+    select = "select e.id, e.v, e.cost, e.t from {{ sluice.increment(source('lake', 'events')) }} as e"
+    settings = {"business_key": ["id"], "incremental_key": "t", "sequence_by": ["t"], "increment": "groups"}
+    dependencies = [driving("events", incremental_key="t", recompute_by=["v"])]
+    project.model("costs", select, materialized="scd1", columns=COLUMNS, dependencies=dependencies, **settings)
+    put_parquet(project.standin.lake, MANIFEST, {f"{FOLDER}/attempt=1-1/part-0.parquet": ROWS})
+    first = _load(project, "2024-01-02 00:00:00.000000")
+    assert first.success, first.messages
+    newer = "select 3 as id, 'a' as v, 2.00::decimal(8, 2) as cost, timestamp '2024-01-03' as t"
+    put_parquet(project.standin.lake, MANIFEST, {f"{FOLDER}/attempt=2-1/part-0.parquet": newer})
+    manifest = f"{FOLDER}/attempt=2-1-groups.manifest.json"
+    put_parquet(project.standin.lake, manifest, {f"{FOLDER}/attempt=2-1-groups/part-0.parquet": "select 'a'"})
+    columns = [{"name": "sluice_group_1", "type": "varchar(65535)"}]
+    window = {**_window(project, "2024-01-03 00:00:00.000000"), "start": "2024-01-02 00:00:00.000000"}
+
+    result = _load(
+        project,
+        "",
+        row_count=1,
+        groups={"manifest": manifest, "pattern": "some", "columns": columns},
+        windows={"lake.events": window},
+    )
+
+    assert result.success, result.messages
+    assert project.query("select id, v from dwh.costs order by id") == [(2, None), (3, "a")]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

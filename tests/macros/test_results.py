@@ -62,6 +62,40 @@ def test_a_load_takes_its_rows_and_its_window_from_the_result(project: DbtProjec
     assert project.query("select count(*) from dwh.place") == [(3,)], "the next load goes on behind the window"
 
 
+def test_a_row_that_left_a_touched_group_goes_and_no_other(project: DbtProject) -> None:
+    """Which groups were touched is Spark's word: what has landed since is the next load's."""
+    project.model(
+        "place",
+        SELECT,
+        materialized="scd1",
+        business_key=["id"],
+        sequence_by=["landed_at"],
+        increment="groups",
+        dependencies=[driving("events", incremental_key="landed_at", recompute_by=["city"])],
+    )
+    assert project.run().success
+    project.execute(
+        f"copy (select 'Oslo' as sluice_group_1) to '{project.root}/groups.parquet' (format parquet)",
+        "insert into lake.events values (4, 'Bergen', timestamp '2013-01-04')",
+    )
+    (head,) = project.query("select load_id from sluice.dwh__place__head")
+    told = json.loads(
+        result(project, "select 9 as id, 'Oslo' as city, timestamp '2013-01-04' as landed_at", 1)["SLUICE_RESULTS"]
+    )
+    told["dwh.place"]["groups"] = {
+        "manifest": "",
+        "pattern": str(project.root / "groups.parquet"),
+        "columns": [{"name": "sluice_group_1", "type": "varchar(65535)"}],
+    }
+    window = {**WINDOW, "start": "2013-01-03 00:00:00.000000", "end": "2013-01-04 00:00:00.000000", "head": head[0]}
+    told["dwh.place"]["windows"] = {"lake.events": window}
+
+    done = project.run(env={"SLUICE_RESULTS": json.dumps(told)})
+
+    assert done.success, done.messages
+    assert project.query("select id, city from dwh.place order by id") == [(2, "Bergen"), (3, "Tromsø"), (9, "Oslo")]
+
+
 def test_other_rows_than_the_manifest_counts_are_never_loaded(project: DbtProject) -> None:
     told = result(project, TWO_ROWS, 3)
 

@@ -22,8 +22,16 @@ from metadata_sync.settings import Settings
 from metadata_sync.words import Engine
 
 REPOSITORY = Path(__file__).parents[2]
-TARGETS = ("dwh.fact_flight", "dwh.dim_airport", "dwh.dim_aircraft")
-"""append, SCD1 and SCD2."""
+TARGETS = ("dwh.fact_flight", "dwh.dim_airport", "dwh.dim_aircraft", "dwh.aircraft_total")
+"""append, SCD1, SCD2, and an SCD1 of groups that new flights touch."""
+
+TOTALS = """
+select f.tailnum, count(*) as flight_count, max(p.seats) as seats, max(f.recorded_at) as recorded_at
+from lake.flights as f
+left join lake.planes as p on p.tailnum = f.tailnum
+where f.tailnum is not null
+group by f.tailnum
+"""
 
 BROKEN = "dwh.broken"
 
@@ -47,24 +55,32 @@ from read_csv('{file}', header = true, nullstr = ['NA', ''], columns = {{
 """
 
 
-def land_flights(lake: Path, first: date, last: date) -> None:
-    """Land airports, airlines and planes, and the flights recorded from first to last, a file a day."""
-    lake.mkdir(parents=True, exist_ok=True)
+def make_lake(lake: Path, first: date, last: date) -> None:
+    """Write airports, airlines and planes, and the flights recorded from first to last, a file a day."""
+    lake.mkdir(parents=True)
     with duckdb.connect() as connection:
         with zipfile.ZipFile(data_folder() / "flights.csv.zip") as archive:
             connection.execute(_FLIGHTS.format(file=archive.extract("flights.csv", lake.parent)))
         for table in ("airlines", "airports", "planes"):
-            (lake / table).mkdir(exist_ok=True)
-            file = lake / table / f"{table}.parquet"
+            (lake / table).mkdir()
             source = f"read_csv('{data_folder()}/{table}.csv', header = true, nullstr = ['NA', ''])"
-            if not file.exists():
-                connection.execute(f"copy (select * from {source}) to '{file}' (format parquet)")
-        (lake / "flights").mkdir(exist_ok=True)
+            connection.execute(f"copy (select * from {source}) to '{lake}/{table}/{table}.parquet' (format parquet)")
+        (lake / "flights").mkdir()
         for number in range((last - first).days + 1):
             day = first + timedelta(days=number)
-            file = lake / "flights" / f"recorded_{day}.parquet"
             rows = f"select * exclude flight_date from flights where cast(recorded_at as date) = date '{day}'"
-            connection.execute(f"copy ({rows} order by all) to '{file}' (format parquet)")
+            connection.execute(
+                f"copy ({rows} order by all) to '{lake}/flights/recorded_{day}.parquet' (format parquet)"
+            )
+
+
+def land(made: Path, lake: Path, until: date) -> None:
+    """Let the files of a lake that was made arrive in another one, the flights up to a day."""
+    for file in made.rglob("*.parquet"):
+        place = lake / file.relative_to(made)
+        if not place.exists() and (file.parent.name != "flights" or file.stem <= f"recorded_{until}"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
 
 
 @dataclass
@@ -89,6 +105,9 @@ class FlightsProject:
         shutil.copytree(REPOSITORY / "dbt_project", self.root / "dbt_project", ignore=ignore)
         shutil.copytree(REPOSITORY / "macros", self.root / "macros")
         shutil.copy2(REPOSITORY / "profiles.yml", self.root)
+        (self.root / ".env").write_text(
+            "SLUICE_SPARK_LOCAL_CORES=1\nSLUICE_SPARK_OPTIONS=spark.sql.shuffle.partitions=1\n"
+        )
         self.project = Project(self.root)
         self.context = Context(self.project, Settings(lock_wait_seconds=30), who="tester")
 
@@ -107,6 +126,7 @@ class FlightsProject:
         rows["pipelines"] = [{**row, **pipeline} for row in rows["pipelines"] if row["pipeline_id"] == "flights_hourly"]
         rows["sources"] = [row for row in rows["sources"] if row["table"] != "weather"]
         rows["transformations"] = [row for row in rows["transformations"] if row["pipeline_id"] == "flights_hourly"]
+        rows["transformations"].append(self._totals())
         if has_broken:
             select = "select f.flight, cast(f.tailnum as integer) as number, f.recorded_at from lake.flights as f\n"
             (self.root / "dbt_project" / "transformations" / "broken.sql").write_text(select)
@@ -118,6 +138,23 @@ class FlightsProject:
         path.write_text(yaml.safe_dump(rows))
         desk = Desk(self.project, self.context.store, self.context.columns, "tester")
         apply_plan(desk, plan_files(desk, prune=True))
+
+    def _totals(self) -> dict[str, Any]:
+        (self.root / "dbt_project" / "transformations" / "aircraft_total.sql").write_text(TOTALS)
+        return {
+            "target_schema": "dwh",
+            "target_table": "aircraft_total",
+            "sql_path": "transformations/aircraft_total.sql",
+            "pipeline_id": "flights_hourly",
+            "load_type": "scd1",
+            "increment": "groups",
+            "business_key": ["tailnum"],
+            "sequence_by": ["recorded_at"],
+            "dependencies": [
+                {"table": "lake.flights", "driving": True, "recompute_by": ["tailnum"]},
+                {"table": "lake.planes", "driving": False},
+            ],
+        }
 
     def plan(self, engine: Engine | None = None, cluster: str | None = None) -> RunPlan:
         return prepare(self.context, RunRequest(engine=engine, cluster=cluster, requested_by="tester"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from flights_project import BROKEN, TARGETS, FlightsProject, differences, land_flights
+from flights_project import BROKEN, TARGETS, FlightsProject, differences, land, make_lake
 
 from flows.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.engine import prepare
@@ -38,14 +38,15 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("spark")
     warehouse, spark = FlightsProject(folder / "warehouse"), FlightsProject(folder / "on_spark")
+    make_lake(folder / "made", FIRST, LAST)
     for project in (warehouse, spark):
-        land_flights(project.lake, FIRST, MIDDLE)
+        land(folder / "made", project.lake, MIDDLE)
     warehouse.apply()
     spark.apply()
     warehouse.run()
     first = spark.run(Engine.SPARK)
     for project in (warehouse, spark):
-        land_flights(project.lake, FIRST, LAST)
+        land(folder / "made", project.lake, LAST)
     spark.apply(has_broken=True)
     warehouse.run()
     second = spark.run(Engine.SPARK)
@@ -103,6 +104,7 @@ def test_what_ran_on_spark_is_recorded_with_its_share(story: Story) -> None:
     assert {target: entry.status for target, entry in entries.items()} == {
         "dwh.fact_flight": LoadStatus.SUCCESS,
         "dwh.dim_aircraft": LoadStatus.SUCCESS,
+        "dwh.aircraft_total": LoadStatus.SUCCESS,
         BROKEN: LoadStatus.ERROR,
     }
     assert all(entry.scan_bytes > 0 and entry.step_seconds > 0 for entry in entries.values())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from random_groups import GroupCase, random_case
 
 from flows.emr.cluster import JobEnd, Order
 from flows.emr.jobs import SparkJob, spark_location
@@ -90,19 +91,21 @@ EXPRESSIONS = {
 
 @dataclass(frozen=True)
 class OnSpark:
-    """One spark-submit: every expression; and a small SELECT twice as one attempt, then as another.
+    """One spark-submit: every expression; a small SELECT twice as one attempt, then as another; increments by groups.
 
     Attributes:
         expected: DuckDB's rows.
         values: How the expressions ended.
         attempts: How the small SELECT ended, by attempt, as it was told afterwards.
         folder: Where that put its files.
+        groups: How the increments by groups ended.
     """
 
     expected: list[tuple[object, ...]]
     values: JobEnd
     attempts: dict[str, JobEnd]
     folder: Path
+    groups: list[tuple[GroupCase, JobEnd]]
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +132,12 @@ def on_spark(tmp_path_factory: pytest.TempPathFactory) -> OnSpark:
     cluster = LocalBackend(folder / "state", SparkSettings(local_cores=1)).start(
         Order("run", "dev", "default", "tester", None, Bounds()), lambda _: None, lambda *_: None
     )
-    ends = cluster.run([values, *attempts])
+    cases = [random_case(number) for number in range(10)]
+    ends = cluster.run([values, *attempts, *(case.job(folder) for case in cases)])
     cluster.close()
     told = {job.attempt: end for job in attempts if (end := read_end(job, datetime.now(UTC))) is not None}
-    return OnSpark(expected, ends["a.b"], told, Path(attempts[0].folder))
+    groups = [(case, ends[f"g.c{case.number}"]) for case in cases]
+    return OnSpark(expected, ends["a.b"], told, Path(attempts[0].folder), groups)
 
 
 def _job(folder: Path, select: SparkSelect, target: str, attempt: str) -> SparkJob:
@@ -165,6 +170,25 @@ def test_attempts_that_ran_twice_or_late_leave_one_whole_result_each(on_spark: O
         assert end.result.row_count == 5
         (entry,) = json.loads(Path(end.result.manifest).read_text())["entries"]
         assert [Path(entry["url"])] == list(Path(end.result.pattern).parent.glob("*.parquet"))
+
+
+def test_increments_by_groups_compute_touched_groups_whole_and_name_them(on_spark: OnSpark) -> None:
+    partial = 0
+    for case, end in on_spark.groups:
+        assert end.result is not None, end.error
+        assert _rows(end.result.pattern) == case.expected, case
+        groups, touched = end.result.groups, case.touched
+        assert (groups is None) == (touched is None)
+        if groups is not None and touched is not None:
+            assert _rows(groups.pattern) == sorted(((k,) for k in touched), key=repr)
+            partial += 0 < len(touched) < len({k for rows in case.rows.values() for k, _, _ in rows})
+    assert partial > 2
+
+
+def _rows(pattern: str) -> list[tuple[object, ...]]:
+    with duckdb.connect() as connection:
+        files = f"read_parquet('{pattern}', hive_partitioning = false)"
+        return sorted(connection.execute(f"select * from {files}").fetchall(), key=repr)
 
 
 def test_every_function_that_may_go_to_spark_is_tried_here() -> None:

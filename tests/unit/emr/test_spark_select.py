@@ -116,6 +116,24 @@ def test_bounds_become_literals(cut: Cut, condition: str) -> None:
     )
 
 
+def test_groups_that_a_window_touches_are_read_whole() -> None:
+    cut = Cut("at", "date", "2013-01-01", "2013-01-02", group=("s", "i"))
+
+    assert said("select t.i from lake.t", cut=cut) == (
+        "SELECT t.i AS i FROM (SELECT sluice_source.* FROM lake__t AS sluice_source JOIN ("
+        "SELECT DISTINCT CAST(`s` AS STRING) AS sluice_group_1, CAST(`i` AS INT) AS sluice_group_2 FROM lake__t"
+        " WHERE `at` >= CAST('2013-01-01' AS DATE) AND `at` <= CAST('2013-01-02' AS DATE)) AS sluice_touched"
+        " ON sluice_source.`s` IS NOT DISTINCT FROM sluice_touched.`sluice_group_1`"
+        " AND sluice_source.`i` IS NOT DISTINCT FROM sluice_touched.`sluice_group_2`"
+        " WHERE NOT sluice_source.`at` IS NULL) AS t"
+    )
+    first = Cut("at", "date", None, "2013-01-02", group=("s",))
+    assert said("select t.i from lake.t", cut=first) == (
+        "SELECT t.i AS i FROM (SELECT sluice_source.* FROM lake__t AS sluice_source"
+        " WHERE NOT sluice_source.`at` IS NULL) AS t"
+    )
+
+
 def test_a_source_in_a_common_table_expression_is_cut_there() -> None:
     select = "with t as (select x.i, x.at from lake.t as x) select t.i from t"
 
