@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -24,6 +25,8 @@ from flows.task_runs import DbtTaskRuns, Node
 from metadata_sync.names import TableName
 from metadata_sync.rows import TransformationRow
 
+GATE: Final = Node("step gate", "gate", ("step",))
+"""A step of the run itself; dbt's names hold no blanks, so no model has its key."""
 _CUT_SHORT: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
 _GOES_WELL: Final = frozenset({SparkState.STARTED, SparkState.DONE})
 
@@ -35,6 +38,7 @@ class PrefectObserver:
         plan: What is about to run; its rows give the task runs their names and edges.
         task_runs: The flow run's task runs.
         now: The clock, UTC.
+        began: When the gate began to look.
         announce: Told how each wave ended, so that whoever reads its targets can start.
     """
 
@@ -43,34 +47,42 @@ class PrefectObserver:
         plan: RunPlan,
         task_runs: DbtTaskRuns,
         now: Callable[[], datetime],
+        began: datetime,
         announce: Callable[[Sequence[TargetOutcome]], None] = lambda _: None,
     ) -> None:
         self._announce = announce
         self._task_runs = task_runs
         self._now = now
         self._decided_at: dict[str, datetime] = {}
-        task_runs.expect(nodes_of(plan.selected))
+        self._spark = Node("step spark", "spark", ("step",))
+        task_runs.expect((GATE, *nodes_of(plan.selected)))
+        task_runs.start(GATE.key, began)
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
-        """What makes dbt's nodes task runs."""
+        """What makes dbt's nodes task runs; asked for when dbt is about to build."""
+        self._task_runs.end(self._spark.key, self._now())
         return [self._task_runs.on_event]
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """Log each decision with its reason."""
+        """Log each decision with its reason, in the gate's step."""
         now = self._now()
         for decision in decisions:
             self._decided_at[decision.target] = now
             level = logging.WARNING if decision.action is Action.HOLD else logging.INFO
-            self._task_runs.say(None, now, f"{decision.target}: {decision.action}, {decision.message}", level)
+            self._task_runs.say(GATE.key, now, f"{decision.target}: {decision.action}, {decision.message}", level)
+        self._task_runs.end(GATE.key, now, _counted(decisions))
 
     def wave_started(self, wave: Wave) -> None:
-        """Log what dbt is about to build."""
+        """Log what dbt is about to build; what Spark does for it would be a step of its own."""
+        self._spark = Node(f"step spark {wave.number}", f"spark, wave {wave.number}", ("step",))
         self._task_runs.say(None, self._now(), f"Wave {wave.number}: dbt builds {', '.join(wave.targets)}")
 
     def said(self, sentence: str) -> None:
-        """Log it."""
-        self._task_runs.say(None, self._now(), sentence)
+        """Log it in the step that Spark is; it ends when dbt begins, or the wave does."""
+        self._task_runs.expect([self._spark])
+        self._task_runs.start(self._spark.key, self._now())
+        self._task_runs.say(self._spark.key, self._now(), sentence)
 
     def moved(self, move: SparkMove) -> None:
         """Show clusters and steps as task runs: the cluster before its steps, each step before its model."""
@@ -89,6 +101,7 @@ class PrefectObserver:
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Log what each target got, and fail the task runs whose data tests failed after the load."""
+        self._task_runs.end(self._spark.key, self._now())
         for outcome in outcomes:
             key = TableName.parse(outcome.target).model_name
             if outcome.status is OutcomeStatus.FAILED:
@@ -176,6 +189,11 @@ def _state_of(outcome: TargetOutcome) -> TaskState:
     if outcome.decision.action is Action.HOLD:
         return HELD
     return BLOCKED if outcome.decision.reason in _CUT_SHORT else NOT_DUE
+
+
+def _counted(decisions: Sequence[Decision]) -> str:
+    counts = Counter(str(decision.action) for decision in decisions)
+    return ", ".join(f"{count} {action}" for action, count in sorted(counts.items())) or "nothing to decide"
 
 
 def _told(outcome: TargetOutcome) -> str:

@@ -199,12 +199,12 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
     def on_wait(sentence: str) -> None:
         task_runs.say(None, _now(), sentence)
 
-    began, phases = time.monotonic(), PhaseClock(time.monotonic)
+    began_at, began, phases = _now(), time.monotonic(), PhaseClock(time.monotonic)
     queue_seconds = max(0.0, (_now() - flow_run.scheduled_start_time).total_seconds())
     with hold_warehouse(handover.context, f"flow run {flow_run.name}", on_wait):
         plan = handover.plan or prepare(handover.context, request, on_wait=on_wait)
         gate_seconds = None if handover.plan else time.monotonic() - began
-        prefect = PrefectObserver(plan, task_runs, _now, partial(_announce, handover, plan, pump))
+        prefect = PrefectObserver(plan, task_runs, _now, began_at, partial(_announce, handover, plan, pump))
         observers = ObserverPair(prefect, ObserverPair(phases, handover.observer))
         url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
         handover.summary = execute(handover.context, plan, observers, url=url)
