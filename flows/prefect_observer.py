@@ -54,14 +54,12 @@ class PrefectObserver:
         self._task_runs = task_runs
         self._now = now
         self._decided_at: dict[str, datetime] = {}
-        self._spark = Node("step spark", "spark", ("step",))
         task_runs.expect((GATE, *nodes_of(plan.selected)))
         task_runs.start(GATE.key, began)
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
-        """What makes dbt's nodes task runs; asked for when dbt is about to build."""
-        self._task_runs.end(self._spark.key, self._now())
+        """What makes dbt's nodes task runs."""
         return [self._task_runs.on_event]
 
     def decided(self, decisions: Sequence[Decision]) -> None:
@@ -71,18 +69,15 @@ class PrefectObserver:
             self._decided_at[decision.target] = now
             level = logging.WARNING if decision.action is Action.HOLD else logging.INFO
             self._task_runs.say(GATE.key, now, f"{decision.target}: {decision.action}, {decision.message}", level)
-        self._task_runs.end(GATE.key, now, _counted(decisions))
+        self._task_runs.end(GATE.key, COMPLETED, now, _counted(decisions))
 
     def wave_started(self, wave: Wave) -> None:
-        """Log what dbt is about to build; what Spark does for it would be a step of its own."""
-        self._spark = Node(f"step spark {wave.number}", f"spark, wave {wave.number}", ("step",))
+        """Log what dbt is about to build."""
         self._task_runs.say(None, self._now(), f"Wave {wave.number}: dbt builds {', '.join(wave.targets)}")
 
     def said(self, sentence: str) -> None:
-        """Log it in the step that Spark is; it ends when dbt begins, or the wave does."""
-        self._task_runs.expect([self._spark])
-        self._task_runs.start(self._spark.key, self._now())
-        self._task_runs.say(self._spark.key, self._now(), sentence)
+        """Log it."""
+        self._task_runs.say(None, self._now(), sentence)
 
     def moved(self, move: SparkMove) -> None:
         """Show clusters and steps as task runs: the cluster before its steps, each step before its model."""
@@ -101,7 +96,6 @@ class PrefectObserver:
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Log what each target got, and fail the task runs whose data tests failed after the load."""
-        self._task_runs.end(self._spark.key, self._now())
         for outcome in outcomes:
             key = TableName.parse(outcome.target).model_name
             if outcome.status is OutcomeStatus.FAILED:

@@ -111,20 +111,6 @@ class DbtTaskRuns:
         except Exception:  # dbt would end the run
             log.debug("dbt_event reported=false", exc_info=True)
 
-    def start(self, key: str, when: datetime) -> None:
-        """Begin a step of the run itself, which dbt knows nothing of; one that runs already goes on."""
-        with self._lock:
-            run = self._runs.get(key)
-            if run is not None and not run.is_open:
-                self._runs[key] = self._report(run.start(when))
-
-    def end(self, key: str, when: datetime, message: str = "") -> None:
-        """Complete a step that runs."""
-        with self._lock:
-            run = self._runs.get(key)
-            if run is not None and run.is_open:
-                self._runs[key] = self._report(run.finish(COMPLETED, when, _clean(message)))
-
     def finish(self, key: str, state: TaskState, when: datetime, message: str) -> None:
         """Give a node that dbt was not asked to run its final state; one that ran keeps its own."""
         with self._lock:
