@@ -38,7 +38,6 @@ class PrefectObserver:
         plan: What is about to run; its rows give the task runs their names and edges.
         task_runs: The flow run's task runs.
         now: The clock, UTC.
-        began: When the gate began to look.
         announce: Told how each wave ended, so that whoever reads its targets can start.
     """
 
@@ -47,15 +46,13 @@ class PrefectObserver:
         plan: RunPlan,
         task_runs: DbtTaskRuns,
         now: Callable[[], datetime],
-        began: datetime,
         announce: Callable[[Sequence[TargetOutcome]], None] = lambda _: None,
     ) -> None:
         self._announce = announce
         self._task_runs = task_runs
         self._now = now
         self._decided_at: dict[str, datetime] = {}
-        task_runs.expect((GATE, *nodes_of(plan.selected)))
-        task_runs.start(GATE.key, began)
+        task_runs.expect(nodes_of(plan.selected))
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
@@ -165,6 +162,12 @@ class ObserverPair:
         """Tell both."""
         for observer in self._both:
             observer.finished(summary)
+
+
+def gate_begins(task_runs: DbtTaskRuns, when: datetime) -> None:
+    """Show that the gate is at work; it ends with its decisions."""
+    task_runs.expect([GATE])
+    task_runs.start(GATE.key, when)
 
 
 def nodes_of(rows: Sequence[TransformationRow]) -> Iterator[Node]:

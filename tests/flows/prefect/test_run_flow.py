@@ -210,7 +210,8 @@ def test_run_says_once_that_the_server_makes_no_task_runs_and_writes_them_otherw
 ) -> None:
     for file in (orders.project.root / "lake" / "orders").iterdir():
         file.unlink()  # nothing is due
-    monkeypatch.setattr("flows.task_run_fallback.GRACE_SECONDS", 1.0)
+    for name in ("GRACE_SECONDS", "_KNOWN_GRACE_SECONDS"):
+        monkeypatch.setattr(f"flows.task_run_fallback.{name}", 1.0)
     monkeypatch.setattr("flows.task_run_fallback._NOTE", "sluice-task-runs-of-a-test")  # the server is shared
     with monkeypatch.context() as patch:
         patch.setattr("flows.task_run_events.ORCHESTRATION", "somebody else's")  # what another version may ask for
@@ -230,9 +231,13 @@ def test_run_says_once_that_the_server_makes_no_task_runs_and_writes_them_otherw
     assert [line["message"] for line in server.logs(flow_run_id=flow_run_id)].count(warning) == 1
     assert again.warnings == reported.warnings
 
-    healed = run_through_prefect(orders, REQUEST, server.api_url)
-    assert healed.warnings == ()
-    assert {item.check: item.level for item in examine_server(orders, server.api_url)}["task runs"] == "ok"
+    monkeypatch.setattr("flows.task_run_fallback._KNOWN_GRACE_SECONDS", 15.0)
+    for _ in range(3):  # where the server's SQLite is busy, the next run takes the note away
+        healed = run_through_prefect(orders, REQUEST, server.api_url)
+        level = {item.check: item.level for item in examine_server(orders, server.api_url)}["task runs"]
+        if level == "ok":
+            break
+    assert (healed.warnings, level) == ((), "ok")
 
 
 def test_error_of_the_engine_reaches_the_caller_as_without_prefect(good_orders: Context, server: Server) -> None:
