@@ -23,7 +23,7 @@ from flows.decisions import Surroundings, decide_targets
 from flows.facts import Reason, Watermark
 from flows.probes import Prober, Question
 from flows.profile import Profile, load_profile
-from flows.state import read_state
+from flows.survey import read_around
 from flows.warehouse import open_warehouse as open_reader
 from metadata_sync.project import Project
 from metadata_sync.rows import ControlRows
@@ -101,7 +101,7 @@ def _probe(project: Project, profile: Profile, rows: ControlRows) -> None:
 def _decide(project: Project, profile: Profile, rows: ControlRows) -> None:
     reader = open_reader(profile, wait_seconds=10)
     try:
-        state = read_state(reader, profile, [row.name for row in rows.transformations])
+        state = read_around(reader, profile, rows, rows.transformations)
         prober = Prober(project, reader, _NOW)
         verdicts = decide_targets(rows.transformations, Surroundings(rows, state), prober, lambda _: None)
     finally:

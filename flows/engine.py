@@ -27,7 +27,7 @@ from flows.graph import select_transformations
 from flows.leases import LeaseKeeper, wait_until_free
 from flows.locks import warehouse_lock
 from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.survey import decide, find_orphans, log_decision, reading, surroundings
+from flows.survey import decide, find_orphans, log_decision, read_around, reading, surroundings
 from metadata_sync.blame import Blame
 from metadata_sync.errors import StaleRowError
 
@@ -84,8 +84,6 @@ def prepare(
         MetadataError: When the control database holds rows that are none.
         RunError: When the warehouse cannot be read.
     """
-    from flows.state import read_state
-
     profile = context.profile
     rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context)
     stopped = frozenset(row.name for row in rows.transformations if blame.stops(row, rows))
@@ -93,7 +91,7 @@ def prepare(
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
     now = (clock or context.store.now)()
     with reading(context, profile) as warehouse:
-        state = read_state(warehouse, profile, [row.name for row in rows.transformations])
+        state = read_around(warehouse, profile, rows, selected)
         loads = context.store.latest_loads()
         if not is_dry:
             loads = adopt_unknown(context, rows, state, warehouse, loads=loads, now=now)

@@ -19,7 +19,7 @@ from flows.recording import record_decisions
 from flows.retries import RetryBook, RetryPolicy
 from flows.rule_files import load_rules
 from flows.runs import RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
-from flows.survey import decide, log_decision, patiently, reading, surroundings
+from flows.survey import decide, log_decision, patiently, read_around, reading, surroundings
 from metadata_sync.errors import RunError
 
 if TYPE_CHECKING:
@@ -221,11 +221,9 @@ class Execution:
 
     @patiently
     def _ask_gate(self, waiting: Sequence[TransformationRow]) -> Verdicts:
-        from flows.state import read_state
-
         with reading(self._context, self._profile) as warehouse:
             now, plan = self._clock(), self._plan
-            state = read_state(warehouse, self._profile, [row.name for row in plan.rows.transformations])
+            state = read_around(warehouse, self._profile, plan.rows, waiting)
             around = surroundings(
                 self._context,
                 plan.rows,

@@ -28,8 +28,7 @@ from flows.incidents import resolve
 from flows.probing import probe
 from flows.recovery import FLAPS_WITHIN, Look, fall_count, look_at
 from flows.runs import RunRequest
-from flows.state import read_state
-from flows.survey import decide, reading, surroundings
+from flows.survey import decide, read_around, reading, surroundings
 from metadata_sync.database.settlement import Amendment, Settlement
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.incident import Alert, Incident, IncidentKind
@@ -160,11 +159,11 @@ class _Round:
         )
         asked = rows.model_copy(update={"transformations": as_if_on})
         profile = self.context.profile
+        targets = [row for row in as_if_on if row.name in names]
         with reading(self.context, profile) as warehouse:
-            state = read_state(warehouse, profile, [row.name for row in asked.transformations])
+            state = read_around(warehouse, profile, asked, targets)
             loads = self.context.store.latest_loads()
             around = surroundings(self.context, asked, state, RunRequest(), loads=loads, now=self.now, blame=blame)
-            targets = [row for row in as_if_on if row.name in names]
             verdicts = decide(self.context, targets, around, warehouse, self.now)
         return {decision.target: decision for decision in verdicts.decisions}
 

@@ -55,7 +55,7 @@ class WarehouseState:
         existing: Targets whose table is in the warehouse.
         watermarks: (target, source) → how far it was read.
         last_loads: Target → id of the newest load that moved a watermark.
-        heads: Target → its head.
+        heads: Target → its head, of those that were asked for.
     """
 
     existing: frozenset[TableName] = frozenset()
@@ -84,13 +84,16 @@ class LoggedLoad:
     rejects: Rejects | None = None
 
 
-def read_state(warehouse: Warehouse, profile: Profile, targets: Collection[TableName]) -> WarehouseState:
+def read_state(
+    warehouse: Warehouse, profile: Profile, targets: Collection[TableName], decided: Collection[TableName]
+) -> WarehouseState:
     """Read which tables stand, then log and heads together, in one statement unless there are very many.
 
     Args:
         warehouse: Read-only connection.
         profile: Says how schemas are called in the warehouse.
-        targets: Targets of interest: those that rows name.
+        targets: All that rows name.
+        decided: Those among them whose heads are read: the ones to decide on, and what these read.
     """
     sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
     schemas = {sluice_schema, *(profile.physical_schema(name.schema) for name in targets)}
@@ -98,7 +101,7 @@ def read_state(warehouse: Warehouse, profile: Profile, targets: Collection[Table
     existing = _existing(targets, standing, profile)
     if (sluice_schema, "load_log") not in standing:
         return WarehouseState(existing)
-    heads = [name for name in sorted(targets) if (sluice_schema, companion_table(name, "head")) in standing]
+    heads = [name for name in sorted(decided) if (sluice_schema, companion_table(name, "head")) in standing]
     rows = (row for query in _state_queries(sluice_schema, heads) for row in warehouse.query(query))
     return _collect(existing, rows)
 

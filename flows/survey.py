@@ -14,6 +14,7 @@ from flows.facts import Reason
 from flows.leases import foreign_leases
 from metadata_sync.blame import Blame
 from metadata_sync.errors import SoftRunError
+from metadata_sync.resolve import resolve_dependencies
 from metadata_sync.words import SourceKind, Trigger
 
 if TYPE_CHECKING:
@@ -56,6 +57,24 @@ def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
         yield warehouse
     finally:
         warehouse.close()
+
+
+def read_around(
+    warehouse: Warehouse, profile: Profile, rows: ControlRows, targets: Sequence[TransformationRow]
+) -> WarehouseState:
+    """Read what decisions on targets need to know of the warehouse: the heads of these and of the targets they read.
+
+    Args:
+        warehouse: Read-only connection.
+        profile: Says how schemas are called in the warehouse.
+        rows: The environment's rows.
+        targets: The targets to decide on.
+    """
+    from flows.state import read_state
+
+    upstreams = {item.name for row in targets for item in resolve_dependencies(row, rows) if item.is_managed}
+    every = [row.name for row in rows.transformations]
+    return read_state(warehouse, profile, every, upstreams | {row.name for row in targets})
 
 
 def surroundings(

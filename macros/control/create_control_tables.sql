@@ -18,6 +18,7 @@
             {%- call statement("sluice_control_tables") -%}
                 {{ sluice.create_load_log_sql(load_log) }}
                 ;
+                {{ sluice.create_load_log_index_sql(load_log) }}
                 {{ sluice.create_watermark_control_sql(load_log) }}
             {%- endcall -%}
             {%- do adapter.commit() -%}
@@ -53,26 +54,59 @@ create table if not exists {{ load_log }} (
 {%- endmacro %}
 
 
-{#- How far each target has read each source: the newest log row that moves the watermark. -#}
+{#- What finds a pair's newest row without reading all of the log, where the warehouse has indexes. -#}
+{% macro create_load_log_index_sql(load_log) -%}
+    {{ return(adapter.dispatch("create_load_log_index_sql", "sluice")(load_log)) }}
+{%- endmacro %}
+
+{% macro default__create_load_log_index_sql(load_log) -%} {%- endmacro %}
+
+{% macro postgres__create_load_log_index_sql(load_log) -%}
+create index if not exists load_log_newest on {{ load_log }} (target, source, loaded_at) where moves_watermark
+    ;
+{%- endmacro %}
+
+{#- An adapter of PostgreSQL's family, but a warehouse without indexes. -#}
+{% macro redshift__create_load_log_index_sql(load_log) -%} {%- endmacro %}
+
+
+{#- How far each target has read each source: the newest log row that moves the watermark.
+
+    Only the newest rows are ranked: ranking a log of years would cost more than a load.
+-#}
 {% macro create_watermark_control_sql(load_log) -%}
 create or replace view {{ sluice.control_relation('watermark_control').incorporate(type='view') }} as
-with ranked_loads as (
-    select
-        target,
-        source,
-        window_start,
-        window_end,
-        lookback_count,
-        epoch,
-        source_epoch,
-        load_id,
-        run_id,
-        loaded_at,
-        finished_at,
-        row_number() over (partition by target, source order by loaded_at desc, load_id desc) as recency
-    from {{ load_log }}
-    where moves_watermark
-)
+with
+    newest as (
+        select target, source, max(loaded_at) as loaded_at
+        from {{ load_log }}
+        where moves_watermark
+        group by target, source
+    ),
+    ranked_loads as (
+        select
+            load_log.target,
+            load_log.source,
+            load_log.window_start,
+            load_log.window_end,
+            load_log.lookback_count,
+            load_log.epoch,
+            load_log.source_epoch,
+            load_log.load_id,
+            load_log.run_id,
+            load_log.loaded_at,
+            load_log.finished_at,
+            row_number() over (
+                partition by load_log.target, load_log.source order by load_log.load_id desc
+            ) as recency
+        from {{ load_log }} as load_log
+        inner join
+            newest
+            on load_log.target = newest.target
+            and load_log.source = newest.source
+            and load_log.loaded_at = newest.loaded_at
+        where load_log.moves_watermark
+    )
 select
     target,
     source,

@@ -87,6 +87,22 @@ def test_windows_move_when_rows_arrive_in_any_kind_of_key(project: DbtProject) -
     assert {result.messages[f"by_{name}"] for name in KINDS} == {"SKIP nothing new"}
 
 
+def test_newest_row_of_the_log_that_moves_the_watermark_is_the_watermark(project: DbtProject) -> None:
+    project.execute("insert into lake.by_number values (1, 7)")
+    assert project.run("--select", "by_number").success
+    logged = "select * replace ('{}' as load_id, '{}' as window_end, {} as moves_watermark, {} as loaded_at) from {}"
+    for load_id, end, moves, loaded_at in (
+        ("zz", "older", "true", "loaded_at - interval 1 day"),
+        ("zz", "backfill", "false", "loaded_at + interval 1 day"),
+        ("zz", "at the same instant", "true", "loaded_at"),
+    ):
+        of_the_load = "sluice.load_log where target = 'dwh.by_number' and load_id <> 'zz'"
+        project.execute(f"insert into sluice.load_log {logged.format(load_id, end, moves, loaded_at, of_the_load)}")
+
+    ends = project.query("select window_end from sluice.watermark_control where target = 'dwh.by_number'")
+    assert ends == [("at the same instant",)]
+
+
 def test_row_below_the_watermark_is_read_when_it_lies_in_the_lookback_band(project: DbtProject) -> None:
     assert _load(project, "timestamp") == "1 inserted"
     project.execute("insert into lake.by_timestamp values (3, '2024-01-01 23:30:00')")

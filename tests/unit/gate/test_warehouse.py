@@ -62,7 +62,7 @@ def one() -> exp.Select:
 def test_warehouse_without_a_file_is_an_empty_one(duckdb_profile: Profile) -> None:
     warehouse = open_warehouse(duckdb_profile, wait_seconds=0)
 
-    state = read_state(warehouse, duckdb_profile, [TableName("dwh", "fact")])
+    state = read_state(warehouse, duckdb_profile, [TableName("dwh", "fact")], [])
 
     assert (state.existing, state.watermarks, state.heads) == (frozenset(), {}, {})
     assert read_loads(warehouse, duckdb_profile, run_id="r1") == ()
@@ -157,7 +157,8 @@ def test_state_is_read_from_a_server_under_its_environments_schemas(postgres_url
         """)
     warehouse = open_warehouse(profile, wait_seconds=0)
 
-    state = read_state(warehouse, profile, [TableName("dwh", "fact"), TableName("dwh", "other")])
+    targets = [TableName("dwh", "fact"), TableName("dwh", "other")]
+    state = read_state(warehouse, profile, targets, targets)
 
     assert state.existing == {TableName("dwh", "fact")}
     assert state.watermarks["dwh.fact", "lake.a"].band_count == 3
