@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -24,6 +25,8 @@ from flows.task_runs import DbtTaskRuns, Node
 from metadata_sync.names import TableName
 from metadata_sync.rows import TransformationRow
 
+GATE: Final = Node("step gate", "gate", ("step",))
+"""A step of the run itself; dbt's names hold no blanks, so no model has its key."""
 _CUT_SHORT: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
 _GOES_WELL: Final = frozenset({SparkState.STARTED, SparkState.DONE})
 
@@ -57,12 +60,13 @@ class PrefectObserver:
         return [self._task_runs.on_event]
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """Log each decision with its reason."""
+        """Log each decision with its reason, in the gate's step."""
         now = self._now()
         for decision in decisions:
             self._decided_at[decision.target] = now
             level = logging.WARNING if decision.action is Action.HOLD else logging.INFO
-            self._task_runs.say(None, now, f"{decision.target}: {decision.action}, {decision.message}", level)
+            self._task_runs.say(GATE.key, now, f"{decision.target}: {decision.action}, {decision.message}", level)
+        self._task_runs.end(GATE.key, COMPLETED, now, _counted(decisions))
 
     def wave_started(self, wave: Wave) -> None:
         """Log what dbt is about to build."""
@@ -160,6 +164,12 @@ class ObserverPair:
             observer.finished(summary)
 
 
+def gate_begins(task_runs: DbtTaskRuns, when: datetime) -> None:
+    """Show that the gate is at work; it ends with its decisions."""
+    task_runs.expect([GATE])
+    task_runs.start(GATE.key, when)
+
+
 def nodes_of(rows: Sequence[TransformationRow]) -> Iterator[Node]:
     """Yield what is known of the rows' models before dbt runs."""
     keys = {str(row.name): row.name.model_name for row in rows}
@@ -176,6 +186,11 @@ def _state_of(outcome: TargetOutcome) -> TaskState:
     if outcome.decision.action is Action.HOLD:
         return HELD
     return BLOCKED if outcome.decision.reason in _CUT_SHORT else NOT_DUE
+
+
+def _counted(decisions: Sequence[Decision]) -> str:
+    counts = Counter(str(decision.action) for decision in decisions)
+    return ", ".join(f"{count} {action}" for action, count in sorted(counts.items())) or "nothing to decide"
 
 
 def _told(outcome: TargetOutcome) -> str:

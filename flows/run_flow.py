@@ -28,7 +28,7 @@ from flows.false_starts import false_starts_told
 from flows.load_events import loaded_events
 from flows.phases import PhaseClock
 from flows.prefect_api import open_report_api
-from flows.prefect_observer import ObserverPair, PrefectObserver
+from flows.prefect_observer import ObserverPair, PrefectObserver, gate_begins
 from flows.refused_runs import start_in_place_of_refused
 from flows.report_pump import ReportPump
 from flows.row_check import why_not_to_run
@@ -202,6 +202,7 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
     began, phases = time.monotonic(), PhaseClock(time.monotonic)
     queue_seconds = max(0.0, (_now() - flow_run.scheduled_start_time).total_seconds())
     with hold_warehouse(handover.context, f"flow run {flow_run.name}", on_wait):
+        gate_begins(task_runs, _now())
         plan = handover.plan or prepare(handover.context, request, on_wait=on_wait)
         gate_seconds = None if handover.plan else time.monotonic() - began
         prefect = PrefectObserver(plan, task_runs, _now, partial(_announce, handover, plan, pump))

@@ -24,9 +24,11 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 15.0
 """How long a server that has taken the reports may need until the first task run is there."""
+_KNOWN_GRACE_SECONDS: Final = 3.0
+"""The same, where it is known: runs look whether the server does it again."""
 _POLL_SECONDS: Final = 0.5
 _NOTE: Final = "sluice-task-runs"
-"""The Prefect variable that holds the version of which it is known; such a server is not waited for."""
+"""The Prefect variable that holds the version of which it is known."""
 
 
 def ensure_task_runs(runs: Sequence[TaskRun]) -> str | None:
@@ -57,7 +59,7 @@ def version_without_task_runs(client: SyncPrefectClient) -> str | None:
 def _ensure(client: SyncPrefectClient, runs: Sequence[TaskRun]) -> str | None:
     known = version_without_task_runs(client)
     version = str(client.request("GET", _path("/admin/version")).json())
-    if _are_made(client, runs, 0.0 if known == version else GRACE_SECONDS):
+    if _are_made(client, runs, _KNOWN_GRACE_SECONDS if known == version else GRACE_SECONDS):
         if known is not None:
             with suppress(ObjectNotFound):
                 client.delete_variable_by_name(_NOTE)

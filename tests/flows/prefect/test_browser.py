@@ -60,7 +60,7 @@ def run_page(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
         reported = run_through_prefect(context, RunRequest(requested_by="ann"), server.api_url)
         context.store.close()
         if reported.url is not None and not reported.warnings:
-            server.task_runs(reported.url.rpartition("/")[2], 4)
+            server.task_runs(reported.url.rpartition("/")[2], 5)
             return reported.url
     pytest.fail("; ".join(reported.warnings))
 
@@ -81,7 +81,7 @@ def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
 
     page.goto(run_page, wait_until="domcontentloaded")
-    expect(page.get_by_text("4 Task runs")).to_be_visible()
+    expect(page.get_by_text("5 Task runs")).to_be_visible()
     expect(page.get_by_text("dwh.dim_return: skip, lake.returns is empty")).to_be_visible()
     server.until(lambda: pixels(page, GREEN) > 100 and pixels(page, RED) > 100, 30)
     picture(page, "run")

@@ -9,16 +9,30 @@ from typing import Any
 
 import pytest
 from live_server import Server
+from prefect.flows import load_flow_from_entrypoint
 
 from flows.context import Context
 from flows.deployments.deploy import deploy
+from flows.deployments.desired import pipeline_deployments
 from flows.deployments.difference import Action, Step
+from flows.deployments.forms import form_deployments
 from flows.deployments.prefect_side import PrefectDeployments
+from flows.deployments.upkeep import upkeep_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError, RunError
 from metadata_sync.plan import RowChange
-from metadata_sync.rows import PipelineRow
+from metadata_sync.rows import ControlRows, PipelineRow, SourceRow, TransformationRow
 
 COUNT = 12
+SOURCE = SourceRow.model_validate({"schema": "lake", "table": "orders", "kind": "warehouse"})
+TARGET = TransformationRow.model_validate(
+    {
+        "target_schema": "dwh",
+        "target_table": "fact_order",
+        "pipeline_id": "p001",
+        "sql_path": "transformations/x.sql",
+        "load_type": "append",
+    }
+)
 
 
 @pytest.fixture
@@ -151,6 +165,24 @@ def test_deployment_says_what_its_row_says(team: Context, server: Server) -> Non
     assert found["work_pool_name"] == team.settings.work_pool
     assert "SLA: 30 minutes" in found["description"]
     assert "data\\|ops" in found["description"]
+
+
+def test_every_deployment_starts_a_flow_that_takes_what_its_form_asks() -> None:
+    rows = ControlRows(sources=(SOURCE,), pipelines=(pipeline(1),), transformations=(TARGET,))
+    made = [
+        *pipeline_deployments(rows, "dev"),
+        *upkeep_deployments(rows, "dev"),
+        *form_deployments(rows, "dev", ["transformations/x.sql"]),
+    ]
+
+    assert {item.name for item in made} == {
+        f"{name}@dev" for name in ("p001", "monitor", "heal", "run now", "backfill", "switch", "edit", "onboard")
+    }
+    for item in made:
+        flow = load_flow_from_entrypoint(item.entrypoint)
+        asked = {*item.schema["properties"], *item.parameters, *item.schedule_parameters}
+        assert flow.name == item.flow_name
+        assert asked <= set(flow.parameters.properties), item.name
 
 
 def test_server_refuses_to_run_another_pipeline_under_this_ones_name(team: Context, server: Server) -> None:

@@ -175,6 +175,10 @@ def test_flow_of_a_form_tells_its_faults_and_deploys_what_it_changed(
     assert good.message == "pipeline_control[payments]: schedule 0 6 * * * → 7 7 * * *"
     assert again.message == "pipeline_control[payments] holds these values already."
     assert server.deployment("payments@forms")["schedules"][0]["schedule"]["cron"] == "7 7 * * *"
+    no_choice = {"requested_by": "ann", "row": "no_such_row", "switch": "deactivate", "reason": "x"}
+    form_id = server.deployment("switch@forms")["id"]
+    asked = server.status(f"/deployments/{form_id}/create_flow_run", {"parameters": {"form": no_choice}})
+    assert asked == 409, "the server refuses a choice that is none"
     assert bad.is_failed()
     assert "2 faults found; nothing was changed" in str(bad.message)
     only = {"artifacts": {"flow_run_id": {"any_": [str(bad.state_details.flow_run_id)]}}}
@@ -219,12 +223,3 @@ def test_backfill_form_loads_and_records_what_the_command_would(
     run_id = str(good.state_details.flow_run_id)
     server.until(lambda: any("dwh.fact_order 1/1" in line["message"] for line in server.logs(flow_run_id=run_id)), 20)
     context.store.close()
-
-
-def test_server_refuses_a_choice_that_is_none(laptop: Context, server: Server) -> None:
-    deployment = server.deployment("switch@dev")
-    form = {"requested_by": "ann", "row": "no_such_row", "switch": "deactivate", "reason": "x"}
-
-    answer = server.status(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": {"form": form}})
-
-    assert answer == 409

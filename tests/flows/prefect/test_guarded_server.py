@@ -223,8 +223,9 @@ def _check_scheduled_run(production: Production, deployment: str) -> None:
 
     assert run["state"]["message"] == "1 failed (dwh.fact_note), 1 loaded"
     assert production.count("dwh.fact_order") == 1
-    shown = production.server.task_runs(run["id"], 2)
+    shown = production.server.task_runs(run["id"], 3)
     assert {name: item["state_name"] for name, item in shown.items()} == {
+        "gate": "Completed",
         "dwh.fact_order": "Completed",
         "dwh.fact_note": "Failed",
     }
@@ -257,7 +258,7 @@ def _check_worker_killed_in_mid_run(production: Production, deployment: str) -> 
     assert next_run.returncode == 0, next_run.stderr + next_run.stdout
     assert production.count("dwh.fact_order") == 3
     url = str(json.loads(next_run.stdout)["ui"])
-    shown = production.server.task_runs(url.rpartition("/")[2], 1)
+    shown = production.server.task_runs(url.rpartition("/")[2], 2)
     assert shown["dwh.fact_order"]["state_name"] == "Completed"
     loads = production.context.store.latest_loads().newest
     assert {load.target: load.status for load in loads}["dwh.fact_order"] is LoadStatus.SUCCESS

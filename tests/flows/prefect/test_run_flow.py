@@ -114,7 +114,7 @@ def test_retry_stands_on_the_run_page_with_its_reason(tmp_path: Path, server: Se
         used.store.close()
     assert not reported.summary.has_failed
     assert reported.url is not None
-    shown = server.task_runs(reported.url.rpartition("/")[2], 4)["dwh.fact_payment"]
+    shown = server.task_runs(reported.url.rpartition("/")[2], 5)["dwh.fact_payment"]
     states = [(state["name"], state["message"] or "") for state in server.states(shown["id"])]
     assert [name for name, _ in states] == ["Running", "Failed", "AwaitingRetry", "Retrying", "Completed"]
     assert states[2][1].startswith("serialization: try 2 of at most 5 in 0.")
@@ -123,13 +123,17 @@ def test_retry_stands_on_the_run_page_with_its_reason(tmp_path: Path, server: Se
 
 
 def _check_task_runs(server: Server, flow_run_id: str) -> None:
-    shown = server.task_runs(flow_run_id, 4)
+    shown = server.task_runs(flow_run_id, 5)
     assert {name: (run["state_type"], run["state_name"]) for name, run in shown.items()} == {
+        "gate": ("COMPLETED", "Completed"),
         "dwh.fact_order": ("COMPLETED", "Completed"),
         "dwh.fact_payment": ("FAILED", "Failed"),
         "dwh.dim_return": ("COMPLETED", "Skipped"),
         "mart.paid_order": ("CANCELLED", "Skipped"),
     }
+    assert shown["gate"]["state"]["message"] == "2 run, 1 skip, 1 wait"
+    decided = [line["message"] for line in server.logs(task_run_id=shown["gate"]["id"])]
+    assert "dwh.dim_return: skip, lake.returns is empty" in decided
     assert shown["dwh.dim_return"]["state"]["message"] == "lake.returns is empty"
     assert "twelve" in shown["dwh.fact_payment"]["state"]["message"]
     edges = shown["mart.paid_order"]["task_inputs"]["wait_for"]
@@ -182,14 +186,20 @@ def test_flow_decides_itself_when_a_deployment_starts_it(
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from flows.run_flow import run
+    from flows.watch_flows import heal
 
     monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(good_orders.project.root))
     with temporary_settings({PREFECT_API_URL: server.api_url}):
         state = run(pipelines=["orders_daily"], engine=Engine.WAREHOUSE, return_state=True)
+        stale = run(pipelines=["payments"], scheduled_by="1 1 1 1 * UTC", return_state=True)
+        healed = heal(return_state=True)
 
     assert first.summary.count(OutcomeStatus.LOADED) == 3
     assert state.is_completed()
     assert state.message == "3 skipped"
+    assert (stale.is_completed(), stale.name) == (True, "Skipped")
+    assert str(stale.message).startswith("Not run: it was scheduled by 1 1 1 1 * UTC, and the row now says")
+    assert healed.message == "No row is off."
     flow_run = server.ask(f"/flow_runs/{state.state_details.flow_run_id}")
     assert flow_run["name"].startswith("orders_daily · 20")
     assert (flow_run["parameters"]["requested_by"], flow_run["parameters"]["engine"]) == ("schedule", "warehouse")
@@ -200,7 +210,8 @@ def test_run_says_once_that_the_server_makes_no_task_runs_and_writes_them_otherw
 ) -> None:
     for file in (orders.project.root / "lake" / "orders").iterdir():
         file.unlink()  # nothing is due
-    monkeypatch.setattr("flows.task_run_fallback.GRACE_SECONDS", 1.0)
+    for name in ("GRACE_SECONDS", "_KNOWN_GRACE_SECONDS"):
+        monkeypatch.setattr(f"flows.task_run_fallback.{name}", 1.0)
     monkeypatch.setattr("flows.task_run_fallback._NOTE", "sluice-task-runs-of-a-test")  # the server is shared
     with monkeypatch.context() as patch:
         patch.setattr("flows.task_run_events.ORCHESTRATION", "somebody else's")  # what another version may ask for
@@ -212,17 +223,21 @@ def test_run_says_once_that_the_server_makes_no_task_runs_and_writes_them_otherw
     assert warning.endswith("they were written at the end, without their times.")
     assert (findings["task runs"].level, "makes none" in findings["task runs"].message) == ("warn", True)
     flow_run_id = str(reported.url).rpartition("/")[2]
-    shown = server.task_runs(flow_run_id, 4)
-    assert {run["state_name"] for run in shown.values()} == {"Held", "Skipped"}
+    shown = server.task_runs(flow_run_id, 5)
+    assert {run["state_name"] for run in shown.values()} == {"Completed", "Held", "Skipped"}
     assert shown["dwh.dim_return"]["state"]["message"] == "lake.returns is empty"
     edges = shown["mart.paid_order"]["task_inputs"]["wait_for"]
     assert [edge["id"] for edge in edges] == [shown["dwh.fact_payment"]["id"]]
     assert [line["message"] for line in server.logs(flow_run_id=flow_run_id)].count(warning) == 1
     assert again.warnings == reported.warnings
 
-    healed = run_through_prefect(orders, REQUEST, server.api_url)
-    assert healed.warnings == ()
-    assert {item.check: item.level for item in examine_server(orders, server.api_url)}["task runs"] == "ok"
+    monkeypatch.setattr("flows.task_run_fallback._KNOWN_GRACE_SECONDS", 15.0)
+    for _ in range(3):  # where the server's SQLite is busy, the next run takes the note away
+        healed = run_through_prefect(orders, REQUEST, server.api_url)
+        level = {item.check: item.level for item in examine_server(orders, server.api_url)}["task runs"]
+        if level == "ok":
+            break
+    assert (healed.warnings, level) == ((), "ok")
 
 
 def test_error_of_the_engine_reaches_the_caller_as_without_prefect(good_orders: Context, server: Server) -> None:
@@ -313,7 +328,7 @@ def test_second_run_loads_only_what_is_new_while_prefects_own_database_is_locked
     newest = {load.target: load for load in good_orders.store.latest_loads().newest}
     assert newest["dwh.fact_order"].rows.inserted == 1
     flow_run_id = str(reported.url).rpartition("/")[2]
-    shown = server.task_runs(flow_run_id, 3)
-    assert sorted(run["state_name"] for run in shown.values()) == ["Completed", "Completed", "Skipped"]
+    shown = server.task_runs(flow_run_id, 4)
+    assert sorted(run["state_name"] for run in shown.values()) == ["Completed", "Completed", "Completed", "Skipped"]
     flow_run = server.ask(f"/flow_runs/{flow_run_id}")
     assert flow_run["state"]["message"] == "2 loaded, 1 skipped"

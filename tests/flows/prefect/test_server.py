@@ -1,8 +1,7 @@
-"""`sluice up` and `sluice down`: one server, ours only, found and ended reliably."""
+"""The local server: one, ours only, found and ended reliably."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -14,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_server import Server, free_port, give_database
+from live_server import Server, free_port
 
 from flows.context import Context
 from flows.process_identity import ProcessIdentity
@@ -22,7 +21,6 @@ from flows.server import (
     LocalServer,
     ServerRecord,
     Started,
-    is_healthy,
     local_server,
     running_api_url,
     start,
@@ -55,29 +53,6 @@ def bystander() -> Iterator[subprocess.Popen[bytes]]:
 def write_record(server: LocalServer, process: ProcessIdentity) -> None:
     server.folder.mkdir(parents=True)
     (server.folder / "server.json").write_text(ServerRecord(process, server.port).render())
-
-
-def test_up_starts_one_server_that_outlives_the_command_and_down_ends_it(context: Context, migrated: Path) -> None:
-    server = give_database(local_server(context), migrated)
-
-    first = sluice(context, "up", "--json")
-    second = sluice(context, "up")
-    found = running_api_url(context, environ={})
-    down = sluice(context, "down")
-    again = sluice(context, "down", "--json")
-
-    report = json.loads(first.stdout)
-    assert report["running"] is True
-    assert report["already_running"] is False
-    assert report["ui"] == f"http://127.0.0.1:{server.port}/v2"
-    assert "already running" in second.stderr
-    assert str(report["pid"]) in second.stderr
-    assert second.stdout.strip() == report["ui"]
-    assert found == server.api_url
-    assert down.returncode == again.returncode == 0
-    assert "has ended" in down.stderr
-    assert json.loads(again.stdout) == {"running": False, "was_running": False}
-    assert not is_healthy(server.api_url)
 
 
 def test_server_listens_on_loopback_and_names_itself_to_the_browser(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -15,27 +16,30 @@ from test_server import sluice
 from flows.background import Background
 from flows.companions import stop_companions
 from flows.context import Context
-from flows.server import LocalServer, local_server, start, stop
+from flows.server import LocalServer, is_healthy, local_server, running_api_url, start, stop
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.settings import load_settings
 
 
-def test_schedule_fires_and_a_row_is_followed_without_a_command(laptop: Context, server: Server) -> None:
+def test_what_the_laptop_runs_by_itself(laptop: Context, server: Server) -> None:
+    """One story, for a schedule fires by the minute: meanwhile the other runs take place."""
     deployment = server.deployment("payments@dev")
-
     changed = sluice(laptop, "control", "set", "pipeline", "payments", "schedule=* * * * *", "timezone=Asia/Jakarta")
     assert changed.returncode == 0, changed.stderr
+
+    _check_refused_run_is_made_up_for(server)
+    _check_monitor_runs(server)
+
     auto = {"tags": {"all_": ["auto-scheduled"]}, "start_time": {"is_null_": False}}
     (run, *_) = server.ended(1, deployment["id"], 150, **auto)
     sluice(laptop, "control", "set", "pipeline", "payments", "schedule=0 6 * * *")
-
     assert run["state_type"] == "COMPLETED"
     assert run["parameters"] == {"pipelines": ["payments"], "scheduled_by": "* * * * * Asia/Jakarta"}
     assert "pipeline:payments" in run["tags"]
     assert run["name"].startswith("payments · 20")
 
 
-def test_refused_run_is_made_up_for_when_the_first_has_ended(laptop: Context, server: Server) -> None:
+def _check_refused_run_is_made_up_for(server: Server) -> None:
     deployment = server.deployment("orders_daily@dev")
     first = server.start_run(deployment["id"], force=True, requested_by="ann")
     server.until(lambda: server.ask(f"/flow_runs/{first}")["state_type"] == "RUNNING", 60)
@@ -51,30 +55,11 @@ def test_refused_run_is_made_up_for_when_the_first_has_ended(laptop: Context, se
     assert third["start_time"] >= runs[first]["end_time"]
 
 
-def test_upkeep_runs_through_the_worker(laptop: Context, server: Server) -> None:
-    deployments = {name: server.deployment(f"{name}@dev")["id"] for name in ("monitor", "heal")}
-
-    started = {name: server.start_run(deployment_id) for name, deployment_id in deployments.items()}
-
-    ended = {
-        name: server.ended(1, deployment_id, id={"any_": [started[name]]})[0]
-        for name, deployment_id in deployments.items()
-    }
-    assert {run["state_type"] for run in ended.values()} == {"COMPLETED"}
-    assert ended["monitor"]["state"]["message"].endswith("open incidents")
-    assert ended["heal"]["state"]["message"] == "No row is off."
-
-
-def test_run_of_an_old_schedule_is_skipped_with_the_reason(laptop: Context, server: Server) -> None:
-    deployment = server.deployment("run now@dev")  # never refused, whatever else runs
-
-    run_id = server.start_run(
-        deployment["id"], pipelines=["payments"], requested_by="tester", scheduled_by="1 1 1 1 * UTC"
-    )
-
-    (run,) = server.ended(1, deployment["id"], id={"any_": [run_id]})
-    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Skipped")
-    assert run["state"]["message"].startswith("Not run: it was scheduled by 1 1 1 1 * UTC, and the row now says")
+def _check_monitor_runs(server: Server) -> None:
+    deployment = server.deployment("monitor@dev")["id"]
+    (ended,) = server.ended(1, deployment, id={"any_": [server.start_run(deployment)]})
+    assert ended["state_type"] == "COMPLETED"
+    assert ended["state"]["message"].endswith("open incidents")
 
 
 @pytest.fixture
@@ -88,34 +73,42 @@ def fresh(tmp_path: Path, migrated: Path) -> Iterator[Context]:
     context.store.close()
 
 
-def test_down_ends_worker_and_reconciler_also_when_one_of_them_was_killed(
+def test_up_starts_everything_once_and_down_ends_it_also_when_a_part_was_killed(
     fresh: Context, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLUICE_PREFECT_AUTH", "team:secret")
     monkeypatch.setenv("SLUICE_WORK_POOL", "guarded")  # new to the copied database: everything is deployed
-    context, local = fresh, local_server(fresh)
-    up = sluice(context, "up")
+    local = local_server(fresh)
     worker, reconciler = Background(local.folder, "worker"), Background(local.folder, "reconciler")
-    first = worker.running()
-    assert up.returncode == 0, up.stderr
-    assert first is not None
+
+    first = sluice(fresh, "up", "--json")
+    killed, watching = worker.running(), reconciler.running()
+    assert first.returncode == 0, first.stderr
+    assert killed is not None
+    assert watching is not None
+    found = running_api_url(fresh, environ={})
     # It asks for the password, and a token against forgery; ours know both.
     server.until(lambda: "orders_daily@dev" in reconciler.log_file.read_text(), 90)
-    os.kill(first.pid, signal.SIGKILL)
-    again = sluice(context, "up")
+    os.kill(killed.pid, signal.SIGKILL)
+    again = sluice(fresh, "up")
     second = worker.running()
-    watching = reconciler.running()
+    down, nothing = sluice(fresh, "down"), sluice(fresh, "down", "--json")
 
-    down = sluice(context, "down")
-
+    report = json.loads(first.stdout)
+    assert (report["running"], report["already_running"]) == (True, False)
+    assert report["ui"] == again.stdout.strip() == f"http://127.0.0.1:{local.port}/v2"
+    assert found == local.api_url
     assert "already running" in again.stderr
+    assert str(report["pid"]) in again.stderr
     assert second is not None
-    assert watching is not None
-    assert second.pid != first.pid
-    assert down.returncode == 0, down.stderr
+    assert second.pid != killed.pid
+    assert (down.returncode, nothing.returncode) == (0, 0), down.stderr
+    assert "has ended" in down.stderr
+    assert json.loads(nothing.stdout) == {"running": False, "was_running": False}
     assert not second.is_alive()
     assert not watching.is_alive()
     assert local.running() is None
+    assert not is_healthy(local.api_url)
 
 
 @pytest.mark.parametrize(
