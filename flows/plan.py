@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.context import Context
+from flows.emr.forecast import PlannedCluster, planned_clusters
 from flows.engine import prepare
 from flows.runs import RunPlan, RunRequest
 from metadata_sync.errors import Fault, MetadataError, SyncError
@@ -34,6 +35,7 @@ class Outlook:
         drifted: Generated files that sync would write or remove.
         faults: What is wrong with files, rows or SELECTs; while there are any, the rest may be incomplete.
         run: What a run would do now; None when it cannot be told because of the faults.
+        clusters: What it would rent on EMR.
         trouble: Why generated files cannot be brought in step, or None.
     """
 
@@ -41,6 +43,7 @@ class Outlook:
     drifted: tuple[str, ...]
     faults: tuple[Fault, ...]
     run: RunPlan | None
+    clusters: tuple[PlannedCluster, ...] = ()
     trouble: str | None = None
 
 
@@ -63,7 +66,8 @@ def look_ahead(context: Context, request: RunRequest) -> Outlook:
         run = prepare(context, request, is_dry=True)
     except MetadataError as error:
         faults += error.faults
-    return Outlook(pending, drifted, tuple(dict.fromkeys(faults)), run, trouble)
+    clusters = planned_clusters(context, run.rows, run.decisions) if run is not None else ()
+    return Outlook(pending, drifted, tuple(dict.fromkeys(faults)), run, clusters, trouble)
 
 
 def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ...]:

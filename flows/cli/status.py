@@ -160,6 +160,8 @@ def _print_outlook(outlook: Outlook) -> None:
         print_decisions(f"{due} of {len(outlook.run.decisions)} targets would run now", outlook.run.decisions)
     else:
         say("There is no active pipeline.")
+    for cluster in outlook.clusters:
+        out.print(f"EMR cluster for {cluster}", highlight=False, markup=False, soft_wrap=True)
     for orphan in outlook.run.orphans:
         say(f"! {orphan.target}: {orphan.message}.")
 
@@ -173,6 +175,7 @@ def _outlook_document(outlook: Outlook) -> dict[str, Any]:
         "faults": [fault.as_dict() for fault in outlook.faults],
         "trouble": outlook.trouble,
         "run": plan_document(outlook.run) if outlook.run is not None else None,
+        "clusters": [asdict(item) for item in outlook.clusters],
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flows.lake import resolve_folder
-from metadata_sync.lake_location import is_glob_of_files, partition_columns
+from metadata_sync.lake_location import is_glob_of_files
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.resolve import ResolvedDependency
@@ -35,6 +35,7 @@ class SparkJob:
         locations: Where each source lies, by its view's name.
         folder: Where attempts of this run put their files.
         scan_bytes: What it is expected to read.
+        catalog: Where tables in other formats than Parquet are looked up; None: they are read from their location.
     """
 
     target: str
@@ -43,6 +44,7 @@ class SparkJob:
     locations: Mapping[str, str]
     folder: str
     scan_bytes: int
+    catalog: str | None = None
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -66,13 +68,23 @@ class SparkJob:
             "attempt": self.attempt,
             "sql": self.select.sql,
             "settings": dict(settings),
-            "sources": [_source(source, self.locations[view_name(source.name)]) for source in self.select.sources],
+            "sources": [self._source(source) for source in self.select.sources],
             "columns": [{"name": name, "type": kind} for name, kind in self.select.columns],
             "output": self.folder,
             "manifest": self.manifest,
             "error": self.error,
             "groups": self._groups(),
         }
+
+    def _source(self, source: SourceRow) -> dict[str, Any]:
+        """Files of a folder are read as DuckDB reads them: at any depth, no column taken from a folder's name."""
+        view = view_name(source.name)
+        found: dict[str, Any] = {"view": view, "format": source.format, "location": self.locations[view], "options": {}}
+        if source.format == "parquet":
+            found["options"] = {"recursiveFileLookup": "true", "pathGlobFilter": "*.parquet"}
+        elif self.catalog is not None:
+            found["table"] = f"`{self.catalog}`.`{source.source_schema}`.`{source.source_table}`"
+        return found
 
     def _groups(self) -> dict[str, Any] | None:
         groups = self.select.groups
@@ -215,14 +227,3 @@ def spark_location(project: Project, source: SourceRow) -> str:
     location = source.location or ""
     pattern = resolve_folder(project, location).pattern
     return pattern if is_glob_of_files(location) else pattern.removesuffix("/**/*.parquet")
-
-
-def _source(source: SourceRow, location: str) -> dict[str, Any]:
-    """Files are read as DuckDB reads them: at any depth, with the columns that a location takes from folders' names."""
-    options = {}
-    if source.format == "parquet":
-        partitions = partition_columns(source.location or "")
-        above = location.partition(f"/{partitions[0]}=*")[0] if partitions else ""
-        options = {"basePath": above} if partitions else {"recursiveFileLookup": "true"}
-        options["pathGlobFilter"] = "*.parquet"
-    return {"view": view_name(source.name), "format": source.format, "location": location, "options": options}

@@ -35,6 +35,8 @@ class SparkSettings(BaseSettings):
         local_cores: Tasks at once on this machine.
         local_memory: Heap on this machine, as Java writes it.
         packages: Maven coordinates that spark-submit gets as --packages: what reads Iceberg, Hudi or Delta.
+        catalog: The catalog of `options` that knows sources in Iceberg, Hudi or Delta as schema.table; None: they are
+            read from their location.
         options: `key=value` words that spark-submit gets as --conf: catalogs, extensions, anything else.
     """
 
@@ -44,6 +46,7 @@ class SparkSettings(BaseSettings):
     local_cores: int = Field(default=2, ge=1)
     local_memory: str = Field(default="1g", pattern=r"^[1-9]\d*[mg]$")
     packages: Words = ()
+    catalog: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
     options: Words = ()
 
     @field_validator("packages", "options", mode="before")

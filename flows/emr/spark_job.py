@@ -79,15 +79,22 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
     for name, value in job["settings"].items():
         spark.conf.set(name, value)
     for source in job["sources"]:
-        reader = spark.read.format(source["format"])
-        for name, value in source["options"].items():
-            reader = reader.option(name, value)
-        reader.load(source["location"]).createOrReplaceTempView(source["view"])
+        _read_source(spark, source).createOrReplaceTempView(source["view"])
     folder = f"{job['output']}/attempt={job['attempt']}-{uuid.uuid4().hex[:8]}"
     author = {"name": "sluice", "version": "1", "attempt": job["attempt"], "folder": folder}
     if job.get("groups"):
         author["groups"] = _write_groups(spark, job["groups"], f"{folder}-groups")
     return {**_write_rows(spark, job, folder), "author": author}
+
+
+def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
+    """Read a table by its catalog, or files where they lie."""
+    if "table" in source:
+        return spark.table(source["table"])
+    reader = spark.read.format(source["format"])
+    for name, value in source["options"].items():
+        reader = reader.option(name, value)
+    return reader.load(source["location"])
 
 
 def _write_groups(spark: SparkSession, groups: dict[str, Any], folder: str) -> dict[str, Any]:

@@ -209,6 +209,7 @@ class SparkStage:
             locations={view_name(source.name): spark_location(project, source) for source in select.sources},
             folder=result_folder(project, row, self._run_id),
             scan_bytes=scan_bytes,
+            catalog=self._spark.catalog,
         )
 
     def learned(self, target: str) -> Learned:

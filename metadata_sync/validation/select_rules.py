@@ -54,6 +54,11 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
     for source in catalog.rows.sources:
         if source.name not in read:
             continue
+        if catalog.dialect == "duckdb" and source.format not in (None, "parquet"):
+            message = f"DuckDB would read the files of a {source.format} table, old ones included."
+            remedy = "Land it as Parquet, or read it from Redshift and Spark."
+            yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
+            continue
         refusal = catalog.source_refusal(source)
         if refusal is not None:
             value = source.location if source.location else str(source.name)

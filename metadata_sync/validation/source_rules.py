@@ -14,7 +14,7 @@ from metadata_sync.validation.rule import Rule, Subject, bad_names
 from metadata_sync.weekdays import parse_calendar
 from metadata_sync.words import SourceKind
 
-FORMATS: Final = ("parquet",)
+FORMATS: Final = ("parquet", "iceberg", "hudi", "delta")
 
 _S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?")
 _GLOB: Final = re.compile(r"[*?\[]")

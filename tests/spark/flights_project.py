@@ -105,9 +105,7 @@ class FlightsProject:
         shutil.copytree(REPOSITORY / "dbt_project", self.root / "dbt_project", ignore=ignore)
         shutil.copytree(REPOSITORY / "macros", self.root / "macros")
         shutil.copy2(REPOSITORY / "profiles.yml", self.root)
-        (self.root / ".env").write_text(
-            "SLUICE_SPARK_LOCAL_CORES=1\nSLUICE_SPARK_OPTIONS=spark.sql.shuffle.partitions=1\n"
-        )
+        (self.root / ".env").write_text("SLUICE_SPARK_LOCAL_CORES=1\n")
         self.project = Project(self.root)
         self.context = Context(self.project, Settings(lock_wait_seconds=30), who="tester")
 

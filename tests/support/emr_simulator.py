@@ -185,6 +185,10 @@ class EmrSimulator:
             assert time.monotonic() < deadline, "it did not happen"
             time.sleep(TICK_SECONDS)
 
+    def step_words(self, cluster: int) -> list[list[str]]:
+        """Return the arguments of a cluster's steps."""
+        return [step.args for step in self._clusters()[cluster].steps]
+
     @property
     def open_steps(self) -> list[list[str]]:
         """The arguments of every step that runs or waits."""

@@ -16,13 +16,16 @@ from emr_project import SELECTS, EmrProject
 from emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
 
 from flows.emr.cluster import JobStatus
+from flows.emr.forecast import planned_clusters
 from flows.emr.jobs import SparkJob
 from flows.emr.seen import end_of, read_cluster
 from flows.emr.storage import read_text
 from flows.emr.sweep import sweep
+from flows.facts import Action, Decision, EngineChoice, Reason
 from flows.monitor import monitor
 from metadata_sync.database.journal import LoadStatus
 from metadata_sync.spark import SparkSelect
+from metadata_sync.words import Engine
 
 M5 = ("m5.xlarge", "m5.2xlarge")
 
@@ -87,6 +90,42 @@ def test_a_cluster_asked_for_is_taken_as_it_is(emr: EmrSimulator, project: EmrPr
     groups = {group["InstanceRole"]: group for group in emr.requests[0]["Instances"]["InstanceGroups"]}
     assert (groups["CORE"]["InstanceType"], groups["CORE"]["InstanceCount"]) == ("r5.4xlarge", 8)
     assert "ManagedScalingPolicy" not in emr.requests[0]
+
+
+def test_settings_of_other_formats_reach_spark_and_the_reading(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = project.rows.sources
+    project.rows = project.rows.model_copy(update={"sources": (source.model_copy(update={"format": "iceberg"}),)})
+    options = "spark.sql.catalog.glue=org.apache.iceberg.spark.SparkCatalog spark.sql.catalog.glue.io-impl=s3"
+    settings = {"PACKAGES": "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.6.1", "OPTIONS": options}
+    for name, value in {**settings, "CATALOG": "glue"}.items():
+        monkeypatch.setenv(f"SLUICE_SPARK_{name}", value)
+
+    assert not project.run(targets=["dwh.orders"]).failed
+
+    (words,) = emr.step_words(0)
+    assert words[words.index("--packages") + 1] == settings["PACKAGES"]
+    assert [word for word in words if "catalog.glue" in word] == options.split()
+    (read,) = json.loads(read_text(words[-1]) or "")["jobs"][0]["sources"]
+    assert (read["format"], read["table"], read["options"]) == ("iceberg", "`glue`.`lake`.`orders`", {})
+
+
+def test_what_would_be_rented_is_told_before(emr: EmrSimulator, project: EmrProject) -> None:
+    choices = {"dwh.orders": Engine.SPARK, "dwh.days": Engine.SPARK, "dwh.other": Engine.WAREHOUSE}
+    decisions = [
+        Decision(target, "orders", Action.RUN, Reason.NEW_ROWS, "", choice=EngineChoice(engine, "", 30 * 2**30))
+        for target, engine in choices.items()
+    ]
+
+    (cluster,) = planned_clusters(project.context, project.rows, decisions)
+    (asked,) = planned_clusters(project.context, project.rows, decisions, "r5.4xlarge:8")
+
+    assert cluster.targets == ("dwh.orders", "dwh.days")
+    assert cluster.sizing is not None
+    assert str(cluster).startswith("sales (dwh.orders, dwh.days): 3 × m5.xlarge, about 26 minutes and $0.42, ")
+    assert str(asked.sizing) == "8 × r5.4xlarge"
+    assert emr.called == []
 
 
 def test_nothing_new_rents_nothing(emr: EmrSimulator, project: EmrProject) -> None:

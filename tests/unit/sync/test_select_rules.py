@@ -166,6 +166,16 @@ def test_fault_reads_as_a_person_would_say_it(project: Project, warehouse: FakeW
     )
 
 
+@pytest.mark.parametrize(("dialect", "rules"), [("duckdb", ["lake_format"]), ("redshift", [])])
+def test_tables_in_other_formats_are_for_redshift(
+    project: Project, warehouse: FakeWarehouse, dialect: str, rules: list[str]
+) -> None:
+    write_select(project, "dim", GOOD)
+    warehouse.dialect = dialect
+    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", format="iceberg")])
+    assert [fault.rule for fault in find(rows, project, warehouse)] == rules
+
+
 def test_column_list_must_be_the_selects_columns_in_order(project: Project, warehouse: FakeWarehouse) -> None:
     def declared(*names: str) -> dict[str, Any]:
         return {"column_list": [{"name": name, "type": "varchar"} for name in names]}
