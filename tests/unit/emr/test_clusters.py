@@ -212,7 +212,10 @@ def test_a_cluster_that_never_starts_counts_as_no_capacity(
     assert emr.live == []
 
 
-def test_throttled_calls_are_made_again(emr: EmrSimulator, project: EmrProject) -> None:
+def test_throttled_calls_are_made_again(
+    emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.emr.once._FIRST_PAUSE_SECONDS", 0.01)
     with emr.in_trouble("throttled"):
         staged = project.run()
 
