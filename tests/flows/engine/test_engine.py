@@ -12,7 +12,6 @@ from engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control
 
 from flows.engine import execute
 from flows.facts import Action, Reason
-from flows.heal import heal
 from metadata_sync.database.journal import LoadStatus
 
 
@@ -124,35 +123,6 @@ def test_interrupted_run_has_not_failed(workshop: Workshop, request: pytest.Fixt
     assert recorder.outcomes == []
     assert not again.has_failed
     assert workshop.query("select count(*) from dwh.fact_order") == [(25,)]
-
-
-def test_failure_stops_neither_siblings_nor_the_next_run(workshop: Workshop) -> None:
-    select = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o"
-    workshop.write_select("fact_order", f"{select} where error('broken on purpose') is null")
-    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
-
-    summary, recorder = workshop.run()
-    workshop.write_select("fact_order", select)
-    heal(workshop.context)
-    healed, _ = workshop.run()
-
-    assert summary.has_failed
-    assert workshop.statuses(summary) == {
-        "dwh.customer": "loaded",
-        "dwh.dim_region": "skipped",
-        "dwh.fact_order": "failed",
-        "mart.region_total": "skipped",
-    }
-    (failed,) = [outcome for outcome in recorder.outcomes if outcome.status == "failed"]
-    assert "broken on purpose" in (failed.error or "")
-    assert recorder.decisions[-1].reason is Reason.UPSTREAM_FAILED
-    assert workshop.statuses(healed) == {
-        "dwh.customer": "skipped",
-        "dwh.dim_region": "skipped",
-        "dwh.fact_order": "loaded",
-        "mart.region_total": "loaded",
-    }
-    assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
 
 
 def test_child_policy_stale_runs_on_what_is_there(workshop: Workshop) -> None:
@@ -328,15 +298,3 @@ def test_force_runs_what_is_not_due_and_changes_no_row(workshop: Workshop) -> No
     assert not summary.has_failed
     assert {outcome.decision.reason for outcome in summary.outcomes} == {Reason.FORCED}
     assert workshop.query("select * from dwh.fact_order order by order_id") == before
-
-
-def test_load_that_only_the_warehouse_knows_is_adopted(workshop: Workshop) -> None:
-    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
-    by_hand = workshop.sluice("dbt", "build", "--select", "dwh__fact_order")
-    told = by_hand.communicate(timeout=120)
-    assert by_hand.returncode == 0, told
-
-    workshop.plan()
-
-    (entry,) = [item for item in workshop.context.store.latest_loads().newest if item.target == "dwh.fact_order"]
-    assert (entry.status, entry.rows.inserted) == (LoadStatus.SUCCESS, 5)

@@ -13,6 +13,7 @@ from flows.alerts import deliver
 from flows.artifacts import summary_pages
 from flows.cli.terminal import TerminalObserver
 from flows.engine import execute
+from flows.facts import Reason
 from flows.heal import heal
 from metadata_sync.apply import Desk, apply_plan, plan_files
 from metadata_sync.incident import IncidentKind, Severity
@@ -67,7 +68,7 @@ def test_load_without_a_log_row_is_a_failure_whatever_dbt_says(told: Workshop) -
 def test_hard_failure_switches_the_row_off_once_and_tells_of_it_once(told: Workshop, receiver: Receiver) -> None:
     break_with(told, 'column "fare" does not exist, connected as postgresql://etl:hunter2@db/x')
 
-    summary, _ = told.run()
+    summary, recorder = told.run()
     again, _ = told.run()
 
     row = told.row_of()
@@ -93,6 +94,7 @@ def test_hard_failure_switches_the_row_off_once_and_tells_of_it_once(told: Works
         "dwh.fact_order": "failed",
         "mart.region_total": "skipped",
     }
+    assert recorder.decisions[-1].reason is Reason.UPSTREAM_FAILED
     assert told.statuses(again)["dwh.fact_order"] == "skipped"
     (body,) = receiver.bodies
     assert body["title"] == "[dev] dwh.fact_order failed and is switched off: missing_column"

@@ -36,10 +36,11 @@ FAULTS = int(os.environ.get("FAULT_COUNT", "0"))
 KINDS = tuple(filter(None, os.environ.get("FAULT_KINDS", "").split(",")))
 SEED = int(os.environ.get("FAULT_SEED", "20130101"))
 IN_CI = {
-    "duckdb": ("select at fault", "file locked", "receiver down", "killed"),
-    "redshift": ("connections terminated", "column dropped"),
-    "postgres": ("connections terminated", "table locked", "right to write revoked", "disk full"),
+    "duckdb": ("file locked", "receiver down", "killed"),
+    "redshift": ("connections terminated",),
+    "postgres": ("connections terminated", "right to write revoked", "disk full"),
 }
+"""What no other test has: a SELECT at fault, locks and healing on all three engines have tests of their own."""
 
 
 def settings(**values: object) -> Settings:
