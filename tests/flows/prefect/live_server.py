@@ -7,9 +7,11 @@ import os
 import shutil
 import signal
 import socket
+import socketserver
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -143,6 +145,52 @@ class Server:
             yield
         finally:
             os.kill(self.pid, signal.SIGCONT)
+
+
+class Way(socketserver.ThreadingTCPServer):
+    """A way to a server that can be cut for good: whoever went it finds the server gone, as when it was killed.
+
+    Others still find the server: starting one for each death takes long.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Passage)
+        self.port = port
+        self.ends: list[socket.socket] = []
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/api"
+
+    def cut(self) -> None:
+        self.shutdown()
+        self.server_close()
+        for end in self.ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+class _Passage(socketserver.BaseRequestHandler):
+    server: Way
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.port)) as behind:
+            self.server.ends += [self.request, behind]
+            back = threading.Thread(target=_carry, args=(behind, self.request), daemon=True)
+            back.start()
+            _carry(self.request, behind)
+            back.join()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while part := source.recv(65536):
+            target.sendall(part)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def give_database(local: LocalServer, migrated: Path) -> LocalServer:

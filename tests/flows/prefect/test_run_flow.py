@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import signal
 import sqlite3
 import sys
 import time
@@ -15,13 +13,13 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from live_server import Server, free_port, give_database
+from live_server import Server, Way, free_port
 from order_project import PLANTED, land, open_orders, write_project
 
 from flows import engine
 from flows.context import Context
 from flows.runs import OutcomeStatus, Retry, RunRequest, RunSummary, SilentObserver, TargetOutcome, Wave
-from flows.server import local_server, running_api_url, start, stop
+from flows.server import running_api_url
 from flows.server_checkup import examine_server
 from flows.through_prefect import run_through_prefect
 from metadata_sync.database.journal import LoadStatus
@@ -48,17 +46,16 @@ def good_orders(tmp_path: Path) -> Iterator[Context]:
 
 @dataclass
 class Watcher(SilentObserver):
-    """Kills a server as soon as dbt is about to begin, and remembers what it saw and when."""
+    """Cuts the way to the server as soon as dbt is about to begin, and remembers what it saw and when."""
 
-    victim: int | None = None
+    way: Way | None = None
     waves: list[Wave] = field(default_factory=list)
     loaded_at: float = 0.0
 
     def wave_started(self, wave: Wave) -> None:
         self.waves.append(wave)
-        if self.victim is not None:
-            os.kill(self.victim, signal.SIGKILL)
-            self.victim = None
+        if self.way is not None:
+            self.way.cut()
 
     def loaded(self, outcomes: list[TargetOutcome]) -> None:
         self.loaded_at = time.monotonic()
@@ -260,17 +257,13 @@ def test_run_goes_on_without_prefect_when_the_server_is_gone_before_it_begins(go
     assert reported.summary.count(OutcomeStatus.LOADED) == 3
 
 
-def test_loads_complete_and_are_recorded_when_the_server_is_killed_for_good(
-    good_orders: Context, migrated: Path
-) -> None:
-    local = give_database(local_server(good_orders), migrated)
-    api_url = local.api_url
-    watcher = Watcher(victim=start(local).pid)
-    assert running_api_url(good_orders, environ={}) == api_url
-    # Its first answers take seconds, in which a run would rightly go on without it: that is another test.
-    Server(local, watcher.victim or 0).ask("/flows/", {"name": "warm"})
+def test_loads_complete_and_are_recorded_when_the_server_is_gone_for_good(good_orders: Context, server: Server) -> None:
+    way = Way(server.local.port)
+    configured = {"PREFECT_API_URL": way.api_url}
+    assert running_api_url(good_orders, configured) == way.api_url
 
-    reported = run_through_prefect(good_orders, REQUEST, api_url, observer=watcher)
+    watcher = Watcher(way=way)
+    reported = run_through_prefect(good_orders, REQUEST, way.api_url, observer=watcher)
     seconds_after_dbt = time.monotonic() - watcher.loaded_at
 
     assert reported.summary.count(OutcomeStatus.LOADED) == 3
@@ -282,8 +275,9 @@ def test_loads_complete_and_are_recorded_when_the_server_is_killed_for_good(
     }
     assert any("went silent" in warning for warning in reported.warnings), reported.warnings
     assert seconds_after_dbt < 20
-    assert running_api_url(good_orders, environ={}) is None
-    assert stop(local) is False
+    assert running_api_url(good_orders, configured) is None
+    flow_run = server.ask(f"/flow_runs/{str(reported.url).rpartition('/')[2]}")
+    assert flow_run["state_type"] == "RUNNING", "the server never heard of the end"
 
 
 @dataclass
