@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -118,9 +119,7 @@ def test_deploy_of_unchanged_rows_reads_no_deployment_and_still_sees_what_people
     assert counts(team, server) == (1, 0, 0, 1)
 
 
-def test_deploy_that_ended_early_or_met_another_is_followed_by_one_that_looks_at_everything(
-    team: Context, server: Server
-) -> None:
+def test_deploy_that_ended_early_is_followed_by_one_that_looks_at_everything(team: Context, server: Server) -> None:
     for number in (1, 2):
         change(team, None, pipeline(number))
     deploy(team, server.api_url)
@@ -129,24 +128,42 @@ def test_deploy_that_ended_early_or_met_another_is_followed_by_one_that_looks_at
         if number == 2:
             raise KeyboardInterrupt
 
-    def meet(number: int, _total: int, _step: Step) -> None:
-        if number == 1:
-            change(team, pipeline(2, owner="ann"), pipeline(2, owner="bob"))
-            deploy(team, server.api_url)
-
     for number in (1, 2):
         change(team, pipeline(number), pipeline(number, owner="ann"))
     with pytest.raises(KeyboardInterrupt):
         deploy(team, server.api_url, on_step=die)
     for number in (1, 2):
         change(team, pipeline(number, owner="ann"), pipeline(number))
-    assert counts(team, server) == (0, 1, 0, 1)  # back to the rows that were deployed before
 
-    change(team, pipeline(2), pipeline(2, owner="ann"))
-    deploy(team, server.api_url, on_step=meet)
-    assert "owner:ann" in held(server, team)["p002"]["tags"]  # the slower of the two had older rows
+    assert counts(team, server) == (0, 1, 0, 1)  # the rows are those that were deployed before
+
+
+def test_deploys_that_meet_are_followed_by_one_that_looks_at_everything(team: Context, server: Server) -> None:
+    for number in (1, 2):
+        change(team, None, pipeline(number))
+    deploy(team, server.api_url)
+    has_read, may_write = threading.Event(), threading.Event()
+
+    def linger(_number: int, _total: int, _step: Step) -> None:
+        has_read.set()
+        may_write.wait(60)
+
+    def let_it_write(number: int, _total: int, _step: Step) -> None:
+        if number == 2:
+            may_write.set()
+            slow.join()
+
+    change(team, pipeline(1), pipeline(1, owner="ann"))
+    slow = threading.Thread(target=deploy, args=(team, server.api_url), kwargs={"on_step": linger})
+    slow.start()
+    assert has_read.wait(60)
+    change(team, pipeline(1, owner="ann"), pipeline(1, owner="bob"))
+    change(team, pipeline(2), pipeline(2, owner="bob"))
+    deploy(team, server.api_url, on_step=let_it_write)
+
+    assert "owner:ann" in held(server, team)["p001"]["tags"]  # the slower of the two had older rows
     assert counts(team, server) == (0, 1, 0, 1)
-    assert "owner:bob" in held(server, team)["p002"]["tags"]
+    assert "owner:bob" in held(server, team)["p001"]["tags"]
 
 
 def test_deployment_says_what_its_row_says(team: Context, server: Server) -> None:
