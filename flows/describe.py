@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from flows.lake import LakeFolder, list_files, resolve_folder
 from flows.profile import Profile, load_profile
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
     from metadata_sync.protocols import WarehouseColumns
+
+
+_TABLES_AT_ONCE: Final = 500
 
 
 def open_columns(project: Project, settings: Settings) -> WarehouseColumns:
@@ -115,6 +118,11 @@ class DuckDBColumns:
                 return scratch.files(resolve_folder(self._project, source.location))
         return _table_columns(self._warehouse, source.source_schema, source.source_table)
 
+    def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
+        """Return the columns of sources that are tables; see `WarehouseColumns.columns_of_tables`."""
+        tables = {row.name: row.name for row in sources if row.kind is SourceKind.WAREHOUSE}
+        return _many_tables(self._warehouse, tables)
+
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         with self._scratch.use() as scratch:
@@ -189,6 +197,11 @@ class PostgresColumns:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         return _table_columns(self._warehouse, source.external_schema or source.source_schema, source.source_table)
 
+    def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
+        """Return the columns of sources that are tables; see `WarehouseColumns.columns_of_tables`."""
+        places = {row.name: TableName(row.external_schema or row.source_schema, row.source_table) for row in sources}
+        return _many_tables(self._warehouse, places)
+
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         from flows.warehouse import PostgresWarehouse
@@ -227,6 +240,30 @@ def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Col
     if not columns:
         raise ValueError(f"table {schema}.{table} does not exist in the warehouse")
     return columns
+
+
+def _many_tables(kept: _Kept[Warehouse], places: Mapping[TableName, TableName]) -> dict[TableName, tuple[Column, ...]]:
+    """Return the columns of tables by the names of sources: one question for hundreds of them."""
+    from sqlglot import exp
+
+    asked = sorted(set(places.values()))
+    found: dict[tuple[str, str], list[Column]] = {}
+    with suppress(SoftRunError), kept.use() as warehouse:
+        for start in range(0, len(asked), _TABLES_AT_ONCE):
+            chunk = asked[start : start + _TABLES_AT_ONCE]
+            query = (
+                exp.select("table_schema", "table_name", "column_name", "data_type")
+                .from_("information_schema.columns")
+                .where(
+                    exp.column("table_schema").isin(*sorted({place.schema for place in chunk})),
+                    exp.column("table_name").isin(*sorted({place.table for place in chunk})),
+                )
+                .order_by("table_schema", "table_name", "ordinal_position")
+            )
+            for schema, table, name, type_ in warehouse.query(query):
+                found.setdefault((schema, table), []).append(Column(name=name, type=str(type_).lower()))
+    keys = {name: (place.schema, place.table) for name, place in places.items()}
+    return {name: tuple(found[key]) for name, key in keys.items() if key in found}
 
 
 def _create_empty(connection: duckdb.DuckDBPyConnection, name: TableName, columns: tuple[Column, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metadata_sync.errors import SoftRunError
@@ -52,6 +53,12 @@ class Catalog:
         self._source_refusals: dict[TableName, str] = {}
         self._analyses: dict[TableName, Analysis] = {}
         self._in_progress: set[TableName] = set()
+
+    def look_up(self, sources: Sequence[SourceRow]) -> None:
+        """Look the columns of many sources up at once; those that this does not find are asked for one by one."""
+        self._source_columns |= self._columns.columns_of_tables(
+            [row for row in sources if row.name not in self._source_columns]
+        )
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         """Return a source's columns, or None: not reachable, or refused (see `source_refusal`)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -37,6 +37,14 @@ class WarehouseColumns(Protocol):
         Raises:
             ValueError: When it is plain that the source cannot be read: the lake folder is missing or empty, its files
                 have different schemas, the table does not exist. The text says which and where.
+        """
+        ...
+
+    def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
+        """Return the columns of many sources that are tables, in few questions.
+
+        Args:
+            sources: Any; those that are no tables, or are not there, or cannot be asked now, are left out.
         """
         ...
 

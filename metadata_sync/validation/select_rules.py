@@ -51,9 +51,9 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
     """Look at the sources that active rows read: can they be read, do they have their key."""
     active = [row for row in checked if is_active(row, catalog.rows)]
     read = {item.name for row in active for item in resolve_dependencies(row, catalog.rows) if not item.is_managed}
-    for source in catalog.rows.sources:
-        if source.name not in read:
-            continue
+    sources = [source for source in catalog.rows.sources if source.name in read]
+    catalog.look_up(sources)
+    for source in sources:
         if catalog.dialect == "duckdb" and source.format not in (None, "parquet"):
             message = f"DuckDB would read the files of a {source.format} table, old ones included."
             remedy = "Land it as Parquet, or read it from Redshift and Spark."

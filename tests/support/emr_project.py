@@ -51,6 +51,9 @@ class KnownColumns:
     def connected(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
+        return {}
+
     def source_columns(self, source: SourceRow) -> tuple[Column, ...]:
         return tuple(Column(name=name, type=kind) for name, kind in COLUMNS.items())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +31,9 @@ class NoWarehouse:
 
     def connected(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
+        return {}
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         return None

@@ -174,6 +174,23 @@ def test_warehouse_is_connected_to_once_and_let_go_at_the_end(project: Project, 
     assert len(connected) == 2
 
 
+def test_tables_that_are_asked_for_together_are_told_as_they_are_one_by_one(
+    project: Project, duckdb_profile: Profile
+) -> None:
+    with duckdb.connect(duckdb_profile.values["path"]) as connection:
+        connection.execute("create schema a; create schema b; create table a.t (i integer, j varchar)")
+        connection.execute("create table b.t (x date); create table b.other (y date)")
+    columns = DuckDBColumns(project, lambda: open_warehouse(duckdb_profile, wait_seconds=0))
+    sources = [
+        SourceRow.model_validate({"schema": schema, "table": "t", "kind": "warehouse"}) for schema in ("a", "b", "gone")
+    ]
+    lake = SourceRow.model_validate({"schema": "b", "table": "other", "kind": "lake", "location": "lake/a"})
+
+    told = columns.columns_of_tables([*sources, lake])
+
+    assert told == {source.name: columns.source_columns(source) for source in sources[:2]}
+
+
 def test_warehouse_source_that_does_not_exist_is_said_so(project: Project, duckdb_profile: Profile) -> None:
     columns = DuckDBColumns(project, lambda: open_warehouse(duckdb_profile, wait_seconds=0))
     source = SourceRow.model_validate({"schema": "shop", "table": "orders", "kind": "warehouse"})

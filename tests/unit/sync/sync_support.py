@@ -51,6 +51,9 @@ class FakeWarehouse:
     def connected(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
+        return {}
+
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         self.asked.append(str(source.name))
         if not self.is_reachable:
