@@ -15,7 +15,7 @@ from sqlglot import exp
 from flows.bounds import parse_bound
 from flows.probe_sql import union_all
 from flows.profile import SLUICE_SCHEMA, Profile
-from flows.state import LoggedLoad, companion_table
+from flows.state import LoggedLoad, companion_table, standing_tables
 from metadata_sync.loads import Rejects, to_second
 from metadata_sync.names import TableName
 from metadata_sync.resolve import resolve_dependencies
@@ -46,9 +46,11 @@ def with_rejects(
     """
     by_name = {str(row.name): row for row in rows.transformations}
     asked = [load for load in loads if load.target in by_name and (load.rows.rejected > 0 or load.target in rejecting)]
+    schema = profile.physical_schema(SLUICE_SCHEMA)
+    standing = standing_tables(warehouse, {schema}) if asked else frozenset()
+    asked = [load for load in asked if (schema, _table(load.target)) in standing]  # people may have dropped it
     if not asked:
         return tuple(loads)
-    schema = profile.physical_schema(SLUICE_SCHEMA)
     selects = [_count(schema, load).sql(warehouse.dialect) for load in asked]
     counted = {row[0]: row[1:] for row in warehouse.query(union_all(selects))}
     starts = _starts(warehouse, schema, {first for *_, first in counted.values() if first is not None})
@@ -62,7 +64,7 @@ def with_rejects(
 
 def _count(schema: str, load: LoggedLoad) -> exp.Select:
     """Count the rejects of a load's target: all of them, its own, one reason of these, and the oldest load's id."""
-    table = exp.table_(companion_table(TableName.parse(load.target), "rejects"), db=schema, quoted=True)
+    table = exp.table_(_table(load.target), db=schema, quoted=True)
     is_own = exp.column("load_id").eq(load.load_id)
     return exp.select(
         exp.Literal.string(load.load_id),
@@ -71,6 +73,10 @@ def _count(schema: str, load: LoggedLoad) -> exp.Select:
         exp.Min(this=exp.Case().when(is_own.copy(), exp.column("reason"))),
         exp.Min(this=exp.column("load_id")),
     ).from_(table)
+
+
+def _table(target: str) -> str:
+    return companion_table(TableName.parse(target), "rejects")
 
 
 def _starts(warehouse: Warehouse, schema: str, load_ids: Collection[str]) -> Mapping[str, str | None]:
@@ -105,7 +111,7 @@ def _rejects(
 ) -> Rejects:
     kept, added, reason, first = counted
     return Rejects(
-        table=f"{schema}.{companion_table(row.name, 'rejects')}",
+        table=f"{schema}.{_table(row.key)}",
         kept=kept,
         added=added,
         reason=None if reason is None else reason[:_REASON_LENGTH],

@@ -97,7 +97,7 @@ def read_state(
     """
     sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
     schemas = {sluice_schema, *(profile.physical_schema(name.schema) for name in targets)}
-    standing = _standing_tables(warehouse, schemas)
+    standing = standing_tables(warehouse, schemas)
     existing = _existing(targets, standing, profile)
     if (sluice_schema, "load_log") not in standing:
         return WarehouseState(existing)
@@ -109,7 +109,7 @@ def read_state(
 def existing_tables(warehouse: Warehouse, profile: Profile, targets: Collection[TableName]) -> frozenset[TableName]:
     """Return those of the targets whose table is in the warehouse."""
     schemas = {profile.physical_schema(name.schema) for name in targets}
-    return _existing(targets, _standing_tables(warehouse, schemas), profile)
+    return _existing(targets, standing_tables(warehouse, schemas), profile)
 
 
 def _existing(
@@ -136,7 +136,7 @@ def read_loads(
         since: Of these only the ones that began at this instant or later, UTC.
     """
     sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
-    if (sluice_schema, "load_log") not in _standing_tables(warehouse, {sluice_schema}):
+    if (sluice_schema, "load_log") not in standing_tables(warehouse, {sluice_schema}):
         return ()
     wanted: list[exp.Condition] = []
     if run_id is not None:
@@ -158,8 +158,8 @@ def read_loads(
     return _loads(warehouse.query(query))
 
 
-def _standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
-    """Return tables and views; materialized views stand in a catalog of their own, and cannot be asked for together."""
+def standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
+    """Return (schema, name) of what stands; materialized views have a catalog of their own, not to be joined to it."""
     catalogs = [("information_schema.tables", "table_schema", "table_name")]
     if warehouse.dialect in _VIEW_CATALOGS:
         catalogs.append(_VIEW_CATALOGS[warehouse.dialect])
