@@ -16,6 +16,7 @@ from flows.deployments.automations import automations, known_ids
 from flows.deployments.desired import RUN_FLOW, Deployment, pipeline_deployments
 from flows.deployments.difference import AutomationStep, DeployPlan, Step, as_written, compare, compare_automations
 from flows.deployments.forms import FORM_FLOWS, form_deployments
+from flows.deployments.reads import PrefectReads, open_reads
 from flows.deployments.upkeep import UPKEEP_FLOWS, upkeep_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError
 from metadata_sync.rows import ControlRows
@@ -65,11 +66,14 @@ def deploy(
         MetadataError: When a row holds a schedule that Prefect does not take; nothing was written.
         RunError: When the server refuses or does not answer.
     """
-    from flows.deployments.prefect_side import open_deployments
-
     settings = context.settings
     rows = context.store.read_rows()
     desired = desired_deployments(context, rows)
+    glanced = _glance(context, api_url, rows, desired)
+    if glanced is not None:
+        return glanced
+    from flows.deployments.prefect_side import open_deployments
+
     with open_deployments(api_url, settings.work_pool) as prefect:
         held = prefect.existing_automations(settings.environment)
         block_id, notes = _alert_block(context, prefect)
@@ -84,8 +88,26 @@ def deploy(
     return replace(plan, automations=steps, notes=notes)
 
 
+def _glance(context: Context, api_url: str, rows: ControlRows, desired: Sequence[Deployment]) -> DeployPlan | None:
+    """Return the plan when everything is as it shall be, found out without importing Prefect; None: look closer."""
+    import httpx
+
+    if _names_block(context):
+        return None
+    environment, pool = context.settings.environment, context.settings.work_pool
+    try:
+        with open_reads(api_url, pool) as prefect:
+            held = prefect.existing_automations(environment)
+            known = _as_remembered(context.settings, prefect, desired, known_ids(rows, environment, held))
+    except httpx.HTTPError:  # Prefect's own client may know how to ask, and says what is wrong
+        return None
+    if known is None or compare_automations(automations(rows, environment, known[1], None), held):
+        return None
+    return known[0]
+
+
 def _as_remembered(
-    settings: Settings, prefect: PrefectDeployments, desired: Sequence[Deployment], ids: dict[str, UUID] | None
+    settings: Settings, prefect: PrefectReads, desired: Sequence[Deployment], ids: dict[str, UUID] | None
 ) -> tuple[DeployPlan, dict[str, UUID]] | None:
     """Return plan and ids when everything stands as the last deploy left it; None: each deployment must be looked at.
 
@@ -126,12 +148,17 @@ def _digest(desired: Sequence[Deployment]) -> str:
 def _alert_block(context: Context, prefect: PrefectDeployments) -> tuple[UUID | None, tuple[str, ...]]:
     """Return the notification block that the environment's channel names, and what people should know of it."""
     channel = context.settings.alert_channel
-    if channel is None or webhook_of(context, channel) is not None:
+    if channel is None or not _names_block(context):
         return None, ()
     try:
         return prefect.notification_block(channel), ()
     except ConfigurationError as error:
         return None, (f"The server tells nobody of late and crashed runs. {error.message} {error.hint}",)
+
+
+def _names_block(context: Context) -> bool:
+    channel = context.settings.alert_channel
+    return channel is not None and webhook_of(context, channel) is None
 
 
 def _refuse_faults(plan: DeployPlan) -> None:

@@ -1,4 +1,4 @@
-"""Prefect's side of deployments: read those that are there, write one, remove one. One open client, one at a time.
+"""Prefect's side of deployments: write one, remove one; reads.py reads them. One open client, one at a time.
 
 One at a time is on purpose: eight writers at once are three times slower than one on the server's SQLite, and lock it.
 """
@@ -22,21 +22,19 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
 
 from flows.alert_blocks import find_block
-from flows.deployments.automations import HEARTBEAT_SECONDS, Automation, HeldAutomation
-from flows.deployments.desired import MANAGED_TAG, Deployment, Schedule, environment_tag
+from flows.deployments.automations import HEARTBEAT_SECONDS, Automation
+from flows.deployments.desired import Deployment, Schedule
 from flows.deployments.difference import Existing
+from flows.deployments.reads import HASH_TAG, PrefectReads, deployment_tags
 from metadata_sync.errors import Fault, RunError, SoftRunError
 
 POOL_TYPE: Final = "process"
 SCHEDULE_SLUG: Final = "row"
 """Names the one schedule that comes from the row, so that it keeps its identity when it is written again."""
-_PAGE: Final = 200
-_AUTOMATIONS: Final = "/automations/filter"
-_HASH_TAG: Final = "hash:"
 _EXCLUSIVE: Final = 1
 
 
-class PrefectDeployments:
+class PrefectDeployments(PrefectReads):
     """The deployments of one Prefect server.
 
     Args:
@@ -45,47 +43,12 @@ class PrefectDeployments:
     """
 
     def __init__(self, client: SyncPrefectClient, work_pool: str) -> None:
+        def post(path: Any, body: dict[str, Any]) -> Any:
+            return client.request("POST", path, json=body).json()
+
+        super().__init__(post, work_pool)
         self._client = client
-        self._work_pool = work_pool
         self._flow_ids: dict[str, UUID] = {}
-
-    def existing(self, flow_names: Sequence[str]) -> tuple[Existing, ...]:
-        """Return every deployment of these flows, whoever made it. Costs the server ten milliseconds for each."""
-        return self._read(flow_names, {})
-
-    def paused(self, flow_names: Sequence[str], environment: str) -> tuple[Existing, ...]:
-        """Return those of an environment's deployments that are paused."""
-        only = {"paused": {"eq_": True}, "tags": {"all_": _deployment_tags(environment)}}
-        return self._read(flow_names, {"deployments": only})
-
-    def count(self, environment: str) -> int:
-        """Return how many deployments Sluice has made for an environment in this work pool."""
-        only = {
-            "deployments": {"tags": {"all_": _deployment_tags(environment)}},
-            **_named("work_pools", [self._work_pool]),
-        }
-        return int(self._post("/deployments/count", only))
-
-    def remembered(self, environment: str) -> str | None:
-        """Return the note that the last deploy left for the next."""
-        found = self._post("/variables/filter", {"variables": {"name": {"any_": [self._note(environment)]}}})
-        return str(found[0]["value"]) if found else None
-
-    def remember(self, environment: str, text: str) -> None:
-        """Leave a note for the next deploy: a Prefect variable."""
-        name, tags = self._note(environment), _deployment_tags(environment)
-        try:
-            self._client.create_variable(VariableCreate(name=name, value=text, tags=tags))
-        except ObjectAlreadyExists:
-            self._client.update_variable(VariableUpdate(name=name, value=text))
-
-    def _note(self, environment: str) -> str:
-        return f"sluice-deployed-{environment}-{self._work_pool}"
-
-    def _read(self, flow_names: Sequence[str], only: dict[str, Any]) -> tuple[Existing, ...]:
-        flows = {flow["id"]: flow["name"] for flow in self._pages("/flows/filter", _named("flows", flow_names))}
-        found = self._pages("/deployments/filter", _named("flows", flow_names) | only) if flows else ()
-        return tuple(_existing(item, flows[item["flow_id"]]) for item in found if item["flow_id"] in flows)
 
     def ensure_work_pool(self) -> None:
         """Create the work pool, of type process, when there is none of that name."""
@@ -129,23 +92,13 @@ class PrefectDeployments:
             self._flow_ids[name] = self._client.create_flow_from_name(name)
         return self._flow_ids[name]
 
-    def _pages(self, path: Any, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        # Plain documents: turning hundreds of deployments with their schemas into Prefect's models takes seconds.
-        offset = 0
-        while True:
-            page = self._post(path, {**body, "limit": _PAGE, "offset": offset})
-            yield from page
-            if len(page) < _PAGE:
-                return
-            offset += _PAGE
-
-    def _post(self, path: Any, body: dict[str, Any]) -> Any:
-        return self._client.request("POST", path, json=body).json()
-
-    def existing_automations(self, environment: str) -> dict[str, HeldAutomation]:
-        """Return the automations that Sluice made for an environment, by name."""
-        only = {"automations": {"tags": {"all_": self._automation_tags(environment)}}}
-        return {item["name"]: _held(item) for item in self._pages(_AUTOMATIONS, only)}
+    def remember(self, environment: str, text: str) -> None:
+        """Leave a note for the next deploy: a Prefect variable."""
+        name, tags = self.note_name(environment), deployment_tags(environment)
+        try:
+            self._client.create_variable(VariableCreate(name=name, value=text, tags=tags))
+        except ObjectAlreadyExists:
+            self._client.update_variable(VariableUpdate(name=name, value=text))
 
     def write_automation(self, wanted: Automation, environment: str, existing_id: UUID | None) -> None:
         """Create an automation, or replace one."""
@@ -153,7 +106,7 @@ class PrefectDeployments:
             {
                 "name": wanted.name,
                 "description": wanted.description,
-                "tags": [*self._automation_tags(environment), _HASH_TAG + wanted.content_hash],
+                "tags": [*self.automation_tags(environment), HASH_TAG + wanted.content_hash],
                 "trigger": wanted.trigger,
                 "actions": [wanted.action],
             }
@@ -174,9 +127,6 @@ class PrefectDeployments:
     def remove_automation(self, automation_id: UUID) -> None:
         """Remove an automation."""
         self._client.delete_automation(automation_id)
-
-    def _automation_tags(self, environment: str) -> list[str]:
-        return [*_deployment_tags(environment), f"pool:{self._work_pool}"]
 
 
 @contextmanager
@@ -246,34 +196,3 @@ def run_environ(environment: str) -> dict[str, str]:
         "SLUICE_ENVIRONMENT": environment,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     }
-
-
-def _deployment_tags(environment: str) -> list[str]:
-    return [MANAGED_TAG, environment_tag(environment)]
-
-
-def _held(document: dict[str, Any]) -> HeldAutomation:
-    started = [action["deployment_id"] for action in document["actions"] if action.get("deployment_id")]
-    return HeldAutomation(
-        UUID(document["id"]), _hash_of(document["tags"]), UUID(started[0]) if len(started) == 1 else None
-    )
-
-
-def _hash_of(tags: Sequence[str]) -> str | None:
-    return next((tag.removeprefix(_HASH_TAG) for tag in tags if tag.startswith(_HASH_TAG)), None)
-
-
-def _named(what: str, names: Sequence[str]) -> dict[str, Any]:
-    return {what: {"name": {"any_": list(names)}}}
-
-
-def _existing(document: dict[str, Any], flow_name: str) -> Existing:
-    return Existing(
-        id=UUID(document["id"]),
-        flow_name=flow_name,
-        name=document["name"],
-        content_hash=document["version"],
-        tags=frozenset(document["tags"]),
-        is_paused=document["paused"],
-        work_pool=document["work_pool_name"],
-    )

@@ -17,7 +17,7 @@ from flows.deployments.deploy import deploy
 from flows.deployments.desired import pipeline_deployments
 from flows.deployments.difference import Action, Step
 from flows.deployments.forms import form_deployments
-from flows.deployments.prefect_side import PrefectDeployments
+from flows.deployments.reads import PrefectReads
 from flows.deployments.upkeep import upkeep_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError, RunError
 from metadata_sync.plan import RowChange
@@ -110,7 +110,8 @@ def test_deploy_of_unchanged_rows_reads_no_deployment_and_still_sees_what_people
     deploy(team, server.api_url)
 
     with monkeypatch.context() as patch:
-        patch.setattr(PrefectDeployments, "existing", None)
+        patch.setattr(PrefectReads, "existing", None)
+        patch.setattr("flows.deployments.prefect_side.open_deployments", None)
         assert deploy(team, server.api_url).is_empty
     server.status(f"/deployments/{held(server, team)['p002']['id']}/resume_deployment", {})
     assert counts(team, server) == (0, 1, 0, 1)

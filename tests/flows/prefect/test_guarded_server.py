@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,15 @@ from guarded_server import Guarded
 from live_server import free_port
 from order_project import copy_project
 from postgres_cluster import Cluster, database
+from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
 
 from flows.background import Background
 from flows.context import Context
 from flows.server import LocalServer
+from flows.server_checkup import examine_server
 from metadata_sync.database.journal import LoadStatus
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
@@ -211,10 +214,10 @@ def _check_doctor(production: Production) -> None:
     well = ("prefect server", "prefect version", "task runs", *clocks, "work pool", "deployments")
     assert {check: levels[check][0] for check in well} == dict.fromkeys(well, "ok"), levels
 
-    stranger = replace(production, environ={**production.environ, "PREFECT_API_AUTH_STRING": "team:wrong"})
-    refused = json.loads(stranger.sluice("doctor", "--json").stdout)["findings"]
-    (finding,) = [item for item in refused if item["check"] == "prefect server"]
-    assert (finding["level"], "refuses these credentials" in finding["message"]) == ("fail", True)
+    with temporary_settings({PREFECT_API_AUTH_STRING: SecretStr("team:wrong")}):
+        (refused,) = examine_server(production.context, production.server.api_url)
+    assert (refused.check, refused.level) == ("prefect server", "fail")
+    assert "refuses these credentials" in refused.message
 
 
 def _check_scheduled_run(production: Production, deployment: str) -> None:

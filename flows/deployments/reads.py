@@ -1,0 +1,142 @@
+"""What Prefect holds, read by its API. Nothing here imports Prefect: that takes longer than the look itself."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from flows.deployments.automations import HeldAutomation
+from flows.deployments.desired import MANAGED_TAG, environment_tag
+from flows.deployments.difference import Existing
+
+HASH_TAG: Final = "hash:"
+"""Begins the tag that holds an automation's content hash."""
+_PAGE: Final = 200
+_TIMEOUT_SECONDS: Final = 60.0
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Post = Callable[[str, dict[str, Any]], Any]
+"""Asks the API; returns what it answers, raises `httpx.HTTPError` when it does not."""
+
+
+class PrefectReads:
+    """The deployments of one Prefect server, to read.
+
+    Args:
+        post: Asks it.
+        work_pool: Pool of our deployments.
+    """
+
+    def __init__(self, post: Post, work_pool: str) -> None:
+        self._post = post
+        self._work_pool = work_pool
+
+    def existing(self, flow_names: Sequence[str]) -> tuple[Existing, ...]:
+        """Return every deployment of these flows, whoever made it. Costs the server ten milliseconds for each."""
+        return self._read(flow_names, {})
+
+    def paused(self, flow_names: Sequence[str], environment: str) -> tuple[Existing, ...]:
+        """Return those of an environment's deployments that are paused."""
+        only = {"paused": {"eq_": True}, "tags": {"all_": deployment_tags(environment)}}
+        return self._read(flow_names, {"deployments": only})
+
+    def count(self, environment: str) -> int:
+        """Return how many deployments Sluice has made for an environment in this work pool."""
+        only = {
+            "deployments": {"tags": {"all_": deployment_tags(environment)}},
+            **_named("work_pools", [self._work_pool]),
+        }
+        return int(self._post("/deployments/count", only))
+
+    def remembered(self, environment: str) -> str | None:
+        """Return the note that the last deploy left for the next."""
+        found = self._post("/variables/filter", {"variables": {"name": {"any_": [self.note_name(environment)]}}})
+        return str(found[0]["value"]) if found else None
+
+    def note_name(self, environment: str) -> str:
+        """Name the variable that holds the note."""
+        return f"sluice-deployed-{environment}-{self._work_pool}"
+
+    def _read(self, flow_names: Sequence[str], only: dict[str, Any]) -> tuple[Existing, ...]:
+        flows = {flow["id"]: flow["name"] for flow in self._pages("/flows/filter", _named("flows", flow_names))}
+        found = self._pages("/deployments/filter", _named("flows", flow_names) | only) if flows else ()
+        return tuple(_existing(item, flows[item["flow_id"]]) for item in found if item["flow_id"] in flows)
+
+    def _pages(self, path: Any, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        # Plain documents: turning hundreds of deployments with their schemas into Prefect's models takes seconds.
+        offset = 0
+        while True:
+            page = self._post(path, {**body, "limit": _PAGE, "offset": offset})
+            yield from page
+            if len(page) < _PAGE:
+                return
+            offset += _PAGE
+
+    def existing_automations(self, environment: str) -> dict[str, HeldAutomation]:
+        """Return the automations that Sluice made for an environment, by name."""
+        only = {"automations": {"tags": {"all_": self.automation_tags(environment)}}}
+        return {item["name"]: _held(item) for item in self._pages("/automations/filter", only)}
+
+    def automation_tags(self, environment: str) -> list[str]:
+        """Return the tags of our automations of an environment."""
+        return [*deployment_tags(environment), f"pool:{self._work_pool}"]
+
+
+@contextmanager
+def open_reads(api_url: str, work_pool: str) -> Iterator[PrefectReads]:
+    """Read by plain HTTP with the environment's credentials; what else a server wants, Prefect's own client knows.
+
+    Raises:
+        httpx.HTTPError: When it does not answer, or refuses.
+    """
+    import httpx
+
+    headers = {}
+    if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
+        headers = {"authorization": f"Basic {base64.b64encode(auth.encode()).decode()}"}
+    elif key := os.environ.get("PREFECT_API_KEY"):
+        headers = {"authorization": f"Bearer {key}"}
+    is_near = urlsplit(api_url).hostname in _LOOPBACK  # no proxy comes between this machine and itself
+    with httpx.Client(base_url=api_url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=not is_near) as client:
+
+        def post(path: str, body: dict[str, Any]) -> Any:
+            return client.post(path, json=body).raise_for_status().json()
+
+        yield PrefectReads(post, work_pool)
+
+
+def deployment_tags(environment: str) -> list[str]:
+    """Return the tags of our deployments of an environment."""
+    return [MANAGED_TAG, environment_tag(environment)]
+
+
+def _held(document: dict[str, Any]) -> HeldAutomation:
+    started = [action["deployment_id"] for action in document["actions"] if action.get("deployment_id")]
+    return HeldAutomation(
+        UUID(document["id"]), _hash_of(document["tags"]), UUID(started[0]) if len(started) == 1 else None
+    )
+
+
+def _hash_of(tags: Sequence[str]) -> str | None:
+    return next((tag.removeprefix(HASH_TAG) for tag in tags if tag.startswith(HASH_TAG)), None)
+
+
+def _named(what: str, names: Sequence[str]) -> dict[str, Any]:
+    return {what: {"name": {"any_": list(names)}}}
+
+
+def _existing(document: dict[str, Any], flow_name: str) -> Existing:
+    return Existing(
+        id=UUID(document["id"]),
+        flow_name=flow_name,
+        name=document["name"],
+        content_hash=document["version"],
+        tags=frozenset(document["tags"]),
+        is_paused=document["paused"],
+        work_pool=document["work_pool_name"],
+    )
