@@ -35,6 +35,12 @@ group by f.tailnum
 
 BROKEN = "dwh.broken"
 
+FOR_FEW_ROWS = (
+    "spark.sql.codegen.wholeStage=false spark.sql.codegen.factoryMode=NO_CODEGEN "
+    "spark.sql.adaptive.enabled=false spark.sql.files.openCostInBytes=0"
+)
+"""A third of a job's processor time is code made for it; test_spark_values.py compares expressions with it."""
+
 _FLIGHTS = """
 create table flights as
 select
@@ -105,7 +111,7 @@ class FlightsProject:
         shutil.copytree(REPOSITORY / "dbt_project", self.root / "dbt_project", ignore=ignore)
         shutil.copytree(REPOSITORY / "macros", self.root / "macros")
         shutil.copy2(REPOSITORY / "profiles.yml", self.root)
-        (self.root / ".env").write_text("SLUICE_SPARK_LOCAL_CORES=1\n")
+        (self.root / ".env").write_text(f"SLUICE_SPARK_LOCAL_CORES=1\nSLUICE_SPARK_OPTIONS={FOR_FEW_ROWS}\n")
         self.project = Project(self.root)
         self.context = Context(self.project, Settings(lock_wait_seconds=30), who="tester")
 
