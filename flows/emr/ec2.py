@@ -299,9 +299,8 @@ class EmrCluster:
 
         def find() -> list[str] | None:
             with aws_errors(f"listing the steps of {self._id}"):
-                known.update(
-                    {step["Config"]["Args"][-1]: step["Id"] for step in list_steps(self._backend.emr, self._id)}
-                )
+                listed = list_steps(self._backend.emr, self._id)
+            known.update({file: step["Id"] for step in listed for file in step["Config"]["Args"][-1:]})
             return [known[file] for file in steps] if steps.keys() <= known.keys() else None
 
         return call_once(f"giving steps to {self._id}", add, find, self._backend.sleep)

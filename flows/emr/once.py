@@ -21,6 +21,7 @@ from metadata_sync.errors import RunError, SoftRunError
 logger = logging.getLogger(__name__)
 
 _PASSING: Final = frozenset({FailureClass.CONNECTION, FailureClass.THROTTLING, FailureClass.TIMEOUT})
+_SERVER_FAILED: Final = 500
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 20.0
 
@@ -50,7 +51,7 @@ def call_once(doing: str, call: Callable[[], T], find: Callable[[], T | None], s
             with aws_errors(doing):
                 return call()
         except SoftRunError as error:
-            if classify(read_facts(str(error)), DEFAULT_RULES).failure_class not in _PASSING:
+            if _is_refusal(error):
                 raise
             trouble = error
     assert trouble is not None, "each try returns, raises or leaves its trouble"
@@ -58,3 +59,15 @@ def call_once(doing: str, call: Callable[[], T], find: Callable[[], T | None], s
         if (found := find()) is not None:
             return found
     raise trouble
+
+
+def _is_refusal(error: SoftRunError) -> bool:
+    """Whether AWS has answered, and would answer the same to the next call: no capacity, for example."""
+    from botocore.exceptions import ClientError
+
+    cause = error.__cause__
+    if not isinstance(cause, ClientError):
+        return False  # no answer, or none that could be read
+    if cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_FAILED:
+        return False  # it may have been taken before EMR failed
+    return classify(read_facts(str(error)), DEFAULT_RULES).failure_class not in _PASSING

@@ -12,9 +12,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+import typer
 from emr_project import SELECTS, EmrProject
 from emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
+from typer.testing import CliRunner
 
+from flows.cli.emr import register
 from flows.emr.cluster import JobStatus
 from flows.emr.forecast import planned_clusters
 from flows.emr.jobs import SparkJob
@@ -394,10 +397,12 @@ def test_the_command_sweeps(emr: EmrSimulator, project: EmrProject, monkeypatch:
     tags = {"sluice:owner": owner_tag(project.context), "sluice:environment": "dev", "sluice:run-id": "old"}
     emr.rent_by_hand("sluice-dev-sales", tags)
     monkeypatch.chdir(project.root)
-    command = [sys.executable, "-m", "flows.cli", "emr", "sweep", "--json"]
+    app = typer.Typer()
+    register(app)
 
-    found = [json.loads(subprocess.run([*command, *more], capture_output=True, check=True, text=True).stdout)
-             for more in (["--plan"], [], [])]  # fmt: skip
+    found = [
+        json.loads(CliRunner().invoke(app, ["emr", "sweep", "--json", *more]).stdout) for more in (["--plan"], [], [])
+    ]
 
     assert [[item["run_id"] for item in document["clusters"]] for document in found] == [["old"], ["old"], []]
     assert [document["is_ended"] for document in found] == [False, True, True]
