@@ -52,6 +52,7 @@ def _tasks(folder: Path, api_url: str) -> Callable[[], Any]:
 
     from flows.prefect_api import open_report_api
     from flows.report_pump import ReportPump
+    from flows.task_run_fallback import ensure_task_runs
     from flows.task_runs import DbtTaskRuns, Node
 
     logging.disable(logging.INFO)
@@ -62,8 +63,9 @@ def _tasks(folder: Path, api_url: str) -> Callable[[], Any]:
         runs = DbtTaskRuns(UUID(flow_run.id), pump, nodes)
         _build(dbtRunner(callbacks=[runs.on_event]), folder)
         runs.close(datetime.now(UTC))
-        if lost := pump.close():
-            raise RuntimeError(f"{lost} reports were lost")
+        lost = pump.close()
+        if lost or ensure_task_runs(runs.reported):
+            raise RuntimeError(f"{lost} reports were lost, or made no task runs")
 
     return flow(name="benchmark", persist_result=False)(build)
 

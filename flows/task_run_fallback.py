@@ -58,12 +58,12 @@ def version_without_task_runs(client: SyncPrefectClient) -> str | None:
 
 def _ensure(client: SyncPrefectClient, runs: Sequence[TaskRun]) -> str | None:
     known = version_without_task_runs(client)
-    version = str(client.request("GET", _path("/admin/version")).json())
-    if _are_made(client, runs, _KNOWN_GRACE_SECONDS if known == version else GRACE_SECONDS):
+    if _are_made(client, runs, GRACE_SECONDS if known is None else _KNOWN_GRACE_SECONDS):
         if known is not None:
             with suppress(ObjectNotFound):
                 client.delete_variable_by_name(_NOTE)
         return None
+    version = str(client.request("GET", _path("/admin/version")).json())
     for run in runs:
         _request(client, "/task_runs/", _body(run))
     _remember(client, version)
