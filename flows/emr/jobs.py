@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flows.lake import resolve_folder
-from metadata_sync.lake_location import is_glob_of_files
+from metadata_sync.lake_location import is_glob_of_files, partition_columns
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.resolve import ResolvedDependency
@@ -77,11 +77,15 @@ class SparkJob:
         }
 
     def _source(self, source: SourceRow) -> dict[str, Any]:
-        """Files of a folder are read as DuckDB reads them: at any depth, no column taken from a folder's name."""
+        """Files are read as DuckDB reads them: at any depth, with the columns that a location names in folders."""
         view = view_name(source.name)
-        found: dict[str, Any] = {"view": view, "format": source.format, "location": self.locations[view], "options": {}}
+        location = self.locations[view]
+        found: dict[str, Any] = {"view": view, "format": source.format, "location": location, "options": {}}
         if source.format == "parquet":
-            found["options"] = {"recursiveFileLookup": "true", "pathGlobFilter": "*.parquet"}
+            partitions = partition_columns(source.location or "")
+            above = location.partition(f"/{partitions[0]}=*")[0] if partitions else ""
+            where = {"basePath": above} if partitions else {"recursiveFileLookup": "true"}
+            found["options"] = {**where, "pathGlobFilter": "*.parquet"}
         elif self.catalog is not None:
             found["table"] = f"`{self.catalog}`.`{source.source_schema}`.`{source.source_table}`"
         return found
