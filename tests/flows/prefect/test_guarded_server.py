@@ -197,6 +197,8 @@ def test_production_in_small(production: Production) -> None:
     _check_doctor(production)
     _check_scheduled_run(production, deployment)
     assert server.status(f"/deployments/{deployment}/pause_deployment", {}) == 200
+    under_way = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}}
+    server.until(lambda: not server.runs_of(deployment, **under_way), 90)  # else what follows is refused
     _check_server_restarted_in_mid_run(production, deployment)
     _check_worker_killed_in_mid_run(production, deployment)
     _check_no_secret_is_found(production)
