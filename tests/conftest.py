@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.syntax_trees import remember_syntax_trees
+from tests.support.quicker_dbt import hurry_dbt
 
 HERE = Path(__file__).parent
 LIVE = "redshift_live"
@@ -18,7 +18,7 @@ FOLDER_MARKERS = ("macros", "flows", "e2e", "spark")
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
-remember_syntax_trees()
+hurry_dbt()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
