@@ -47,8 +47,11 @@ def adopt_unknown(
     from flows.state import read_loads
 
     targets = {str(row.name) for row in rows.transformations}
-    unknown = {load_id for target, load_id in state.last_loads.items() if target in targets}
-    unknown -= {entry.load_id for entry in (*loads.newest, *loads.successful) if entry.load_id is not None}
+    newest = {entry.load_id for entry in (*loads.newest, *loads.successful)}
+    older = {name: last for name, last in state.last_loads.items() if name in targets and last not in newest}
+    if not older:
+        return loads
+    unknown = frozenset(older.values()) - context.store.recorded_loads(older)  # a backfill may have come after it
     if not unknown:
         return loads
     found = read_loads(warehouse, context.profile, load_ids=unknown)

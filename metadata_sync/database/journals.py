@@ -88,6 +88,17 @@ def latest_loads(connection: Connection, environment: str) -> LatestLoads:
     )
 
 
+def recorded_loads(connection: Connection, environment: str, loads: Mapping[str, str]) -> frozenset[str]:
+    """Return those of the loads, by target, that the run log holds."""
+    columns = run_log.c
+    query = select(columns.load_id).where(
+        columns.environment == environment,
+        columns.target.in_(loads.keys()),
+        columns.load_id.in_(loads.values()),
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
 def latest_decisions(
     connection: Connection, environment: str, target: str | None, before: datetime | None, limit: int
 ) -> tuple[DecisionEntry, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -236,6 +236,15 @@ class ControlStore:
         """Return the last loads of every target that has a row."""
         with reading(self._engine) as connection:
             return journals.latest_loads(connection, self._environment)
+
+    def recorded_loads(self, loads: Mapping[str, str]) -> frozenset[str]:
+        """Return which loads the run log holds, however long ago.
+
+        Args:
+            loads: Target → id of a load of it.
+        """
+        with reading(self._engine) as connection:
+            return journals.recorded_loads(connection, self._environment, loads)
 
     def record_spark(self, entries: Sequence[SparkEntry]) -> None:
         """Keep what ran on Spark, secrets masked."""

@@ -4,3 +4,8 @@
 def increment(relation: str) -> str:
     """Stand for the windowed subselect: the bare relation, as while dbt parses."""
     return relation
+
+
+def whole(relation: str) -> str:
+    """Stand for a relation that is read as a whole."""
+    return relation

@@ -41,8 +41,10 @@ def test_backfill_loads_again_what_is_missing_and_leaves_the_watermark(workshop:
     logged = f"select distinct moves_watermark from sluice.load_log where run_id = '{plan.backfill_id}'"
     assert workshop.query(logged) == [(False,)]
     assert workshop.context.store.unfinished_backfills() == ()
-    assert {entry.run_id for entry in workshop.context.store.latest_loads().newest} >= {plan.backfill_id}
+    loads = workshop.context.store.latest_loads()
+    assert {entry.run_id for entry in loads.newest} >= {plan.backfill_id}
     assert not workshop.plan("orders").is_due
+    assert workshop.context.store.latest_loads() == loads, "the load of the watermark is an older one, and not unknown"
 
 
 def test_backfill_of_one_target_stays_within_its_bounds(workshop: Workshop) -> None:
