@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ from jinja2.nodes import Template
 def hurry_dbt() -> None:
     """Let dbt parse each macro once, and look at the stack quickly; for the rest of the process."""
     _remember_syntax_trees()
-    _look_for_no_module_without_file()
+    _leave_sources_unread()
 
 
 def _remember_syntax_trees() -> None:
@@ -33,11 +34,11 @@ def _remember_syntax_trees() -> None:
     MacroFuzzEnvironment.parse = remembering
 
 
-def _look_for_no_module_without_file() -> None:
-    """Let `inspect` look for no module of code that has no file.
+def _leave_sources_unread() -> None:
+    """Let `inspect.stack` read no lines of source, and look for no module of code that has no file.
 
-    Adapters ask for the stack at each flag and each connection. For each frame without a file, and xdist has some at
-    its bottom, that goes through all modules: with Prefect, moto and Spark among them, most of what dbt took.
+    Adapters ask for the stack at each flag and each connection. For each frame whose file is no module's, and xdist has
+    some at its bottom, that goes through all modules: with Prefect, moto and Spark among them, most of what dbt took.
     """
     getmodule = inspect.getmodule
 
@@ -47,3 +48,4 @@ def _look_for_no_module_without_file() -> None:
         return getmodule(thing, _filename)
 
     inspect.getmodule = hurried
+    inspect.stack = partial(inspect.stack, context=0)
