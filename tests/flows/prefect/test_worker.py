@@ -86,7 +86,8 @@ def test_up_starts_everything_once_and_down_ends_it_also_when_a_part_was_killed(
     assert first.returncode == 0, first.stderr
     assert killed is not None
     assert watching is not None
-    found = running_api_url(fresh, environ={})
+    # A busy machine may answer one of these questions late.
+    server.until(lambda: running_api_url(fresh, environ={}) == local.api_url, 30)
     # It asks for the password, and a token against forgery; ours know both.
     server.until(lambda: "orders_daily@dev" in reconciler.log_file.read_text(), 90)
     os.kill(killed.pid, signal.SIGKILL)
@@ -97,7 +98,6 @@ def test_up_starts_everything_once_and_down_ends_it_also_when_a_part_was_killed(
     report = json.loads(first.stdout)
     assert (report["running"], report["already_running"]) == (True, False)
     assert report["ui"] == again.stdout.strip() == f"http://127.0.0.1:{local.port}/v2"
-    assert found == local.api_url
     assert "already running" in again.stderr
     assert str(report["pid"]) in again.stderr
     assert second is not None
