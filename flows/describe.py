@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
@@ -220,15 +220,7 @@ def table_columns(warehouse: Warehouse, schema: str, table: str) -> tuple[Column
     Raises:
         RunError: When the warehouse cannot be asked.
     """
-    from sqlglot import exp
-
-    query = (
-        exp.select("column_name", "data_type")
-        .from_("information_schema.columns")
-        .where(exp.column("table_schema").eq(schema), exp.column("table_name").eq(table))
-        .order_by("ordinal_position")
-    )
-    return tuple(Column(name=name, type=str(type_).lower()) for name, type_ in warehouse.query(query))
+    return _columns_in(warehouse, [(schema, table)]).get((schema, table), ())
 
 
 def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
@@ -243,27 +235,36 @@ def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Col
 
 
 def _many_tables(kept: _Kept[Warehouse], places: Mapping[TableName, TableName]) -> dict[TableName, tuple[Column, ...]]:
-    """Return the columns of tables by the names of sources: one question for hundreds of them."""
+    """Return the columns of tables by the names of sources; none when the warehouse cannot be asked now."""
+    keys = {name: (place.schema, place.table) for name, place in places.items()}
+    try:
+        with kept.use() as warehouse:
+            found = _columns_in(warehouse, keys.values())
+    except SoftRunError:
+        return {}
+    return {name: found[key] for name, key in keys.items() if key in found}
+
+
+def _columns_in(
+    warehouse: Warehouse, tables: Iterable[tuple[str, str]]
+) -> Mapping[tuple[str, str], tuple[Column, ...]]:
+    """Return the columns of tables, each named by schema and table, in order: one question for hundreds of them."""
     from sqlglot import exp
 
-    asked = sorted(set(places.values()))
-    found: dict[tuple[str, str], list[Column]] = {}
-    with suppress(SoftRunError), kept.use() as warehouse:
-        for start in range(0, len(asked), _TABLES_AT_ONCE):
-            chunk = asked[start : start + _TABLES_AT_ONCE]
-            query = (
-                exp.select("table_schema", "table_name", "column_name", "data_type")
-                .from_("information_schema.columns")
-                .where(
-                    exp.column("table_schema").isin(*sorted({place.schema for place in chunk})),
-                    exp.column("table_name").isin(*sorted({place.table for place in chunk})),
-                )
-                .order_by("table_schema", "table_name", "ordinal_position")
-            )
-            for schema, table, name, type_ in warehouse.query(query):
-                found.setdefault((schema, table), []).append(Column(name=name, type=str(type_).lower()))
-    keys = {name: (place.schema, place.table) for name, place in places.items()}
-    return {name: tuple(found[key]) for name, key in keys.items() if key in found}
+    asked = sorted(set(tables))
+    found: dict[tuple[str, str], tuple[Column, ...]] = {}
+    for start in range(0, len(asked), _TABLES_AT_ONCE):
+        schemas, names = zip(*asked[start : start + _TABLES_AT_ONCE], strict=True)
+        query = (
+            exp.select("table_schema", "table_name", "column_name", "data_type")
+            .from_("information_schema.columns")
+            .where(exp.column("table_schema").isin(*set(schemas)), exp.column("table_name").isin(*set(names)))
+            .order_by("table_schema", "table_name", "ordinal_position")
+        )
+        for schema, table, name, type_ in warehouse.query(query):
+            key = schema, table
+            found[key] = (*found.get(key, ()), Column(name=name, type=str(type_).lower()))
+    return found
 
 
 def _create_empty(connection: duckdb.DuckDBPyConnection, name: TableName, columns: tuple[Column, ...]) -> None:

@@ -49,7 +49,8 @@ def measure(
     """
     column = quoted(key)
     relation = source_relation(project, warehouse.dialect, source)
-    limits = [f"{column} {sign} '{parse_bound(end)}'" for sign, end in ((">=", start), ("<=", end)) if end is not None]
+    bounds = [(sign, bound) for sign, bound in ((">=", start), ("<=", end)) if bound is not None]
+    limits = [f"{column} {sign} '{parse_bound(bound)}'" for sign, bound in bounds]
     query = (
         f"select {as_text(f'min({column})')}, {as_text(f'max({column})')}, count(*) from {relation} "
         f"where {' and '.join([f'{column} is not null', *limits])}"

@@ -11,13 +11,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import LogCreate, VariableCreate, VariableUpdate
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.client.schemas.actions import LogCreate
+from prefect.exceptions import ObjectNotFound
 
+from flows.prefect_notes import read_note, write_note
 from flows.task_run_events import TaskRun
 
 log = logging.getLogger(__name__)
@@ -52,8 +54,7 @@ def ensure_task_runs(runs: Sequence[TaskRun]) -> str | None:
 
 def version_without_task_runs(client: SyncPrefectClient) -> str | None:
     """Return the server version that was seen to make no task runs of reports; None: the last run had them."""
-    found = _request(client, "/variables/filter", {"variables": {"name": {"any_": [_NOTE]}}})
-    return str(found[0]["value"]) if found else None
+    return read_note(partial(_request, client), _NOTE)
 
 
 def _ensure(client: SyncPrefectClient, runs: Sequence[TaskRun]) -> str | None:
@@ -66,7 +67,7 @@ def _ensure(client: SyncPrefectClient, runs: Sequence[TaskRun]) -> str | None:
     version = str(client.request("GET", _path("/admin/version")).json())
     for run in runs:
         _request(client, "/task_runs/", _body(run))
-    _remember(client, version)
+    write_note(client, _NOTE, version, ["sluice"])
     told = (
         f"Prefect {version} makes no task runs of what runs report: they were written at the end, without their times."
     )
@@ -86,13 +87,6 @@ def _are_made(client: SyncPrefectClient, runs: Sequence[TaskRun], patience: floa
             return False
         time.sleep(_POLL_SECONDS)
     return True
-
-
-def _remember(client: SyncPrefectClient, version: str) -> None:
-    try:
-        client.create_variable(VariableCreate(name=_NOTE, value=version, tags=["sluice"]))
-    except ObjectAlreadyExists:
-        client.update_variable(VariableUpdate(name=_NOTE, value=version))
 
 
 def _body(run: TaskRun) -> dict[str, Any]:

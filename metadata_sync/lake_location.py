@@ -12,8 +12,8 @@ _PARTITION: Final = re.compile(r"([A-Za-z_]\w*)=\*")
 _FILES: Final = ".parquet"
 
 
-def file_pattern(project: Project, location: str) -> str:
-    """Return the glob of a location's files: an absolute path or an s3 address.
+def resolved(project: Project, location: str) -> str:
+    """Return a location as an absolute path, or as the s3 address that it is.
 
     Args:
         project: The project.
@@ -22,16 +22,21 @@ def file_pattern(project: Project, location: str) -> str:
     Raises:
         ValueError: When a path leaves the project.
     """
-    base = location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
-    return base if is_glob_of_files(location) else f"{base}/**/*{_FILES}"
+    return location.rstrip("/") if location.startswith("s3://") else str(project.resolve(location))
 
 
-def is_glob_of_files(location: str) -> bool:
+def file_pattern(project: Project, location: str) -> str:
+    """Return the glob of a location's files; see `resolved`."""
+    base = resolved(project, location)
+    return base if _is_glob_of_files(location) else f"{base}/**/*{_FILES}"
+
+
+def _is_glob_of_files(location: str) -> bool:
     """Whether a location names files by itself, and no folder that holds them at any depth.
 
-    >>> is_glob_of_files("lake/orders"), is_glob_of_files("lake/orders/day=*")
+    >>> _is_glob_of_files("lake/orders"), _is_glob_of_files("lake/orders/day=*")
     (False, False)
-    >>> is_glob_of_files("lake/orders/*.parquet"), is_glob_of_files("lake/orders/*")
+    >>> _is_glob_of_files("lake/orders/*.parquet"), _is_glob_of_files("lake/orders/*")
     (True, True)
     """
     if location.endswith(_FILES):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate, VariableCreate, VariableUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events.schemas.automations import AutomationCore
@@ -26,6 +26,7 @@ from flows.deployments.automations import HEARTBEAT_SECONDS, Automation
 from flows.deployments.desired import Deployment, Schedule
 from flows.deployments.difference import Existing
 from flows.deployments.reads import HASH_TAG, PrefectReads, deployment_tags
+from flows.prefect_notes import write_note
 from metadata_sync.errors import Fault, RunError, SoftRunError
 
 POOL_TYPE: Final = "process"
@@ -94,11 +95,7 @@ class PrefectDeployments(PrefectReads):
 
     def remember(self, environment: str, text: str) -> None:
         """Leave a note for the next deploy: a Prefect variable."""
-        name, tags = self.note_name(environment), deployment_tags(environment)
-        try:
-            self._client.create_variable(VariableCreate(name=name, value=text, tags=tags))
-        except ObjectAlreadyExists:
-            self._client.update_variable(VariableUpdate(name=name, value=text))
+        write_note(self._client, self.note_name(environment), text, deployment_tags(environment))
 
     def write_automation(self, wanted: Automation, environment: str, existing_id: UUID | None) -> None:
         """Create an automation, or replace one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,15 +13,13 @@ from uuid import UUID
 from flows.deployments.automations import HeldAutomation
 from flows.deployments.desired import MANAGED_TAG, environment_tag
 from flows.deployments.difference import Existing
+from flows.prefect_notes import Post, read_note
 
 HASH_TAG: Final = "hash:"
 """Begins the tag that holds an automation's content hash."""
 _PAGE: Final = 200
 _TIMEOUT_SECONDS: Final = 60.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
-
-Post = Callable[[str, dict[str, Any]], Any]
-"""Asks the API; returns what it answers, raises `httpx.HTTPError` when it does not."""
 
 
 class PrefectReads:
@@ -55,8 +53,7 @@ class PrefectReads:
 
     def remembered(self, environment: str) -> str | None:
         """Return the note that the last deploy left for the next."""
-        found = self._post("/variables/filter", {"variables": {"name": {"any_": [self.note_name(environment)]}}})
-        return str(found[0]["value"]) if found else None
+        return read_note(self._post, self.note_name(environment))
 
     def note_name(self, environment: str) -> str:
         """Name the variable that holds the note."""

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flows.lake import resolve_folder
-from metadata_sync.lake_location import is_glob_of_files, partition_columns
+from metadata_sync.lake_location import partition_columns, resolved
 from metadata_sync.names import TableName
 from metadata_sync.project import Project
 from metadata_sync.resolve import ResolvedDependency
@@ -228,6 +227,4 @@ def result_folder(project: Project, row: TransformationRow, run_id: str) -> str:
 
 def spark_location(project: Project, source: SourceRow) -> str:
     """Return what Spark is asked to load: the folder, or the glob that the row names."""
-    location = source.location or ""
-    pattern = resolve_folder(project, location).pattern
-    return pattern if is_glob_of_files(location) else pattern.removesuffix("/**/*.parquet")
+    return resolved(project, source.location or "")

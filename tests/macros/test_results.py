@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,15 +28,22 @@ def project(tmp_path: Path) -> DbtProject:
         "(2, 'Bergen', timestamp '2013-01-02'), (3, 'Tromsø', timestamp '2013-01-03')) as t (id, city, landed_at)",
     )
     project.source("events")
+    place(project)
+    return project
+
+
+def place(project: DbtProject, recompute_by: Sequence[str] = (), **settings: Any) -> None:
+    """Write the model; which columns carry the group, and what else it says."""
+    reads = driving("events", incremental_key="landed_at", **({"recompute_by": recompute_by} if recompute_by else {}))
     project.model(
         "place",
         SELECT,
         materialized="scd1",
         business_key=["id"],
         sequence_by=["landed_at"],
-        dependencies=[driving("events", incremental_key="landed_at")],
+        dependencies=[reads],
+        **settings,
     )
-    return project
 
 
 def result(project: DbtProject, rows: str, row_count: int) -> dict[str, str]:
@@ -64,15 +73,7 @@ def test_a_load_takes_its_rows_and_its_window_from_the_result(project: DbtProjec
 
 def test_a_row_that_left_a_touched_group_goes_and_no_other(project: DbtProject) -> None:
     """Which groups were touched is Spark's word: what has landed since is the next load's."""
-    project.model(
-        "place",
-        SELECT,
-        materialized="scd1",
-        business_key=["id"],
-        sequence_by=["landed_at"],
-        increment="groups",
-        dependencies=[driving("events", incremental_key="landed_at", recompute_by=["city"])],
-    )
+    place(project, recompute_by=["city"], increment="groups")
     assert project.run().success
     project.execute(
         f"copy (select 'Oslo' as sluice_group_1) to '{project.root}/groups.parquet' (format parquet)",

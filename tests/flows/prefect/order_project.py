@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 import yaml
 from live_server import free_port
+from project_copy import copy_project
 
 from flows.context import Context
 from metadata_sync.apply import Desk, apply_plan, plan_files
@@ -18,7 +17,6 @@ from metadata_sync.settings import Settings
 PLANTED = "planted-4711"
 STUMBLING = f"twelve, password={PLANTED}"
 """An amount that cannot be cast, and holds a secret: the warehouse quotes it in its error."""
-REPOSITORY = Path(__file__).parents[3]
 SELECTS = {
     "fact_order": "select o.order_id, o.amount, o.landed_at from lake.orders as o",
     "fact_payment": "select o.order_id, cast(o.amount as integer) as amount, o.landed_at from lake.orders as o",
@@ -34,18 +32,6 @@ def write_project(root: Path, *, amount: str = STUMBLING) -> Path:
     land(root, "orders", f"select 1 as order_id, '{amount}' as amount, timestamp '2013-01-01 08:00:00' as landed_at")
     land(root, "returns", "select 1 as order_id, timestamp '2013-01-01' as landed_at where false")
     return root
-
-
-def copy_project(root: Path, selects: Mapping[str, str]) -> None:
-    """Copy this repository's dbt project, macros and profile, with other SELECTs and without rows."""
-    ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
-    shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
-    shutil.copytree(REPOSITORY / "macros", root / "macros")
-    shutil.copy2(REPOSITORY / "profiles.yml", root)
-    for folder in ("transformations", "control"):
-        (root / "dbt_project" / folder).mkdir()
-    for name, select in selects.items():
-        (root / "dbt_project" / "transformations" / f"{name}.sql").write_text(select + "\n")
 
 
 def open_orders(root: Path, environment: str = "dev") -> Context:

@@ -23,9 +23,9 @@ import pytest
 import yaml
 from guarded_server import Guarded
 from live_server import free_port
-from order_project import copy_project
 from postgres_cluster import Cluster, database
 from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
+from project_copy import copy_project
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr

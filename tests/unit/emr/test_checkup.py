@@ -17,19 +17,6 @@ from flows.finding import Level
 from metadata_sync.errors import ConfigurationError
 
 
-@pytest.fixture(scope="module")
-def shared_emr() -> Iterator[EmrSimulator]:
-    with EmrSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def emr(shared_emr: EmrSimulator, monkeypatch: pytest.MonkeyPatch) -> EmrSimulator:
-    for name, value in shared_emr.environment.items():
-        monkeypatch.setenv(name, value)
-    return shared_emr
-
-
 @pytest.fixture
 def project(emr: EmrSimulator, tmp_path: Path) -> Iterator[EmrProject]:
     project = EmrProject(tmp_path)

@@ -33,20 +33,6 @@ from metadata_sync.words import Engine
 M5 = ("m5.xlarge", "m5.2xlarge")
 
 
-@pytest.fixture(scope="module")
-def shared_emr() -> Iterator[EmrSimulator]:
-    with EmrSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def emr(shared_emr: EmrSimulator, monkeypatch: pytest.MonkeyPatch) -> EmrSimulator:
-    shared_emr.forget()
-    for name, value in shared_emr.environment.items():
-        monkeypatch.setenv(name, value)
-    return shared_emr
-
-
 @pytest.fixture
 def project(emr: EmrSimulator, tmp_path: Path) -> Iterator[EmrProject]:
     project = EmrProject(tmp_path, pipeline={"emr_instance_types": M5, "sla_minutes": 120})
