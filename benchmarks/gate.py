@@ -19,14 +19,15 @@ from gate_workload import ENVIRONMENT, LAST, LOOKBACK_MINUTES, bare_probe, contr
 from measuring import Cost, Result, report, run, sluice, typical
 from warehouses import Warehouse, open_warehouse, peak_mib, settle
 
-from flows.decisions import Surroundings, decide_targets
-from flows.facts import Reason, Watermark
-from flows.probes import Prober, Question
-from flows.profile import Profile, load_profile
-from flows.survey import read_around
-from flows.warehouse import open_warehouse as open_reader
+from flows.gate.decide import Surroundings, decide_targets
+from flows.gate.facts import Reason
+from flows.gate.gather import read_around
+from flows.gate.probe import Prober, Question
+from flows.warehouse.connection import open_warehouse as open_reader
+from flows.warehouse.profile import Profile, load_profile
+from metadata_sync.loads import Watermark
 from metadata_sync.project import Project
-from metadata_sync.rows import ControlRows
+from metadata_sync.rows.model import ControlRows
 from metadata_sync.settings import load_settings
 
 _NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -50,10 +50,10 @@ def _tasks(folder: Path, api_url: str) -> Callable[[], Any]:
     from prefect import flow
     from prefect.runtime import flow_run
 
-    from flows.prefect_api import open_report_api
-    from flows.report_pump import ReportPump
-    from flows.task_run_fallback import ensure_task_runs
-    from flows.task_runs import DbtTaskRuns, Node
+    from flows.prefect.reporting.api import open_report_api
+    from flows.prefect.reporting.fallback import ensure_task_runs
+    from flows.prefect.reporting.pump import ReportPump
+    from flows.prefect.reporting.task_runs import DbtTaskRuns, Node
 
     logging.disable(logging.INFO)
     nodes = tuple(Node(path.stem, f"main.{path.stem}") for path in sorted((folder / "models").glob("*.sql")))

@@ -19,11 +19,11 @@ from statistics import median
 from measuring import Cost, print_table, run, sluice
 
 from flows.context import Context
-from flows.server import LocalServer, local_server, start, stop
+from flows.server.local import LocalServer, local_server, start, stop
 from metadata_sync.database import Via
-from metadata_sync.plan import RowChange
 from metadata_sync.project import Project
-from metadata_sync.rows import PipelineRow
+from metadata_sync.rows.merge import RowChange
+from metadata_sync.rows.model import PipelineRow
 from metadata_sync.settings import Settings
 
 _PORT = 4299

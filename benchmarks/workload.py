@@ -10,9 +10,9 @@ from typing import Any
 import duckdb
 
 from metadata_sync.database import ControlStore
-from metadata_sync.plan import RowChange
 from metadata_sync.project import Project
-from metadata_sync.rows import ControlRow, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.merge import RowChange
+from metadata_sync.rows.model import ControlRow, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.settings import control_database_url, load_settings
 
 _ROWS_PER_SOURCE = 10

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from metadata_sync.project import Project, find_project
 
 if TYPE_CHECKING:
-    from flows.profile import Profile
+    from flows.warehouse.connection import Warehouse
+    from flows.warehouse.profile import Profile
+    from metadata_sync.analysis.protocols import WarehouseColumns
     from metadata_sync.database import ControlStore
-    from metadata_sync.protocols import WarehouseColumns
     from metadata_sync.settings import Settings
 
 
@@ -41,14 +45,14 @@ class Context:
     @cached_property
     def profile(self) -> Profile:
         """The warehouse's connection: the environment's target in profiles.yml."""
-        from flows.profile import load_profile
+        from flows.warehouse.profile import load_profile
 
         return load_profile(self.project, self.settings)
 
     @cached_property
     def columns(self) -> WarehouseColumns:
         """What the warehouse knows of columns and types."""
-        from flows.describe import open_columns
+        from flows.warehouse.columns import open_columns
 
         return open_columns(self.project, self.settings)
 
@@ -70,3 +74,23 @@ def _current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry in the password database, as in some containers
         return "unknown"
+
+
+def utc_now() -> datetime:
+    """Return the current instant."""
+    return datetime.now(UTC)
+
+
+@contextmanager
+def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
+    """Open the warehouse to read."""
+    from flows.warehouse.connection import open_warehouse
+
+    settings = context.settings
+    warehouse = open_warehouse(
+        profile, wait_seconds=settings.lock_wait_seconds, timeout_seconds=settings.statement_timeout_seconds
+    )
+    try:
+        yield warehouse
+    finally:
+        warehouse.close()

@@ -17,21 +17,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from flows.adoption import adopt
 from flows.context import Context
-from flows.engine import hold_warehouse, sync_rows
-from flows.leases import LeaseKeeper
-from flows.outcomes import load_variables
-from flows.rejects import with_rejects
-from flows.state import read_loads
-from flows.warehouse import open_warehouse
+from flows.engine.adoption import adopt
+from flows.engine.engine import hold_warehouse, sync_rows
+from flows.run.leases import LeaseKeeper
+from flows.run.outcome import load_variables
+from flows.warehouse.connection import open_warehouse
+from flows.warehouse.load_log import read_loads
+from flows.warehouse.rejects import with_rejects
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 from metadata_sync.loads import RowCounts
-from metadata_sync.words import LoadType
+from metadata_sync.rows.vocabulary import LoadType
 
 if TYPE_CHECKING:
-    from flows.dbt_runner import DbtRunner
-    from metadata_sync.rows import TransformationRow
+    from flows.dbt.runner import DbtRunner
+    from metadata_sync.rows.model import TransformationRow
 
 _DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*)")
 
@@ -279,7 +279,7 @@ def _run_task(dbt: DbtRunner, row: TransformationRow, task: str, run_id: str) ->
 
 
 def _runner(context: Context) -> DbtRunner:
-    from flows.dbt_runner import DbtRunner
+    from flows.dbt.runner import DbtRunner
 
     return DbtRunner(context.project, context.settings, context.profile)
 

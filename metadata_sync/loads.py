@@ -158,3 +158,18 @@ def total(costs: Iterable[ClusterCost | None]) -> ClusterCost | None:
     """Add up what Spark took; None when nothing ran there."""
     known = [cost for cost in costs if cost is not None]
     return reduce(add, known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """The newest load-log row of one (target, source) that moved the watermark.
+
+    Attributes:
+        end: Upper bound of the window, or the change token; None when it was unknown.
+        band_count: Source rows in [end - lookback, end] when that load read them; None when not counted.
+        source_epoch: Epoch of a managed source that the load read.
+    """
+
+    end: str | None
+    band_count: int | None = None
+    source_epoch: int | None = None

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.names import is_slug
 from metadata_sync.project import Project
+from metadata_sync.rows.names import is_slug
 
 _SECRET: Final = frozenset({"control_url", "prefect_auth"})
 """Settings whose values are never printed."""

@@ -19,9 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from flows.adoption import adopt
-from flows.alerts import deliver_or_log
-from flows.backfills import (
+from flows.backfill.chunks import parse_size
+from flows.backfill.model import (
     BackfillPlan,
     BackfillRequest,
     BackfillSummary,
@@ -29,30 +28,31 @@ from flows.backfills import (
     TargetBackfilled,
     TargetChunks,
 )
-from flows.bounds import parse_bound
-from flows.chunks import parse_size
+from flows.backfill.slices import Cutter, LeftOut, Stretch
 from flows.context import Context
-from flows.emr.choices import EngineChooser
-from flows.emr.estimate import Span
-from flows.emr.groups import parse_cluster
-from flows.engine import hold_warehouse, prepare
-from flows.leases import LeaseKeeper, wait_until_free
-from flows.outcomes import load_variables, unlogged
-from flows.rejects import with_rejects
-from flows.runs import RunRequest
-from flows.state import read_loads
-from flows.stretches import Cutter, LeftOut, Stretch
-from flows.warehouse import open_warehouse
-from metadata_sync.database.journal import BackfillEntry
+from flows.engine.adoption import adopt
+from flows.engine.engine import hold_warehouse, prepare
+from flows.incidents.outbox import deliver_or_log
+from flows.run.leases import LeaseKeeper, wait_until_free
+from flows.run.model import RunRequest
+from flows.run.outcome import load_variables, unlogged
+from flows.spark.engine_choice import EngineChooser
+from flows.spark.sizing.groups import parse_cluster
+from flows.spark.sizing.scan_bytes import Span
+from flows.warehouse.bounds import parse_bound
+from flows.warehouse.connection import open_warehouse
+from flows.warehouse.load_log import read_loads
+from flows.warehouse.rejects import with_rejects
+from metadata_sync.database.journals.entries import BackfillEntry
 from metadata_sync.errors import ConfigurationError, RunError
 from metadata_sync.loads import Window, total
-from metadata_sync.rows import ControlRows
-from metadata_sync.words import Engine
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
-    from flows.dbt_runner import NodeResult
-    from flows.emr.stage import Staged
-    from flows.state import LoggedLoad
+    from flows.run.outcome import NodeResult
+    from flows.spark.stage import Staged
+    from flows.warehouse.load_log import LoggedLoad
 
 __all__ = [
     "BackfillPlan", "BackfillRequest", "BackfillSummary", "ChunkLoaded", "TargetBackfilled", "TargetChunks",
@@ -152,7 +152,7 @@ class _Backfill:
         say: Callable[[str], None],
         clock: Callable[[], datetime],
     ) -> None:
-        from flows.dbt_runner import DbtRunner
+        from flows.dbt.runner import DbtRunner
 
         self._context = context
         self._plan = plan
@@ -223,7 +223,7 @@ class _Backfill:
             self._note(item, chunks[item.target], loads.get(item.target), complaint)
 
     def _run_on_spark(self, due: Sequence[TargetChunks], variables: Mapping[str, str]) -> Staged:
-        from flows.emr.stage import SparkStage, Staged
+        from flows.spark.stage import SparkStage, Staged
 
         if not due:
             return Staged()

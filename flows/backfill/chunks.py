@@ -8,7 +8,7 @@ from datetime import timedelta
 from math import ceil
 from typing import Final
 
-from flows.bounds import Bound, BoundKind
+from flows.warehouse.bounds import Bound, BoundKind
 
 MAX_CHUNKS: Final = 10_000
 """More than these, each a load of its own, would take longer to start than to run."""
@@ -79,7 +79,7 @@ def cut(low: Bound, high: Bound, size: ChunkSize) -> tuple[Span, ...]:
     Raises:
         ValueError: When size does not suit the kind of key, or is so small that it makes more than MAX_CHUNKS.
 
-    >>> from flows.bounds import parse_bound
+    >>> from flows.warehouse.bounds import parse_bound
     >>> [str(span) for span in cut(parse_bound("1"), parse_bound("25"), 10)]
     ['1 → 10', '11 → 20', '21 → 25']
     >>> [str(span) for span in cut(parse_bound("2013-01-01"), parse_bound("2013-01-10"), timedelta(days=7))]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flows.bounds import Bound, parse_bound
-from flows.probe_sql import as_text, quoted
-from flows.probes import source_relation
-from flows.warehouse import Warehouse
+from flows.gate.probe import source_relation
+from flows.warehouse.bounds import Bound, parse_bound
+from flows.warehouse.connection import Warehouse
+from flows.warehouse.sql import as_text, quoted
 from metadata_sync.project import Project
-from metadata_sync.rows import SourceRow
+from metadata_sync.rows.model import SourceRow
 
 
 @dataclass(frozen=True, slots=True)

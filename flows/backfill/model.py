@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from flows.facts import EngineChoice
-from flows.runs import RunPlan
-from flows.stretches import LeftOut
+from flows.backfill.slices import LeftOut
+from flows.gate.facts import EngineChoice
+from flows.run.model import RunPlan
 from metadata_sync.loads import ClusterCost, RowCounts, Window, total
-from metadata_sync.words import Engine
+from metadata_sync.rows.vocabulary import Engine
 
 
 @dataclass(frozen=True, slots=True)

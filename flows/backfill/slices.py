@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.chunks import ChunkSize, Span, cut, cut_by_count
-from flows.extents import measure
-from flows.facts import Action, Decision, Reason
-from flows.warehouse import Warehouse
+from flows.backfill.chunks import ChunkSize, Span, cut, cut_by_count
+from flows.backfill.extents import measure
+from flows.gate.facts import Action, Decision, Reason
+from flows.warehouse.connection import Warehouse
 from metadata_sync.errors import RunError
 from metadata_sync.loads import Window
 from metadata_sync.project import Project
-from metadata_sync.resolve import ResolvedDependency, resolve_dependencies
-from metadata_sync.rows import ControlRows, TransformationRow
-from metadata_sync.words import Increment
+from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies
+from metadata_sync.rows.vocabulary import Increment
 
 _STAYS_OUT = (Action.HOLD, Action.SKIP)
 

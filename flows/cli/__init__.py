@@ -10,7 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
-from flows.cli.console import report_error
+from flows.cli.output.console import report_error
 from metadata_sync.errors import SluiceError
 
 COMMAND_MODULES: Final = (

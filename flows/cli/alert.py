@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import out, print_json
+from flows.cli.output.console import out, print_json
 from flows.context import load_context
 
 
@@ -31,7 +31,7 @@ def send_test(
 
         SLUICE_CHANNEL_DATA_OPS=https://… sluice alert test data-ops --json
     """
-    from flows.alerts import channel_sender
+    from flows.incidents.outbox import channel_sender
     from metadata_sync.database.ids import new_id
     from metadata_sync.incident import Alert, AlertEvent
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.console import err, print_json, print_table, progress, say
-from flows.cli.options import ClusterOption, EngineOption
-from flows.cli.reports import cost_document
+from flows.cli.output.console import err, print_json, print_table, progress, say
+from flows.cli.output.options import ClusterOption, EngineOption
+from flows.cli.output.tables import cost_document
 from flows.context import load_context
 
 if TYPE_CHECKING:
-    from flows.backfill import BackfillPlan, BackfillSummary, ChunkLoaded
+    from flows.backfill.backfill import BackfillPlan, BackfillSummary, ChunkLoaded
 
 _USAGE_EXIT_CODE: Final = 2
 _INTERRUPTED_EXIT_CODE: Final = 130
@@ -64,7 +64,7 @@ def backfill(
 
         sluice backfill flights_hourly --from 2013-01-01 --json --yes
     """
-    from flows.backfill import BackfillRequest, plan_backfill, run_backfill
+    from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
 
     context = load_context()
     request = BackfillRequest(subject, start, end, chunk, requested_by=context.who, engine=engine, cluster=cluster)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import out, print_json
+from flows.cli.output.console import out, print_json
 from flows.context import load_context
 
 
@@ -27,9 +27,9 @@ def classify(
 
         sluice classify - --json < error.txt
     """
-    from flows.healing import UNKNOWN_TRIES, FailureClass, read_facts
-    from flows.healing import classify as classify_facts
-    from flows.rule_files import load_rules
+    from flows.errors.classify import UNKNOWN_TRIES, FailureClass, read_facts
+    from flows.errors.classify import classify as classify_facts
+    from flows.errors.team_rules import load_rules
 
     message = sys.stdin.read() if text == "-" else text
     verdict = classify_facts(read_facts(message), load_rules(load_context().project))

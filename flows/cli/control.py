@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.markup import escape
 
-from flows.cli.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import out, print_json, print_table, progress, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from metadata_sync.apply import Desk
-    from metadata_sync.plan import KeptColumn, Plan, RowChange
-    from metadata_sync.rows import ControlRow
+    from metadata_sync.control.apply import Desk
+    from metadata_sync.rows.merge import KeptColumn, Plan, RowChange
+    from metadata_sync.rows.model import ControlRow
 
 app = typer.Typer(
     name="control",
@@ -72,7 +72,7 @@ def apply_(
 
         sluice control apply --prune --json --yes
     """
-    from metadata_sync.apply import apply_plan, plan_files
+    from metadata_sync.control.apply import apply_plan, plan_files
 
     desk = _desk()
     with progress("Checking files and rows", is_quiet=as_json):
@@ -111,7 +111,7 @@ def export(
 
         sluice control export --output dbt_project/control
     """
-    from metadata_sync.export import export_document, export_rows
+    from metadata_sync.control.export import export_document, export_rows
 
     state = load_context().store.read_state()
     if output is None:
@@ -137,7 +137,7 @@ def list_(
 
         sluice control list transformation --json
     """
-    from metadata_sync.plan import all_rows, find_table
+    from metadata_sync.rows.merge import all_rows, find_table
 
     context = load_context()
     chosen = find_table(table) if table else None
@@ -172,8 +172,8 @@ def set_(
 
         sluice control set source lake.flights freshness_minutes=null
     """
-    from metadata_sync.apply import Assignment, set_values
-    from metadata_sync.plan import RowId, find_table
+    from metadata_sync.control.apply import Assignment, set_values
+    from metadata_sync.rows.merge import RowId, find_table
 
     change = set_values(
         _desk(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
@@ -231,7 +231,7 @@ def activate(
     Examples:
         sluice activate dwh.dim_aircraft --reason "source repaired"
     """
-    from metadata_sync.apply import switch
+    from metadata_sync.control.apply import switch
 
     _report(switch(_desk(), key, reason, is_active=True), as_json=as_json)
 
@@ -248,13 +248,13 @@ def deactivate(
 
         sluice deactivate flights_hourly
     """
-    from metadata_sync.apply import switch
+    from metadata_sync.control.apply import switch
 
     _report(switch(_desk(), key, reason, is_active=False), as_json=as_json)
 
 
 def _desk() -> Desk:
-    from metadata_sync.apply import Desk
+    from metadata_sync.control.apply import Desk
 
     context = load_context()
     return Desk(project=context.project, store=context.store, columns=context.columns, who=context.who)

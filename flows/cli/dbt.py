@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from flows.cli.console import say
+from flows.cli.output.console import say
 from flows.context import load_context
 
 _LOADING: Final = frozenset({"build", "run", "retry", "test", "seed", "snapshot", "run-operation", "clone"})
@@ -36,8 +36,8 @@ def dbt(
 
         sluice dbt docs generate
     """
-    from flows.dbt_passthrough import passthrough_variables, run_dbt
-    from flows.engine import hold_warehouse
+    from flows.dbt.passthrough import passthrough_variables, run_dbt
+    from flows.engine.engine import hold_warehouse
 
     context = load_context()
     given = arguments or ["--help"]

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from flows.cli.console import err, out, print_json, progress, say
+from flows.cli.output.console import err, out, print_json, progress, say
 from flows.context import Context, load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.deployments.difference import DeployPlan, Step
+    from flows.prefect.deployments.diff import DeployPlan, Step
 
 
 def register(app: typer.Typer) -> None:
@@ -41,9 +41,9 @@ def deploy(
 
         sluice deploy --json
     """
-    from flows.deployments.deploy import deploy as bring_in_step
-    from flows.deployments.deploy import require_server
-    from flows.server import prepare_client, running_api_url
+    from flows.prefect.deployments.deploy import deploy as bring_in_step
+    from flows.prefect.deployments.deploy import require_server
+    from flows.server.local import prepare_client, running_api_url
 
     context = load_context()
     if watch:
@@ -59,7 +59,7 @@ def deploy(
 
 
 def _watch(context: Context, *, is_alone: bool) -> NoReturn:
-    from flows.deployments.watch import watch
+    from flows.prefect.deployments.watch import watch
 
     if not is_alone:
         raise ConfigurationError("--watch goes with no other option.", "Run `sluice deploy --watch`.")
@@ -103,7 +103,7 @@ def _change_note(step: Step) -> str:
 
 
 def _words(*, is_dry: bool) -> list[tuple[Any, str]]:
-    from flows.deployments.difference import Action
+    from flows.prefect.deployments.diff import Action
 
     done = {Action.CREATE: "created", Action.UPDATE: "updated", Action.REMOVE: "removed"}
     would = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.REMOVE: "to remove"}

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from flows.cli.console import print_json, print_table, progress
+from flows.cli.output.console import print_json, print_table, progress
 from flows.context import load_context
 
 _FAULTS_EXIT_CODE: Final = 3
@@ -34,8 +34,8 @@ def doctor(
 
         sluice doctor --json
     """
-    from flows.doctor import examine
-    from flows.finding import Level
+    from flows.doctor.checks import examine
+    from flows.doctor.finding import Level
 
     context = load_context()
     with progress("Examining…", is_quiet=as_json):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import print_json, print_table, say
+from flows.cli.output.console import print_json, print_table, say
 from flows.context import load_context
 
 _app = typer.Typer(name="emr", help="Clusters on EMR.", no_args_is_help=True)
@@ -38,7 +38,7 @@ def sweep(
 
         sluice emr sweep --json
     """
-    from flows.emr.sweep import sweep as sweep_clusters
+    from flows.spark.emr.sweep import sweep as sweep_clusters
 
     found = sweep_clusters(load_context(), is_dry=plan)
     if as_json:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import print_json, print_table, say
+from flows.cli.output.console import print_json, print_table, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.freshness import Freshness
+    from flows.reports.freshness import Freshness
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def freshness(
 
         sluice freshness --json
     """
-    from flows.freshness import measure_freshness
+    from flows.reports.freshness import measure_freshness
 
     store = load_context().store
     rows = store.usable_rows()
@@ -61,7 +61,7 @@ def _refuse(table: str, known: list[str]) -> tuple[Freshness, ...]:
 
 
 def _print(found: tuple[Freshness, ...], late: list[str]) -> None:
-    from flows.pages.freshness import freshness_cells
+    from flows.prefect.pages.freshness import freshness_cells
 
     if not found:
         say("There is no row yet. `sluice control apply` writes the rows of dbt_project/control/.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import print_json, print_table, progress, say
+from flows.cli.output.console import print_json, print_table, progress, say
 from flows.context import load_context
 
 
@@ -37,8 +37,8 @@ def heal(
 
         sluice heal --json
     """
-    from flows.heal import heal as heal_rows
-    from flows.status import duration_text
+    from flows.upkeep.heal import heal as heal_rows
+    from metadata_sync.text import duration_text
 
     context = load_context()
     with progress("Looking at rows that are off…", is_quiet=as_json):

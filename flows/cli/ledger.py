@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import out, print_json, print_table, progress, say
 from flows.context import load_context
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
-from flows.cli.console import out, print_json, progress, say
+from flows.cli.output.console import out, print_json, progress, say
 from flows.context import load_context
 
 if TYPE_CHECKING:
-    from metadata_sync.lineage import Lineage, Step, Thing
+    from metadata_sync.analysis.lineage import Lineage, Step, Thing
 
 
 def register(app: typer.Typer) -> None:
@@ -37,8 +37,8 @@ def lineage(
 
         sluice lineage lake.flights.tailnum --json
     """
-    from metadata_sync.catalog import Catalog
-    from metadata_sync.lineage import Lineage
+    from metadata_sync.analysis.catalog import Catalog
+    from metadata_sync.analysis.lineage import Lineage
 
     context = load_context()
     with progress("Reading rows and SELECTs…", is_quiet=as_json), context.columns.connected():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from flows.cli.console import out, print_json, progress, say
+from flows.cli.output.console import out, print_json, progress, say
 
 if TYPE_CHECKING:
     from flows.lint.checks import LintResult

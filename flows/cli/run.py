@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import print_json, progress, say
-from flows.cli.options import ClusterOption, EngineOption
+from flows.cli.output.console import print_json, progress, say
+from flows.cli.output.options import ClusterOption, EngineOption
 from flows.context import Context, load_context
 
 if TYPE_CHECKING:
-    from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary
+    from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary
 
 Pipelines = Annotated[
     list[str] | None, typer.Argument(help="Pipelines; every active one by default.", show_default=False)
@@ -68,7 +68,7 @@ def run(
 
         sluice run flights_hourly --cluster r5.4xlarge:8
     """
-    from flows.runs import RunRequest
+    from flows.run.model import RunRequest
 
     context = load_context()
     request = RunRequest(
@@ -98,22 +98,22 @@ class _Ended:
 
 
 def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
-    from flows.engine import execute, hold_warehouse, prepare
-    from flows.false_starts import false_starts_told
+    from flows.engine.engine import execute, hold_warehouse, prepare
+    from flows.engine.startup_failures import false_starts_told
 
     with false_starts_told(context, request), hold_warehouse(context, "sluice run", say):
         with progress("Looking at the sources…", is_quiet=is_quiet):
             plan = prepare(context, request, on_wait=say)
         if not plan.is_due:
             return _Ended(plan, execute(context, plan))
-        from flows.server import running_api_url
+        from flows.server.local import running_api_url
 
         api_url = running_api_url(context)
         if api_url is not None:
             return _through_prefect(context, plan, api_url, is_quiet=is_quiet)
         if not is_quiet:
             say("No Prefect server answers (`sluice up` starts one): running without it.")
-        from flows.turned_away import make_up
+        from flows.engine.rerun import make_up
 
         observer = None if is_quiet else _observer()
         summary = execute(context, plan, observer)
@@ -121,7 +121,7 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
 
 
 def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet: bool) -> _Ended:
-    from flows.through_prefect import run_through_prefect
+    from flows.prefect.local_run import run_through_prefect
 
     observer = None if is_quiet else _observer()
     reported = run_through_prefect(context, plan.request, api_url, plan, observer)
@@ -129,14 +129,14 @@ def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet:
 
 
 def _observer() -> RunObserver:
-    from flows.cli.terminal import TerminalObserver
+    from flows.cli.output.progress import TerminalObserver
 
     return TerminalObserver()
 
 
 def _report(ended: _Ended, *, as_json: bool) -> None:
-    from flows.cli.reports import print_decisions, print_summary, summary_document
-    from flows.runs import OutcomeStatus
+    from flows.cli.output.tables import print_decisions, print_summary, summary_document
+    from flows.run.model import OutcomeStatus
 
     if as_json:
         document = summary_document(ended.summary)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.console import out, print_json, print_table, say
+from flows.cli.output.console import out, print_json, print_table, say
 from flows.context import load_context
 
 if TYPE_CHECKING:
-    from flows.savings import Saving, Savings
+    from flows.reports.savings import Saving, Savings
 
 _SPAN: Final = re.compile(r"(\d+)([hdw])")
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -49,7 +49,7 @@ def savings(
 
         sluice savings --since 2013-01-01 --json
     """
-    from flows.savings import add_up, skipped_targets
+    from flows.reports.savings import add_up, skipped_targets
 
     store = load_context().store
     now = store.now()

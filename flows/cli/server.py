@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import out, print_json, progress, say
+from flows.cli.output.console import out, print_json, progress, say
 from flows.context import load_context
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -35,8 +35,8 @@ def up(as_json: AsJson = False) -> None:
 
         sluice up --json
     """
-    from flows.companions import start_companions
-    from flows.server import local_server, start
+    from flows.server.companions import start_companions
+    from flows.server.local import local_server, start
 
     context = load_context()
     server = local_server(context)
@@ -80,8 +80,8 @@ def down(as_json: AsJson = False) -> None:
 
         sluice down --json
     """
-    from flows.companions import stop_companions
-    from flows.server import local_server, stop
+    from flows.server.companions import stop_companions
+    from flows.server.local import local_server, stop
 
     context = load_context()
     with progress("Ending the local Prefect server…", is_quiet=as_json):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import out, print_json, print_table, progress, say
 from flows.context import Context, load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.emr.groups import Group, Item
-    from flows.emr.instances import PriceList
-    from flows.emr.sizing import Sizing
+    from flows.spark.sizing.groups import Group, Item
+    from flows.spark.sizing.prices import PriceList
+    from flows.spark.sizing.sizing import Sizing
 
 _SIZE: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]i?b|b)?", re.IGNORECASE)
 _UNITS: Final = ("b", "kb", "mb", "gb", "tb", "pb")
@@ -87,10 +87,10 @@ def _group(
     """Return what would share a cluster; None when there is nothing to read."""
     from dataclasses import replace
 
-    from flows.emr.groups import Item, make_groups
-    from flows.emr.instances import load_instances
-    from flows.emr.settings import load_emr_settings
-    from flows.emr.stage import learn_from
+    from flows.spark.settings import load_emr_settings
+    from flows.spark.sizing.groups import Item, make_groups
+    from flows.spark.sizing.prices import load_instances
+    from flows.spark.stage import learn_from
 
     settings = load_emr_settings(context.project)
     prices = load_instances(context.project).in_region(settings.region)
@@ -120,10 +120,10 @@ def _group(
 
 def _read_now(context: Context, pipeline_id: str) -> dict[str, int]:
     """Return what each target that is due would read on Spark."""
-    from flows.emr.choices import EngineChooser, spans_of
-    from flows.engine import prepare
-    from flows.facts import Action
-    from flows.runs import RunRequest
+    from flows.engine.engine import prepare
+    from flows.gate.facts import Action
+    from flows.run.model import RunRequest
+    from flows.spark.engine_choice import EngineChooser, spans_of
 
     plan = prepare(context, RunRequest((pipeline_id,)), is_dry=True)
     chooser = EngineChooser(context, plan.rows)
@@ -141,7 +141,7 @@ def _read_now(context: Context, pipeline_id: str) -> dict[str, int]:
 
 
 def _print(group: Group, sizing: Sizing, prices: PriceList) -> None:
-    from flows.emr.choice import in_gb
+    from flows.spark.choice import in_gb
 
     rows = [(str(item.row.name), in_gb(item.scan_bytes), str(item.learned)) for item in group.items]
     print_table("", ("Target", "Reads", "Speed"), rows)

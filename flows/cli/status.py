@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import out, print_json, print_table, progress, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.plan import Outlook
-    from flows.status import TargetStatus
-    from metadata_sync.database.journal import DecisionEntry, LoadEntry
+    from flows.engine.outlook import Outlook
+    from flows.reports.status import TargetStatus
+    from metadata_sync.database.journals.entries import DecisionEntry, LoadEntry
     from metadata_sync.incident import Incident
-    from metadata_sync.rows import ControlRows
+    from metadata_sync.rows.model import ControlRows
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -59,8 +59,8 @@ def plan(
 
         sluice plan flights_hourly --json
     """
-    from flows.plan import look_ahead
-    from flows.runs import RunRequest
+    from flows.engine.outlook import look_ahead
+    from flows.run.model import RunRequest
 
     context = load_context()
     request = RunRequest(tuple(pipelines or ()), job_group, requested_by=context.who)
@@ -82,7 +82,7 @@ def status(as_json: AsJson = False) -> None:
 
         sluice status --json
     """
-    from flows.status import target_statuses
+    from flows.reports.status import target_statuses
 
     store = load_context().store
     statuses = target_statuses(store.usable_rows(), store.latest_loads(), store.now())
@@ -141,7 +141,7 @@ def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> Configu
 
 
 def _print_outlook(outlook: Outlook) -> None:
-    from flows.cli.reports import print_decisions
+    from flows.cli.output.tables import print_decisions
 
     if outlook.rows:
         rows = [(item.kind, item.row, ", ".join(item.columns) or None) for item in outlook.rows]
@@ -167,7 +167,7 @@ def _print_outlook(outlook: Outlook) -> None:
 
 
 def _outlook_document(outlook: Outlook) -> dict[str, Any]:
-    from flows.cli.reports import plan_document
+    from flows.cli.output.tables import plan_document
 
     return {
         "rows": [asdict(item) for item in outlook.rows],
@@ -180,8 +180,8 @@ def _outlook_document(outlook: Outlook) -> dict[str, Any]:
 
 
 def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
-    from flows.cli.reports import print_rejects
-    from flows.status import duration_text
+    from flows.cli.output.tables import print_rejects
+    from metadata_sync.text import duration_text
 
     rows = [
         (
@@ -246,7 +246,7 @@ def _load_document(entry: LoadEntry) -> dict[str, Any]:
 
 
 def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
-    from flows.explain import explain, remedy
+    from flows.gate.explain import explain, remedy
 
     out.print(
         f"{decision.target}: {decision.action} at {decision.decided_at:%Y-%m-%d %H:%M:%S} UTC (run {decision.run_id}, "
@@ -283,7 +283,7 @@ def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
 
 
 def _why_document(decision: DecisionEntry, load: LoadEntry | None) -> dict[str, Any]:
-    from flows.explain import explain, remedy
+    from flows.gate.explain import explain, remedy
 
     return {
         "target": decision.target,
@@ -311,8 +311,8 @@ def _windows(entry: LoadEntry | None) -> str | None:
 
 
 def _short(source: Mapping[str, Any], name: str) -> str | None:
-    from flows.cli.reports import short_bound
-    from flows.facts import SourceMode
+    from flows.cli.output.tables import short_bound
+    from flows.gate.facts import SourceMode
 
     bound = source.get(name)
     return None if bound is None else short_bound(SourceMode(source["mode"]), bound)

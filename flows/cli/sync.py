@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from flows.cli.console import out, print_json, progress, say
+from flows.cli.output.console import out, print_json, progress, say
 from flows.context import Context, load_context
 from metadata_sync.errors import MetadataError
 
 if TYPE_CHECKING:
     from metadata_sync.errors import Fault
-    from metadata_sync.sync import SyncReport
+    from metadata_sync.sync.sync import SyncReport
 
 _DRIFT_EXIT_CODE: Final = 3
 
@@ -46,7 +46,7 @@ def sync(
 
         sluice sync --overwrite
     """
-    from metadata_sync.sync import sync_store
+    from metadata_sync.sync.sync import sync_store
 
     context = load_context()
     with progress("Writing models…", is_quiet=as_json):
@@ -88,7 +88,7 @@ def validate(
 
 
 def _file_faults(context: Context) -> tuple[int, tuple[Fault, ...]]:
-    from metadata_sync.bundle import bundle_files, read_bundle
+    from metadata_sync.control.bundle import bundle_files, read_bundle
     from metadata_sync.validation import find_faults
 
     project = context.project

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.context import Context
-from flows.dbt_files import mask_log, mask_results
-from flows.profile import Profile, dbt_environment
+from flows.dbt.masking import mask_log, mask_results
+from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import ConfigurationError, SluiceError
 
 logger = logging.getLogger(__name__)
@@ -90,9 +90,9 @@ def current_tokens(context: Context) -> dict[str, str | None]:
     Returns:
         Token by source; a source that cannot be asked is left out, which the macros take for changed.
     """
-    from flows.probes import Prober, Question
-    from flows.warehouse import open_warehouse
-    from metadata_sync.resolve import is_active, resolve_dependencies
+    from flows.gate.probe import Prober, Question
+    from flows.warehouse.connection import open_warehouse
+    from metadata_sync.rows.resolve import is_active, resolve_dependencies
 
     rows = context.store.read_rows()
     names = {
@@ -118,7 +118,7 @@ def passthrough_variables(context: Context) -> dict[str, str]:
 
     A project may be used with hand-written models alone, so trouble with rows must not stop dbt; it is logged.
     """
-    from flows.outcomes import tokens_variable
+    from flows.run.outcome import tokens_variable
 
     try:
         return tokens_variable(current_tokens(context))

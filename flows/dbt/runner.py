@@ -7,12 +7,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from flows.dbt_files import mask_log
-from flows.profile import Profile, dbt_environment
+from flows.dbt.masking import mask_log
+from flows.run.outcome import FAILED, NodeResult
+from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
@@ -20,44 +20,6 @@ from metadata_sync.settings import Settings
 logger = logging.getLogger(__name__)
 
 _MACRO_STACK: Final = re.compile(r"\n\s*> in macro ")
-_FAILED: Final = frozenset({"error", "fail", "runtime error", "partial success"})
-
-
-@dataclass(frozen=True, slots=True)
-class NodeResult:
-    """How one dbt node fared.
-
-    Attributes:
-        unique_id: dbt's name of the node.
-        kind: model, test, unit_test, …
-        name: The node's short name; of a generated model `dwh__dim_aircraft`.
-        status: dbt's word: success, error, pass, fail, warn, skipped.
-        message: What dbt or the warehouse said.
-        seconds: Wall-clock duration.
-        started_at: When its SQL began, UTC; None when it never did.
-        finished_at: When its SQL ended, UTC.
-        parents: unique_ids of what it reads.
-    """
-
-    unique_id: str
-    kind: str
-    name: str
-    status: str
-    message: str
-    seconds: float
-    started_at: datetime | None
-    finished_at: datetime | None
-    parents: tuple[str, ...]
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether dbt counts it as an error."""
-        return self.status in _FAILED
-
-    @property
-    def is_skipped(self) -> bool:
-        """Whether dbt left it out because something before it failed."""
-        return self.status == "skipped"
 
 
 class DbtRunner:
@@ -162,7 +124,7 @@ class DbtRunner:
             arguments = ["compile", *self._options(), "--no-write-json", "--quiet", "--select", *models]
             result: Any = dbtRunner(manifest=manifest).invoke(arguments)
         _raise_interrupt(result.exception)
-        failed = [item for item in getattr(result.result, "results", ()) if str(item.status) in _FAILED]
+        failed = [item for item in getattr(result.result, "results", ()) if str(item.status) in FAILED]
         if result.result is None or failed:
             reason = without_macro_stack(failed[0].message or "") if failed else _explain(result.exception)
             raise HardRunError(f"dbt cannot compile: {reason}", "The whole story is in dbt's log file.")

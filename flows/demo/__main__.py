@@ -7,13 +7,13 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from flows.cli.console import out, report_error
+from flows.cli.output.console import out, report_error
 from flows.context import Context, load_context
 from flows.demo.landing import FIRST_DAY, LAST_DAY, WEEK_END, Lake, Landing, open_lake
 from flows.demo.narrator import Narrator
 from flows.demo.recap import Outcome, history_of_a_split_plane, outcomes_since
 from flows.demo.scratch import begin_from_scratch
-from flows.profile import load_profile
+from flows.warehouse.profile import load_profile
 from metadata_sync.errors import SluiceError
 
 SERVER_SECONDS: Final = 60.0

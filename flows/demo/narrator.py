@@ -14,7 +14,7 @@ from typing import Final
 from rich.markup import escape
 from rich.table import Table
 
-from flows.cli.console import out
+from flows.cli.output.console import out
 from flows.demo.recap import Outcome, PlaneVersion
 from metadata_sync.errors import RunError
 

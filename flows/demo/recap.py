@@ -9,7 +9,7 @@ from typing import Final
 
 from flows.demo.landing import LATE_DAY, WEEK_END
 from metadata_sync.database import ControlStore
-from metadata_sync.database.journal import DecisionEntry, LoadEntry
+from metadata_sync.database.journals.entries import DecisionEntry, LoadEntry
 from metadata_sync.loads import RowCounts
 
 _DECISIONS_OF_A_RUN: Final = 100

@@ -9,7 +9,7 @@ from typing import Final
 
 from flows.context import Context
 from flows.demo.landing import LAKE_TABLES
-from flows.profile import load_profile
+from flows.warehouse.profile import load_profile
 from metadata_sync.errors import ConfigurationError, StoreError
 from metadata_sync.settings import control_database_url
 

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from flows.context import Context
-from flows.finding import Finding, Level
+from flows.doctor.finding import Finding, Level
 from metadata_sync.errors import SluiceError
 
 _MINIMUM_PYTHON: Final = (3, 11)
@@ -111,8 +111,8 @@ def _control_database(context: Context) -> Iterator[Finding]:
 def _warehouse(context: Context) -> Iterator[Finding]:
     from sqlglot import exp
 
-    from flows.profile import SLUICE_SCHEMA
-    from flows.warehouse import open_warehouse
+    from flows.warehouse.connection import open_warehouse
+    from flows.warehouse.profile import SLUICE_SCHEMA
 
     profile = context.profile
     warehouse = open_warehouse(profile, wait_seconds=0)
@@ -131,9 +131,9 @@ def _warehouse(context: Context) -> Iterator[Finding]:
 
 
 def _lake(context: Context) -> Iterator[Finding]:
-    from flows.describe import lake_columns
-    from flows.lake import resolve_folder
-    from metadata_sync.words import SourceKind
+    from flows.warehouse.columns import lake_columns
+    from flows.warehouse.lake import resolve_folder
+    from metadata_sync.rows.vocabulary import SourceKind
 
     if context.profile.dialect != "duckdb":
         return
@@ -152,7 +152,7 @@ def _lake(context: Context) -> Iterator[Finding]:
 
 
 def _generated(context: Context) -> Iterator[Finding]:
-    from metadata_sync.sync import sync
+    from metadata_sync.sync.sync import sync
 
     report = sync(context.store.read_rows(), context.project, context.columns, check=True)
     if report.drifted:
@@ -165,24 +165,24 @@ def _generated(context: Context) -> Iterator[Finding]:
 
 
 def _clocks(context: Context) -> Iterator[Finding]:
-    from flows.clocks import examine_clocks
+    from flows.doctor.clocks import examine_clocks
 
     return examine_clocks(context)
 
 
 def _emr(context: Context) -> Iterator[Finding]:
-    from flows.emr.checkup import examine_emr
+    from flows.doctor.spark import examine_emr
 
     return examine_emr(context)
 
 
 def _prefect(context: Context) -> Iterator[Finding]:
-    from flows.server import running_api_url
+    from flows.server.local import running_api_url
 
     url = running_api_url(context)
     configured = os.environ.get("PREFECT_API_URL")
     if url is not None:
-        from flows.server_checkup import examine_server
+        from flows.doctor.server import examine_server
 
         yield from examine_server(context, url)
     elif configured:

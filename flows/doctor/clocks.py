@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from flows.context import Context
-from flows.finding import Finding, Level
+from flows.doctor.finding import Finding, Level
 
 SKEW_SECONDS: Final = 5.0
 """Schedules, late runs and leases compare clocks of several machines; so much makes no difference."""
@@ -38,7 +38,7 @@ def clock_finding(what: str, ahead_seconds: float) -> Finding:
 def _warehouse_ahead(context: Context, now: Callable[[], datetime]) -> float:
     from sqlglot import exp
 
-    from flows.warehouse import open_warehouse
+    from flows.warehouse.connection import open_warehouse
 
     warehouse = open_warehouse(context.profile, wait_seconds=0)
     try:

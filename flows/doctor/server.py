@@ -11,9 +11,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from flows.clocks import clock_finding
 from flows.context import Context
-from flows.finding import Finding, Level
+from flows.doctor.clocks import clock_finding
+from flows.doctor.finding import Finding, Level
 
 if TYPE_CHECKING:
     import httpx
@@ -32,7 +32,7 @@ def examine_server(context: Context, api_url: str) -> Iterator[Finding]:
     """
     import httpx
 
-    from flows.server import prepare_client
+    from flows.server.local import prepare_client
 
     prepare_client(context, api_url)
     from prefect.client.orchestration import get_client
@@ -66,7 +66,7 @@ def _version(server: str) -> Finding:
 
 
 def _task_runs(client: SyncPrefectClient, server: str) -> Finding:
-    from flows.task_run_fallback import version_without_task_runs
+    from flows.prefect.reporting.fallback import version_without_task_runs
 
     if version_without_task_runs(client) != server:
         return Finding("task runs", Level.OK, "the server makes them of what runs report")
@@ -120,7 +120,7 @@ def _work_pool(client: SyncPrefectClient, name: str) -> Iterator[Finding]:
 
 
 def _deployments(context: Context, api_url: str) -> Iterator[Finding]:
-    from flows.deployments.deploy import deploy
+    from flows.prefect.deployments.deploy import deploy
 
     plan = deploy(context, api_url, is_dry=True)
     changes = len(plan.steps) + len(plan.automations)

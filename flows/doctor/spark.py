@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from flows.emr.aws import aws_client
-from flows.emr.settings import BackendName, EmrSettings, load_emr_settings, load_spark_settings
-from flows.finding import Finding, Level
-from metadata_sync.words import Engine
+from flows.doctor.finding import Finding, Level
+from flows.spark.aws import aws_client
+from flows.spark.settings import BackendName, EmrSettings, load_emr_settings, load_spark_settings
+from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from metadata_sync.rows import ControlRows, PipelineRow
+    from metadata_sync.rows.model import ControlRows, PipelineRow
 
 _TRIES: Final = 2
 _REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})

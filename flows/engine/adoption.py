@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.aftermath import conclude
-from flows.incidents import rejected
-from flows.recording import adopted_entries
-from metadata_sync.database.settlement import Settlement
+from flows.incidents.incident import rejected
+from flows.incidents.settle import conclude
+from flows.run.record import adopted_entries
+from metadata_sync.database.journals.settlement import Settlement
 from metadata_sync.incident import Alert, Incident, IncidentKind
 from metadata_sync.loads import ClusterCost
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.state import LoggedLoad, WarehouseState
-    from flows.warehouse import Warehouse
-    from metadata_sync.database.journal import LatestLoads
-    from metadata_sync.rows import ControlRows
+    from flows.warehouse.connection import Warehouse
+    from flows.warehouse.load_log import LoggedLoad, WarehouseState
+    from metadata_sync.database.journals.entries import LatestLoads
+    from metadata_sync.rows.model import ControlRows
 
 
 def adopt_unknown(
@@ -43,8 +43,8 @@ def adopt_unknown(
     Returns:
         What it knows now.
     """
-    from flows.rejects import with_rejects
-    from flows.state import read_loads
+    from flows.warehouse.load_log import read_loads
+    from flows.warehouse.rejects import with_rejects
 
     targets = {str(row.name) for row in rows.transformations}
     newest = {entry.load_id for entry in (*loads.newest, *loads.successful)}

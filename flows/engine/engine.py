@@ -18,24 +18,25 @@ from uuid import uuid4
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from flows.adoption import adopt_unknown
-from flows.alerts import deliver_or_log
-from flows.crashes import mark_crashes
-from flows.execution import Execution
-from flows.facts import Action
-from flows.graph import select_transformations
-from flows.leases import LeaseKeeper, wait_until_free
-from flows.locks import warehouse_lock
-from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.survey import decide, find_orphans, log_decision, read_around, reading, surroundings
-from metadata_sync.blame import Blame
+from flows.context import reading
+from flows.engine.adoption import adopt_unknown
+from flows.engine.execution import Execution
+from flows.engine.recovery import mark_crashes
+from flows.gate.facts import Action
+from flows.gate.gather import decide, find_orphans, log_decision, read_around, surroundings
+from flows.incidents.outbox import deliver_or_log
+from flows.run.leases import LeaseKeeper, wait_until_free
+from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
+from flows.run.selection import select_transformations
+from flows.warehouse.file_lock import warehouse_lock
+from metadata_sync.analysis.blame import Blame
 from metadata_sync.errors import StaleRowError
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.facts import Decision
-    from flows.state import WarehouseState
-    from metadata_sync.rows import ControlRows
+    from flows.gate.facts import Decision
+    from flows.warehouse.load_log import WarehouseState
+    from metadata_sync.rows.model import ControlRows
 
 __all__ = [
     "RunObserver", "RunPlan", "RunRequest", "RunSummary", "SilentObserver", "execute", "hold_warehouse", "prepare",
@@ -165,7 +166,7 @@ def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
         MetadataError: When the control database holds a row that cannot stand without what is wrong in it.
         SyncError: When generated files were edited by hand or cannot be written.
     """
-    from metadata_sync.sync import sync_store
+    from metadata_sync.sync.sync import sync_store
 
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, context.project, context.columns, keep_going=True)
@@ -178,6 +179,6 @@ def _with_engines(
     """Say of every target that is due where it runs."""
     if all(decision.action is not Action.RUN for decision in decisions):
         return decisions
-    from flows.emr.choices import with_engines
+    from flows.spark.engine_choice import with_engines
 
     return with_engines(context, request, rows, state, decisions)

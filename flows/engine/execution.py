@@ -9,27 +9,29 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flows.aftermath import Aftermath
-from flows.emr.in_run import SparkInRun
-from flows.facts import Action, Decision, UpstreamState
-from flows.gate import left_to
-from flows.graph import read_targets
-from flows.leases import LeaseKeeper
-from flows.recording import record_decisions
-from flows.retries import RetryBook, RetryPolicy
-from flows.rule_files import load_rules
-from flows.runs import RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
-from flows.survey import decide, log_decision, patiently, read_around, reading, surroundings
+from flows.context import reading
+from flows.errors.team_rules import load_rules
+from flows.gate.facts import Action, Decision, UpstreamState
+from flows.gate.gather import decide, log_decision, read_around, surroundings
+from flows.gate.rules import left_to
+from flows.incidents.settle import Aftermath
+from flows.run.leases import LeaseKeeper
+from flows.run.model import RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.run.record import record_decisions
+from flows.run.retry import RetryBook, RetryPolicy
+from flows.run.selection import read_targets
+from flows.spark.run_hook import SparkInRun
+from flows.warehouse.connection import retry_reads
 from metadata_sync.errors import RunError
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.dbt_runner import DbtRunner
-    from flows.decisions import Verdicts
-    from flows.outcomes import Build
-    from flows.state import LoggedLoad
-    from metadata_sync.names import TableName
-    from metadata_sync.rows import TransformationRow
+    from flows.dbt.runner import DbtRunner
+    from flows.gate.decide import Verdicts
+    from flows.run.outcome import Build
+    from flows.warehouse.load_log import LoggedLoad
+    from metadata_sync.rows.model import TransformationRow
+    from metadata_sync.rows.names import TableName
 
 
 class Execution:
@@ -103,7 +105,7 @@ class Execution:
 
     def _settle(self, decisions: Sequence[Decision]) -> None:
         """Record decisions that are final, and note the targets that will not run."""
-        from flows.outcomes import outcome_without_run
+        from flows.run.outcome import outcome_without_run
 
         final = self._leased([decision for decision in decisions if decision.action is not Action.WAIT])
         record_decisions(self._context.store, self._plan.run_id, final, self._clock())
@@ -122,7 +124,7 @@ class Execution:
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
         """Build targets together, believe what the load log says of them, plan retries of what may heal."""
-        from flows.outcomes import outcome_of
+        from flows.run.outcome import outcome_of
 
         self._wave_count += 1
         targets = tuple(str(row.name) for row in due)
@@ -162,8 +164,8 @@ class Execution:
 
     def _build(self, due: Sequence[TransformationRow], loaded: Set[str]) -> Build:
         """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
-        from flows.dbt_runner import DbtRunner
-        from flows.outcomes import Build, load_variables
+        from flows.dbt.runner import DbtRunner
+        from flows.run.outcome import Build, load_variables
 
         if self._dbt is None:
             self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
@@ -188,7 +190,7 @@ class Execution:
         return Build(results, stopped=failed)
 
     def _fingerprint(self, outcome: TargetOutcome) -> str | None:
-        from flows.fingerprints import take_fingerprint
+        from flows.incidents.fingerprint import take_fingerprint
 
         (row,) = [row for row in self._plan.selected if str(row.name) == outcome.target]
         return str(take_fingerprint(self._context, row, self._plan.rows, outcome.decision))
@@ -197,10 +199,10 @@ class Execution:
         outcome = self._outcomes.get(str(name))
         return outcome is not None and outcome.load_id is not None
 
-    @patiently
+    @retry_reads
     def _read_back(self) -> dict[str, LoggedLoad]:
-        from flows.rejects import with_rejects
-        from flows.state import read_loads
+        from flows.warehouse.load_log import read_loads
+        from flows.warehouse.rejects import with_rejects
 
         plan = self._plan
         with reading(self._context, self._profile) as warehouse:
@@ -219,7 +221,7 @@ class Execution:
         for decision in verdicts.decisions:
             log_decision(self._plan.run_id, decision)
 
-    @patiently
+    @retry_reads
     def _ask_gate(self, waiting: Sequence[TransformationRow]) -> Verdicts:
         with reading(self._context, self._profile) as warehouse:
             now, plan = self._clock(), self._plan
@@ -238,7 +240,7 @@ class Execution:
             return decide(self._context, waiting, around, warehouse, now)
 
     def _states(self) -> dict[str, UpstreamState]:
-        from flows.decisions import state_after
+        from flows.gate.decide import state_after
 
         ended = {target: state_after(outcome.decision, outcome.status) for target, outcome in self._outcomes.items()}
         return ended | dict.fromkeys(self._retries.waiting, UpstreamState.PENDING)

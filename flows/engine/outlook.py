@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.context import Context
-from flows.emr.forecast import PlannedCluster, planned_clusters
-from flows.engine import prepare
-from flows.runs import RunPlan, RunRequest
+from flows.engine.engine import prepare
+from flows.run.model import RunPlan, RunRequest
+from flows.spark.sizing.forecast import PlannedCluster, planned_clusters
 from metadata_sync.errors import Fault, MetadataError, SyncError
 
 
@@ -71,7 +71,7 @@ def look_ahead(context: Context, request: RunRequest) -> Outlook:
 
 
 def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ...]:
-    from metadata_sync.apply import Desk, plan_files
+    from metadata_sync.control.apply import Desk, plan_files
 
     if not context.project.control_dir.is_dir():
         return ()
@@ -87,7 +87,7 @@ def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ..
 
 
 def _drift(context: Context, faults: list[Fault]) -> tuple[tuple[str, ...], str | None]:
-    from metadata_sync.sync import sync
+    from metadata_sync.sync.sync import sync
 
     try:
         report = sync(context.store.read_rows(), context.project, context.columns, check=True)

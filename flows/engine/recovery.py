@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.aftermath import conclude
-from flows.incidents import Finding, held_up
-from flows.leases import has_died
-from metadata_sync.database.journal import LoadEntry, LoadStatus
-from metadata_sync.database.settlement import Settlement
+from flows.incidents.incident import Finding, held_up
+from flows.incidents.settle import conclude
+from flows.run.leases import has_died
+from metadata_sync.database.journals.entries import LoadEntry, LoadStatus
+from metadata_sync.database.journals.settlement import Settlement
 from metadata_sync.incident import Alert, Incident, IncidentKind
 
 if TYPE_CHECKING:
     from flows.context import Context
     from metadata_sync.database import Lease
-    from metadata_sync.rows import ControlRows
+    from metadata_sync.rows.model import ControlRows
 
 _SILENT = "The run ended without a word: it was killed, or its machine was lost."
 

@@ -2,7 +2,7 @@
 
 Whoever was turned away goes home: its rows would wait for the next tick, or for ever when a person asked. So the run
 that kept it out asks the gate again at its own end, and loads what has come meanwhile, if anything has.
-Prefect's own refusals are made up for by flows/refused_runs.py.
+Prefect's own refusals are made up for by flows/prefect/run_guards.py.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from flows.engine import execute, prepare
-from flows.evidence import facts_of
-from flows.facts import Reason
-from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary
+from flows.engine.engine import execute, prepare
+from flows.gate.evidence import facts_of
+from flows.gate.facts import Reason
+from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary
 
 if TYPE_CHECKING:
     from flows.context import Context

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.aftermath import conclude
-from flows.alerts import deliver_or_log
-from flows.error_rules import DEFAULT_RULES
-from flows.healing import FailureClass, classify, read_facts
-from flows.incidents import WAREHOUSE, Finding
-from flows.rule_files import load_rules
-from metadata_sync.database.settlement import Settlement
+from flows.errors.classify import FailureClass, classify, read_facts
+from flows.errors.rules import DEFAULT_RULES
+from flows.errors.team_rules import load_rules
+from flows.incidents.incident import WAREHOUSE, Finding
+from flows.incidents.outbox import deliver_or_log
+from flows.incidents.settle import conclude
+from metadata_sync.database.journals.settlement import Settlement
 from metadata_sync.errors import (
     ConfigurationError,
     MetadataError,
@@ -29,11 +29,11 @@ from metadata_sync.errors import (
 )
 from metadata_sync.incident import Alert, Incident, IncidentKind
 from metadata_sync.redact import safe_text
-from metadata_sync.rows import ControlRows
+from metadata_sync.rows.model import ControlRows
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.runs import RunRequest
+    from flows.run.model import RunRequest
 
 logger = logging.getLogger(__name__)
 

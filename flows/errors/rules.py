@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from flows.healing import FailureClass, Rule
+from flows.errors.classify import FailureClass, Rule
 
 _SLUICE: Final = "Sluice's own message, docs/loads.md"
 _DBT: Final = "https://docs.getdbt.com/reference/artifacts/run-results-json"

@@ -11,13 +11,13 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flows.error_rules import DEFAULT_RULES
-from flows.healing import FailureClass, Rule
+from flows.errors.classify import FailureClass, Rule
+from flows.errors.rules import DEFAULT_RULES
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
 
 ENTRY_POINT_GROUP: Final = "sluice.error_rules"
-"""A package's entry point of this group is a sequence of `flows.healing.Rule`."""
+"""A package's entry point of this group is a sequence of `flows.errors.classify.Rule`."""
 
 FILE_NAME: Final = "error_rules.yml"
 
@@ -87,6 +87,6 @@ def _of_packages() -> Iterator[Rule]:
         if not isinstance(found, list | tuple) or not all(isinstance(rule, Rule) for rule in found):
             raise ConfigurationError(
                 f"The entry point {entry.name} ({entry.value}) does not hold error rules.",
-                "It must be a tuple of flows.healing.Rule.",
+                "It must be a tuple of flows.errors.classify.Rule.",
             )
         yield from found

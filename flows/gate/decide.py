@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
-from flows.bounds import parse_bound
-from flows.facts import (
+from flows.gate.facts import (
     Action,
     Decision,
     Probe,
@@ -18,19 +17,20 @@ from flows.facts import (
     TargetFacts,
     UpstreamFacts,
     UpstreamState,
-    Watermark,
 )
-from flows.gate import decide
-from flows.probes import Prober, Question
-from flows.runs import OutcomeStatus
-from flows.state import WarehouseState
-from metadata_sync.blame import COLUMNS_UNKNOWN, Blame
-from metadata_sync.names import TableName
+from flows.gate.probe import Prober, Question
+from flows.gate.rules import decide
+from flows.run.model import OutcomeStatus
+from flows.warehouse.bounds import parse_bound
+from flows.warehouse.load_log import WarehouseState
+from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
+from metadata_sync.loads import Watermark
 from metadata_sync.redact import safe_text
-from metadata_sync.render import fingerprint
-from metadata_sync.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
-from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
-from metadata_sync.words import Increment, LoadType
+from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
+from metadata_sync.rows.vocabulary import Increment, LoadType
+from metadata_sync.sync.render import fingerprint
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from flows.facts import Decision, EngineChoice, SourceEvidence, TargetFacts
+from flows.gate.facts import Decision, EngineChoice, SourceEvidence, TargetFacts
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

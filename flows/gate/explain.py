@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from flows.evidence import facts_of
-from flows.facts import Action, Guard, Reason, TargetFacts, UpstreamFacts, UpstreamState
-from flows.status import duration_text
-from metadata_sync.words import ChildPolicy, Trigger
+from flows.gate.evidence import facts_of
+from flows.gate.facts import Action, Guard, Reason, TargetFacts, UpstreamFacts, UpstreamState
+from metadata_sync.rows.vocabulary import ChildPolicy, Trigger
+from metadata_sync.text import duration_text
 
 if TYPE_CHECKING:
-    from metadata_sync.database.journal import DecisionEntry
+    from metadata_sync.database.journals.entries import DecisionEntry
 
 
 def explain(decision: DecisionEntry) -> tuple[str, ...]:

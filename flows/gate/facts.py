@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from metadata_sync.words import ChildPolicy, Engine, Trigger
+from metadata_sync.loads import Watermark
+from metadata_sync.rows.vocabulary import ChildPolicy, Engine, Trigger
 
 
 class Action(StrEnum):
@@ -101,21 +102,6 @@ class UpstreamState(StrEnum):
     HELD = "held"
     OFF = "off"
     """It, its pipeline, or something that it waits for is switched off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Watermark:
-    """The newest load-log row of one (target, source) that moved the watermark.
-
-    Attributes:
-        end: Upper bound of the window, or the change token; None when it was unknown.
-        band_count: Source rows in [end - lookback, end] when that load read them; None when not counted.
-        source_epoch: Epoch of a managed source that the load read.
-    """
-
-    end: str | None
-    band_count: int | None = None
-    source_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

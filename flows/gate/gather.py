@@ -3,60 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
-
-from flows.facts import Reason
-from flows.leases import foreign_leases
-from metadata_sync.blame import Blame
-from metadata_sync.errors import SoftRunError
-from metadata_sync.resolve import resolve_dependencies
-from metadata_sync.words import SourceKind, Trigger
+from flows.gate.facts import Reason
+from flows.run.leases import foreign_leases
+from metadata_sync.analysis.blame import Blame
+from metadata_sync.rows.resolve import resolve_dependencies
+from metadata_sync.rows.vocabulary import SourceKind, Trigger
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.decisions import Surroundings, Verdicts
-    from flows.facts import Decision
-    from flows.profile import Profile
-    from flows.runs import RunRequest
-    from flows.state import WarehouseState
-    from flows.warehouse import Warehouse
-    from metadata_sync.database.journal import LatestLoads
-    from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
+    from flows.gate.decide import Surroundings, Verdicts
+    from flows.gate.facts import Decision
+    from flows.run.model import RunRequest
+    from flows.warehouse.connection import Warehouse
+    from flows.warehouse.load_log import WarehouseState
+    from flows.warehouse.profile import Profile
+    from metadata_sync.database.journals.entries import LatestLoads
+    from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 
 logger = logging.getLogger(__name__)
-
-patiently = retry(
-    retry=retry_if_exception_type(SoftRunError),
-    stop=stop_after_attempt(4) | stop_after_delay(30),
-    wait=wait_exponential_jitter(initial=1, max=10),
-    reraise=True,
-)
-"""Reads again what reads the warehouse in the middle of a run, when the connection is lost."""
-
-
-def utc_now() -> datetime:
-    """Return the current instant."""
-    return datetime.now(UTC)
-
-
-@contextmanager
-def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
-    """Open the warehouse to read."""
-    from flows.warehouse import open_warehouse
-
-    settings = context.settings
-    warehouse = open_warehouse(
-        profile, wait_seconds=settings.lock_wait_seconds, timeout_seconds=settings.statement_timeout_seconds
-    )
-    try:
-        yield warehouse
-    finally:
-        warehouse.close()
 
 
 def read_around(
@@ -70,7 +38,7 @@ def read_around(
         rows: The environment's rows.
         targets: The targets to decide on.
     """
-    from flows.state import read_state
+    from flows.warehouse.load_log import read_state
 
     upstreams = {item.name for row in targets for item in resolve_dependencies(row, rows) if item.is_managed}
     every = [row.name for row in rows.transformations]
@@ -100,8 +68,8 @@ def surroundings(
         run_id: The run that asks, once it has begun; its own leases keep nobody out.
         blame: What sync found wrong with rows and SELECTs; None: nothing.
     """
-    from flows.decisions import Surroundings
-    from metadata_sync.database.journal import LoadStatus
+    from flows.gate.decide import Surroundings
+    from metadata_sync.database.journals.entries import LoadStatus
 
     return Surroundings(
         rows,
@@ -134,8 +102,8 @@ def decide(
     now: datetime,
 ) -> Verdicts:
     """Let the gate decide on targets, each after the ones that it reads."""
-    from flows.decisions import decide_targets
-    from flows.probes import Prober
+    from flows.gate.decide import decide_targets
+    from flows.gate.probe import Prober
 
     def examine(source: SourceRow) -> str | None:
         """Look at the schemas of a lake folder's files before they are read: DuckDB would silently cast the odd one."""
@@ -155,9 +123,9 @@ def find_orphans(
     rows: ControlRows, state: WarehouseState, warehouse: Warehouse, profile: Profile
 ) -> tuple[Decision, ...]:
     """Return a HOLD for every loaded table that no row fills any more."""
-    from flows.decisions import hold_orphans
-    from flows.state import existing_tables
-    from metadata_sync.names import TableName
+    from flows.gate.decide import hold_orphans
+    from flows.warehouse.load_log import existing_tables
+    from metadata_sync.rows.names import TableName
 
     unfilled = state.logged - {str(row.name) for row in rows.transformations}
     if not unfilled:

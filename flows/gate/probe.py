@@ -1,6 +1,6 @@
 """Asks the driving sources for news: few set-based, read-only statements for all of them together.
 
-A keyed source is asked once, whoever reads it, from the lowest of its readers' windows up (flows/probe_sql.py).
+A keyed source is asked once, whoever reads it, from the lowest of its readers' windows up (flows/gate/probe_sql.py).
 Folders of the lake are listed, several at a time, while the warehouse works on the tables. Managed sources are not
 asked at all: the load log knows.
 """
@@ -17,25 +17,24 @@ from typing import Final
 from sqlglot import exp, parse_one
 from sqlglot.errors import ParseError
 
-from flows.bounds import Bound, latest_accepted, parse_bound
-from flows.facts import Probe
-from flows.lake import LakeFile, change_token, list_files, resolve_folder
-from flows.probe_sql import (
-    CHUNK_SIZE,
+from flows.gate.facts import Probe
+from flows.gate.probe_sql import (
     Band,
     Question,
     Scan,
     any_accepted_statement,
     depth_statement,
-    quoted,
     scan_statement,
     skew_statement,
 )
-from flows.warehouse import STATEMENT_TIMEOUT_SECONDS, Row, Warehouse
+from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
+from flows.warehouse.connection import STATEMENT_TIMEOUT_SECONDS, Row, Warehouse
+from flows.warehouse.lake import LakeFile, change_token, list_files, resolve_folder
+from flows.warehouse.sql import CHUNK_SIZE, quoted
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
-from metadata_sync.rows import SourceRow
-from metadata_sync.words import SourceKind
+from metadata_sync.rows.model import SourceRow
+from metadata_sync.rows.vocabulary import SourceKind
 
 __all__ = ["Prober", "Question"]
 

@@ -14,15 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
-from flows.bounds import Bound, latest_accepted, parse_bound
-from flows.facts import Probe, Watermark
-from flows.warehouse import Row
-from metadata_sync.rows import SourceRow
-
-CHUNK_SIZE: Final = 200
-"""SELECTs per statement: planners slow down on much longer ones."""
+from flows.gate.facts import Probe
+from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
+from flows.warehouse.connection import Row
+from flows.warehouse.sql import NO_NUMBER, as_text, union_all
+from metadata_sync.loads import Watermark
+from metadata_sync.rows.model import SourceRow
 
 Band = tuple[Bound, Bound]
 """A lookback band, both ends included."""
@@ -147,24 +145,6 @@ def depth_statement(scans: Sequence[Scan]) -> str:
 def any_accepted_statement(scan: Scan, high: Bound) -> str:
     """Write the search for one row that is not in the future."""
     return f"select 1 from {scan.relation} where {scan.key} <= {_literal(high)} limit 1"
-
-
-def union_all(selects: Sequence[str]) -> str:
-    """Join SELECTs into one `union all`."""
-    return " union all ".join(selects)
-
-
-def as_text(expression: str) -> str:
-    """Cast to text: bounds and fingerprints are short."""
-    return f"cast({expression} as varchar)"
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-NO_NUMBER: Final = "cast(null as bigint)"
 
 
 def _greatest(place: int, scan: Scan, bands: Sequence[tuple[str, str]], width: int) -> str:

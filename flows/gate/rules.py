@@ -26,8 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
 
-from flows.bounds import parse_bound
-from flows.facts import (
+from flows.gate.facts import (
     Action,
     Decision,
     Guard,
@@ -39,9 +38,10 @@ from flows.facts import (
     TargetFacts,
     UpstreamFacts,
     UpstreamState,
-    Watermark,
 )
-from metadata_sync.words import ChildPolicy, Trigger
+from flows.warehouse.bounds import parse_bound
+from metadata_sync.loads import Watermark
+from metadata_sync.rows.vocabulary import ChildPolicy, Trigger
 
 
 def decide(facts: TargetFacts) -> Decision:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from flows.healing import ADVICE, FailureClass
-from flows.status import duration_text
+from flows.errors.classify import ADVICE, FailureClass
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.redact import safe_text
+from metadata_sync.text import duration_text
 
 MESSAGE_LENGTH: Final = 1_500
 _SHOWN_TARGETS: Final = 10

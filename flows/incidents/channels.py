@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from flows.alert_text import body_of, title_of
-from flows.incidents import AlertPolicy
+from flows.incidents.alert_text import body_of, title_of
+from flows.incidents.incident import AlertPolicy
 from metadata_sync.database.ids import new_id
 from metadata_sync.incident import Alert, AlertEvent, Incident
 
 if TYPE_CHECKING:
-    from metadata_sync.rows import ControlRows
+    from metadata_sync.rows.model import ControlRows
     from metadata_sync.settings import Settings
 
 

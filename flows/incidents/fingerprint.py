@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from flows.lake import change_token, list_files, resolve_folder
+from flows.warehouse.lake import change_token, list_files, resolve_folder
+from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import RunError
-from metadata_sync.names import TableName
-from metadata_sync.select_file import read_select
-from metadata_sync.words import SourceKind
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import SourceKind
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.facts import Decision
-    from metadata_sync.rows import Column, ControlRows, TransformationRow
+    from flows.gate.facts import Decision
+    from metadata_sync.rows.model import Column, ControlRows, TransformationRow
 
 _WRITTEN_BY_RUNS: Final = frozenset({"is_active", "deactivated_by", "comments", "fingerprint"})
 _UNKNOWN: Final = "unknown"
@@ -124,8 +124,8 @@ def _table_columns(context: Context, name: TableName) -> tuple[Column, ...]:
     Raises:
         RunError: When the warehouse cannot be asked.
     """
-    from flows.describe import table_columns
-    from flows.warehouse import open_warehouse
+    from flows.warehouse.columns import table_columns
+    from flows.warehouse.connection import open_warehouse
 
     profile = context.profile
     warehouse = open_warehouse(profile, wait_seconds=context.settings.lock_wait_seconds)

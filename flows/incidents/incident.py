@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from flows.facts import Decision, Reason
-from flows.healing import FailureClass, Rule, classify, read_facts
-from flows.runs import OutcomeStatus, TargetOutcome
+from flows.errors.classify import FailureClass, Rule, classify, read_facts
+from flows.gate.facts import Decision, Reason
+from flows.run.model import OutcomeStatus, TargetOutcome
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.loads import Rejects, RowCounts
 from metadata_sync.redact import safe_text
-from metadata_sync.rows import ControlRows
-from metadata_sync.words import ChildPolicy
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.vocabulary import ChildPolicy
 
 WAREHOUSE: Final = "warehouse"
 """Subject of what no target is to blame for: the warehouse cannot be reached, dbt does not start."""

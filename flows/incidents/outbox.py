@@ -204,7 +204,7 @@ def _sent(alert: Alert, send: Sender, now: Callable[[], datetime]) -> Alert:
 
 
 def _send_block(context: Context, alert: Alert) -> None:
-    from flows.server import running_api_url
+    from flows.server.local import running_api_url
 
     api_url = running_api_url(context)
     if api_url is None:
@@ -212,6 +212,6 @@ def _send_block(context: Context, alert: Alert) -> None:
             f"Channel {alert.channel!r} has no webhook in {_variable(alert.channel)}, "
             "and no Prefect server answers that could hold its block."
         )
-    from flows.alert_blocks import send_by_block
+    from flows.incidents.prefect_blocks import send_by_block
 
     send_by_block(api_url, alert.channel, alert.title, alert.body)

@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.alert_text import comment_of
-from flows.channels import alert_policy, alerts_for
-from flows.healing import FailureClass, Rule
-from flows.incidents import Finding, fares_well, find, is_hard, is_over, judge, resolve
-from flows.recording import load_entries
-from flows.runs import OutcomeStatus, TargetOutcome
+from flows.errors.classify import FailureClass, Rule
+from flows.incidents.alert_text import comment_of
+from flows.incidents.channels import alert_policy, alerts_for
+from flows.incidents.incident import Finding, fares_well, find, is_hard, is_over, judge, resolve
+from flows.run.model import OutcomeStatus, TargetOutcome
+from flows.run.record import load_entries
 from metadata_sync.database.ids import new_id
-from metadata_sync.database.settlement import Amendment, Settlement
+from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.incident import Alert, Incident, IncidentKind
-from metadata_sync.names import TableName
-from metadata_sync.rows import ControlRows, TransformationRow
-from metadata_sync.words import DeactivatedBy
+from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import DeactivatedBy
 
 if TYPE_CHECKING:
     from flows.context import Context

@@ -8,10 +8,17 @@ from prefect import State, flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed
 
-from flows.artifacts import escape
-from flows.backfill import BackfillPlan, BackfillRequest, BackfillSummary, ChunkLoaded, plan_backfill, run_backfill
+from flows.backfill.backfill import (
+    BackfillPlan,
+    BackfillRequest,
+    BackfillSummary,
+    ChunkLoaded,
+    plan_backfill,
+    run_backfill,
+)
 from flows.context import Context, load_context
-from flows.forms.models import BackfillForm
+from flows.prefect.forms.models import BackfillForm
+from flows.prefect.pages.summary import escape
 from metadata_sync.errors import SluiceError
 from metadata_sync.redact import redact_text
 

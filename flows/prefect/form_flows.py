@@ -12,13 +12,13 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
 from flows.context import Context, load_context
-from flows.deployments.deploy import deploy
-from flows.forms.changes import edit_pipeline, onboard, switch_row
-from flows.forms.models import EditForm, OnboardForm, SwitchForm
-from flows.forms.pages import change_key, change_line, change_page, fault_page
-from metadata_sync.apply import Desk
+from flows.prefect.deployments.deploy import deploy
+from flows.prefect.forms.changes import edit_pipeline, onboard, switch_row
+from flows.prefect.forms.models import EditForm, OnboardForm, SwitchForm
+from flows.prefect.forms.pages import change_key, change_line, change_page, fault_page
+from metadata_sync.control.apply import Desk
 from metadata_sync.errors import MetadataError, SluiceError
-from metadata_sync.plan import RowChange
+from metadata_sync.rows.merge import RowChange
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.context import Context
-from flows.runs import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.server import prepare_client, ui_url
+from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
+from flows.server.local import prepare_client, ui_url
 
 if TYPE_CHECKING:
-    from flows.run_flow import Handover
+    from flows.prefect.run_flow import Handover
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def run_through_prefect(
         temporary_settings,
     )
 
-    from flows.run_flow import Handover, handing_over, run
+    from flows.prefect.run_flow import Handover, handing_over, run
 
     settings: dict[Any, Any] = {
         PREFECT_API_URL: api_url,
@@ -113,7 +113,7 @@ def _tags(request: RunRequest, plan: RunPlan | None) -> list[str]:
 
 
 def _run_without(context: Context, request: RunRequest, handover: Handover, trouble: Exception | None) -> ReportedRun:
-    from flows import engine
+    from flows.engine import engine
 
     plan = handover.plan or engine.prepare(context, request)
     summary = engine.execute(context, plan, handover.observer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metadata_sync.rows import ControlRows
+from metadata_sync.rows.model import ControlRows
 
 
 def why_not_to_run(rows: ControlRows, pipelines: Sequence[str], scheduled_by: str) -> str | None:

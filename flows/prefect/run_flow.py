@@ -1,6 +1,6 @@
 """The Prefect flow `run`: thin round the engine. What it adds is what people see: task runs, logs, a summary, a state.
 
-Deployments start it with parameters; `sluice run` starts it in its own process (flows/through_prefect.py).
+Deployments start it with parameters; `sluice run` starts it in its own process (flows/prefect/local_run.py).
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
-from flows.artifacts import headline
 from flows.context import Context, load_context
-from flows.engine import execute, hold_warehouse, prepare
-from flows.false_starts import false_starts_told
-from flows.load_events import loaded_events
-from flows.phases import PhaseClock
-from flows.prefect_api import open_report_api
-from flows.prefect_observer import ObserverPair, PrefectObserver, gate_begins
-from flows.refused_runs import start_in_place_of_refused
-from flows.report_pump import ReportPump
-from flows.row_check import why_not_to_run
-from flows.run_pages import Executed, write_pages
-from flows.runs import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver, TargetOutcome
-from flows.server import ui_url
-from flows.task_run_fallback import ensure_task_runs
-from flows.task_runs import DbtTaskRuns
-from flows.turned_away import make_up
-from metadata_sync.words import Engine
+from flows.engine.engine import execute, hold_warehouse, prepare
+from flows.engine.rerun import make_up
+from flows.engine.startup_failures import false_starts_told
+from flows.prefect.pages.summary import headline
+from flows.prefect.pages.writer import Executed, write_pages
+from flows.prefect.reporting.api import open_report_api
+from flows.prefect.reporting.fallback import ensure_task_runs
+from flows.prefect.reporting.load_events import loaded_events
+from flows.prefect.reporting.observer import ObserverPair, PrefectObserver, gate_begins
+from flows.prefect.reporting.phases import PhaseClock
+from flows.prefect.reporting.pump import ReportPump
+from flows.prefect.reporting.task_runs import DbtTaskRuns
+from flows.prefect.row_check import why_not_to_run
+from flows.prefect.run_guards import start_in_place_of_refused
+from flows.run.model import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver, TargetOutcome
+from flows.server.local import ui_url
+from metadata_sync.rows.vocabulary import Engine
 
 log = logging.getLogger(__name__)
 

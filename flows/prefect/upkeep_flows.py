@@ -9,9 +9,9 @@ from prefect import State, flow
 from prefect.states import Completed
 
 from flows.context import load_context
-from flows.heal import HealState
-from flows.heal import heal as heal_rows
-from flows.monitor import monitor as look
+from flows.upkeep.heal import HealState
+from flows.upkeep.heal import heal as heal_rows
+from flows.upkeep.monitor import monitor as look
 
 
 @flow(

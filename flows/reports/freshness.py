@@ -11,13 +11,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from flows.bounds import parse_bound
-from metadata_sync.resolve import resolve_dependencies
-from metadata_sync.weekdays import EVERY_DAY, parse_calendar, time_on
+from flows.warehouse.bounds import parse_bound
+from metadata_sync.rows.calendar import EVERY_DAY, parse_calendar, time_on
+from metadata_sync.rows.resolve import resolve_dependencies
 
 if TYPE_CHECKING:
-    from metadata_sync.database.journal import DecisionEntry, LatestLoads
-    from metadata_sync.rows import ControlRows, SourceRow, TransformationRow
+    from metadata_sync.database.journals.entries import DecisionEntry, LatestLoads
+    from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 
 
 class TableKind(StrEnum):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from flows.facts import Action, Reason
+from flows.gate.facts import Action, Reason
 
 if TYPE_CHECKING:
-    from metadata_sync.database.tallies import DecisionCount, PastLoad
+    from metadata_sync.database.journals.counts import DecisionCount, PastLoad
 
 NOTHING_TO_LOAD: Final = frozenset(
     {

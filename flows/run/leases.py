@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
 
-from flows.process_identity import ProcessIdentity, process_space
+from flows.process import ProcessIdentity, process_space
 from metadata_sync.errors import StoreError
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from flows.facts import Action, Decision
-from flows.healing import Verdict
-from metadata_sync.blame import Blame
+from flows.errors.classify import Verdict
+from flows.gate.facts import Action, Decision
+from metadata_sync.analysis.blame import Blame
 from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, total
-from metadata_sync.names import TableName
-from metadata_sync.rows import ControlRows, TransformationRow
-from metadata_sync.words import Engine
+from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Engine
 
 
 @dataclass(frozen=True, slots=True)

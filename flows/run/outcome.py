@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
-from flows.dbt_runner import NodeResult
-from flows.error_rules import DEFAULT_RULES
-from flows.facts import Action, Decision, Reason
-from flows.healing import FailureClass, Rule, Verdict, classify, read_facts
-from flows.runs import OutcomeStatus, TargetOutcome
-from flows.state import LoggedLoad
+from flows.errors.classify import FailureClass, Rule, Verdict, classify, read_facts
+from flows.errors.rules import DEFAULT_RULES
+from flows.gate.facts import Action, Decision, Reason
+from flows.run.model import OutcomeStatus, TargetOutcome
+from flows.warehouse.load_log import LoggedLoad
 from metadata_sync.redact import safe_text
 
 _SHOWN_TESTS: Final = 3
@@ -192,3 +192,43 @@ def _failed_tests(model: str, build: Build) -> str | None:
 
 def _reads(test: NodeResult, model: str) -> bool:
     return any(parent.startswith("model.") and parent.rpartition(".")[2] == model for parent in test.parents)
+
+
+FAILED: Final = frozenset({"error", "fail", "runtime error", "partial success"})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """How one dbt node fared.
+
+    Attributes:
+        unique_id: dbt's name of the node.
+        kind: model, test, unit_test, …
+        name: The node's short name; of a generated model `dwh__dim_aircraft`.
+        status: dbt's word: success, error, pass, fail, warn, skipped.
+        message: What dbt or the warehouse said.
+        seconds: Wall-clock duration.
+        started_at: When its SQL began, UTC; None when it never did.
+        finished_at: When its SQL ended, UTC.
+        parents: unique_ids of what it reads.
+    """
+
+    unique_id: str
+    kind: str
+    name: str
+    status: str
+    message: str
+    seconds: float
+    started_at: datetime | None
+    finished_at: datetime | None
+    parents: tuple[str, ...]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether dbt counts it as an error."""
+        return self.status in FAILED
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether dbt left it out because something before it failed."""
+        return self.status == "skipped"

@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.evidence import evidence_document
-from flows.facts import Decision
-from flows.runs import OutcomeStatus, TargetOutcome
-from metadata_sync.database.journal import DecisionEntry, LoadEntry, LoadStatus
+from flows.gate.evidence import evidence_document
+from flows.gate.facts import Decision
+from flows.run.model import OutcomeStatus, TargetOutcome
+from metadata_sync.database.journals.entries import DecisionEntry, LoadEntry, LoadStatus
 from metadata_sync.loads import ClusterCost
 
 if TYPE_CHECKING:
-    from flows.state import LoggedLoad
+    from flows.warehouse.load_log import LoggedLoad
     from metadata_sync.database import ControlStore
 
 

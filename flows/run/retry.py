@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from flows.runs import OutcomeStatus, Retry, TargetOutcome
+from flows.run.model import OutcomeStatus, Retry, TargetOutcome
 
 _GROWTH: Final = 2.0
 """Each pause is so many times the one before."""

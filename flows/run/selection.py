@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from flows.runs import RunRequest
+from flows.run.model import RunRequest
 from metadata_sync.errors import HardRunError, RequestError
-from metadata_sync.names import TableName
-from metadata_sync.rows import ControlRows, TransformationRow
+from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.names import TableName
 
 
 def select_transformations(

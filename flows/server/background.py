@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from flows.process_identity import ProcessIdentity
+from flows.process import ProcessIdentity
 from metadata_sync.errors import RunError
 
 STOP_SECONDS: Final = 15.0

@@ -10,10 +10,10 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from flows.background import Background
 from flows.context import Context
-from flows.process_identity import ProcessIdentity
-from flows.server import CLIENT_SETTINGS, LocalServer, local_server, without_prefect
+from flows.process import ProcessIdentity
+from flows.server.background import Background
+from flows.server.local import CLIENT_SETTINGS, LocalServer, local_server, without_prefect
 
 _RUNS_AT_ONCE: Final = 4
 """Runs that the worker has under way at most; on the embedded warehouse they take turns anyway."""

@@ -25,9 +25,9 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
-from flows.background import STOP_SECONDS, end, let_go, log_tail, spawn, write_atomically
 from flows.context import Context
-from flows.process_identity import ProcessIdentity
+from flows.process import ProcessIdentity
+from flows.server.background import STOP_SECONDS, end, let_go, log_tail, spawn, write_atomically
 from metadata_sync.errors import ConfigurationError, RunError
 
 log = logging.getLogger(__name__)

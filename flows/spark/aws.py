@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-from flows.error_rules import DEFAULT_RULES
-from flows.healing import classify, read_facts
+from flows.errors.classify import classify, read_facts
+from flows.errors.rules import DEFAULT_RULES
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 
 _TRIES: Final = 8

@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from flows.emr.jobs import Result, SparkJob
-from flows.emr.sizing import Bounds, Sizing
+from flows.spark.jobs import Result, SparkJob
+from flows.spark.sizing.sizing import Bounds, Sizing
 
 Say = Callable[[str], None]
 """Tells people one sentence; quick, never raises."""

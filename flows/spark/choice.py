@@ -6,10 +6,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from flows.emr.estimate import Scan
-from flows.facts import EngineChoice
-from metadata_sync.rows import PipelineRow
-from metadata_sync.words import Engine
+from flows.gate.facts import EngineChoice
+from flows.spark.sizing.scan_bytes import Scan
+from metadata_sync.rows.model import PipelineRow
+from metadata_sync.rows.vocabulary import Engine
 
 GB: Final = 10**9
 

@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from flows.context import Context
-from flows.emr.choice import choose_engine
-from flows.emr.estimate import Scan, Span, estimate_scan
-from flows.emr.groups import parse_cluster
-from flows.facts import Action, Decision, EngineChoice, SourceMode
-from flows.lake import LakeFile, list_files, resolve_folder
-from flows.runs import RunRequest
-from flows.state import WarehouseState
-from metadata_sync.catalog import Catalog
+from flows.gate.facts import Action, Decision, EngineChoice, SourceMode
+from flows.run.model import RunRequest
+from flows.spark.choice import choose_engine
+from flows.spark.sizing.groups import parse_cluster
+from flows.spark.sizing.scan_bytes import Scan, Span, estimate_scan
+from flows.warehouse.lake import LakeFile, list_files, resolve_folder
+from flows.warehouse.load_log import WarehouseState
+from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.resolve import ResolvedDependency, resolve_dependencies
-from metadata_sync.rows import ControlRows, TransformationRow
-from metadata_sync.words import Engine
+from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies
+from metadata_sync.rows.vocabulary import Engine
 
 
 def with_engines(
@@ -106,7 +106,7 @@ class EngineChooser:
 
     def obstacle(self, row: TransformationRow) -> str | None:
         """Say what keeps a row from Spark; None when nothing does."""
-        from metadata_sync.spark import spark_problems
+        from metadata_sync.analysis.spark import spark_problems
 
         problems = spark_problems(row, self.catalog)
         return " ".join(problem.message for problem in problems) or None

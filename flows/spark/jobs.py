@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from metadata_sync.lake_location import partition_columns, resolved
-from metadata_sync.names import TableName
+from metadata_sync.analysis.lake_location import partition_columns, resolved
+from metadata_sync.analysis.spark import SparkSelect
 from metadata_sync.project import Project
-from metadata_sync.resolve import ResolvedDependency
-from metadata_sync.rows import SourceRow, TransformationRow
-from metadata_sync.spark import SparkSelect
+from metadata_sync.rows.model import SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.resolve import ResolvedDependency
+from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql.spark import Cut, view_name
-from metadata_sync.words import Increment
 
 Window = dict[str, Any]
 """A window as the macro `capture_window` wrote it: handed on to the load as it is."""

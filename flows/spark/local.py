@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from flows.emr.cluster import Bill, JobEnd, JobStatus, OnStep, Order, Say
-from flows.emr.jobs import SparkJob, jobs_text, read_manifest
-from flows.emr.settings import SparkSettings
-from flows.emr.storage import read_text
+from flows.spark.backend import Bill, JobEnd, JobStatus, OnStep, Order, Say
+from flows.spark.jobs import SparkJob, jobs_text
+from flows.spark.results import read_end
+from flows.spark.settings import SparkSettings
 from metadata_sync.errors import ConfigurationError
 
 SCRIPT: Final = Path(__file__).with_name("spark_job.py")
@@ -148,24 +147,6 @@ class LocalCluster:
         ended_at = self._clock()
         silence = JobEnd(JobStatus.FAILED, began, ended_at, error=f"Spark ended with code {code}: {_last_words(log)}")
         return {job.target: read_end(job, ended_at) or silence for job in jobs}
-
-
-def read_end(job: SparkJob, ended_at: datetime) -> JobEnd | None:
-    """Return how a job ended by what it left, where a whole result outranks an error; None when it left nothing."""
-    text = read_text(job.manifest)
-    if text is None:
-        failure = read_text(job.error)
-        if failure is None:
-            return None
-        document = json.loads(failure)
-        began = ended_at - timedelta(seconds=document["seconds"])
-        return JobEnd(JobStatus.FAILED, began, ended_at, error=str(document["error"]))
-    began = ended_at - timedelta(seconds=json.loads(text)["author"].get("seconds", 0.0))
-    try:
-        result = read_manifest(job, text)
-    except ValueError as error:
-        return JobEnd(JobStatus.FAILED, began, ended_at, error=str(error))
-    return JobEnd(JobStatus.DONE, began, ended_at, result)
 
 
 def submit_command(settings: SparkSettings, environment: Mapping[str, str]) -> list[str]:

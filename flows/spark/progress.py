@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from flows.emr.cluster import Bill, Cluster, JobEnd, JobStatus
-from flows.emr.groups import Group
-from flows.runs import SparkMove, SparkState
+from flows.run.model import SparkMove, SparkState
+from flows.spark.backend import Bill, Cluster, JobEnd, JobStatus
+from flows.spark.sizing.groups import Group
 
 Moved = Callable[[SparkMove], None]
 """Quick, never raises."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows.emr.aws import aws_client, aws_errors
+from flows.spark.aws import aws_client, aws_errors
+from flows.spark.backend import JobEnd, JobStatus
+from flows.spark.jobs import SparkJob, read_manifest
 
 
 def read_text(url: str) -> str | None:
@@ -28,3 +32,21 @@ def read_text(url: str) -> str | None:
         except s3.exceptions.NoSuchKey:
             return None
     return str(body, "utf-8")
+
+
+def read_end(job: SparkJob, ended_at: datetime) -> JobEnd | None:
+    """Return how a job ended by what it left, where a whole result outranks an error; None when it left nothing."""
+    text = read_text(job.manifest)
+    if text is None:
+        failure = read_text(job.error)
+        if failure is None:
+            return None
+        document = json.loads(failure)
+        began = ended_at - timedelta(seconds=document["seconds"])
+        return JobEnd(JobStatus.FAILED, began, ended_at, error=str(document["error"]))
+    began = ended_at - timedelta(seconds=json.loads(text)["author"].get("seconds", 0.0))
+    try:
+        result = read_manifest(job, text)
+    except ValueError as error:
+        return JobEnd(JobStatus.FAILED, began, ended_at, error=str(error))
+    return JobEnd(JobStatus.DONE, began, ended_at, result)

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flows.context import Context
-from flows.facts import Decision
-from flows.runs import RunPlan, SparkMove
+from flows.gate.facts import Decision
+from flows.run.model import RunPlan, SparkMove
 from metadata_sync.loads import ClusterCost
-from metadata_sync.rows import TransformationRow
-from metadata_sync.words import Engine
+from metadata_sync.rows.model import TransformationRow
+from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
-    from flows.emr.stage import CompileModels, SparkStage, Staged
+    from flows.spark.stage import CompileModels, SparkStage, Staged
 
 
 class SparkInRun:
@@ -65,7 +65,7 @@ class SparkInRun:
         if not chosen:
             return None
         if self._stage is None:
-            from flows.emr.stage import SparkStage
+            from flows.spark.stage import SparkStage
 
             request = self._plan.request
             self._stage = SparkStage(

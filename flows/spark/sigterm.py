@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from flows.emr.cluster import Cluster
+from flows.spark.backend import Cluster
 
 _EXIT_CODE: Final = 128 + signal.SIGTERM
 

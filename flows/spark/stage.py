@@ -19,25 +19,25 @@ from typing import Final
 from uuid import uuid4
 
 from flows.context import Context
-from flows.emr.cluster import Backend, Bill, JobEnd, JobStatus, Order, Say
-from flows.emr.groups import Group, Item, make_groups, parse_cluster
-from flows.emr.instances import PriceList, load_instances
-from flows.emr.jobs import Result, SparkJob, Window, cuts_of, result_folder, spark_location, windows_of
-from flows.emr.learning import REMEMBERED, Ended, Learned, Sample, learn, look_back
-from flows.emr.progress import GroupProgress, Moved
-from flows.emr.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
-from flows.emr.sizing import PRIOR, Sizing, cluster_usd
-from flows.emr.termination import closing_on_sigterm
-from flows.facts import EngineChoice
-from flows.healing import FailureClass, Rule, classify, read_facts
-from flows.rule_files import load_rules
-from metadata_sync.catalog import Catalog
-from metadata_sync.database.journal import LoadStatus, SparkEntry
+from flows.errors.classify import FailureClass, Rule, classify, read_facts
+from flows.errors.team_rules import load_rules
+from flows.gate.facts import EngineChoice
+from flows.spark.backend import Backend, Bill, JobEnd, JobStatus, Order, Say
+from flows.spark.jobs import Result, SparkJob, Window, cuts_of, result_folder, spark_location, windows_of
+from flows.spark.progress import GroupProgress, Moved
+from flows.spark.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
+from flows.spark.sigterm import closing_on_sigterm
+from flows.spark.sizing.groups import Group, Item, make_groups, parse_cluster
+from flows.spark.sizing.learning import REMEMBERED, Ended, Learned, Sample, learn, look_back
+from flows.spark.sizing.prices import PriceList, load_instances
+from flows.spark.sizing.sizing import PRIOR, Sizing, cluster_usd
+from metadata_sync.analysis.catalog import Catalog
+from metadata_sync.analysis.spark import SparkSelect, translate
+from metadata_sync.database.journals.entries import LoadStatus, SparkEntry
 from metadata_sync.errors import SluiceError
 from metadata_sync.loads import ClusterCost
-from metadata_sync.resolve import resolve_dependencies
-from metadata_sync.rows import ControlRows, TransformationRow
-from metadata_sync.spark import SparkSelect, translate
+from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.sql.spark import view_name
 
 logger = logging.getLogger(__name__)
@@ -165,11 +165,11 @@ class SparkStage:
         if self._given_backend is not None:
             return self._given_backend
         if self._spark.backend is BackendName.EMR:
-            from flows.emr.ec2 import EmrBackend
-            from flows.emr.sweep import owner_tag
+            from flows.spark.emr.backend import EmrBackend
+            from flows.spark.emr.sweep import owner_tag
 
             return EmrBackend(self._emr, self._spark, self._context.store, owner_tag(self._context), clock=self._clock)
-        from flows.emr.local import LocalBackend
+        from flows.spark.local import LocalBackend
 
         return LocalBackend(self._context.project.state_dir / "spark", self._spark)
 

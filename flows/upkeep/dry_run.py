@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from flows.outcomes import Build, complaint_of
-from flows.profile import SLUICE_SCHEMA, Profile
-from flows.state import companion_table, existing_tables
-from flows.survey import reading
-from flows.warehouse import try_writes
+from flows.context import reading
+from flows.run.outcome import Build, complaint_of
+from flows.warehouse.connection import try_writes
+from flows.warehouse.load_log import companion_table, existing_tables
+from flows.warehouse.profile import SLUICE_SCHEMA, Profile
 from metadata_sync.errors import RunError
 from metadata_sync.redact import safe_text
-from metadata_sync.resolve import is_view
+from metadata_sync.rows.resolve import is_view
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
     from flows.context import Context
-    from metadata_sync.names import TableName
-    from metadata_sync.rows import ControlRows, TransformationRow
+    from metadata_sync.rows.model import ControlRows, TransformationRow
+    from metadata_sync.rows.names import TableName
 
 
 def probe(
@@ -49,7 +49,7 @@ def probe(
 
 
 def _ask_dbt(context: Context, rows: Sequence[TransformationRow], *, is_test: bool) -> Build:
-    from flows.dbt_runner import DbtRunner
+    from flows.dbt.runner import DbtRunner
 
     runner = DbtRunner(context.project, context.settings, context.profile)
     models = [row.name.model_name for row in rows]

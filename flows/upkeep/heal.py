@@ -19,27 +19,28 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flows.alerts import deliver_or_log
-from flows.channels import alerts_for
-from flows.engine import hold_warehouse, sync_rows
-from flows.fingerprints import Fingerprint, take_fingerprint
-from flows.healing import FailureClass
-from flows.incidents import resolve
-from flows.probing import probe
-from flows.recovery import FLAPS_WITHIN, Look, fall_count, look_at
-from flows.runs import RunRequest
-from flows.survey import decide, read_around, reading, surroundings
-from metadata_sync.database.settlement import Amendment, Settlement
+from flows.context import reading
+from flows.engine.engine import hold_warehouse, sync_rows
+from flows.errors.classify import FailureClass
+from flows.gate.gather import decide, read_around, surroundings
+from flows.incidents.channels import alerts_for
+from flows.incidents.fingerprint import Fingerprint, take_fingerprint
+from flows.incidents.incident import resolve
+from flows.incidents.outbox import deliver_or_log
+from flows.run.model import RunRequest
+from flows.upkeep.dry_run import probe
+from flows.upkeep.heal_policy import FLAPS_WITHIN, Look, fall_count, look_at
+from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.incident import Alert, Incident, IncidentKind
 from metadata_sync.redact import safe_text
-from metadata_sync.words import DeactivatedBy
+from metadata_sync.rows.vocabulary import DeactivatedBy
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.facts import Decision
-    from metadata_sync.blame import Blame
-    from metadata_sync.rows import ControlRows, TransformationRow
+    from flows.gate.facts import Decision
+    from metadata_sync.analysis.blame import Blame
+    from metadata_sync.rows.model import ControlRows, TransformationRow
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from flows.healing import FailureClass
+from flows.errors.classify import FailureClass
 from metadata_sync.incident import Incident, IncidentKind
 
 FLAPS_WITHIN: Final = timedelta(days=1)

@@ -8,20 +8,20 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from flows.aftermath import conclude
-from flows.alerts import deliver_or_log
-from flows.crashes import mark_crashes
-from flows.freshness import Freshness, TableKind, measure_freshness
-from flows.incidents import Finding, held_up
-from flows.status import duration_text
-from metadata_sync.database.settlement import Settlement
+from flows.engine.recovery import mark_crashes
+from flows.incidents.incident import Finding, held_up
+from flows.incidents.outbox import deliver_or_log
+from flows.incidents.settle import conclude
+from flows.reports.freshness import Freshness, TableKind, measure_freshness
+from metadata_sync.database.journals.settlement import Settlement
 from metadata_sync.incident import Alert, Incident, IncidentKind
+from metadata_sync.text import duration_text
 
 if TYPE_CHECKING:
     from flows.context import Context
     from metadata_sync.database import Lease
-    from metadata_sync.database.journal import LatestLoads
-    from metadata_sync.rows import ControlRows, PipelineRow
+    from metadata_sync.database.journals.entries import LatestLoads
+    from metadata_sync.rows.model import ControlRows, PipelineRow
 
 _WATCHED: Final = frozenset({IncidentKind.SLA, IncidentKind.FRESHNESS})
 _EXPLAINS: Final = frozenset({IncidentKind.LOAD, IncidentKind.HOLD, IncidentKind.SHARED})
@@ -92,11 +92,11 @@ def monitor(context: Context, *, clock: Callable[[], datetime] | None = None) ->
 
 
 def _sweep(context: Context) -> tuple[str, ...]:
-    from flows.emr.settings import BackendName, load_spark_settings
+    from flows.spark.settings import BackendName, load_spark_settings
 
     if load_spark_settings(context.project).backend is not BackendName.EMR:
         return ()
-    from flows.emr.sweep import sweep
+    from flows.spark.emr.sweep import sweep
 
     return tuple(orphan.cluster_id for orphan in sweep(context))
 

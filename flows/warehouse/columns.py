@@ -1,4 +1,4 @@
-"""Columns and types, asked of the warehouse itself: what `metadata_sync.protocols.WarehouseColumns` promises."""
+"""Columns and types, read from the warehouse: implements `metadata_sync.analysis.protocols.WarehouseColumns`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from flows.lake import LakeFolder, list_files, resolve_folder
-from flows.profile import Profile, load_profile
-from flows.warehouse import Warehouse, first_line, open_warehouse
+from flows.warehouse.connection import Warehouse, first_line, open_warehouse
+from flows.warehouse.lake import LakeFolder, list_files, resolve_folder
+from flows.warehouse.profile import Profile, load_profile
 from metadata_sync.errors import HardRunError, SoftRunError
-from metadata_sync.names import TableName
 from metadata_sync.project import Project
-from metadata_sync.rows import Column, SourceRow
+from metadata_sync.rows.model import Column, SourceRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.settings import Settings
-from metadata_sync.words import SourceKind
 
 if TYPE_CHECKING:
     import duckdb
     from sqlglot import exp
 
-    from metadata_sync.protocols import WarehouseColumns
+    from metadata_sync.analysis.protocols import WarehouseColumns
 
 
 _TABLES_AT_ONCE: Final = 500
@@ -204,7 +204,7 @@ class PostgresColumns:
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
-        from flows.warehouse import PostgresWarehouse
+        from flows.warehouse.connection import PostgresWarehouse
 
         try:
             with self._warehouse.use() as warehouse:

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from flows.profile import Profile
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
+
+from flows.warehouse.profile import Profile
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
-from metadata_sync.rows import Column
+from metadata_sync.rows.model import Column
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,6 +25,14 @@ Row = Sequence[Any]
 
 STATEMENT_TIMEOUT_SECONDS: Final = 300.0
 LOCK_POLL_SECONDS: Final = 0.2
+
+retry_reads = retry(
+    retry=retry_if_exception_type(SoftRunError),
+    stop=stop_after_attempt(4) | stop_after_delay(30),
+    wait=wait_exponential_jitter(initial=1, max=10),
+    reraise=True,
+)
+"""Reads again what reads the warehouse in the middle of a run, when the connection is lost."""
 
 
 class Warehouse(Protocol):

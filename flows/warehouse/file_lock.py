@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from flows.profile import Profile
+from flows.warehouse.profile import Profile
 from metadata_sync.errors import SoftRunError
 from metadata_sync.project import Project
 

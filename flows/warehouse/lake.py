@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from metadata_sync.analysis.lake_location import file_pattern, partition_columns, read_parquet
 from metadata_sync.errors import ConfigurationError, SoftRunError
-from metadata_sync.lake_location import file_pattern, partition_columns, read_parquet
 from metadata_sync.project import Project
 
 _WILDCARDS: Final = frozenset("*?[")

@@ -10,12 +10,11 @@ from typing import Final
 
 from sqlglot import exp
 
-from flows.facts import Watermark
-from flows.probe_sql import CHUNK_SIZE, NO_NUMBER, as_text, quoted, union_all
-from flows.profile import SLUICE_SCHEMA, Profile
-from flows.warehouse import Row, Warehouse
-from metadata_sync.loads import Rejects, RowCounts, Window
-from metadata_sync.names import TableName
+from flows.warehouse.connection import Row, Warehouse
+from flows.warehouse.profile import SLUICE_SCHEMA, Profile
+from flows.warehouse.sql import CHUNK_SIZE, NO_NUMBER, as_text, quoted, union_all
+from metadata_sync.loads import Rejects, RowCounts, Watermark, Window
+from metadata_sync.rows.names import TableName
 
 _COUNTS: Final = ("rows_read", "rows_inserted", "rows_updated", "rows_closed", "rows_deleted", "rows_rejected")
 _MAX_NAME_LENGTH: Final = 63

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from flows.bounds import parse_bound
-from flows.probe_sql import union_all
-from flows.profile import SLUICE_SCHEMA, Profile
-from flows.state import LoggedLoad, companion_table, standing_tables
+from flows.warehouse.bounds import parse_bound
+from flows.warehouse.load_log import LoggedLoad, companion_table, standing_tables
+from flows.warehouse.profile import SLUICE_SCHEMA, Profile
+from flows.warehouse.sql import union_all
 from metadata_sync.loads import Rejects, to_second
-from metadata_sync.names import TableName
-from metadata_sync.resolve import resolve_dependencies
-from metadata_sync.rows import ControlRows, TransformationRow
-from metadata_sync.words import Increment
+from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.resolve import resolve_dependencies
+from metadata_sync.rows.vocabulary import Increment
 
 if TYPE_CHECKING:
-    from flows.warehouse import Row, Warehouse
+    from flows.warehouse.connection import Row, Warehouse
 
 _REASON_LENGTH: Final = 200
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from metadata_sync.errors import Fault
-from metadata_sync.rows import ControlRow, ControlRows, SourceRow, TransformationRow
+from metadata_sync.rows.model import ControlRow, ControlRows, SourceRow, TransformationRow
 
 COLUMNS_UNKNOWN: Final = "columns_unknown"
 """Rule of the fault that is nobody's: the warehouse could not tell a SELECT's columns."""

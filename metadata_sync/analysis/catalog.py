@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metadata_sync.analysis.protocols import WarehouseColumns
+from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import SoftRunError
-from metadata_sync.names import TableName
 from metadata_sync.problems import Problem
 from metadata_sync.project import Project
-from metadata_sync.protocols import WarehouseColumns
-from metadata_sync.resolve import added_columns
-from metadata_sync.rows import Column, ControlRows, SourceRow, TransformationRow
-from metadata_sync.select_file import read_select
+from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.resolve import added_columns
 from metadata_sync.sql import ParsedSelect, parse_select
 
 

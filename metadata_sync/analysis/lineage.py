@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from metadata_sync.catalog import Catalog
+from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.names import TableName
 from metadata_sync.problems import did_you_mean
-from metadata_sync.rows import TransformationRow
+from metadata_sync.rows.model import TransformationRow
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql.lineage import ColumnName, column_lineage
 
 Thing = TableName | ColumnName

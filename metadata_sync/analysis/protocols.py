@@ -1,4 +1,4 @@
-"""What the control plane asks of a warehouse; `flows.describe` implements it."""
+"""What the control plane asks of a warehouse; `flows.warehouse.columns` implements it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from metadata_sync.names import TableName
-from metadata_sync.rows import Column, SourceRow
+from metadata_sync.rows.model import Column, SourceRow
+from metadata_sync.rows.names import TableName
 
 
 class WarehouseColumns(Protocol):

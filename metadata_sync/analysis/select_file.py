@@ -6,7 +6,7 @@ from typing import Final
 
 from metadata_sync.problems import Problem
 from metadata_sync.project import Project
-from metadata_sync.rows import TransformationRow
+from metadata_sync.rows.model import TransformationRow
 
 _MAX_BYTES: Final = 1_000_000
 

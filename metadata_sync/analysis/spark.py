@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from metadata_sync.catalog import Catalog
-from metadata_sync.names import TableName
+from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.problems import Problem
-from metadata_sync.resolve import resolve_dependencies
-from metadata_sync.rows import Column, SourceRow, TransformationRow
+from metadata_sync.rows.model import Column, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.resolve import resolve_dependencies
+from metadata_sync.rows.vocabulary import Increment, SourceKind
 from metadata_sync.sql.spark import Cut, group_types, spark_select, spark_type, touched_groups
-from metadata_sync.words import Increment, SourceKind
 
 _IN_WAREHOUSE = "Use engine: warehouse, or a pipeline of its own."
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import yaml
 
-from metadata_sync.bundle import Bundle, bundle_files, read_bundle
+from metadata_sync.analysis.protocols import WarehouseColumns
+from metadata_sync.control.bundle import Bundle, bundle_files, read_bundle
 from metadata_sync.database import ControlStore, Via
 from metadata_sync.errors import ConfigurationError, Fault, MetadataError
-from metadata_sync.parsing import column_names, key_of, parse_row
-from metadata_sync.plan import (
+from metadata_sync.problems import did_you_mean
+from metadata_sync.project import Project
+from metadata_sync.rows.merge import (
     SWITCH,
     Plan,
     RowChange,
@@ -23,12 +25,10 @@ from metadata_sync.plan import (
     replaced,
     with_changes,
 )
-from metadata_sync.problems import did_you_mean
-from metadata_sync.project import Project
-from metadata_sync.protocols import WarehouseColumns
-from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, TransformationRow
+from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, TransformationRow
+from metadata_sync.rows.parsing import column_names, key_of, parse_row
+from metadata_sync.rows.vocabulary import DeactivatedBy
 from metadata_sync.validation import find_faults
-from metadata_sync.words import DeactivatedBy
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from metadata_sync.control.yaml_source import Item, YamlError, read_yaml
 from metadata_sync.errors import ConfigurationError, Fault
-from metadata_sync.names import is_slug
-from metadata_sync.parsing import key_of, parse_row, shown
-from metadata_sync.plan import RowId, collect_rows
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
-from metadata_sync.yaml_source import Item, YamlError, read_yaml
+from metadata_sync.rows.merge import RowId, collect_rows
+from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.names import is_slug
+from metadata_sync.rows.parsing import key_of, parse_row, shown
 
 SECTIONS: Final[Mapping[str, type[ControlRow]]] = {
     "sources": SourceRow,

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import yaml
 
-from metadata_sync.bundle import SECTIONS
-from metadata_sync.plan import ColumnId, ControlState, RowId, all_rows
-from metadata_sync.rows import ControlRow, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.control.bundle import SECTIONS
+from metadata_sync.rows.merge import ColumnId, ControlState, RowId, all_rows
+from metadata_sync.rows.model import ControlRow, PipelineRow, SourceRow, TransformationRow
 
 SOURCES_FILE: Final = "_sources.yml"
 """No pipeline can be called so: an id begins with a letter or a digit."""

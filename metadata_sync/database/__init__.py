@@ -1,6 +1,6 @@
 """The control database: rows, their audit, decisions and loads; SQLite by default, PostgreSQL by URL."""
 
-from metadata_sync.database.journal import (
+from metadata_sync.database.journals.entries import (
     AuditEntry,
     DecisionEntry,
     LoadEntry,

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, func, insert, select
 
 from metadata_sync.database.codec import encode_declared, parse_json, raw_column, raw_columns
 from metadata_sync.database.ids import new_id, to_utc
-from metadata_sync.database.journal import AuditEntry, Via
+from metadata_sync.database.journals.entries import AuditEntry, Via
 from metadata_sync.database.tables import control_audit
-from metadata_sync.plan import ChangeKind, ColumnChange, ColumnId, RowChange, RowId, all_rows
 from metadata_sync.redact import redact, redact_text
-from metadata_sync.rows import ControlRows
+from metadata_sync.rows.merge import ChangeKind, ColumnChange, ColumnId, RowChange, RowId, all_rows
+from metadata_sync.rows.model import ControlRows
 
 
 @dataclass(frozen=True, slots=True)

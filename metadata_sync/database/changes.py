@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, delete
 from metadata_sync.database.codec import Stored, decode, encode, encode_declared, raw_columns
 from metadata_sync.database.tables import ROW_TABLES
 from metadata_sync.errors import StaleRowError
-from metadata_sync.parsing import key_of
-from metadata_sync.plan import ChangeKind, RowChange
-from metadata_sync.rows import ControlRow
+from metadata_sync.rows.merge import ChangeKind, RowChange
+from metadata_sync.rows.model import ControlRow
+from metadata_sync.rows.parsing import key_of
 
 _KEYS_PER_QUERY: Final = 1000  # well below the number of parameters that a statement may have
 _WRITTEN_ALIKE: Final = {ChangeKind.ADOPT: ChangeKind.CHANGE}

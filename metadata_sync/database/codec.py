@@ -15,8 +15,8 @@ from sqlalchemy.types import NullType
 
 from metadata_sync.database.tables import ROW_TABLES, ExactNumber
 from metadata_sync.errors import Fault
-from metadata_sync.parsing import Parsed, Row, column_names, key_of, parse_row, parse_stored_row
-from metadata_sync.rows import ControlRow
+from metadata_sync.rows.model import ControlRow
+from metadata_sync.rows.parsing import Parsed, Row, column_names, key_of, parse_row, parse_stored_row
 
 Stored: TypeAlias = Mapping[Any, Any]
 """A row as the driver returned it: column → value."""

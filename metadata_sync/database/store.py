@@ -12,12 +12,14 @@ from typing import Final, Self
 
 from sqlalchemy import Connection, Engine, and_, select
 
-from metadata_sync.database import audit, backfills, incidents, journals, leases, spark_journal, tallies
+from metadata_sync.database import audit, leases
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.clock import SharedClock
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
-from metadata_sync.database.journal import (
+from metadata_sync.database.journals import backfills, counts, decisions_loads, incidents, spark
+from metadata_sync.database.journals.counts import DecisionCount, PastLoad
+from metadata_sync.database.journals.entries import (
     AuditEntry,
     BackfillEntry,
     DecisionEntry,
@@ -26,16 +28,15 @@ from metadata_sync.database.journal import (
     SparkEntry,
     Via,
 )
+from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.database.leases import Lease, LeaseHolder
-from metadata_sync.database.settlement import Amendment, Settlement
 from metadata_sync.database.tables import ROW_TABLES
-from metadata_sync.database.tallies import DecisionCount, PastLoad
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError
 from metadata_sync.incident import Alert, Incident
-from metadata_sync.parsing import Parsed
-from metadata_sync.plan import ControlState, RowChange, collect_rows
-from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, TransformationRow
+from metadata_sync.rows.merge import ControlState, RowChange, collect_rows
+from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, TransformationRow
+from metadata_sync.rows.parsing import Parsed
 
 logger = logging.getLogger(__name__)
 
@@ -180,13 +181,13 @@ class ControlStore:
         """Keep decisions of the gate, secrets masked."""
         if entries:
             with writing(self._engine) as connection:
-                journals.append_decisions(connection, self._environment, entries)
+                decisions_loads.append_decisions(connection, self._environment, entries)
 
     def record_loads(self, entries: Sequence[LoadEntry]) -> None:
         """Keep the summaries of loads, secrets masked."""
         if entries:
             with writing(self._engine) as connection:
-                journals.append_loads(connection, self._environment, entries)
+                decisions_loads.append_loads(connection, self._environment, entries)
 
     def settle(self, settlement: Settlement) -> None:
         """Write what a run leaves, in one transaction: loads, rows that the framework changes, incidents, alerts."""
@@ -196,7 +197,7 @@ class ControlStore:
             for amendment in settlement.amendments:
                 self._amend(connection, amendment, now)
             if settlement.loads:
-                journals.append_loads(connection, self._environment, settlement.loads)
+                decisions_loads.append_loads(connection, self._environment, settlement.loads)
             known = incidents.read_incidents(connection, self._environment, now - INCIDENT_MEMORY)
             changed, alerts = settlement.judge(known)
             incidents.write_incidents(connection, self._environment, changed)
@@ -235,7 +236,7 @@ class ControlStore:
     def latest_loads(self) -> LatestLoads:
         """Return the last loads of every target that has a row."""
         with reading(self._engine) as connection:
-            return journals.latest_loads(connection, self._environment)
+            return decisions_loads.latest_loads(connection, self._environment)
 
     def recorded_loads(self, loads: Mapping[str, str]) -> frozenset[str]:
         """Return which loads the run log holds, however long ago.
@@ -244,13 +245,13 @@ class ControlStore:
             loads: Target → id of a load of it.
         """
         with reading(self._engine) as connection:
-            return journals.recorded_loads(connection, self._environment, loads)
+            return decisions_loads.recorded_loads(connection, self._environment, loads)
 
     def record_spark(self, entries: Sequence[SparkEntry]) -> None:
         """Keep what ran on Spark, secrets masked."""
         if entries:
             with writing(self._engine) as connection:
-                spark_journal.append_spark(connection, self._environment, entries)
+                spark.append_spark(connection, self._environment, entries)
 
     def spark_entries(
         self, target: str | None = None, since: datetime | None = None, limit: int = 100
@@ -263,7 +264,7 @@ class ControlStore:
             limit: At most so many.
         """
         with reading(self._engine) as connection:
-            return spark_journal.read_spark(connection, self._environment, target, since, limit)
+            return spark.read_spark(connection, self._environment, target, since, limit)
 
     def latest_decisions(
         self, target: str | None = None, before: datetime | None = None, limit: int = 100
@@ -276,7 +277,7 @@ class ControlStore:
             limit: At most so many.
         """
         with reading(self._engine) as connection:
-            return journals.latest_decisions(connection, self._environment, target, before, limit)
+            return decisions_loads.latest_decisions(connection, self._environment, target, before, limit)
 
     def load_at(self, target: str, run_id: str, before: datetime | None = None) -> LoadEntry | None:
         """Return what a run did with a target; when it did nothing, the last load that had ended by then.
@@ -287,27 +288,27 @@ class ControlStore:
             before: Nothing later than this instant; None: up to now.
         """
         with reading(self._engine) as connection:
-            return journals.load_at(connection, self._environment, target, run_id, before)
+            return decisions_loads.load_at(connection, self._environment, target, run_id, before)
 
     def last_decisions(self) -> tuple[DecisionEntry, ...]:
         """Return the last decision on every target that has a row, by target."""
         with reading(self._engine) as connection:
-            return journals.last_decisions(connection, self._environment)
+            return decisions_loads.last_decisions(connection, self._environment)
 
     def count_decisions(self, since: datetime) -> tuple[DecisionCount, ...]:
         """Return how often was decided what since an instant, by target."""
         with reading(self._engine) as connection:
-            return tallies.count_decisions(connection, self._environment, since)
+            return counts.count_decisions(connection, self._environment, since)
 
     def past_loads(self, targets: Collection[str]) -> tuple[PastLoad, ...]:
-        """Return what the last loads of targets took; see `tallies.past_loads`."""
+        """Return what the last loads of targets took; see `counts.past_loads`."""
         with reading(self._engine) as connection:
-            return tallies.past_loads(connection, self._environment, targets)
+            return counts.past_loads(connection, self._environment, targets)
 
     def waiting_since(self, targets: Collection[str], reason: str) -> dict[str, datetime]:
         """Return since when targets are put off for a reason, UTC; see `journals.waiting_since`."""
         with reading(self._engine) as connection:
-            return journals.waiting_since(connection, self._environment, targets, reason)
+            return decisions_loads.waiting_since(connection, self._environment, targets, reason)
 
     def take_leases(
         self, targets: Collection[str], holder: LeaseHolder, seconds: float, abandoned: Collection[str] = ()

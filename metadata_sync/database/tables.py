@@ -27,10 +27,10 @@ from sqlalchemy import (
     text,
 )
 
-from metadata_sync.database.journal import LoadStatus, Via
+from metadata_sync.database.journals.entries import LoadStatus, Via
 from metadata_sync.incident import AlertEvent, IncidentKind, Severity
-from metadata_sync.names import MAX_IDENTIFIER_LENGTH, MAX_TABLE_NAME_LENGTH
-from metadata_sync.words import (
+from metadata_sync.rows.names import MAX_IDENTIFIER_LENGTH, MAX_TABLE_NAME_LENGTH
+from metadata_sync.rows.vocabulary import (
     ChildPolicy,
     DeactivatedBy,
     Engine,

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from metadata_sync.errors import ConfigurationError, Fault
 from metadata_sync.problems import did_you_mean
-from metadata_sync.rows import ROW_TYPES, ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 
 SWITCH: Final = "is_active"
 

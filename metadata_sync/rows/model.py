@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from metadata_sync.names import TableName
-from metadata_sync.words import (
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import (
     ChildPolicy,
     DeactivatedBy,
     Engine,

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from metadata_sync.errors import Fault
 from metadata_sync.problems import did_you_mean
-from metadata_sync.rows import ControlRow
+from metadata_sync.rows.model import ControlRow
 
 MAX_WHOLE: Final = 2**63 - 1
 MAX_SHOWN: Final = 200

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Final
 
-from metadata_sync.names import TableName
-from metadata_sync.rows import Column, ControlRows, Dependency, SourceRow, TransformationRow
-from metadata_sync.words import Increment, LoadType, Template
+from metadata_sync.rows.model import Column, ControlRows, Dependency, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Increment, LoadType, Template
 
 LOADED_AT: Final = "_sluice_loaded_at"
 """When a load wrote the row (UTC); what a reader of a managed source is windowed by."""

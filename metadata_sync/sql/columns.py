@@ -8,8 +8,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
-from metadata_sync.names import TableName, is_identifier
 from metadata_sync.problems import Problem
+from metadata_sync.rows.names import TableName, is_identifier
 from metadata_sync.sql.parse import ParsedSelect, folded
 
 

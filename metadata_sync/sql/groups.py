@@ -12,8 +12,8 @@ from typing import Final
 
 from sqlglot import exp
 
-from metadata_sync.names import TableName
 from metadata_sync.problems import Problem
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql.functions import is_aggregate
 from metadata_sync.sql.parse import ParsedSelect
 

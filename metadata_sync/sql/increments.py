@@ -11,11 +11,11 @@ from typing import Final
 
 from sqlglot import exp
 
-from metadata_sync.names import TableName
 from metadata_sync.problems import Problem
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql.functions import is_aggregate, is_clock
 from metadata_sync.sql.parse import ParsedSelect, resolve_cte
-from metadata_sync.words import Increment
 
 _GROUPS_OR_FULL: Final = "Use increment: groups or full, or say increment_checked: true if it is right all the same."
 _FULL: Final = "Use increment: full, or say increment_checked: true if it is right all the same."

@@ -9,7 +9,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.lineage import Node, lineage
 
-from metadata_sync.names import TableName
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql.parse import ParsedSelect
 
 

@@ -10,8 +10,8 @@ import sqlglot
 from sqlglot import Dialect, Token, TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 
-from metadata_sync.names import TableName
 from metadata_sync.problems import Problem
+from metadata_sync.rows.names import TableName
 
 WINDOW_MARKER: Final = "sluice:window"
 """What the window's comment in compiled SQL begins with; only macros may write it."""

@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import Dialect
 
 from metadata_sync.jinja import escape_jinja
-from metadata_sync.names import TableName, quote_identifier
+from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.sql.parse import ParsedSelect, TableRead
 
 

@@ -17,8 +17,8 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 
-from metadata_sync.names import TableName
 from metadata_sync.problems import Problem
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql.parse import ParsedSelect, folded
 
 _SAME: Final = (

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from metadata_sync.analysis.lake_location import file_pattern, partition_columns, read_parquet
 from metadata_sync.jinja import escape_jinja
-from metadata_sync.lake_location import file_pattern, partition_columns, read_parquet
-from metadata_sync.names import TableName
 from metadata_sync.project import Project
-from metadata_sync.resolve import (
+from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.resolve import (
     LOADED_AT,
     ResolvedDependency,
     history_start,
@@ -26,8 +27,7 @@ from metadata_sync.resolve import (
     sequence_columns,
     window_key,
 )
-from metadata_sync.rows import Column, ControlRows, SourceRow, TransformationRow
-from metadata_sync.words import LoadType, SourceKind
+from metadata_sync.rows.vocabulary import LoadType, SourceKind
 
 if TYPE_CHECKING:
     from metadata_sync.sql import ParsedSelect

@@ -11,9 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from metadata_sync.blame import COLUMNS_UNKNOWN, Blame
+from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
+from metadata_sync.analysis.protocols import WarehouseColumns
+from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import Fault, MetadataError, SyncError
-from metadata_sync.generated import (
+from metadata_sync.project import Project
+from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName, is_identifier, is_slug
+from metadata_sync.rows.resolve import is_active, model_reads
+from metadata_sync.sync.generated import (
     FileState,
     GeneratedFile,
     cannot_write,
@@ -23,11 +29,8 @@ from metadata_sync.generated import (
     remove_file,
     write_file,
 )
-from metadata_sync.in_step import look, recall, remember
-from metadata_sync.names import TableName, is_identifier, is_slug
-from metadata_sync.project import Project
-from metadata_sync.protocols import WarehouseColumns
-from metadata_sync.render import (
+from metadata_sync.sync.last_look import look, recall, remember
+from metadata_sync.sync.render import (
     RENDER_VERSION,
     Document,
     document_text,
@@ -37,12 +40,9 @@ from metadata_sync.render import (
     placeholder_text,
     source_document,
 )
-from metadata_sync.resolve import is_active, model_reads
-from metadata_sync.rows import Column, ControlRows, SourceRow, TransformationRow
-from metadata_sync.select_file import read_select
 
 if TYPE_CHECKING:
-    from metadata_sync.catalog import Catalog
+    from metadata_sync.analysis.catalog import Catalog
     from metadata_sync.database import ControlStore, StoredRows
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ def sync_store(
         SyncError: When generated files were edited by hand, or cannot be written.
         StaleRowError: When a row was changed meanwhile; the files are right, the next sync stores the list.
     """
-    from metadata_sync.plan import RowChange
+    from metadata_sync.rows.merge import RowChange
 
     seen = look(project, (str(RENDER_VERSION), columns.dialect, stored.digest), stored.sql_paths)
     in_step = recall(project, seen)
@@ -207,7 +207,7 @@ def _bring_in_step(
     keep_going: bool,
     known: tuple[Fault, ...],
 ) -> SyncReport:
-    from metadata_sync.catalog import Catalog
+    from metadata_sync.analysis.catalog import Catalog
 
     catalog = Catalog(rows, project, columns)
     changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
@@ -314,7 +314,7 @@ def _find_faults(
     Raises:
         MetadataError: When something is wrong that sync must not go on with.
     """
-    from metadata_sync.plan import all_rows
+    from metadata_sync.rows.merge import all_rows
     from metadata_sync.validation.row_rules import row_faults
     from metadata_sync.validation.select_rules import select_faults
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from metadata_sync.catalog import Catalog
+from metadata_sync.analysis.catalog import Catalog
+from metadata_sync.analysis.protocols import WarehouseColumns
 from metadata_sync.errors import Fault
-from metadata_sync.names import TableName
 from metadata_sync.project import Project
-from metadata_sync.protocols import WarehouseColumns
-from metadata_sync.rows import ControlRows
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
 from metadata_sync.validation.row_rules import row_faults
 from metadata_sync.validation.select_rules import select_faults
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem
-from metadata_sync.rows import Column, TransformationRow
+from metadata_sync.rows.model import Column, TransformationRow
 from metadata_sync.sql.expressions import is_type
 
 _TEST_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")

@@ -7,10 +7,10 @@ from typing import Final
 
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.resolve import is_view, resolve_dependencies
-from metadata_sync.rows import Dependency, TransformationRow
+from metadata_sync.rows.model import Dependency, TransformationRow
+from metadata_sync.rows.resolve import is_view, resolve_dependencies
+from metadata_sync.rows.vocabulary import Increment, LoadType, SourceKind, Template
 from metadata_sync.validation.rule import Rule, Subject, bad_names, repeated
-from metadata_sync.words import Increment, LoadType, SourceKind, Template
 
 
 def _tables(subject: Subject[TransformationRow]) -> Iterator[Fault]:

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo, available_timezones
 from croniter import croniter
 
 from metadata_sync.errors import Fault
-from metadata_sync.names import is_slug
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.rows import PipelineRow
+from metadata_sync.rows.model import PipelineRow
+from metadata_sync.rows.names import is_slug
+from metadata_sync.rows.vocabulary import Engine, Template
 from metadata_sync.validation.rule import Rule, Subject, repeated
-from metadata_sync.words import Engine, Template
 
 _CRON_FIELDS: Final = 5
 _CRON_NICKNAMES: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from metadata_sync.errors import Fault
-from metadata_sync.plan import RowId, all_rows
 from metadata_sync.problems import Problem
 from metadata_sync.project import Project
 from metadata_sync.redact import holds_secret
-from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.merge import RowId, all_rows
+from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.validation.dependency_rules import DEPENDENCY_RULES, find_cycles
 from metadata_sync.validation.pipeline_rules import PIPELINE_RULES
 from metadata_sync.validation.rule import Known, Rule, Subject

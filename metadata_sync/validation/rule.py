@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from metadata_sync.errors import Fault
-from metadata_sync.names import is_identifier
-from metadata_sync.parsing import shown
 from metadata_sync.problems import Problem
 from metadata_sync.project import Project
-from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.names import is_identifier
+from metadata_sync.rows.parsing import shown
 
 Row = TypeVar("Row", bound=ControlRow)
 

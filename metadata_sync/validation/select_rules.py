@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from metadata_sync.catalog import Analysis, Catalog
+from metadata_sync.analysis.catalog import Analysis, Catalog
+from metadata_sync.analysis.spark import spark_problems
 from metadata_sync.errors import Fault
-from metadata_sync.names import TableName, is_identifier
 from metadata_sync.problems import Problem, did_you_mean, listed
-from metadata_sync.resolve import (
+from metadata_sync.rows.model import Column, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName, is_identifier
+from metadata_sync.rows.resolve import (
     LOADED_AT,
     RESERVED_PREFIX,
     VERSION_COLUMNS,
@@ -21,15 +23,13 @@ from metadata_sync.resolve import (
     sequence_columns,
     window_key,
 )
-from metadata_sync.rows import Column, SourceRow, TransformationRow
-from metadata_sync.spark import spark_problems
+from metadata_sync.rows.vocabulary import Engine, Increment, LoadType
 from metadata_sync.sql.checks import form_problems
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems
 from metadata_sync.sql.groups import group_problems
 from metadata_sync.sql.increments import increment_problems
 from metadata_sync.validation.column_rules import column_faults
-from metadata_sync.words import Engine, Increment, LoadType
 
 
 def select_faults(catalog: Catalog, only: Collection[TableName] | None = None) -> tuple[Fault, ...]:

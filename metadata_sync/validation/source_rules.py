@@ -9,10 +9,10 @@ from typing import Final
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.project import Project
-from metadata_sync.rows import SourceRow
+from metadata_sync.rows.calendar import parse_calendar
+from metadata_sync.rows.model import SourceRow
+from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.validation.rule import Rule, Subject, bad_names
-from metadata_sync.weekdays import parse_calendar
-from metadata_sync.words import SourceKind
 
 FORMATS: Final = ("parquet", "iceberg", "hudi", "delta")
 

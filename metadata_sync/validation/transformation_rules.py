@@ -7,11 +7,11 @@ from typing import Final
 
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.resolve import RESERVED_PREFIX, VERSION_COLUMNS, is_view
-from metadata_sync.rows import Column, TransformationRow
+from metadata_sync.rows.model import Column, TransformationRow
+from metadata_sync.rows.resolve import RESERVED_PREFIX, VERSION_COLUMNS, is_view
+from metadata_sync.rows.vocabulary import Engine, Increment, LoadType
 from metadata_sync.validation.rule import Rule, Subject, bad_names, repeated
 from metadata_sync.validation.source_rules import path_problem
-from metadata_sync.words import Engine, Increment, LoadType
 
 SLUICE_SCHEMA: Final = "sluice"
 

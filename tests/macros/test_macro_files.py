@@ -12,7 +12,7 @@ import yaml
 from tests.support.dbt_project import FOLDERS, MACROS
 
 _SIGNATURE = re.compile(r"\{%-? (macro|test|materialization) (\w+)(?:\(([^)]*)\)|, (\w+))")
-FILES = sorted(MACROS.glob("*/*.sql"))
+FILES = sorted(MACROS.glob("*/**/*.sql"))
 
 
 def _signatures() -> dict[str, list[str]]:
@@ -27,7 +27,7 @@ def _signatures() -> dict[str, list[str]]:
 
 
 def _documented() -> list[dict[str, Any]]:
-    return [macro for file in sorted(MACROS.glob("*/*.yml")) for macro in yaml.safe_load(file.read_text())["macros"]]
+    return [macro for file in sorted(MACROS.glob("*/**/*.yml")) for macro in yaml.safe_load(file.read_text())["macros"]]
 
 
 def test_documented_arguments_are_the_signature() -> None:
@@ -69,4 +69,4 @@ def test_own_macros_are_called_by_their_package() -> None:
 def test_the_benchmarks_project_has_every_folder_of_macros() -> None:
     project = yaml.safe_load((MACROS.parent / "benchmarks/load_project/dbt_project.yml").read_text())
     listed = {path.rpartition("/")[2] for path in project["macro-paths"] if path.startswith("../../macros/")}
-    assert listed == {file.parent.name for file in FILES}
+    assert listed == {file.relative_to(MACROS).parts[0] for file in FILES}

@@ -47,43 +47,43 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "deletes of the past are forgotten": (
         "two",
-        "strategies/scd2_event.sql",
+        "strategies/scd2/scd2_event.sql",
         "where side._sluice_deleted = 1",
         "where side._sluice_deleted = 2",
     ),
     "a version goes on across a delete": (
         "two",
-        "strategies/scd2_version.sql",
+        "strategies/scd2/scd2_version.sql",
         "_sluice_was_deleted is null or _sluice_was_deleted = 1",
         "_sluice_was_deleted is null",
     ),
     "unchanged events are not kept": (
         "two",
-        "strategies/scd2_fast.sql",
+        "strategies/scd2/scd2_fast.sql",
         "where _sluice_touches = 1\n{%- endmacro %}",
         "where _sluice_touches = 2\n{%- endmacro %}",
     ),
     "the anchor may be the changed version": (
         "two",
-        "strategies/scd2_anchor.sql",
+        "strategies/scd2/scd2_anchor.sql",
         "stored.valid_from < change",
         "stored.valid_from <= change",
     ),
     "an older event overwrites a newer one": (
         "one",
-        "strategies/scd1_event.sql",
+        "strategies/scd1/scd1_event.sql",
         "or event.{{ load.at }} >= {{ stored_at }}",
         "or 1 = 1",
     ),
     "a deleted key is forgotten": (
         "one",
-        "strategies/scd1_sql.sql",
+        "strategies/scd1/scd1_sql.sql",
         'select * from sluice_event where _sluice_deleted = 1"',
         'select * from sluice_event where _sluice_deleted = 2"',
     ),
     "a range that was read before is added again": (
         "raw",
-        "strategies/stage_range.sql",
+        "strategies/staging/stage_range.sql",
         'sluice.combined([met, stored], "except")',
         'sluice.combined([met], "except")',
     ),
@@ -99,15 +99,15 @@ POSTGRES_MUTANTS: dict[str, Mutant] = {
     "text is ordered as people do": ("one", "helpers/expressions.sql", "name ~ ' collate \"C\"'", "name"),
     "a version that ends stays open": (
         "two",
-        "strategies/scd2_fast.sql",
+        "strategies/scd2/scd2_fast.sql",
         "                sluice.close_sql(load),\n",
         "",
     ),
 }
 # No rule is broken: keys with one new event take the path of those with several.
 GENERAL_PATH = (
-    ("strategies/scd2_anchor.sql", "having count(*) > 1", "having count(*) > 0"),
-    ("strategies/scd2_event.sql", "_sluice_new_count > 1", "_sluice_new_count > 0"),
+    ("strategies/scd2/scd2_anchor.sql", "having count(*) > 1", "having count(*) > 0"),
+    ("strategies/scd2/scd2_event.sql", "_sluice_new_count > 1", "_sluice_new_count > 0"),
 )
 DENSE = h.Shape(80, 400, in_order=False, told_twice=True)
 IN_ORDER = h.Shape(20, 20, in_order=True)

@@ -105,7 +105,7 @@ def test_a_log_row_in_a_post_hook_outlives_its_rows_when_the_adapter_retries(
     """
     project = RedshiftProject(tmp_path, redshift_standin, retries=1)
     if is_in_post_hook:
-        path, log = "materializations/commit_load.sql", "sluice.insert_log_sql(load)"
+        path, log = "load/commit_load.sql", "sluice.insert_log_sql(load)"
         project.patch_macro(path, "{%- do parts.append(" + log + ") -%}", "")
         hook = "{%- call statement('hook') -%} {{ " + log + " }} {%- endcall -%}"
         project.patch_macro(path, POST_HOOKS, hook + POST_HOOKS)

@@ -45,7 +45,7 @@ def test_nothing_commits_when_a_load_fails_just_before_its_log_row(project: DbtP
     assert project.run().success
     before = _state(project)
     _change_source(project)
-    path = "materializations/commit_load.sql"
+    path = "load/commit_load.sql"
     failure = "{%- do parts.append(\"select cast('the cluster died ' || load_id as integer) from \" ~ load.head) -%}"
     project.patch_macro(path, BEFORE_LOG, failure + "\n" + BEFORE_LOG)
     failed = project.run()
@@ -64,7 +64,7 @@ def test_second_load_loses_when_another_committed_since_it_read_the_head(project
     assert project.run().success
     _change_source(project)
     before = _state(project)
-    path = "strategies/stage_increment.sql"
+    path = "strategies/staging/stage_increment.sql"
     stage = '{%- do load.temporaries.append("sluice_stage") -%}'
     rival = "{%- do sluice.run_step(load, none, 'update ' ~ load.head ~ \" set load_id = 'rival'\") -%}"
     project.patch_macro(path, stage, stage + rival)
@@ -123,7 +123,7 @@ def test_rows_stay_without_a_watermark_when_the_log_is_written_after_the_commit(
     assert project.run().success
     before = _state(project)
     _change_source(project)
-    path = "materializations/commit_load.sql"
+    path = "load/commit_load.sql"
     project.patch_macro(path, BEFORE_LOG, "")
     commit = "{%- do adapter.commit() -%}\n        {#- COMMIT happened here -#}"
     log = "{%- call statement('log') -%} select cast('the cluster died' as integer) {%- endcall -%}"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from flows.profile import Profile
-from flows.state import existing_tables
-from flows.warehouse import open_warehouse
-from metadata_sync.names import TableName
+from flows.warehouse.connection import open_warehouse
+from flows.warehouse.load_log import existing_tables
+from flows.warehouse.profile import Profile
+from metadata_sync.rows.names import TableName
 from tests.redshift_standin.server import Standin
 from tests.support.dbt_project import DbtProject, driving
 from tests.support.postgres_project import PostgresProject

@@ -14,12 +14,12 @@ import yaml
 
 from flows.context import Context
 from flows.demo.dataset import data_folder
-from flows.engine import execute, prepare
-from flows.runs import RunPlan, RunRequest, RunSummary, SilentObserver
-from metadata_sync.apply import Desk, apply_plan, plan_files
+from flows.engine.engine import execute, prepare
+from flows.run.model import RunPlan, RunRequest, RunSummary, SilentObserver
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
+from metadata_sync.rows.vocabulary import Engine
 from metadata_sync.settings import Settings
-from metadata_sync.words import Engine
 
 REPOSITORY = Path(__file__).parents[2]
 TARGETS = ("dwh.fact_flight", "dwh.dim_airport", "dwh.dim_aircraft", "dwh.aircraft_total")

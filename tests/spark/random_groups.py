@@ -9,10 +9,10 @@ from random import Random
 
 import duckdb
 
-from flows.emr.jobs import SparkJob
-from metadata_sync.names import TableName
-from metadata_sync.rows import SourceRow
-from metadata_sync.spark import SparkGroups, SparkSelect
+from flows.spark.jobs import SparkJob
+from metadata_sync.analysis.spark import SparkGroups, SparkSelect
+from metadata_sync.rows.model import SourceRow
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.spark import Cut, spark_select, touched_groups
 

@@ -20,10 +20,10 @@ from emr_simulator import BUCKET, EmrSimulator, SharedSparkSubmit
 from project_copy import copy_project
 
 from flows.context import Context
-from flows.engine import execute, prepare
-from flows.runs import OutcomeStatus, RunRequest, RunSummary
-from metadata_sync.apply import Desk, apply_plan, plan_files
-from metadata_sync.database.journal import LoadStatus
+from flows.engine.engine import execute, prepare
+from flows.run.model import OutcomeStatus, RunRequest, RunSummary
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import running

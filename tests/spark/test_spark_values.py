@@ -11,16 +11,17 @@ import duckdb
 import pytest
 from random_groups import GroupCase, random_case
 
-from flows.emr.cluster import JobEnd, Order
-from flows.emr.jobs import SparkJob, spark_location
-from flows.emr.local import LocalBackend, read_end
-from flows.emr.settings import SparkSettings
-from flows.emr.sizing import Bounds
-from metadata_sync.lake_location import read_parquet
-from metadata_sync.names import TableName
+from flows.spark.backend import JobEnd, Order
+from flows.spark.jobs import SparkJob, spark_location
+from flows.spark.local import LocalBackend
+from flows.spark.results import read_end
+from flows.spark.settings import SparkSettings
+from flows.spark.sizing.sizing import Bounds
+from metadata_sync.analysis.lake_location import read_parquet
+from metadata_sync.analysis.spark import SparkSelect
 from metadata_sync.project import Project
-from metadata_sync.rows import SourceRow
-from metadata_sync.spark import SparkSelect
+from metadata_sync.rows.model import SourceRow
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.spark import _SAME, Cut, spark_select, spark_type
 

@@ -16,7 +16,18 @@ import yaml
 
 MACROS = Path(__file__).parents[2] / "macros"
 QUIET = ("--quiet", "--log-level", "none", "--log-level-file", "none")
-FOLDERS = ("control", "helpers", "ledger", "materializations", "results", "schema", "strategies", "tests", "windows")
+FOLDERS = (
+    "control",
+    "helpers",
+    "ledger",
+    "load",
+    "materializations",
+    "results",
+    "schema",
+    "strategies",
+    "tests",
+    "windows",
+)
 
 
 @dataclass(frozen=True)

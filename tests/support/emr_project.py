@@ -12,20 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.aftermath import Aftermath
 from flows.context import Context
-from flows.emr.stage import SparkStage, Staged
-from flows.error_rules import DEFAULT_RULES
-from flows.facts import Action, Decision, EngineChoice, Reason
-from flows.outcomes import Build, outcome_of
-from flows.runs import OutcomeStatus, SparkMove
-from metadata_sync.database.journal import Via
-from metadata_sync.names import TableName
-from metadata_sync.plan import make_plan
+from flows.errors.rules import DEFAULT_RULES
+from flows.gate.facts import Action, Decision, EngineChoice, Reason
+from flows.incidents.settle import Aftermath
+from flows.run.model import OutcomeStatus, SparkMove
+from flows.run.outcome import Build, outcome_of
+from flows.spark.stage import SparkStage, Staged
+from metadata_sync.database.journals.entries import Via
 from metadata_sync.project import Project
-from metadata_sync.rows import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.merge import make_plan
+from metadata_sync.rows.model import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Engine
 from metadata_sync.settings import Settings
-from metadata_sync.words import Engine
 
 GIB = 2**30
 COLUMNS = {"id": "integer", "day": "date", "amount": "decimal(10,2)", "landed_at": "timestamp"}

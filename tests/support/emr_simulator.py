@@ -371,8 +371,8 @@ class SharedSparkSubmit:
         return self._ended[file]
 
     def _submit(self, simulator: EmrSimulator, script: str, files: list[str]) -> None:
-        from flows.emr.local import spark_environment, submit_command
-        from flows.emr.settings import SparkSettings
+        from flows.spark.local import spark_environment, submit_command
+        from flows.spark.settings import SparkSettings
 
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

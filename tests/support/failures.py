@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flows.error_rules import DEFAULT_RULES
-from flows.healing import FailureClass, classify, read_facts
+from flows.errors.classify import FailureClass, classify, read_facts
+from flows.errors.rules import DEFAULT_RULES
 
 
 def is_soft(message: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metadata_sync.words import Engine
+from metadata_sync.rows.vocabulary import Engine
 
 EngineOption = Annotated[
     Engine | None, typer.Option("--engine", help="Where SELECTs run this time, whatever the rows say.")

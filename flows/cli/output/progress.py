@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.status import Status
 
-from flows.cli.console import err, say
-from flows.facts import Action, Decision
-from flows.runs import OutcomeStatus, Retry, RunSummary, SparkMove, TargetOutcome, Wave
+from flows.cli.output.console import err, say
+from flows.gate.facts import Action, Decision
+from flows.run.model import OutcomeStatus, Retry, RunSummary, SparkMove, TargetOutcome, Wave
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from flows.artifacts import headline
-from flows.cli.console import out, print_table
-from flows.facts import Action, Decision, EngineChoice, Reason, SourceEvidence, SourceMode
+from flows.cli.output.console import out, print_table
+from flows.gate.facts import Action, Decision, EngineChoice, Reason, SourceEvidence, SourceMode
+from flows.prefect.pages.summary import headline
 from metadata_sync.loads import ClusterCost, Rejects, to_second
-from metadata_sync.words import Engine
+from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
-    from flows.runs import RunPlan, RunSummary, TargetOutcome
+    from flows.run.model import RunPlan, RunSummary, TargetOutcome
 
 _CELL_WIDTH: Final = 70
 _TOKEN_LENGTH: Final = 12

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from flows.deployments.desired import MANAGED_TAG, deployment_name, environment_tag
-from flows.deployments.forms import FORM_TAG
-from flows.deployments.upkeep import UPKEEP_TAG
-from flows.load_events import DEPENDANT_ROLE, LOADED_EVENT, active_readers
-from metadata_sync.rows import ControlRows
+from flows.prefect.deployments.forms import FORM_TAG
+from flows.prefect.deployments.pipelines import MANAGED_TAG, deployment_name, environment_tag
+from flows.prefect.deployments.upkeep import UPKEEP_TAG
+from flows.prefect.reporting.load_events import DEPENDANT_ROLE, LOADED_EVENT, active_readers
+from metadata_sync.rows.model import ControlRows
 
 HEARTBEAT_SECONDS: Final = 30
 """How often a run says that it is alive: Prefect's least."""

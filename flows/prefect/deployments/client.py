@@ -21,12 +21,12 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import ValidationError
 
-from flows.alert_blocks import find_block
-from flows.deployments.automations import HEARTBEAT_SECONDS, Automation
-from flows.deployments.desired import Deployment, Schedule
-from flows.deployments.difference import Existing
-from flows.deployments.reads import HASH_TAG, PrefectReads, deployment_tags
-from flows.prefect_notes import write_note
+from flows.incidents.prefect_blocks import find_block
+from flows.prefect.deployments.automations import HEARTBEAT_SECONDS, Automation
+from flows.prefect.deployments.diff import Existing
+from flows.prefect.deployments.pipelines import Deployment, Schedule
+from flows.prefect.deployments.reads import HASH_TAG, PrefectReads, deployment_tags
+from flows.prefect.reporting.variables import write_note
 from metadata_sync.errors import Fault, RunError, SoftRunError
 
 POOL_TYPE: Final = "process"

@@ -10,19 +10,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-from flows.alerts import webhook_of
 from flows.context import Context
-from flows.deployments.automations import automations, known_ids
-from flows.deployments.desired import RUN_FLOW, Deployment, pipeline_deployments
-from flows.deployments.difference import AutomationStep, DeployPlan, Step, as_written, compare, compare_automations
-from flows.deployments.forms import FORM_FLOWS, form_deployments
-from flows.deployments.reads import PrefectReads, open_reads
-from flows.deployments.upkeep import UPKEEP_FLOWS, upkeep_deployments
+from flows.incidents.outbox import webhook_of
+from flows.prefect.deployments.automations import automations, known_ids
+from flows.prefect.deployments.diff import AutomationStep, DeployPlan, Step, as_written, compare, compare_automations
+from flows.prefect.deployments.forms import FORM_FLOWS, form_deployments
+from flows.prefect.deployments.pipelines import RUN_FLOW, Deployment, pipeline_deployments
+from flows.prefect.deployments.reads import PrefectReads, open_reads
+from flows.prefect.deployments.upkeep import UPKEEP_FLOWS, upkeep_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError
-from metadata_sync.rows import ControlRows
+from metadata_sync.rows.model import ControlRows
 
 if TYPE_CHECKING:
-    from flows.deployments.prefect_side import PrefectDeployments
+    from flows.prefect.deployments.client import PrefectDeployments
     from metadata_sync.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def deploy(
     glanced = _glance(context, api_url, rows, desired)
     if glanced is not None:
         return glanced
-    from flows.deployments.prefect_side import open_deployments
+    from flows.prefect.deployments.client import open_deployments
 
     with open_deployments(api_url, settings.work_pool) as prefect:
         held = prefect.existing_automations(settings.environment)
@@ -162,7 +162,7 @@ def _names_block(context: Context) -> bool:
 
 
 def _refuse_faults(plan: DeployPlan) -> None:
-    from flows.deployments.prefect_side import schedule_faults
+    from flows.prefect.deployments.client import schedule_faults
 
     faults = schedule_faults([step.desired for step in plan.steps if step.desired is not None])
     if faults:

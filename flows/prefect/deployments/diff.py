@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from flows.deployments.automations import Automation, HeldAutomation
-from flows.deployments.desired import INACTIVE_TAG, MANAGED_TAG, Deployment, environment_tag
+from flows.prefect.deployments.automations import Automation, HeldAutomation
+from flows.prefect.deployments.pipelines import INACTIVE_TAG, MANAGED_TAG, Deployment, environment_tag
 from metadata_sync.errors import ConfigurationError
 
 

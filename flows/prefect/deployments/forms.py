@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flows.deployments.desired import (
+from flows.prefect.deployments.pipelines import (
     MANAGED_TAG,
     RUN_ENTRYPOINT,
     RUN_FLOW,
@@ -14,9 +14,17 @@ from flows.deployments.desired import (
     deployment_name,
     environment_tag,
 )
-from flows.forms.models import CLUSTER_HELP, BackfillForm, EditForm, Form, OnboardForm, SwitchForm, parameter_schema
-from metadata_sync.rows import ControlRows
-from metadata_sync.words import Engine
+from flows.prefect.forms.models import (
+    CLUSTER_HELP,
+    BackfillForm,
+    EditForm,
+    Form,
+    OnboardForm,
+    SwitchForm,
+    parameter_schema,
+)
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.vocabulary import Engine
 
 FORM_TAG: Final = "form"
 
@@ -39,11 +47,11 @@ class _FormDeployment:
 
 
 _FORMS: Final = (
-    _FormDeployment("backfill", "Backfill", "flows.deployments.backfill_flow.backfill", BackfillForm),
-    _FormDeployment("switch", "Switch a row", "flows.deployments.form_flows.switch", SwitchForm),
-    _FormDeployment("edit", "Edit a pipeline", "flows.deployments.form_flows.edit", EditForm),
+    _FormDeployment("backfill", "Backfill", "flows.prefect.backfill_flow.backfill", BackfillForm),
+    _FormDeployment("switch", "Switch a row", "flows.prefect.form_flows.switch", SwitchForm),
+    _FormDeployment("edit", "Edit a pipeline", "flows.prefect.form_flows.edit", EditForm),
     _FormDeployment(
-        "onboard", "Onboard a transformation", "flows.deployments.form_flows.onboard_transformation", OnboardForm
+        "onboard", "Onboard a transformation", "flows.prefect.form_flows.onboard_transformation", OnboardForm
     ),
 )
 FORM_FLOWS: Final = tuple(item.flow_name for item in _FORMS)

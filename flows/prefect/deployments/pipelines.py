@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from flows.artifacts import escape
-from metadata_sync.rows import ControlRows, PipelineRow, TransformationRow
+from flows.prefect.pages.summary import escape
+from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 
 MANAGED_TAG: Final = "sluice"
 """Marks what `sluice deploy` made; nothing without it is ever changed or removed."""
 INACTIVE_TAG: Final = "inactive"
 """Marks a deployment that is paused because its row is switched off, not because a person paused it."""
 RUN_FLOW: Final = "run"
-RUN_ENTRYPOINT: Final = "flows.run_flow.run"
+RUN_ENTRYPOINT: Final = "flows.prefect.run_flow.run"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from flows.deployments.automations import HeldAutomation
-from flows.deployments.desired import MANAGED_TAG, environment_tag
-from flows.deployments.difference import Existing
-from flows.prefect_notes import Post, read_note
+from flows.prefect.deployments.automations import HeldAutomation
+from flows.prefect.deployments.diff import Existing
+from flows.prefect.deployments.pipelines import MANAGED_TAG, environment_tag
+from flows.prefect.reporting.variables import Post, read_note
 
 HASH_TAG: Final = "hash:"
 """Begins the tag that holds an automation's content hash."""

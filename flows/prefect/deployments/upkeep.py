@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from flows.deployments.desired import MANAGED_TAG, Deployment, Schedule, deployment_name, environment_tag
-from metadata_sync.rows import ControlRows
+from flows.prefect.deployments.pipelines import MANAGED_TAG, Deployment, Schedule, deployment_name, environment_tag
+from metadata_sync.rows.model import ControlRows
 
 UPKEEP_TAG: Final = "upkeep"
 
@@ -33,14 +33,14 @@ class _Upkeep:
 _UPKEEP: Final = (
     _Upkeep(
         "monitor",
-        "flows.watch_flows.monitor",
+        "flows.prefect.upkeep_flows.monitor",
         Schedule("*/5 * * * *", "UTC"),
         "Finds runs that died and pipelines that are late, and sends the alerts that wait. What `monitor` finds stands "
         "in `sluice status`.",
     ),
     _Upkeep(
         "heal",
-        "flows.watch_flows.heal",
+        "flows.prefect.upkeep_flows.heal",
         Schedule("3-59/10 * * * *", "UTC"),
         "Switches on again what the framework switched off, where the cause is gone: `sluice heal`.",
     ),

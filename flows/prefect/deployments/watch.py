@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from flows.context import Context
-from flows.deployments.deploy import deploy, desired_deployments, require_server
-from flows.deployments.difference import DeployPlan
-from flows.server import prepare_client, running_api_url
+from flows.prefect.deployments.deploy import deploy, desired_deployments, require_server
+from flows.prefect.deployments.diff import DeployPlan
+from flows.server.local import prepare_client, running_api_url
 from metadata_sync.errors import SluiceError
 
 log = logging.getLogger(__name__)

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import yaml
 
-from flows.forms.models import EditForm, OnboardForm, SwitchForm
-from metadata_sync.apply import Assignment, Desk, add_row, set_values, switch
+from flows.prefect.forms.models import EditForm, OnboardForm, SwitchForm
+from metadata_sync.control.apply import Assignment, Desk, add_row, set_values, switch
 from metadata_sync.database import Via
-from metadata_sync.plan import RowChange, RowId
-from metadata_sync.rows import PipelineRow, TransformationRow
+from metadata_sync.rows.merge import RowChange, RowId
+from metadata_sync.rows.model import PipelineRow, TransformationRow
 
 
 def switch_row(desk: Desk, form: SwitchForm) -> RowChange:

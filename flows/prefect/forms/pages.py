@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from flows.artifacts import escape
+from flows.prefect.pages.summary import escape
 from metadata_sync.errors import Fault, MetadataError
-from metadata_sync.plan import RowChange
 from metadata_sync.redact import redact, redact_text
+from metadata_sync.rows.merge import RowChange
 
 _WIDTH: Final = 60
 _DASH: Final = "–"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from flows.artifacts import escape
-from flows.freshness import Freshness
-from flows.pages.markdown import table
-from flows.status import duration_text
+from flows.prefect.pages.markdown import table
+from flows.prefect.pages.summary import escape
+from flows.reports.freshness import Freshness
+from metadata_sync.text import duration_text
 
 _HEADERS: Final = ("Table", "Kind", "State", "Age", "Allowed", "Newest (UTC)")
 

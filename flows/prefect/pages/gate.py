@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from flows.artifacts import escape
-from flows.facts import Decision, SourceEvidence, SourceMode
-from flows.pages.markdown import table
+from flows.gate.facts import Decision, SourceEvidence, SourceMode
+from flows.prefect.pages.markdown import table
+from flows.prefect.pages.summary import escape
 from metadata_sync.loads import to_second
 
 _HEADERS: Final = ("Target", "Decision", "Why", "Source", "New", "Read up to", "Holds up to", "In the future")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from flows.artifacts import escape
-from metadata_sync.names import TableName
-from metadata_sync.rows import ControlRows, TransformationRow
+from flows.prefect.pages.summary import escape
+from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.names import TableName
 
 
 def lineage_page(rows: ControlRows, pipeline_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from flows.artifacts import escape
+from flows.prefect.pages.summary import escape
 
 DASH: Final = "–"
 

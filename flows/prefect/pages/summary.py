@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from flows.runs import OutcomeStatus, RunSummary, TargetOutcome
+from flows.run.model import OutcomeStatus, RunSummary, TargetOutcome
 from metadata_sync.loads import total
 from metadata_sync.redact import redact_text
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from flows.artifacts import escape
-from flows.pages.markdown import table
+from flows.prefect.pages.markdown import table
+from flows.prefect.pages.summary import escape
 
 KEPT_RUNS: Final = 100
 """So many runs stand in a trend."""

@@ -12,14 +12,14 @@ import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from flows.artifacts import artifact_key, headline, summary_pages
-from flows.freshness import measure_freshness
-from flows.pages.freshness import freshness_page
-from flows.pages.gate import gate_page
-from flows.pages.lineage import lineage_page
-from flows.pages.trend import RunTimes, trend_page, trend_rows
-from flows.phases import PhaseClock
-from flows.runs import OutcomeStatus, RunPlan, RunSummary, TargetOutcome
+from flows.prefect.pages.freshness import freshness_page
+from flows.prefect.pages.gate import gate_page
+from flows.prefect.pages.lineage import lineage_page
+from flows.prefect.pages.summary import artifact_key, headline, summary_pages
+from flows.prefect.pages.trend import RunTimes, trend_page, trend_rows
+from flows.prefect.reporting.phases import PhaseClock
+from flows.reports.freshness import measure_freshness
+from flows.run.model import OutcomeStatus, RunPlan, RunSummary, TargetOutcome
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore

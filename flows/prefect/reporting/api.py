@@ -12,7 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import LogCreate
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from flows.report_pump import REQUEST_SECONDS, LogLine, RejectedReportsError, ReportApi, ReportedEvent
+from flows.prefect.reporting.pump import REQUEST_SECONDS, LogLine, RejectedReportsError, ReportApi, ReportedEvent
 
 _WORTH_ANOTHER_TRY: Final = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}

@@ -4,7 +4,7 @@ Prefect's own task engine does not ask the server before a task run changes its 
 server records them. Whoever reports the same events has task runs, with true times even when the report comes late.
 
 Source: https://docs.prefect.io/v3/api-ref/events/task-run-events. That the server records them is convention, not
-contract: tests/flows/prefect/test_task_runs.py holds every Prefect version to it, and flows/task_run_fallback.py is
+contract: tests/flows/prefect/test_task_runs.py holds every Prefect version to it, and fallback.py is
 there for one that keeps it no more.
 """
 

@@ -1,6 +1,6 @@
 """What holds when a Prefect version makes no task runs of what a run reports: its public API is told, at the run's end.
 
-That the server turns reported events into task runs is its convention (flows/task_run_events.py). The way back shows
+That the server turns reported events into task runs is its convention (events.py). The way back shows
 the same names, states, reasons, edges and logs; only the times are those of the writing. Loads know nothing of it.
 """
 
@@ -19,8 +19,8 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import LogCreate
 from prefect.exceptions import ObjectNotFound
 
-from flows.prefect_notes import read_note, write_note
-from flows.task_run_events import TaskRun
+from flows.prefect.reporting.events import TaskRun
+from flows.prefect.reporting.variables import read_note, write_note
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from flows.runs import OutcomeStatus, RunPlan, TargetOutcome
-from metadata_sync.names import TableName
-from metadata_sync.rows import ControlRows
+from flows.run.model import OutcomeStatus, RunPlan, TargetOutcome
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
 
 LOADED_EVENT: Final = "sluice.table.loaded"
 DEPENDANT_ROLE: Final = "dependant"

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from flows.facts import Action, Decision, Reason
-from flows.runs import (
+from flows.gate.facts import Action, Decision, Reason
+from flows.prefect.reporting.events import BLOCKED, COMPLETED, FAILED, HELD, NOT_DUE, TaskState
+from flows.prefect.reporting.task_runs import DbtTaskRuns, Node
+from flows.run.model import (
     OutcomeStatus,
     Retry,
     RunObserver,
@@ -20,10 +22,8 @@ from flows.runs import (
     TargetOutcome,
     Wave,
 )
-from flows.task_run_events import BLOCKED, COMPLETED, FAILED, HELD, NOT_DUE, TaskState
-from flows.task_runs import DbtTaskRuns, Node
-from metadata_sync.names import TableName
-from metadata_sync.rows import TransformationRow
+from metadata_sync.rows.model import TransformationRow
+from metadata_sync.rows.names import TableName
 
 GATE: Final = Node("step gate", "gate", ("step",))
 """A step of the run itself; dbt's names hold no blanks, so no model has its key."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flows.runs import SilentObserver, TargetOutcome, Wave
+from flows.run.model import SilentObserver, TargetOutcome, Wave
 
 
 @dataclass

@@ -176,7 +176,7 @@ class ReportPump:
             send(batch)
         except RejectedReportsError as error:
             log.warning("prefect_reports rejected=%d reason=%s", len(batch), error)
-            with self._lock:  # events that a version refuses are made up for: flows/task_run_fallback.py
+            with self._lock:  # events that a version refuses are made up for: flows/prefect/reporting/fallback.py
                 self._lost += len(batch) if queue is self._lines else 0
         except Exception:
             with self._lock:

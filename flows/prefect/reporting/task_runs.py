@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from flows.report_pump import LogLine, ReportPump
-from flows.task_run_events import AWAITING_RETRY, BLOCKED, COMPLETED, CRASHED, FAILED, TaskRun, TaskState
+from flows.prefect.reporting.events import AWAITING_RETRY, BLOCKED, COMPLETED, CRASHED, FAILED, TaskRun, TaskState
+from flows.prefect.reporting.pump import LogLine, ReportPump
 from metadata_sync.redact import safe_text
 
 if TYPE_CHECKING:

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from flows.emr.aws import aws_client, aws_errors
-from flows.emr.cluster import Bill, JobEnd, JobStatus, OnStep, Order, Say
-from flows.emr.jobs import SparkJob, jobs_text
-from flows.emr.local import SCRIPT, utc_now
-from flows.emr.once import call_once
-from flows.emr.ours import OurCluster, our_clusters
-from flows.emr.request import cluster_request, step_request
-from flows.emr.seen import ClusterSeen, StepSeen, end_of, read_cluster
-from flows.emr.settings import EmrSettings, SparkSettings
-from flows.leases import LeaseKeeper
+from flows.run.leases import LeaseKeeper
+from flows.spark.aws import aws_client, aws_errors
+from flows.spark.backend import Bill, JobEnd, JobStatus, OnStep, Order, Say
+from flows.spark.emr.cluster_state import ClusterSeen, StepSeen, end_of, read_cluster
+from flows.spark.emr.clusters import OurCluster, our_clusters
+from flows.spark.emr.idempotency import call_once
+from flows.spark.emr.request import cluster_request, step_request
+from flows.spark.jobs import SparkJob, jobs_text
+from flows.spark.local import SCRIPT, utc_now
+from flows.spark.settings import EmrSettings, SparkSettings
 from metadata_sync.errors import ConfigurationError, RunError, SoftRunError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from flows.emr.cluster import JobEnd, JobStatus
-from flows.emr.jobs import SparkJob
-from flows.emr.local import read_end
+from flows.spark.backend import JobEnd, JobStatus
+from flows.spark.jobs import SparkJob
+from flows.spark.results import read_end
 
 LIVE_STATES: Final = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 _READY_STATES: Final = ("RUNNING", "WAITING")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flows.emr.request import TAG, cluster_name
-from flows.emr.seen import LIVE_STATES
+from flows.spark.emr.cluster_state import LIVE_STATES
+from flows.spark.emr.request import TAG, cluster_name
 
 
 @dataclass(frozen=True, slots=True)

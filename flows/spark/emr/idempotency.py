@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TypeVar
 
-from flows.emr.aws import aws_errors, max_tries
-from flows.error_rules import DEFAULT_RULES
-from flows.healing import FailureClass, classify, read_facts
+from flows.errors.classify import FailureClass, classify, read_facts
+from flows.errors.rules import DEFAULT_RULES
+from flows.spark.aws import aws_errors, max_tries
 from metadata_sync.errors import RunError, SoftRunError
 
 logger = logging.getLogger(__name__)

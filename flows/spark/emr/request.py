@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flows.emr.cluster import Order
-from flows.emr.jobs import SparkJob
-from flows.emr.settings import EmrSettings, SparkSettings
-from flows.emr.sizing import Bounds, Layout, Sizing
+from flows.spark.backend import Order
+from flows.spark.jobs import SparkJob
+from flows.spark.settings import EmrSettings, SparkSettings
+from flows.spark.sizing.sizing import Bounds, Layout, Sizing
 
 TAG: Final = "sluice:"
 """Tags of ours begin with it."""

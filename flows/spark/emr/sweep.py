@@ -10,11 +10,11 @@ import hashlib
 import socket
 from typing import TYPE_CHECKING
 
-from flows.emr.aws import aws_client, aws_errors
-from flows.emr.ec2 import end_cluster, lease_of
-from flows.emr.ours import OurCluster, our_clusters
-from flows.emr.settings import load_emr_settings
-from flows.leases import foreign_leases
+from flows.run.leases import foreign_leases
+from flows.spark.aws import aws_client, aws_errors
+from flows.spark.emr.backend import end_cluster, lease_of
+from flows.spark.emr.clusters import OurCluster, our_clusters
+from flows.spark.settings import load_emr_settings
 from metadata_sync.settings import control_database_url
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from flows.context import Context
-from flows.emr.groups import Item, make_groups, parse_cluster
-from flows.emr.instances import load_instances
-from flows.emr.settings import BackendName, load_emr_settings, load_spark_settings
-from flows.emr.sizing import Sizing
-from flows.emr.stage import learn_from
-from flows.facts import Action, Decision
+from flows.gate.facts import Action, Decision
+from flows.spark.settings import BackendName, load_emr_settings, load_spark_settings
+from flows.spark.sizing.groups import Item, make_groups, parse_cluster
+from flows.spark.sizing.prices import load_instances
+from flows.spark.sizing.sizing import Sizing
+from flows.spark.stage import learn_from
 from metadata_sync.errors import SluiceError
-from metadata_sync.names import TableName
-from metadata_sync.rows import ControlRows
-from metadata_sync.words import Engine
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from flows.emr.instances import PriceList
-from flows.emr.learning import Learned, combine
-from flows.emr.sizing import DEFAULT_CORE_MAX, DEFAULT_CORE_MIN, DEFAULT_TYPES, Bounds, Sizing, Workload, size
+from flows.spark.sizing.learning import Learned, combine
+from flows.spark.sizing.prices import PriceList
+from flows.spark.sizing.sizing import DEFAULT_CORE_MAX, DEFAULT_CORE_MIN, DEFAULT_TYPES, Bounds, Sizing, Workload, size
 from metadata_sync.errors import ConfigurationError, SluiceError
-from metadata_sync.rows import PipelineRow, TransformationRow
+from metadata_sync.rows.model import PipelineRow, TransformationRow
 
 _CLUSTER: Final = re.compile(r"(?P<type>[a-z][a-z0-9-]*\.[a-z0-9-]+):(?P<count>[1-9]\d{0,3})")
 

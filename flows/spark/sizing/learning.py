@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
-from flows.emr.instances import PriceList
-from flows.emr.sizing import MIB, PRIOR, TASK_MIB, Bounds, Calibration, Sizing, Workload, size
+from flows.spark.sizing.prices import PriceList
+from flows.spark.sizing.sizing import MIB, PRIOR, TASK_MIB, Bounds, Calibration, Sizing, Workload, size
 from metadata_sync.errors import SluiceError
 
 REMEMBERED: Final = 9

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from flows.lake import LakeFile
-from metadata_sync.resolve import ResolvedDependency
+from flows.warehouse.lake import LakeFile
+from metadata_sync.rows.resolve import ResolvedDependency
 
 _DATE: Final = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from flows.emr.instances import Machine, PriceList
+from flows.spark.sizing.prices import Machine, PriceList
 from metadata_sync.errors import HardRunError
 
 MIB: Final = 2**20

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, func, insert, literal, or_, select, tr
 
 from metadata_sync.database.engine import lock_writers
 from metadata_sync.database.ids import new_id, to_utc
-from metadata_sync.database.journal import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
+from metadata_sync.database.journals.entries import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
 from metadata_sync.database.tables import decision_log, run_log, transformation_control
 from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window
 from metadata_sync.redact import redact, redact_text

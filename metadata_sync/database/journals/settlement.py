@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from metadata_sync.database.journal import LoadEntry
+from metadata_sync.database.journals.entries import LoadEntry
 from metadata_sync.incident import Alert, Incident
-from metadata_sync.names import TableName
-from metadata_sync.rows import TransformationRow
+from metadata_sync.rows.model import TransformationRow
+from metadata_sync.rows.names import TableName
 
 
 @dataclass(frozen=True, slots=True)

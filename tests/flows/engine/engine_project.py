@@ -15,13 +15,13 @@ import yaml
 from project_copy import REPOSITORY, copy_project
 
 from flows.context import Context
-from flows.engine import execute, prepare
-from flows.facts import Decision
-from flows.runs import Retry, RunPlan, RunRequest, RunSummary, SparkMove, TargetOutcome, Wave
-from metadata_sync.apply import Desk, apply_plan, plan_files
-from metadata_sync.names import TableName
+from flows.engine.engine import execute, prepare
+from flows.gate.facts import Decision
+from flows.run.model import Retry, RunPlan, RunRequest, RunSummary, SparkMove, TargetOutcome, Wave
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
-from metadata_sync.rows import TransformationRow
+from metadata_sync.rows.model import TransformationRow
+from metadata_sync.rows.names import TableName
 from metadata_sync.settings import Settings
 
 __all__ = ["REPOSITORY", "FirstRun", "Recorder", "Workshop", "control_rows", "copy_project", "transformation"]

@@ -20,11 +20,11 @@ from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
 from psycopg import sql
 from receiver import Receiver
 
-from flows.backfill import BackfillRequest, plan_backfill, run_backfill
-from flows.engine import execute, prepare
-from flows.false_starts import false_starts_told
-from flows.healing import FailureClass
-from flows.runs import RunRequest
+from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
+from flows.engine.engine import execute, prepare
+from flows.engine.startup_failures import false_starts_told
+from flows.errors.classify import FailureClass
+from flows.run.model import RunRequest
 from metadata_sync.errors import SluiceError
 from metadata_sync.incident import IncidentKind
 from tests.redshift_standin.server import Standin

@@ -8,9 +8,9 @@ import pytest
 from engine_project import Workshop
 from test_commands import finish, run_json
 
-from flows.backfill import BackfillRequest, ChunkLoaded, plan_backfill, run_backfill
-from flows.facts import Reason
-from flows.leases import LeaseKeeper
+from flows.backfill.backfill import BackfillRequest, ChunkLoaded, plan_backfill, run_backfill
+from flows.gate.facts import Reason
+from flows.run.leases import LeaseKeeper
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.settings import Settings
 

@@ -218,7 +218,7 @@ def test_two_runs_at_once_load_everything_once(workshop: Workshop) -> None:
 
 
 def test_run_that_may_not_wait_says_who_holds_the_warehouse(workshop: Workshop) -> None:
-    from flows.engine import hold_warehouse
+    from flows.engine.engine import hold_warehouse
 
     with hold_warehouse(workshop.context, "a long load"):
         code, out, err = finish(workshop.sluice("run", SLUICE_LOCK_WAIT_SECONDS="0.2"))

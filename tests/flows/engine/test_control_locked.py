@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from engine_project import Recorder, Workshop
 
-from flows.engine import execute
-from flows.runs import Wave
-from metadata_sync.database.journal import LoadStatus
+from flows.engine.engine import execute
+from flows.run.model import Wave
+from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.errors import StoreError
 
 

@@ -10,9 +10,9 @@ from _thread import interrupt_main
 import pytest
 from engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control_rows, transformation
 
-from flows.engine import execute
-from flows.facts import Action, Reason
-from metadata_sync.database.journal import LoadStatus
+from flows.engine.engine import execute
+from flows.gate.facts import Action, Reason
+from metadata_sync.database.journals.entries import LoadStatus
 
 
 def test_first_run_loads_everything_upstream_first(first_run: FirstRun) -> None:

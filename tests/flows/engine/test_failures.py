@@ -9,13 +9,13 @@ import yaml
 from engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
 from receiver import Receiver
 
-from flows.alerts import deliver
-from flows.artifacts import summary_pages
-from flows.cli.terminal import TerminalObserver
-from flows.engine import execute
-from flows.facts import Reason
-from flows.heal import heal
-from metadata_sync.apply import Desk, apply_plan, plan_files
+from flows.cli.output.progress import TerminalObserver
+from flows.engine.engine import execute
+from flows.gate.facts import Reason
+from flows.incidents.outbox import deliver
+from flows.prefect.pages.summary import summary_pages
+from flows.upkeep.heal import heal
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.incident import IncidentKind, Severity
 from metadata_sync.settings import Settings
 

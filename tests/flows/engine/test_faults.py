@@ -23,8 +23,8 @@ from postgres_cluster import Cluster, database
 from psycopg.conninfo import conninfo_to_dict
 from receiver import Receiver
 
-from flows.alerts import deliver
-from flows.heal import heal
+from flows.incidents.outbox import deliver
+from flows.upkeep.heal import heal
 from metadata_sync.incident import IncidentKind
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import redshift_standin

@@ -8,10 +8,10 @@ from contextlib import closing
 from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
 from receiver import Receiver
 
-from flows.facts import Reason
-from flows.heal import HealState, heal
-from flows.monitor import monitor
-from metadata_sync.apply import Desk, switch
+from flows.gate.facts import Reason
+from flows.upkeep.heal import HealState, heal
+from flows.upkeep.monitor import monitor
+from metadata_sync.control.apply import Desk, switch
 from metadata_sync.incident import IncidentKind
 
 GOOD = SELECTS["fact_order"]

@@ -9,8 +9,8 @@ import pytest
 from engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
 from receiver import Receiver
 
-from flows.heal import HealState, heal
-from metadata_sync.apply import Desk, switch
+from flows.upkeep.heal import HealState, heal
+from metadata_sync.control.apply import Desk, switch
 from metadata_sync.errors import ConfigurationError
 
 GOOD = SELECTS["fact_order"]

@@ -12,7 +12,7 @@ import pytest
 from engine_project import Workshop, copy_project, transformation
 from psycopg.conninfo import conninfo_to_dict
 
-from flows.heal import HealState, heal
+from flows.upkeep.heal import HealState, heal
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import redshift_standin
 from tests.redshift_standin.server import Standin

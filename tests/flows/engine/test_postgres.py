@@ -12,14 +12,14 @@ import yaml
 from engine_project import copy_project
 from psycopg.conninfo import conninfo_to_dict
 
-from flows.backfill import BackfillRequest, plan_backfill, run_backfill
-from flows.clocks import examine_clocks
+from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.context import Context
-from flows.engine import execute, prepare
-from flows.facts import Reason
-from flows.finding import Level
-from flows.runs import RunRequest, RunSummary
-from metadata_sync.apply import Desk, apply_plan, plan_files
+from flows.doctor.clocks import examine_clocks
+from flows.doctor.finding import Level
+from flows.engine.engine import execute, prepare
+from flows.gate.facts import Reason
+from flows.run.model import RunRequest, RunSummary
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 

@@ -7,8 +7,8 @@ from typing import LiteralString, cast
 import psycopg
 import pytest
 
-from flows.error_rules import DEFAULT_RULES
-from flows.healing import ErrorFacts, FailureClass, classify, read_facts
+from flows.errors.classify import ErrorFacts, FailureClass, classify, read_facts
+from flows.errors.rules import DEFAULT_RULES
 
 C = FailureClass
 SET_UP = """

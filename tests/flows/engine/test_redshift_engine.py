@@ -13,12 +13,12 @@ import pytest
 import yaml
 from engine_project import copy_project, transformation
 
-from flows.clocks import examine_clocks
 from flows.context import Context
-from flows.engine import execute, prepare
-from flows.facts import Reason
-from flows.runs import RunRequest, TargetOutcome
-from metadata_sync.apply import Desk, apply_plan, plan_files
+from flows.doctor.clocks import examine_clocks
+from flows.engine.engine import execute, prepare
+from flows.gate.facts import Reason
+from flows.run.model import RunRequest, TargetOutcome
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import running

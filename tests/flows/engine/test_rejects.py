@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from engine_project import TOTALS_BY_HAND, Workshop
 from receiver import Receiver
 
-from flows.alerts import deliver
-from flows.artifacts import summary_pages
-from flows.backfill import BackfillRequest, plan_backfill, run_backfill
-from metadata_sync.database.journal import LoadStatus
+from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
+from flows.incidents.outbox import deliver
+from flows.prefect.pages.summary import summary_pages
+from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.incident import IncidentKind, Severity
 from metadata_sync.loads import Rejects
 

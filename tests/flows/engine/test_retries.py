@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from engine_project import TOTALS_BY_HAND, Recorder, Workshop, control_rows
 
-from flows.engine import execute
-from flows.runs import Retry, TargetOutcome
+from flows.engine.engine import execute
+from flows.run.model import Retry, TargetOutcome
 from metadata_sync.settings import Settings
 
 BROKEN = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o where {}"

@@ -14,18 +14,18 @@ from dataclasses import replace
 from engine_project import REPOSITORY, TOTALS_BY_HAND, Recorder, Workshop
 from test_commands import finish, run_json
 
-from flows.engine import execute
-from flows.facts import Action, Decision, Reason
-from flows.gate import left_to
-from flows.leases import LeaseKeeper, foreign_leases, wait_until_free
-from flows.recording import record_decisions
-from flows.runs import RunRequest
-from flows.turned_away import make_up
+from flows.engine.engine import execute
+from flows.engine.rerun import make_up
+from flows.gate.facts import Action, Decision, Reason
+from flows.gate.rules import left_to
+from flows.run.leases import LeaseKeeper, foreign_leases, wait_until_free
+from flows.run.model import RunRequest
+from flows.run.record import record_decisions
 from metadata_sync.database import LeaseHolder
 
 HOLD_AND_WAIT = """
 import sys, time
-from flows.leases import LeaseKeeper
+from flows.run.leases import LeaseKeeper
 from metadata_sync.database import ControlStore
 store = ControlStore.open(sys.argv[1], "dev")
 with LeaseKeeper(store, run_id="elsewhere", held_by="ben", seconds=float(sys.argv[2])) as keeper:

@@ -22,9 +22,9 @@ from psycopg.conninfo import conninfo_to_dict
 from test_postgres import ROWS, SELECTS
 
 from flows.context import Context
-from flows.engine import execute, prepare
-from flows.runs import RunRequest
-from metadata_sync.apply import Desk, apply_plan, plan_files
+from flows.engine.engine import execute, prepare
+from flows.run.model import RunRequest
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 
@@ -57,9 +57,9 @@ class WrongDatetime(true, metaclass=AnyDatetime):
 datetime.datetime = WrongDatetime
 
 from flows.context import Context
-from flows.engine import execute, prepare
-from flows.runs import OutcomeStatus, RunRequest
-from flows.turned_away import make_up
+from flows.engine.engine import execute, prepare
+from flows.run.model import OutcomeStatus, RunRequest
+from flows.engine.rerun import make_up
 from metadata_sync.project import find_project
 from metadata_sync.settings import load_settings
 

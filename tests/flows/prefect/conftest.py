@@ -13,9 +13,9 @@ from live_server import Server, free_port
 from order_project import open_orders, write_project
 from postgres_cluster import postgres_cluster
 
-from flows.companions import start_companions, stop_companions
 from flows.context import Context
-from flows.server import LocalServer, start, stop
+from flows.server.companions import start_companions, stop_companions
+from flows.server.local import LocalServer, start, stop
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 

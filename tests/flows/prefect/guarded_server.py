@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 from dotenv import dotenv_values
 from live_server import Server
 
-from flows.background import Background
-from flows.server import is_healthy, without_prefect
+from flows.server.background import Background
+from flows.server.local import is_healthy, without_prefect
 
 REPOSITORY = Path(__file__).parents[3]
 

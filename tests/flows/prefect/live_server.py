@@ -21,7 +21,7 @@ from urllib.request import Request, urlopen
 
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
-from flows.server import LocalServer
+from flows.server.local import LocalServer
 
 _CONTENT_TYPE = {"content-type": "application/json"}
 

@@ -10,7 +10,7 @@ from live_server import free_port
 from project_copy import copy_project
 
 from flows.context import Context
-from metadata_sync.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 

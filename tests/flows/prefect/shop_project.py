@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
-from flows.prefect_api import open_report_api
-from flows.report_pump import ReportPump
-from flows.task_runs import DbtTaskRuns, Node
+from flows.prefect.reporting.api import open_report_api
+from flows.prefect.reporting.pump import ReportPump
+from flows.prefect.reporting.task_runs import DbtTaskRuns, Node
 
 MODELS = {
     "stg": "select 1 as id",

@@ -14,9 +14,9 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWe
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from receiver import Receiver, receiving
 
-from flows.alert_blocks import send_by_block
-from flows.alerts import deliver
 from flows.context import Context
+from flows.incidents.outbox import deliver
+from flows.incidents.prefect_blocks import send_by_block
 from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.incident import Alert, AlertEvent
 

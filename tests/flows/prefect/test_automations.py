@@ -13,13 +13,13 @@ from order_project import open_orders, write_project
 from receiver import receiving
 
 from flows.context import Context
-from flows.deployments import difference
-from flows.deployments.automations import dependants
-from flows.deployments.deploy import deploy
-from flows.facts import Action, Decision, Reason
-from flows.load_events import loaded_events
-from flows.runs import OutcomeStatus, RunPlan, RunRequest, TargetOutcome
-from metadata_sync.apply import Desk, switch
+from flows.gate.facts import Action, Decision, Reason
+from flows.prefect.deployments import diff as difference
+from flows.prefect.deployments.automations import dependants
+from flows.prefect.deployments.deploy import deploy
+from flows.prefect.reporting.load_events import loaded_events
+from flows.run.model import OutcomeStatus, RunPlan, RunRequest, TargetOutcome
+from metadata_sync.control.apply import Desk, switch
 from metadata_sync.loads import RowCounts
 
 
@@ -81,7 +81,7 @@ def test_event_of_a_load_starts_the_pipeline_that_reads_the_table(orders: Contex
 def test_run_without_a_sign_of_life_is_marked_as_crashed(
     orders: Context, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.deployments.automations.SILENT_SECONDS", 10)
+    monkeypatch.setattr("flows.prefect.deployments.automations.SILENT_SECONDS", 10)
     deploy(orders, server.api_url)
     deployment = server.deployment("orders_daily@auto")
     silent, ended = (server.start_run(deployment["id"]) for _ in range(2))
@@ -99,7 +99,7 @@ def test_run_without_a_sign_of_life_is_marked_as_crashed(
 def test_server_tells_what_no_run_can_where_the_channel_is_a_block(
     orders: Context, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.deployments.automations.LATE_SECONDS", 10)
+    monkeypatch.setattr("flows.prefect.deployments.automations.LATE_SECONDS", 10)
     settings = orders.settings.model_copy(update={"alert_channel": "night-watch"})
     alerting = Context(orders.project, settings, "tester")
     without = deploy(alerting, server.api_url, is_dry=True)

@@ -13,8 +13,8 @@ from order_project import open_orders, write_project
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from flows.context import Context
-from flows.runs import RunRequest
-from flows.through_prefect import run_through_prefect
+from flows.prefect.local_run import run_through_prefect
+from flows.run.model import RunRequest
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]

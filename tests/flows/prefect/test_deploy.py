@@ -13,15 +13,15 @@ from live_server import Server
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.context import Context
-from flows.deployments.deploy import deploy
-from flows.deployments.desired import pipeline_deployments
-from flows.deployments.difference import Action, Step
-from flows.deployments.forms import form_deployments
-from flows.deployments.reads import PrefectReads
-from flows.deployments.upkeep import upkeep_deployments
+from flows.prefect.deployments.deploy import deploy
+from flows.prefect.deployments.diff import Action, Step
+from flows.prefect.deployments.forms import form_deployments
+from flows.prefect.deployments.pipelines import pipeline_deployments
+from flows.prefect.deployments.reads import PrefectReads
+from flows.prefect.deployments.upkeep import upkeep_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError, RunError
-from metadata_sync.plan import RowChange
-from metadata_sync.rows import ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.merge import RowChange
+from metadata_sync.rows.model import ControlRows, PipelineRow, SourceRow, TransformationRow
 
 COUNT = 12
 SOURCE = SourceRow.model_validate({"schema": "lake", "table": "orders", "kind": "warehouse"})
@@ -111,7 +111,7 @@ def test_deploy_of_unchanged_rows_reads_no_deployment_and_still_sees_what_people
 
     with monkeypatch.context() as patch:
         patch.setattr(PrefectReads, "existing", None)
-        patch.setattr("flows.deployments.prefect_side.open_deployments", None)
+        patch.setattr("flows.prefect.deployments.client.open_deployments", None)
         assert deploy(team, server.api_url).is_empty
     server.status(f"/deployments/{held(server, team)['p002']['id']}/resume_deployment", {})
     assert counts(team, server) == (0, 1, 0, 1)

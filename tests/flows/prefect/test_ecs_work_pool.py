@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_aws.workers import ECSWorker
 from prefect_aws.workers.ecs_worker import ECSJobConfiguration
 
-from flows.deployments.prefect_side import run_environ
+from flows.prefect.deployments.client import run_environ
 
 TEMPLATE: dict[str, Any] = json.loads((Path(__file__).parents[3] / "deploy" / "ecs-work-pool.json").read_text())
 

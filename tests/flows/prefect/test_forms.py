@@ -14,16 +14,16 @@ from order_project import open_orders, write_project
 from pydantic import ValidationError
 
 from flows.context import Context
-from flows.deployments.forms import form_deployments
-from flows.engine import execute, prepare
-from flows.forms.changes import edit_pipeline, onboard, switch_row
-from flows.forms.models import BackfillForm, EditForm, OnboardForm, SwitchForm
-from flows.runs import RunRequest
-from metadata_sync.apply import Assignment, Desk, set_values, switch
+from flows.engine.engine import execute, prepare
+from flows.prefect.deployments.forms import form_deployments
+from flows.prefect.forms.changes import edit_pipeline, onboard, switch_row
+from flows.prefect.forms.models import BackfillForm, EditForm, OnboardForm, SwitchForm
+from flows.run.model import RunRequest
+from metadata_sync.control.apply import Assignment, Desk, set_values, switch
 from metadata_sync.errors import MetadataError
-from metadata_sync.plan import RowId
-from metadata_sync.rows import ControlRows
-from metadata_sync.words import Engine
+from metadata_sync.rows.merge import RowId
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.vocabulary import Engine
 
 ONBOARDED = {
     "requested_by": "ann",
@@ -164,7 +164,7 @@ def test_flow_of_a_form_tells_its_faults_and_deploys_what_it_changed(
     monkeypatch.setenv("SLUICE_ENVIRONMENT", "forms")
     monkeypatch.setenv("SLUICE_DBT_TARGET", "dev")
     monkeypatch.setenv("SLUICE_WORK_POOL", "forms")
-    from flows.deployments.form_flows import edit
+    from flows.prefect.form_flows import edit
 
     form = EditForm(requested_by="ann", pipeline="payments", schedule="7 7 * * *", reason="later, password=hunter2")
     with temporary_settings({PREFECT_API_URL: server.api_url}):
@@ -197,7 +197,7 @@ def test_backfill_form_loads_and_records_what_the_command_would(
     context = open_orders(write_project(tmp_path / "orders", amount="12"))
     execute(context, prepare(context, RunRequest(("orders_daily",))))
     monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(context.project.root))
-    from flows.deployments.backfill_flow import backfill
+    from flows.prefect.backfill_flow import backfill
 
     form = BackfillForm(
         requested_by="ann", subject="dwh.fact_order", start="2013-01-01", end="2013-01-02", engine=Engine.WAREHOUSE

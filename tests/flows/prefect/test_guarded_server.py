@@ -30,11 +30,11 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from flows.background import Background
 from flows.context import Context
-from flows.server import LocalServer
-from flows.server_checkup import examine_server
-from metadata_sync.database.journal import LoadStatus
+from flows.doctor.server import examine_server
+from flows.server.background import Background
+from flows.server.local import LocalServer
+from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 

@@ -11,9 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from flows.prefect_api import open_report_api
-from flows.report_pump import LogLine, RejectedReportsError, ReportApi, ReportPump
-from flows.task_run_events import COMPLETED, TaskRun, TaskRunEvent
+from flows.prefect.reporting.api import open_report_api
+from flows.prefect.reporting.events import COMPLETED, TaskRun, TaskRunEvent
+from flows.prefect.reporting.pump import LogLine, RejectedReportsError, ReportApi, ReportPump
 
 WHEN = datetime(2013, 1, 2, tzinfo=UTC)
 

@@ -16,16 +16,16 @@ import pytest
 from live_server import Server, Way, free_port
 from order_project import PLANTED, land, open_orders, write_project
 
-from flows import engine
 from flows.context import Context
-from flows.runs import OutcomeStatus, Retry, RunRequest, RunSummary, SilentObserver, TargetOutcome, Wave
-from flows.server import running_api_url
-from flows.server_checkup import examine_server
-from flows.through_prefect import run_through_prefect
-from metadata_sync.database.journal import LoadStatus
+from flows.doctor.server import examine_server
+from flows.engine import engine
+from flows.prefect.local_run import run_through_prefect
+from flows.run.model import OutcomeStatus, Retry, RunRequest, RunSummary, SilentObserver, TargetOutcome, Wave
+from flows.server.local import running_api_url
+from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.errors import ConfigurationError
+from metadata_sync.rows.vocabulary import Engine
 from metadata_sync.settings import Settings
-from metadata_sync.words import Engine
 
 REQUEST = RunRequest(requested_by="tester")
 
@@ -182,8 +182,8 @@ def test_flow_decides_itself_when_a_deployment_starts_it(
     first = run_through_prefect(good_orders, REQUEST, server.api_url)
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    from flows.run_flow import run
-    from flows.watch_flows import heal
+    from flows.prefect.run_flow import run
+    from flows.prefect.upkeep_flows import heal
 
     monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(good_orders.project.root))
     with temporary_settings({PREFECT_API_URL: server.api_url}):
@@ -208,10 +208,12 @@ def test_run_says_once_that_the_server_makes_no_task_runs_and_writes_them_otherw
     for file in (orders.project.root / "lake" / "orders").iterdir():
         file.unlink()  # nothing is due
     for name in ("GRACE_SECONDS", "_KNOWN_GRACE_SECONDS"):
-        monkeypatch.setattr(f"flows.task_run_fallback.{name}", 1.0)
-    monkeypatch.setattr("flows.task_run_fallback._NOTE", "sluice-task-runs-of-a-test")  # the server is shared
+        monkeypatch.setattr(f"flows.prefect.reporting.fallback.{name}", 1.0)
+    monkeypatch.setattr("flows.prefect.reporting.fallback._NOTE", "sluice-task-runs-of-a-test")  # the server is shared
     with monkeypatch.context() as patch:
-        patch.setattr("flows.task_run_events.ORCHESTRATION", "somebody else's")  # what another version may ask for
+        patch.setattr(
+            "flows.prefect.reporting.events.ORCHESTRATION", "somebody else's"
+        )  # what another version may ask for
         reported = run_through_prefect(orders, REQUEST, server.api_url)
         findings = {item.check: item for item in examine_server(orders, server.api_url)}
         again = run_through_prefect(orders, REQUEST, server.api_url)
@@ -228,7 +230,7 @@ def test_run_says_once_that_the_server_makes_no_task_runs_and_writes_them_otherw
     assert [line["message"] for line in server.logs(flow_run_id=flow_run_id)].count(warning) == 1
     assert again.warnings == reported.warnings
 
-    monkeypatch.setattr("flows.task_run_fallback._KNOWN_GRACE_SECONDS", 15.0)
+    monkeypatch.setattr("flows.prefect.reporting.fallback._KNOWN_GRACE_SECONDS", 15.0)
     for _ in range(3):  # where the server's SQLite is busy, the next run takes the note away
         healed = run_through_prefect(orders, REQUEST, server.api_url)
         level = {item.check: item.level for item in examine_server(orders, server.api_url)}["task runs"]

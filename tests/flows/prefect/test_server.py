@@ -16,8 +16,8 @@ import pytest
 from live_server import Server, free_port
 
 from flows.context import Context
-from flows.process_identity import ProcessIdentity
-from flows.server import (
+from flows.process import ProcessIdentity
+from flows.server.local import (
     LocalServer,
     ServerRecord,
     Started,
@@ -123,7 +123,7 @@ def test_recycled_pid_is_not_ours(context: Context, bystander: subprocess.Popen[
 
 
 def test_stop_kills_a_server_that_ignores_term(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.background.STOP_SECONDS", 0.5)
+    monkeypatch.setattr("flows.server.background.STOP_SECONDS", 0.5)
     stubborn = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
     )

@@ -16,9 +16,9 @@ from emr_simulator import ClusterPlot, EmrSimulator
 from live_server import Server
 from shop_project import bridged, build, write_shop
 
-from flows.prefect_observer import PrefectObserver
-from flows.runs import RunPlan, RunRequest
-from flows.task_run_events import HELD, NOT_DUE
+from flows.prefect.reporting.events import HELD, NOT_DUE
+from flows.prefect.reporting.observer import PrefectObserver
+from flows.run.model import RunPlan, RunRequest
 
 SOON = timedelta(seconds=60)
 

@@ -13,10 +13,10 @@ from live_server import Server, give_database
 from order_project import open_orders, write_project
 from test_server import sluice
 
-from flows.background import Background
-from flows.companions import stop_companions
 from flows.context import Context
-from flows.server import LocalServer, is_healthy, local_server, running_api_url, start, stop
+from flows.server.background import Background
+from flows.server.companions import stop_companions
+from flows.server.local import LocalServer, is_healthy, local_server, running_api_url, start, stop
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.settings import load_settings
 

@@ -9,9 +9,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from metadata_sync.bundle import Bundle, read_bundle
-from metadata_sync.plan import collect_rows
-from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.control.bundle import Bundle, read_bundle
+from metadata_sync.rows.merge import collect_rows
+from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 
 FLIGHTS = """
 sources:

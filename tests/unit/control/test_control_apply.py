@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from control_support import FLIGHTS, run_python
 
-from metadata_sync.apply import Assignment, Desk, apply_plan, plan_files, set_values, switch
-from metadata_sync.bundle import read_bundle
+from metadata_sync.control.apply import Assignment, Desk, apply_plan, plan_files, set_values, switch
+from metadata_sync.control.bundle import read_bundle
 from metadata_sync.database import ControlStore, Via
 from metadata_sync.errors import ConfigurationError, MetadataError
-from metadata_sync.names import TableName
-from metadata_sync.plan import RowChange, RowId, all_rows, find_table, make_plan, replaced
 from metadata_sync.project import Project
-from metadata_sync.rows import Column, SourceRow
-from metadata_sync.words import DeactivatedBy
+from metadata_sync.rows.merge import RowChange, RowId, all_rows, find_table, make_plan, replaced
+from metadata_sync.rows.model import Column, SourceRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import DeactivatedBy
 
 TARGET = RowId("transformation_control", "dwh.dim_aircraft")
 PIPELINE = RowId("pipeline_control", "flights_hourly")
@@ -248,9 +248,9 @@ KILLED = """
     import os, signal, sys
     from pathlib import Path
     from sqlalchemy import event
-    from metadata_sync.bundle import read_bundle
+    from metadata_sync.control.bundle import read_bundle
     from metadata_sync.database import ControlStore
-    from metadata_sync.plan import make_plan
+    from metadata_sync.rows.merge import make_plan
     url, file, statements = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     store = ControlStore.open(url, "dev")
     plan = make_plan(read_bundle([file], "dev", file.parent).rows, store.read_state())

@@ -13,13 +13,13 @@ from control_support import FLIGHTS, pipeline, read_text, rows, small_rows, sour
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metadata_sync.bundle import bundle_files, read_bundle
+from metadata_sync.control.bundle import bundle_files, read_bundle
+from metadata_sync.control.export import export_document, export_rows
+from metadata_sync.control.yaml_source import YamlError, parse_yaml
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.export import export_document, export_rows
-from metadata_sync.plan import ColumnId, ControlState, RowId, make_plan, replaced
-from metadata_sync.rows import ControlRows
-from metadata_sync.words import DeactivatedBy, LoadType, OnTie, Trigger
-from metadata_sync.yaml_source import YamlError, parse_yaml
+from metadata_sync.rows.merge import ColumnId, ControlState, RowId, make_plan, replaced
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.vocabulary import DeactivatedBy, LoadType, OnTie, Trigger
 
 
 def test_files_become_typed_rows(tmp_path: Path) -> None:

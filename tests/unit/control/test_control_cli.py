@@ -15,7 +15,7 @@ import typer
 from control_support import FLIGHTS
 from typer.testing import CliRunner, Result
 
-import flows.cli.console
+import flows.cli.output.console
 from flows.cli import control
 from metadata_sync.errors import SluiceError
 from metadata_sync.project import Project
@@ -36,7 +36,7 @@ def sluice(project: Project, monkeypatch: pytest.MonkeyPatch) -> Sluice:
         folder.mkdir(parents=True)
         duckdb.sql(select).write_parquet(str(folder / "1.parquet"))
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr(flows.cli.console.out, "_width", 200)
+    monkeypatch.setattr(flows.cli.output.console.out, "_width", 200)
     app = typer.Typer()
     control.register(app)
 

@@ -9,7 +9,7 @@ from control_support import pipeline, rows, small_rows, source, transformation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metadata_sync.plan import (
+from metadata_sync.rows.merge import (
     ChangeKind,
     ColumnId,
     ControlState,
@@ -20,8 +20,8 @@ from metadata_sync.plan import (
     replaced,
     with_changes,
 )
-from metadata_sync.rows import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
-from metadata_sync.words import DeactivatedBy
+from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.vocabulary import DeactivatedBy
 
 PIPELINE = RowId("pipeline_control", "flights_hourly")
 TARGET = RowId("transformation_control", "dwh.dim_aircraft")

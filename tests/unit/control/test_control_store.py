@@ -11,14 +11,14 @@ from sqlalchemy import create_engine, event, insert, inspect, select, text
 
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via
 from metadata_sync.database.engine import open_engine, parse_url
-from metadata_sync.database.journal import LatestLoads
+from metadata_sync.database.journals.entries import LatestLoads
 from metadata_sync.database.leases import database_now
 from metadata_sync.database.tables import run_log
 from metadata_sync.errors import MetadataError, StoreError
 from metadata_sync.loads import ClusterCost, RowCounts, Window
-from metadata_sync.plan import ColumnId, ControlState, RowChange, RowId, all_rows, make_plan, replaced
-from metadata_sync.rows import ControlRows
-from metadata_sync.words import DeactivatedBy
+from metadata_sync.rows.merge import ColumnId, ControlState, RowChange, RowId, all_rows, make_plan, replaced
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.vocabulary import DeactivatedBy
 
 RICH = rows(
     source("lake.flights", freshness_minutes=120, owner="Zoë — données", lookback_minutes=5),

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metadata_sync.errors import Fault
-from metadata_sync.names import is_identifier
 from metadata_sync.project import Project
-from metadata_sync.rows import ControlRow, ControlRows
+from metadata_sync.rows.model import ControlRow, ControlRows
+from metadata_sync.rows.names import is_identifier
 from metadata_sync.validation.dependency_rules import find_cycles
 from metadata_sync.validation.row_rules import row_faults
 

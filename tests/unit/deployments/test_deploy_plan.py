@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.deployments.desired import Deployment, pipeline_deployments
-from flows.deployments.difference import Action, Existing, compare
-from flows.deployments.upkeep import upkeep_deployments
-from flows.row_check import why_not_to_run
+from flows.prefect.deployments.diff import Action, Existing, compare
+from flows.prefect.deployments.pipelines import Deployment, pipeline_deployments
+from flows.prefect.deployments.upkeep import upkeep_deployments
+from flows.prefect.row_check import why_not_to_run
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.rows import ControlRows, PipelineRow, TransformationRow
-from metadata_sync.words import LoadType, Template
+from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
+from metadata_sync.rows.vocabulary import LoadType, Template
 
 
 def pipeline(pipeline_id: str = "flights", **columns: object) -> PipelineRow:

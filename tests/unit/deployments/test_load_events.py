@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from flows.facts import Action, Decision, Reason
-from flows.load_events import LoadedEvent, loaded_events
-from flows.runs import OutcomeStatus, RunPlan, RunRequest, TargetOutcome
+from flows.gate.facts import Action, Decision, Reason
+from flows.prefect.reporting.load_events import LoadedEvent, loaded_events
+from flows.run.model import OutcomeStatus, RunPlan, RunRequest, TargetOutcome
 from metadata_sync.loads import RowCounts
-from metadata_sync.rows import ControlRows, Dependency, PipelineRow, TransformationRow
-from metadata_sync.words import LoadType, Template
+from metadata_sync.rows.model import ControlRows, Dependency, PipelineRow, TransformationRow
+from metadata_sync.rows.vocabulary import LoadType, Template
 
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.facts import Action, Decision, Reason, SourceEvidence, SourceMode
-from flows.pages.gate import gate_page
-from flows.pages.lineage import lineage_page
-from flows.pages.trend import ENOUGH_RUNS, KEPT_RUNS, RunTimes, percentile, regressions, trend_page, trend_rows
-from flows.phases import PhaseClock
-from flows.runs import Wave
-from metadata_sync.rows import ControlRows, PipelineRow, TransformationRow
+from flows.gate.facts import Action, Decision, Reason, SourceEvidence, SourceMode
+from flows.prefect.pages.gate import gate_page
+from flows.prefect.pages.lineage import lineage_page
+from flows.prefect.pages.trend import ENOUGH_RUNS, KEPT_RUNS, RunTimes, percentile, regressions, trend_page, trend_rows
+from flows.prefect.reporting.phases import PhaseClock
+from flows.run.model import Wave
+from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -11,9 +11,9 @@ import pytest
 from emr_project import EmrProject
 from emr_simulator import EmrSimulator
 
-from flows.doctor import CHECKS
-from flows.emr.checkup import examine_emr
-from flows.finding import Level
+from flows.doctor.checks import CHECKS
+from flows.doctor.finding import Level
+from flows.doctor.spark import examine_emr
 from metadata_sync.errors import ConfigurationError
 
 

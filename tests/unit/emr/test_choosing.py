@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.emr.choice import choose_engine
-from flows.emr.estimate import Scan, Span, estimate_scan
-from flows.emr.groups import Item, make_groups, parse_cluster
-from flows.emr.instances import read_instances
-from flows.emr.learning import Ended, Sample, combine, learn, look_back
-from flows.emr.sizing import GIB, MIB, PRIOR, Bounds, Calibration, Workload, size
-from flows.facts import EngineChoice
-from flows.lake import LakeFile
+from flows.gate.facts import EngineChoice
+from flows.spark.choice import choose_engine
+from flows.spark.sizing.groups import Item, make_groups, parse_cluster
+from flows.spark.sizing.learning import Ended, Sample, combine, learn, look_back
+from flows.spark.sizing.prices import read_instances
+from flows.spark.sizing.scan_bytes import Scan, Span, estimate_scan
+from flows.spark.sizing.sizing import GIB, MIB, PRIOR, Bounds, Calibration, Workload, size
+from flows.warehouse.lake import LakeFile
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.names import TableName
-from metadata_sync.resolve import ResolvedDependency
-from metadata_sync.rows import PipelineRow, TransformationRow
-from metadata_sync.words import Engine
+from metadata_sync.rows.model import PipelineRow, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.resolve import ResolvedDependency
+from metadata_sync.rows.vocabulary import Engine
 
-PRICES = read_instances(Path(__file__).parents[3] / "flows/emr/instances.yml").in_region("us-east-1")
+PRICES = read_instances(Path(__file__).parents[3] / "flows/spark/sizing/instances.yml").in_region("us-east-1")
 
 
 def dependency(name: str, *, driving: bool = True) -> ResolvedDependency:

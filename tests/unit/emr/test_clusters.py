@@ -18,17 +18,17 @@ from emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
 from typer.testing import CliRunner
 
 from flows.cli.emr import register
-from flows.emr.cluster import JobStatus
-from flows.emr.forecast import planned_clusters
-from flows.emr.jobs import SparkJob
-from flows.emr.seen import end_of, read_cluster
-from flows.emr.storage import read_text
-from flows.emr.sweep import sweep
-from flows.facts import Action, Decision, EngineChoice, Reason
-from flows.monitor import monitor
-from metadata_sync.database.journal import LoadStatus
-from metadata_sync.spark import SparkSelect
-from metadata_sync.words import Engine
+from flows.gate.facts import Action, Decision, EngineChoice, Reason
+from flows.spark.backend import JobStatus
+from flows.spark.emr.cluster_state import end_of, read_cluster
+from flows.spark.emr.sweep import sweep
+from flows.spark.jobs import SparkJob
+from flows.spark.results import read_text
+from flows.spark.sizing.forecast import planned_clusters
+from flows.upkeep.monitor import monitor
+from metadata_sync.analysis.spark import SparkSelect
+from metadata_sync.database.journals.entries import LoadStatus
+from metadata_sync.rows.vocabulary import Engine
 
 M5 = ("m5.xlarge", "m5.2xlarge")
 
@@ -204,7 +204,7 @@ def test_a_cluster_that_never_starts_counts_as_no_capacity(
 def test_throttled_calls_are_made_again(
     emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.emr.once._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("flows.spark.emr.idempotency._FIRST_PAUSE_SECONDS", 0.01)
     with emr.in_trouble("throttled"):
         staged = project.run()
 
@@ -217,7 +217,7 @@ def test_throttled_calls_are_made_again(
 def test_a_cluster_whose_answer_was_lost_is_found_and_taken(
     emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch, is_hidden: bool
 ) -> None:
-    monkeypatch.setattr("flows.emr.once._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("flows.spark.emr.idempotency._FIRST_PAUSE_SECONDS", 0.01)
     emr.rent_by_hand("sluice-dev-sales", {"sluice:environment": "dev"})
     emr.answers_lost = {"RunJobFlow": 1}
     emr.hidden_lists = 1 if is_hidden else 0  # then it is asked for again, and the first one is found at the end
@@ -234,7 +234,7 @@ def test_a_cluster_whose_answer_was_lost_is_found_and_taken(
 def test_steps_whose_answer_was_lost_are_not_given_twice(
     emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.emr.once._FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("flows.spark.emr.idempotency._FIRST_PAUSE_SECONDS", 0.01)
     emr.answers_lost = {"AddJobFlowSteps": 1}
 
     staged = project.run()
@@ -378,7 +378,7 @@ def test_three_primary_nodes_are_unprotected_before_they_are_ended(emr: EmrSimul
 
 
 def test_the_command_sweeps(emr: EmrSimulator, project: EmrProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.emr.sweep import owner_tag
+    from flows.spark.emr.sweep import owner_tag
 
     tags = {"sluice:owner": owner_tag(project.context), "sluice:environment": "dev", "sluice:run-id": "old"}
     emr.rent_by_hand("sluice-dev-sales", tags)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
 
-from flows.emr.once import call_once
+from flows.spark.emr.idempotency import call_once
 from metadata_sync.errors import HardRunError, SoftRunError
 
 

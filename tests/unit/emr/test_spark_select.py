@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from metadata_sync.names import TableName
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.spark import Cut, spark_select
 

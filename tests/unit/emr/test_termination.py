@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.emr.cluster import Bill, JobEnd
-from flows.emr.jobs import SparkJob
-from flows.emr.termination import closing_on_sigterm
+from flows.spark.backend import Bill, JobEnd
+from flows.spark.jobs import SparkJob
+from flows.spark.sigterm import closing_on_sigterm
 
 
 def get_sigterm() -> None:

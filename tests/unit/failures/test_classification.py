@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.error_rules import DEFAULT_RULES
-from flows.healing import ADVICE, UNKNOWN_TRIES, ErrorFacts, FailureClass, Rule, classify, read_facts
-from flows.rule_files import load_rules
+from flows.errors.classify import ADVICE, UNKNOWN_TRIES, ErrorFacts, FailureClass, Rule, classify, read_facts
+from flows.errors.rules import DEFAULT_RULES
+from flows.errors.team_rules import load_rules
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
 

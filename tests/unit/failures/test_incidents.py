@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from flows.alert_text import body_of, title_of
-from flows.channels import channels_of
-from flows.error_rules import DEFAULT_RULES
-from flows.facts import Action, Decision, Reason
-from flows.healing import ADVICE, FailureClass, Verdict
-from flows.incidents import AlertPolicy, Finding, find, held_up, is_over, judge, rejected, resolve
-from flows.runs import OutcomeStatus, TargetOutcome
+from flows.errors.classify import ADVICE, FailureClass, Verdict
+from flows.errors.rules import DEFAULT_RULES
+from flows.gate.facts import Action, Decision, Reason
+from flows.incidents.alert_text import body_of, title_of
+from flows.incidents.channels import channels_of
+from flows.incidents.incident import AlertPolicy, Finding, find, held_up, is_over, judge, rejected, resolve
+from flows.run.model import OutcomeStatus, TargetOutcome
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.loads import Rejects, RowCounts
-from metadata_sync.rows import ControlRows, Dependency, PipelineRow, TransformationRow
+from metadata_sync.rows.model import ControlRows, Dependency, PipelineRow, TransformationRow
+from metadata_sync.rows.vocabulary import ChildPolicy, LoadType, Template
 from metadata_sync.settings import Settings
-from metadata_sync.words import ChildPolicy, LoadType, Template
 
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
 POLICY = AlertPolicy(timedelta(hours=1), 3)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from flows.rejects import load_again
-from metadata_sync.rows import ControlRows, Dependency, SourceRow, TransformationRow
-from metadata_sync.words import Increment, LoadType, SourceKind
+from flows.warehouse.rejects import load_again
+from metadata_sync.rows.model import ControlRows, Dependency, SourceRow, TransformationRow
+from metadata_sync.rows.vocabulary import Increment, LoadType, SourceKind
 
 SOURCE = SourceRow(schema="lake", table="x", kind=SourceKind.WAREHOUSE, incremental_key="at")  # type: ignore[call-arg]
 

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from flows.context import Context
-from flows.monitor import monitor
-from flows.process_identity import ProcessIdentity, process_space
+from flows.process import ProcessIdentity, process_space
+from flows.upkeep.monitor import monitor
 from metadata_sync.database import ControlStore, DecisionEntry, LeaseHolder, LoadEntry, LoadStatus
-from metadata_sync.database.settlement import Settlement
+from metadata_sync.database.journals.settlement import Settlement
 from metadata_sync.incident import Incident, IncidentKind, Severity
-from metadata_sync.plan import RowChange
 from metadata_sync.project import Project
-from metadata_sync.rows import PipelineRow, TransformationRow
+from metadata_sync.rows.merge import RowChange
+from metadata_sync.rows.model import PipelineRow, TransformationRow
+from metadata_sync.rows.vocabulary import LoadType, Template
 from metadata_sync.settings import Settings
-from metadata_sync.words import LoadType, Template
 
 NOON = datetime(2013, 1, 1, 12, 40, tzinfo=UTC)
 BEFORE = NOON - timedelta(minutes=30)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from flows.recovery import fall_count, look_at
+from flows.upkeep.heal_policy import fall_count, look_at
 from metadata_sync.incident import Incident, IncidentKind, Severity
 
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.facts import Action, Decision, Reason
-from flows.healing import FailureClass, Verdict
-from flows.retries import RetryBook, RetryPolicy
-from flows.runs import OutcomeStatus, TargetOutcome
+from flows.errors.classify import FailureClass, Verdict
+from flows.gate.facts import Action, Decision, Reason
+from flows.run.model import OutcomeStatus, TargetOutcome
+from flows.run.retry import RetryBook, RetryPolicy
 
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
 TARGET = "dwh.fact"

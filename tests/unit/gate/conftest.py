@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from postgres_cluster import postgres_cluster, postgres_url
 
-from flows.profile import Profile
-from flows.warehouse import Warehouse, open_warehouse
+from flows.warehouse.connection import Warehouse, open_warehouse
+from flows.warehouse.profile import Profile
 from metadata_sync.project import Project
 
 __all__ = ["postgres_cluster", "postgres_url"]

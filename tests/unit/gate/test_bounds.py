@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.bounds import Bound, BoundKind, latest_accepted, parse_bound
+from flows.warehouse.bounds import Bound, BoundKind, latest_accepted, parse_bound
 
 INSTANTS = st.datetimes(datetime(1000, 1, 1), datetime(9000, 1, 1))  # noqa: DTZ001 - zones are drawn apart
 

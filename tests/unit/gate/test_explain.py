@@ -8,21 +8,13 @@ from typing import Any
 
 import pytest
 
-from flows.evidence import evidence_document
-from flows.explain import explain, remedy
-from flows.facts import (
-    EngineChoice,
-    Probe,
-    SourceFacts,
-    SourceMode,
-    TargetFacts,
-    UpstreamFacts,
-    UpstreamState,
-    Watermark,
-)
-from flows.gate import decide
-from metadata_sync.database.journal import DecisionEntry
-from metadata_sync.words import ChildPolicy, Engine, Trigger
+from flows.gate.evidence import evidence_document
+from flows.gate.explain import explain, remedy
+from flows.gate.facts import EngineChoice, Probe, SourceFacts, SourceMode, TargetFacts, UpstreamFacts, UpstreamState
+from flows.gate.rules import decide
+from metadata_sync.database.journals.entries import DecisionEntry
+from metadata_sync.loads import Watermark
+from metadata_sync.rows.vocabulary import ChildPolicy, Engine, Trigger
 
 READ = Watermark("2013-01-02 00:00:00.000000")
 NEWS = Probe(has_rows=True, newest="2013-01-03 00:00:00.000000")

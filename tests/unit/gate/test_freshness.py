@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from flows.freshness import Freshness, FreshnessState, TableKind, measure_freshness
-from flows.pages.freshness import freshness_page
-from metadata_sync.database.journal import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
+from flows.prefect.pages.freshness import freshness_page
+from flows.reports.freshness import Freshness, FreshnessState, TableKind, measure_freshness
+from metadata_sync.database.journals.entries import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
 from metadata_sync.loads import Window
-from metadata_sync.rows import ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.model import ControlRows, PipelineRow, SourceRow, TransformationRow
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,20 +9,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.evidence import evidence_document, facts_of
-from flows.facts import (
-    Action,
-    Probe,
-    Reason,
-    SourceFacts,
-    SourceMode,
-    TargetFacts,
-    UpstreamFacts,
-    UpstreamState,
-    Watermark,
-)
-from flows.gate import decide
-from metadata_sync.words import ChildPolicy, Trigger
+from flows.gate.evidence import evidence_document, facts_of
+from flows.gate.facts import Action, Probe, Reason, SourceFacts, SourceMode, TargetFacts, UpstreamFacts, UpstreamState
+from flows.gate.rules import decide
+from metadata_sync.loads import Watermark
+from metadata_sync.rows.vocabulary import ChildPolicy, Trigger
 
 EXAMPLES = int(os.environ.get("SLUICE_TEST_EXAMPLES", "300"))
 

@@ -8,18 +8,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.facts import (
-    Action,
-    Probe,
-    SourceFacts,
-    SourceMode,
-    TargetFacts,
-    UpstreamFacts,
-    UpstreamState,
-    Watermark,
-)
-from flows.gate import decide
-from metadata_sync.words import ChildPolicy, Trigger
+from flows.gate.facts import Action, Probe, SourceFacts, SourceMode, TargetFacts, UpstreamFacts, UpstreamState
+from flows.gate.rules import decide
+from metadata_sync.loads import Watermark
+from metadata_sync.rows.vocabulary import ChildPolicy, Trigger
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 LOOKBACK = 10

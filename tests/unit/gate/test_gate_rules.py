@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.facts import (
+from flows.gate.facts import (
     Action,
     Guard,
     Probe,
@@ -16,10 +16,10 @@ from flows.facts import (
     TargetFacts,
     UpstreamFacts,
     UpstreamState,
-    Watermark,
 )
-from flows.gate import decide
-from metadata_sync.words import ChildPolicy, Trigger
+from flows.gate.rules import decide
+from metadata_sync.loads import Watermark
+from metadata_sync.rows.vocabulary import ChildPolicy, Trigger
 
 NOON = "2013-01-01 12:00:00.000000"
 LATER = "2013-01-01 12:00:00.000001"

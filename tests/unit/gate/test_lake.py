@@ -9,13 +9,13 @@ import duckdb
 import pytest
 from lake_files import land
 
-from flows.describe import DuckDBColumns, lake_columns
-from flows.lake import change_token, list_files, resolve_folder
-from flows.profile import Profile
-from flows.warehouse import Warehouse, open_warehouse
-from metadata_sync.names import TableName
+from flows.warehouse.columns import DuckDBColumns, lake_columns
+from flows.warehouse.connection import Warehouse, open_warehouse
+from flows.warehouse.lake import change_token, list_files, resolve_folder
+from flows.warehouse.profile import Profile
 from metadata_sync.project import Project
-from metadata_sync.rows import Column, SourceRow
+from metadata_sync.rows.model import Column, SourceRow
+from metadata_sync.rows.names import TableName
 
 
 def token(project: Project, location: str = "lake/a") -> str:

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flows.dbt_runner import NodeResult
-from flows.facts import Action, Decision, Reason
-from flows.outcomes import Build, load_variables, outcome_of
-from flows.runs import OutcomeStatus, TargetOutcome
-from flows.state import LoggedLoad
+from flows.gate.facts import Action, Decision, Reason
+from flows.run.model import OutcomeStatus, TargetOutcome
+from flows.run.outcome import Build, NodeResult, load_variables, outcome_of
+from flows.warehouse.load_log import LoggedLoad
 from metadata_sync.loads import RowCounts, Window
 
 DECISION = Decision("dwh.fact", "flights", Action.RUN, Reason.NEW_ROWS, "new rows")

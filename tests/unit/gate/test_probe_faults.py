@@ -20,15 +20,15 @@ from postgres_cluster import SETTINGS, Cluster, start_cluster, stop_cluster
 from test_probes import NOW, postgres_profile, table
 from urllib3 import HTTPResponse
 
-from flows.error_rules import DEFAULT_RULES
-from flows.facts import Watermark
-from flows.healing import FailureClass, classify, read_facts
-from flows.lake import change_token, list_files, resolve_folder
-from flows.probes import Prober, Question
-from flows.warehouse import DuckDBWarehouse, open_warehouse
+from flows.errors.classify import FailureClass, classify, read_facts
+from flows.errors.rules import DEFAULT_RULES
+from flows.gate.probe import Prober, Question
+from flows.warehouse.connection import DuckDBWarehouse, open_warehouse
+from flows.warehouse.lake import change_token, list_files, resolve_folder
 from metadata_sync.errors import SoftRunError, TimedOutError
+from metadata_sync.loads import Watermark
 from metadata_sync.project import Project
-from metadata_sync.rows import SourceRow
+from metadata_sync.rows.model import SourceRow
 
 SLOW_ON_POSTGRES = "create view shop.slow as select 9 as id from pg_sleep(60)"
 SLOW_ON_DUCKDB = """

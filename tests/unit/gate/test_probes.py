@@ -13,12 +13,13 @@ from lake_files import land
 from psycopg.conninfo import conninfo_to_dict
 from sqlglot import exp
 
-from flows.facts import Probe, Watermark
-from flows.probes import Prober, Question
-from flows.profile import Profile
-from flows.warehouse import DuckDBWarehouse, Row, Warehouse, open_warehouse
+from flows.gate.facts import Probe
+from flows.gate.probe import Prober, Question
+from flows.warehouse.connection import DuckDBWarehouse, Row, Warehouse, open_warehouse
+from flows.warehouse.profile import Profile
+from metadata_sync.loads import Watermark
 from metadata_sync.project import Project
-from metadata_sync.rows import SourceRow
+from metadata_sync.rows.model import SourceRow
 
 NOW = datetime(2013, 1, 2, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.profile import Profile, dbt_environment, load_profile
+from flows.warehouse.profile import Profile, dbt_environment, load_profile
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings, load_settings

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from flows.cli.savings import HOW
-from flows.savings import add_up, skipped_targets
+from flows.reports.savings import add_up, skipped_targets
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus
-from metadata_sync.database.tallies import RECENT_LOADS, DecisionCount, PastLoad
+from metadata_sync.database.journals.counts import RECENT_LOADS, DecisionCount, PastLoad
 from metadata_sync.loads import ClusterCost
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)

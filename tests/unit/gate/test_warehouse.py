@@ -16,22 +16,22 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlglot import exp
 
-from flows.describe import PostgresColumns
-from flows.locks import Holder, read_holder, warehouse_lock
-from flows.profile import Profile
-from flows.state import companion_table, read_loads, read_state
-from flows.warehouse import open_warehouse
+from flows.warehouse.columns import PostgresColumns
+from flows.warehouse.connection import open_warehouse
+from flows.warehouse.file_lock import Holder, read_holder, warehouse_lock
+from flows.warehouse.load_log import companion_table, read_loads, read_state
+from flows.warehouse.profile import Profile
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
-from metadata_sync.names import TableName
 from metadata_sync.project import Project
-from metadata_sync.rows import Column
+from metadata_sync.rows.model import Column
+from metadata_sync.rows.names import TableName
 
 WRITER = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 HOLDER = """
 import sys
 from pathlib import Path
-from flows.locks import warehouse_lock
-from flows.profile import Profile
+from flows.warehouse.file_lock import warehouse_lock
+from flows.warehouse.profile import Profile
 from metadata_sync.project import Project
 profile = Profile("sluice", "dev", "duckdb", "dev", {"path": sys.argv[1]})
 with warehouse_lock(Project(Path(sys.argv[1]).parent), profile, command="a long load", wait_seconds=0):

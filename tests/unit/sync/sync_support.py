@@ -12,9 +12,9 @@ from typing import Any
 import duckdb
 
 from metadata_sync.errors import SoftRunError
-from metadata_sync.names import TableName
 from metadata_sync.project import Project
-from metadata_sync.rows import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.model import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
 
 FLIGHTS = {
     "tailnum": "varchar",

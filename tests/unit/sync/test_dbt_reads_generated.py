@@ -13,7 +13,7 @@ import pytest
 from sync_support import FakeWarehouse, control_rows, source, transformation, write_select
 
 from metadata_sync.project import Project
-from metadata_sync.sync import sync
+from metadata_sync.sync.sync import sync
 
 pytestmark = pytest.mark.macros
 

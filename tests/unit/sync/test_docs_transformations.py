@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from metadata_sync.names import TableName
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.checks import form_problems
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.increments import increment_problems
-from metadata_sync.words import Increment
 
 PAGE = Path(__file__).parents[3] / "docs" / "transformations.md"
 EXAMPLES = re.findall(r"```sql (rows|groups|full) (accepted|refused)\n(.*?)```", PAGE.read_text(), re.DOTALL)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from sync_support import FakeWarehouse, control_rows, generated, transformation
 
 from metadata_sync.project import Project
-from metadata_sync.render import _dumper, document_text, source_document
-from metadata_sync.resolve import added_columns, sequence_columns
-from metadata_sync.rows import Column, ControlRows, SourceRow
-from metadata_sync.sync import sync
+from metadata_sync.rows.model import Column, ControlRows, SourceRow
+from metadata_sync.rows.resolve import added_columns, sequence_columns
+from metadata_sync.sync.render import _dumper, document_text, source_document
+from metadata_sync.sync.sync import sync
 
 GOLDEN = Path(__file__).parent / "golden"
 

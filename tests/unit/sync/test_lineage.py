@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from flows.cli.lineage import register
 from flows.context import load_context
-from metadata_sync.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.names import TableName
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.lineage import column_lineage
 

@@ -15,11 +15,11 @@ from sync_support import (
     write_select,
 )
 
-from metadata_sync.catalog import Catalog
+from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.errors import Fault
-from metadata_sync.names import TableName
 from metadata_sync.project import Project
-from metadata_sync.rows import ControlRows
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
 from metadata_sync.validation.select_rules import select_faults
 
 GOOD = "select f.tailnum, f.carrier, f.updated_at from lake.flights as f"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metadata_sync.names import TableName
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems, is_type

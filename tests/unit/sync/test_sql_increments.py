@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from metadata_sync.names import TableName
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.groups import group_problems
 from metadata_sync.sql.increments import increment_problems
-from metadata_sync.words import Increment
 
 FLIGHTS = TableName("lake", "flights")
 

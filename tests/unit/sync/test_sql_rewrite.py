@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metadata_sync.names import TableName
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.rewrite import rewrite
 

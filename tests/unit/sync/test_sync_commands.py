@@ -77,8 +77,8 @@ def test_validate_reports_files_rows_and_selects_at_once(app: typer.Typer, proje
 
 
 def test_sync_writes_checks_and_stores_column_lists(app: typer.Typer, project: Project) -> None:
-    from metadata_sync.bundle import bundle_files, read_bundle
-    from metadata_sync.plan import RowChange, all_rows
+    from metadata_sync.control.bundle import bundle_files, read_bundle
+    from metadata_sync.rows.merge import RowChange, all_rows
 
     write_select(project, "dim", GOOD)
     rows = read_bundle(bundle_files(project.control_dir, project.root), "dev", project.root).rows

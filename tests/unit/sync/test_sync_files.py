@@ -23,12 +23,12 @@ from sync_support import (
     write_select,
 )
 
-from metadata_sync.blame import Blame
+from metadata_sync.analysis.blame import Blame
 from metadata_sync.errors import MetadataError, SyncError
-from metadata_sync.names import TableName
 from metadata_sync.project import Project
-from metadata_sync.rows import ControlRows
-from metadata_sync.sync import SyncReport, sync
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
+from metadata_sync.sync.sync import SyncReport, sync
 
 SELECT = "select f.tailnum, f.carrier, f.updated_at from lake.flights as f\n"
 PLANE_SELECT = "select p.tailnum, p.model from lake.planes as p\n"
@@ -306,11 +306,11 @@ _KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from metadata_sync import generated
+from metadata_sync.sync import generated
 from metadata_sync.project import Project
-from metadata_sync.sync import sync
+from metadata_sync.sync.sync import sync
 from sync_support import FakeWarehouse
-from metadata_sync.rows import ControlRows
+from metadata_sync.rows.model import ControlRows
 
 left = int(sys.argv[2])
 def trace(frame, event, argument):

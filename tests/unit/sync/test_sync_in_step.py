@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import create_engine, text
 from sync_support import FakeWarehouse, control_rows, transformation, write_select
 
-from metadata_sync import in_step
 from metadata_sync.database import ControlStore, StoredRows
 from metadata_sync.errors import SyncError
-from metadata_sync.plan import RowChange, all_rows
 from metadata_sync.project import Project
-from metadata_sync.sync import SyncReport, sync_store
+from metadata_sync.rows.merge import RowChange, all_rows
+from metadata_sync.sync import last_look
+from metadata_sync.sync.sync import SyncReport, sync_store
 
 SELECT = "-- first\nselect f.tailnum, f.carrier, f.updated_at from lake.flights as f\n"
 MODEL = "flights_hourly/dwh__dim.sql"
@@ -34,7 +34,7 @@ def remembered(
     project: Project, store: ControlStore, warehouse: FakeWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], SyncReport]:
     """A project whose last sync found nothing to do; returns how to sync once more."""
-    monkeypatch.setattr(in_step, "_SETTLED_SECONDS", 0.02)
+    monkeypatch.setattr(last_look, "_SETTLED_SECONDS", 0.02)
     write_select(project, "dim", SELECT)
     rows = all_rows(control_rows(transformation("dwh.dim")))
     store.write([RowChange(before=None, after=row) for row in rows], "ada", "apply", None)
@@ -111,12 +111,12 @@ def test_another_dialect_is_noticed(
 def test_files_that_changed_just_now_are_not_trusted(
     remembered: Callable[[], SyncReport], project: Project, store: ControlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_step, "_SETTLED_SECONDS", 3600.0)
+    monkeypatch.setattr(last_look, "_SETTLED_SECONDS", 3600.0)
     stored: StoredRows = store.read_stored()
-    seen = in_step.look(project, (), stored.sql_paths)
+    seen = last_look.look(project, (), stored.sql_paths)
     (project.state_dir / "in-step.json").unlink()
-    in_step.remember(project, seen, ())
-    assert in_step.recall(project, seen) is None
+    last_look.remember(project, seen, ())
+    assert last_look.recall(project, seen) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"digest": 1, "files": []}'])

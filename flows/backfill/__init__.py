@@ -1,0 +1,1 @@
+"""Backfills: any window of the past, loaded again chunk by chunk."""

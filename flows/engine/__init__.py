@@ -1,0 +1,1 @@
+"""The engine: prepares a run, executes it, recovers from what ended badly."""

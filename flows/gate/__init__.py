@@ -1,0 +1,1 @@
+"""The gate: RUN, SKIP or HOLD for each target."""

@@ -1,0 +1,1 @@
+"""Reports: status, freshness, savings."""

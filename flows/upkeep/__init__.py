@@ -1,0 +1,1 @@
+"""Heal and monitor."""

@@ -1,0 +1,1 @@
+"""Changing control rows."""

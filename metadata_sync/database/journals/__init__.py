@@ -1,0 +1,1 @@
+"""What the control database remembers besides rows."""

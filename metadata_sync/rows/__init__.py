@@ -1,0 +1,1 @@
+"""Control rows as typed objects."""

@@ -1,0 +1,1 @@
+"""Sync: rows become dbt models."""

@@ -1,0 +1,20 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+
+def duration_text(seconds: float) -> str:
+    """Say a duration in its two largest units.
+
+    >>> duration_text(59), duration_text(3725), duration_text(200000)
+    ('59 s', '1 h 2 min', '2 d 7 h')
+    """
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    left = max(0, round(seconds))
+    for place, (name, size) in enumerate(units):
+        if left >= size:
+            whole, rest = divmod(left, size)
+            next_name, next_size = units[place + 1] if place + 1 < len(units) else ("", 1)
+            more = rest // next_size if next_name and next_name != "s" else 0
+            return f"{whole} {name}" + (f" {more} {next_name}" if more else "")
+    return "0 s"
