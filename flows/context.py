@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,11 +28,17 @@ class Context:
         project: Where the files are.
         settings: What `SLUICE_*` and `.env` say.
         who: The person or role on whose behalf changes are audited.
+        clock: Tells the current instant, with its zone; None: the control database's, which all machines share.
     """
 
     project: Project
     settings: Settings
     who: str
+    clock: Callable[[], datetime] | None = None
+
+    def now(self) -> datetime:
+        """Return the current instant."""
+        return self.clock() if self.clock is not None else self.store.now()
 
     @cached_property
     def store(self) -> ControlStore:
@@ -74,11 +80,6 @@ def _current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no entry in the password database, as in some containers
         return "unknown"
-
-
-def utc_now() -> datetime:
-    """Return the current instant."""
-    return datetime.now(UTC)
 
 
 @contextmanager

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -218,13 +217,12 @@ def survey(context: Context, target: str) -> Survey:
     )
 
 
-def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] | None = None) -> RowCounts:
+def rebuild(context: Context, target: str) -> RowCounts:
     """Make a target anew from its ledger under the settings of its row: one transaction, a new epoch, no source read.
 
     Args:
         context: Project, settings, control database.
         target: `schema.table`.
-        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Returns:
         How many rows moved.
@@ -234,8 +232,7 @@ def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] | No
         SoftRunError: When somebody else is at work on it.
         HardRunError: When it failed; then everything is as it was.
     """
-    clock = clock or context.store.now
-    run_id = f"rebuild-{clock():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
+    run_id = f"rebuild-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     row = _row(context, target)
     with (
         hold_warehouse(context, f"rebuild of {target}"),
@@ -252,7 +249,7 @@ def rebuild(context: Context, target: str, *, clock: Callable[[], datetime] | No
             loads = with_rejects(warehouse, context.profile, rows, found, {target})
         finally:
             warehouse.close()
-    adopt(context, rows, loads, clock())
+    adopt(context, rows, loads, context.now())
     return loads[-1].rows
 
 

@@ -64,15 +64,12 @@ logger = logging.getLogger(__name__)
 _SHOWN_TESTS: Final = 3
 
 
-def plan_backfill(
-    context: Context, request: BackfillRequest, *, clock: Callable[[], datetime] | None = None
-) -> BackfillPlan:
+def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
     """Decide what a backfill loads. Brings generated models in step with the rows, and loads nothing.
 
     Args:
         context: Project, settings, control database.
         request: What is asked.
-        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Raises:
         ConfigurationError: When the pipeline or target does not exist, or a bound or size cannot be read.
@@ -81,11 +78,8 @@ def plan_backfill(
     """
     if request.cluster is not None:
         parse_cluster(request.cluster)
-    clock = clock or context.store.now
     stretch = _stretch(context, request)
-    run = prepare(
-        context, RunRequest((_pipeline_of(context.store.usable_rows(), request.subject),), is_forced=True), clock=clock
-    )
+    run = prepare(context, RunRequest((_pipeline_of(context.store.usable_rows(), request.subject),), is_forced=True))
     earlier = _earlier(context, request)
     targets: list[TargetChunks] = []
     left_out: list[LeftOut] = []
@@ -112,7 +106,7 @@ def plan_backfill(
             targets.append(TargetChunks(target, row.name.model_name, row.pipeline_id, found, done, choice))
     finally:
         warehouse.close()
-    backfill_id = earlier.backfill_id if earlier else f"backfill-{clock():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
+    backfill_id = earlier.backfill_id if earlier else f"backfill-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     return BackfillPlan(backfill_id, request, run, tuple(targets), tuple(left_out), is_resumed=earlier is not None)
 
 
@@ -122,7 +116,6 @@ def run_backfill(
     on_chunk: Callable[[ChunkLoaded], None] = lambda _: None,
     *,
     say: Callable[[str], None] = lambda _: None,
-    clock: Callable[[], datetime] | None = None,
 ) -> BackfillSummary:
     """Load what a plan says, chunk by chunk, and record it.
 
@@ -133,12 +126,11 @@ def run_backfill(
         plan: What `plan_backfill` decided.
         on_chunk: Called after each chunk; must be quick and must not raise.
         say: Told how far Spark is; likewise.
-        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Raises:
         RunError: When dbt or the warehouse cannot be started at all.
     """
-    return _Backfill(context, plan, on_chunk, say, clock or context.store.now).run()
+    return _Backfill(context, plan, on_chunk, say).run()
 
 
 class _Backfill:
@@ -150,7 +142,6 @@ class _Backfill:
         plan: BackfillPlan,
         on_chunk: Callable[[ChunkLoaded], None],
         say: Callable[[str], None],
-        clock: Callable[[], datetime],
     ) -> None:
         from flows.dbt.runner import DbtRunner
 
@@ -158,13 +149,12 @@ class _Backfill:
         self._plan = plan
         self._on_chunk = on_chunk
         self._say = say
-        self._clock = clock
         self._dbt = DbtRunner(context.project, context.settings, context.profile)
         self._rejecting = set(plan.run.rejecting)
         self._fared = {item.target: TargetBackfilled(item.target, len(item.chunks), item.done) for item in plan.targets}
 
     def run(self) -> BackfillSummary:
-        started_at = self._clock()
+        started_at = self._context.now()
         if not self._plan.is_resumed:
             self._context.store.begin_backfill(self._entry(started_at))
         try:
@@ -174,12 +164,12 @@ class _Backfill:
         except RunError as error:
             self._context.store.end_backfill(self._plan.backfill_id, None, str(error))
             raise
-        finished_at = self._clock()
+        finished_at = self._context.now()
         fared = tuple(self._fared.values())
         errors = "; ".join(f"{item.target}: {item.error}" for item in fared if item.error)
         is_done = all(item.done == item.chunk_count for item in fared)
         self._context.store.end_backfill(self._plan.backfill_id, finished_at if is_done else None, errors or None)
-        deliver_or_log(self._context, now=self._clock)
+        deliver_or_log(self._context)
         return BackfillSummary(self._plan.backfill_id, started_at, finished_at, fared)
 
     def _is_due(self, item: TargetChunks) -> bool:
@@ -208,14 +198,14 @@ class _Backfill:
 
     def _load(self, due: Sequence[TargetChunks]) -> None:
         chunks = {item.target: item.chunks[self._fared[item.target].done] for item in due}
-        began_at = self._clock()
+        began_at = self._context.now()
         variables = self._variables(chunks)
         staged = self._run_on_spark([item for item in due if item.is_on_spark], variables)
         models = [item.model for item in due if item.target not in staged.failed]
         results = self._dbt.run(models, variables={**variables, **staged.variables}) if models else ()
         loads = {load.target: load for load in self._read_back(began_at)}
         self._rejecting |= {target for target, load in loads.items() if load.rejects and load.rejects.kept}
-        adopt(self._context, self._plan.run.rows, tuple(loads.values()), self._clock(), staged.costs)
+        adopt(self._context, self._plan.run.rows, tuple(loads.values()), self._context.now(), staged.costs)
         for item in due:
             fared = self._fared[item.target]
             fared.cluster = total((fared.cluster, staged.costs.get(item.target)))
@@ -234,7 +224,6 @@ class _Backfill:
             requested_by=self._plan.request.requested_by,
             say=self._say,
             cluster=self._plan.request.cluster,
-            clock=self._clock,
         )
         rows = {str(row.name): row for row in self._plan.run.selected}
         chosen = [(rows[item.target], item.choice) for item in due if item.choice is not None]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -65,7 +64,6 @@ def prepare(
     request: RunRequest,
     *,
     is_dry: bool = False,
-    clock: Callable[[], datetime] | None = None,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> RunPlan:
     """Decide what a run would do now. Brings generated models in step with the rows, and loads nothing.
@@ -74,7 +72,6 @@ def prepare(
         context: Project, settings, control database.
         request: What is asked.
         is_dry: Write nothing at all, not even generated models.
-        clock: Tells the current instant, with its zone; the one that all machines share by default.
         on_wait: Called once with a sentence when the request waits for another run.
 
     Returns:
@@ -90,7 +87,7 @@ def prepare(
     stopped = frozenset(row.name for row in rows.transformations if blame.stops(row, rows))
     selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
-    now = (clock or context.store.now)()
+    now = context.now()
     with reading(context, profile) as warehouse:
         state = read_around(warehouse, profile, rows, selected)
         loads = context.store.latest_loads()
@@ -123,7 +120,6 @@ def execute(
     plan: RunPlan,
     observer: RunObserver | None = None,
     *,
-    clock: Callable[[], datetime] | None = None,
     sleep: Callable[[float], None] = time.sleep,
     url: str | None = None,
 ) -> RunSummary:
@@ -133,7 +129,6 @@ def execute(
         context: Project, settings, control database.
         plan: What `prepare` decided.
         observer: Watches; nobody by default.
-        clock: Tells the current instant, with its zone; the one that all machines share by default.
         sleep: Waits that many seconds, until the next retry.
         url: The run's page, for alerts; None when it has none.
 
@@ -144,12 +139,11 @@ def execute(
         RunError: When dbt or the warehouse cannot be started at all; what was loaded before is recorded.
     """
     watcher = observer or SilentObserver()
-    clock = clock or context.store.now
     keeper = LeaseKeeper(context.store, run_id=plan.run_id, held_by=plan.request.requested_by)
     with hold_warehouse(context, f"run {plan.run_id}"), keeper:
-        mark_crashes(context, plan.rows, clock())
-        summary = Execution(context, plan, watcher, keeper, clock=clock, sleep=sleep, url=url).run()
-    deliver_or_log(context, now=clock)
+        mark_crashes(context, plan.rows, context.now())
+        summary = Execution(context, plan, watcher, keeper, sleep=sleep, url=url).run()
+    deliver_or_log(context)
     return summary
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,6 @@ class Execution:
         observer: RunObserver,
         leases: LeaseKeeper,
         *,
-        clock: Callable[[], datetime],
         sleep: Callable[[float], None],
         url: str | None = None,
     ) -> None:
@@ -52,11 +51,10 @@ class Execution:
         self._plan = plan
         self._observer = observer
         self._leases = leases
-        self._clock = clock
         self._sleep = sleep
         self._rules = load_rules(context.project)
         self._aftermath = Aftermath(
-            context, plan.run_id, plan.rows, self._rules, clock=clock, fingerprint=self._fingerprint, url=url
+            context, plan.run_id, plan.rows, self._rules, fingerprint=self._fingerprint, url=url
         )
         self._retries = _retry_book(context, plan, self._aftermath.earlier_tries)
         self._profile = context.profile
@@ -64,12 +62,12 @@ class Execution:
         self._outcomes: dict[str, TargetOutcome] = {}
         self._tokens = dict(plan.tokens)
         self._dbt: DbtRunner | None = None
-        self._spark = SparkInRun(context, plan, observer.said, observer.moved, clock)
+        self._spark = SparkInRun(context, plan, observer.said, observer.moved)
         self._wave_count = 0
 
     def run(self) -> RunSummary:
         """Run it to its end."""
-        started_at = self._clock()
+        started_at = self._context.now()
         self._settle(self._plan.decisions)
         while (due := self._await_due()) or self._waiting():
             if due:
@@ -79,7 +77,7 @@ class Execution:
             run_id=self._plan.run_id,
             request=self._plan.request,
             started_at=started_at,
-            finished_at=self._clock(),
+            finished_at=self._context.now(),
             outcomes=tuple(self._outcomes[str(row.name)] for row in self._plan.selected),
             orphans=self._plan.orphans,
         )
@@ -89,7 +87,7 @@ class Execution:
     def _await_due(self) -> list[TransformationRow]:
         """Return what runs next, after the pause before a retry when there is nothing else; empty at the end."""
         while True:
-            now = self._clock()
+            now = self._context.now()
             open_ = [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
             due = [row for row in open_ if self._retries.is_due(str(row.name), now)]
             seconds = self._retries.seconds_left(now)
@@ -108,7 +106,7 @@ class Execution:
         from flows.run.outcome import outcome_without_run
 
         final = self._leased([decision for decision in decisions if decision.action is not Action.WAIT])
-        record_decisions(self._context.store, self._plan.run_id, final, self._clock())
+        record_decisions(self._context.store, self._plan.run_id, final, self._context.now())
         for decision in final:
             self._decisions[decision.target] = decision
             if decision.action is not Action.RUN:
@@ -151,7 +149,7 @@ class Execution:
         self._end_wave(outcomes)
 
     def _end_wave(self, outcomes: Sequence[TargetOutcome]) -> None:
-        now = self._clock()
+        now = self._context.now()
         planned = [self._retries.consider(outcome, now) for outcome in outcomes]
         ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
         self._outcomes |= {outcome.target: outcome for outcome in ended}
@@ -224,7 +222,7 @@ class Execution:
     @retry_reads
     def _ask_gate(self, waiting: Sequence[TransformationRow]) -> Verdicts:
         with reading(self._context, self._profile) as warehouse:
-            now, plan = self._clock(), self._plan
+            now, plan = self._context.now(), self._plan
             state = read_around(warehouse, self._profile, plan.rows, waiting)
             around = surroundings(
                 self._context,

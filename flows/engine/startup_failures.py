@@ -6,7 +6,7 @@ No target is to blame, so no row is switched off. One incident, about the wareho
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -39,9 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def false_starts_told(
-    context: Context, request: RunRequest, *, clock: Callable[[], datetime] | None = None
-) -> Iterator[None]:
+def false_starts_told(context: Context, request: RunRequest) -> Iterator[None]:
     """Open an incident for whatever ends the block early, tell people, and let it go on.
 
     What was asked wrongly is the asker's to hear, and without a control database nothing can be kept.
@@ -49,19 +47,17 @@ def false_starts_told(
     Args:
         context: Control database, settings.
         request: What was asked.
-        clock: Tells the current instant, with its zone; the one that all machines share by default.
     """
-    clock = clock or context.store.now
     try:
         yield
     except (RequestError, StoreError):
         raise
     except Exception as error:
         try:
-            _record(context, request, error, clock())
+            _record(context, request, error, context.now())
         except StoreError as trouble:
             logger.warning("false_start.not_recorded error=%s", trouble.message)
-        deliver_or_log(context, now=clock)
+        deliver_or_log(context)
         raise
 
 

@@ -61,12 +61,11 @@ class Delivery:
     failed: tuple[Alert, ...] = ()
 
 
-def deliver(context: Context, *, now: Callable[[], datetime], send: Sender | None = None) -> Delivery:
+def deliver(context: Context, *, send: Sender | None = None) -> Delivery:
     """Send every alert that is due; what is not taken is sent again later by whoever comes next.
 
     Args:
         context: Control database, settings.
-        now: Tells the current instant, UTC.
         send: Brings an alert to its channel; by default as its name says.
 
     Raises:
@@ -74,22 +73,22 @@ def deliver(context: Context, *, now: Callable[[], datetime], send: Sender | Non
     """
     if not context.store.count_waiting_alerts():
         return Delivery()
-    claimed = context.store.claim_alerts(now(), now() + timedelta(seconds=CLAIM_SECONDS))
+    claimed = context.store.claim_alerts(now := context.now(), now + timedelta(seconds=CLAIM_SECONDS))
     sender = send or channel_sender(context)
-    ended = [_sent(alert, sender, now) for alert in claimed]
+    ended = [_sent(alert, sender, context.now) for alert in claimed]
     for alert in ended:
         context.store.write_alert(alert)
         logger.info("alert channel=%s event=%s sent=%s", alert.channel, alert.event, alert.sent_at is not None)
-    _send_elsewhere(context, [alert for alert in ended if alert.given_up_at], now())
+    _send_elsewhere(context, [alert for alert in ended if alert.given_up_at], context.now())
     return Delivery(
         tuple(alert for alert in ended if alert.sent_at), tuple(alert for alert in ended if not alert.sent_at)
     )
 
 
-def deliver_or_log(context: Context, *, now: Callable[[], datetime]) -> None:
+def deliver_or_log(context: Context) -> None:
     """Send what is due at the end of work that must not fail for it."""
     try:
-        delivery = deliver(context, now=now)
+        delivery = deliver(context)
     except StoreError as error:
         logger.warning("alerts.not_sent error=%s", error.message)
         return

@@ -39,7 +39,6 @@ class Aftermath:
         run_id: The run.
         rows: The environment's rows as the run read them.
         rules: Say what kind of failure an error is.
-        clock: Tells the current instant, with its zone.
         fingerprint: Looks at what a failed row depends on.
         url: The run's page; None when it has none.
     """
@@ -51,7 +50,6 @@ class Aftermath:
         rows: ControlRows,
         rules: Sequence[Rule],
         *,
-        clock: Callable[[], datetime],
         fingerprint: Callable[[TargetOutcome], str | None],
         url: str | None = None,
     ) -> None:
@@ -59,7 +57,6 @@ class Aftermath:
         self._run_id = run_id
         self._rows = rows
         self._rules = rules
-        self._clock = clock
         self._fingerprint = fingerprint
         self._url = url
         self._open = context.store.incidents()
@@ -79,7 +76,7 @@ class Aftermath:
         findings = find(outcomes, self._rows, self._rules, self.earlier_tries)
         self._met += findings
         ran = [item for item in outcomes if item.status in _RAN]
-        loads = load_entries(self._run_id, ran, self._clock(), self._context.store.correct)
+        loads = load_entries(self._run_id, ran, self._context.now(), self._context.store.correct)
         if not (loads or findings or self._open):
             return
         amendments = tuple(self._amendments(outcomes))
@@ -94,7 +91,14 @@ class Aftermath:
     ) -> tuple[Sequence[Incident], Sequence[Alert]]:
         over = [item for item in known if item.is_open and is_over(item, self._met, outcomes)]
         return conclude(
-            self._context, self._rows, known, findings, over, run_id=self._run_id, now=self._clock(), url=self._url
+            self._context,
+            self._rows,
+            known,
+            findings,
+            over,
+            run_id=self._run_id,
+            now=self._context.now(),
+            url=self._url,
         )
 
     def _amendments(self, outcomes: Sequence[TargetOutcome]) -> Iterator[Amendment]:
@@ -117,7 +121,7 @@ class Aftermath:
             outcome.error or "",
             run_id=self._run_id,
             attempts=outcome.attempts + earlier,
-            now=self._clock(),
+            now=self._context.now(),
         )
         if not is_hard(outcome, earlier):
             return Amendment(name, _commented(comment), f"{failure_class}, may heal by itself")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flows.context import Context
@@ -25,7 +24,6 @@ class SparkInRun:
         plan: The run.
         say: Tells people how far it is.
         moved: Told of each cluster and step that moves on.
-        clock: Tells the current instant, with its zone.
     """
 
     def __init__(
@@ -34,13 +32,11 @@ class SparkInRun:
         plan: RunPlan,
         say: Callable[[str], None],
         moved: Callable[[SparkMove], None],
-        clock: Callable[[], datetime],
     ) -> None:
         self._context = context
         self._plan = plan
         self._say = say
         self._moved = moved
-        self._clock = clock
         self._stage: SparkStage | None = None
         self._costs: dict[str, ClusterCost] = {}
 
@@ -76,7 +72,6 @@ class SparkInRun:
                 say=self._say,
                 moved=self._moved,
                 cluster=request.cluster,
-                clock=self._clock,
             )
         staged = self._stage.run(chosen, compile_models)
         for target, cost in staged.costs.items():

@@ -13,7 +13,6 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 from uuid import uuid4
@@ -82,11 +81,6 @@ class _Prepared:
     windows: Mapping[str, Window]
 
 
-def utc_now() -> datetime:
-    """Return the current instant."""
-    return datetime.now(UTC)
-
-
 class SparkStage:
     """Spark, for one run.
 
@@ -99,7 +93,6 @@ class SparkStage:
         moved: Told of each cluster and step that moves on.
         cluster: The cluster that was asked for, TYPE:N; None: it is sized.
         backend: Where clusters come from; the settings decide by default.
-        clock: Tells the current instant, with its zone.
     """
 
     def __init__(
@@ -113,7 +106,6 @@ class SparkStage:
         moved: Moved = lambda _: None,
         cluster: str | None = None,
         backend: Backend | None = None,
-        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._context = context
         self._rows = rows
@@ -123,7 +115,6 @@ class SparkStage:
         self._moved = moved
         self._cluster = parse_cluster(cluster) if cluster else None
         self._given_backend = backend
-        self._clock = clock
         self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
         self._scarce: set[str] = set()
 
@@ -168,7 +159,9 @@ class SparkStage:
             from flows.spark.emr.backend import EmrBackend
             from flows.spark.emr.sweep import owner_tag
 
-            return EmrBackend(self._emr, self._spark, self._context.store, owner_tag(self._context), clock=self._clock)
+            return EmrBackend(
+                self._emr, self._spark, self._context.store, owner_tag(self._context), clock=self._context.now
+            )
         from flows.spark.local import LocalBackend
 
         return LocalBackend(self._context.project.state_dir / "spark", self._spark)
@@ -236,7 +229,7 @@ class SparkStage:
         except SluiceError as error:
             refused = {one.job.target: str(error) for one in left}
             staged.failed |= refused
-            progress.refused(refused, self._clock())
+            progress.refused(refused, self._context.now())
             self._say(f"Spark could not run for job group {group.job_group}: {error}")
 
     def _orders(self, group: Group) -> Iterator[Order]:
@@ -269,7 +262,7 @@ class SparkStage:
             try:
                 ends = cluster.run(jobs)
             except SluiceError as error:
-                ends = {job.target: JobEnd(JobStatus.LOST, None, self._clock(), error=str(error)) for job in jobs}
+                ends = {job.target: JobEnd(JobStatus.LOST, None, self._context.now(), error=str(error)) for job in jobs}
         self._record(group, cluster.bill, prepared, ends, staged)
         return cluster.bill, ends
 
@@ -304,7 +297,7 @@ class SparkStage:
         """Keep what each took: its share of the cluster is its share of the steps' time."""
         steps = sum(end.seconds for end in ends.values())
         rented = bill.sizing
-        seconds = bill.seconds or (self._clock() - bill.requested_at).total_seconds()
+        seconds = bill.seconds or (self._context.now() - bill.requested_at).total_seconds()
         usd = cluster_usd(rented, seconds, self._prices) if rented is not None else 0.0
         advice = None
         if rented is not None and steps > 0:

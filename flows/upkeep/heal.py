@@ -12,7 +12,7 @@ that test. Rows that a person switched off are never touched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -75,7 +75,6 @@ def heal(
     targets: Collection[str] = (),
     *,
     is_forced: bool = False,
-    clock: Callable[[], datetime] | None = None,
 ) -> tuple[Healing, ...]:
     """Look at rows that the framework switched off, and switch those on again whose cause is gone.
 
@@ -83,23 +82,21 @@ def heal(
         context: The project.
         targets: Only these; all of them by default.
         is_forced: Look now, whatever the clock and the fingerprints say.
-        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Raises:
         ConfigurationError: When a target is not one that the framework switched off.
         RunError: When the warehouse cannot be reached.
     """
-    clock = clock or context.store.now
     rows = context.store.usable_rows()
     off = _candidates(rows, targets)
     if not off:
-        deliver_or_log(context, now=clock)
+        deliver_or_log(context)
         return ()
     with hold_warehouse(context, "heal"):
-        now = clock()
+        now = context.now()
         recent = context.store.incidents(now - FLAPS_WITHIN)
         found = _Round(context, off, now, is_forced=is_forced, recent=recent).run()
-    deliver_or_log(context, now=clock)
+    deliver_or_log(context)
     return found
 
 

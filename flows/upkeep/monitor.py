@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -51,19 +51,17 @@ class Watch:
     swept: tuple[str, ...] = ()
 
 
-def monitor(context: Context, *, clock: Callable[[], datetime] | None = None) -> Watch:
+def monitor(context: Context) -> Watch:
     """Look for what no run can say of itself, open and close incidents, send what waits, end clusters of the dead.
 
     Args:
         context: The project; neither dbt nor the warehouse is asked.
-        clock: Tells the current instant, with its zone; the one that all machines share by default.
 
     Raises:
         StoreError: When the control database cannot be reached.
         RunError: When AWS cannot be asked for clusters; everything else is done then.
     """
-    clock = clock or context.store.now
-    now = clock()
+    now = context.now()
     rows = context.store.usable_rows()
     crashed = mark_crashes(context, rows, now)
     loads = context.store.latest_loads()
@@ -80,7 +78,7 @@ def monitor(context: Context, *, clock: Callable[[], datetime] | None = None) ->
         return conclude(context, rows, known, found, over, run_id=None, now=now)
 
     context.store.settle(Settlement(judge=decide))
-    deliver_or_log(context, now=clock)
+    deliver_or_log(context)
     return Watch(
         crashed,
         late=tuple(finding.subject for finding in late),

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +141,6 @@ class EmrProject:
             self.run_id,
             self.rows,
             DEFAULT_RULES,
-            clock=lambda: datetime.now(UTC),
             fingerprint=lambda _: "as it was",
         ).settle(outcomes)
 

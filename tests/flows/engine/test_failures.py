@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 import yaml
 from engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
+from instants import at
 from receiver import Receiver
 
 from flows.cli.output.progress import TerminalObserver
@@ -213,8 +214,8 @@ def test_alert_survives_a_receiver_that_fails_and_is_sent_once(told: Workshop, r
     told.run()
     not_yet_due = receiver.asked
     later = waiting.due_at + timedelta(seconds=1)
-    deliver(told.context, now=lambda: later)
-    deliver(told.context, now=lambda: later + timedelta(hours=1))
+    deliver(at(told.context, later))
+    deliver(at(told.context, later + timedelta(hours=1)))
 
     assert (waiting.sent_at, waiting.attempts, waiting.last_error) == (
         None,

@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from engine_project import SELECTS, Workshop, control_rows, copy_project
 from fault_worlds import DuckDBWorld, PostgresWorld, RedshiftWorld, World
+from instants import at
 from postgres_cluster import Cluster, database
 from psycopg.conninfo import conninfo_to_dict
 from receiver import Receiver
@@ -229,7 +230,7 @@ def check_that_all_is_well(world: World, number: int, kind: str) -> None:
 def check_alerts(world: World) -> None:
     """Whoever was told that something began was told that it ended, each once, and no message was lost."""
     store = world.workshop.context.store
-    deliver(world.workshop.context, now=lambda: datetime.now(UTC) + timedelta(hours=1))
+    deliver(at(world.workshop.context, datetime.now(UTC) + timedelta(hours=1)))
     alerts = store.alerts()
     assert all(alert.sent_at for alert in alerts)
     by_event = {event: [item.incident_id for item in alerts if item.event == event] for event in ("opened", "resolved")}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 from engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
+from instants import at
 from receiver import Receiver
 
 from flows.upkeep.heal import HealState, heal
@@ -26,7 +27,7 @@ def test_mended_select_brings_the_row_back_and_tells_of_it(told: Workshop, recei
     told.run()
     assert not told.row_of().is_active
 
-    too_early = heal(told.context, clock=lambda: later(days=3))
+    too_early = heal(at(told.context, later(days=3)))
     told.write_select("fact_order", GOOD)
     (healed,) = heal(told.context)
     summary, _ = told.run()
@@ -80,11 +81,11 @@ def test_dropped_column_keeps_the_row_off_until_it_is_restored(told: Workshop, r
     loads = told.query("select count(*) from sluice.load_log")
     assert (told.row_of().comments or "").startswith("missing_column in run ")
 
-    (first,) = heal(told.context, clock=lambda: later(minutes=31))
-    (second,) = heal(told.context, clock=lambda: later(minutes=32))
+    (first,) = heal(at(told.context, later(minutes=31)))
+    (second,) = heal(at(told.context, later(minutes=32)))
     for file, content in saved.items():
         file.write_bytes(content)
-    (third,) = heal(told.context, clock=lambda: later(minutes=33))
+    (third,) = heal(at(told.context, later(minutes=33)))
 
     assert first.state is HealState.BROKEN
     assert "amount" in first.reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from engine_project import TOTALS_BY_HAND, Workshop
+from instants import at
 from receiver import Receiver
 
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
@@ -81,7 +82,7 @@ def test_few_rejects_of_a_load_by_hand_are_a_warning_that_stays_one(told: Worksh
             (adopted,) = [item for item in told.context.store.latest_loads().newest if item.target == "dwh.fact_order"]
             assert (adopted.status, adopted.rows and adopted.rows.inserted) == (LoadStatus.SUCCESS, 1)
 
-    deliver(told.context, now=lambda: datetime.now(UTC) + timedelta(minutes=1))
+    deliver(at(told.context, datetime.now(UTC) + timedelta(minutes=1)))
     (incident,) = told.context.store.incidents()
     assert (incident.kind, incident.severity, incident.ticks) == (IncidentKind.REJECTS, Severity.WARNING, 3)
     assert "order_id is NULL" in incident.message

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from instants import at
 from live_server import Server, free_port
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -91,8 +92,8 @@ def test_alert_for_a_channel_that_does_not_exist_goes_to_the_environments_at_onc
     lost = Alert("a1", "i1", "slack-webhook/ops", AlertEvent.OPENED, "dwh.lost failed", "It says: no", now, now)
     here.store.queue_alerts([lost])
 
-    (given_up,) = deliver(here, now=lambda: now).failed
-    (moved,) = deliver(here, now=lambda: now + timedelta(seconds=1)).sent
+    (given_up,) = deliver(at(here, now)).failed
+    (moved,) = deliver(at(here, now + timedelta(seconds=1))).sent
 
     assert (given_up.alert_id, given_up.attempts, given_up.given_up_at) == ("a1", 1, now)
     assert "there is custom-webhook/ops" in (given_up.last_error or "")

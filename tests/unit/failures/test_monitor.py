@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from instants import at
 
 from flows.context import Context
 from flows.process import ProcessIdentity, process_space
@@ -52,12 +53,12 @@ def loaded(store: ControlStore, at: datetime, run_id: str = "r1") -> None:
 def test_pipeline_that_is_not_done_in_time_is_told_once_and_once_when_it_is_done(context: Context) -> None:
     decided(context.store, NOON - timedelta(hours=1))
 
-    first = monitor(context, clock=lambda: NOON)
-    monitor(context, clock=lambda: NOON + timedelta(minutes=5))
+    first = monitor(at(context, NOON))
+    monitor(at(context, NOON + timedelta(minutes=5)))
     decided(context.store, NOON + timedelta(minutes=6), "run")
-    still = monitor(context, clock=lambda: NOON + timedelta(minutes=7))
+    still = monitor(at(context, NOON + timedelta(minutes=7)))
     loaded(context.store, NOON + timedelta(minutes=8))
-    done = monitor(context, clock=lambda: NOON + timedelta(minutes=9))
+    done = monitor(at(context, NOON + timedelta(minutes=9)))
 
     assert first.late == still.late == ("orders",)
     assert [(item.kind, item.subject, item.targets) for item in first.open] == [
@@ -69,9 +70,9 @@ def test_pipeline_that_is_not_done_in_time_is_told_once_and_once_when_it_is_done
 
 def test_pipeline_is_not_late_within_its_sla_or_without_one(context: Context) -> None:
     decided(context.store, NOON - timedelta(hours=1))
-    assert monitor(context, clock=lambda: NOON - timedelta(minutes=15)).late == ()
+    assert monitor(at(context, NOON - timedelta(minutes=15))).late == ()
     context.store.write([RowChange(PIPELINE, PIPELINE.model_copy(update={"sla_minutes": None}))], "x", "set", None)
-    assert monitor(context, clock=lambda: NOON).late == ()
+    assert monitor(at(context, NOON)).late == ()
 
 
 def test_run_that_lives_and_does_not_end_is_told_once(context: Context) -> None:
@@ -82,11 +83,11 @@ def test_run_that_lives_and_does_not_end_is_told_once(context: Context) -> None:
     taken_at = context.store.leases()[0].taken_at
     decided(context.store, taken_at + timedelta(hours=9))
 
-    within = monitor(context, clock=lambda: taken_at + timedelta(minutes=89))
-    first = monitor(context, clock=lambda: taken_at + timedelta(minutes=91))
-    monitor(context, clock=lambda: taken_at + timedelta(minutes=95))
+    within = monitor(at(context, taken_at + timedelta(minutes=89)))
+    first = monitor(at(context, taken_at + timedelta(minutes=91)))
+    monitor(at(context, taken_at + timedelta(minutes=95)))
     context.store.give_back_leases("t", {"dwh.fact"})
-    ended = monitor(context, clock=lambda: taken_at + timedelta(minutes=96))
+    ended = monitor(at(context, taken_at + timedelta(minutes=96)))
 
     assert (within.hanging, first.hanging, ended.hanging) == ((), ("run stuck",), ())
     (incident,) = first.open
@@ -104,11 +105,11 @@ def test_table_that_is_late_is_told_once_and_once_when_it_is_fresh_again(context
     context.store.write([RowChange(PIPELINE, PIPELINE.model_copy(update={"sla_minutes": None}))], "x", "set", None)
     loaded(context.store, NOON)
 
-    fresh = monitor(context, clock=lambda: NOON + timedelta(minutes=59))
-    first = monitor(context, clock=lambda: NOON + timedelta(minutes=61))
-    monitor(context, clock=lambda: NOON + timedelta(minutes=70))
+    fresh = monitor(at(context, NOON + timedelta(minutes=59)))
+    first = monitor(at(context, NOON + timedelta(minutes=61)))
+    monitor(at(context, NOON + timedelta(minutes=70)))
     loaded(context.store, NOON + timedelta(minutes=75), "r2")
-    again = monitor(context, clock=lambda: NOON + timedelta(minutes=76))
+    again = monitor(at(context, NOON + timedelta(minutes=76)))
 
     assert (fresh.stale, first.stale, again.stale, again.open) == ((), ("dwh.fact",), (), ())
     assert [(item.kind, item.subject) for item in first.open] == [(IncidentKind.FRESHNESS, "dwh.fact")]
@@ -126,7 +127,7 @@ def test_table_whose_load_fails_is_not_told_of_twice(context: Context) -> None:
     )
     context.store.settle(Settlement(judge=lambda _: ([failed], ())))
 
-    assert monitor(context, clock=lambda: NOON + timedelta(hours=9)).stale == ()
+    assert monitor(at(context, NOON + timedelta(hours=9))).stale == ()
 
 
 def test_run_that_died_is_marked_freed_and_told_once(context: Context) -> None:
@@ -135,12 +136,12 @@ def test_run_that_died_is_marked_freed_and_told_once(context: Context) -> None:
     identity = ProcessIdentity.of(process.pid)
     holder = LeaseHolder("t", "dead", "schedule", process_space(), identity.pid, identity.started)
     context.store.take_leases(["dwh.fact"], holder, 600, set())
-    alive = monitor(context, clock=lambda: BEFORE)
+    alive = monitor(at(context, BEFORE))
     process.kill()
     process.communicate()
 
-    crashed = monitor(context, clock=lambda: BEFORE)
-    again = monitor(context, clock=lambda: BEFORE)
+    crashed = monitor(at(context, BEFORE))
+    again = monitor(at(context, BEFORE))
 
     assert (alive.crashed, crashed.crashed, again.crashed) == ((), ("dead",), ())
     assert context.store.leases() == ()
