@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from flows.context import Context
-from flows.engine.adoption import adopt
 from flows.engine.engine import hold_warehouse, sync_rows
+from flows.engine.recovery import adopt
 from flows.run.leases import LeaseKeeper
 from flows.run.outcome import load_variables
 from flows.warehouse.connection import open_warehouse
@@ -249,7 +249,7 @@ def rebuild(context: Context, target: str) -> RowCounts:
             loads = with_rejects(warehouse, context.profile, rows, found, {target})
         finally:
             warehouse.close()
-    adopt(context, rows, loads, context.now())
+    adopt(context, rows, loads)
     return loads[-1].rows
 
 

@@ -30,8 +30,8 @@ from flows.backfill.model import (
 )
 from flows.backfill.slices import Cutter, LeftOut, Stretch
 from flows.context import Context
-from flows.engine.adoption import adopt
 from flows.engine.engine import hold_warehouse, prepare
+from flows.engine.recovery import adopt
 from flows.incidents.outbox import deliver_or_log
 from flows.run.leases import LeaseKeeper, wait_until_free
 from flows.run.model import RunRequest
@@ -205,7 +205,7 @@ class _Backfill:
         results = self._dbt.run(models, variables={**variables, **staged.variables}) if models else ()
         loads = {load.target: load for load in self._read_back(began_at)}
         self._rejecting |= {target for target, load in loads.items() if load.rejects and load.rejects.kept}
-        adopt(self._context, self._plan.run.rows, tuple(loads.values()), self._context.now(), staged.costs)
+        adopt(self._context, self._plan.run.rows, tuple(loads.values()), staged.costs)
         for item in due:
             fared = self._fared[item.target]
             fared.cluster = total((fared.cluster, staged.costs.get(item.target)))

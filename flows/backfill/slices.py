@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.backfill.chunks import ChunkSize, Span, cut, cut_by_count
-from flows.backfill.extents import measure
 from flows.gate.facts import Action, Decision, Reason
+from flows.gate.probe import source_relation
+from flows.warehouse.bounds import Bound, parse_bound
 from flows.warehouse.connection import Warehouse
+from flows.warehouse.sql import as_text, quoted
 from metadata_sync.errors import RunError
 from metadata_sync.loads import Window
 from metadata_sync.project import Project
-from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies
 from metadata_sync.rows.vocabulary import Increment
 
@@ -128,3 +130,50 @@ def _keyed(row: TransformationRow, rows: ControlRows) -> list[ResolvedDependency
         for item in resolve_dependencies(row, rows)
         if item.is_driving and not item.is_managed and item.incremental_key is not None
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Rows of a source between two keys.
+
+    Attributes:
+        low: Least key there is.
+        high: Greatest key there is.
+        row_count: Rows between them, both included.
+    """
+
+    low: Bound
+    high: Bound
+    row_count: int
+
+
+def measure(
+    project: Project, warehouse: Warehouse, source: SourceRow, key: str, *, start: str | None, end: str | None
+) -> Extent | None:
+    """Look what a source holds from start to end, both included.
+
+    Args:
+        project: Where relative lake locations begin.
+        warehouse: Read-only connection.
+        source: The source.
+        key: Its incremental key.
+        start: Least key of interest; None: from the beginning.
+        end: Greatest key of interest; None: to the end.
+
+    Returns:
+        None when there is no row.
+
+    Raises:
+        RunError: When the warehouse cannot answer, also when a bound is of another type than the key.
+        ValueError: When the key holds neither times nor integers.
+    """
+    column = quoted(key)
+    relation = source_relation(project, warehouse.dialect, source)
+    bounds = [(sign, bound) for sign, bound in ((">=", start), ("<=", end)) if bound is not None]
+    limits = [f"{column} {sign} '{parse_bound(bound)}'" for sign, bound in bounds]
+    query = (
+        f"select {as_text(f'min({column})')}, {as_text(f'max({column})')}, count(*) from {relation} "
+        f"where {' and '.join([f'{column} is not null', *limits])}"
+    )
+    ((low, high, row_count),) = warehouse.query(query)
+    return None if low is None else Extent(parse_bound(low), parse_bound(high), int(row_count))

@@ -141,7 +141,7 @@ def _read_now(context: Context, pipeline_id: str) -> dict[str, int]:
 
 
 def _print(group: Group, sizing: Sizing, prices: PriceList) -> None:
-    from flows.spark.choice import in_gb
+    from flows.spark.engine_choice import in_gb
 
     rows = [(str(item.row.name), in_gb(item.scan_bytes), str(item.learned)) for item in group.items]
     print_table("", ("Target", "Reads", "Speed"), rows)

@@ -17,14 +17,12 @@ from uuid import uuid4
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from flows.context import reading
-from flows.engine.adoption import adopt_unknown
 from flows.engine.execution import Execution
-from flows.engine.recovery import mark_crashes
+from flows.engine.recovery import adopt_unknown, mark_crashes
 from flows.gate.facts import Action
-from flows.gate.gather import decide, find_orphans, log_decision, read_around, surroundings
+from flows.gate.gather import log_decision, open_gate
 from flows.incidents.outbox import deliver_or_log
-from flows.run.leases import LeaseKeeper, wait_until_free
+from flows.run.leases import LeaseKeeper, lease_texts, wait_until_free
 from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
 from flows.run.selection import select_transformations
 from flows.warehouse.file_lock import warehouse_lock
@@ -82,21 +80,19 @@ def prepare(
         MetadataError: When the control database holds rows that are none.
         RunError: When the warehouse cannot be read.
     """
-    profile = context.profile
     rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context)
     stopped = frozenset(row.name for row in rows.transformations if blame.stops(row, rows))
     selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
     now = context.now()
-    with reading(context, profile) as warehouse:
-        state = read_around(warehouse, profile, rows, selected)
+    with open_gate(context, rows, selected, blame) as gate:
         loads = context.store.latest_loads()
         if not is_dry:
-            loads = adopt_unknown(context, rows, state, warehouse, loads=loads, now=now)
-        around = surroundings(context, rows, state, request, loads=loads, now=now, blame=blame)
-        verdicts = decide(context, selected, around, warehouse, now)
-        orphans = find_orphans(rows, state, warehouse, profile) if not request.pipelines else ()
-        decisions = _with_engines(context, request, rows, state, verdicts.decisions)
+            loads = adopt_unknown(gate, loads)
+        forced_by = request.requested_by if request.is_forced else None
+        answer = gate.decide(loads, now, forced_by=forced_by, leases=lease_texts(context.store))
+        orphans = gate.orphans() if not request.pipelines else ()
+        decisions = _with_engines(context, request, rows, gate.state, answer.decisions)
     plan = RunPlan(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
         planned_at=now,
@@ -105,8 +101,8 @@ def prepare(
         selected=selected,
         decisions=decisions,
         orphans=orphans,
-        tokens=verdicts.tokens,
-        absent=frozenset(row.name for row in rows.transformations) - state.existing,
+        tokens=answer.tokens,
+        absent=frozenset(row.name for row in rows.transformations) - gate.state.existing,
         blame=blame,
         rejecting=loads.rejecting,
     )
@@ -141,7 +137,7 @@ def execute(
     watcher = observer or SilentObserver()
     keeper = LeaseKeeper(context.store, run_id=plan.run_id, held_by=plan.request.requested_by)
     with hold_warehouse(context, f"run {plan.run_id}"), keeper:
-        mark_crashes(context, plan.rows, context.now())
+        mark_crashes(context, plan.rows)
         summary = Execution(context, plan, watcher, keeper, sleep=sleep, url=url).run()
     deliver_or_log(context)
     return summary

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from flows.context import reading
 from flows.errors.team_rules import load_rules
 from flows.gate.facts import Action, Decision, UpstreamState
-from flows.gate.gather import decide, log_decision, read_around, surroundings
+from flows.gate.gather import log_decision, open_gate
 from flows.gate.rules import left_to
-from flows.incidents.settle import Aftermath
-from flows.run.leases import LeaseKeeper
-from flows.run.model import RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.incidents.settle import RunSettler
+from flows.run.leases import LeaseKeeper, lease_texts
+from flows.run.model import OutcomeStatus, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.run.record import record_decisions
 from flows.run.retry import RetryBook, RetryPolicy
 from flows.run.selection import read_targets
@@ -27,7 +27,7 @@ from metadata_sync.errors import RunError
 if TYPE_CHECKING:
     from flows.context import Context
     from flows.dbt.runner import DbtRunner
-    from flows.gate.decide import Verdicts
+    from flows.gate.decide import GateDecisions
     from flows.run.outcome import Build
     from flows.warehouse.load_log import LoggedLoad
     from metadata_sync.rows.model import TransformationRow
@@ -53,10 +53,8 @@ class Execution:
         self._leases = leases
         self._sleep = sleep
         self._rules = load_rules(context.project)
-        self._aftermath = Aftermath(
-            context, plan.run_id, plan.rows, self._rules, fingerprint=self._fingerprint, url=url
-        )
-        self._retries = _retry_book(context, plan, self._aftermath.earlier_tries)
+        self._settler = RunSettler(context, plan.run_id, plan.rows, self._rules, fingerprint=self._fingerprint, url=url)
+        self._retries = _retry_book(context, plan, self._settler.earlier_tries)
         self._profile = context.profile
         self._decisions = {decision.target: decision for decision in plan.decisions}
         self._outcomes: dict[str, TargetOutcome] = {}
@@ -111,7 +109,7 @@ class Execution:
             self._decisions[decision.target] = decision
             if decision.action is not Action.RUN:
                 self._outcomes[decision.target] = outcome_without_run(decision, self._rules)
-        self._aftermath.settle([self._outcomes[item.target] for item in final if item.target in self._outcomes])
+        self._settler.settle([self._outcomes[item.target] for item in final if item.target in self._outcomes])
         self._observer.decided([self._decisions[decision.target] for decision in decisions])
 
     def _leased(self, decisions: Sequence[Decision]) -> list[Decision]:
@@ -153,7 +151,7 @@ class Execution:
         planned = [self._retries.consider(outcome, now) for outcome in outcomes]
         ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
         self._outcomes |= {outcome.target: outcome for outcome in ended}
-        self._aftermath.settle(ended)
+        self._settler.settle(ended)
         self._leases.give_back([outcome.target for outcome in ended])
         self._observer.loaded(ended)
         retries = [retry for retry in planned if retry is not None]
@@ -213,35 +211,38 @@ class Execution:
         waiting = self._waiting()
         if not waiting:
             return
-        verdicts = self._ask_gate(waiting)
-        self._tokens |= verdicts.tokens
-        self._settle([decision for decision in verdicts.decisions if decision.action is not Action.WAIT])
-        for decision in verdicts.decisions:
+        answer = self._ask_gate(waiting)
+        self._tokens |= answer.tokens
+        self._settle([decision for decision in answer.decisions if decision.action is not Action.WAIT])
+        for decision in answer.decisions:
             log_decision(self._plan.run_id, decision)
 
     @retry_reads
-    def _ask_gate(self, waiting: Sequence[TransformationRow]) -> Verdicts:
-        with reading(self._context, self._profile) as warehouse:
-            now, plan = self._context.now(), self._plan
-            state = read_around(warehouse, self._profile, plan.rows, waiting)
-            around = surroundings(
-                self._context,
-                plan.rows,
-                state,
-                plan.request,
-                loads=self._context.store.latest_loads(),
-                now=now,
-                run_id=plan.run_id,
-                blame=plan.blame,
+    def _ask_gate(self, waiting: Sequence[TransformationRow]) -> GateDecisions:
+        plan, store = self._plan, self._context.store
+        with open_gate(self._context, plan.rows, waiting, plan.blame) as gate:
+            return gate.decide(
+                store.latest_loads(),
+                self._context.now(),
+                forced_by=plan.request.requested_by if plan.request.is_forced else None,
+                leases=lease_texts(store, plan.run_id),
+                settled=self._states(),
             )
-            around = replace(around, settled=self._states())
-            return decide(self._context, waiting, around, warehouse, now)
 
     def _states(self) -> dict[str, UpstreamState]:
-        from flows.gate.decide import state_after
-
-        ended = {target: state_after(outcome.decision, outcome.status) for target, outcome in self._outcomes.items()}
+        ended = {target: _state_of(outcome) for target, outcome in self._outcomes.items()}
         return ended | dict.fromkeys(self._retries.waiting, UpstreamState.PENDING)
+
+
+def _state_of(outcome: TargetOutcome) -> UpstreamState:
+    """Return where a target that this run is done with stands for its readers."""
+    from flows.gate.decide import state_after
+
+    if outcome.status is OutcomeStatus.FAILED:
+        return UpstreamState.FAILED
+    if outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED):
+        return UpstreamState.SETTLED
+    return state_after(outcome.decision)
 
 
 def _retry_book(context: Context, plan: RunPlan, earlier_tries: Mapping[str, int]) -> RetryBook:

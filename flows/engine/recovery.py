@@ -1,36 +1,39 @@
-"""Runs that ended without a word: killed, or their machine was lost. Found by the leases that nobody renews any more.
+"""Recovery from runs that were killed: their leases are freed, an incident is opened, their loads are recorded.
 
-Their targets are freed, the run log says what became of them, and people are told; the next run makes it good.
+A dead run is found by a lease that is no longer renewed. A load that it committed stands in the warehouse's load log
+only; so do loads of dbt by hand, of a backfill and of a rebuild. They are recorded as a run records its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from flows.incidents.incident import Finding, held_up
-from flows.incidents.settle import conclude
+from flows.incidents.incident import Finding, held_up, rejected
+from flows.incidents.settle import settle_incidents
 from flows.run.leases import has_died
+from flows.run.record import adopted_entries
 from metadata_sync.database.journals.entries import LoadEntry, LoadStatus
-from metadata_sync.database.journals.settlement import Settlement
-from metadata_sync.incident import Alert, Incident, IncidentKind
+from metadata_sync.incident import Incident, IncidentKind
+from metadata_sync.loads import ClusterCost
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from flows.gate.gather import Gate
+    from flows.warehouse.load_log import LoggedLoad
     from metadata_sync.database import Lease
+    from metadata_sync.database.journals.entries import LatestLoads
     from metadata_sync.rows.model import ControlRows
 
 _SILENT = "The run ended without a word: it was killed, or its machine was lost."
 
 
-def mark_crashes(context: Context, rows: ControlRows, now: datetime) -> tuple[str, ...]:
+def mark_crashes(context: Context, rows: ControlRows) -> tuple[str, ...]:
     """Record the runs that died, free their targets, and open an incident for each.
 
     Args:
         context: Control database.
         rows: The environment's rows.
-        now: UTC.
 
     Returns:
         The run ids.
@@ -40,11 +43,11 @@ def mark_crashes(context: Context, rows: ControlRows, now: datetime) -> tuple[st
         if lease.is_expired or has_died(lease):
             by_run.setdefault(lease.holder.run_id, []).append(lease)
     for run_id, leases in by_run.items():
-        _mark(context, rows, run_id, leases, now)
+        _mark(context, rows, run_id, leases)
     return tuple(by_run)
 
 
-def _mark(context: Context, rows: ControlRows, run_id: str, leases: Sequence[Lease], now: datetime) -> None:
+def _mark(context: Context, rows: ControlRows, run_id: str, leases: Sequence[Lease]) -> None:
     pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
     known_targets = [lease for lease in leases if lease.target in pipelines]
     targets = tuple(lease.target for lease in known_targets)
@@ -75,10 +78,63 @@ def _mark(context: Context, rows: ControlRows, run_id: str, leases: Sequence[Lea
         for lease in known_targets
         if lease.target not in recorded
     ]
-
-    def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
-        return conclude(context, rows, known, [finding], (), run_id=run_id, now=now)
-
-    context.store.settle(Settlement(loads, judge=decide))
+    settle_incidents(context, rows, [finding], loads=loads, run_id=run_id)
     for token in {lease.holder.token for lease in leases}:
         context.store.give_back_leases(token, {lease.target for lease in leases if lease.holder.token == token})
+
+
+def adopt_unknown(gate: Gate, loads: LatestLoads) -> LatestLoads:
+    """Record loads that only the warehouse knows (of a killed run, of dbt by hand) in the control database.
+
+    Args:
+        gate: Open, so that the load log can be read.
+        loads: What the control database knows.
+
+    Returns:
+        What it knows afterwards.
+    """
+    from flows.warehouse.load_log import read_loads
+    from flows.warehouse.rejects import with_rejects
+
+    context, rows = gate.context, gate.rows
+    targets = {str(row.name) for row in rows.transformations}
+    newest = {entry.load_id for entry in (*loads.newest, *loads.successful)}
+    older = {name: last for name, last in gate.state.last_loads.items() if name in targets and last not in newest}
+    if not older:
+        return loads
+    unknown = frozenset(older.values()) - context.store.recorded_loads(older)  # a backfill may have come after it
+    if not unknown:
+        return loads
+    found = read_loads(gate.warehouse, context.profile, load_ids=unknown)
+    adopt(context, rows, with_rejects(gate.warehouse, context.profile, rows, found, loads.rejecting))
+    return context.store.latest_loads()
+
+
+def adopt(
+    context: Context,
+    rows: ControlRows,
+    loads: Sequence[LoggedLoad],
+    costs: Mapping[str, ClusterCost] = {},
+) -> None:
+    """Keep loads, and open or close the incidents of rows that they rejected, in one transaction.
+
+    Args:
+        context: Control database, settings.
+        rows: The environment's rows.
+        loads: As the load log has them, with what lies in the rejects.
+        costs: What Spark took, by target.
+    """
+    pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
+    known_targets = {load.target: load for load in loads if load.target in pipelines}
+    found = [
+        rejected(target, pipelines[target], load.rows, load.rejects)
+        for target, load in known_targets.items()
+        if load.rejects is not None and load.rejects.added
+    ]
+    met = {finding.subject for finding in found}
+
+    def is_over(incident: Incident) -> bool:
+        return incident.kind is IncidentKind.REJECTS and incident.subject in known_targets.keys() - met
+
+    entries = adopted_entries(loads, pipelines, context.now(), costs)
+    settle_incidents(context, rows, found, is_over=is_over, loads=entries)

@@ -6,9 +6,8 @@ No target is to blame, so no row is switched off. One incident, about the wareho
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flows.errors.classify import FailureClass, classify, read_facts
@@ -16,8 +15,7 @@ from flows.errors.rules import DEFAULT_RULES
 from flows.errors.team_rules import load_rules
 from flows.incidents.incident import WAREHOUSE, Finding
 from flows.incidents.outbox import deliver_or_log
-from flows.incidents.settle import conclude
-from metadata_sync.database.journals.settlement import Settlement
+from flows.incidents.settle import settle_incidents
 from metadata_sync.errors import (
     ConfigurationError,
     MetadataError,
@@ -27,7 +25,7 @@ from metadata_sync.errors import (
     StoreError,
     SyncError,
 )
-from metadata_sync.incident import Alert, Incident, IncidentKind
+from metadata_sync.incident import IncidentKind
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows
 
@@ -54,14 +52,14 @@ def false_starts_told(context: Context, request: RunRequest) -> Iterator[None]:
         raise
     except Exception as error:
         try:
-            _record(context, request, error, context.now())
+            _record(context, request, error)
         except StoreError as trouble:
             logger.warning("false_start.not_recorded error=%s", trouble.message)
         deliver_or_log(context)
         raise
 
 
-def _record(context: Context, request: RunRequest, error: Exception, now: datetime) -> None:
+def _record(context: Context, request: RunRequest, error: Exception) -> None:
     message = safe_text(_message(error))
     failure_class, is_soft = _classified(context, error, message)
     rows = _readable_rows(context)
@@ -82,11 +80,7 @@ def _record(context: Context, request: RunRequest, error: Exception, now: dateti
         pipeline_ids=pipelines,
         is_hard=not is_soft,
     )
-
-    def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
-        return conclude(context, rows, known, [finding], (), run_id=None, now=now)
-
-    context.store.settle(Settlement(judge=decide))
+    settle_incidents(context, rows, [finding])
 
 
 def _message(error: Exception) -> str:

@@ -20,7 +20,6 @@ from flows.gate.facts import (
 )
 from flows.gate.probe import Prober, Question
 from flows.gate.rules import decide
-from flows.run.model import OutcomeStatus
 from flows.warehouse.bounds import parse_bound
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
@@ -61,7 +60,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class GateDecisions:
     """What was decided.
 
     Attributes:
@@ -78,7 +77,7 @@ def decide_targets(
     around: Surroundings,
     prober: Prober,
     examine: Callable[[SourceRow], str | None],
-) -> Verdicts:
+) -> GateDecisions:
     """Decide on targets, each after the ones that it reads.
 
     Args:
@@ -126,20 +125,11 @@ def decide_targets(
         states[str(row.name)] = state_after(decision)
         decisions.append(decision)
     tokens = {question.source.key: answers[question].newest for question in questions.values() if question.key is None}
-    return Verdicts(tuple(decisions), tokens)
+    return GateDecisions(tuple(decisions), tokens)
 
 
-def state_after(decision: Decision, status: OutcomeStatus | None = None) -> UpstreamState:
-    """Return where a target stands for its readers.
-
-    Args:
-        decision: The newest decision on it.
-        status: How it ended; None when it has not run (yet).
-    """
-    if status is OutcomeStatus.FAILED:
-        return UpstreamState.FAILED
-    if status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED):
-        return UpstreamState.SETTLED
+def state_after(decision: Decision) -> UpstreamState:
+    """Return where a target that did not run (yet) stands for its readers, by the newest decision on it."""
     if decision.action in (Action.RUN, Action.WAIT):
         return UpstreamState.PENDING
     otherwise = UpstreamState.HELD if decision.action is Action.HOLD else UpstreamState.SETTLED

@@ -1,136 +1,147 @@
-"""What the gate is given: the warehouse's state, what runs before left, leases of others, a look at the sources."""
+"""The way into the gate: reads what decisions rest on, asks the sources, applies the rules."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from flows.context import reading
 from flows.gate.facts import Reason
-from flows.run.leases import foreign_leases
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import SourceKind, Trigger
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.gate.decide import Surroundings, Verdicts
-    from flows.gate.facts import Decision
-    from flows.run.model import RunRequest
+    from flows.gate.decide import GateDecisions
+    from flows.gate.facts import Decision, UpstreamState
     from flows.warehouse.connection import Warehouse
     from flows.warehouse.load_log import WarehouseState
-    from flows.warehouse.profile import Profile
     from metadata_sync.database.journals.entries import LatestLoads
     from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 
 logger = logging.getLogger(__name__)
 
 
-def read_around(
-    warehouse: Warehouse, profile: Profile, rows: ControlRows, targets: Sequence[TransformationRow]
-) -> WarehouseState:
-    """Read what decisions on targets need to know of the warehouse: the heads of these and of the targets they read.
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Decides on targets; `open_gate` opens one.
 
-    Args:
-        warehouse: Read-only connection.
-        profile: Says how schemas are called in the warehouse.
-        rows: The environment's rows.
-        targets: The targets to decide on.
-    """
-    from flows.warehouse.load_log import read_state
-
-    upstreams = {item.name for row in targets for item in resolve_dependencies(row, rows) if item.is_managed}
-    every = [row.name for row in rows.transformations]
-    return read_state(warehouse, profile, every, upstreams | {row.name for row in targets})
-
-
-def surroundings(
-    context: Context,
-    rows: ControlRows,
-    state: WarehouseState,
-    request: RunRequest,
-    *,
-    loads: LatestLoads,
-    now: datetime,
-    run_id: str | None = None,
-    blame: Blame | None = None,
-) -> Surroundings:
-    """Return everything around targets that decisions depend on, but for the sources themselves.
-
-    Args:
+    Attributes:
         context: Project, settings, control database.
         rows: The environment's rows.
-        state: What the warehouse remembers.
-        request: What is asked.
-        loads: The last loads of each target.
-        now: The current instant.
-        run_id: The run that asks, once it has begun; its own leases keep nobody out.
-        blame: What sync found wrong with rows and SELECTs; None: nothing.
+        targets: The targets to decide on, upstream before downstream.
+        blame: What sync found wrong with rows and SELECTs.
+        warehouse: Read-only connection.
+        state: What the warehouse remembers of these targets and of those that they read.
     """
-    from flows.gate.decide import Surroundings
-    from metadata_sync.database.journals.entries import LoadStatus
 
-    return Surroundings(
-        rows,
-        state,
-        forced_by=request.requested_by if request.is_forced else None,
-        failed_before=frozenset(entry.target for entry in loads.newest if entry.status is LoadStatus.ERROR),
-        ages={entry.target: (now - entry.finished_at).total_seconds() / 60 for entry in loads.successful},
-        waited=_waited(context, rows, now),
-        leases={target: str(lease) for target, lease in foreign_leases(context.store, run_id).items()},
-        blame=blame or Blame(),
-    )
+    context: Context
+    rows: ControlRows
+    targets: Sequence[TransformationRow]
+    blame: Blame
+    warehouse: Warehouse
+    state: WarehouseState
 
+    def decide(
+        self,
+        loads: LatestLoads,
+        now: datetime,
+        *,
+        forced_by: str | None = None,
+        leases: Mapping[str, str] | None = None,
+        settled: Mapping[str, UpstreamState] | None = None,
+    ) -> GateDecisions:
+        """Decide on each target, after the targets that it reads.
 
-def _waited(context: Context, rows: ControlRows, now: datetime) -> Mapping[str, float]:
-    """Return for how many minutes targets have been put off because not all of their sources were new."""
-    patient = [
-        str(row.name) for row in rows.transformations if row.trigger is Trigger.ALL and row.max_wait_minutes is not None
-    ]
-    if not patient:
-        return {}
-    since = context.store.waiting_since(patient, Reason.TRIGGER_WAITS.value)
-    return {target: max(0.0, (now - instant).total_seconds() / 60) for target, instant in since.items()}
+        Args:
+            loads: The last loads of each target.
+            now: The current instant.
+            forced_by: Who runs the targets whatever their sources say; None: nobody.
+            leases: Targets that other runs are loading, and which run that is.
+            settled: Where targets stand that this run has already decided on for good.
+        """
+        from flows.gate.decide import Surroundings, decide_targets
+        from flows.gate.probe import Prober
+        from metadata_sync.database.journals.entries import LoadStatus
 
+        around = Surroundings(
+            self.rows,
+            self.state,
+            forced_by=forced_by,
+            failed_before=frozenset(entry.target for entry in loads.newest if entry.status is LoadStatus.ERROR),
+            ages={entry.target: (now - entry.finished_at).total_seconds() / 60 for entry in loads.successful},
+            waited=self._waited(now),
+            settled=settled or {},
+            leases=leases or {},
+            blame=self.blame,
+        )
+        timeout = self.context.settings.statement_timeout_seconds
+        prober = Prober(self.context.project, self.warehouse, now, timeout_seconds=timeout)
+        return decide_targets(self.targets, around, prober, self._examine)
 
-def decide(
-    context: Context,
-    targets: Sequence[TransformationRow],
-    around: Surroundings,
-    warehouse: Warehouse,
-    now: datetime,
-) -> Verdicts:
-    """Let the gate decide on targets, each after the ones that it reads."""
-    from flows.gate.decide import decide_targets
-    from flows.gate.probe import Prober
+    def orphans(self) -> tuple[Decision, ...]:
+        """Return a HOLD for every loaded table that no row fills any more."""
+        from flows.gate.decide import hold_orphans
+        from flows.warehouse.load_log import existing_tables
+        from metadata_sync.rows.names import TableName
 
-    def examine(source: SourceRow) -> str | None:
-        """Look at the schemas of a lake folder's files before they are read: DuckDB would silently cast the odd one."""
+        unfilled = self.state.logged - {str(row.name) for row in self.rows.transformations}
+        if not unfilled:
+            return ()
+        names = [TableName.parse(name) for name in unfilled]
+        return hold_orphans(existing_tables(self.warehouse, self.context.profile, names))
+
+    def _waited(self, now: datetime) -> Mapping[str, float]:
+        """Return for how many minutes targets with `trigger: all` have waited for their last source."""
+        patient = [
+            str(row.name)
+            for row in self.rows.transformations
+            if row.trigger is Trigger.ALL and row.max_wait_minutes is not None
+        ]
+        if not patient:
+            return {}
+        since = self.context.store.waiting_since(patient, Reason.TRIGGER_WAITS.value)
+        return {target: max(0.0, (now - instant).total_seconds() / 60) for target, instant in since.items()}
+
+    def _examine(self, source: SourceRow) -> str | None:
+        """Compare the schemas of a lake folder's files before they are read: DuckDB casts a differing one silently."""
         if source.kind is not SourceKind.LAKE:
             return None
         try:
-            context.columns.source_columns(source)
+            self.context.columns.source_columns(source)
         except ValueError as error:
             return str(error)
         return None
 
-    prober = Prober(context.project, warehouse, now, timeout_seconds=context.settings.statement_timeout_seconds)
-    return decide_targets(targets, around, prober, examine)
 
+@contextmanager
+def open_gate(
+    context: Context, rows: ControlRows, targets: Sequence[TransformationRow], blame: Blame | None = None
+) -> Iterator[Gate]:
+    """Open the warehouse and read its memory of some targets.
 
-def find_orphans(
-    rows: ControlRows, state: WarehouseState, warehouse: Warehouse, profile: Profile
-) -> tuple[Decision, ...]:
-    """Return a HOLD for every loaded table that no row fills any more."""
-    from flows.gate.decide import hold_orphans
-    from flows.warehouse.load_log import existing_tables
-    from metadata_sync.rows.names import TableName
+    Args:
+        context: Project, settings, control database.
+        rows: The environment's rows.
+        targets: The targets to decide on, upstream before downstream.
+        blame: What sync found wrong with rows and SELECTs; None: nothing.
 
-    unfilled = state.logged - {str(row.name) for row in rows.transformations}
-    if not unfilled:
-        return ()
-    return hold_orphans(existing_tables(warehouse, profile, [TableName.parse(name) for name in unfilled]))
+    Raises:
+        RunError: When the warehouse cannot be read.
+    """
+    from flows.warehouse.load_log import read_state
+
+    profile = context.profile
+    upstreams = {item.name for row in targets for item in resolve_dependencies(row, rows) if item.is_managed}
+    every = [row.name for row in rows.transformations]
+    with reading(context, profile) as warehouse:
+        state = read_state(warehouse, profile, every, upstreams | {row.name for row in targets})
+        yield Gate(context, rows, targets, blame or Blame(), warehouse, state)
 
 
 def log_decision(run_id: str, decision: Decision) -> None:

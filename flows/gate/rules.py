@@ -112,11 +112,11 @@ def left_to(decision: Decision, holder: str) -> Decision:
     return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=_held_by(holder))
 
 
-_Verdict = tuple[Action, Reason, str]
+_Answer = tuple[Action, Reason, str]
 _Judgement = tuple[bool, Reason, str]
 
 
-def _switched_off(facts: TargetFacts) -> _Verdict | None:
+def _switched_off(facts: TargetFacts) -> _Answer | None:
     if not facts.is_active:
         by = f" by {facts.deactivated_by}" if facts.deactivated_by else ""
         return Action.SKIP, Reason.INACTIVE, f"switched off{by}; `sluice activate {facts.target}` switches it on"
@@ -127,7 +127,7 @@ def _switched_off(facts: TargetFacts) -> _Verdict | None:
     return None
 
 
-def _leased(facts: TargetFacts) -> _Verdict | None:
+def _leased(facts: TargetFacts) -> _Answer | None:
     return (Action.SKIP, Reason.LEASE_HELD, _held_by(facts.leased_by)) if facts.leased_by else None
 
 
@@ -135,7 +135,7 @@ def _held_by(holder: str) -> str:
     return f"it is being loaded by {holder}"
 
 
-def _at_fault(facts: TargetFacts) -> _Verdict | None:
+def _at_fault(facts: TargetFacts) -> _Answer | None:
     if facts.pipeline_faults:
         return Action.HOLD, Reason.PIPELINE_AT_FAULT, "; ".join(facts.pipeline_faults)
     if facts.faults:
@@ -143,7 +143,7 @@ def _at_fault(facts: TargetFacts) -> _Verdict | None:
     return None
 
 
-def _needs_person(facts: TargetFacts) -> _Verdict | None:
+def _needs_person(facts: TargetFacts) -> _Answer | None:
     if facts.has_log and not facts.exists:
         message = (
             f"the table is gone, but its load log stands: loading now would start in the middle of its history. "
@@ -166,7 +166,7 @@ def _needs_person(facts: TargetFacts) -> _Verdict | None:
     return None
 
 
-def _upstreams(facts: TargetFacts) -> _Verdict | None:
+def _upstreams(facts: TargetFacts) -> _Answer | None:
     pending = _names(facts, UpstreamState.PENDING)
     if pending:
         return Action.WAIT, Reason.UPSTREAM_FIRST, f"decided after {pending}"
@@ -183,7 +183,7 @@ def _upstreams(facts: TargetFacts) -> _Verdict | None:
     return None
 
 
-def _failed_upstreams(facts: TargetFacts) -> _Verdict | None:
+def _failed_upstreams(facts: TargetFacts) -> _Answer | None:
     failed, held = _names(facts, UpstreamState.FAILED), _names(facts, UpstreamState.HELD)
     off = _names(facts, UpstreamState.OFF)
     is_blocked = facts.child_policy is ChildPolicy.BLOCK
@@ -201,7 +201,7 @@ def _failed_upstreams(facts: TargetFacts) -> _Verdict | None:
     return None
 
 
-def _stale_upstreams(facts: TargetFacts) -> _Verdict | None:
+def _stale_upstreams(facts: TargetFacts) -> _Answer | None:
     not_renewed = (UpstreamState.FAILED, UpstreamState.HELD, UpstreamState.OFF)
     too_old = [_too_old(up) for up in facts.upstreams if up.state in not_renewed and up.is_too_old]
     return (Action.SKIP, Reason.UPSTREAM_TOO_OLD, "; ".join(too_old)) if too_old else None
@@ -215,7 +215,7 @@ def _too_old(upstream: UpstreamFacts) -> str:
     )
 
 
-def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict | None:
+def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer | None:
     for reason in (Reason.PROBE_FAILED, Reason.KEY_WENT_BACKWARDS, Reason.KEY_IS_NULL):
         messages = [item.message for item in evidence if item.reason is reason]
         if messages and not (facts.forced_by and reason is not Reason.PROBE_FAILED):
@@ -225,7 +225,7 @@ def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict
     return None
 
 
-def _insisted(facts: TargetFacts) -> _Verdict | None:
+def _insisted(facts: TargetFacts) -> _Answer | None:
     if facts.forced_by:
         return Action.RUN, Reason.FORCED, f"forced by {facts.forced_by}"
     if facts.exists and facts.is_tracking_changed:
@@ -233,7 +233,7 @@ def _insisted(facts: TargetFacts) -> _Verdict | None:
     return None
 
 
-def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict:
+def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer:
     if not evidence and facts.exists:
         return Action.SKIP, Reason.NO_DRIVING_SOURCE, "it has no driving source: only --force runs it again"
     if not evidence:
@@ -250,7 +250,7 @@ def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Verdict:
     return Action.SKIP, reason, "; ".join(item.message for item in stale)
 
 
-def _wait_for_all(facts: TargetFacts, fresh: Sequence[SourceEvidence], stale: Sequence[SourceEvidence]) -> _Verdict:
+def _wait_for_all(facts: TargetFacts, fresh: Sequence[SourceEvidence], stale: Sequence[SourceEvidence]) -> _Answer:
     names = ", ".join(item.source for item in stale)
     limit, waited = facts.max_wait_minutes, facts.waited_minutes or 0.0
     if limit is not None and waited >= limit:

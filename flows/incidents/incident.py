@@ -76,7 +76,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class IncidentChange:
     """An incident as it now is, and what people are told of it; None: nothing."""
 
     incident: Incident
@@ -174,7 +174,7 @@ def _readers_that_wait(rows: ControlRows) -> Mapping[str, Sequence[str]]:
     return readers
 
 
-def judge(
+def update_incident(
     finding: Finding,
     standing: Incident | None,
     policy: AlertPolicy,
@@ -184,7 +184,7 @@ def judge(
     now: datetime,
     new_id: Callable[[datetime], str],
     url: str | None = None,
-) -> Judgement:
+) -> IncidentChange:
     """Say what an incident has become, and whether people are told.
 
     Args:
@@ -222,13 +222,13 @@ def judge(
         told_at=now if event is not None else standing.told_at if standing else None,
         url=url,
     )
-    return Judgement(incident, event)
+    return IncidentChange(incident, event)
 
 
-def resolve(incident: Incident, now: datetime) -> Judgement:
+def resolve(incident: Incident, now: datetime) -> IncidentChange:
     """Close an incident; those who were told that it began are told that it ended."""
     event = AlertEvent.RESOLVED if incident.told_at is not None else None
-    return Judgement(replace(incident, resolved_at=now, last_seen_at=now), event)
+    return IncidentChange(replace(incident, resolved_at=now, last_seen_at=now), event)
 
 
 def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[TargetOutcome]) -> bool:

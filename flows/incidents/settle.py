@@ -13,10 +13,20 @@ from typing import TYPE_CHECKING
 from flows.errors.classify import FailureClass, Rule
 from flows.incidents.alert_text import comment_of
 from flows.incidents.channels import alert_policy, alerts_for
-from flows.incidents.incident import Finding, fares_well, find, is_hard, is_over, judge, resolve
+from flows.incidents.incident import (
+    Finding,
+    IncidentChange,
+    fares_well,
+    find,
+    is_hard,
+    is_over,
+    resolve,
+    update_incident,
+)
 from flows.run.model import OutcomeStatus, TargetOutcome
 from flows.run.record import load_entries
 from metadata_sync.database.ids import new_id
+from metadata_sync.database.journals.entries import LoadEntry
 from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.incident import Alert, Incident, IncidentKind
 from metadata_sync.rows.model import ControlRows, TransformationRow
@@ -31,7 +41,7 @@ logger = logging.getLogger(__name__)
 _RAN = frozenset({OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED, OutcomeStatus.FAILED})
 
 
-class Aftermath:
+class RunSettler:
     """What follows from one run.
 
     Args:
@@ -81,23 +91,14 @@ class Aftermath:
             return
         amendments = tuple(self._amendments(outcomes))
 
-        def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
-            return self._judge(known, findings, outcomes)
-
-        self._context.store.settle(Settlement(loads, amendments, decide))
-
-    def _judge(
-        self, known: Sequence[Incident], findings: Sequence[Finding], outcomes: Sequence[TargetOutcome]
-    ) -> tuple[Sequence[Incident], Sequence[Alert]]:
-        over = [item for item in known if item.is_open and is_over(item, self._met, outcomes)]
-        return conclude(
+        settle_incidents(
             self._context,
             self._rows,
-            known,
             findings,
-            over,
+            is_over=lambda item: is_over(item, self._met, outcomes),
+            loads=loads,
+            amendments=amendments,
             run_id=self._run_id,
-            now=self._context.now(),
             url=self._url,
         )
 
@@ -129,59 +130,78 @@ class Aftermath:
         return Amendment(name, _switched_off(comment, fingerprint), f"switched off: {failure_class}")
 
 
-def conclude(
+def settle_incidents(
     context: Context,
     rows: ControlRows,
-    known: Sequence[Incident],
     findings: Sequence[Finding],
-    over: Sequence[Incident],
     *,
-    run_id: str | None,
-    now: datetime,
+    is_over: Callable[[Incident], bool] = lambda _: False,
+    loads: Sequence[LoadEntry] = (),
+    amendments: Sequence[Amendment] = (),
+    run_id: str | None = None,
     url: str | None = None,
-) -> tuple[Sequence[Incident], Sequence[Alert]]:
-    """Return incidents as they now are, and the alerts that tell of them.
+) -> None:
+    """Record what was found and what is over, in one transaction with the loads and rows that go with it.
+
+    Incidents are read inside the transaction, so that two runs cannot open the same one twice.
 
     Args:
-        context: Settings.
+        context: Control database, settings.
         rows: Name the channels.
-        known: Incidents that are open or were lately, the oldest first.
-        findings: What was met.
-        over: Those of the known that are gone.
-        run_id: The run that met it; None when no run did.
-        now: UTC.
+        findings: What failed.
+        is_over: Whether an open incident has ended; asked for each.
+        loads: Summaries of loads to record.
+        amendments: Rows that the framework changes.
+        run_id: The run that found it; None when no run did.
         url: The run's page.
     """
+    now = context.now()
+
+    def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
+        over = [item for item in known if item.is_open and is_over(item)]
+        changes = [*_opened(context, known, findings, run_id=run_id, url=url, now=now)]
+        changes += [resolve(incident, now) for incident in over]
+        return [change.incident for change in changes], list(_alerts(context, rows, changes, now))
+
+    context.store.settle(Settlement(loads, amendments, decide))
+
+
+def _opened(
+    context: Context,
+    known: Sequence[Incident],
+    findings: Sequence[Finding],
+    *,
+    run_id: str | None,
+    url: str | None,
+    now: datetime,
+) -> Iterator[IncidentChange]:
+    """Open an incident for each finding, or update the one that is open."""
     policy = alert_policy(context.settings)
     standing = {(incident.kind, incident.subject): incident for incident in known if incident.is_open}
-    told_at = {(item.kind, item.subject): item.told_at for item in known if item.told_at is not None}
-    verdicts = [
-        judge(
+    alerted_at = {(item.kind, item.subject): item.told_at for item in known if item.told_at is not None}
+    for finding in findings:
+        key = finding.kind, finding.subject
+        yield update_incident(
             finding,
-            standing.get((finding.kind, finding.subject)),
+            standing.get(key),
             policy,
-            last_told_at=told_at.get((finding.kind, finding.subject)),
+            last_told_at=alerted_at.get(key),
             run_id=run_id,
             now=now,
             new_id=new_id,
             url=url,
         )
-        for finding in findings
-    ]
-    verdicts += [resolve(incident, now) for incident in over]
-    for verdict in verdicts:
+
+
+def _alerts(context: Context, rows: ControlRows, changes: Sequence[IncidentChange], now: datetime) -> Iterator[Alert]:
+    for change in changes:
+        incident = change.incident
         logger.info(
             "incident kind=%s subject=%s class=%s severity=%s open=%s event=%s",
-            verdict.incident.kind, verdict.incident.subject, verdict.incident.failure_class,
-            verdict.incident.severity, verdict.incident.is_open, verdict.event,
+            incident.kind, incident.subject, incident.failure_class, incident.severity, incident.is_open, change.event,
         )  # fmt: skip
-    alerts = [
-        alert
-        for verdict in verdicts
-        if verdict.event is not None
-        for alert in alerts_for(verdict.incident, verdict.event, rows, context.settings, now)
-    ]
-    return [verdict.incident for verdict in verdicts], alerts
+        if change.event is not None:
+            yield from alerts_for(incident, change.event, rows, context.settings, now)
 
 
 def _commented(comment: str) -> Callable[[TransformationRow], TransformationRow]:

@@ -34,8 +34,7 @@ from flows.prefect.reporting.observer import ObserverPair, PrefectObserver, gate
 from flows.prefect.reporting.phases import PhaseClock
 from flows.prefect.reporting.pump import ReportPump
 from flows.prefect.reporting.task_runs import DbtTaskRuns
-from flows.prefect.row_check import why_not_to_run
-from flows.prefect.run_guards import start_in_place_of_refused
+from flows.prefect.run_guards import start_in_place_of_refused, why_not_to_run
 from flows.run.model import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver, TargetOutcome
 from flows.server.local import ui_url
 from metadata_sync.rows.vocabulary import Engine

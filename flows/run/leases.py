@@ -49,6 +49,11 @@ def foreign_leases(store: ControlStore, run_id: str | None = None) -> Mapping[st
     }
 
 
+def lease_texts(store: ControlStore, run_id: str | None = None) -> Mapping[str, str]:
+    """Return who holds the targets that other runs are loading, in words; see `foreign_leases`."""
+    return {target: str(lease) for target, lease in foreign_leases(store, run_id).items()}
+
+
 def has_died(lease: Lease) -> bool:
     """Tell whether the holder's process is known to have ended: only a process of the same space can know."""
     holder = lease.holder

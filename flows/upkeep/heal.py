@@ -12,27 +12,24 @@ that test. Rows that a person switched off are never touched.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING
 
-from flows.context import reading
 from flows.engine.engine import hold_warehouse, sync_rows
 from flows.errors.classify import FailureClass
-from flows.gate.gather import decide, read_around, surroundings
-from flows.incidents.channels import alerts_for
+from flows.gate.gather import open_gate
 from flows.incidents.fingerprint import Fingerprint, take_fingerprint
-from flows.incidents.incident import resolve
 from flows.incidents.outbox import deliver_or_log
-from flows.run.model import RunRequest
+from flows.incidents.settle import settle_incidents
+from flows.run.leases import lease_texts
 from flows.upkeep.dry_run import probe
 from flows.upkeep.heal_policy import FLAPS_WITHIN, Look, fall_count, look_at
 from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.incident import Alert, Incident, IncidentKind
+from metadata_sync.incident import Incident, IncidentKind
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.vocabulary import DeactivatedBy
 
@@ -156,14 +153,11 @@ class _Round:
             row.model_copy(update={"is_active": True}) if row.name in names else row for row in rows.transformations
         )
         asked = rows.model_copy(update={"transformations": as_if_on})
-        profile = self.context.profile
         targets = [row for row in as_if_on if row.name in names]
-        with reading(self.context, profile) as warehouse:
-            state = read_around(warehouse, profile, asked, targets)
-            loads = self.context.store.latest_loads()
-            around = surroundings(self.context, asked, state, RunRequest(), loads=loads, now=self.now, blame=blame)
-            verdicts = decide(self.context, targets, around, warehouse, self.now)
-        return {decision.target: decision for decision in verdicts.decisions}
+        store = self.context.store
+        with open_gate(self.context, asked, targets, blame) as gate:
+            answer = gate.decide(store.latest_loads(), self.now, leases=lease_texts(store))
+        return {decision.target: decision for decision in answer.decisions}
 
     def _settle(self, row: TransformationRow, look: Look, trouble: str | None, rows: ControlRows) -> Healing:
         if not look.is_due:
@@ -175,17 +169,14 @@ class _Round:
                 self.context.store.settle(Settlement(judge=lambda _: ([seen], [])))
             return self._healing(row, HealState.BROKEN, trouble)
         amendment = Amendment(row.name, _switched_on, f"healed ({look.reason})")
-        self.context.store.settle(Settlement(amendments=[amendment], judge=partial(self._resolved, incident, rows)))
+        settle_incidents(
+            self.context,
+            rows,
+            (),
+            is_over=lambda item: incident is not None and item.incident_id == incident.incident_id,
+            amendments=[amendment],
+        )
         return self._healing(row, HealState.HEALED, look.reason)
-
-    def _resolved(
-        self, incident: Incident | None, rows: ControlRows, _known: Sequence[Incident]
-    ) -> tuple[Sequence[Incident], Sequence[Alert]]:
-        if incident is None:
-            return (), ()
-        verdict = resolve(incident, self.now)
-        told = verdict.event and alerts_for(verdict.incident, verdict.event, rows, self.context.settings, self.now)
-        return [verdict.incident], told or ()
 
     def _waits_for_test(self, row: TransformationRow) -> bool:
         incident = self._incident(row)

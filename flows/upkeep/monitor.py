@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -11,10 +11,9 @@ from zoneinfo import ZoneInfo
 from flows.engine.recovery import mark_crashes
 from flows.incidents.incident import Finding, held_up
 from flows.incidents.outbox import deliver_or_log
-from flows.incidents.settle import conclude
+from flows.incidents.settle import settle_incidents
 from flows.reports.freshness import Freshness, TableKind, measure_freshness
-from metadata_sync.database.journals.settlement import Settlement
-from metadata_sync.incident import Alert, Incident, IncidentKind
+from metadata_sync.incident import Incident, IncidentKind
 from metadata_sync.text import duration_text
 
 if TYPE_CHECKING:
@@ -63,21 +62,17 @@ def monitor(context: Context) -> Watch:
     """
     now = context.now()
     rows = context.store.usable_rows()
-    crashed = mark_crashes(context, rows, now)
+    crashed = mark_crashes(context, rows)
     loads = context.store.latest_loads()
     late = tuple(_late_pipelines(context, rows, loads, now))
     hanging = tuple(_hanging_runs(context, rows, now))
     stale = tuple(_stale_tables(context, rows, loads, now))
     found = (*late, *hanging, *stale)
 
-    def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
-        met = {(finding.kind, finding.subject) for finding in found}
-        over = [
-            item for item in known if item.is_open and item.kind in _WATCHED and (item.kind, item.subject) not in met
-        ]
-        return conclude(context, rows, known, found, over, run_id=None, now=now)
-
-    context.store.settle(Settlement(judge=decide))
+    met = {(finding.kind, finding.subject) for finding in found}
+    settle_incidents(
+        context, rows, found, is_over=lambda item: item.kind in _WATCHED and (item.kind, item.subject) not in met
+    )
     deliver_or_log(context)
     return Watch(
         crashed,

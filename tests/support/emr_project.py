@@ -14,7 +14,7 @@ from typing import Any
 from flows.context import Context
 from flows.errors.rules import DEFAULT_RULES
 from flows.gate.facts import Action, Decision, EngineChoice, Reason
-from flows.incidents.settle import Aftermath
+from flows.incidents.settle import RunSettler
 from flows.run.model import OutcomeStatus, SparkMove
 from flows.run.outcome import Build, outcome_of
 from flows.spark.stage import SparkStage, Staged
@@ -136,7 +136,7 @@ class EmrProject:
             for item in decisions
         ]
         assert all(outcome.status is OutcomeStatus.FAILED for outcome in outcomes)
-        Aftermath(
+        RunSettler(
             self.context,
             self.run_id,
             self.rows,

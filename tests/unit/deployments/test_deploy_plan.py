@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flows.prefect.deployments.diff import Action, Existing, compare
 from flows.prefect.deployments.pipelines import Deployment, pipeline_deployments
 from flows.prefect.deployments.upkeep import upkeep_deployments
-from flows.prefect.row_check import why_not_to_run
+from flows.prefect.run_guards import why_not_to_run
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 from metadata_sync.rows.vocabulary import LoadType, Template

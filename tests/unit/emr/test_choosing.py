@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.gate.facts import EngineChoice
-from flows.spark.choice import choose_engine
+from flows.spark.engine_choice import choose_engine
 from flows.spark.sizing.groups import Item, make_groups, parse_cluster
 from flows.spark.sizing.learning import Ended, Sample, combine, learn, look_back
 from flows.spark.sizing.prices import read_instances

@@ -14,7 +14,7 @@ from flows.errors.rules import DEFAULT_RULES
 from flows.gate.facts import Action, Decision, Reason
 from flows.incidents.alert_text import body_of, title_of
 from flows.incidents.channels import channels_of
-from flows.incidents.incident import AlertPolicy, Finding, find, held_up, is_over, judge, rejected, resolve
+from flows.incidents.incident import AlertPolicy, Finding, find, held_up, is_over, rejected, resolve, update_incident
 from flows.run.model import OutcomeStatus, TargetOutcome
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.loads import Rejects, RowCounts
@@ -69,7 +69,7 @@ def told(
     finding: Finding, known: Incident | None, minutes: float, run_id: str, last_told_at: datetime | None = None
 ) -> tuple[Incident, AlertEvent | None]:
     now = NOON + timedelta(minutes=minutes)
-    verdict = judge(finding, known, POLICY, last_told_at=last_told_at, run_id=run_id, now=now, new_id=str)
+    verdict = update_incident(finding, known, POLICY, last_told_at=last_told_at, run_id=run_id, now=now, new_id=str)
     return verdict.incident, verdict.event
 
 
