@@ -1,4 +1,4 @@
-"""A run that Prefect refused because another one was under way must not lose its reason to run.
+"""Guards of scheduled runs: a refused run is made up for, a run without its row does not start.
 
 Prefect cancels the second run of a deployment at once (collision strategy CANCEL_NEW). When the first has ended, its
 hook looks for such runs and starts one in their place: it asks the gate again, and ends at once when nothing is new.
