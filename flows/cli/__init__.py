@@ -1,4 +1,4 @@
-"""The `sluice` command. Each command lives in a module of this package; heavy imports stay inside its functions."""
+"""The `sluice` command. Each command lives in a module of this package, imported when the command is called."""
 
 from __future__ import annotations
 
@@ -6,41 +6,71 @@ import gc
 import importlib
 import logging
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from flows.cli.output.console import report_error
 from metadata_sync.errors import SluiceError
 
-COMMAND_MODULES: Final = (
-    "control",
-    "sync",
-    "run",
-    "backfill",
-    "ledger",
-    "status",
-    "freshness",
-    "savings",
-    "doctor",
-    "server",
-    "deploy",
-    "lineage",
-    "dbt",
-    "classify",
-    "alert",
-    "heal",
-    "lint",
-    "size",
-    "emr",
-)
-"""Modules of this package; each has a function `register(app)`."""
+COMMANDS: Final = {
+    "control": "control",
+    "activate": "control",
+    "deactivate": "control",
+    "sync": "sync",
+    "validate": "sync",
+    "run": "run",
+    "backfill": "backfill",
+    "verify": "ledger",
+    "rebuild": "ledger",
+    "plan": "status",
+    "status": "status",
+    "why": "status",
+    "freshness": "freshness",
+    "savings": "savings",
+    "doctor": "doctor",
+    "up": "server",
+    "down": "server",
+    "deploy": "deploy",
+    "lineage": "lineage",
+    "dbt": "dbt",
+    "classify": "classify",
+    "alert": "alert",
+    "heal": "heal",
+    "lint": "lint",
+    "size": "size",
+    "emr": "emr",
+}
+"""Each command, in the order of the help, and the module of this package whose `register(app)` adds it."""
 
 _OBJECTS_PER_COLLECTION: Final = 100_000
 """Imports make many objects that live on: looking for garbage among them takes a tenth of a command's start."""
 
+
+class _CommandModules(dict[str, Any]):
+    """The commands by name; a command's module is imported when the command is looked up."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Import a command; the default when there is none of this name."""
+        if name not in self:
+            return default
+        part = typer.Typer(add_completion=False)
+        importlib.import_module(f"flows.cli.{COMMANDS[name]}").register(part)
+        return typer.main.get_group(part).commands[name]
+
+
+class CommandGroup(TyperGroup):
+    """The group `sluice`: a command pays only for its own imports."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _CommandModules(dict.fromkeys(COMMANDS))
+
+
 app = typer.Typer(
     name="sluice",
+    cls=CommandGroup,
     help="Control rows become gated, exactly-once dbt models.",
     no_args_is_help=True,
     add_completion=True,
@@ -63,8 +93,6 @@ def _options(
 def main() -> None:
     """Entry point: run the command and turn an error into a message and an exit code."""
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
-    for name in COMMAND_MODULES:
-        importlib.import_module(f"flows.cli.{name}").register(app)
     try:
         app()
     except SluiceError as error:
