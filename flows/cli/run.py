@@ -98,10 +98,9 @@ class _Ended:
 
 
 def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
-    from flows.engine.engine import execute, hold_warehouse, prepare
-    from flows.engine.startup_failures import false_starts_told
+    from flows.engine.engine import execute, hold_warehouse, prepare, startup_failures_reported
 
-    with false_starts_told(context, request), hold_warehouse(context, "sluice run", say):
+    with startup_failures_reported(context, request), hold_warehouse(context, "sluice run", say):
         with progress("Looking at the sources…", is_quiet=is_quiet):
             plan = prepare(context, request, on_wait=say)
         if not plan.is_due:

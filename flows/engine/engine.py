@@ -27,7 +27,7 @@ from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, Silent
 from flows.run.selection import select_transformations
 from flows.warehouse.file_lock import warehouse_lock
 from metadata_sync.analysis.blame import Blame
-from metadata_sync.errors import StaleRowError
+from metadata_sync.errors import RequestError, StaleRowError, StoreError
 
 if TYPE_CHECKING:
     from flows.context import Context
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunObserver", "RunPlan", "RunRequest", "RunSummary", "SilentObserver", "execute", "hold_warehouse", "prepare",
+    "startup_failures_reported",
 ]  # fmt: skip
 
 
@@ -55,6 +56,27 @@ def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None
     wait_seconds = context.settings.lock_wait_seconds
     with warehouse_lock(context.project, context.profile, command=command, wait_seconds=wait_seconds, on_wait=on_wait):
         yield
+
+
+@contextmanager
+def startup_failures_reported(context: Context, request: RunRequest) -> Iterator[None]:
+    """Report whatever ends the block early as an incident, then raise it again.
+
+    A faulty request concerns only the person who made it. Without a control database nothing can be recorded.
+
+    Args:
+        context: Control database, settings.
+        request: What was asked.
+    """
+    try:
+        yield
+    except (RequestError, StoreError):
+        raise
+    except Exception as error:
+        from flows.engine.startup_failures import report_startup_failure
+
+        report_startup_failure(context, request, error)
+        raise
 
 
 def prepare(

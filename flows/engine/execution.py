@@ -20,15 +20,17 @@ from flows.run.model import OutcomeStatus, RunObserver, RunPlan, RunSummary, Tar
 from flows.run.record import record_decisions
 from flows.run.retry import RetryBook, RetryPolicy
 from flows.run.selection import read_targets
-from flows.spark.run_hook import SparkInRun
 from flows.warehouse.connection import retry_reads
 from metadata_sync.errors import RunError
+from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
     from flows.context import Context
     from flows.dbt.runner import DbtRunner
     from flows.gate.decide import GateDecisions
     from flows.run.outcome import Build
+    from flows.spark import run_hook
+    from flows.spark.stage import CompileModels, Staged
     from flows.warehouse.load_log import LoggedLoad
     from metadata_sync.rows.model import TransformationRow
     from metadata_sync.rows.names import TableName
@@ -60,7 +62,7 @@ class Execution:
         self._outcomes: dict[str, TargetOutcome] = {}
         self._tokens = dict(plan.tokens)
         self._dbt: DbtRunner | None = None
-        self._spark = SparkInRun(context, plan, observer.said, observer.moved)
+        self._spark: run_hook.SparkInRun | None = None
         self._wave_count = 0
 
     def run(self) -> RunSummary:
@@ -140,7 +142,7 @@ class Execution:
                     rules=self._rules,
                     before=before[target],
                 ),
-                cluster=self._spark.cost(target),
+                cluster=self._spark.cost(target) if self._spark else None,
             )
             for row, target in zip(due, targets, strict=True)
         ]
@@ -170,7 +172,7 @@ class Execution:
         variables = load_variables(self._plan.run_id, self._tokens)
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
-            staged = self._spark.run(unloaded, self._decisions, partial(self._dbt.compile, variables=variables))
+            staged = self._run_on_spark(unloaded, partial(self._dbt.compile, variables=variables))
             failed = staged.failed if staged else {}
             if len(failed) == len(due):
                 return Build(stopped=failed)
@@ -185,6 +187,17 @@ class Execution:
             return Build(stop=str(error))
         return Build(results, stopped=failed)
 
+    def _run_on_spark(self, due: Sequence[TransformationRow], compile_models: CompileModels) -> Staged | None:
+        """Run the SELECTs on Spark that the gate chose it for; None when there is none."""
+        choices = [self._decisions[str(row.name)].choice for row in due]
+        if all(choice is None or choice.engine is not Engine.SPARK for choice in choices):
+            return None
+        if self._spark is None:
+            from flows.spark.run_hook import SparkInRun
+
+            self._spark = SparkInRun(self._context, self._plan, self._observer.said, self._observer.moved)
+        return self._spark.run(due, self._decisions, compile_models)
+
     def _fingerprint(self, outcome: TargetOutcome) -> str | None:
         from flows.incidents.fingerprint import take_fingerprint
 
@@ -198,12 +211,14 @@ class Execution:
     @retry_reads
     def _read_back(self) -> dict[str, LoggedLoad]:
         from flows.warehouse.load_log import read_loads
-        from flows.warehouse.rejects import with_rejects
 
         plan = self._plan
         with reading(self._context, self._profile) as warehouse:
-            found = read_loads(warehouse, self._profile, run_id=plan.run_id)
-            loads = with_rejects(warehouse, self._profile, plan.rows, found, plan.rejecting)
+            loads = read_loads(warehouse, self._profile, run_id=plan.run_id)
+            if plan.rejecting or any(load.rows.rejected for load in loads):
+                from flows.warehouse.rejects import with_rejects
+
+                loads = with_rejects(warehouse, self._profile, plan.rows, loads, plan.rejecting)
         return {load.target: load for load in loads}
 
     def _decide_waiting(self) -> None:

@@ -6,8 +6,6 @@ No target is to blame, so no row is switched off. One incident, about the wareho
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flows.errors.classify import FailureClass, classify, read_facts
@@ -19,7 +17,6 @@ from flows.incidents.settle import settle_incidents
 from metadata_sync.errors import (
     ConfigurationError,
     MetadataError,
-    RequestError,
     SluiceError,
     SoftRunError,
     StoreError,
@@ -36,27 +33,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def false_starts_told(context: Context, request: RunRequest) -> Iterator[None]:
-    """Open an incident for whatever ends the block early, tell people, and let it go on.
-
-    What was asked wrongly is the asker's to hear, and without a control database nothing can be kept.
+def report_startup_failure(context: Context, request: RunRequest, error: Exception) -> None:
+    """Open an incident for an error that ended a run before it decided anything, and send its alert.
 
     Args:
         context: Control database, settings.
         request: What was asked.
+        error: What ended the run.
     """
     try:
-        yield
-    except (RequestError, StoreError):
-        raise
-    except Exception as error:
-        try:
-            _record(context, request, error)
-        except StoreError as trouble:
-            logger.warning("false_start.not_recorded error=%s", trouble.message)
-        deliver_or_log(context)
-        raise
+        _record(context, request, error)
+    except StoreError as trouble:
+        logger.warning("startup_failure.not_recorded error=%s", trouble.message)
+    deliver_or_log(context)
 
 
 def _record(context: Context, request: RunRequest, error: Exception) -> None:

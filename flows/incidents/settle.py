@@ -25,7 +25,7 @@ from flows.incidents.incident import (
 )
 from flows.run.model import OutcomeStatus, TargetOutcome
 from flows.run.record import load_entries
-from metadata_sync.database.ids import new_id
+from metadata_sync.database.clock import new_id
 from metadata_sync.database.journals.entries import LoadEntry
 from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.incident import Alert, Incident, IncidentKind
@@ -176,6 +176,8 @@ def _opened(
     now: datetime,
 ) -> Iterator[IncidentChange]:
     """Open an incident for each finding, or update the one that is open."""
+    if not findings:
+        return
     policy = alert_policy(context.settings)
     standing = {(incident.kind, incident.subject): incident for incident in known if incident.is_open}
     alerted_at = {(item.kind, item.subject): item.told_at for item in known if item.told_at is not None}

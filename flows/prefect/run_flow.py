@@ -22,10 +22,8 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
 from flows.context import Context, load_context
-from flows.engine.engine import execute, hold_warehouse, prepare
+from flows.engine.engine import execute, hold_warehouse, prepare, startup_failures_reported
 from flows.engine.rerun import make_up
-from flows.engine.startup_failures import false_starts_told
-from flows.prefect.pages.summary import headline
 from flows.prefect.pages.writer import Executed, write_pages
 from flows.prefect.reporting.api import open_report_api
 from flows.prefect.reporting.fallback import ensure_task_runs
@@ -35,7 +33,16 @@ from flows.prefect.reporting.phases import PhaseClock
 from flows.prefect.reporting.pump import ReportPump
 from flows.prefect.reporting.task_runs import DbtTaskRuns
 from flows.prefect.run_guards import start_in_place_of_refused, why_not_to_run
-from flows.run.model import OutcomeStatus, RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver, TargetOutcome
+from flows.run.model import (
+    OutcomeStatus,
+    RunObserver,
+    RunPlan,
+    RunRequest,
+    RunSummary,
+    SilentObserver,
+    TargetOutcome,
+    headline,
+)
 from flows.server.local import ui_url
 from metadata_sync.rows.vocabulary import Engine
 
@@ -148,7 +155,7 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
         engine=engine,
         cluster=cluster or None,
     )
-    told = nullcontext() if handover.plan else false_starts_told(handover.context, request)  # else the caller tells
+    told = nullcontext() if handover.plan else startup_failures_reported(handover.context, request)
     with told, _reporting(handover) as (task_runs, pump):
         executed = _execute(handover, request, task_runs, pump)
         ended = final_state(executed.summary)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from flows.errors.classify import Verdict
 from flows.gate.facts import Action, Decision
@@ -307,3 +307,29 @@ class SilentObserver:
 
     def finished(self, summary: RunSummary) -> None:
         """Say nothing."""
+
+
+_ALARMING: Final = frozenset({OutcomeStatus.FAILED, OutcomeStatus.HELD})
+
+
+_IN_ORDER: Final = (
+    OutcomeStatus.FAILED,
+    OutcomeStatus.HELD,
+    OutcomeStatus.LOADED,
+    OutcomeStatus.UNCHANGED,
+    OutcomeStatus.SKIPPED,
+)
+
+
+def headline(outcomes: Sequence[TargetOutcome]) -> str:
+    """Say in one line what happened, what failed by name.
+
+    Returns:
+        For instance `3 loaded, 1 skipped` or `1 failed (mart.route_daily), 2 loaded`.
+    """
+    parts = []
+    for status in _IN_ORDER:
+        named = [outcome.target for outcome in outcomes if outcome.status is status]
+        names = f" ({', '.join(named)})" if status in _ALARMING else ""
+        parts += [f"{len(named)} {status}{names}"] if named else []
+    return ", ".join(parts) or "nothing to do"

@@ -10,8 +10,8 @@ from typing import Any, Final
 from metadata_sync.control.yaml_source import Item, YamlError, read_yaml
 from metadata_sync.errors import ConfigurationError, Fault
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.rows.merge import RowId, collect_rows
-from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.merge import RowId
+from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow, collect_rows
 from metadata_sync.rows.names import is_slug
 from metadata_sync.rows.parsing import key_of, parse_row, shown
 

@@ -1,15 +1,15 @@
-"""One time for all machines: that of the control database, which they share."""
+"""Time in the control database: the clock that all machines share, ids that sort by time, instants as stored."""
 
 from __future__ import annotations
 
+import secrets
 import time
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, func, select
 
 from metadata_sync.database.engine import reading
-from metadata_sync.database.leases import database_now
 
 
 class SharedClock:
@@ -46,3 +46,26 @@ class SharedClock:
             began = time.monotonic()
             told = database_now(connection)
             return told - timedelta(seconds=(began + time.monotonic()) / 2)  # it told half-way there and back
+
+
+def database_now(connection: Connection) -> datetime:
+    """Return the instant by the database's clock, which all its clients share; machines' own clocks may differ."""
+    if connection.dialect.name == "sqlite":  # a file: its clients are on one machine
+        text: str = connection.execute(select(func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
+
+
+def new_id(now: datetime) -> str:
+    """Return an id that sorts by time and that nobody else makes.
+
+    >>> new_id(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))[:22]
+    '20260102T030405000006-'
+    """
+    return f"{to_utc(now):%Y%m%dT%H%M%S%f}-{secrets.token_hex(8)}"
+
+
+def to_utc(instant: datetime) -> datetime:
+    """Return an instant in UTC without its zone, as it is stored; one without a zone is UTC already."""
+    return instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)

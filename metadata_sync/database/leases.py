@@ -11,9 +11,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
 
-from metadata_sync.database.ids import to_utc
+from metadata_sync.database.clock import database_now, to_utc
 from metadata_sync.database.tables import target_lease
 from metadata_sync.redact import redact_text
 
@@ -127,15 +127,6 @@ def give_back(connection: Connection, environment: str, token: str, targets: Col
 def read(connection: Connection, environment: str) -> tuple[Lease, ...]:
     """Return every lease, by target, expired ones included."""
     return tuple(_read(connection, environment, database_now(connection)))
-
-
-def database_now(connection: Connection) -> datetime:
-    """Return the instant by the database's clock, which all its clients share; machines' own clocks may differ."""
-    if connection.dialect.name == "sqlite":  # a file: its clients are on one machine
-        text: str = connection.execute(select(func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-    return now.astimezone(UTC)
 
 
 def _read(connection: Connection, environment: str, now: datetime, *conditions: object) -> Sequence[Lease]:

@@ -17,7 +17,7 @@ from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.clock import SharedClock
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
-from metadata_sync.database.journals import backfills, counts, decisions_loads, incidents, spark
+from metadata_sync.database.journals import backfills, counts, decisions_loads, incidents
 from metadata_sync.database.journals.counts import DecisionCount, PastLoad
 from metadata_sync.database.journals.entries import (
     AuditEntry,
@@ -34,8 +34,8 @@ from metadata_sync.database.tables import ROW_TABLES
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError
 from metadata_sync.incident import Alert, Incident
-from metadata_sync.rows.merge import ControlState, RowChange, collect_rows
-from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, TransformationRow
+from metadata_sync.rows.merge import ControlState, RowChange
+from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, TransformationRow, collect_rows
 from metadata_sync.rows.parsing import Parsed
 
 logger = logging.getLogger(__name__)
@@ -249,6 +249,8 @@ class ControlStore:
 
     def record_spark(self, entries: Sequence[SparkEntry]) -> None:
         """Keep what ran on Spark, secrets masked."""
+        from metadata_sync.database.journals import spark
+
         if entries:
             with writing(self._engine) as connection:
                 spark.append_spark(connection, self._environment, entries)
@@ -263,6 +265,8 @@ class ControlStore:
             since: Only what ended at this instant or later.
             limit: At most so many.
         """
+        from metadata_sync.database.journals import spark
+
         with reading(self._engine) as connection:
             return spark.read_spark(connection, self._environment, target, since, limit)
 

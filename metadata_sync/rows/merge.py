@@ -18,7 +18,13 @@ from typing import Any, Final
 
 from metadata_sync.errors import ConfigurationError, Fault
 from metadata_sync.problems import did_you_mean
-from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.model import (
+    ROW_TYPES,
+    ControlRow,
+    ControlRows,
+    TransformationRow,
+    collect_rows,
+)
 
 SWITCH: Final = "is_active"
 
@@ -194,16 +200,6 @@ def make_plan(files: ControlRows, state: ControlState, *, is_complete: bool = Tr
 def all_rows(rows: ControlRows) -> tuple[ControlRow, ...]:
     """Return every row, sources first, transformations last: the order in which rows may refer to one another."""
     return (*rows.sources, *rows.pipelines, *rows.transformations)
-
-
-def collect_rows(rows: Iterable[ControlRow]) -> ControlRows:
-    """Sort rows of any table into `ControlRows`, by key."""
-    ordered = sorted(rows, key=lambda row: row.key)
-    return ControlRows(
-        sources=tuple(row for row in ordered if isinstance(row, SourceRow)),
-        pipelines=tuple(row for row in ordered if isinstance(row, PipelineRow)),
-        transformations=tuple(row for row in ordered if isinstance(row, TransformationRow)),
-    )
 
 
 def with_changes(rows: ControlRows, changes: Iterable[RowChange]) -> ControlRows:

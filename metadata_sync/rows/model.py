@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cache, cached_property
@@ -226,3 +226,13 @@ class ControlRows(_Strict):
     @cached_property
     def _transformations_by_name(self) -> dict[TableName, TransformationRow]:
         return {row.name: row for row in reversed(self.transformations)}
+
+
+def collect_rows(rows: Iterable[ControlRow]) -> ControlRows:
+    """Sort rows of any table into `ControlRows`, by key."""
+    ordered = sorted(rows, key=lambda row: row.key)
+    return ControlRows(
+        sources=tuple(row for row in ordered if isinstance(row, SourceRow)),
+        pipelines=tuple(row for row in ordered if isinstance(row, PipelineRow)),
+        transformations=tuple(row for row in ordered if isinstance(row, TransformationRow)),
+    )

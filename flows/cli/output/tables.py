@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flows.cli.output.console import out, print_table
 from flows.gate.facts import Action, Decision, EngineChoice, Reason, SourceEvidence, SourceMode
-from flows.prefect.pages.summary import headline
+from flows.run.model import headline
 from metadata_sync.loads import ClusterCost, Rejects, to_second
 from metadata_sync.rows.vocabulary import Engine
 

@@ -9,21 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from flows.run.model import OutcomeStatus, RunSummary, TargetOutcome
+from flows.run.model import _ALARMING, RunSummary, TargetOutcome, headline
 from metadata_sync.loads import total
 from metadata_sync.redact import redact_text
 
 _MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#~!])")
 _BACKTICKS: Final = re.compile(r"`+")
 _HEADERS: Final = ("Target", "Outcome", "Why", "Window", "Rows", "Seconds")
-_ALARMING: Final = frozenset({OutcomeStatus.FAILED, OutcomeStatus.HELD})
-_IN_ORDER: Final = (
-    OutcomeStatus.FAILED,
-    OutcomeStatus.HELD,
-    OutcomeStatus.LOADED,
-    OutcomeStatus.UNCHANGED,
-    OutcomeStatus.SKIPPED,
-)
 _DASH: Final = "–"
 
 
@@ -34,20 +26,6 @@ def artifact_key(pipeline_id: str) -> str:
     'run-summary-flights-hourly'
     """
     return "run-summary-" + pipeline_id.replace("_", "-")
-
-
-def headline(outcomes: Sequence[TargetOutcome]) -> str:
-    """Say in one line what happened, what failed by name.
-
-    Returns:
-        For instance `3 loaded, 1 skipped` or `1 failed (mart.route_daily), 2 loaded`.
-    """
-    parts = []
-    for status in _IN_ORDER:
-        named = [outcome.target for outcome in outcomes if outcome.status is status]
-        names = f" ({', '.join(named)})" if status in _ALARMING else ""
-        parts += [f"{len(named)} {status}{names}"] if named else []
-    return ", ".join(parts) or "nothing to do"
 
 
 def summary_pages(summary: RunSummary) -> Iterator[tuple[str, str]]:

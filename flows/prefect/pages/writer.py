@@ -15,11 +15,11 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from flows.prefect.pages.freshness import freshness_page
 from flows.prefect.pages.gate import gate_page
 from flows.prefect.pages.lineage import lineage_page
-from flows.prefect.pages.summary import artifact_key, headline, summary_pages
+from flows.prefect.pages.summary import artifact_key, summary_pages
 from flows.prefect.pages.trend import RunTimes, trend_page, trend_rows
 from flows.prefect.reporting.phases import PhaseClock
 from flows.reports.freshness import measure_freshness
-from flows.run.model import OutcomeStatus, RunPlan, RunSummary, TargetOutcome
+from flows.run.model import OutcomeStatus, RunPlan, RunSummary, TargetOutcome, headline
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore

@@ -21,8 +21,7 @@ from psycopg import sql
 from receiver import Receiver
 
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
-from flows.engine.engine import execute, prepare
-from flows.engine.startup_failures import false_starts_told
+from flows.engine.engine import execute, prepare, startup_failures_reported
 from flows.errors.classify import FailureClass
 from flows.run.model import RunRequest
 from metadata_sync.errors import SluiceError
@@ -74,7 +73,7 @@ class World:
         """Run as a schedule does: what goes wrong is recorded, nobody is asked."""
         request = RunRequest(requested_by="schedule")
         context = self.workshop.context
-        with suppress(SluiceError), false_starts_told(context, request):
+        with suppress(SluiceError), startup_failures_reported(context, request):
             execute(context, prepare(context, request))
 
     def run_apart(self, seconds: float | None = None) -> None:

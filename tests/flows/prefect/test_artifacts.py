@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from flows.gate.facts import Action, Decision, Reason
-from flows.prefect.pages.summary import artifact_key, headline, summary_pages
-from flows.run.model import OutcomeStatus, RunRequest, RunSummary, TargetOutcome
+from flows.prefect.pages.summary import artifact_key, summary_pages
+from flows.run.model import OutcomeStatus, RunRequest, RunSummary, TargetOutcome, headline
 from metadata_sync.loads import RowCounts, Window
 
 BEGAN = datetime(2013, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metadata_sync.control.bundle import Bundle, read_bundle
-from metadata_sync.rows.merge import collect_rows
-from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow, collect_rows
 
 FLIGHTS = """
 sources:

@@ -10,9 +10,9 @@ from control_support import pipeline, rows, small_rows, source, transformation
 from sqlalchemy import create_engine, event, insert, inspect, select, text
 
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via
+from metadata_sync.database.clock import database_now
 from metadata_sync.database.engine import open_engine, parse_url
 from metadata_sync.database.journals.entries import LatestLoads
-from metadata_sync.database.leases import database_now
 from metadata_sync.database.tables import run_log
 from metadata_sync.errors import MetadataError, StoreError
 from metadata_sync.loads import ClusterCost, RowCounts, Window
