@@ -49,7 +49,7 @@ def land_trouble(workshop: Workshop) -> None:
 
 def test_load_without_a_log_row_is_a_failure_whatever_dbt_says(told: Workshop) -> None:
     """Rows stand there without their watermark; whole macros load the same rows again, and none twice."""
-    path = told.root / "macros" / "materializations" / "commit_load.sql"
+    path = told.root / "macros" / "load" / "commit_load.sql"
     whole = path.read_text()
     path.write_text(whole.replace("{%- do parts.append(sluice.insert_log_sql(load)) -%}", ""))
     told.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
