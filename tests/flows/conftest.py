@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from engine_project import FirstRun, Workshop
+from filelock import FileLock
+from live_server import Server, free_port
+from order_project import open_orders, write_project
 from postgres_cluster import postgres_cluster, postgres_url
 from receiver import Receiver, receiving
 
+from flows.context import Context
+from flows.server.companions import start_companions, stop_companions
+from flows.server.local import LocalServer, start, stop
+from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 
 __all__ = ["postgres_cluster", "postgres_url"]
@@ -51,3 +61,74 @@ def told(workshop: Workshop, receiver: Receiver) -> Workshop:
     workshop.settings = Settings(lock_wait_seconds=30, tries=2, retry_pause_seconds=0, alert_channel="data-ops")
     workshop.close()
     return workshop
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+    """Start the session's server with the first worker that asks for it, and end it with the last."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "prefect-server"
+    shared.mkdir(exist_ok=True)
+    port_file, users = shared / "port", shared / "users"
+    with FileLock(shared / "lock"):
+        if not port_file.exists():
+            port_file.write_text(str(free_port()))
+        local = LocalServer(shared / "home", int(port_file.read_text()))
+        started = start(local)
+        users.write_text(str(_count(users) + 1))
+    yield Server(local, started.pid)
+    with FileLock(shared / "lock"):
+        users.write_text(str(_count(users) - 1))
+        if _count(users) == 0:
+            stop(local)
+
+
+@pytest.fixture(scope="session")
+def laptop(server: Server, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Context]:
+    """A project with two pipelines on the session's server, and what `sluice up` runs beside it: worker, reconciler.
+
+    All workers share it, so a test changes only what its pipeline's name says is its own.
+    """
+    base = server.local.folder.parent
+    root, users = base / "laptop", base / "laptop-users"
+    with FileLock(base / "laptop-lock"):
+        if not root.exists():
+            write_project(root, amount="12")
+            (root / ".sluice").mkdir(exist_ok=True)
+            (root / ".sluice" / "prefect").symlink_to(server.local.folder)
+            open_orders(root).store.close()
+        context = Context(Project(root), Settings(prefect_port=server.local.port), who="tester")
+        start_companions(context)
+        users.write_text(str(_count(users) + 1))
+    yield context
+    context.store.close()
+    with FileLock(base / "laptop-lock"):
+        users.write_text(str(_count(users) - 1))
+        if _count(users) == 0:
+            stop_companions(context)
+
+
+@pytest.fixture(scope="session")
+def migrated(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Prefect database that a server need not create first: half of a start's time."""
+    copy = tmp_path_factory.mktemp("migrated") / "prefect.db"
+    with (
+        closing(sqlite3.connect(server.local.folder / "prefect.db")) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+    return copy
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """A project without anything in it, and a port of its own."""
+    root = tmp_path / "project"
+    (root / "dbt_project").mkdir(parents=True)
+    (root / "dbt_project" / "dbt_project.yml").write_text("name: sluice\n")
+    (root / "profiles.yml").write_text("sluice: {}\n")
+    return Context(Project(root), Settings(prefect_port=free_port()), who="tester")
+
+
+def _count(users: Path) -> int:
+    return int(users.read_text()) if users.exists() else 0

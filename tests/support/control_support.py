@@ -9,7 +9,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from metadata_sync.control.bundle import Bundle, read_bundle
+from metadata_sync.project import Project
 from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow, collect_rows
 
 FLIGHTS = """
@@ -70,7 +73,7 @@ def read_text(folder: Path, text: str, environment: str = "dev") -> Bundle:
 def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
     """Run code in a process of its own."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[2])
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), *arguments],
         text=True,
@@ -79,3 +82,14 @@ def run_python(code: str, *arguments: str) -> subprocess.Popen[str]:
         cwd=root,
         env={**environment, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"},
     )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project whose control folder exists."""
+    project = Project((tmp_path / "project").resolve())
+    project.control_dir.mkdir(parents=True)
+    (project.dbt_dir / "dbt_project.yml").write_text("name: sluice\nprofile: sluice\n")
+    profile = "sluice:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: .sluice/dev.duckdb}\n"
+    project.profiles_file.write_text(profile)
+    return project

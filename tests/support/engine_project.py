@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -260,3 +261,13 @@ class FirstRun:
     saved: Path
     summary: RunSummary
     recorder: Recorder
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 120) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err
+
+
+def run_json(workshop: Workshop, *arguments: str) -> tuple[int, dict[str, Any]]:
+    code, out, _ = finish(workshop.sluice(*arguments, "--json"))
+    return code, json.loads(out)

@@ -16,7 +16,7 @@ from live_server import Server
 from flows.server.background import Background
 from flows.server.local import is_healthy, without_prefect
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)

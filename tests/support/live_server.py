@@ -8,6 +8,8 @@ import shutil
 import signal
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +23,10 @@ from urllib.request import Request, urlopen
 
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
-from flows.server.local import LocalServer
+from flows.context import Context
+from flows.server.local import (
+    LocalServer,
+)
 
 _CONTENT_TYPE = {"content-type": "application/json"}
 
@@ -198,3 +203,15 @@ def give_database(local: LocalServer, migrated: Path) -> LocalServer:
     local.folder.mkdir(parents=True)
     shutil.copy(migrated, local.folder)
     return local
+
+
+SLUICE = (sys.executable, "-c", "from flows.cli import main; main()")
+
+
+def sluice(context: Context, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {
+        **os.environ,
+        "SLUICE_PROJECT_ROOT": str(context.project.root),
+        "SLUICE_PREFECT_PORT": str(context.settings.prefect_port),
+    }
+    return subprocess.run([*SLUICE, *arguments], env=environ, capture_output=True, text=True, timeout=240, check=False)

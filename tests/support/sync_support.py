@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from metadata_sync.errors import SoftRunError
 from metadata_sync.project import Project
@@ -137,3 +138,13 @@ def generated(project: Project) -> dict[str, str]:
         for path in sorted(project.generated_dir.rglob("*"))
         if path.is_file()
     }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def warehouse() -> FakeWarehouse:
+    return FakeWarehouse()

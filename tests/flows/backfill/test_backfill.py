@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from engine_project import Workshop
-from test_commands import finish, run_json
+from engine_project import Workshop, finish, run_json
 
 from flows.backfill.backfill import BackfillRequest, ChunkLoaded, plan_backfill, run_backfill
 from flows.gate.facts import Reason

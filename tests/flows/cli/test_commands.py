@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from typing import Any
 
 import pytest
-from engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop, control_rows
+from engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop, control_rows, finish, run_json
 
 HEAVY = ("prefect", "dbt", "boto3", "psycopg")
 
@@ -42,16 +40,6 @@ for arguments in {LIGHT_COMMANDS!r}:
     roots = {{name.partition(".")[0] for name in sys.modules}} & set({HEAVY!r})
     assert not roots, (arguments, roots)
 """
-
-
-def finish(process: subprocess.Popen[str], timeout: float = 120) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=timeout)
-    return process.returncode, out, err
-
-
-def run_json(workshop: Workshop, *arguments: str) -> tuple[int, dict[str, Any]]:
-    code, out, _ = finish(workshop.sluice(*arguments, "--json"))
-    return code, json.loads(out)
 
 
 def test_commands_that_load_nothing_import_neither_prefect_nor_dbt(workshop: Workshop) -> None:

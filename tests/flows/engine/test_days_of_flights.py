@@ -15,8 +15,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from engine_project import Workshop, copy_project, transformation
-from test_commands import finish
+from engine_project import Workshop, copy_project, finish, transformation
 
 from flows.demo.dataset import data_folder, unzip_flights
 

@@ -18,8 +18,8 @@ import psycopg
 import pytest
 import yaml
 from engine_project import REPOSITORY, copy_project
+from engine_selects import ROWS, SELECTS
 from psycopg.conninfo import conninfo_to_dict
-from test_postgres import ROWS, SELECTS
 
 from flows.context import Context
 from flows.engine.engine import execute, prepare

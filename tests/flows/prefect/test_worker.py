@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_server import Server, give_database
+from live_server import Server, give_database, sluice
 from order_project import open_orders, write_project
-from test_server import sluice
 
 from flows.context import Context
 from flows.server.background import Background

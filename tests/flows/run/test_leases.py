@@ -11,8 +11,7 @@ import time
 from contextlib import closing, suppress
 from dataclasses import replace
 
-from engine_project import REPOSITORY, TOTALS_BY_HAND, Recorder, Workshop
-from test_commands import finish, run_json
+from engine_project import REPOSITORY, TOTALS_BY_HAND, Recorder, Workshop, finish, run_json
 
 from flows.engine.engine import execute
 from flows.engine.rerun import make_up

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -28,17 +27,6 @@ from flows.server.local import (
     ui_url,
 )
 from metadata_sync.errors import ConfigurationError, RunError
-
-SLUICE = (sys.executable, "-c", "from flows.cli import main; main()")
-
-
-def sluice(context: Context, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {
-        **os.environ,
-        "SLUICE_PROJECT_ROOT": str(context.project.root),
-        "SLUICE_PREFECT_PORT": str(context.settings.prefect_port),
-    }
-    return subprocess.run([*SLUICE, *arguments], env=environ, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.fixture

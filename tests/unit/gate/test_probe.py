@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import duckdb
 import psycopg
 import pytest
 from lake_files import land
-from psycopg.conninfo import conninfo_to_dict
+from probe_support import NOW, postgres_profile, table
 from sqlglot import exp
 
 from flows.gate.facts import Probe
 from flows.gate.probe import Prober, Question
 from flows.warehouse.connection import DuckDBWarehouse, Row, Warehouse, open_warehouse
-from flows.warehouse.profile import Profile
 from metadata_sync.loads import Watermark
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
-
-NOW = datetime(2013, 1, 2, tzinfo=UTC)
 
 ROWS = """
     create table shop.orders (id bigint, landed_at timestamp, zoned_at timestamp with time zone, landed_on date);
@@ -67,15 +63,6 @@ def warehouse(request: pytest.FixtureRequest) -> Iterator[CountingWarehouse]:
         opened = open_warehouse(postgres_profile(url), wait_seconds=0)
     yield CountingWarehouse(opened)
     opened.close()
-
-
-def postgres_profile(url: str) -> Profile:
-    parts: dict[str, Any] = conninfo_to_dict(url)
-    return Profile("sluice", "dev", "postgres", "dev", {**parts, "type": "postgres"})
-
-
-def table(name: str, **values: Any) -> SourceRow:
-    return SourceRow.model_validate({"schema": "shop", "table": name, "kind": "warehouse", **values})
 
 
 def ask(warehouse: Warehouse, project: Project, *questions: Question) -> list[Probe]:

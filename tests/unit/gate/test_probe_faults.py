@@ -17,7 +17,7 @@ import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
 from moto.server import ThreadedMotoServer
 from postgres_cluster import SETTINGS, Cluster, start_cluster, stop_cluster
-from test_probes import NOW, postgres_profile, table
+from probe_support import NOW, postgres_profile, table
 from urllib3 import HTTPResponse
 
 from flows.errors.classify import FailureClass, classify, read_facts

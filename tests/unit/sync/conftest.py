@@ -1,20 +1,7 @@
-"""Fixtures of the tests of SELECTs, rendering and sync."""
+"""A project with a folder of SELECTs, and a warehouse that knows some columns."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from sync_support import project, warehouse
 
-import pytest
-from sync_support import FakeWarehouse, make_project
-
-from metadata_sync.project import Project
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return make_project(tmp_path / "project")
-
-
-@pytest.fixture
-def warehouse() -> FakeWarehouse:
-    return FakeWarehouse()
+__all__ = ["project", "warehouse"]

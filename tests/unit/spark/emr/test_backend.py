@@ -336,7 +336,7 @@ project.run()
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_cluster(emr: EmrSimulator, project: EmrProject, number: int) -> None:
     emr.clusters_to_come = [ClusterPlot(steps=dict.fromkeys(SELECTS, "hangs"))]
-    support = Path(__file__).parents[2] / "support"
+    support = Path(__file__).parents[3] / "support"
     environment = {**os.environ, "PYTHONPATH": f"{support}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(project.root)], env=environment)
     emr.wait_until(lambda: emr.states != [] and "RUNNING" in emr.steps(0).values())

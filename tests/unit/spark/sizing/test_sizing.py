@@ -14,7 +14,7 @@ from flows.spark.sizing.prices import InstanceFile, PriceList, read_instances
 from flows.spark.sizing.sizing import GIB, PRIOR, Bounds, Calibration, Rented, Sizing, Workload, rent_usd, size
 from metadata_sync.errors import ConfigurationError, HardRunError
 
-SHIPPED = Path(__file__).parents[3] / "flows/spark/sizing/instances.yml"
+SHIPPED = Path(__file__).parents[4] / "flows/spark/sizing/instances.yml"
 FILE = read_instances(SHIPPED)
 PRICES = FILE.in_region("us-east-1")
 TIB = 1024 * GIB

@@ -1,0 +1,7 @@
+"""A project with a folder of SELECTs, and a warehouse that knows some columns."""
+
+from __future__ import annotations
+
+from sync_support import project, warehouse
+
+__all__ = ["project", "warehouse"]
