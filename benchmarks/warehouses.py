@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "support"))
+sys.path.append(str(Path(__file__).parents[1]))
 
 Execute = Callable[[str], list[tuple[Any, ...]]]
 """Runs one statement and returns its rows."""
@@ -187,7 +187,7 @@ def open_warehouse(name: str, folder: Path) -> Iterator[Warehouse]:
     if name == "duckdb":
         yield DuckDb(folder)
         return
-    from postgres_cluster import start_cluster, stop_cluster
+    from tests.support.postgres_cluster import start_cluster, stop_cluster
 
     cluster = start_cluster(_POSTGRES_SETTINGS)
     try:

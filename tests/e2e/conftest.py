@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from raw_flights import LAST_DAY, WEEK_END
-from workspace import Workspace, finish
 
 from flows.demo.landing import FIRST_DAY, LAKE_TABLES, open_lake
+from tests.support.raw_flights import LAST_DAY, WEEK_END
+from tests.support.workspace import Workspace, finish
 
 REPOSITORY = Path(__file__).parents[2]
 MakeOnce = Callable[[str, Callable[[Path], None]], Path]

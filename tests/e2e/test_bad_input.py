@@ -10,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from raw_flights import LAST_DAY, WEEK_END
-from workspace import TARGETS, Workspace, assert_no_traceback, assert_same, finish
+
+from tests.support.raw_flights import LAST_DAY, WEEK_END
+from tests.support.workspace import TARGETS, Workspace, assert_no_traceback, assert_same, finish
 
 WORK_FAILED, WRONG_SETTINGS, FAULTS = 1, 2, 3
 

@@ -7,9 +7,8 @@ import socket
 import sys
 from pathlib import Path
 
-from workspace import Workspace, assert_no_traceback, assert_same, finish
-
 from flows.demo.recap import history_of_a_split_plane
+from tests.support.workspace import Workspace, assert_no_traceback, assert_same, finish
 
 DEMO = (sys.executable, "-m", "flows.demo")
 

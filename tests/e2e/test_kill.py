@@ -11,8 +11,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from raw_flights import LAST_DAY, WEEK_END
-from workspace import Workspace, assert_same, finish
+
+from tests.support.raw_flights import LAST_DAY, WEEK_END
+from tests.support.workspace import Workspace, assert_same, finish
 
 MOMENTS = 3
 

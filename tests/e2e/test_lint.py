@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workspace import TARGETS, Workspace
+from tests.support.workspace import TARGETS, Workspace
 
 REPOSITORY = Path(__file__).parents[2]
 LINT = ("sqlfluff", "lint", "--config", ".ci/sqlfluff/models.cfg", "dbt_project/models")

@@ -14,9 +14,10 @@ from zipfile import ZipFile
 
 import duckdb
 import pytest
-import raw_flights
-from raw_flights import LAST_DAY, WEEK_END, RouteDay, Version
-from workspace import TARGETS, Workspace, assert_same
+
+from tests.support import raw_flights
+from tests.support.raw_flights import LAST_DAY, WEEK_END, RouteDay, Version
+from tests.support.workspace import TARGETS, Workspace, assert_same
 
 HISTORY = "tailnum, carrier, base_airport, valid_from, valid_to, is_current, departed_at, flight_number"
 ROUTE = """

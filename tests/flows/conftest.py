@@ -9,18 +9,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from engine_project import FirstRun, Workshop
 from filelock import FileLock
-from live_server import Server, free_port
-from order_project import open_orders, write_project
-from postgres_cluster import postgres_cluster, postgres_url
-from receiver import Receiver, receiving
 
 from flows.context import Context
 from flows.server.companions import start_companions, stop_companions
 from flows.server.local import LocalServer, start, stop
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
+from tests.support.engine_project import FirstRun, Workshop
+from tests.support.live_server import Server, free_port
+from tests.support.order_project import open_orders, write_project
+from tests.support.postgres_cluster import postgres_cluster, postgres_url
+from tests.support.receiver import Receiver, receiving
 
 __all__ = ["postgres_cluster", "postgres_url"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from postgres_cluster import LINGUISTIC, Cluster, database, postgres_cluster, postgres_url
 
 from tests.redshift_standin.fixture import redshift_standin, running
 from tests.support.dbt_project import DbtProject
+from tests.support.postgres_cluster import LINGUISTIC, Cluster, database, postgres_cluster, postgres_url
 from tests.support.postgres_project import PostgresProject
 from tests.support.redshift_live import workgroup
 from tests.support.redshift_project import Redshift, RedshiftProject

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from postgres_cluster import Cluster, database
 
 from tests.support.dbt_project import DbtProject, driving
+from tests.support.postgres_cluster import Cluster, database
 from tests.support.postgres_project import PostgresProject
 
 pytestmark = pytest.mark.postgres

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from postgres_cluster import LINGUISTIC, Cluster, database
 
 from tests.support import histories as h
 from tests.support.dbt_project import DbtProject
+from tests.support.postgres_cluster import LINGUISTIC, Cluster, database
 from tests.support.postgres_project import PostgresProject
 
 SEED = 7

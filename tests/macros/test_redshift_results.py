@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from redshift_parquet import put_parquet
 
 from tests.redshift_standin.server import Standin
 from tests.support.dbt_project import DbtResult, driving
+from tests.support.redshift_parquet import put_parquet
 from tests.support.redshift_project import RedshiftProject
 
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]

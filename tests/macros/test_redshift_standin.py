@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 import redshift_connector
-from redshift_examples import BREAKS
-from redshift_parquet import put_parquet
 
 from metadata_sync.sql.redshift import Rule
 from tests.redshift_standin import rules
@@ -23,6 +21,8 @@ from tests.redshift_standin.errors import RedshiftError
 from tests.redshift_standin.journal import Action, Fault
 from tests.redshift_standin.server import Isolation, Standin
 from tests.redshift_standin.translation import translate
+from tests.support.redshift_examples import BREAKS
+from tests.support.redshift_parquet import put_parquet
 
 pytestmark = pytest.mark.redshift_standin
 

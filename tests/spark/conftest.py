@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from postgres_cluster import postgres_cluster, postgres_url
+from tests.support.postgres_cluster import postgres_cluster, postgres_url
 
 __all__ = ["postgres_cluster", "postgres_url"]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from flights_project import BROKEN, TARGETS, FlightsProject, differences, land, make_lake
 
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.engine.engine import prepare
 from flows.run.model import OutcomeStatus, RunRequest, RunSummary
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.rows.vocabulary import Engine
+from tests.support.flights_project import BROKEN, TARGETS, FlightsProject, differences, land, make_lake
 
 FIRST, MIDDLE = date(2013, 1, 2), date(2013, 1, 10)
 LAST = date.fromisoformat(os.environ.get("SLUICE_FLIGHTS_UNTIL", "2013-02-01"))

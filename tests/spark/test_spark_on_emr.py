@@ -16,8 +16,6 @@ import duckdb
 import psycopg
 import pytest
 import yaml
-from emr_simulator import BUCKET, EmrSimulator, SharedSparkSubmit
-from project_copy import copy_project
 
 from flows.context import Context
 from flows.engine.engine import execute, prepare
@@ -28,6 +26,8 @@ from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import running
 from tests.redshift_standin.server import Standin
+from tests.support.emr_simulator import BUCKET, EmrSimulator, SharedSparkSubmit
+from tests.support.project_copy import copy_project
 
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from random_groups import GroupCase, random_case
 
 from flows.spark.backend import JobEnd, Order
 from flows.spark.jobs import SparkJob, spark_location
@@ -24,6 +23,7 @@ from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.spark import _SAME, Cut, spark_select, spark_type
+from tests.support.random_groups import GroupCase, random_case
 
 ROWS = """
 select * from (values

@@ -13,7 +13,6 @@ from typing import Any
 
 import duckdb
 import yaml
-from project_copy import REPOSITORY, copy_project
 
 from flows.context import Context
 from flows.engine.engine import execute, prepare
@@ -24,6 +23,7 @@ from metadata_sync.project import Project
 from metadata_sync.rows.model import TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.settings import Settings
+from tests.support.project_copy import REPOSITORY, copy_project
 
 __all__ = ["REPOSITORY", "FirstRun", "Recorder", "Workshop", "control_rows", "copy_project", "transformation"]
 

@@ -16,9 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 import psycopg
-from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
 from psycopg import sql
-from receiver import Receiver
 
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.engine.engine import execute, prepare, startup_failures_reported
@@ -27,6 +25,8 @@ from flows.run.model import RunRequest
 from metadata_sync.errors import SluiceError
 from metadata_sync.incident import IncidentKind
 from tests.redshift_standin.server import Standin
+from tests.support.engine_project import SELECTS, TOTALS_BY_HAND, Workshop
+from tests.support.receiver import Receiver
 
 Mend = Callable[[], None]
 Fault = Callable[[random.Random], Mend]

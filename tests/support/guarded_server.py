@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from dotenv import dotenv_values
-from live_server import Server
 
 from flows.server.background import Background
 from flows.server.local import is_healthy, without_prefect
+from tests.support.live_server import Server
 
 REPOSITORY = Path(__file__).parents[2]
 

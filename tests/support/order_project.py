@@ -6,13 +6,13 @@ from pathlib import Path
 
 import duckdb
 import yaml
-from live_server import free_port
-from project_copy import copy_project
 
 from flows.context import Context
 from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
+from tests.support.live_server import free_port
+from tests.support.project_copy import copy_project
 
 PLANTED = "planted-4711"
 STUMBLING = f"twelve, password={PLANTED}"

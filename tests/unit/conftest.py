@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emr_simulator import EmrSimulator
-from postgres_cluster import postgres_cluster, postgres_url
 
 from flows.warehouse.connection import Warehouse, open_warehouse
 from flows.warehouse.profile import Profile
 from metadata_sync.database import ControlStore
 from metadata_sync.project import Project
+from tests.support.emr_simulator import EmrSimulator
+from tests.support.postgres_cluster import postgres_cluster, postgres_url
 
 __all__ = ["postgres_cluster", "postgres_url"]
 

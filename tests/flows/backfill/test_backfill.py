@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 
 import pytest
-from engine_project import Workshop, finish, run_json
 
 from flows.backfill.backfill import BackfillRequest, ChunkLoaded, plan_backfill, run_backfill
 from flows.gate.facts import Reason
 from flows.run.leases import LeaseKeeper
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.settings import Settings
+from tests.support.engine_project import Workshop, finish, run_json
 
 LOADED = ("dwh.customer", "dwh.fact_order")
 WATERMARKS = "select target, source, window_end, load_id from sluice.watermark_control order by all"

@@ -10,7 +10,8 @@ import sys
 import time
 
 import pytest
-from engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop, control_rows, finish, run_json
+
+from tests.support.engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop, control_rows, finish, run_json
 
 HEAVY = ("prefect", "dbt", "boto3", "psycopg")
 

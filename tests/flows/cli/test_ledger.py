@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from engine_project import Workshop, control_rows
 
 from flows.ledger import rebuild, survey, verify
 from metadata_sync.errors import ConfigurationError, HardRunError
+from tests.support.engine_project import Workshop, control_rows
 
 TARGET = "dwh.customer"
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engine_project import Recorder, Workshop
 
 from flows.engine.engine import execute
 from flows.run.model import Wave
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.errors import StoreError
+from tests.support.engine_project import Recorder, Workshop
 
 
 @dataclass

@@ -15,9 +15,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from engine_project import Workshop, copy_project, finish, transformation
 
 from flows.demo.dataset import data_folder, unzip_flights
+from tests.support.engine_project import Workshop, copy_project, finish, transformation
 
 DAYS = int(os.environ.get("DAY_COUNT", "4"))
 pytestmark = pytest.mark.timeout(120 + 60 * DAYS)

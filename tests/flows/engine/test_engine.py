@@ -8,11 +8,11 @@ import signal
 from _thread import interrupt_main
 
 import pytest
-from engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control_rows, transformation
 
 from flows.engine.engine import execute
 from flows.gate.facts import Action, Reason
 from metadata_sync.database.journals.entries import LoadStatus
+from tests.support.engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control_rows, transformation
 
 
 def test_first_run_loads_everything_upstream_first(first_run: FirstRun) -> None:

@@ -6,9 +6,6 @@ from datetime import timedelta
 
 import pytest
 import yaml
-from engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
-from instants import at
-from receiver import Receiver
 
 from flows.cli.output.progress import TerminalObserver
 from flows.engine.engine import execute
@@ -19,6 +16,9 @@ from flows.upkeep.heal import heal
 from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.incident import IncidentKind, Severity
 from metadata_sync.settings import Settings
+from tests.support.engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
+from tests.support.instants import at
+from tests.support.receiver import Receiver
 
 GOOD = SELECTS["fact_order"]
 FAILING = f"{GOOD} where case when o.amount = 666 then error({{}}) is null else true end"

@@ -17,12 +17,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from engine_project import SELECTS, Workshop, control_rows, copy_project
-from fault_worlds import DuckDBWorld, PostgresWorld, RedshiftWorld, World
-from instants import at
-from postgres_cluster import Cluster, database
 from psycopg.conninfo import conninfo_to_dict
-from receiver import Receiver
 
 from flows.incidents.outbox import deliver
 from flows.upkeep.heal import heal
@@ -30,6 +25,11 @@ from metadata_sync.incident import IncidentKind
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import redshift_standin
 from tests.redshift_standin.server import Standin
+from tests.support.engine_project import SELECTS, Workshop, control_rows, copy_project
+from tests.support.fault_worlds import DuckDBWorld, PostgresWorld, RedshiftWorld, World
+from tests.support.instants import at
+from tests.support.postgres_cluster import Cluster, database
+from tests.support.receiver import Receiver
 
 __all__ = ["redshift_standin"]
 

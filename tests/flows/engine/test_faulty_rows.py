@@ -5,14 +5,13 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from engine_project import SELECTS, TOTALS_BY_HAND, Workshop
-from receiver import Receiver
-
 from flows.gate.facts import Reason
 from flows.upkeep.heal import HealState, heal
 from flows.upkeep.monitor import monitor
 from metadata_sync.control.apply import Desk, switch
 from metadata_sync.incident import IncidentKind
+from tests.support.engine_project import SELECTS, TOTALS_BY_HAND, Workshop
+from tests.support.receiver import Receiver
 
 GOOD = SELECTS["fact_order"]
 

@@ -9,8 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
-from engine_project import copy_project
-from engine_selects import ROWS, SELECTS
 from psycopg.conninfo import conninfo_to_dict
 
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
@@ -23,6 +21,8 @@ from flows.run.model import RunRequest, RunSummary
 from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
+from tests.support.engine_project import copy_project
+from tests.support.engine_selects import ROWS, SELECTS
 
 pytestmark = pytest.mark.postgres
 

@@ -11,7 +11,6 @@ import duckdb
 import psycopg
 import pytest
 import yaml
-from engine_project import copy_project, transformation
 
 from flows.context import Context
 from flows.doctor.clocks import examine_clocks
@@ -24,6 +23,7 @@ from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import running
 from tests.redshift_standin.journal import Action, Fault
 from tests.redshift_standin.server import Standin
+from tests.support.engine_project import copy_project, transformation
 
 SELECTS = {
     "fact_order": "select o.order_id, o.region, o.amount, o.landed_at from shop.orders as o",

@@ -17,8 +17,6 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
-from engine_project import REPOSITORY, copy_project
-from engine_selects import ROWS, SELECTS
 from psycopg.conninfo import conninfo_to_dict
 
 from flows.context import Context
@@ -27,6 +25,8 @@ from flows.run.model import RunRequest
 from metadata_sync.control.apply import Desk, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
+from tests.support.engine_project import REPOSITORY, copy_project
+from tests.support.engine_selects import ROWS, SELECTS
 
 RUNS = int(os.environ.get("RUN_COUNT", "3"))
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180 + 60 * RUNS)]

@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from instants import at
-from live_server import Server, free_port
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from receiver import Receiver, receiving
 
 from flows.context import Context
 from flows.incidents.outbox import deliver
 from flows.incidents.prefect_blocks import send_by_block
 from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.incident import Alert, AlertEvent
+from tests.support.instants import at
+from tests.support.live_server import Server, free_port
+from tests.support.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:'imghdr' is deprecated"

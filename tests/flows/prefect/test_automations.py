@@ -8,9 +8,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from live_server import Server
-from order_project import open_orders, write_project
-from receiver import receiving
 
 from flows.context import Context
 from flows.gate.facts import Action, Decision, Reason
@@ -21,6 +18,9 @@ from flows.prefect.reporting.load_events import loaded_events
 from flows.run.model import OutcomeStatus, RunPlan, RunRequest, TargetOutcome
 from metadata_sync.control.apply import Desk, switch
 from metadata_sync.loads import RowCounts
+from tests.support.live_server import Server
+from tests.support.order_project import open_orders, write_project
+from tests.support.receiver import receiving
 
 
 @pytest.fixture(scope="module")

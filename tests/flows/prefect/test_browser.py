@@ -8,13 +8,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from live_server import Server
-from order_project import open_orders, write_project
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from flows.context import Context
 from flows.prefect.local_run import run_through_prefect
 from flows.run.model import RunRequest
+from tests.support.live_server import Server
+from tests.support.order_project import open_orders, write_project
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]

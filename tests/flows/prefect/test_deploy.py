@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from live_server import Server
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.context import Context
@@ -22,6 +21,7 @@ from flows.prefect.deployments.upkeep import upkeep_deployments
 from metadata_sync.errors import ConfigurationError, MetadataError, RunError
 from metadata_sync.rows.merge import RowChange
 from metadata_sync.rows.model import ControlRows, PipelineRow, SourceRow, TransformationRow
+from tests.support.live_server import Server
 
 COUNT = 12
 SOURCE = SourceRow.model_validate({"schema": "lake", "table": "orders", "kind": "warehouse"})

@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from live_server import Server
 from moto import mock_aws
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -20,6 +19,7 @@ from prefect_aws.workers import ECSWorker
 from prefect_aws.workers.ecs_worker import ECSJobConfiguration
 
 from flows.prefect.deployments.client import run_environ
+from tests.support.live_server import Server
 
 TEMPLATE: dict[str, Any] = json.loads((Path(__file__).parents[3] / "deploy" / "ecs-work-pool.json").read_text())
 

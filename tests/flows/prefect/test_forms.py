@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live_server import Server
-from order_project import open_orders, write_project
 from pydantic import ValidationError
 
 from flows.context import Context
@@ -24,6 +22,8 @@ from metadata_sync.errors import MetadataError
 from metadata_sync.rows.merge import RowId
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.vocabulary import Engine
+from tests.support.live_server import Server
+from tests.support.order_project import open_orders, write_project
 
 ONBOARDED = {
     "requested_by": "ann",

@@ -21,11 +21,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from guarded_server import Guarded
-from live_server import free_port
-from postgres_cluster import Cluster, database
 from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
-from project_copy import copy_project
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
@@ -37,6 +33,10 @@ from flows.server.local import LocalServer
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
+from tests.support.guarded_server import Guarded
+from tests.support.live_server import free_port
+from tests.support.postgres_cluster import Cluster, database
+from tests.support.project_copy import copy_project
 
 pytestmark = pytest.mark.postgres
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
-from live_server import Server, Way, free_port
-from order_project import PLANTED, land, open_orders, write_project
 
 from flows.context import Context
 from flows.doctor.server import examine_server
@@ -26,6 +24,8 @@ from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.vocabulary import Engine
 from metadata_sync.settings import Settings
+from tests.support.live_server import Server, Way, free_port
+from tests.support.order_project import PLANTED, land, open_orders, write_project
 
 REQUEST = RunRequest(requested_by="tester")
 

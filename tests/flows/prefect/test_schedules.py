@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from live_server import Server
+from tests.support.live_server import Server
 
 
 def test_scheduled_runs_appear_for_a_deployment_with_a_cron(server: Server) -> None:

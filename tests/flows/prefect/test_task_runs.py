@@ -11,14 +11,14 @@ from typing import Any
 
 import duckdb
 import pytest
-from emr_project import EmrProject
-from emr_simulator import ClusterPlot, EmrSimulator
-from live_server import Server
-from shop_project import bridged, build, write_shop
 
 from flows.prefect.reporting.events import HELD, NOT_DUE
 from flows.prefect.reporting.observer import PrefectObserver
 from flows.run.model import RunPlan, RunRequest
+from tests.support.emr_project import EmrProject
+from tests.support.emr_simulator import ClusterPlot, EmrSimulator
+from tests.support.live_server import Server
+from tests.support.shop_project import bridged, build, write_shop
 
 SOON = timedelta(seconds=60)
 

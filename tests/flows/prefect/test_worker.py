@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from live_server import Server, give_database, sluice
-from order_project import open_orders, write_project
 
 from flows.context import Context
 from flows.server.background import Background
@@ -18,6 +16,8 @@ from flows.server.companions import stop_companions
 from flows.server.local import LocalServer, is_healthy, local_server, running_api_url, start, stop
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.settings import load_settings
+from tests.support.live_server import Server, give_database, sluice
+from tests.support.order_project import open_orders, write_project
 
 
 def test_what_the_laptop_runs_by_itself(laptop: Context, server: Server) -> None:

@@ -11,8 +11,6 @@ import time
 from contextlib import closing, suppress
 from dataclasses import replace
 
-from engine_project import REPOSITORY, TOTALS_BY_HAND, Recorder, Workshop, finish, run_json
-
 from flows.engine.engine import execute
 from flows.engine.rerun import make_up
 from flows.gate.facts import Action, Decision, Reason
@@ -21,6 +19,7 @@ from flows.run.leases import LeaseKeeper, foreign_leases, wait_until_free
 from flows.run.model import RunRequest
 from flows.run.record import record_decisions
 from metadata_sync.database import LeaseHolder
+from tests.support.engine_project import REPOSITORY, TOTALS_BY_HAND, Recorder, Workshop, finish, run_json
 
 HOLD_AND_WAIT = """
 import sys, time

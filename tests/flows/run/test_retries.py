@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from engine_project import TOTALS_BY_HAND, Recorder, Workshop, control_rows
 
 from flows.engine.engine import execute
 from flows.run.model import Retry, TargetOutcome
 from metadata_sync.settings import Settings
+from tests.support.engine_project import TOTALS_BY_HAND, Recorder, Workshop, control_rows
 
 BROKEN = "select o.order_id, o.customer, o.region, o.amount, o.landed_at from lake.orders as o where {}"
 STUMBLES = BROKEN.format("case when o.amount = 666 then error('deadlock detected') is null else true end")

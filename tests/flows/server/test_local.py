@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_server import Server, free_port
 
 from flows.context import Context
 from flows.process import ProcessIdentity
@@ -27,6 +26,7 @@ from flows.server.local import (
     ui_url,
 )
 from metadata_sync.errors import ConfigurationError, RunError
+from tests.support.live_server import Server, free_port
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
-from engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
-from instants import at
-from receiver import Receiver
 
 from flows.upkeep.heal import HealState, heal
 from metadata_sync.control.apply import Desk, switch
 from metadata_sync.errors import ConfigurationError
+from tests.support.engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
+from tests.support.instants import at
+from tests.support.receiver import Receiver
 
 GOOD = SELECTS["fact_order"]
 

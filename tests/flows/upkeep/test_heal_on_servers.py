@@ -9,13 +9,13 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from engine_project import Workshop, copy_project, transformation
 from psycopg.conninfo import conninfo_to_dict
 
 from flows.upkeep.heal import HealState, heal
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import redshift_standin
 from tests.redshift_standin.server import Standin
+from tests.support.engine_project import Workshop, copy_project, transformation
 
 __all__ = ["redshift_standin"]
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from engine_project import TOTALS_BY_HAND, Workshop
-from instants import at
-from receiver import Receiver
-
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.incidents.outbox import deliver
 from flows.prefect.pages.summary import summary_pages
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.incident import IncidentKind, Severity
 from metadata_sync.loads import Rejects
+from tests.support.engine_project import TOTALS_BY_HAND, Workshop
+from tests.support.instants import at
+from tests.support.receiver import Receiver
 
 TABLE = "sluice.dwh__fact_order__rejects"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import duckdb
 import pytest
 import typer
-from sync_support import make_project, write_select
 from typer.testing import CliRunner
 
 from flows.cli.lineage import register
@@ -18,6 +17,7 @@ from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.lineage import column_lineage
+from tests.support.sync_support import make_project, write_select
 
 TABLES = {
     TableName("lake", "flights"): ["tailnum", "air_time", "delay", "carrier"],

@@ -12,13 +12,13 @@ from typing import Any
 import duckdb
 import pytest
 import typer
-from control_support import FLIGHTS
 from typer.testing import CliRunner, Result
 
 import flows.cli.output.console
 from flows.cli import control
 from metadata_sync.errors import SluiceError
 from metadata_sync.project import Project
+from tests.support.control_support import FLIGHTS
 
 Sluice = Callable[..., Result]
 

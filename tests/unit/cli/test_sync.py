@@ -8,13 +8,13 @@ from pathlib import Path
 import duckdb
 import pytest
 import typer
-from sync_support import make_project, write_select
 from typer.testing import CliRunner
 
 from flows.cli.sync import register
 from flows.context import load_context
 from metadata_sync.errors import MetadataError
 from metadata_sync.project import Project
+from tests.support.sync_support import make_project, write_select
 
 BUNDLE = """
 pipelines:

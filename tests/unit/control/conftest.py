@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from control_support import project
+from tests.support.control_support import project
 
 __all__ = ["project"]

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from control_support import FLIGHTS, run_python
 
 from metadata_sync.control.apply import Assignment, Desk, apply_plan, plan_files, set_values, switch
 from metadata_sync.control.bundle import read_bundle
@@ -19,6 +18,7 @@ from metadata_sync.rows.merge import RowChange, RowId, all_rows, find_table, mak
 from metadata_sync.rows.model import Column, SourceRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import DeactivatedBy
+from tests.support.control_support import FLIGHTS, run_python
 
 TARGET = RowId("transformation_control", "dwh.dim_aircraft")
 PIPELINE = RowId("pipeline_control", "flights_hourly")

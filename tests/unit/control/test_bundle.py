@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from control_support import FLIGHTS, pipeline, read_text, rows, small_rows, source, transformation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.merge import ColumnId, ControlState, RowId, make_plan, replaced
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.vocabulary import DeactivatedBy, LoadType, OnTie, Trigger
+from tests.support.control_support import FLIGHTS, pipeline, read_text, rows, small_rows, source, transformation
 
 
 def test_files_become_typed_rows(tmp_path: Path) -> None:

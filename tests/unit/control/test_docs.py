@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from control_support import read_text
 from sqlalchemy import JSON, CheckConstraint, Table
 
 from metadata_sync.database.tables import metadata
+from tests.support.control_support import read_text
 
 PAGE = (Path(__file__).parents[3] / "docs" / "control-tables.md").read_text(encoding="utf-8")
 

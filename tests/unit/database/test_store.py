@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from control_support import pipeline, rows, small_rows, source, transformation
 from sqlalchemy import create_engine, event, insert, inspect, select, text
 
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via
@@ -19,6 +18,7 @@ from metadata_sync.loads import ClusterCost, RowCounts, Window
 from metadata_sync.rows.merge import ColumnId, ControlState, RowChange, RowId, all_rows, make_plan, replaced
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.vocabulary import DeactivatedBy
+from tests.support.control_support import pipeline, rows, small_rows, source, transformation
 
 RICH = rows(
     source("lake.flights", freshness_minutes=120, owner="Zoë — données", lookback_minutes=5),

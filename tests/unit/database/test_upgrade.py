@@ -13,7 +13,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from control_support import run_python
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.schema import CreateTable
 
@@ -22,6 +21,7 @@ from metadata_sync.database.engine import open_engine, parse_url
 from metadata_sync.database.tables import metadata
 from metadata_sync.database.upgrade import HEAD_REVISION, MIGRATIONS, VERSION_TABLE
 from metadata_sync.errors import ConfigurationError, StoreError
+from tests.support.control_support import run_python
 
 
 def test_head_revision_is_the_newest_migration() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import boto3
 import pytest
-from emr_project import EmrProject
-from emr_simulator import EmrSimulator
 
 from flows.doctor.checks import CHECKS
 from flows.doctor.finding import Level
 from flows.doctor.spark import examine_emr
 from metadata_sync.errors import ConfigurationError
+from tests.support.emr_project import EmrProject
+from tests.support.emr_simulator import EmrSimulator
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 import duckdb
 import psycopg
 import pytest
-from lake_files import land
-from probe_support import NOW, postgres_profile, table
 from sqlglot import exp
 
 from flows.gate.facts import Probe
@@ -18,6 +16,8 @@ from flows.warehouse.connection import DuckDBWarehouse, Row, Warehouse, open_war
 from metadata_sync.loads import Watermark
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
+from tests.support.lake_files import land
+from tests.support.probe_support import NOW, postgres_profile, table
 
 ROWS = """
     create table shop.orders (id bigint, landed_at timestamp, zoned_at timestamp with time zone, landed_on date);

@@ -16,8 +16,6 @@ import psycopg
 import pytest
 from botocore.awsrequest import AWSRequest, AWSResponse
 from moto.server import ThreadedMotoServer
-from postgres_cluster import SETTINGS, Cluster, start_cluster, stop_cluster
-from probe_support import NOW, postgres_profile, table
 from urllib3 import HTTPResponse
 
 from flows.errors.classify import FailureClass, classify, read_facts
@@ -29,6 +27,8 @@ from metadata_sync.errors import SoftRunError, TimedOutError
 from metadata_sync.loads import Watermark
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
+from tests.support.postgres_cluster import SETTINGS, Cluster, start_cluster, stop_cluster
+from tests.support.probe_support import NOW, postgres_profile, table
 
 SLOW_ON_POSTGRES = "create view shop.slow as select 9 as id from pg_sleep(60)"
 SLOW_ON_DUCKDB = """

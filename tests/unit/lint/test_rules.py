@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from redshift_examples import ALSO_BREAKS, BREAKS, TAKEN
 
 from flows.lint.checks import check_text
 from metadata_sync.sql.redshift import RULES, Severity, check_script, count_statements
+from tests.support.redshift_examples import ALSO_BREAKS, BREAKS, TAKEN
 
 ON_ITS_OWN_LINE = "select 1;\n\n/* why */\n{};\nselect 2"
 

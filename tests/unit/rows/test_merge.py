@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from control_support import pipeline, rows, small_rows, source, transformation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from metadata_sync.rows.merge import (
 )
 from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.rows.vocabulary import DeactivatedBy
+from tests.support.control_support import pipeline, rows, small_rows, source, transformation
 
 PIPELINE = RowId("pipeline_control", "flights_hourly")
 TARGET = RowId("transformation_control", "dwh.dim_aircraft")

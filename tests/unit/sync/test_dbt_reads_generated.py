@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sync_support import FakeWarehouse, control_rows, source, transformation, write_select
 
 from metadata_sync.project import Project
 from metadata_sync.sync.sync import sync
+from tests.support.sync_support import FakeWarehouse, control_rows, source, transformation, write_select
 
 pytestmark = pytest.mark.macros
 

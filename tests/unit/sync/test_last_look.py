@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
-from sync_support import FakeWarehouse, control_rows, transformation, write_select
 
 from metadata_sync.database import ControlStore, StoredRows
 from metadata_sync.errors import SyncError
@@ -18,6 +17,7 @@ from metadata_sync.project import Project
 from metadata_sync.rows.merge import RowChange, all_rows
 from metadata_sync.sync import last_look
 from metadata_sync.sync.sync import SyncReport, sync_store
+from tests.support.sync_support import FakeWarehouse, control_rows, transformation, write_select
 
 SELECT = "-- first\nselect f.tailnum, f.carrier, f.updated_at from lake.flights as f\n"
 MODEL = "flights_hourly/dwh__dim.sql"

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from sync_support import FakeWarehouse, control_rows, generated, transformation
 
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow
 from metadata_sync.rows.resolve import added_columns, sequence_columns
 from metadata_sync.sync.render import _dumper, document_text, source_document
 from metadata_sync.sync.sync import sync
+from tests.support.sync_support import FakeWarehouse, control_rows, generated, transformation
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sync_support import (
+
+from metadata_sync.analysis.blame import Blame
+from metadata_sync.errors import MetadataError, SyncError
+from metadata_sync.project import Project
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
+from metadata_sync.sync.sync import SyncReport, sync
+from tests.support.sync_support import (
     FakeWarehouse,
     control_rows,
     generated,
@@ -22,13 +29,6 @@ from sync_support import (
     transformation,
     write_select,
 )
-
-from metadata_sync.analysis.blame import Blame
-from metadata_sync.errors import MetadataError, SyncError
-from metadata_sync.project import Project
-from metadata_sync.rows.model import ControlRows
-from metadata_sync.rows.names import TableName
-from metadata_sync.sync.sync import SyncReport, sync
 
 SELECT = "select f.tailnum, f.carrier, f.updated_at from lake.flights as f\n"
 PLANE_SELECT = "select p.tailnum, p.model from lake.planes as p\n"
@@ -309,7 +309,7 @@ from pathlib import Path
 from metadata_sync.sync import generated
 from metadata_sync.project import Project
 from metadata_sync.sync.sync import sync
-from sync_support import FakeWarehouse
+from tests.support.sync_support import FakeWarehouse
 from metadata_sync.rows.model import ControlRows
 
 left = int(sys.argv[2])
@@ -334,7 +334,7 @@ def test_sync_that_is_killed_anywhere_is_right_when_run_again(
     fewer = changed(synced, "dwh.dim_carrier", description="changed")
     fewer = fewer.model_copy(update={"transformations": fewer.transformations[:1]})
     (project.root / "rows.json").write_text(fewer.model_dump_json(by_alias=True))
-    script = _KILLED.format(tests=str(Path(__file__).parent))
+    script = _KILLED.format(tests=str(Path(__file__).parents[3]))
     done = subprocess.run([sys.executable, "-c", script, str(project.root), str(line)], check=False)
     assert done.returncode == -signal.SIGKILL
     sync(fewer, project, warehouse)

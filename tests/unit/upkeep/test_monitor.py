@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from instants import at
 
 from flows.context import Context
 from flows.process import ProcessIdentity, process_space
@@ -23,6 +22,7 @@ from metadata_sync.rows.merge import RowChange
 from metadata_sync.rows.model import PipelineRow, TransformationRow
 from metadata_sync.rows.vocabulary import LoadType, Template
 from metadata_sync.settings import Settings
+from tests.support.instants import at
 
 NOON = datetime(2013, 1, 1, 12, 40, tzinfo=UTC)
 BEFORE = NOON - timedelta(minutes=30)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sync_support import project, warehouse
+from tests.support.sync_support import project, warehouse
 
 __all__ = ["project", "warehouse"]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from control_support import pipeline, rows, small_rows, source, transformation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from metadata_sync.rows.model import ControlRow, ControlRows
 from metadata_sync.rows.names import is_identifier
 from metadata_sync.validation.dependency_rules import find_cycles
 from metadata_sync.validation.row_rules import row_faults
+from tests.support.control_support import pipeline, rows, small_rows, source, transformation
 
 DRIVING = {"table": "lake.flights", "driving": True}
 PLANES = {"table": "lake.planes", "driving": True}

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sync_support import (
+
+from metadata_sync.analysis.catalog import Catalog
+from metadata_sync.errors import Fault
+from metadata_sync.project import Project
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
+from metadata_sync.validation.select_rules import select_faults
+from tests.support.sync_support import (
     FLIGHTS,
     FakeWarehouse,
     control_rows,
@@ -14,13 +21,6 @@ from sync_support import (
     transformation,
     write_select,
 )
-
-from metadata_sync.analysis.catalog import Catalog
-from metadata_sync.errors import Fault
-from metadata_sync.project import Project
-from metadata_sync.rows.model import ControlRows
-from metadata_sync.rows.names import TableName
-from metadata_sync.validation.select_rules import select_faults
 
 GOOD = "select f.tailnum, f.carrier, f.updated_at from lake.flights as f"
 GROUPED = "select f.tailnum, count(*) as flight_count from lake.flights as f group by f.tailnum"

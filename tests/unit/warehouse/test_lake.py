@@ -7,7 +7,6 @@ import shutil
 
 import duckdb
 import pytest
-from lake_files import land
 
 from flows.warehouse.columns import DuckDBColumns, lake_columns
 from flows.warehouse.connection import Warehouse, open_warehouse
@@ -16,6 +15,7 @@ from flows.warehouse.profile import Profile
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, SourceRow
 from metadata_sync.rows.names import TableName
+from tests.support.lake_files import land
 
 
 def token(project: Project, location: str = "lake/a") -> str:

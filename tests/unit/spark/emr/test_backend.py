@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 import typer
-from emr_project import SELECTS, EmrProject
-from emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
 from typer.testing import CliRunner
 
 from flows.cli.emr import register
@@ -29,6 +27,8 @@ from flows.upkeep.monitor import monitor
 from metadata_sync.analysis.spark import SparkSelect
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.rows.vocabulary import Engine
+from tests.support.emr_project import SELECTS, EmrProject
+from tests.support.emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
 
 M5 = ("m5.xlarge", "m5.2xlarge")
 
@@ -327,7 +327,7 @@ def test_an_api_that_stays_down_is_soft_and_emr_ends_the_cluster_by_itself(
 CHILD = """
 import sys
 from pathlib import Path
-from emr_project import EmrProject
+from tests.support.emr_project import EmrProject
 project = EmrProject(Path(sys.argv[1]), pipeline={"sla_minutes": 120})
 project.run()
 """
@@ -336,8 +336,8 @@ project.run()
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_cluster(emr: EmrSimulator, project: EmrProject, number: int) -> None:
     emr.clusters_to_come = [ClusterPlot(steps=dict.fromkeys(SELECTS, "hangs"))]
-    support = Path(__file__).parents[3] / "support"
-    environment = {**os.environ, "PYTHONPATH": f"{support}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    root = Path(__file__).parents[4]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(project.root)], env=environment)
     emr.wait_until(lambda: emr.states != [] and "RUNNING" in emr.steps(0).values())
     assert sweep(project.context) == ()  # somebody waits for it
