@@ -79,28 +79,3 @@ create table if not exists {{ load.side }} (
     _sluice_loaded_at timestamp
 ) {{ sluice.table_options(load) }}
 {%- endmacro %}
-
-
-{#- How a warehouse lays the rows of a target out. -#}
-{% macro table_options(load) %} {{ return(adapter.dispatch("table_options", "sluice")(load)) }} {% endmacro %}
-
-{% macro default__table_options(load) %} {{ return("") }} {% endmacro %}
-
-{#- Loads join target, side table and staged rows by key: the same DISTKEY keeps these joins on their node. The row's
-    distkey and sortkey take the place of the business key. -#}
-{% macro redshift__table_options(load) %}
-    {%- set asked = sluice.setting("distkey") -%}
-    {%- set spread = asked if asked in ("all", "even") else none -%}
-    {%- set distkey = (
-        sluice.find_columns(load, "distkey", [asked] if asked and not spread else [])
-        or load.key[:1]
-    ) -%}
-    {%- set sortkey = sluice.find_columns(load, "sortkey", sluice.list_setting("sortkey")) -%}
-    {%- if not sortkey and load.key -%} {%- set sortkey = load.key + [load.at] -%} {%- endif -%}
-    {%- set options = [] -%}
-    {%- if spread -%} {%- do options.append("diststyle " ~ spread) -%}
-    {%- elif distkey -%} {%- do options.append("diststyle key distkey (" ~ distkey[0] ~ ")") -%}
-    {%- endif -%}
-    {%- if sortkey -%} {%- do options.append("sortkey (" ~ sluice.columns(sortkey) ~ ")") -%} {%- endif -%}
-    {{ return(options | join(" ")) }}
-{% endmacro %}

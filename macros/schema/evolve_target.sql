@@ -54,38 +54,6 @@
 {% endmacro %}
 
 
-{#- Apply actions of ALTER TABLE to target and side table, and commit. -#}
-{% macro change_tables(load, changes) %}
-    {% do adapter.dispatch("change_tables", "sluice")(load, changes) %}
-{% endmacro %}
-
-{% macro default__change_tables(load, changes) %}
-    {%- set statements = [] -%}
-    {%- for change in changes -%}
-        {%- do statements.append("alter table " ~ load.relation ~ " " ~ change) -%}
-        {%- do statements.append("alter table " ~ load.side ~ " " ~ change) -%}
-    {%- endfor -%}
-    {%- do sluice.run_change(load, statements | join(";\n")) -%}
-{% endmacro %}
-
-{#- Redshift alters a type outside of transactions only (ALTER TABLE in its SQL reference), so a probe cannot try it.
-    The side table first: a load that dies in between finds the target as it was, and goes over both again. -#}
-{% macro redshift__change_tables(load, changes) %}
-    {%- set additions = [] -%}
-    {%- for change in changes if change.startswith("add column ") -%}
-        {%- do additions.append(change) -%}
-    {%- endfor -%}
-    {%- for change in changes if change not in additions and not sluice.is_probe() -%}
-        {%- for relation in (load.side, load.relation) -%}
-            {%- call statement("sluice_evolve", auto_begin=false) -%}
-                alter table {{ relation }} {{ change }}
-            {%- endcall -%}
-        {%- endfor -%}
-    {%- endfor -%}
-    {%- if additions -%} {%- do sluice.default__change_tables(load, additions) -%} {%- endif -%}
-{% endmacro %}
-
-
 {% macro refuse_type(load, column, stored_type) %}
     {%- do sluice.raise_error(
         load.type,
@@ -109,4 +77,23 @@
         ~ load.side
         ~ ".",
     ) -%}
+{% endmacro %}
+
+
+{#- What to do when the SELECT's columns differ from the target's: append_new_columns, fail or ignore. dbt itself
+    fills in ignore for models that say nothing, so only what somebody wrote counts. -#}
+{% macro schema_change_policy() %}
+    {%- set policy = (
+        (model.unrendered_config or {}).get("on_schema_change")
+        or ((config.get("meta") or {}).get("sluice", {})).get("on_schema_change")
+        or "append_new_columns"
+    ) -%}
+    {%- if policy not in ("append_new_columns", "fail", "ignore") -%}
+        {%- do sluice.raise_error(
+            "on_schema_change",
+            "on_schema_change of " ~ sluice.target_name() ~ " is " ~ policy ~ ".",
+            "Use append_new_columns, fail or ignore: a column that the SELECT drops always stays, for its history.",
+        ) -%}
+    {%- endif -%}
+    {{ return(policy) }}
 {% endmacro %}

@@ -48,12 +48,6 @@
 {% endmacro %}
 
 
-{#- Windows that somebody asks for: {source: {start, end, moves_watermark}}, empty in a normal run. -#}
-{% macro asked_windows(target_name) %}
-    {{ return(fromjson(env_var("SLUICE_WINDOWS", "{}")).get(target_name, {})) }}
-{% endmacro %}
-
-
 {#- A backfill reads what it was asked for, nothing of the other sources, and leaves the watermark where it is. A
     chunk of a first load moves it up to the chunk's end, and never down. -#}
 {% macro take_asked_window(window, dependency, asked, watermark) %}

@@ -84,9 +84,3 @@
 
 {#- A relation as text, without the row limit that `--empty` puts on it. -#}
 {% macro whole_relation(relation) %} {{ return(relation.render()) }} {% endmacro %}
-
-
-{#- The current model as rows, logs and messages name it. -#}
-{% macro target_name() %}
-    {{ return(sluice.setting("target", this.schema ~ "." ~ this.identifier)) }}
-{% endmacro %}

@@ -22,14 +22,14 @@ Mutant = tuple[str, str, str, str]
 MUTANTS: dict[str, Mutant] = {
     "a delete outranks an upsert at a tie": (
         "two",
-        "helpers/expressions.sql",
+        "strategies/staging/winners_sql.sql",
         'terms.append("_sluice_deleted")',
         'terms.append("_sluice_deleted desc")',
     ),
-    "the lesser content wins a tie": ("one", "helpers/expressions.sql", '~ " desc"', '~ " asc"'),
+    "the lesser content wins a tie": ("one", "strategies/staging/winners_sql.sql", '~ " desc"', '~ " asc"'),
     "NULL is the greatest content": (
         "two",
-        "helpers/expressions.sql",
+        "strategies/staging/winners_sql.sql",
         "is null then 1 else 0 end",
         "is null then 0 else 1 end",
     ),
@@ -59,7 +59,7 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "unchanged events are not kept": (
         "two",
-        "strategies/scd2/scd2_fast.sql",
+        "strategies/scd2/scd2_sql.sql",
         "where _sluice_touches = 1\n{%- endmacro %}",
         "where _sluice_touches = 2\n{%- endmacro %}",
     ),
@@ -96,10 +96,10 @@ POSTGRES_MUTANTS: dict[str, Mutant] = {
         '" or (" ~ left ~ " is null and " ~ right ~ " is null))"',
         '")"',
     ),
-    "text is ordered as people do": ("one", "helpers/expressions.sql", "name ~ ' collate \"C\"'", "name"),
+    "text is ordered as people do": ("one", "strategies/staging/winners_sql.sql", "name ~ ' collate \"C\"'", "name"),
     "a version that ends stays open": (
         "two",
-        "strategies/scd2/scd2_fast.sql",
+        "strategies/scd2/scd2_sql.sql",
         "                sluice.close_sql(load),\n",
         "",
     ),

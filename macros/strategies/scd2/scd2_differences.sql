@@ -74,3 +74,24 @@
     from sluice_version_gone as gone
     full join sluice_version_new as fresh on {{ sluice.matches(load.key + ["valid_from"], "gone", "fresh") }}
 {%- endmacro %}
+
+
+{#- Only what differs from what is stored. -#}
+{% macro scd2_differences_sql(load) %}
+    {%- set statements = [] -%}
+    {%- if load.history.side_gone -%}
+        {%- do statements.append(sluice.delete_sql(load.side, load.key + [load.at], "sluice_side_gone")) -%}
+    {%- endif -%}
+    {%- if load.history.side_new -%}
+        {%- do statements.append(sluice.insert_side_sql(load, "select * from sluice_side_new")) -%}
+    {%- endif -%}
+    {%- if load.history.versions_gone -%}
+        {%- do statements.append(
+            sluice.delete_sql(load.relation, load.key + ["valid_from"], "sluice_version_gone")
+        ) -%}
+    {%- endif -%}
+    {%- if load.history.versions_new -%}
+        {%- do statements.append(sluice.insert_versions_sql(load, "select * from sluice_version_new")) -%}
+    {%- endif -%}
+    {{ return(statements) }}
+{% endmacro %}

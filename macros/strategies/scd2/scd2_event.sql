@@ -65,38 +65,3 @@
         current_versions as current_version on {{ sluice.matches(load.key, "staged", "current_version") }}
     left join last_deletes as last_delete on {{ sluice.matches(load.key, "staged", "last_delete") }}
 {%- endmacro %}
-
-
-{#- How many events go which way. -#}
-{% macro scd2_paths_sql(load) -%}
-    select
-        coalesce(sum(_sluice_old_count), 0) as old_count,
-        coalesce(sum(_sluice_known_count), 0) as known_count,
-        coalesce(sum(case when _sluice_new_count > 1 then 1 else 0 end), 0) as several_count
-    from
-        (
-            select
-                {{ sluice.columns(load.key) }},
-                sum(case when _sluice_order = 'old' then 1 else 0 end) as _sluice_old_count,
-                sum(case when _sluice_order = 'known' then 1 else 0 end) as _sluice_known_count,
-                sum(case when _sluice_order = 'new' then 1 else 0 end) as _sluice_new_count
-            from sluice_event
-            group by {{ sluice.columns(load.key) }}
-        ) as keys_of_events
-{%- endmacro %}
-
-
-{#- What the fast path writes: one event per key is left in sluice_event. -#}
-{% macro scd2_fast_counts_sql(load) -%}
-    select
-        count(*) as new_count,
-        coalesce(
-            sum(case when _sluice_deleted = 0 and _sluice_touches = 0 then 1 else 0 end), 0
-        ) as rows_inserted,
-        coalesce(sum(_sluice_touches), 0) as rows_updated,
-        coalesce(
-            sum(case when _sluice_was_valid_from is not null and _sluice_touches = 0 then 1 else 0 end), 0
-        ) as rows_closed,
-        coalesce(sum(case when _sluice_deleted = 1 or _sluice_touches = 1 then 1 else 0 end), 0) as side_count
-    from sluice_event
-{%- endmacro %}

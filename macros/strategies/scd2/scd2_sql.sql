@@ -19,68 +19,85 @@
 {% endmacro %}
 
 
-{#- Everything, into empty tables. -#}
-{% macro scd2_first_sql(load) %}
+{#- Keys with one new event: moved rows and deletes to the side table, close what ends, insert what begins. -#}
+{% macro scd2_fast_sql(load) %}
     {%- set statements = [] -%}
     {%- if load.fast.side_count -%}
-        {%- do statements.append(sluice.insert_side_sql(load, sluice.scd2_first_side_sql(load))) -%}
+        {%- do statements.append(sluice.insert_side_sql(load, sluice.scd2_moved_sql(load))) -%}
     {%- endif -%}
-    {%- if load.fast.rows_inserted -%}
-        {%- do statements.append(sluice.insert_versions_sql(load, sluice.scd2_first_versions_sql(load))) -%}
-    {%- endif -%}
+    {%- do statements.extend(sluice.close_versions(load)) -%}
     {{ return(statements) }}
 {% endmacro %}
 
 
-{% macro scd2_first_versions_sql(load) %}
-    {%- set singles -%}
-        select
-            {{ sluice.columns(load.data) }},
-            {{ load.at }} as valid_from,
-            cast(null as {{ load.types[load.at] }}) as valid_to
-        from {{ sluice.nested(sluice.scd2_single_sql(load), 8) }} as singles
-        where _sluice_deleted = 0
-    {%- endset -%}
-    {%- set others -%}
-        select {{ sluice.columns(load.data) }}, valid_from, valid_to
-        from sluice_version
-        where _sluice_is_end = 1 and _sluice_deleted = 0
-    {%- endset -%}
-    {{ return(sluice.combined([singles, others] if load.has_history else [singles], "union all")) }}
+{#- What leaves the target for the side table: the row that a version showed until now, and deletes. -#}
+{% macro scd2_moved_sql(load) -%}
+    select {{ sluice.columns(load.data) }}, _sluice_deleted
+    from sluice_event
+    where _sluice_deleted = 1
+    union all
+    select {{ sluice.columns(load.data, prefix="_sluice_was_") }}, cast(0 as smallint)
+    from sluice_event
+    where _sluice_touches = 1
+{%- endmacro %}
+
+
+{#- Current versions as the events leave them. -#}
+{% macro scd2_opened_sql(load) -%}
+    select
+        {{ sluice.columns(load.data) }},
+        case when _sluice_touches = 1 then _sluice_was_valid_from else {{ load.at }} end as valid_from,
+        cast(null as {{ load.types[load.at] }}) as valid_to
+    from sluice_event
+    where _sluice_deleted = 0
+{%- endmacro %}
+
+
+{#- The versions that end, as they stand then. -#}
+{% macro scd2_closed_sql(load) -%}
+    select {{ sluice.columns(load.data, prefix="_sluice_was_") }}, _sluice_was_valid_from, {{ load.at }}
+    from sluice_event
+    where _sluice_was_valid_from is not null and _sluice_touches = 0
+{%- endmacro %}
+
+
+{#- The statements that close the versions that end and write those that begin: list of str. -#}
+{% macro close_versions(load) %}
+    {{ return(adapter.dispatch("close_versions", "sluice")(load)) }}
+{% endmacro %}
+
+{% macro default__close_versions(load) %}
+    {{
+        return(
+            [
+                sluice.close_sql(load),
+                sluice.delete_current_sql(load, "_sluice_touches = 1"),
+                sluice.insert_versions_sql(load, sluice.scd2_opened_sql(load)),
+            ]
+        )
+    }}
+{% endmacro %}
+
+{#- DuckDB updates a row of a column store by delete and insert anyway, and slower than these two do. -#}
+{% macro duckdb__close_versions(load) %}
+    {%- set versions = [sluice.scd2_opened_sql(load), sluice.scd2_closed_sql(load)] -%}
+    {{
+        return(
+            [
+                sluice.delete_current_sql(load),
+                sluice.insert_versions_sql(load, sluice.combined(versions, "union all")),
+            ]
+        )
+    }}
 {% endmacro %}
 
 
-{% macro scd2_first_side_sql(load) %}
-    {%- set singles -%}
-        select {{ sluice.columns(load.data) }}, _sluice_deleted
-        from {{ sluice.nested(sluice.scd2_single_sql(load), 8) }} as singles
-        where _sluice_deleted = 1
-    {%- endset -%}
-    {%- set others -%}
-        select {{ sluice.columns(load.data) }}, _sluice_deleted
-        from sluice_version
-        where _sluice_is_end = 0 or _sluice_deleted = 1
-    {%- endset -%}
-    {{ return(sluice.combined([singles, others] if load.has_history else [singles], "union all")) }}
-{% endmacro %}
-
-
-{#- Only what differs from what is stored. -#}
-{% macro scd2_differences_sql(load) %}
-    {%- set statements = [] -%}
-    {%- if load.history.side_gone -%}
-        {%- do statements.append(sluice.delete_sql(load.side, load.key + [load.at], "sluice_side_gone")) -%}
-    {%- endif -%}
-    {%- if load.history.side_new -%}
-        {%- do statements.append(sluice.insert_side_sql(load, "select * from sluice_side_new")) -%}
-    {%- endif -%}
-    {%- if load.history.versions_gone -%}
-        {%- do statements.append(
-            sluice.delete_sql(load.relation, load.key + ["valid_from"], "sluice_version_gone")
-        ) -%}
-    {%- endif -%}
-    {%- if load.history.versions_new -%}
-        {%- do statements.append(sluice.insert_versions_sql(load, "select * from sluice_version_new")) -%}
-    {%- endif -%}
-    {{ return(statements) }}
-{% endmacro %}
+{% macro delete_current_sql(load, condition=none) -%}
+    {%- set target = load.relation.include(database=false, schema=false) -%}
+    delete from {{ load.relation }}
+    using sluice_event
+    where
+        {{ sluice.matches(load.key, target, "sluice_event") }}
+        and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
+        {{ "and sluice_event." ~ condition if condition else "" }}
+{%- endmacro %}

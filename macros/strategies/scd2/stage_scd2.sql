@@ -43,64 +43,36 @@
 {% endmacro %}
 
 
-{#- Keys with one event are versions as they stand; only the others need windows. -#}
-{% macro stage_scd2_first(load) %}
-    {%- do sluice.run_temporary(
-        load, "sluice_busy", "keys with several events", sluice.scd2_busy_sql(load)
-    ) -%}
-    {%- set busy = sluice.run_counts(load, none, "select count(*) as busy_count from sluice_busy") -%}
-    {%- do load.update({"has_history": busy.busy_count > 0}) -%}
-    {%- if load.has_history -%}
-        {%- do sluice.run_temporary(
-            load, "sluice_history", "their events", sluice.scd2_busy_events_sql(load)
-        ) -%}
-        {%- do sluice.stage_versions(load) -%}
-    {%- endif -%}
-    {%- set counts = sluice.run_counts(load, "versions to insert", sluice.scd2_first_counts_sql(load)) -%}
-    {%- do sluice.add_counts(load, counts) -%}
-    {%- do load.update({"fast": counts}) -%}
-{% endmacro %}
-
-
-{% macro scd2_busy_sql(load) -%}
-    select {{ sluice.columns(load.key) }}
-    from {{ load.stage }}
-    group by {{ sluice.columns(load.key) }}
-    having count(*) > 1
-{%- endmacro %}
-
-
-{% macro scd2_busy_events_sql(load) -%}
+{#- How many events go which way. -#}
+{% macro scd2_paths_sql(load) -%}
     select
-        {{ sluice.columns(load.data, "staged") }},
-        staged._sluice_deleted,
-        staged.{{ load.at }} as _sluice_run_from
-    from {{ load.stage }} as staged
-    join sluice_busy on {{ sluice.matches(load.key, "staged", "sluice_busy") }}
+        coalesce(sum(_sluice_old_count), 0) as old_count,
+        coalesce(sum(_sluice_known_count), 0) as known_count,
+        coalesce(sum(case when _sluice_new_count > 1 then 1 else 0 end), 0) as several_count
+    from
+        (
+            select
+                {{ sluice.columns(load.key) }},
+                sum(case when _sluice_order = 'old' then 1 else 0 end) as _sluice_old_count,
+                sum(case when _sluice_order = 'known' then 1 else 0 end) as _sluice_known_count,
+                sum(case when _sluice_order = 'new' then 1 else 0 end) as _sluice_new_count
+            from sluice_event
+            group by {{ sluice.columns(load.key) }}
+        ) as keys_of_events
 {%- endmacro %}
 
 
-{#- Events of keys that have only one. -#}
-{% macro scd2_single_sql(load) -%}
-    select {{ sluice.columns(load.data, "staged") }}, staged._sluice_deleted
-    from {{ load.stage }} as staged
-    {%- if load.has_history %}
-        left join sluice_busy on {{ sluice.matches(load.key, "staged", "sluice_busy") }}
-        where sluice_busy.{{ load.key[0] }} is null
-    {%- endif %}
-{%- endmacro %}
-
-
-{% macro scd2_first_counts_sql(load) -%}
-    with singles as {{ sluice.nested(sluice.scd2_single_sql(load)) }}
-
+{#- What the fast path writes: one event per key is left in sluice_event. -#}
+{% macro scd2_fast_counts_sql(load) -%}
     select
-        (select count(*) from singles where _sluice_deleted = 0)
-        {%- if load.has_history %}
-            + (select count(*) from sluice_version where _sluice_is_end = 1 and _sluice_deleted = 0)
-        {%- endif %} as rows_inserted,
-        (select count(*) from singles where _sluice_deleted = 1)
-        {%- if load.has_history %}
-            + (select count(*) from sluice_version where _sluice_is_end = 0 or _sluice_deleted = 1)
-        {%- endif %} as side_count
+        count(*) as new_count,
+        coalesce(
+            sum(case when _sluice_deleted = 0 and _sluice_touches = 0 then 1 else 0 end), 0
+        ) as rows_inserted,
+        coalesce(sum(_sluice_touches), 0) as rows_updated,
+        coalesce(
+            sum(case when _sluice_was_valid_from is not null and _sluice_touches = 0 then 1 else 0 end), 0
+        ) as rows_closed,
+        coalesce(sum(case when _sluice_deleted = 1 or _sluice_touches = 1 then 1 else 0 end), 0) as side_count
+    from sluice_event
 {%- endmacro %}

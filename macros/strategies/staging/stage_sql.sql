@@ -42,3 +42,69 @@
     {%- for column in load.columns if column.name == name -%} {{ return(column.raw_type) }} {%- endfor -%}
     {{ return(none) }}
 {% endmacro %}
+
+
+{#- Why a row cannot be loaded, NULL for a row that can. -#}
+{% macro reject_reason(load) %}
+    {%- set reasons = [] -%}
+    {%- for column in load.columns if column.raw_type not in (none, load.types[column.name]) -%}
+        {%- set type = load.types[column.name] -%}
+        {%- set value = sluice.cast_value(column.name, type, column.raw_type) -%}
+        {%- do reasons.append(
+            "when "
+            ~ column.name
+            ~ " is not null and "
+            ~ value
+            ~ " is null then "
+            ~ sluice.literal(column.name ~ " does not cast to " ~ type ~ ": ")
+            ~ " || substring("
+            ~ sluice.as_text(column.name, column.raw_type, 1000)
+            ~ ", 1, 200)"
+        ) -%}
+    {%- endfor -%}
+    {%- set needed = (
+        load.key
+        + ([] if load.is_load_timed else [load.at])
+        + ([load.range_key] if load.range_key else [])
+    ) -%}
+    {%- if load.mode == "rows" and not load.is_rekeyed and sluice.setting(
+        "incremental_key"
+    ) in load.yielded -%}
+        {%- do needed.append(sluice.setting("incremental_key")) -%}
+    {%- endif -%}
+    {%- for name in needed | unique -%}
+        {%- do reasons.append("when " ~ name ~ " is null then " ~ sluice.literal(name ~ " is NULL")) -%}
+    {%- endfor -%}
+    {{
+        return(
+            "cast("
+            ~ ("case\n        " ~ reasons | join("\n        ") ~ "\n    end" if reasons else "null")
+            ~ " as varchar(2000))"
+        )
+    }}
+{% endmacro %}
+
+
+{#- How a warehouse lays the rows of a target out. -#}
+{% macro table_options(load) %} {{ return(adapter.dispatch("table_options", "sluice")(load)) }} {% endmacro %}
+
+{% macro default__table_options(load) %} {{ return("") }} {% endmacro %}
+
+{#- Loads join target, side table and staged rows by key: the same DISTKEY keeps these joins on their node. The row's
+    distkey and sortkey take the place of the business key. -#}
+{% macro redshift__table_options(load) %}
+    {%- set asked = sluice.setting("distkey") -%}
+    {%- set spread = asked if asked in ("all", "even") else none -%}
+    {%- set distkey = (
+        sluice.find_columns(load, "distkey", [asked] if asked and not spread else [])
+        or load.key[:1]
+    ) -%}
+    {%- set sortkey = sluice.find_columns(load, "sortkey", sluice.list_setting("sortkey")) -%}
+    {%- if not sortkey and load.key -%} {%- set sortkey = load.key + [load.at] -%} {%- endif -%}
+    {%- set options = [] -%}
+    {%- if spread -%} {%- do options.append("diststyle " ~ spread) -%}
+    {%- elif distkey -%} {%- do options.append("diststyle key distkey (" ~ distkey[0] ~ ")") -%}
+    {%- endif -%}
+    {%- if sortkey -%} {%- do options.append("sortkey (" ~ sluice.columns(sortkey) ~ ")") -%} {%- endif -%}
+    {{ return(options | join(" ")) }}
+{% endmacro %}

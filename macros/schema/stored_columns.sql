@@ -61,3 +61,27 @@
         ~ " and load it anew with --full-refresh.",
     ) -%}
 {% endmacro %}
+
+
+{#- The SELECT's own columns of a target as they stand: list of dict(name, type). -#}
+{% macro stored_columns(load) %}
+    {%- set columns = [] -%}
+    {%- for column in sluice.describe_relation(load.relation) if column.name not in sluice.own_columns(load) -%}
+        {%- do columns.append(column) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}
+
+
+{#- Columns of a target that are Sluice's, not the SELECT's. -#}
+{% macro own_columns(load) %}
+    {%- set audit = ["_sluice_run_id", "_sluice_loaded_at"] -%}
+    {%- set is_history = load.type == "scd2" or sluice.was_history(load) -%}
+    {{ return(audit + ["valid_from", "valid_to", "is_current"] if is_history else audit) }}
+{% endmacro %}
+
+
+{#- Whether the target, as it stands, holds versions. -#}
+{% macro was_history(load) %}
+    {{ return((load.stored_definition or "").startswith("scd2 by ")) }}
+{% endmacro %}

@@ -28,7 +28,6 @@
     {{ return("strftime(" ~ expression ~ ", '%Y-%m-%d %H:%M:%S.%f')") }}
 {% endmacro %}
 
-
 {#- A timestamp with time zone as the same instant in UTC, without a zone. -#}
 {% macro default__in_utc(expression) %} {{ return(expression ~ " at time zone 'UTC'") }} {% endmacro %}
 
@@ -89,4 +88,33 @@
     {%- set moved = sluice.parse_instant(bound) - modules.datetime.timedelta(minutes=minutes) -%}
     {%- if kind == "date" -%} {{ return(moved.strftime("%Y-%m-%d")) }} {%- endif -%}
     {{ return(sluice.instant_text(moved) ~ ("+00" if kind == "timestamptz" else "")) }}
+{% endmacro %}
+
+
+{#- The rows of a window, as a condition on the source. -#}
+{% macro window_condition(dependency, window) %}
+    {%- if window.kind is none -%} {{ return("1 = 1" if window.new else "1 = 0") }}
+    {%- elif window.end is none -%} {{ return("1 = 0") }}
+    {%- endif -%}
+    {%- set key = sluice.key_expression(dependency, window.kind) -%}
+    {%- set terms = [] -%}
+    {%- if window.start is not none -%}
+        {%- do terms.append(key ~ (" > " if window.is_open else " >= ") ~ sluice.literal(window.start)) -%}
+    {%- endif -%}
+    {%- do terms.append(key ~ " <= " ~ sluice.literal(window.end)) -%}
+    {{ return(terms | join(" and ")) }}
+{% endmacro %}
+
+
+{#- The key as bounds are compared with it. -#}
+{% macro key_expression(dependency, kind) %}
+    {{ return(adapter.dispatch("key_expression", "sluice")(dependency, kind)) }}
+{% endmacro %}
+
+{% macro default__key_expression(dependency, kind) %} {{ return(dependency.key) }} {% endmacro %}
+
+
+{#- Whether one bound of a kind lies below another; the text of instants and dates sorts as they do. -#}
+{% macro is_lower(left, right, kind) %}
+    {{ return((left | int) < (right | int) if kind == "integer" else left < right) }}
 {% endmacro %}

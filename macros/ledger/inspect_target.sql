@@ -1,12 +1,3 @@
-{#- What is done to the current target instead of a load: verify, survey or rebuild, none for a load.
-
-    SLUICE_TASKS holds it as JSON, {target: task}; `sluice verify` and `sluice rebuild` set it.
--#}
-{% macro asked_task() %}
-    {{ return(fromjson(env_var("SLUICE_TASKS", "{}")).get(sluice.target_name())) }}
-{% endmacro %}
-
-
 {#- Do what was asked instead of a load, without writing anything; what was found becomes the node's message, as
     JSON.
 

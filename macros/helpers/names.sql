@@ -50,3 +50,31 @@
     ] -%}
     {{ return((lines | join(" ")).split(" ")) }}
 {% endmacro %}
+
+
+{#- Column names in lines of eight.
+
+    Args:
+        names (list of str): columns.
+        alias (str or none): of their table.
+        prefix (str): that the names bear there.
+        as_prefix (str or none): that they bear in the result.
+-#}
+{% macro columns(names, alias=none, prefix="", as_prefix=none) %}
+    {%- set listed = [] -%}
+    {%- for name in names -%}
+        {%- set column = (alias ~ "." if alias else "") ~ sluice.prefixed(prefix, name) -%}
+        {%- do listed.append(
+            column if as_prefix is none else column ~ " as " ~ sluice.prefixed(as_prefix, name)
+        ) -%}
+    {%- endfor -%}
+    {{ return(sluice.in_lines(listed)) }}
+{% endmacro %}
+
+
+{#- Terms of a list, some to a line. -#}
+{% macro in_lines(terms, count=8) %}
+    {%- set lines = [] -%}
+    {%- for line in terms | batch(count) -%} {%- do lines.append(line | join(", ")) -%} {%- endfor -%}
+    {{ return(lines | join(",\n" ~ " " * 16)) }}
+{% endmacro %}

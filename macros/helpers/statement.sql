@@ -49,3 +49,41 @@
     {%- if title -%} {%- do load.script.append("\n-- " ~ title) -%} {%- endif -%}
     {%- do load.script.append(modules.re.sub("\n\\s*\n+", "\n", text | trim) ~ ";") -%}
 {% endmacro %}
+
+
+{#- Own SQL without the indentation that its macro's file gives it. Never for a user's SQL: a literal may span lines.
+
+    Args:
+        text (str): SQL whose first line stands at the margin and whose other lines share an indentation.
+    Returns: str.
+-#}
+{% macro dedent(text) %}
+    {%- set lines = (text | trim).split("\n") -%}
+    {%- set shared = namespace(width=1000) -%}
+    {%- for line in lines[1:] if line | trim -%}
+        {%- set shared.width = [shared.width, (line | length) - (line.lstrip() | length)] | min -%}
+    {%- endfor -%}
+    {%- set kept = [lines[0]] -%}
+    {%- for line in lines[1:] if line | trim -%} {%- do kept.append(line[shared.width :]) -%} {%- endfor -%}
+    {{ return(kept | join("\n")) }}
+{% endmacro %}
+
+
+{#- A query between parentheses, on lines of its own.
+
+    Args:
+        query_sql (str): own SQL.
+        width (int): indentation, in the macro's file, of the line on which the parentheses stand.
+-#}
+{% macro nested(query_sql, width=4) %}
+    {%- set lines = sluice.dedent(query_sql) | indent(width + 4, first=true) -%}
+    {{ return("(\n" ~ lines ~ "\n" ~ " " * width ~ ")") }}
+{% endmacro %}
+
+
+{#- Queries one below the other, a set operator between them. -#}
+{% macro combined(queries, operator) %}
+    {%- set texts = [] -%}
+    {%- for query_sql in queries -%} {%- do texts.append(sluice.dedent(query_sql)) -%} {%- endfor -%}
+    {{ return(texts | join("\n" ~ operator ~ "\n")) }}
+{% endmacro %}

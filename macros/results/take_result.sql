@@ -1,12 +1,3 @@
-{#- What Spark has left for this load, as the flow tells it in SLUICE_RESULTS; none in every other load.
-
-    Returns: dict(manifest, pattern, row_count, columns, types, windows, groups) or none.
--#}
-{% macro result() %}
-    {{ return(fromjson(env_var("SLUICE_RESULTS", "{}")).get(sluice.target_name())) }}
-{% endmacro %}
-
-
 {#- Let the load read what Spark made instead of running the model's SELECT.
 
     The windows are those that Spark read: increment() has taken them from the result, too.

@@ -1,0 +1,112 @@
+{#- At most one current row per business key.
+
+    Args:
+        model (Relation): an SCD2 table.
+        business_key (list of str): its key columns.
+    Returns: a SELECT of the keys with more than one.
+-#}
+{% test one_current_row(model, business_key) %}
+
+    select {{ sluice.quoted_columns(business_key) }}, count(*) as current_count
+    from {{ model }}
+    where is_current
+    group by {{ sluice.quoted_columns(business_key) }}
+    having count(*) > 1
+
+{% endtest %}
+
+
+{#- Column names of a test's argument as SQL wants them, comma-separated. -#}
+{% macro quoted_columns(names) %} {{ return(sluice.columns(sluice.quoted_list(names))) }} {% endmacro %}
+
+
+{% macro quoted_list(names) %}
+    {%- set quoted = [] -%}
+    {%- for name in ([names] if names is string else names) -%}
+        {%- do quoted.append(sluice.quote_name(name)) -%}
+    {%- endfor -%}
+    {{ return(quoted) }}
+{% endmacro %}
+
+
+{#- No two versions of a business key hold at the same time; one without an end is the last.
+
+    Args:
+        model (Relation): an SCD2 table.
+        business_key (list of str): its key columns.
+    Returns: a SELECT of the versions that end after their successor begins.
+-#}
+{% test no_overlap(model, business_key) %}
+
+    with
+        versions as (
+            select
+                {{ sluice.quoted_columns(business_key) }},
+                valid_from,
+                valid_to,
+                lead(valid_from) over (
+                    partition by {{ sluice.quoted_columns(business_key) }} order by valid_from, valid_to
+                ) as next_valid_from
+            from {{ model }}
+        )
+
+    select *
+    from versions
+    where next_valid_from is not null and (valid_to is null or valid_to > next_valid_from)
+
+{% endtest %}
+
+
+{#- Every version begins before it ends, and is_current says whether it has an end.
+
+    Args:
+        model (Relation): an SCD2 table.
+    Returns: a SELECT of the versions that do not.
+-#}
+{% test no_zero_length(model) %}
+
+    select *
+    from {{ model }}
+    where
+        valid_from is null
+        or valid_from >= valid_to
+        or is_current is null
+        or (is_current and valid_to is not null)
+        or (not is_current and valid_to is null)
+
+{% endtest %}
+
+
+{#- Two versions of a key that touch differ in a tracked column; else they are one.
+
+    Args:
+        model (Relation): an SCD2 table.
+        business_key (list of str): its key columns.
+        scd_columns (list of str): its tracked columns.
+    Returns: a SELECT of the versions that equal the one before.
+-#}
+{% test touching_versions_differ(model, business_key, scd_columns) %}
+
+    {%- set tracked = sluice.quoted_list(scd_columns) -%}
+    {%- set over_key = (
+        "over (partition by " ~ sluice.quoted_columns(business_key) ~ " order by valid_from)"
+    ) %}
+
+    with
+        versions as (
+            select
+                {{ sluice.quoted_columns(business_key) }},
+                {%- for column in tracked %}
+                    {{ column }},
+                    lag({{ column }}) {{ over_key }} as {{ sluice.prefixed("_sluice_was_", column) }},
+                {%- endfor %}
+                valid_from,
+                lag(valid_to) {{ over_key }} as previous_valid_to
+            from {{ model }}
+        )
+
+    select *
+    from versions
+    where previous_valid_to = valid_from and {{ sluice.same(tracked, "", "", "_sluice_was_") }}
+
+{% endtest %}
