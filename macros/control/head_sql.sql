@@ -5,17 +5,20 @@
     infinity. The message holds a column, so that no database folds the constant beforehand.
 -#}
 {% macro take_head_sql(load) -%}
+    {%- set load_id, loaded_at, fingerprint, definition, seen_load_id = sluice.literals(
+        [load.load_id, load.loaded_at, load.fingerprint, load.definition, load.seen_load_id]
+    ) -%}
 update {{ load.head }}
 set
-    load_id = {{ sluice.literal(load.load_id) }},
+    load_id = {{ load_id }},
     {%- if load.changes_rows %}
-    loaded_at = cast({{ sluice.literal(load.loaded_at) }} as timestamp),
+    loaded_at = cast({{ loaded_at }} as timestamp),
     {%- endif %}
-    logged_at = cast({{ sluice.literal(load.loaded_at) }} as timestamp),
-    fingerprint = {{ sluice.literal(load.fingerprint) }},
-    definition = {{ sluice.literal(load.definition) }},
+    logged_at = cast({{ loaded_at }} as timestamp),
+    fingerprint = {{ fingerprint }},
+    definition = {{ definition }},
     epoch = {{ load.epoch }}
-where load_id = {{ sluice.literal(load.seen_load_id) }}
+where load_id = {{ seen_load_id }}
 {%- endmacro %}
 
 
@@ -35,6 +38,7 @@ from {{ load.head }}
 
 {#- Last statement of a load: its log rows, one per driving source. The watermark is in them. -#}
 {% macro insert_log_sql(load) -%}
+    {%- set finished_at = sluice.instant_text(sluice.utc_now()) -%}
 insert into {{ load.log }} (
     load_id, run_id, target, source, window_start, window_end, moves_watermark,
     rows_read, rows_inserted, rows_updated, rows_closed, rows_deleted, rows_rejected,
@@ -42,13 +46,11 @@ insert into {{ load.log }} (
 )
 values
     {%- for window in load.windows %}
+        {%- set names_and_bounds = sluice.literals(
+            [load.load_id, load.run_id, load.target_name, window.source, window.start, window.end]
+        ) %}
     (
-        {{ sluice.literal(load.load_id) }},
-        {{ sluice.literal(load.run_id) }},
-        {{ sluice.literal(load.target_name) }},
-        {{ sluice.literal(window.source) }},
-        {{ sluice.literal(window.start) }},
-        {{ sluice.literal(window.end) }},
+        {{ names_and_bounds | join(",\n        ") }},
         {{ window.moves_watermark | lower }},
         {{ load.counts.rows_read }},
         {{ load.counts.rows_inserted }},
@@ -60,9 +62,9 @@ values
         {{ "null" if window.lookback_count is none else window.lookback_count }},
         {{ load.epoch }},
         {{ "null" if window.source_epoch is none else window.source_epoch }},
-        cast({{ sluice.literal(load.loaded_at) }} as timestamp),
-        cast({{ sluice.literal(load.started_at) }} as timestamp),
-        cast({{ sluice.literal(sluice.instant_text(sluice.utc_now())) }} as timestamp)
+        cast('{{ load.loaded_at }}' as timestamp),
+        cast('{{ load.started_at }}' as timestamp),
+        cast('{{ finished_at }}' as timestamp)
     ){{ ',' if not loop.last }}
     {%- endfor %}
 {% endmacro %}

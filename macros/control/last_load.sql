@@ -47,10 +47,11 @@
 {% macro read_watermark(target_name, source_name) %}
     {%- set view = sluice.control_relation("watermark_control") -%}
     {%- if not sluice.is_there(view) -%} {{ return(none) }} {%- endif -%}
+    {%- set target_text, source_text = sluice.literals([target_name, source_name]) -%}
     {%- call statement("sluice_watermark", fetch_result=true, auto_begin=false) -%}
         select 'is ' || window_end as window_end, lookback_count, source_epoch
         from {{ view }}
-        where target = {{ sluice.literal(target_name) }} and source = {{ sluice.literal(source_name) }}
+        where target = {{ target_text }} and source = {{ source_text }}
     {%- endcall -%}
     {%- set rows = load_result("sluice_watermark").table.rows -%}
     {%- if not rows -%} {{ return(none) }} {%- endif -%}

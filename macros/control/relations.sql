@@ -33,15 +33,15 @@
 {#- Whether a relation stands in the warehouse now. dbt's cache does not know what another model of this run
     created. -#}
 {% macro is_there(relation) %}
+    {%- set schema, identifier, database = sluice.literals(
+        [relation.schema, relation.identifier, relation.database]
+    ) -%}
     {%- call statement("sluice_is_there", fetch_result=true, auto_begin=false) -%}
         select count(*) as relation_count
         from information_schema.tables
         where
-            table_schema = {{ sluice.literal(relation.schema) }}
-            and table_name = {{ sluice.literal(relation.identifier) }}
-            {%- if relation.database %}
-                and lower(table_catalog) = lower({{ sluice.literal(relation.database) }})
-            {%- endif %}
+            table_schema = {{ schema }} and table_name = {{ identifier }}
+            {%- if relation.database %} and lower(table_catalog) = lower({{ database }}) {%- endif %}
     {%- endcall -%}
     {{ return(load_result("sluice_is_there").table.rows[0][0] > 0) }}
 {% endmacro %}

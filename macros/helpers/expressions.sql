@@ -1,14 +1,27 @@
-{#- A value as an SQL string literal, NULL for none. -#}
-{% macro literal(value) %} {{ return(adapter.dispatch("literal", "sluice")(value)) }} {% endmacro %}
+{#- Values as SQL string literals, NULL for none: list of str. -#}
+{% macro literals(values) %} {{ return(adapter.dispatch("literals", "sluice")(values)) }} {% endmacro %}
 
-{% macro default__literal(value) %}
-    {{ return("null" if value is none else "'" ~ (value | string | replace("'", "''")) ~ "'") }}
+{% macro default__literals(values) %}
+    {%- set listed = [] -%}
+    {%- for value in values -%}
+        {%- do listed.append(
+            "null" if value is none else "'" ~ (value | string | replace("'", "''")) ~ "'"
+        ) -%}
+    {%- endfor -%}
+    {{ return(listed) }}
 {% endmacro %}
 
 {#- A backslash escapes what follows it, as QUOTE_LITERAL in the SQL reference shows. -#}
-{% macro redshift__literal(value) %}
-    {{ return(sluice.default__literal(value if value is none else value | string | replace("\\", "\\\\"))) }}
+{% macro redshift__literals(values) %}
+    {%- set escaped = [] -%}
+    {%- for value in values -%}
+        {%- do escaped.append(value if value is none else value | string | replace("\\", "\\\\")) -%}
+    {%- endfor -%}
+    {{ return(sluice.default__literals(escaped)) }}
 {% endmacro %}
+
+
+{% macro literal(value) %} {{ return(sluice.literals([value])[0]) }} {% endmacro %}
 
 
 {#- Equality of never-NULL columns of two relations, joined by AND. -#}
@@ -21,34 +34,43 @@
 {% endmacro %}
 
 
-{#- Equality in which NULL equals NULL. It may yield NULL instead of false: use it in a join or in CASE WHEN,
-    never under NOT. -#}
-{% macro null_safe_equal(left, right) %}
-    {{ return(adapter.dispatch("null_safe_equal", "sluice")(left, right)) }}
+{#- Equality in which NULL equals NULL, of each pair of expressions: list of str. A term may yield NULL instead of false:
+    use it in a join or in CASE WHEN, never under NOT. -#}
+{% macro null_safe_equal(pairs) %}
+    {{ return(adapter.dispatch("null_safe_equal", "sluice")(pairs)) }}
 {% endmacro %}
 
-{% macro default__null_safe_equal(left, right) %}
-    {{ return("(" ~ left ~ " = " ~ right ~ " or (" ~ left ~ " is null and " ~ right ~ " is null))") }}
+{% macro default__null_safe_equal(pairs) %}
+    {%- set terms = [] -%}
+    {%- for left, right in pairs -%}
+        {%- do terms.append(
+            "(" ~ left ~ " = " ~ right ~ " or (" ~ left ~ " is null and " ~ right ~ " is null))"
+        ) -%}
+    {%- endfor -%}
+    {{ return(terms) }}
 {% endmacro %}
 
 {#- DuckDB joins by hash on IS NOT DISTINCT FROM, and by nested loops on OR. -#}
-{% macro duckdb__null_safe_equal(left, right) %}
-    {{ return(left ~ " is not distinct from " ~ right) }}
+{% macro duckdb__null_safe_equal(pairs) %}
+    {%- set terms = [] -%}
+    {%- for left, right in pairs -%}
+        {%- do terms.append(left ~ " is not distinct from " ~ right) -%}
+    {%- endfor -%}
+    {{ return(terms) }}
 {% endmacro %}
 
 
 {#- True where all columns are equal, NULL = NULL. Names of the right side may carry a prefix instead of an alias. -#}
 {% macro same(names, left, right, prefix="") %}
-    {%- set terms = [] -%}
+    {%- set others = sluice.prefixed(prefix, names) if prefix else names -%}
+    {%- set pairs = [] -%}
     {%- for name in names -%}
-        {%- set other = sluice.prefixed(prefix, name) -%}
-        {%- do terms.append(
-            sluice.null_safe_equal(
-                left ~ "." ~ name if left else name, right ~ "." ~ other if right else other
-            )
+        {%- set other = others[loop.index0] -%}
+        {%- do pairs.append(
+            (left ~ "." ~ name if left else name, right ~ "." ~ other if right else other)
         ) -%}
     {%- endfor -%}
-    {{ return(terms | join("\n" ~ " " * 20 ~ "and ") if terms else "1 = 1") }}
+    {{ return(sluice.null_safe_equal(pairs) | join("\n" ~ " " * 20 ~ "and ") if pairs else "1 = 1") }}
 {% endmacro %}
 
 

@@ -1,28 +1,33 @@
-{#- A column name as SQL wants it: quoted only where it has to be, so that generated SQL stays readable.
+{#- Column names as SQL wants them: quoted only where they have to be, so that generated SQL stays readable.
 
     Args:
-        name (str): the column's name as the warehouse spells it.
-    Returns: str.
+        names (list of str, or str): the columns' names as the warehouse spells them.
+    Returns: list of str.
 -#}
-{% macro quote_name(name) %}
-    {%- if modules.re.fullmatch("[a-z_][a-z0-9_]*", name) and name not in sluice.reserved_words() -%}
-        {{ return(name) }}
-    {%- endif -%}
-    {{ return('"' ~ (name | replace('"', '""')) ~ '"') }}
-{% endmacro %}
-
-
 {% macro quoted(names) %}
+    {%- set reserved = sluice.reserved_words() -%}
     {%- set listed = [] -%}
-    {%- for name in names -%} {%- do listed.append(sluice.quote_name(name)) -%} {%- endfor -%}
+    {%- for name in ([names] if names is string else names) -%}
+        {%- if modules.re.fullmatch("[a-z_][a-z0-9_]*", name) and name not in reserved -%}
+            {%- do listed.append(name) -%}
+        {%- else -%} {%- do listed.append('"' ~ (name | replace('"', '""')) ~ '"') -%}
+        {%- endif -%}
+    {%- endfor -%}
     {{ return(listed) }}
 {% endmacro %}
 
 
-{#- A quoted or plain column name with a prefix before it: ('_sluice_was_', '"Total"') gives
-    '"_sluice_was_Total"'. -#}
-{% macro prefixed(prefix, column) %}
-    {{ return('"' ~ prefix ~ column[1:] if column.startswith('"') else prefix ~ column) }}
+{% macro quote_name(name) %} {{ return(sluice.quoted([name])[0]) }} {% endmacro %}
+
+
+{#- Quoted or plain column names, each with a prefix before it: '_sluice_was_' makes '"_sluice_was_Total"' of
+    '"Total"'. -#}
+{% macro prefixed(prefix, columns) %}
+    {%- set listed = [] -%}
+    {%- for column in columns -%}
+        {%- do listed.append('"' ~ prefix ~ column[1:] if column.startswith('"') else prefix ~ column) -%}
+    {%- endfor -%}
+    {{ return(listed) }}
 {% endmacro %}
 
 
@@ -61,12 +66,11 @@
         as_prefix (str or none): that they bear in the result.
 -#}
 {% macro columns(names, alias=none, prefix="", as_prefix=none) %}
+    {%- set results = sluice.prefixed(as_prefix, names) if as_prefix else none -%}
     {%- set listed = [] -%}
-    {%- for name in names -%}
-        {%- set column = (alias ~ "." if alias else "") ~ sluice.prefixed(prefix, name) -%}
-        {%- do listed.append(
-            column if as_prefix is none else column ~ " as " ~ sluice.prefixed(as_prefix, name)
-        ) -%}
+    {%- for name in (sluice.prefixed(prefix, names) if prefix else names) -%}
+        {%- set column = (alias ~ "." if alias else "") ~ name -%}
+        {%- do listed.append(column ~ " as " ~ results[loop.index0] if results else column) -%}
     {%- endfor -%}
     {{ return(sluice.in_lines(listed)) }}
 {% endmacro %}

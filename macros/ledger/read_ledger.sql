@@ -50,6 +50,7 @@
             "sql": sluice.stored_events_sql(load, added),
         }
     ) -%}
+    {%- do load.update({"casts": sluice.changed_types(load)}) -%}
 {% endmacro %}
 
 

@@ -69,7 +69,7 @@
         {%- set wanted = "coalesce(" ~ sluice.as_text("expected." ~ name, type, 100) ~ ", 'NULL')" -%}
         {%- do terms.append(
             "case when "
-            ~ sluice.null_safe_equal("standing." ~ name, "expected." ~ name)
+            ~ sluice.null_safe_equal([("standing." ~ name, "expected." ~ name)])[0]
             ~ " then '' else "
             ~ sluice.literal(name ~ " is ")
             ~ " || substring("

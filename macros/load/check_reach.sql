@@ -10,9 +10,7 @@
 {% macro check_reach(load) %}
     {%- set is_forced = env_var("SLUICE_FORCE_FULL_REFRESH", "") == "1" -%}
     {%- set reads_state = load.type == "scd1" and load.is_load_timed -%}
-    {%- if load.is_full_refresh and not (
-        load.is_first or load.makes_target or is_forced or reads_state or flags.EMPTY
-    ) -%}
+    {%- if not (load.is_first or load.makes_target or is_forced or reads_state or flags.EMPTY) -%}
         {%- set lost = sluice.run_counts(
             load, "what only the target still holds", sluice.unreachable_sql(load)
         ) -%}

@@ -14,6 +14,7 @@
         "type": load_type,
         "target_name": target_name,
         "sql": sql,
+        "result": sluice.result(),
         "mode": sluice.setting("increment", "rows"),
         "relation": this.incorporate(type="table"),
         "relations": [this.incorporate(type="table")],

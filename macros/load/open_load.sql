@@ -26,7 +26,7 @@
     {%- elif not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }}
     {%- endif -%}
     {%- if not sluice.is_probe() -%} {{ run_hooks(pre_hooks, inside_transaction=False) }} {%- endif -%}
-    {%- do sluice.take_result(load) -%}
+    {%- if load.result is not none -%} {%- do sluice.take_result(load) -%} {%- endif -%}
     {%- do sluice.check_contract(load) -%}
     {%- do sluice.describe_columns(load) -%}
     {%- if load.is_rekeyed -%} {%- do sluice.read_ledger(load) -%}
@@ -39,7 +39,9 @@
     {%- else -%}
         {%- do load.update({"data_columns": sluice.evolve_target(load)}) -%}
         {%- do sluice.resolve_columns(load) -%}
-        {%- do load.update({"reshape": sluice.version_column_changes(load)}) -%}
+        {%- if load.is_full_refresh -%}
+            {%- do load.update({"reshape": sluice.version_column_changes(load)}) -%}
+        {%- endif -%}
     {%- endif -%}
     {%- if load.is_tried -%} {{ return(sluice.no_load(existing, "EMPTY checked")) }} {%- endif -%}
     {{ return(load) }}

@@ -30,6 +30,7 @@
             "tie_breakers": ties | reject("in", key) | list,
             "tracked": tracked,
             "compared": load.yielded | reject("in", apart) | list,
+            "casts": sluice.changed_types(load),
             "delete_when": sluice.setting("delete_when"),
             "on_tie": sluice.setting("on_tie", "warn"),
         }
@@ -48,15 +49,28 @@
 {% endmacro %}
 
 
+{#- The columns that a load casts, because the SELECT yields another type than the target holds:
+    list of dict(name, raw_type, type). -#}
+{% macro changed_types(load) %}
+    {%- set casts = [] -%}
+    {%- for column in load.columns if column.raw_type not in (none, load.types[column.name]) -%}
+        {%- do casts.append(
+            {"name": column.name, "raw_type": column.raw_type, "type": load.types[column.name]}
+        ) -%}
+    {%- endfor -%}
+    {{ return(casts) }}
+{% endmacro %}
+
+
 {#- Names of a setting as the SELECT spells and quotes them. -#}
 {% macro find_columns(load, setting_name, names) %}
     {%- set found = [] -%}
+    {%- set columns = {} -%}
+    {%- for column in load.yielded | reverse if names -%}
+        {%- do columns.update({column | replace('"', "") | lower: column}) -%}
+    {%- endfor -%}
     {%- for name in names -%}
-        {%- set matching = [] -%}
-        {%- for column in load.yielded if sluice.is_named(column, name) -%}
-            {%- do matching.append(column) -%}
-        {%- endfor -%}
-        {%- if not matching -%}
+        {%- if name | lower not in columns -%}
             {%- do sluice.raise_error(
                 load.type,
                 setting_name
@@ -70,13 +84,7 @@
                 "Mend the name or the SELECT.",
             ) -%}
         {%- endif -%}
-        {%- do found.append(matching[0]) -%}
+        {%- do found.append(columns[name | lower]) -%}
     {%- endfor -%}
     {{ return(found) }}
-{% endmacro %}
-
-
-{#- Whether a column, as the warehouse spells and quotes it, is the one that a setting names. -#}
-{% macro is_named(column, name) %}
-    {{ return(column | replace('"', "") | lower == name | lower) }}
 {% endmacro %}

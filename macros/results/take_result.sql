@@ -7,9 +7,6 @@
     Raises: with --full-refresh, which replaces all rows by those of one window.
 -#}
 {% macro take_result(load) %}
-    {%- set result = sluice.result() -%}
-    {%- do load.update({"result": result}) -%}
-    {%- if result is none -%} {{ return("") }} {%- endif -%}
     {%- if should_full_refresh() -%}
         {%- do sluice.raise_error(
             "take_result",
@@ -19,13 +16,13 @@
             "Use one of them.",
         ) -%}
     {%- endif -%}
-    {%- do load.update({"sql": sluice.result_sql(load, result)}) -%}
+    {%- do load.update({"sql": sluice.result_sql(load, load.result)}) -%}
 {% endmacro %}
 
 
 {#- Stop when the warehouse has read other rows than Spark has written. -#}
 {% macro check_result(load, row_count) %}
-    {%- if load.result and row_count != load.result.row_count | int -%}
+    {%- if row_count != load.result.row_count | int -%}
         {%- do sluice.raise_error(
             load.type,
             "the result of Spark for "

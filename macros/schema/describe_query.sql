@@ -18,7 +18,7 @@
         ) as sluice_query
         where 1 = 0
     {%- endcall -%}
-    {{ return(sluice.described(sluice.table_columns(api.Relation.create(identifier=name)))) }}
+    {{ return(sluice.describe_table(api.Relation.create(identifier=name))) }}
 {% endmacro %}
 
 {% macro duckdb__describe_query(query_sql, name) %}
@@ -27,11 +27,8 @@
         {{ query_sql }}
         )
     {%- endcall -%}
-    {%- set columns = [] -%}
-    {%- for row in load_result("sluice_shape").table.rows -%}
-        {%- do columns.append({"name": sluice.quote_name(row[0]), "type": row[1] | lower}) -%}
-    {%- endfor -%}
-    {{ return(columns) }}
+    {%- set rows = load_result("sluice_shape").table.rows -%}
+    {{ return(sluice.described(rows | map(attribute=0) | list, rows | map(attribute=1) | list)) }}
 {% endmacro %}
 
 
@@ -40,9 +37,7 @@
     {{ return(adapter.dispatch("describe_relation", "sluice")(relation)) }}
 {% endmacro %}
 
-{% macro default__describe_relation(relation) %}
-    {{ return(sluice.described(sluice.table_columns(relation))) }}
-{% endmacro %}
+{% macro default__describe_relation(relation) %} {{ return(sluice.describe_table(relation)) }} {% endmacro %}
 
 {#- DuckDB's catalog writes some types in other words than DESCRIBE does. -#}
 {% macro duckdb__describe_relation(relation) %}
@@ -50,9 +45,16 @@
 {% endmacro %}
 
 
-{#- dbt's columns of a table. -#}
-{% macro table_columns(relation) %}
-    {{ return(adapter.dispatch("table_columns", "sluice")(relation)) }}
+{#- A table's columns as dbt's adapter describes them; same shape as describe_query. -#}
+{% macro describe_table(relation) %}
+    {%- set columns = adapter.dispatch("table_columns", "sluice")(relation) -%}
+    {{
+        return(
+            sluice.described(
+                columns | map(attribute="name") | list, columns | map(attribute="data_type") | list
+            )
+        )
+    }}
 {% endmacro %}
 
 {% macro default__table_columns(relation) %}
@@ -68,10 +70,10 @@
 {% endmacro %}
 
 
-{% macro described(adapter_columns) %}
+{% macro described(names, types) %}
     {%- set columns = [] -%}
-    {%- for column in adapter_columns -%}
-        {%- do columns.append({"name": sluice.quote_name(column.name), "type": column.data_type | lower}) -%}
+    {%- for name in sluice.quoted(names) -%}
+        {%- do columns.append({"name": name, "type": types[loop.index0] | lower}) -%}
     {%- endfor -%}
     {{ return(columns) }}
 {% endmacro %}
@@ -84,8 +86,9 @@
 {% macro selected_columns(load) %}
     {%- set yielded = sluice.describe_query(load.sql) -%}
     {%- set declared = {} -%}
-    {%- for column in model.columns.values() if column.data_type -%}
-        {%- do declared.update({sluice.quote_name(column.name): column.data_type}) -%}
+    {%- set typed = model.columns.values() | selectattr("data_type") | list -%}
+    {%- for name in sluice.quoted(typed | map(attribute="name")) -%}
+        {%- do declared.update({name: typed[loop.index0].data_type}) -%}
     {%- endfor -%}
     {%- set casts = [] -%}
     {%- for column in yielded -%}

@@ -24,14 +24,15 @@
         {%- if type is none -%}
             {%- do changes.append("add column " ~ column.name ~ " " ~ column.type) -%}
             {%- do stored.update({column.name: column.type}) -%}
+        {%- elif type == column.type -%}
+        {#- nothing to alter: a decimal widens to itself by is_widening -#}
         {%- elif policy != "ignore" and not sluice.is_named(column.name, event_time) and sluice.can_widen(
             type, column.type
         ) -%}
             {%- do changes.append("alter column " ~ column.name ~ " type " ~ column.type) -%}
             {%- do stored.update({column.name: column.type}) -%}
         {%- elif not (
-            type == column.type
-            or sluice.is_widening(column.type, type)
+            sluice.is_widening(column.type, type)
             or (policy == "ignore" and sluice.is_widening(type, column.type))
         ) -%}
             {%- do sluice.refuse_type(load, column, type) -%}
@@ -96,4 +97,10 @@
         ) -%}
     {%- endif -%}
     {{ return(policy) }}
+{% endmacro %}
+
+
+{#- Whether a column, as the warehouse spells and quotes it, is the one that a setting names. -#}
+{% macro is_named(column, name) %}
+    {{ return(column | replace('"', "") | lower == name | lower) }}
 {% endmacro %}

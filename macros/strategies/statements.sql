@@ -27,7 +27,7 @@
 
 {#- Values of the two audit columns. -#}
 {% macro audit_sql(load) %}
-    {{ return(sluice.literal(load.run_id) ~ ", cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)") }}
+    {{ return(sluice.literal(load.run_id) ~ ", cast('" ~ load.loaded_at ~ "' as timestamp)") }}
 {% endmacro %}
 
 

@@ -10,7 +10,7 @@
     select *
     from {{ model }}
     where
-        {% for column in sluice.quoted_list(business_key) -%}
+        {% for column in sluice.quoted(business_key) -%}
             {{ 'or ' if not loop.first }}{{ column }} is null
         {% endfor %}
 {% endtest %}

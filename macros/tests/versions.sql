@@ -7,26 +7,15 @@
 -#}
 {% test one_current_row(model, business_key) %}
 
-    select {{ sluice.quoted_columns(business_key) }}, count(*) as current_count
+    {%- set key = sluice.columns(sluice.quoted(business_key)) %}
+
+    select {{ key }}, count(*) as current_count
     from {{ model }}
     where is_current
-    group by {{ sluice.quoted_columns(business_key) }}
+    group by {{ key }}
     having count(*) > 1
 
 {% endtest %}
-
-
-{#- Column names of a test's argument as SQL wants them, comma-separated. -#}
-{% macro quoted_columns(names) %} {{ return(sluice.columns(sluice.quoted_list(names))) }} {% endmacro %}
-
-
-{% macro quoted_list(names) %}
-    {%- set quoted = [] -%}
-    {%- for name in ([names] if names is string else names) -%}
-        {%- do quoted.append(sluice.quote_name(name)) -%}
-    {%- endfor -%}
-    {{ return(quoted) }}
-{% endmacro %}
 
 
 {#- No two versions of a business key hold at the same time; one without an end is the last.
@@ -38,14 +27,16 @@
 -#}
 {% test no_overlap(model, business_key) %}
 
+    {%- set key = sluice.columns(sluice.quoted(business_key)) %}
+
     with
         versions as (
             select
-                {{ sluice.quoted_columns(business_key) }},
+                {{ key }},
                 valid_from,
                 valid_to,
                 lead(valid_from) over (
-                    partition by {{ sluice.quoted_columns(business_key) }} order by valid_from, valid_to
+                    partition by {{ key }} order by valid_from, valid_to
                 ) as next_valid_from
             from {{ model }}
         )
@@ -87,18 +78,17 @@
 -#}
 {% test touching_versions_differ(model, business_key, scd_columns) %}
 
-    {%- set tracked = sluice.quoted_list(scd_columns) -%}
-    {%- set over_key = (
-        "over (partition by " ~ sluice.quoted_columns(business_key) ~ " order by valid_from)"
-    ) %}
+    {%- set tracked = sluice.quoted(scd_columns) -%}
+    {%- set previous = sluice.prefixed("_sluice_was_", tracked) -%}
+    {%- set key = sluice.columns(sluice.quoted(business_key)) -%}
+    {%- set over_key = "over (partition by " ~ key ~ " order by valid_from)" %}
 
     with
         versions as (
             select
-                {{ sluice.quoted_columns(business_key) }},
+                {{ key }},
                 {%- for column in tracked %}
-                    {{ column }},
-                    lag({{ column }}) {{ over_key }} as {{ sluice.prefixed("_sluice_was_", column) }},
+                    {{ column }}, lag({{ column }}) {{ over_key }} as {{ previous[loop.index0] }},
                 {%- endfor %}
                 valid_from,
                 lag(valid_to) {{ over_key }} as previous_valid_to

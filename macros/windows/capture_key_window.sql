@@ -12,11 +12,12 @@
 {% macro capture_key_window(window, dependency, watermark) %}
     {%- set kind = sluice.key_kind(dependency) -%}
     {%- set last_end = watermark.end if watermark else none -%}
-    {%- set start = (
-        sluice.minutes_before(last_end, dependency.lookback_minutes, kind)
-        if last_end
-        else sluice.history_start(kind)
-    ) -%}
+    {%- set backfill_start = sluice.setting("backfill_start") -%}
+    {%- set start = none -%}
+    {%- if last_end -%} {%- set start = sluice.minutes_before(last_end, dependency.lookback_minutes, kind) -%}
+    {%- elif backfill_start is not none -%}
+        {%- set start = sluice.minutes_before(backfill_start | string, 0, kind) -%}
+    {%- endif -%}
     {%- set newest = sluice.newest_key(dependency, kind, start) -%}
     {%- set end = newest.window_end if newest.window_end is not none else last_end -%}
     {%- if end is not none and last_end is not none and sluice.is_lower(end, last_end, kind) -%}
@@ -47,14 +48,6 @@
             ~ " and were left out."
         ) -%}
     {%- endif -%}
-{% endmacro %}
-
-
-{#- Where a first load begins: backfill_start as a bound, none for the beginning of the source. -#}
-{% macro history_start(kind) %}
-    {%- set start = sluice.setting("backfill_start") -%}
-    {%- if start is none -%} {{ return(none) }} {%- endif -%}
-    {{ return(sluice.minutes_before(start | string, 0, kind)) }}
 {% endmacro %}
 
 

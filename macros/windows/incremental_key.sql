@@ -46,20 +46,12 @@
 -#}
 {% macro key_kind(dependency) %}
     {%- if dependency.managed -%} {{ return("timestamp") }} {%- endif -%}
-    {%- set type = none -%}
-    {%- set found = namespace(type=none) -%}
-    {%- set query -%}
-        select {{ dependency.key }} as sluice_key from {{ dependency.relation }}
-    {%- endset -%}
-    {%- for column in sluice.describe_query(query, "sluice_key_shape") -%}
-        {%- set found.type = column.type | lower -%}
-    {%- endfor -%}
-    {%- if found.type in ("timestamp with time zone", "timestamptz") -%} {{ return("timestamptz") }}
-    {%- elif found.type.startswith("timestamp") or found.type == "datetime" -%} {{ return("timestamp") }}
-    {%- elif found.type == "date" -%}
-        {{ return("date") }}
-        {%- elif "int" in found.type and "interval" not in found.type -%}
-        {{ return("integer") }}
+    {%- set query = "select " ~ dependency.key ~ " as sluice_key from " ~ dependency.relation -%}
+    {%- set type = sluice.describe_query(query, "sluice_key_shape")[0].type -%}
+    {%- if type in ("timestamp with time zone", "timestamptz") -%} {{ return("timestamptz") }}
+    {%- elif type.startswith("timestamp") or type == "datetime" -%} {{ return("timestamp") }}
+    {%- elif type == "date" -%}
+        {{ return("date") }} {%- elif "int" in type and "interval" not in type -%} {{ return("integer") }}
     {%- endif -%}
     {%- do sluice.raise_error(
         "increment",
@@ -68,7 +60,7 @@
         ~ " of "
         ~ dependency.source
         ~ " is "
-        ~ found.type
+        ~ type
         ~ ", which cannot cut windows.",
         "Use a timestamp, date or integer column, or leave the key out and read the source in full.",
     ) -%}
@@ -97,12 +89,9 @@
     {%- elif window.end is none -%} {{ return("1 = 0") }}
     {%- endif -%}
     {%- set key = sluice.key_expression(dependency, window.kind) -%}
-    {%- set terms = [] -%}
-    {%- if window.start is not none -%}
-        {%- do terms.append(key ~ (" > " if window.is_open else " >= ") ~ sluice.literal(window.start)) -%}
-    {%- endif -%}
-    {%- do terms.append(key ~ " <= " ~ sluice.literal(window.end)) -%}
-    {{ return(terms | join(" and ")) }}
+    {%- set start, end = sluice.literals([window.start, window.end]) -%}
+    {%- set low_end = key ~ (" > " if window.is_open else " >= ") ~ start ~ " and " -%}
+    {{ return((low_end if window.start is not none else "") ~ key ~ " <= " ~ end) }}
 {% endmacro %}
 
 

@@ -26,13 +26,11 @@
 
 {#- Whether a row of a table is in a touched group; columns by position, NULL = NULL. -#}
 {% macro in_group(alias, columns, touched) %}
-    {%- set terms = [] -%}
+    {%- set pairs = [] -%}
     {%- for column in columns -%}
-        {%- do terms.append(
-            sluice.null_safe_equal(alias ~ "." ~ column, touched ~ ".sluice_group_" ~ loop.index)
-        ) -%}
+        {%- do pairs.append((alias ~ "." ~ column, touched ~ ".sluice_group_" ~ loop.index)) -%}
     {%- endfor -%}
-    {{ return(terms | join(" and ")) }}
+    {{ return(sluice.null_safe_equal(pairs) | join(" and ")) }}
 {% endmacro %}
 
 
@@ -48,8 +46,8 @@
         ) -%}
     {%- endif -%}
     {%- set listed = [] -%}
-    {%- for column in dependency.recompute_by -%}
-        {%- do listed.append(sluice.quote_name(column) ~ " as sluice_group_" ~ loop.index) -%}
+    {%- for column in sluice.quoted(dependency.recompute_by) -%}
+        {%- do listed.append(column ~ " as sluice_group_" ~ loop.index) -%}
     {%- endfor -%}
     {{ return(listed | join(", ")) }}
 {% endmacro %}

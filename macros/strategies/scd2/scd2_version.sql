@@ -6,11 +6,10 @@
 -#}
 {% macro scd2_version_sql(load) -%}
     {%- set over_key = "over (partition by " ~ sluice.columns(load.key) ~ " order by " ~ load.at ~ ")" -%}
+    {%- set previous_names = sluice.prefixed("_sluice_was_", load.tracked) -%}
     {%- set previous = [] -%}
     {%- for name in load.tracked -%}
-        {%- do previous.append(
-            "lag(" ~ name ~ ") " ~ over_key ~ " as " ~ sluice.prefixed("_sluice_was_", name)
-        ) -%}
+        {%- do previous.append("lag(" ~ name ~ ") " ~ over_key ~ " as " ~ previous_names[loop.index0]) -%}
     {%- endfor -%}
     with
         events_beside_previous as (

@@ -110,11 +110,8 @@
 {% macro redshift__prepare_casts(load) %} {% endmacro %}
 
 {% macro postgres__prepare_casts(load) %}
-    {%- for column in load.columns if column.raw_type is not none -%}
-        {%- set type = load.types[column.name] -%}
-        {%- if column.raw_type != type and sluice.cast_may_fail(column.raw_type, type) -%}
-            {%- do sluice.run_step(load, none, sluice.cast_function_sql(column.raw_type, type)) -%}
-        {%- endif -%}
+    {%- for cast in load.casts if sluice.cast_may_fail(cast.raw_type, cast.type) -%}
+        {%- do sluice.run_step(load, none, sluice.cast_function_sql(cast.raw_type, cast.type)) -%}
     {%- endfor -%}
 {% endmacro %}
 

@@ -11,7 +11,7 @@
     {%- if load.mode == "groups" and not load.is_rekeyed -%}
         {%- do sluice.stage_touched_groups(load) -%}
     {%- endif -%}
-    {%- do sluice.prepare_casts(load) -%}
+    {%- if load.casts -%} {%- do sluice.prepare_casts(load) -%} {%- endif -%}
     {%- do sluice.run_step(load, none, "drop table if exists sluice_stage") -%}
     {%- do sluice.run_step(load, "the rows of the increment", sluice.stage_sql(load)) -%}
     {%- do load.temporaries.append("sluice_stage") -%}
@@ -21,8 +21,9 @@
         "how many, how many of them rejected, how many (key, time) pairs more than once",
         sluice.stage_counts_sql(load),
     ) -%}
-    {%- do sluice.check_result(load, counts.rows_read) -%}
-    {%- set unkeyed_count = sluice.count_unkeyed(load) -%}
+    {%- if load.result is not none -%} {%- do sluice.check_result(load, counts.rows_read) -%} {%- endif -%}
+    {%- set has_unkeyed = load.windows | selectattr("unkeyed") | list | length > 0 -%}
+    {%- set unkeyed_count = sluice.count_unkeyed(load) if has_unkeyed else 0 -%}
     {%- do load.counts.update(
         {
             "rows_read": counts.rows_read + unkeyed_count,
@@ -40,7 +41,7 @@
     {%- if reads_absence -%} {%- do sluice.stage_absences(load) -%} {%- endif -%}
     {%- if load.counts.rows_rejected -%} {%- do sluice.stage_rejects(load) -%} {%- endif -%}
     {%- if counts.contested_count and load.key -%} {%- do sluice.stage_winners(load) -%} {%- endif -%}
-    {%- do sluice.check_reach(load) -%}
+    {%- if load.is_full_refresh -%} {%- do sluice.check_reach(load) -%} {%- endif -%}
     {%- if load.is_rebuild and not load.is_full_refresh -%}
         {%- do sluice.run_temporary(
             load,

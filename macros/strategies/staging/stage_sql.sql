@@ -1,9 +1,16 @@
 {#- The SELECT, each column in the target's type, with what decides over the row: is it a delete, is it fit to
     be loaded. -#}
 {% macro stage_sql(load) %}
+    {%- set raw_types = {} -%}
+    {%- for column in load.columns -%}
+        {%- do raw_types.update({column.name: column.raw_type}) -%}
+    {%- endfor -%}
+    {%- set float_types = sluice.float_types() -%}
     {%- set columns = [] -%}
     {%- for column in load.data_columns -%}
-        {%- set value = sluice.staged_column(load, column) -%}
+        {%- set raw_type = raw_types.get(column.name) -%}
+        {%- set is_unchanged = raw_type == column.type and column.type not in float_types -%}
+        {%- set value = column.name if is_unchanged else sluice.staged_column(load, column, raw_type) -%}
         {%- do columns.append(value if value == column.name else value ~ " as " ~ column.name) -%}
     {%- endfor -%}
     {%- set is_delete = (
@@ -24,41 +31,38 @@
 
 {#- One column of the stage. Minus zero becomes zero: the two are equal, and a result must not depend on which
     came first. -#}
-{% macro staged_column(load, column) %}
-    {%- set raw_type = sluice.raw_type(load, column.name) -%}
+{% macro staged_column(load, column, raw_type) %}
     {%- if column.name == "_sluice_effective_at" and not load.is_rekeyed -%}
         {{ return("cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)") }}
     {%- elif column.name not in load.yielded -%} {{ return("cast(null as " ~ column.type ~ ")") }}
     {%- endif -%}
-    {%- set value = sluice.cast_value(column.name, column.type, raw_type) -%}
-    {%- if column.type in ("float", "double", "real", "double precision") -%}
-        {{ return("cast(" ~ value ~ " + 0 as " ~ column.type ~ ")") }}
-    {%- endif -%}
-    {{ return(value) }}
+    {%- set value = (
+        column.name
+        if raw_type == column.type
+        else sluice.cast_value(column.name, column.type, raw_type)
+    ) -%}
+    {%- set is_float = column.type in sluice.float_types() -%}
+    {{ return("cast(" ~ value ~ " + 0 as " ~ column.type ~ ")" if is_float else value) }}
 {% endmacro %}
 
 
-{% macro raw_type(load, name) %}
-    {%- for column in load.columns if column.name == name -%} {{ return(column.raw_type) }} {%- endfor -%}
-    {{ return(none) }}
-{% endmacro %}
+{% macro float_types() %} {{ return(("float", "double", "real", "double precision")) }} {% endmacro %}
 
 
 {#- Why a row cannot be loaded, NULL for a row that can. -#}
 {% macro reject_reason(load) %}
     {%- set reasons = [] -%}
-    {%- for column in load.columns if column.raw_type not in (none, load.types[column.name]) -%}
-        {%- set type = load.types[column.name] -%}
-        {%- set value = sluice.cast_value(column.name, type, column.raw_type) -%}
+    {%- for cast in load.casts -%}
+        {%- set value = sluice.cast_value(cast.name, cast.type, cast.raw_type) -%}
         {%- do reasons.append(
             "when "
-            ~ column.name
+            ~ cast.name
             ~ " is not null and "
             ~ value
             ~ " is null then "
-            ~ sluice.literal(column.name ~ " does not cast to " ~ type ~ ": ")
+            ~ sluice.literal(cast.name ~ " does not cast to " ~ cast.type ~ ": ")
             ~ " || substring("
-            ~ sluice.as_text(column.name, column.raw_type, 1000)
+            ~ sluice.as_text(cast.name, cast.raw_type, 1000)
             ~ ", 1, 200)"
         ) -%}
     {%- endfor -%}
