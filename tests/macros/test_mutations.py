@@ -107,7 +107,7 @@ POSTGRES_MUTANTS: dict[str, Mutant] = {
 # No rule is broken: keys with one new event take the path of those with several.
 GENERAL_PATH = (
     ("strategies/scd2/scd2_anchor.sql", "having count(*) > 1", "having count(*) > 0"),
-    ("strategies/scd2/scd2_event.sql", "_sluice_new_count > 1", "_sluice_new_count > 0"),
+    ("strategies/scd2/stage_scd2.sql", "_sluice_new_count > 1", "_sluice_new_count > 0"),
 )
 DENSE = h.Shape(80, 400, in_order=False, told_twice=True)
 IN_ORDER = h.Shape(20, 20, in_order=True)
