@@ -10,10 +10,9 @@ All of it is SQL of the macros, run by dbt in the warehouse: the model does its 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from flows.context import Context
@@ -22,6 +21,7 @@ from flows.engine.recovery import adopt
 from flows.run.leases import LeaseKeeper
 from flows.run.outcome import load_variables
 from flows.warehouse.connection import open_warehouse
+from flows.warehouse.definition import Definition
 from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
@@ -31,8 +31,6 @@ from metadata_sync.rows.vocabulary import LoadType
 if TYPE_CHECKING:
     from flows.dbt.runner import DbtRunner
     from metadata_sync.rows.model import TransformationRow
-
-_DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,29 +83,6 @@ class Retyped:
     after: str
     lost_count: int
     changed_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """How a target is built: load type, key, order of events and tracked columns, as its head keeps them."""
-
-    load_type: str
-    key: tuple[str, ...]
-    order: tuple[str, ...]
-    tracks: str
-
-    @classmethod
-    def parse(cls, text: str) -> Definition:
-        """Read what the macros write.
-
-        >>> Definition.parse("scd2 by (id) in order of (at, lsn) tracking all").order
-        ('at', 'lsn')
-        """
-        found = _DEFINITION.fullmatch(text)
-        if found is None:
-            raise HardRunError(f"The head holds {text!r}, which no load wrote.", "Restore the head of the target.")
-        load_type, key, order, tracks = found.groups()
-        return cls(load_type, tuple(filter(None, key.split(", "))), tuple(order.split(", ")), tracks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from flows.gate.facts import (
 from flows.gate.probe import Prober, Question
 from flows.gate.rules import decide
 from flows.warehouse.bounds import parse_bound
+from flows.warehouse.definition import tracking
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.loads import Watermark
@@ -28,7 +29,7 @@ from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
-from metadata_sync.rows.vocabulary import Increment, LoadType
+from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sync.render import fingerprint
 
 
@@ -262,7 +263,9 @@ def _facts(
         has_log=target in around.state.logged,
         fingerprint=_fingerprint(row, around.rows),
         head_fingerprint=head.fingerprint if head else None,
-        is_tracking_changed=head is not None and bool(head.tracks) and head.tracks != _tracks(row),
+        is_tracking_changed=head is not None
+        and bool(head.tracks)
+        and head.tracks != tracking(row.load_type, row.scd_columns),
         renamed_from=renamed_from,
         sources=sources,
         upstreams=upstreams,
@@ -295,13 +298,6 @@ def _fingerprint(row: TransformationRow, rows: ControlRows) -> str | None:
     if not row.column_list:
         return None
     return fingerprint(row, sequence_columns(row, rows, [column.name for column in row.column_list]))
-
-
-def _tracks(row: TransformationRow) -> str:
-    """Write the tracked columns as the macro `tracking` does."""
-    if row.load_type is not LoadType.SCD2:
-        return "nothing"
-    return ", ".join(sorted(name.lower() for name in row.scd_columns)) or "all"
 
 
 def _renamed(

@@ -11,6 +11,7 @@ from typing import Final
 from sqlglot import exp
 
 from flows.warehouse.connection import Row, Warehouse
+from flows.warehouse.definition import tracks_of
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
 from flows.warehouse.sql import CHUNK_SIZE, NO_NUMBER, as_text, quoted, union_all
 from metadata_sync.loads import Rejects, RowCounts, Watermark, Window
@@ -25,9 +26,6 @@ _VIEW_CATALOGS: Final = {
 }
 """Where a warehouse lists its materialized views: catalog, column of the schema, column of the name."""
 
-_TRACKING: Final = " tracking "
-"""What stands between keys and tracked columns in a head's definition."""
-
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -36,7 +34,7 @@ class Head:
     Attributes:
         loaded_at: `_sluice_loaded_at` of its newest load that changed rows; None when none has.
         fingerprint: Configuration that the table was built with.
-        tracks: The columns whose changes open versions, as the macro `tracking` writes them.
+        tracks: The columns whose changes open versions, as the definition holds them.
         epoch: Raised by every rebuild; a reader that saw another one reads in full once.
     """
 
@@ -220,7 +218,7 @@ def _collect(existing: frozenset[TableName], rows: Iterable[Row]) -> WarehouseSt
             watermarks[target, name] = Watermark(text, count, epoch)
             last_loads[target] = max(last_loads.get(target, ("", "")), (loaded_at or "", last or ""))
         else:
-            tracks = last.partition(_TRACKING)[2] if last else None
+            tracks = tracks_of(last) if last else None
             heads[target] = Head(loaded_at=text, fingerprint=name, tracks=tracks, epoch=epoch)
     return WarehouseState(existing, watermarks, {target: last for target, (_, last) in last_loads.items()}, heads)
 

@@ -65,7 +65,7 @@
     {%- endfor -%}
     select {{ sluice.in_lines(terms) }}, cast(0 as smallint) as _sluice_deleted
     from {{ load.relation }}
-    {%- if load.stored_definition.split(" by (")[1][0] != ")" %}
+    {%- if load.stored.has_key %}
         union all
         select {{ sluice.in_lines(terms) }}, _sluice_deleted
         from {{ load.side }}

@@ -22,7 +22,7 @@
     {{
         return(
             {
-                "built_as": load.stored_definition,
+                "built_as": load.stored.text,
                 "becomes": load.definition,
                 "event_count": counts.event_count,
                 "reject_count": counts.reject_count,

@@ -15,12 +15,12 @@
         {"columns": load.columns | selectattr("name", "in", names) | list, "data_columns": stored}
     ) -%}
     {%- do sluice.resolve_columns(load) -%}
-    {%- if load.definition != load.stored_definition -%}
+    {%- if load.definition != load.stored.text -%}
         {%- do sluice.raise_error(
             load.type,
             load.target_name
             ~ " was built as "
-            ~ load.stored_definition
+            ~ load.stored.text
             ~ " and its row now says "
             ~ load.definition
             ~ ".",

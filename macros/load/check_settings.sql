@@ -37,23 +37,16 @@
         ) -%}
     {%- endif -%}
     {%- if not load.key and not load.is_rekeyed -%} {%- do sluice.check_range(load) -%} {%- endif -%}
-    {%- set stored = load.stored_definition -%}
-    {%- if stored and not load.is_first and not load.is_full_refresh and not load.is_rekeyed and stored.split(
-        " tracking "
-    )[
-        0
-    ] != load.definition.split(
-        " tracking "
-    )[
-        0
-    ] -%}
+    {%- set is_kept = not (load.is_first or load.is_full_refresh or load.is_rekeyed) -%}
+    {%- set built_as = sluice.read_definition(load.definition).built_as -%}
+    {%- if load.stored and is_kept and load.stored.built_as != built_as -%}
         {%- do sluice.raise_error(
             load.type,
             load.target_name
             ~ " was loaded as "
-            ~ stored.split(" tracking ")[0]
+            ~ load.stored.built_as
             ~ " and is now "
-            ~ load.definition.split(" tracking ")[0]
+            ~ built_as
             ~ ". Its ledger cannot be read the new way.",
             "Change it back, or rebuild it from its ledger: sluice rebuild "
             ~ load.target_name

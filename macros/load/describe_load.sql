@@ -31,7 +31,8 @@
         "started_at": sluice.instant_text(started_at),
         "loaded_at": sluice.next_loaded_at(started_at, head),
         "fingerprint": sluice.setting("fingerprint", ""),
-        "tracks": sluice.tracking(load_type),
+        "stored": sluice.read_definition(head.definition if head else none),
+        "tracks": sluice.tracking(load_type, sluice.list_setting("scd_columns")),
         "makes_target": existing is none,
         "is_first": head is none or head.load_id == "none",
         "is_full_refresh": should_full_refresh(),
@@ -48,15 +49,12 @@
         "script": [],
     } -%}
     {%- do sluice.check_target(load, existing, head) -%}
-    {%- if head and not load.is_first and not load.is_rekeyed and head.definition.split(" tracking ")[
-        1
-    ] != load.tracks -%}
+    {%- if head and not load.is_first and not load.is_rekeyed and load.stored.tracks != load.tracks -%}
         {%- do load.update({"is_rebuild": true}) -%}
     {%- endif -%}
     {%- do load.update(
         {
             "replaces": load.is_full_refresh or load.is_rebuild or load.is_rekeyed,
-            "stored_definition": head.definition if head else none,
         }
     ) -%}
     {%- if load.replaces and not load.is_first -%}
@@ -84,13 +82,6 @@
         {{ return(sluice.instant_text(after if after > now else now)) }}
     {%- endif -%}
     {{ return(sluice.instant_text(now)) }}
-{% endmacro %}
-
-
-{#- The tracked columns as the head keeps them; a change of them rebuilds the target from its ledger. -#}
-{% macro tracking(load_type) %}
-    {%- set names = sluice.list_setting("scd_columns") | map("lower") | sort | join(", ") -%}
-    {{ return((names or "all") if load_type == "scd2" else "nothing") }}
 {% endmacro %}
 
 

@@ -29,9 +29,9 @@
         "started_at": sluice.instant_text(started_at),
         "loaded_at": sluice.next_loaded_at(started_at, head),
         "fingerprint": sluice.setting("fingerprint", ""),
-        "definition": definition ~ " tracking nothing",
+        "definition": definition,
         "makes_target": existing is none,
-        "is_same": is_there and head.definition == definition ~ " tracking nothing",
+        "is_same": is_there and head.definition == definition,
         "message": "REFRESHED",
         "is_same_query": is_there
         and head.definition.split(" auto refresh ")[0] == definition.split(" auto refresh ")[0],
@@ -82,6 +82,7 @@
             ~ local_md5(sql | trim ~ layout | join(","))
             ~ " auto refresh "
             ~ ("yes" if sluice.setting("auto_refresh", false) else "no")
+            ~ " tracking nothing"
         )
     }}
 {% endmacro %}

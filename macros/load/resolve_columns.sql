@@ -35,16 +35,7 @@
             "on_tie": sluice.setting("on_tie", "warn"),
         }
     ) -%}
-    {%- do load.update(
-        {
-            "definition": load.type
-            ~ " by ("
-            ~ (key | join(", "))
-            ~ ") in order of ("
-            ~ ([at] + (ties if not load.is_load_timed else []) | list)
-            | join(", ") ~ ") tracking " ~ load.tracks
-        }
-    ) -%}
+    {%- do load.update({"definition": sluice.definition(load, [at] if load.is_load_timed else sequence)}) -%}
     {%- do sluice.check_settings(load) -%}
 {% endmacro %}
 

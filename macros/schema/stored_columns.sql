@@ -82,6 +82,4 @@
 
 
 {#- Whether the target, as it stands, holds versions. -#}
-{% macro was_history(load) %}
-    {{ return((load.stored_definition or "").startswith("scd2 by ")) }}
-{% endmacro %}
+{% macro was_history(load) %} {{ return(load.stored is not none and load.stored.is_history) }} {% endmacro %}

@@ -1,0 +1,59 @@
+"""What a target is built as, as heads keep it. The macros write it: macros/load/definition.sql."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from metadata_sync.errors import HardRunError
+from metadata_sync.rows.vocabulary import LoadType
+
+_DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How a target is built: load type, key, order of events and tracked columns."""
+
+    load_type: str
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+    tracks: str
+
+    @classmethod
+    def parse(cls, text: str) -> Definition:
+        """Read what the macro `definition` writes.
+
+        Raises:
+            HardRunError: When it is something else.
+
+        >>> Definition.parse("scd2 by (id) in order of (at, lsn) tracking all").order
+        ('at', 'lsn')
+        """
+        found = _DEFINITION.fullmatch(text)
+        if found is None:
+            raise HardRunError(f"The head holds {text!r}, which no load wrote.", "Restore the head of the target.")
+        load_type, key, order, tracks = found.groups()
+        return cls(load_type, tuple(filter(None, key.split(", "))), tuple(order.split(", ")), tracks)
+
+
+def tracks_of(definition: str) -> str:
+    """Return the tracked columns of a definition, also of a materialized view's.
+
+    >>> tracks_of("scd2 by (id) in order of (at) tracking city, name")
+    'city, name'
+    """
+    return definition.partition(" tracking ")[2]
+
+
+def tracking(load_type: LoadType, scd_columns: Iterable[str]) -> str:
+    """Write tracked columns as the macro `tracking` does.
+
+    >>> tracking(LoadType.SCD2, ["Name", "city"])
+    'city, name'
+    """
+    if load_type is not LoadType.SCD2:
+        return "nothing"
+    return ", ".join(sorted(name.lower() for name in scd_columns)) or "all"
