@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Final
 from metadata_sync.errors import HardRunError
 from metadata_sync.rows.vocabulary import LoadType
 
-_DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*)")
+_DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*?)(?: deriving .*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,29 @@ def tracks_of(definition: str) -> str:
     >>> tracks_of("scd2 by (id) in order of (at) tracking city, name")
     'city, name'
     """
-    return definition.partition(" tracking ")[2]
+    return definition.partition(" tracking ")[2].partition(" deriving ")[0]
+
+
+def derivation_of(definition: str) -> tuple[int, str]:
+    """Return what the newest rows of a target are derived by: the number of the definition, and its hash.
+
+    >>> derivation_of("scd1 by (id) in order of (at) tracking nothing deriving 3:9f2c47aa01b2c3d4")
+    (3, '9f2c47aa01b2c3d4')
+    >>> derivation_of("scd1 by (id) in order of (at) tracking nothing")  # loaded by an earlier version of Sluice
+    (0, '')
+    """
+    number, _, text = definition.partition(" deriving ")[2].partition(":")
+    return int(number or 0), text
+
+
+def row_definition(select_hash: str, delete_when: str | None) -> str:
+    """Hash what the rows of a target are derived by, as the macro `row_definition` does.
+
+    Args:
+        select_hash: Hash of the normalised SELECT, as sync writes it into the model.
+        delete_when: Which rows of the SELECT are deletes; None: none.
+    """
+    return hashlib.md5(f"{select_hash}{delete_when or ''}".encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 def tracking(load_type: LoadType, scd_columns: Iterable[str]) -> str:

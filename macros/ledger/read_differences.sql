@@ -43,6 +43,13 @@
     select
         (select count(*) from {{ load.relation }}) as row_count,
         (select count(*) from {{ load.side }}) as side_count,
+        {%- for relation in (load.relation, load.side) %}
+            {{ "(" if loop.first else "+ " }} (
+                select count(*)
+                from {{ relation }}
+                where coalesce(_sluice_definition, 0) < {{ load.definition_number }}
+            ){{ ") as older_count," if loop.last }}
+        {%- endfor %}
         count(*) as load_count,
         sum(rows_inserted) - sum(case when load_number = 1 then 0 else rows_deleted end) as logged_count
     from loads

@@ -63,11 +63,17 @@
             else column.name
         ) -%}
     {%- endfor -%}
+    {#- after a restatement, what no chunk derived anew is no longer yielded -#}
+    {%- set kept = (
+        "where _sluice_definition = " ~ load.stored.number
+        if sluice.asked_task() == "prune"
+        else ""
+    ) -%}
     select {{ sluice.in_lines(terms) }}, cast(0 as smallint) as _sluice_deleted
-    from {{ load.relation }}
+    from {{ load.relation }} {{ kept }}
     {%- if load.stored.has_key %}
         union all
         select {{ sluice.in_lines(terms) }}, _sluice_deleted
-        from {{ load.side }}
+        from {{ load.side }} {{ kept }}
     {%- endif %}
 {%- endmacro %}

@@ -22,8 +22,8 @@
     {{
         return(
             {
-                "built_as": load.stored.text,
-                "becomes": load.definition,
+                "built_as": load.stored.shape,
+                "becomes": sluice.read_definition(load.definition).shape,
                 "event_count": counts.event_count,
                 "reject_count": counts.reject_count,
                 "tie_count": sluice.count_logged_ties(load),

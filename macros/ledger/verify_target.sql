@@ -4,7 +4,7 @@
     key once and none that was deleted. Of every target: no NULL in a key, every row written by a load of the log, as many
     rows as the log counts.
 
-    Returns: dict(row_count, event_count, counts: difference → number, differences: list of dict(difference, row, detail), at
+    Returns: dict(row_count, event_count, older_count: events derived by an older SELECT than today's, counts: difference → number, differences: list of dict(difference, row, detail), at
         most 100).
     Raises: when the settings are not those that the target was built with, or another load commits meanwhile.
 -#}
@@ -15,16 +15,24 @@
         {"columns": load.columns | selectattr("name", "in", names) | list, "data_columns": stored}
     ) -%}
     {%- do sluice.resolve_columns(load) -%}
-    {%- if load.definition != load.stored.text -%}
+    {%- set shape = sluice.read_definition(load.definition).shape -%}
+    {%- if shape != load.stored.shape -%}
         {%- do sluice.raise_error(
             load.type,
             load.target_name
             ~ " was built as "
-            ~ load.stored.text
+            ~ load.stored.shape
             ~ " and its row now says "
-            ~ load.definition
+            ~ shape
             ~ ".",
             "Verify it after the next load (tracked columns) or after sluice rebuild (anything else).",
+        ) -%}
+    {%- endif -%}
+    {%- if "_sluice_definition" not in names -%}
+        {%- do sluice.raise_error(
+            load.type,
+            load.target_name ~ " was last loaded by an earlier version of Sluice.",
+            "Verify it after its next load.",
         ) -%}
     {%- endif -%}
     {%- set queries = [sluice.unlogged_rows_sql(load)] -%}
@@ -68,6 +76,7 @@
             {
                 "row_count": counts.row_count,
                 "event_count": counts.row_count + counts.side_count,
+                "older_count": counts.older_count,
                 "counts": found.counts,
                 "differences": found.differences,
             }

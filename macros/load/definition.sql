@@ -1,8 +1,9 @@
 {#- What a target is built as, in the words that its head keeps: `<load type> by (<key>) in order of (<event time,
-    tie-breakers>) tracking <columns>`. flows/warehouse/definition.py reads these words; a test holds both to the same.
+    tie-breakers>) tracking <columns> deriving <number>:<hash>`. flows/warehouse/definition.py reads these words; a test
+    holds both to the same.
 
     Args:
-        load (dict): type, key and tracks of the load.
+        load (dict): type, key, tracks, definition_number and row_definition of the load.
         sequence (list of str): the columns that order events.
     Returns: str.
 -#}
@@ -11,7 +12,13 @@
         return(
             load.type ~ " by (" ~ load.key
             | join(", ") ~ ") in order of (" ~ sequence
-            | join(", ") ~ ") tracking " ~ load.tracks
+            | join(", ")
+            ~ ") tracking "
+            ~ load.tracks
+            ~ " deriving "
+            ~ load.definition_number
+            ~ ":"
+            ~ load.row_definition
         )
     }}
 {% endmacro %}
@@ -21,15 +28,22 @@
 
     Args:
         text (str or none): what a head holds.
-    Returns: dict(text, built_as: all but the tracked columns, tracks, is_history, has_key); none for none.
+    Returns: dict(text, shape: all but what rows are derived by, built_as: the shape without the tracked columns, tracks,
+        number and row_definition: what rows are derived by, 0 and empty when an earlier version of Sluice loaded it,
+        is_history, has_key); none for none.
 -#}
 {% macro read_definition(text) %}
     {%- if text is none -%} {{ return(none) }} {%- endif -%}
-    {%- set parts = text.partition(" tracking ") -%}
+    {%- set halves = text.partition(" deriving ") -%}
+    {%- set parts = halves[0].partition(" tracking ") -%}
+    {%- set derivation = halves[2].partition(":") -%}
     {{
         return(
             {
                 "text": text,
+                "shape": halves[0],
+                "number": derivation[0] | int,
+                "row_definition": derivation[2],
                 "built_as": parts[0],
                 "tracks": parts[2],
                 "is_history": text.startswith("scd2 by "),
@@ -50,4 +64,16 @@
 {% macro tracking(load_type, names) %}
     {%- set tracked = names | map("lower") | sort | join(", ") -%}
     {{ return((tracked or "all") if load_type == "scd2" else "nothing") }}
+{% endmacro %}
+
+
+{#- What the rows of the current model are derived by: a hash of its SELECT, as sync normalised it (else of its text without
+    layout), and of delete_when.
+
+    Returns: str, 16 hexadecimal digits.
+-#}
+{% macro row_definition() %}
+    {%- set written = (config.get("meta") or {}).get("row_definition") -%}
+    {%- set select = written or local_md5(model.raw_code.split() | join(" ")) -%}
+    {{ return(local_md5(select ~ (sluice.setting("delete_when") or ""))[:16]) }}
 {% endmacro %}

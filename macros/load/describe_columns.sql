@@ -1,6 +1,7 @@
 {#- Find out what the SELECT yields, and whether it holds its own event time.
 
-    Sets columns (the SELECT's, with _sluice_effective_at if the load's own time orders events) and is_load_timed.
+    Sets columns (the SELECT's, with _sluice_effective_at if the load's own time orders events, and _sluice_definition,
+    the number of the SELECT that an event is derived by) and is_load_timed.
 
     Args:
         load (dict): the load.
@@ -59,6 +60,7 @@
             {"name": "_sluice_effective_at", "type": sluice.instant_type(), "raw_type": none}
         ) -%}
     {%- endif -%}
+    {%- do columns.append({"name": "_sluice_definition", "type": "integer", "raw_type": none}) -%}
     {%- do load.update({"columns": columns, "is_load_timed": is_load_timed, "sequence": yielded}) -%}
 {% endmacro %}
 

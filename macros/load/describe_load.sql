@@ -37,7 +37,10 @@
         "is_first": head is none or head.load_id == "none",
         "is_full_refresh": should_full_refresh(),
         "is_rebuild": false,
-        "is_rekeyed": sluice.asked_task() in ("survey", "rebuild"),
+        "is_rekeyed": sluice.asked_task() in ("survey", "rebuild", "prune"),
+        "is_restated": sluice.asked_task() == "restate",
+        "row_definition": sluice.row_definition(),
+        "definition_number": 1,
         "epoch": head.epoch if head else 0,
         "stored_epoch": head.epoch if head else 0,
         "changes_rows": true,
@@ -51,6 +54,15 @@
     {%- do sluice.check_target(load, existing, head) -%}
     {%- if head and not load.is_first and not load.is_rekeyed and load.stored.tracks != load.tracks -%}
         {%- do load.update({"is_rebuild": true}) -%}
+    {%- endif -%}
+    {%- if load.stored and load.is_rekeyed -%}
+        {#- a ledger keeps what its events were derived by -#}
+        {%- do load.update(
+            {"definition_number": load.stored.number, "row_definition": load.stored.row_definition}
+        ) -%}
+    {%- elif load.stored and load.stored.number -%}
+        {%- set is_new = load.stored.row_definition != load.row_definition and not load.is_first -%}
+        {%- do load.update({"definition_number": load.stored.number + (1 if is_new else 0)}) -%}
     {%- endif -%}
     {%- do load.update(
         {

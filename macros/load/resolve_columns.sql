@@ -21,7 +21,7 @@
     {%- set apart = key + [at] -%}
     {%- set tracked = sluice.find_columns(load, "scd_columns", sluice.list_setting("scd_columns")) -%}
     {%- if not tracked -%}
-        {%- set tracked = load.yielded | reject("in", apart + ties) | list -%}
+        {%- set tracked = load.yielded | reject("in", apart + ties + ["_sluice_definition"]) | list -%}
     {%- endif -%}
     {%- do load.update(
         {
@@ -70,7 +70,7 @@
                 ~ " names "
                 ~ name
                 ~ ", which the SELECT does not yield (it yields "
-                ~ load.yielded
+                ~ (load.yielded | reject("equalto", "_sluice_definition"))
                 | join(", ") ~ ").",
                 "Mend the name or the SELECT.",
             ) -%}

@@ -13,6 +13,11 @@
 {% macro evolve_target(load) %}
     {%- set stored = sluice.paired_columns(load) -%}
     {%- set policy = sluice.schema_change_policy() -%}
+    {%- if "_sluice_definition" not in stored -%}
+        {#- a target that an earlier version of Sluice made -#}
+        {%- do sluice.change_tables(load, ["add column _sluice_definition integer"]) -%}
+        {%- do stored.update({"_sluice_definition": "integer"}) -%}
+    {%- endif -%}
     {%- if policy == "ignore" -%}
         {%- do load.update({"columns": load.columns | selectattr("name", "in", stored) | list}) -%}
     {%- endif -%}

@@ -7,6 +7,9 @@
             "delete from " ~ load.relation ~ " where " ~ sluice.range_condition(load)
         ) -%}
     {%- endif -%}
+    {%- if load.keeps_range and (load.is_restated or load.definition_number != load.stored.number) -%}
+        {%- do statements.append(sluice.mark_range_sql(load)) -%}
+    {%- endif -%}
     {%- if load.counts.rows_inserted -%}
         {%- set fresh = (
             sluice.range_fresh_sql(load) if load.keeps_range else "select * from " ~ load.stage
@@ -17,13 +20,24 @@
 {% endmacro %}
 
 
+{#- Rows that stay as they are were derived by today's SELECT as well. -#}
+{% macro mark_range_sql(load) -%}
+    update {{ load.relation }}
+    set _sluice_definition = {{ load.definition_number }}
+    where {{ sluice.range_condition(load) }}
+        and coalesce(_sluice_definition, 0) < {{ load.definition_number }}
+{%- endmacro %}
+
+
 {#- Rows to add; a column that the SELECT no longer yields is NULL. -#}
 {% macro range_fresh_sql(load) -%}
     {%- set terms = [] -%}
     {%- for column in load.data_columns -%}
-        {%- set is_yielded = column.name in load.yielded -%}
+        {%- set absent = load.definition_number if column.name == "_sluice_definition" else "null" -%}
         {%- do terms.append(
-            column.name if is_yielded else "cast(null as " ~ column.type ~ ") as " ~ column.name
+            column.name
+            if column.name in load.content
+            else "cast(" ~ absent ~ " as " ~ column.type ~ ") as " ~ column.name
         ) -%}
     {%- endfor -%}
     select {{ sluice.in_lines(terms) }}

@@ -49,11 +49,11 @@
 {% macro insert_absent_sql(load) -%}
     {%- set values = [] -%}
     {%- for name in load.data -%}
-        {%- do values.append(
-            "cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)"
-            if name == load.at
-            else name
-        ) -%}
+        {%- if name == load.at -%}
+            {%- do values.append("cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)") -%}
+        {%- elif name == "_sluice_definition" -%} {%- do values.append(load.definition_number | string) -%}
+        {%- else -%} {%- do values.append(name) -%}
+        {%- endif -%}
     {%- endfor -%}
     insert into sluice_stage ({{ sluice.columns(load.data) }}, _sluice_deleted)
     select {{ sluice.in_lines(values) }}, 1

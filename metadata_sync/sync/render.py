@@ -32,7 +32,7 @@ from metadata_sync.rows.vocabulary import LoadType, SourceKind
 if TYPE_CHECKING:
     from metadata_sync.sql import ParsedSelect
 
-RENDER_VERSION: Final = 1
+RENDER_VERSION: Final = 2
 """Raised when the same row is to be rendered differently, so that every file is written again."""
 
 VIEW_MATERIALIZATION: Final = "refresh"
@@ -103,11 +103,16 @@ def source_document(source: SourceRow, project: Project, dialect: str) -> Docume
 
 
 def model_text(select: ParsedSelect, dependencies: Sequence[ResolvedDependency]) -> str:
-    """Return a model's SQL: the SELECT as written, its tables replaced by dbt's references."""
+    """Return a model's SQL: the SELECT as written, its tables replaced by dbt's references, and its definition.
+
+    The definition stands at the end, so that lines keep their numbers.
+    """
+    from metadata_sync.sql.definition import definition_hash
     from metadata_sync.sql.rewrite import rewrite
 
     text = rewrite(select, {item.name: item.jinja for item in dependencies})
-    return text.rstrip() + "\n"
+    config = f'{{{{ config(meta={{"row_definition": "{definition_hash(select)}"}}) }}}}'
+    return f"{text.rstrip()}\n{config}\n"
 
 
 def document_text(document: Document) -> str:

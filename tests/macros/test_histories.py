@@ -106,7 +106,8 @@ def _write_growing(project: DbtProject, *, has_grown: bool) -> None:
 
 def _grow(event: Event, *, has_grown: bool) -> Event:
     u = event.content[1]
-    return event._replace(content=(*event.content, u + 1 if has_grown and isinstance(u, int) else None))
+    content = (*event.content, u + 1 if has_grown and isinstance(u, int) else None)
+    return event._replace(content=content, definition=2 if has_grown else 1)
 
 
 def _rows(project: DbtProject, sql: str) -> list[tuple[object, ...]]:

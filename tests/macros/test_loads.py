@@ -171,7 +171,11 @@ def test_column_that_the_select_dropped_outlives_replays_and_rebuilds(project: D
         settings = {**keyed[name], "scd_columns": []} if name == "scd2" else keyed[name]
         project.model(name, SELECT.replace("e.u, ", ""), materialized=kind, **settings)
     result = project.run()
-    assert {result.messages[name] for name in ("scd1", "range")} == {"1 inserted"}
+    # the row at the watermark is read again: by another SELECT now, so that this derivation takes its place
+    assert {name: result.messages[name] for name in ("scd1", "range")} == {
+        "scd1": "1 inserted, 1 updated",
+        "range": "1 inserted",
+    }
     for name in kinds:
         assert project.query(f"select id, v, u from dwh.{name} order by id") == [("1", "a", "x"), ("2", "b", None)]
     _land(project, "'2', 'b', 'y', '2024-01-02'")

@@ -10,13 +10,17 @@ Value = str | int | bool | None
 
 
 class Event(NamedTuple):
-    """One row of a SELECT; content in column-name order, so that comparing tuples is the winner rule's last step."""
+    """One row of a SELECT; content in column-name order, so that comparing tuples is the winner rule's last step.
+
+    The definition is the number of the SELECT that derived it: of equal times the newer derivation wins.
+    """
 
     key: tuple[str, ...]
     at: int
     tie: int
     is_delete: bool
     content: tuple[Value, ...]
+    definition: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def _closed(version: Version, at: int) -> Version:
 
 
 def _rank(event: Event) -> tuple[Any, ...]:
-    return event.tie, not event.is_delete, tuple(_nulls_lowest(value) for value in event.content)
+    return event.tie, event.definition, not event.is_delete, tuple(_nulls_lowest(value) for value in event.content)
 
 
 def _nulls_lowest(value: Value) -> tuple[Any, ...]:

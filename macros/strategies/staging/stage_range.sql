@@ -10,7 +10,13 @@
         load, "rows that stand in the range", sluice.range_before_sql(load)
     ) -%}
     {%- set counts = {"rows_inserted": before.staged_count, "rows_deleted": before.stored_count} -%}
-    {%- do load.update({"keeps_range": false}) -%}
+    {#- equal rows are equal whichever SELECT derived them -#}
+    {%- do load.update(
+        {
+            "keeps_range": false,
+            "content": load.yielded | reject("equalto", "_sluice_definition") | list,
+        }
+    ) -%}
     {%- if before.stored_count and not load.replaces -%}
         {%- set stored = sluice.numbered_rows_sql(load, load.relation, sluice.range_condition(load)) -%}
         {%- set newest = (
@@ -25,7 +31,7 @@
         {%- set met = sluice.numbered_rows_sql(load, load.stage, load.range_key ~ " <= " ~ newest) -%}
         {%- set later = (
             "select "
-            ~ sluice.columns(load.yielded)
+            ~ sluice.columns(load.content)
             ~ ", 1 from "
             ~ load.stage
             ~ " where "
@@ -65,9 +71,9 @@
 {#- The rows of a table, equal ones numbered, so that EXCEPT minds how many there are. -#}
 {% macro numbered_rows_sql(load, relation, condition) -%}
     select
-        {{ sluice.columns(load.yielded) }},
+        {{ sluice.columns(load.content) }},
         row_number() over (
-            partition by {{ sluice.columns(load.yielded) }} order by {{ load.range_key }}
+            partition by {{ sluice.columns(load.content) }} order by {{ load.range_key }}
         ) as _sluice_number
     from {{ relation }}
     where {{ condition }}

@@ -59,7 +59,13 @@
         rejected_rows as (
             select
                 _sluice_reject as reason,
-                {{ sluice.row_text(sluice.typed_columns(load, load.yielded)) }} as row_text
+                {{
+                    sluice.row_text(
+                        sluice.typed_columns(
+                            load, load.yielded | reject("equalto", "_sluice_definition") | list
+                        )
+                    )
+                }} as row_text
             from sluice_stage
             where _sluice_reject is not null
             {%- for window in load.windows if window.unkeyed %}

@@ -34,6 +34,8 @@
 {% macro staged_column(load, column, raw_type) %}
     {%- if column.name == "_sluice_effective_at" and not load.is_rekeyed -%}
         {{ return("cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)") }}
+    {%- elif column.name == "_sluice_definition" and not load.is_rekeyed -%}
+        {{ return("cast(" ~ load.definition_number ~ " as integer)") }}
     {%- elif column.name not in load.yielded -%} {{ return("cast(null as " ~ column.type ~ ")") }}
     {%- endif -%}
     {%- set value = (

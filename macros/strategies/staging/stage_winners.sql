@@ -39,9 +39,9 @@
 {% endmacro %}
 
 
-{#- Events of a batch that lose a tie: all contents of one key, time and tie-breakers but the greatest. -#}
+{#- Events of a batch that lose a tie: all contents of one key, time, tie-breakers and definition but the greatest. -#}
 {% macro ties_sql(load, events_sql) -%}
-    {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
+    {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers + ["_sluice_definition"]) -%}
     select coalesce(sum(_sluice_content_count - 1), 0) as tie_count
     from
         (
@@ -61,7 +61,7 @@
 {#- Ties that stored events add: those that another content of the batch meets. A stored event that came again
     is counted already. -#}
 {% macro stored_ties_sql(load, contest_sql) -%}
-    {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers) -%}
+    {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers + ["_sluice_definition"]) -%}
     {%- set content = sluice.columns(load.key + [load.at] + load.compared) -%}
     {%- set queries = [contest_sql] -%}
     {%- if load.counts.tie_count -%}

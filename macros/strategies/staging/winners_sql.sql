@@ -52,15 +52,18 @@
 {% endmacro %}
 
 
-{#- ORDER BY that puts the winner first among events of equal key and time: later tie-breakers, an upsert before a
-    delete, then the greater content, columns in name order, NULL lowest, text by its bytes. -#}
+{#- ORDER BY that puts the winner first among events of equal key and time: later tie-breakers, the newer definition, an
+    upsert before a delete, then the greater content, columns in name order, NULL lowest, text by its bytes.
+
+    While a target is restated as a whole, the definition comes before the tie-breakers: an event of an older definition
+    may be one that the SELECT no longer yields, and must not keep out one that it yields. -#}
 {% macro winner_order(load) %}
+    {%- set newer = ["_sluice_definition"] -%}
+    {%- set leading = newer + load.tie_breakers if load.is_restated else load.tie_breakers + newer -%}
     {%- set terms = [] -%}
-    {%- for name in load.tie_breakers -%}
-        {%- do terms.append(sluice.greatest_first(load, name)) -%}
-    {%- endfor -%}
+    {%- for name in leading -%} {%- do terms.append(sluice.greatest_first(load, name)) -%} {%- endfor -%}
     {%- do terms.append("_sluice_deleted") -%}
-    {%- for name in load.compared | sort(case_sensitive=true) if name not in load.tie_breakers -%}
+    {%- for name in load.compared | sort(case_sensitive=true) if name not in leading -%}
         {%- do terms.append(sluice.greatest_first(load, name)) -%}
     {%- endfor -%}
     {{ return(terms | join(",\n" ~ " " * 24)) }}
