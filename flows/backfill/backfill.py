@@ -28,6 +28,7 @@ from flows.backfill.model import (
     TargetBackfilled,
     TargetChunks,
 )
+from flows.backfill.restate import definition_to_restate, finish_restatement
 from flows.backfill.slices import Cutter, LeftOut, Stretch
 from flows.context import Context
 from flows.engine.engine import hold_warehouse, prepare
@@ -45,7 +46,7 @@ from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
 from metadata_sync.database.journals.entries import BackfillEntry
 from metadata_sync.errors import ConfigurationError, RunError
-from metadata_sync.loads import Window, total
+from metadata_sync.loads import RowCounts, Window, total
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.vocabulary import Engine
 
@@ -80,9 +81,10 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
         parse_cluster(request.cluster)
     stretch = _stretch(context, request)
     run = prepare(context, RunRequest((_pipeline_of(context.store.usable_rows(), request.subject),), is_forced=True))
-    earlier = _earlier(context, request)
     targets: list[TargetChunks] = []
     left_out: list[LeftOut] = []
+    definition = definition_to_restate(context, run.rows, request.subject) if request.restates else None
+    earlier = _earlier(context, request, definition)
     warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
     try:
         loads = read_loads(warehouse, context.profile, run_id=earlier.backfill_id) if earlier else ()
@@ -107,7 +109,7 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
     finally:
         warehouse.close()
     backfill_id = earlier.backfill_id if earlier else f"backfill-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-    return BackfillPlan(backfill_id, request, run, tuple(targets), tuple(left_out), is_resumed=earlier is not None)
+    return BackfillPlan(backfill_id, request, run, tuple(targets), tuple(left_out), earlier is not None, definition)
 
 
 def run_backfill(
@@ -161,6 +163,7 @@ class _Backfill:
             while due := [item for item in self._plan.targets if self._is_due(item)]:
                 self._load_next(due)
             self._test()
+            pruned, kept_count = self._finish_restatement()
         except RunError as error:
             self._context.store.end_backfill(self._plan.backfill_id, None, str(error))
             raise
@@ -170,7 +173,7 @@ class _Backfill:
         is_done = all(item.done == item.chunk_count for item in fared)
         self._context.store.end_backfill(self._plan.backfill_id, finished_at if is_done else None, errors or None)
         deliver_or_log(self._context)
-        return BackfillSummary(self._plan.backfill_id, started_at, finished_at, fared)
+        return BackfillSummary(self._plan.backfill_id, started_at, finished_at, fared, pruned, kept_count)
 
     def _is_due(self, item: TargetChunks) -> bool:
         fared = self._fared[item.target]
@@ -264,9 +267,20 @@ class _Backfill:
                 shown = "; ".join(f"{node.name}: {node.message or node.status}" for node in failed[:_SHOWN_TESTS])
                 self._fared[item.target].error = f"loaded, but {len(failed)} data test(s) failed: {shown}"
 
+    def _finish_restatement(self) -> tuple[RowCounts | None, int]:
+        """Remove what today's SELECT did not yield again, once all chunks are loaded."""
+        if self._plan.definition is None or any(item.error for item in self._fared.values()):
+            return None, 0
+        return finish_restatement(self._context, self._plan, self._dbt)
+
     def _variables(self, chunks: Mapping[str, Window]) -> dict[str, str]:
         windows = {target: {chunk.source: {"start": chunk.start, "end": chunk.end}} for target, chunk in chunks.items()}
-        return {**load_variables(self._plan.backfill_id, self._plan.run.tokens), "SLUICE_WINDOWS": json.dumps(windows)}
+        tasks = dict.fromkeys(chunks, "restate") if self._plan.request.restates_all else {}
+        return {
+            **load_variables(self._plan.backfill_id, self._plan.run.tokens),
+            "SLUICE_WINDOWS": json.dumps(windows),
+            "SLUICE_TASKS": json.dumps(tasks),
+        }
 
     def _read_back(self, since: datetime) -> tuple[LoggedLoad, ...]:
         warehouse = open_warehouse(self._context.profile, wait_seconds=self._context.settings.lock_wait_seconds)
@@ -282,7 +296,7 @@ class _Backfill:
         return BackfillEntry(
             backfill_id=self._plan.backfill_id,
             subject=request.subject,
-            range_start=request.start,
+            range_start=request.start or "",
             range_end=request.end,
             chunk_size=request.chunk_size,
             chunks={item.target: item.chunks for item in self._plan.targets},
@@ -290,6 +304,7 @@ class _Backfill:
             started_at=started_at,
             engine=request.engine,
             cluster=request.cluster,
+            definition=self._plan.definition,
         )
 
 
@@ -310,17 +325,19 @@ def _spans(chunks: Sequence[Window]) -> dict[str, Span]:
 
 def _stretch(context: Context, request: BackfillRequest) -> Stretch:
     try:
-        start = parse_bound(request.start)
+        start = None if request.start is None else parse_bound(request.start)
         end = None if request.end is None else parse_bound(request.end)
         size = None if request.chunk_size is None else parse_size(request.chunk_size)
-        is_backward = end is not None and start.is_later_than(end)
+        is_backward = start is not None and end is not None and start.is_later_than(end)
     except ValueError as error:
         raise ConfigurationError(
             f"Nothing was loaded: {error}.", "Bounds are dates, timestamps (UTC unless they have a zone) or integers."
         ) from error
     if is_backward:
         raise ConfigurationError(f"Nothing was loaded: {start} lies behind {end}.", "Swap --from and --to.")
-    return Stretch(str(start), None if end is None else str(end), size, context.settings.chunk_rows)
+    return Stretch(
+        None if start is None else str(start), None if end is None else str(end), size, context.settings.chunk_rows
+    )
 
 
 def _pipeline_of(rows: ControlRows, subject: str) -> str:
@@ -336,11 +353,11 @@ def _pipeline_of(rows: ControlRows, subject: str) -> str:
     )
 
 
-def _earlier(context: Context, request: BackfillRequest) -> BackfillEntry | None:
-    """Return the unfinished backfill that was asked for in the same words."""
-    wanted = (request.start, request.end, request.chunk_size)
+def _earlier(context: Context, request: BackfillRequest, definition: str | None) -> BackfillEntry | None:
+    """Return the unfinished backfill that was asked for in the same words, and derives rows by the same SELECT."""
+    wanted = (request.start or "", request.end, request.chunk_size, definition)
     for entry in context.store.unfinished_backfills(request.subject):
-        if (entry.range_start, entry.range_end, entry.chunk_size) == wanted:
+        if (entry.range_start, entry.range_end, entry.chunk_size, entry.definition) == wanted:
             return entry
     return None
 

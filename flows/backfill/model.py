@@ -18,21 +18,29 @@ class BackfillRequest:
 
     Attributes:
         subject: A pipeline, or one target as `schema.table`.
-        start: Least incremental key to read: a date, a timestamp (UTC unless it has a zone) or an integer.
+        start: Least incremental key to read: a date, a timestamp (UTC unless it has a zone) or an integer; None, of a
+            restatement: from the beginning.
         end: Greatest key to read, itself included; None: up to what runs have read.
         chunk_size: 30min, 12h, 7d, 1w, or a number for an integer key; None: by the number of rows.
         requested_by: Person or deployment that asked.
         engine: Where SELECTs run, whatever the rows say; None = as they say.
         cluster: The cluster to rent, TYPE:N; None = it is sized.
+        restates: Derive one target's rows again by today's SELECT, whatever their values.
     """
 
     subject: str
-    start: str
+    start: str | None
     end: str | None = None
     chunk_size: str | None = None
     requested_by: str = "unknown"
     engine: Engine | None = None
     cluster: str | None = None
+    restates: bool = False
+
+    @property
+    def restates_all(self) -> bool:
+        """Whether every event is derived again, so that those that are not yielded any more can leave."""
+        return self.restates and self.start is None and self.end is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class BackfillPlan:
         targets: What is loaded, upstream before downstream.
         left_out: Targets of the pipeline that are not, and why.
         is_resumed: An earlier attempt did not finish; this one goes on with it.
+        definition: What a restatement derives rows by, `<number>:<hash>`; None: it is a backfill.
     """
 
     backfill_id: str
@@ -80,6 +89,7 @@ class BackfillPlan:
     targets: tuple[TargetChunks, ...]
     left_out: tuple[LeftOut, ...]
     is_resumed: bool
+    definition: str | None = None
 
     @property
     def chunk_count(self) -> int:
@@ -138,12 +148,16 @@ class BackfillSummary:
         started_at: UTC.
         finished_at: UTC.
         targets: One per target of the plan.
+        pruned: Rows that a restatement removed because today's SELECT does not yield them; None: nothing was pruned.
+        kept_count: Events of a restated target that keep their older derivation.
     """
 
     backfill_id: str
     started_at: datetime
     finished_at: datetime
     targets: tuple[TargetBackfilled, ...]
+    pruned: RowCounts | None = None
+    kept_count: int = 0
 
     @property
     def has_failed(self) -> bool:

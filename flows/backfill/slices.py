@@ -26,13 +26,13 @@ class Stretch:
     """The keys that are asked for.
 
     Attributes:
-        start: Least key.
+        start: Least key; None: from the beginning.
         end: Greatest key; None: what runs have read.
         size: Of one chunk; None: by rows_per_chunk.
         rows_per_chunk: About so many rows go into one chunk.
     """
 
-    start: str
+    start: str | None
     end: str | None
     size: ChunkSize | None
     rows_per_chunk: int
@@ -95,7 +95,7 @@ class Cutter:
         if chunks:
             return tuple(chunks)
         sources = ", ".join(str(item.name) for item in keyed)
-        bounds = f"from {self._stretch.start} to {self._stretch.end or 'what runs have read'}"
+        bounds = f"from {self._stretch.start or 'the beginning'} to {self._stretch.end or 'what runs have read'}"
         return LeftOut(str(row.name), f"{sources} holds nothing {bounds}")
 
     def _spans(self, item: ResolvedDependency, end: str) -> Sequence[Span]:

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "validate": "sync",
     "run": "run",
     "backfill": "backfill",
+    "restate": "backfill",
     "verify": "ledger",
     "rebuild": "ledger",
     "plan": "status",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -25,6 +25,7 @@ _INTERRUPTED_EXIT_CODE: Final = 130
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command("backfill")(backfill)
+    app.command("restate")(restate)
 
 
 def backfill(
@@ -64,10 +65,60 @@ def backfill(
 
         sluice backfill flights_hourly --from 2013-01-01 --json --yes
     """
-    from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
+    from flows.backfill.model import BackfillRequest
+
+    request = BackfillRequest(subject, start, end, chunk, engine=engine, cluster=cluster)
+    _load(request, yes=yes, as_json=as_json)
+
+
+def restate(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="One target, as schema.table.")],
+    *,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Least incremental key: date, timestamp (UTC) or integer.", show_default=False),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", help="Greatest key, itself included; what runs have read by default.", show_default=False),
+    ] = None,
+    chunk: Annotated[
+        str | None,
+        typer.Option(
+            "--chunk",
+            help="Size of one load: 30min, 12h, 7d, 1w, or a number of integer keys; by rows when left out.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+) -> None:
+    """Derive the rows of a target again by today's SELECT, chunk by chunk, whatever their values.
+
+    A newer derivation takes the place of an older one. Without --from and --to everything that was read is derived
+    again, and then the rows that today's SELECT does not yield any more are removed; the history of an SCD2 target is
+    computed anew. Readers of the target follow with their next run. Killed or failed, the same command goes on with the
+    chunks that are left. Exit code 1: a chunk or a data test failed. Exit code 2: the target cannot be restated, or
+    there is nobody to ask.
+
+    Examples:
+        sluice restate dwh.fact_order
+
+        sluice restate dwh.fact_order --from 2026-01-01 --to 2026-01-31 --yes
+
+        sluice restate dwh.dim_aircraft --chunk 7d --json --yes
+    """
+    from flows.backfill.model import BackfillRequest
+
+    _load(BackfillRequest(target, start, end, chunk, restates=True), yes=yes, as_json=as_json)
+
+
+def _load(asked: BackfillRequest, *, yes: bool, as_json: bool) -> None:
+    """Show what a backfill or a restatement would load, and load it."""
+    from flows.backfill.backfill import plan_backfill, run_backfill
 
     context = load_context()
-    request = BackfillRequest(subject, start, end, chunk, requested_by=context.who, engine=engine, cluster=cluster)
+    request = replace(asked, requested_by=context.who)
     with progress("Looking at the sources…", is_quiet=as_json):
         plan = plan_backfill(context, request)
     if not as_json:
@@ -75,7 +126,8 @@ def backfill(
     if not plan.targets or not _may_run(yes=yes, as_json=as_json):
         if as_json:
             print_json(_document(plan, None))
-        say("Nothing of this can be backfilled." if not plan.targets else "Nothing was loaded. Pass --yes to load it.")
+        verb = "restated" if request.restates else "backfilled"
+        say(f"Nothing of this can be {verb}." if not plan.targets else "Nothing was loaded. Pass --yes to load it.")
         raise typer.Exit(_USAGE_EXIT_CODE)
     try:
         with _progress_bars(plan, is_quiet=as_json) as on_chunk:
@@ -109,7 +161,9 @@ def _print_plan(plan: BackfillPlan) -> None:
         for item in plan.targets
     ]
     rows += [(item.target, None, None, None, None, None, item.reason) for item in plan.left_out]
-    title = f"Backfill {plan.backfill_id}" + (", goes on where it stopped" if plan.is_resumed else "")
+    title = f"{'Restatement' if plan.request.restates else 'Backfill'} {plan.backfill_id}" + (
+        ", goes on where it stopped" if plan.is_resumed else ""
+    )
     print_table(title, ("Target", "Source", "Keys", "Chunks", "Done", "Engine", "Left out because"), rows)
 
 
@@ -151,6 +205,13 @@ def _print_summary(summary: BackfillSummary) -> None:
     print_table(title, ("Target", "Chunks", "Rows", "Error"), rows)
     if summary.cluster is not None:
         say(f"Spark took {summary.cluster}.")
+    if summary.pruned is not None:
+        say(f"Rows that the SELECT does not yield any more were removed: {summary.pruned}.")
+    if summary.kept_count:
+        say(
+            f"{summary.kept_count} events keep what an older SELECT derived: they lie outside of the keys that were read, "
+            "or the sources do not hold them any more."
+        )
     if any(item.done < item.chunk_count for item in summary.targets):
         say("The same command goes on with the chunks that are left.")
 
@@ -161,6 +222,8 @@ def _document(plan: BackfillPlan, summary: BackfillSummary | None) -> dict[str, 
         "backfill_id": plan.backfill_id,
         "is_resumed": plan.is_resumed,
         "has_failed": summary.has_failed if summary else None,
+        "pruned": asdict(summary.pruned) if summary and summary.pruned else None,
+        "kept_count": summary.kept_count if summary else None,
         "targets": [
             {
                 "target": item.target,

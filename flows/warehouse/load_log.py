@@ -36,12 +36,14 @@ class Head:
         fingerprint: Configuration that the table was built with.
         tracks: The columns whose changes open versions, as the definition holds them.
         epoch: Raised by every rebuild; a reader that saw another one reads in full once.
+        definition: How the target is built and what its newest rows are derived by; see definition.py.
     """
 
     loaded_at: str | None
     fingerprint: str | None
     tracks: str | None
     epoch: int | None
+    definition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ def _collect(existing: frozenset[TableName], rows: Iterable[Row]) -> WarehouseSt
             last_loads[target] = max(last_loads.get(target, ("", "")), (loaded_at or "", last or ""))
         else:
             tracks = tracks_of(last) if last else None
-            heads[target] = Head(loaded_at=text, fingerprint=name, tracks=tracks, epoch=epoch)
+            heads[target] = Head(loaded_at=text, fingerprint=name, tracks=tracks, epoch=epoch, definition=last)
     return WarehouseState(existing, watermarks, {target: last for target, (_, last) in last_loads.items()}, heads)
 
 

@@ -404,6 +404,7 @@ backfill_log: Final = Table(
     _text("error_message"),
     _text("engine"),
     _text("cluster"),
+    _text("definition"),
     Index("ix_backfill_log_subject", "environment", "subject", "started_at"),
 )
 

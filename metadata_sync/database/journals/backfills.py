@@ -31,6 +31,7 @@ def begin(connection: Connection, environment: str, entry: BackfillEntry) -> Non
         "started_at": to_utc(entry.started_at),
         "engine": entry.engine,
         "cluster": entry.cluster,
+        "definition": entry.definition,
     }
     connection.execute(insert(backfill_log).values(values))
 

@@ -209,6 +209,7 @@ class BackfillEntry:
         error_message: Why it stopped, secrets masked.
         engine: Where its SELECTs run, as asked; None: as the rows say.
         cluster: The cluster that was asked for, TYPE:N; None: none was.
+        definition: What a restatement derives rows by, `<number>:<hash>`; None: it is a backfill.
     """
 
     backfill_id: str
@@ -223,3 +224,4 @@ class BackfillEntry:
     error_message: str | None = None
     engine: str | None = None
     cluster: str | None = None
+    definition: str | None = None

@@ -1,0 +1,145 @@
+"""Restatement: a target's rows derived again by today's SELECT, and what it no longer yields removed.
+
+    plan = plan_backfill(context, BackfillRequest("dwh.fact_order", None, restates=True))
+    summary = run_backfill(context, plan)
+
+A restatement is a backfill of everything that was read. A newer derivation takes the place of an older one, whatever
+their values. When all chunks are loaded, the events that still carry an older derivation are those that today's SELECT
+does not yield: they are pruned, and history is computed anew from the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flows.context import Context, reading
+from flows.engine.engine import hold_warehouse
+from flows.engine.recovery import adopt
+from flows.run.leases import LeaseKeeper
+from flows.run.outcome import load_variables
+from flows.warehouse.definition import Definition, derivation_of, row_definition
+from flows.warehouse.derivations import Derivations, count_derivations
+from flows.warehouse.load_log import read_loads, read_state
+from metadata_sync.analysis.select_file import read_select
+from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
+from metadata_sync.loads import RowCounts
+from metadata_sync.sql import parse_select
+from metadata_sync.sql.definition import definition_hash
+
+if TYPE_CHECKING:
+    from flows.backfill.model import BackfillPlan
+    from flows.dbt.runner import DbtRunner
+    from metadata_sync.rows.model import ControlRows, TransformationRow
+
+
+def today_definition(context: Context, row: TransformationRow) -> str:
+    """Hash what the rows of a target are derived by today, as its next load does.
+
+    Raises:
+        ConfigurationError: When the SELECT cannot be read.
+    """
+    text = read_select(row, context.project)
+    select = parse_select(text, context.profile.dialect)[0] if isinstance(text, str) else None
+    if select is None:
+        raise ConfigurationError(f"The SELECT of {row.name} cannot be read.", "`sluice validate` says why.")
+    return row_definition(definition_hash(select), row.delete_when)
+
+
+def definition_to_restate(context: Context, rows: ControlRows, target: str) -> str:
+    """Return what a restatement of a target derives rows by: `<number>:<hash>`.
+
+    Raises:
+        ConfigurationError: When the subject is no target, or was never loaded.
+    """
+    row = next((row for row in rows.transformations if str(row.name) == target), None)
+    if row is None:
+        known = ", ".join(sorted(str(row.name) for row in rows.transformations))
+        raise ConfigurationError(f"There is no target {target!r} in this environment.", f"It has: {known or 'none'}.")
+    number, stored = derivation_of(head_definition(context, row))
+    today = today_definition(context, row)
+    return f"{number if number and stored == today else number + 1}:{today}"
+
+
+def head_definition(context: Context, row: TransformationRow) -> str:
+    """Return what a target's head holds.
+
+    Raises:
+        ConfigurationError: When the target was never loaded.
+    """
+    with reading(context, context.profile) as warehouse:
+        head = read_state(warehouse, context.profile, [row.name], [row.name]).heads.get(str(row.name))
+    if head is None or head.definition is None or head.loaded_at is None:
+        raise ConfigurationError(
+            f"{row.name} was never loaded, so there is nothing to restate.",
+            f"Load it first: sluice run {row.pipeline_id}.",
+        )
+    return head.definition
+
+
+def derivations(context: Context, row: TransformationRow) -> Derivations:
+    """Count the events of a target that an older SELECT than today's derived; reads the whole target.
+
+    Raises:
+        ConfigurationError: When the target was never loaded, or its SELECT cannot be read.
+    """
+    definition = head_definition(context, row)
+    number, stored = derivation_of(definition)
+    newest = number if stored == today_definition(context, row) else number + 1
+    with reading(context, context.profile) as warehouse:
+        return count_derivations(warehouse, context.profile, row.name, definition, newest)
+
+
+def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> tuple[RowCounts | None, int]:
+    """Prune the events that a whole restatement did not derive again.
+
+    Args:
+        context: Project, settings, control database.
+        plan: The restatement, all of its chunks loaded.
+        dbt: Runs the model's task.
+
+    Returns:
+        The rows that pruning moved, None when there was nothing to prune; and how many events keep an older derivation.
+
+    Raises:
+        HardRunError: When the SELECT changed while the restatement ran, or pruning failed.
+        SoftRunError: When another run is loading the target.
+    """
+    target = plan.request.subject
+    row = next(row for row in plan.run.rows.transformations if str(row.name) == target)
+    definition = head_definition(context, row)
+    number, stored = derivation_of(definition)
+    if f"{number}:{stored}" != plan.definition:
+        raise HardRunError(
+            f"The SELECT of {target} changed while it was restated. Its chunks are loaded, nothing was pruned.",
+            f"Restate it by the new SELECT: sluice restate {target}.",
+            subject=target,
+        )
+    with reading(context, context.profile) as warehouse:
+        found = count_derivations(warehouse, context.profile, row.name, definition, number)
+    if not found.older_count or not plan.request.restates_all or not Definition.parse(definition).key:
+        return None, found.older_count
+    if found.unreachable_count:
+        return None, found.older_count
+    return _prune(context, plan, row, dbt), 0
+
+
+def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner) -> RowCounts:
+    target, run_id = str(row.name), f"{plan.backfill_id[:40]}-prune-{uuid4().hex[:4]}"
+    with (
+        hold_warehouse(context, f"restate {target}"),
+        LeaseKeeper(context.store, run_id=run_id, held_by=plan.request.requested_by) as keeper,
+    ):
+        others = keeper.take([target])
+        if others:
+            raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Restate it again when that has ended.")
+        variables = load_variables(run_id, {}) | {"SLUICE_TASKS": json.dumps({target: "prune"})}
+        results = dbt.run([row.name.model_name], variables=variables)
+        node = next((item for item in results if item.name == row.name.model_name), None)
+        if node is None or node.has_failed or node.is_skipped:
+            raise HardRunError(f"Pruning {target} failed: {node.message if node else 'dbt did not run the model'}")
+        with reading(context, context.profile) as warehouse:
+            loads = read_loads(warehouse, context.profile, run_id=run_id)
+    adopt(context, plan.run.rows, loads)
+    return loads[-1].rows
