@@ -25,6 +25,7 @@ from flows.warehouse.load_log import read_loads, read_state
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 from metadata_sync.loads import RowCounts
+from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.definition import definition_hash
 
@@ -88,7 +89,7 @@ def derivations(context: Context, row: TransformationRow) -> Derivations:
     number, stored = derivation_of(definition)
     newest = number if stored == today_definition(context, row) else number + 1
     with reading(context, context.profile) as warehouse:
-        return count_derivations(warehouse, context.profile, row.name, definition, newest)
+        return count_derivations(warehouse, context.profile, row.name, definition, number=newest)
 
 
 def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> tuple[RowCounts | None, int]:
@@ -117,12 +118,22 @@ def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> 
             subject=target,
         )
     with reading(context, context.profile) as warehouse:
-        found = count_derivations(warehouse, context.profile, row.name, definition, number)
+        found = count_derivations(
+            warehouse, context.profile, row.name, definition, number, _reach(plan, row, definition)
+        )
     if not found.older_count or not plan.request.restates_all or not Definition.parse(definition).key:
         return None, found.older_count
     if found.unreachable_count:
         return None, found.older_count
     return _prune(context, plan, row, dbt), 0
+
+
+def _reach(plan: BackfillPlan, row: TransformationRow, definition: str) -> str | None:
+    """Return the least event time that the source still holds, where events are ordered by what windows are cut by."""
+    keys = {item.incremental_key for item in resolve_dependencies(row, plan.run.rows) if item.is_driving}
+    chunks = [chunk for item in plan.targets for chunk in item.chunks]
+    is_same = keys == {Definition.parse(definition).order[0]}
+    return chunks[0].start if is_same and chunks else None
 
 
 def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner) -> RowCounts:

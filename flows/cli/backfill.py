@@ -17,6 +17,7 @@ from flows.context import load_context
 
 if TYPE_CHECKING:
     from flows.backfill.backfill import BackfillPlan, BackfillSummary, ChunkLoaded
+    from flows.backfill.model import BackfillRequest
 
 _USAGE_EXIT_CODE: Final = 2
 _INTERRUPTED_EXIT_CODE: Final = 130
@@ -209,8 +210,8 @@ def _print_summary(summary: BackfillSummary) -> None:
         say(f"Rows that the SELECT does not yield any more were removed: {summary.pruned}.")
     if summary.kept_count:
         say(
-            f"{summary.kept_count} events keep what an older SELECT derived: they lie outside of the keys that were read, "
-            "or the sources do not hold them any more."
+            f"{summary.kept_count} events keep what an older SELECT derived: they lie outside of the keys "
+            "that were read, or the sources do not hold them any more."
         )
     if any(item.done < item.chunk_count for item in summary.targets):
         say("The same command goes on with the chunks that are left.")

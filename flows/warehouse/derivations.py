@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flows.warehouse.bounds import parse_bound
 from flows.warehouse.connection import Warehouse
 from flows.warehouse.definition import Definition
 from flows.warehouse.load_log import companion_table
@@ -19,8 +20,7 @@ class Derivations:
     Attributes:
         event_count: All of them: the rows of the target, and the side table's.
         older_count: Those of an older SELECT.
-        unreachable_count: Those of the older ones that lie before every event of today's SELECT: the sources do not
-            yield them any more.
+        unreachable_count: Those of the older ones that lie before anything that the sources still hold.
     """
 
     event_count: int
@@ -29,7 +29,7 @@ class Derivations:
 
 
 def count_derivations(
-    warehouse: Warehouse, profile: Profile, target: TableName, definition: str, number: int
+    warehouse: Warehouse, profile: Profile, target: TableName, definition: str, *, number: int, reach: str | None = None
 ) -> Derivations:
     """Count the events of a target that an older SELECT derived; reads the whole target.
 
@@ -39,6 +39,8 @@ def count_derivations(
         target: The target; it was loaded before.
         definition: What its head holds.
         number: Number of today's definition.
+        reach: The least event time that the sources still hold; None, when nothing tells it: the first event of today's
+            definition.
     """
     at = quoted(Definition.parse(definition).order[0])
     relations = (
@@ -50,11 +52,13 @@ def count_derivations(
         f"from {quoted(schema)}.{quoted(name)}"
         for schema, name in relations
     )
+    is_before = (
+        "(first_at is null or happened_at < first_at)" if reach is None else f"happened_at < '{parse_bound(reach)}'"
+    )
     ((event_count, older_count, unreachable_count),) = warehouse.query(
         f"with events as ({events}), "
         f"today as (select min(happened_at) as first_at from events where definition >= {number}) "
-        f"select count(*), coalesce(sum(case when definition < {number} then 1 else 0 end), 0), "
-        f"coalesce(sum(case when definition < {number} and (first_at is null or happened_at < first_at) "
-        "then 1 else 0 end), 0) from events cross join today"
+        f"select count(*), count(case when definition < {number} then 1 end), "
+        f"count(case when definition < {number} and {is_before} then 1 end) from events cross join today"
     )
     return Derivations(int(event_count), int(older_count), int(unreachable_count))

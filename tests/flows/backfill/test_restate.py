@@ -1,0 +1,111 @@
+"""A corrected SELECT and the rows that an older one derived: restated by today's, whatever their values."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.backfill.backfill import BackfillRequest, BackfillSummary, plan_backfill, run_backfill
+from metadata_sync.errors import ConfigurationError, HardRunError
+from tests.support.engine_project import SELECTS, Workshop
+
+AMOUNTS = "select order_id, amount from dwh.fact_order order by order_id"
+BY_HAND = "select order_id, amount{change} from read_parquet('{lake}/orders/*.parquet'){where} order by order_id"
+FACT, CUSTOMER = SELECTS["fact_order"], SELECTS["customer"]
+
+
+def restate(workshop: Workshop, target: str, start: str | None = None, end: str | None = None) -> BackfillSummary:
+    plan = plan_backfill(workshop.context, BackfillRequest(target, start, end, chunk_size="1d", restates=True))
+    assert plan.targets, plan.left_out
+    summary = run_backfill(workshop.context, plan)
+    assert not summary.has_failed, summary.targets
+    return summary
+
+
+def by_hand(workshop: Workshop, change: str = "", where: str = "") -> list[tuple[object, ...]]:
+    return workshop.query(BY_HAND.format(change=change, where=where, lake=workshop.lake))
+
+
+@pytest.mark.parametrize(
+    "change", [" * 0.5", " * 1.5", " - 1000", " * (case when order_id % 2 = 0 then 2 else -1 end)"]
+)
+def test_corrected_formula_takes_the_place_of_the_older_whatever_the_values(workshop: Workshop, change: str) -> None:
+    workshop.write_select("fact_order", FACT.replace("o.amount", f"(o.amount{change})::decimal(18, 2) as amount"))
+
+    summary = restate(workshop, "dwh.fact_order")
+
+    assert workshop.query(AMOUNTS) == by_hand(workshop, f"{change}::decimal(18, 2)".replace(change, f"{change}"))
+    assert (summary.pruned, summary.kept_count) == (None, 0)
+    assert workshop.query("select count(distinct _sluice_definition) from dwh.fact_order") == [(1,)]
+
+
+def test_window_of_a_backfill_is_restated_after_a_change_and_the_rest_is_counted(workshop: Workshop) -> None:
+    before = dict(workshop.query(AMOUNTS))
+    workshop.write_select("fact_order", FACT.replace("o.amount", "(o.amount * 0.5)::decimal(18, 2) as amount"))
+
+    summary = restate(workshop, "dwh.fact_order", start="2013-01-02")
+
+    window = dict(by_hand(workshop, " * 0.5", " where landed_at >= '2013-01-02'"))
+    assert 0 < len(window) < len(before)
+    assert dict(workshop.query(AMOUNTS)) == {**before, **window}
+    assert (summary.pruned, summary.kept_count) == (None, len(before) - len(window))
+
+
+def test_rows_that_the_select_does_not_yield_any_more_leave(workshop: Workshop) -> None:
+    workshop.write_select("fact_order", FACT + " where o.order_id % 3 > 0")
+
+    summary = restate(workshop, "dwh.fact_order")
+
+    assert workshop.query(AMOUNTS) == by_hand(workshop, where=" where order_id % 3 > 0")
+    assert summary.pruned is not None
+    assert summary.kept_count == 0
+    assert workshop.query("select count(*) from sluice.load_log where epoch > 0 and target = 'dwh.fact_order'") != [
+        (0,)
+    ]
+
+
+def test_restated_history_is_that_of_a_fresh_load(workshop: Workshop) -> None:
+    history = "select customer, region, landed_at, valid_from, valid_to, is_current from dwh.customer order by all"
+    workshop.write_select(
+        "customer", CUSTOMER.replace("o.region", "case when o.region = 'north' then 'n' end as region")
+    )
+    restate(workshop, "dwh.customer")
+    restated = workshop.query(history)
+    for table in ("dwh.customer", "sluice.dwh__customer__side", "sluice.dwh__customer__head"):
+        workshop.execute(f"drop table {table}")
+    workshop.execute("delete from sluice.load_log where target = 'dwh.customer'")
+    workshop.run("orders")
+    assert workshop.query(history) == restated
+
+
+def test_layout_and_comments_are_no_change(workshop: Workshop) -> None:
+    before = workshop.query("select * from dwh.fact_order order by order_id")
+    workshop.write_select(
+        "fact_order", "-- the same\n" + FACT.replace("select ", "SELECT\n    ").replace(", ", ",\n    ")
+    )
+    summary = restate(workshop, "dwh.fact_order")
+    assert summary.targets[0].rows.updated == 0
+    assert workshop.query("select * from dwh.fact_order order by order_id") == before
+
+
+def test_select_that_changes_while_it_is_restated_is_told_and_nothing_is_pruned(workshop: Workshop) -> None:
+    workshop.write_select("fact_order", FACT + " where o.order_id % 3 > 0")
+    plan = plan_backfill(workshop.context, BackfillRequest("dwh.fact_order", None, restates=True))
+    workshop.write_select("fact_order", FACT + " where o.order_id % 5 > 0")
+    workshop.land_orders("later", [900], "2013-01-05 00:00:00")
+    workshop.run("orders")
+    with pytest.raises(HardRunError, match="changed while it was restated"):
+        run_backfill(workshop.context, plan)
+    restate(workshop, "dwh.fact_order")
+    assert workshop.query(AMOUNTS) == by_hand(workshop, where=" where order_id % 5 > 0")
+
+
+@pytest.mark.parametrize("subject", ["dwh.nothing", "orders"])
+def test_what_is_no_target_is_refused(workshop: Workshop, subject: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"no (pipeline or )?target '{subject}'"):
+        plan_backfill(workshop.context, BackfillRequest(subject, None, restates=True))
+
+
+def test_target_that_every_run_reads_in_full_is_left_out_with_the_reason(workshop: Workshop) -> None:
+    plan = plan_backfill(workshop.context, BackfillRequest("dwh.dim_region", None, restates=True))
+    assert not plan.targets
+    assert "reads all of its sources" in plan.left_out[0].reason
