@@ -119,7 +119,7 @@ def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> 
         )
     with reading(context, context.profile) as warehouse:
         found = count_derivations(
-            warehouse, context.profile, row.name, definition, number, _reach(plan, row, definition)
+            warehouse, context.profile, row.name, definition, number=number, reach=_reach(plan, row, definition)
         )
     if not found.older_count or not plan.request.restates_all or not Definition.parse(definition).key:
         return None, found.older_count
