@@ -1,9 +1,9 @@
-{#- A query of differences: what it is, in which row, and in what.
+{#- A query of differences: the kind of difference, the row, and the detail.
 
     Args:
         load (dict): the load.
-        difference (str): what is wrong, in a word or two.
-        names (list of str): columns that tell the row.
+        difference (str): the kind of difference.
+        names (list of str): columns that identify the row.
         detail (str): SQL that yields text.
         rows_sql (str): yields these columns.
 -#}
@@ -16,7 +16,7 @@
 {%- endmacro %}
 
 
-{#- Rows of target and side table that no load of the log wrote: inserted by hand, or from another table. -#}
+{#- Rows of target and side table that no logged load wrote: inserted by hand, or from another table. -#}
 {% macro unlogged_rows_sql(load) %}
     {%- set names = load.key + [load.at] if load.key else load.data -%}
     {%- set parts = [] -%}
@@ -74,7 +74,7 @@
 {% endmacro %}
 
 
-{#- What is wrong with the keys of an SCD1 target, or of an append with a key: list of str. -#}
+{#- Queries of the faults in the keys of an SCD1 target, or of an append with a key: list of str. -#}
 {% macro key_differences(load) %}
     {%- set twice -%}
         select {{ sluice.columns(load.key) }}, count(*) as row_count

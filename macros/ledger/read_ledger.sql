@@ -1,7 +1,7 @@
-{#- Make the ledger what a load reads: every event that the target and its side table hold, in the types that the SELECT
+{#- Let a load read the ledger: every event that the target and its side table hold, in the types that the SELECT
     yields now.
 
-    Sets data_columns, columns and sql; added and retyped say how the tables differ from what is wanted.
+    Sets data_columns, columns and sql. added and retyped say how the tables differ from what the rebuild needs.
 
     Args:
         load (dict): the load with the SELECT's columns.

@@ -1,4 +1,4 @@
-{#- What is wrong with the versions of an SCD2 target: list of str. -#}
+{#- Queries of the faults in the versions of an SCD2 target: list of str. -#}
 {% macro version_differences(load) %}
     {%- set names = load.key + ["valid_from"] -%}
     {%- set twice -%}
@@ -60,7 +60,7 @@
 {%- endmacro %}
 
 
-{#- Versions that stand and should, with what differs in words. -#}
+{#- Versions that both the target and the ledger hold, and that differ; detail names the differing columns. -#}
 {% macro differing_versions_sql(load) -%}
     {%- set terms = [] -%}
     {%- for name in load.data + ["valid_to", "is_current"] if name not in load.key -%}

@@ -1,11 +1,11 @@
-{#- Before --full-refresh replaces a target: stop when its sources no longer give what the target still holds.
+{#- Before --full-refresh replaces a target: stop when the target holds rows that its sources no longer yield.
 
-    Of a history every event counts that is older than the oldest one staged. Of SCD1 and append only keys do that are
-    older and not staged: that the rest has moved on is what such a table is for.
+    In a history, every event counts that is older than the oldest staged one. In SCD1 and append, an older row counts
+    only when its key is not staged: a newer event of the same key replaces it as usual.
 
     Args:
         load (dict): the load, staged.
-    Raises: with what would be lost, unless SLUICE_FORCE_FULL_REFRESH is 1.
+    Raises: with the number of rows that would be lost, unless SLUICE_FORCE_FULL_REFRESH is 1.
 -#}
 {% macro check_reach(load) %}
     {%- set is_forced = env_var("SLUICE_FORCE_FULL_REFRESH", "") == "1" -%}

@@ -1,4 +1,4 @@
-{#- Stop at settings that do not go together, before anything is read.
+{#- Stop at settings that contradict each other, before anything is read.
 
     Args:
         load (dict): the load with its columns resolved.
@@ -56,8 +56,8 @@
 {% endmacro %}
 
 
-{#- An append without a business key replaces the range that it reads, so it must hold the key that ranges are
-    cut by. -#}
+{#- An append without a business key replaces the range that it reads, so its rows must contain the key that cuts the
+    ranges. -#}
 {% macro check_range(load) %}
     {%- set range_key = sluice.setting("incremental_key") -%}
     {%- if load.windows | length != 1 or load.windows[0].kind is none or load.windows[

@@ -1,5 +1,5 @@
-{#- What a target is built as, in the words that its head keeps: `<load type> by (<key>) in order of (<event time,
-    tie-breakers>) tracking <columns>`. flows/warehouse/definition.py reads these words; a test holds both to the same.
+{#- The definition of a target, as its head keeps it: `<load type> by (<key>) in order of (<event time, tie-breakers>)
+    tracking <columns>`. flows/warehouse/definition.py reads this text, and a test compares both sides.
 
     Args:
         load (dict): type, key and tracks of the load.
@@ -20,7 +20,7 @@
 {#- The parts of a definition.
 
     Args:
-        text (str or none): what a head holds.
+        text (str or none): the definition in a head.
     Returns: dict(text, built_as: all but the tracked columns, tracks, is_history, has_key); none for none.
 -#}
 {% macro read_definition(text) %}
@@ -40,7 +40,7 @@
 {% endmacro %}
 
 
-{#- The tracked columns as the head keeps them; a change of them rebuilds the target from its ledger.
+{#- The tracked columns as the head keeps them. When they change, the target is rebuilt from its ledger.
 
     Args:
         load_type (str): scd1, scd2 or append.

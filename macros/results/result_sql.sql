@@ -1,4 +1,4 @@
-{#- The rows that Spark has left, as a SELECT.
+{#- A SELECT of the rows that Spark wrote.
 
     Args:
         load (dict): the load.

@@ -1,5 +1,5 @@
-{#- Stage the groups that Spark has computed again, as sluice_touched: those whose rows the result holds, whatever has
-    landed in the sources since.
+{#- Stage the groups that Spark recomputed, as sluice_touched. They are the groups of the result, whatever has landed
+    in the sources since.
 
     Args:
         load (dict): the load.

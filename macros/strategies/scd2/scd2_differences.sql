@@ -1,4 +1,4 @@
-{#- Differences, both ways, between what is stored and what should be. -#}
+{#- Differences, in both directions, between the stored rows and the computed ones. -#}
 {% macro stage_scd2_differences(load) %}
     {%- set version = sluice.columns(load.data) ~ ", valid_from, valid_to" -%}
     {%- set event = sluice.columns(load.data) ~ ", _sluice_deleted" -%}
@@ -39,8 +39,8 @@
 {% endmacro %}
 
 
-{#- A version that goes and comes with the same start is updated, or closed if it was current; else it is new or
-    gone. -#}
+{#- A version in both tables with the same start counts as updated, or as closed when it was current. Any other counts
+    as inserted or deleted. -#}
 {% macro scd2_difference_counts_sql(load) -%}
     select
         coalesce(sum(case when gone.valid_from is null then 1 else 0 end), 0) as rows_inserted,
@@ -76,7 +76,7 @@
 {%- endmacro %}
 
 
-{#- Only what differs from what is stored. -#}
+{#- The statements that write the differences only. -#}
 {% macro scd2_differences_sql(load) %}
     {%- set statements = [] -%}
     {%- if load.history.side_gone -%}

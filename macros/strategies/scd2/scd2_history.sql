@@ -1,8 +1,7 @@
-{#- Compute again, from an anchor on, the keys that a late event touches or that have several new events.
+{#- Compute keys with a late event or with several new events again, each from its anchor.
 
-    Leaves the differences to what is stored in sluice_version_gone, sluice_version_new, sluice_side_gone,
-    sluice_side_new,
-    and takes these keys out of sluice_event.
+    The differences from the stored rows go to sluice_version_gone, sluice_version_new, sluice_side_gone and
+    sluice_side_new. The events of these keys are removed from sluice_event.
 -#}
 {% macro stage_scd2_history(load) %}
     {%- do sluice.count_ties(
@@ -50,9 +49,9 @@
 {% endmacro %}
 
 
-{#- The events from the anchor on: stored ones unless a changed one took their place, changed and new ones.
+{#- The events from the anchor on: stored events that no changed event replaces, changed events and new events.
 
-    _sluice_run_from is the start of what an event stands for: of a current version that only goes on, its valid_from.
+    _sluice_run_from is the time from which an event holds. For a current version that continues, it is valid_from.
 -#}
 {% macro scd2_history_sql(load) -%}
     with
