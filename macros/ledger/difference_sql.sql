@@ -39,7 +39,7 @@
         return(
             sluice.difference_sql(
                 load,
-                "no load wrote it",
+                "row of no load",
                 names,
                 "'in ' || place",
                 sluice.combined(parts, "union all"),
@@ -91,11 +91,11 @@
         return(
             [
                 sluice.difference_sql(
-                    load, "key stands twice", load.key, "cast(row_count as varchar) || ' rows'", twice
+                    load, "duplicate key", load.key, "cast(row_count as varchar) || ' rows'", twice
                 ),
                 sluice.difference_sql(
                     load,
-                    "deleted key stands",
+                    "deleted key is present",
                     load.key,
                     "'the side table holds its delete as its last event'",
                     deleted,

@@ -37,8 +37,8 @@
             name
             ~ " of "
             ~ load.target_name
-            ~ " is part of its key or sequence now, and no stored event has it: nothing can be restored.",
-            "Load it anew from its sources: --full-refresh.",
+            ~ " is part of its key or sequence now, and no stored event has that column: the ledger cannot be read.",
+            "Load it again from its sources: --full-refresh.",
         ) -%}
     {%- endfor -%}
     {%- do load.update(

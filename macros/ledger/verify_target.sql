@@ -21,7 +21,7 @@
             load.target_name
             ~ " was built as "
             ~ load.stored.text
-            ~ " and its row now says "
+            ~ " and its settings now define "
             ~ load.definition
             ~ ".",
             "Verify it after the next load (tracked columns) or after sluice rebuild (anything else).",
@@ -37,7 +37,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_difference",
-        "what is not as it should be",
+        "all differences",
         sluice.combined(queries, "union all"),
     ) -%}
     {%- set counts = sluice.run_counts(load, none, sluice.verified_counts_sql(load)) -%}
@@ -59,7 +59,7 @@
     {%- if sluice.read_head(load.target_name).load_id != load.seen_load_id -%}
         {%- do sluice.raise_error(
             load.type,
-            "another load of " ~ load.target_name ~ " committed first, while it was verified.",
+            "another load of " ~ load.target_name ~ " committed while it was verified.",
             "Run it again.",
         ) -%}
     {%- endif -%}

@@ -17,14 +17,14 @@
             [
                 sluice.difference_sql(
                     load,
-                    "event stands twice",
+                    "duplicate event",
                     load.key + [load.at],
                     "cast(event_count as varchar) || ' times in target and side table'",
                     twice,
                 ),
                 sluice.difference_sql(
                     load,
-                    "version of no length",
+                    "version without length",
                     names,
                     "'it ends at ' || coalesce(cast(valid_to as varchar), 'no time')",
                     endless,
@@ -38,7 +38,7 @@
                 ),
                 sluice.difference_sql(
                     load,
-                    "version should not stand",
+                    "version is not expected",
                     names,
                     "'the ledger does not give it; it ends at ' || coalesce(cast(valid_to as varchar), 'no time')",
                     sluice.lone_versions_sql(load, "sluice_standing", "sluice_expected"),

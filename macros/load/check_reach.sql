@@ -12,7 +12,7 @@
     {%- set reads_state = load.type == "scd1" and load.is_load_timed -%}
     {%- if not (load.is_first or load.makes_target or is_forced or reads_state or flags.EMPTY) -%}
         {%- set lost = sluice.run_counts(
-            load, "what only the target still holds", sluice.unreachable_sql(load)
+            load, "rows that only the target holds", sluice.unreachable_sql(load)
         ) -%}
         {%- if lost.event_count -%}
             {%- do sluice.raise_error(
@@ -20,8 +20,8 @@
                 lost.event_count
                 ~ " rows of "
                 ~ load.target_name
-                ~ " are older than anything its sources still give: --full-refresh would lose them. Nothing was written.",
-                "Leave --full-refresh out, or make the target anew from its ledger (sluice rebuild "
+                ~ " are older than every row that its sources still yield: --full-refresh would lose them. Nothing was written.",
+                "Run it without --full-refresh, or rebuild the target from its ledger (sluice rebuild "
                 ~ load.target_name
                 ~ "). To lose them on purpose: SLUICE_FORCE_FULL_REFRESH=1.",
             ) -%}

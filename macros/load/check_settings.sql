@@ -14,7 +14,7 @@
         {%- do sluice.raise_error(
             load.type,
             load.target_name ~ " has delete_when, but append never deletes.",
-            "Use scd1, or leave it out.",
+            "Use scd1, or remove delete_when.",
         ) -%}
     {%- elif load.type == "append" and load.mode == "groups" -%}
         {%- do sluice.raise_error(
@@ -26,7 +26,7 @@
         {%- do sluice.raise_error(
             load.type,
             load.target_name
-            ~ " has no business_key and is read in full: every load would double it.",
+            ~ " has no business_key and is read in full: every load would duplicate its rows.",
             "Set business_key, or increment: rows.",
         ) -%}
     {%- elif load.on_tie not in ("warn", "error") -%}
@@ -47,7 +47,7 @@
             ~ load.stored.built_as
             ~ " and is now "
             ~ built_as
-            ~ ". Its ledger cannot be read the new way.",
+            ~ ". Its ledger cannot be read with the new settings.",
             "Change it back, or rebuild it from its ledger: sluice rebuild "
             ~ load.target_name
             ~ ".",

@@ -26,7 +26,7 @@
             {%- do sluice.raise_error(
                 load.type,
                 "the SELECT of " ~ load.target_name ~ " yields " ~ name ~ " twice.",
-                "Name each column once.",
+                "Give each column its own name.",
             ) -%}
         {%- endif -%}
     {%- endfor -%}

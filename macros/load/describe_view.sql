@@ -47,7 +47,7 @@
         {%- do sluice.raise_error(
             "refresh",
             target_name ~ " is a " ~ existing.type ~ ", not a " ~ relation.type ~ ".",
-            "Drop or rename it, with its " ~ load.head ~ "; the next run makes it anew.",
+            "Drop or rename it, with its " ~ load.head ~ "; the next run creates it again.",
         ) -%}
     {%- endif -%}
     {%- do load.update(

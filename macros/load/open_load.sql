@@ -68,7 +68,7 @@
             {%- do sluice.raise_error(
                 "check_adapter",
                 "autocommit is false in the profile: dbt would not begin transactions.",
-                "Leave autocommit at true.",
+                "Set autocommit to true, or remove it.",
             ) -%}
         {%- endif -%}
     {%- endif -%}
@@ -86,8 +86,11 @@
     {%- elif existing is not none and head is none -%}
         {%- do sluice.raise_error(
             load.type,
-            load.target_name ~ " exists and was not made by Sluice (it has no " ~ load.head ~ ").",
-            "Rename or drop the table; the next load makes it anew.",
+            load.target_name
+            ~ " exists and was not created by Sluice (it has no "
+            ~ load.head
+            ~ ").",
+            "Rename or drop the table; the next load creates it.",
         ) -%}
     {%- elif existing is none and head is not none and head.load_id != "none" and not should_full_refresh() and not sluice.is_there(
         load.relation
@@ -96,8 +99,8 @@
             which is a soft error -#}
         {%- do sluice.raise_error(
             load.type,
-            load.target_name ~ " is gone while its load log stands.",
-            "Restore the table, or load it anew with --full-refresh.",
+            load.target_name ~ " does not exist any more, but its head does.",
+            "Restore the table, or load it again with --full-refresh.",
         ) -%}
     {%- endif -%}
 {% endmacro %}

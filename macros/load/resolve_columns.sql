@@ -73,7 +73,7 @@
                 ~ ", which the SELECT does not yield (it yields "
                 ~ load.yielded
                 | join(", ") ~ ").",
-                "Mend the name or the SELECT.",
+                "Correct the name or the SELECT.",
             ) -%}
         {%- endif -%}
         {%- do found.append(columns[name | lower]) -%}

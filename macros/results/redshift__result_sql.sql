@@ -19,7 +19,7 @@
     {%- do sluice.copy_parquet(
         load,
         "sluice_result",
-        "what Spark has left, in the types of the column list",
+        "the result of Spark, in the types of the column list",
         columns,
         result.manifest if result.pattern else none,
     ) -%}
@@ -84,7 +84,7 @@
                 ~ " in the column list and "
                 ~ written
                 ~ " in the result of Spark. Nothing was written.",
-                "Cast it in the SELECT, or mend the type in column_list.",
+                "Cast it in the SELECT, or correct the type in column_list.",
             ) -%}
         {%- endif -%}
     {%- endfor -%}

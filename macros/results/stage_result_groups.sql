@@ -25,7 +25,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_touched",
-        "the groups that Spark has computed again",
+        "the groups that Spark recomputed",
         "select " ~ columns | join(", ") ~ "\n" ~ (files if groups.pattern else "where 1 = 0"),
     ) -%}
 {% endmacro %}
@@ -40,7 +40,7 @@
     {%- do sluice.copy_parquet(
         load,
         "sluice_touched",
-        "the groups that Spark has computed again",
+        "the groups that Spark recomputed",
         columns,
         groups.manifest if groups.pattern else none,
     ) -%}

@@ -32,7 +32,7 @@
             ~ " rows by its manifest, and "
             ~ row_count
             ~ " were read from it. Nothing was written.",
-            "Run it again; files below output_path must not be changed by others.",
+            "Run it again. Nothing else may change files below output_path.",
         ) -%}
     {%- endif -%}
 {% endmacro %}

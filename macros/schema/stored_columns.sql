@@ -56,9 +56,9 @@
     {%- do sluice.raise_error(
         load.type,
         "somebody altered " ~ load.target_name ~ ": " ~ finding ~ ". Nothing was written.",
-        "Undo it (target and side table hold the same data columns), or drop "
+        "Undo the change (target and side table must have the same data columns), or drop "
         ~ load.relation
-        ~ " and load it anew with --full-refresh.",
+        ~ " and load it again with --full-refresh.",
     ) -%}
 {% endmacro %}
 

@@ -41,11 +41,11 @@
             ~ newest.future_count
             ~ " rows of "
             ~ dependency.source
-            ~ " lie more than "
+            ~ " are more than "
             ~ dependency.max_skew_minutes
-            ~ " minutes in the future by "
+            ~ " minutes in the future ("
             ~ dependency.key
-            ~ " and were left out."
+            ~ ") and were not loaded."
         ) -%}
     {%- endif -%}
 {% endmacro %}

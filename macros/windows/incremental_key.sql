@@ -62,7 +62,7 @@
         ~ " is "
         ~ type
         ~ ", which cannot cut windows.",
-        "Use a timestamp, date or integer column, or leave the key out and read the source in full.",
+        "Use a timestamp, date or integer column, or remove the key and read the source in full.",
     ) -%}
 {% endmacro %}
 

@@ -42,7 +42,7 @@
             ~ " drives "
             ~ sluice.target_name()
             ~ " by groups and has no recompute_by.",
-            "Name the columns of " ~ dependency.source ~ " that tell its group.",
+            "Name the columns of " ~ dependency.source ~ " that identify its groups.",
         ) -%}
     {%- endif -%}
     {%- set listed = [] -%}

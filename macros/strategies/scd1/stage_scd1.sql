@@ -29,7 +29,7 @@
         {%- do sluice.run_temporary(
             load,
             "sluice_loser",
-            "keys whose stored event is the greater one",
+            "keys whose stored event wins",
             sluice.scd1_loser_sql(load),
         ) -%}
         {%- do sluice.run_step(

@@ -15,7 +15,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_version_gone",
-        "versions that no longer stand",
+        "versions to remove",
         versions_before ~ "\nexcept\n" ~ versions_now,
     ) -%}
     {%- do sluice.run_temporary(
@@ -27,7 +27,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_side_gone",
-        "side events that no longer stand",
+        "side events to remove",
         side_before ~ "\nexcept\n" ~ side_now,
     ) -%}
     {%- do sluice.run_temporary(

@@ -19,7 +19,10 @@
         sluice.scd2_changed_sql(load),
     ) -%}
     {%- do sluice.run_temporary(
-        load, "sluice_anchor", "keys to compute again, and from when", sluice.scd2_anchor_sql(load)
+        load,
+        "sluice_anchor",
+        "keys to compute again, and their anchors",
+        sluice.scd2_anchor_sql(load),
     ) -%}
     {%- set anchors = sluice.run_counts(load, none, "select count(*) as anchor_count from sluice_anchor") -%}
     {%- if anchors.anchor_count -%}
@@ -41,7 +44,7 @@
         {%- do sluice.stage_scd2_differences(load) -%}
         {%- do sluice.run_step(
             load,
-            "these keys are done",
+            "the events of these keys are in the differences",
             "delete from sluice_event using sluice_anchor where "
             ~ sluice.matches(load.key, "sluice_event", "sluice_anchor"),
         ) -%}

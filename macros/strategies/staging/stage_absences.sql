@@ -53,7 +53,7 @@
             ~ " yields no row; "
             ~ counts.absent_count
             ~ " would be deleted. Nothing was written.",
-            "Mend the source; --full-refresh empties the target if that is meant.",
+            "Correct the source. To empty the target on purpose, use --full-refresh.",
         ) -%}
     {%- elif counts.absent_count * 100 > limit * counts.current_count -%}
         {%- do sluice.raise_error(
@@ -66,7 +66,7 @@
             ~ " are no longer yielded, max_vanish_percent is "
             ~ limit
             ~ ". Nothing was written.",
-            "Mend the source, or raise max_vanish_percent if they are meant to go.",
+            "Correct the source, or raise max_vanish_percent if the rows shall be deleted.",
         ) -%}
     {%- endif -%}
 {% endmacro %}

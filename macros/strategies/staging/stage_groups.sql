@@ -18,7 +18,7 @@
                 "the SELECT of "
                 ~ load.target_name
                 ~ " does not read its driving sources by sluice.increment().",
-                "Run sluice sync, or mend the model.",
+                "Run sluice sync, or correct the model.",
             ) -%}
         {%- endif -%}
         {%- do sluice.run_temporary(

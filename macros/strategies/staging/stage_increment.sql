@@ -19,7 +19,7 @@
     {%- do sluice.check_collations(load) -%}
     {%- set counts = sluice.run_counts(
         load,
-        "how many, how many of them rejected, how many (key, time) pairs more than once",
+        "number of rows, of rejects, and of (key, time) pairs with several rows",
         sluice.stage_counts_sql(load),
     ) -%}
     {%- if load.result is not none -%} {%- do sluice.check_result(load, counts.rows_read) -%} {%- endif -%}

@@ -6,7 +6,7 @@
 -#}
 {% macro stage_range(load) %}
     {%- set before = sluice.run_counts(
-        load, "rows that stand in the range", sluice.range_before_sql(load)
+        load, "rows that the target holds in the range", sluice.range_before_sql(load)
     ) -%}
     {%- set counts = {"rows_inserted": before.staged_count, "rows_deleted": before.stored_count} -%}
     {%- do load.update({"keeps_range": false}) -%}

@@ -19,7 +19,7 @@
             ~ ". Nothing was written. One reason: "
             ~ example
             ~ ".",
-            "Mend the source or the SELECT, or raise max_rejects.",
+            "Correct the source or the SELECT, or raise max_rejects.",
         ) -%}
     {%- endif -%}
     {%- do sluice.run_temporary(
@@ -41,11 +41,11 @@
             ~ window.unkeyed.row_count
             ~ " rows of "
             ~ window.source
-            ~ " have no "
+            ~ " have NULL in "
             ~ window.unkeyed.key
             ~ ", so no load of "
             ~ load.target_name
-            ~ " reads them; they stand in "
+            ~ " reads them. They are in "
             ~ load.rejects
             ~ "."
         ) -%}

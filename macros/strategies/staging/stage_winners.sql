@@ -34,7 +34,9 @@
                 "Add a tie-breaker to sequence_by, or set on_tie: warn.",
             ) -%}
         {%- endif -%}
-        {%- do exceptions.warn("sluice." ~ load.type ~ ": " ~ message ~ "; the greater content won.") -%}
+        {%- do exceptions.warn(
+            "sluice." ~ load.type ~ ": " ~ message ~ "; the event with the greater content won."
+        ) -%}
     {%- endif -%}
 {% endmacro %}
 
