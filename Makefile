@@ -42,6 +42,7 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestration against their targets (many minutes)
+	@$(BIN)/python benchmarks/walk.py
 	@$(BIN)/python benchmarks/start.py
 	@$(BIN)/python benchmarks/sync.py
 	@$(BIN)/python benchmarks/scd2.py

@@ -132,7 +132,7 @@ def test_full_refresh_replaces_rows_in_place_and_begins_an_epoch(project: DbtPro
     _land(project, "'2', 'b', 'x', '2024-01-02'")
     refused = project.run("--full-refresh")
     for kind in ("scd1", "scd2", "append"):
-        assert f"1 rows of dwh.{kind} are older than every row that its sources still give" in refused.messages[kind]
+        assert f"1 rows of dwh.{kind} are older than every row that its sources still yield" in refused.messages[kind]
         assert project.query(f"select id from dwh.{kind}") == [("1",)]
     assert project.run("--full-refresh", env={"SLUICE_FORCE_FULL_REFRESH": "1"}).success
     for kind in ("scd1", "scd2", "append"):
