@@ -66,7 +66,7 @@
         {%- do sluice.raise_error(
             load.type,
             load.target_name
-            ~ " has no business_key, and no single source with an incremental key of its own.",
+            ~ " has no business_key: it needs exactly one driving source, and that needs an incremental key.",
             "Set business_key.",
         ) -%}
     {%- endif -%}

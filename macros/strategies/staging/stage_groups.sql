@@ -17,7 +17,7 @@
                 load.type,
                 "the SELECT of "
                 ~ load.target_name
-                ~ " does not read its driving sources by sluice.increment().",
+                ~ " does not read its driving sources with sluice.increment().",
                 "Run sluice sync, or correct the model.",
             ) -%}
         {%- endif -%}
