@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
 def heal(
     targets: Annotated[
         list[str] | None,
-        typer.Argument(help="Targets, schema.table; by default all that the framework deactivated.", show_default=False),
+        typer.Argument(
+            help="Targets, schema.table; by default all that the framework deactivated.", show_default=False
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Check now, even when nothing changed and the last check was recent.")

@@ -137,7 +137,9 @@ def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> Configu
             f"It has: {', '.join(sorted(names)) or 'none'}.",
         )
     moment = "yet" if at is None else f"until {at:%Y-%m-%d %H:%M} UTC"
-    return ConfigurationError(f"No decision on {target} is recorded {moment}.", "`sluice plan` shows what would run now.")
+    return ConfigurationError(
+        f"No decision on {target} is recorded {moment}.", "`sluice plan` shows what would run now."
+    )
 
 
 def _print_outlook(outlook: Outlook) -> None:

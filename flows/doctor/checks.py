@@ -63,7 +63,9 @@ def _packages(_: Context) -> Iterator[CheckFinding]:
             continue
         if _numbers(installed) >= limit:
             below = ".".join(map(str, limit))
-            yield CheckFinding(name, Level.FAIL, f"{installed}: {reason}", f"Install {name}<{below}, as the lock file does.")
+            yield CheckFinding(
+                name, Level.FAIL, f"{installed}: {reason}", f"Install {name}<{below}, as the lock file does."
+            )
         else:
             yield CheckFinding(name, Level.OK, installed)
 
@@ -77,7 +79,9 @@ def _project(context: Context) -> Iterator[CheckFinding]:
     yield CheckFinding("project", Level.OK, f"{project.root}, environment {context.settings.environment}")
     for name, path in (("control rows", project.control_dir), ("transformations", project.dbt_dir / "transformations")):
         if not path.is_dir():
-            yield CheckFinding(name, Level.WARN, f"{path} does not exist", "Create it, or keep the rows in the tables only.")
+            yield CheckFinding(
+                name, Level.WARN, f"{path} does not exist", "Create it, or keep the rows in the tables only."
+            )
 
 
 def _disk(context: Context) -> Iterator[CheckFinding]:
@@ -105,7 +109,9 @@ def _control_database(context: Context) -> Iterator[CheckFinding]:
     if rows.transformations:
         yield CheckFinding("control database", Level.OK, counts)
     else:
-        yield CheckFinding("control database", Level.WARN, counts, "`sluice control apply` writes dbt_project/control/.")
+        yield CheckFinding(
+            "control database", Level.WARN, counts, "`sluice control apply` writes dbt_project/control/."
+        )
 
 
 def _warehouse(context: Context) -> Iterator[CheckFinding]:

@@ -61,13 +61,17 @@ def _may_be_heavy(row: PipelineRow) -> bool:
 def _settings(settings: EmrSettings, count: int) -> Iterator[CheckFinding]:
     if settings.work_uri is None:
         remedy = "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/emr.md)."
-        yield CheckFinding("emr settings", Level.FAIL, "SLUICE_EMR_WORK_URI is not set: no cluster can be created", remedy)
+        yield CheckFinding(
+            "emr settings", Level.FAIL, "SLUICE_EMR_WORK_URI is not set: no cluster can be created", remedy
+        )
     if settings.log_uri is None:
         remedy = "Set it to s3://bucket/prefix to keep them."
         message = "SLUICE_EMR_LOG_URI is not set: EMR's logs are lost with the cluster"
         yield CheckFinding("emr settings", Level.WARN, message, remedy)
     if settings.work_uri and settings.log_uri:
-        yield CheckFinding("emr settings", Level.OK, f"{settings.release_label} in {settings.region} for {count} targets")
+        yield CheckFinding(
+            "emr settings", Level.OK, f"{settings.release_label} in {settings.region} for {count} targets"
+        )
 
 
 def _calls(settings: EmrSettings) -> Iterator[tuple[str, str, Callable[[], Any]]]:

@@ -90,7 +90,7 @@ def test_dropped_column_keeps_the_row_off_until_it_is_restored(told: Workshop, r
     assert first.state is HealState.BROKEN
     assert "amount" in first.reason
     assert second.state is HealState.WAITING
-    assert second.reason.startswith("nothing has changed; looked at again at ")
+    assert second.reason.startswith("nothing has changed: next check at ")
     assert (third.state, third.reason.split(", ")[0]) == (HealState.HEALED, "changed since: source")
     assert told.query("select count(*) from sluice.load_log") == loads
     assert len(receiver.told("resolved")) == 1
