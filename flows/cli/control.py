@@ -16,7 +16,7 @@ from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from metadata_sync.control.apply import Desk
+    from metadata_sync.control.apply import ChangeContext
     from metadata_sync.rows.merge import KeptColumn, Plan, RowChange
     from metadata_sync.rows.model import ControlRow
 
@@ -75,15 +75,15 @@ def apply_(
     """
     from metadata_sync.control.apply import apply_plan, plan_files
 
-    desk = _desk()
+    change_context = _change_context()
     with progress("Checking files and rows", is_quiet=as_json):
-        plan = plan_files(desk, tuple(files or ()), prune=prune)
+        plan = plan_files(change_context, tuple(files or ()), prune=prune)
     may_write = plan.is_empty or yes
     if not as_json:
         _print_plan(plan)
         may_write = may_write or (sys.stdin.isatty() and typer.confirm("Apply?", err=True))
     if may_write:
-        apply_plan(desk, plan, reason)
+        apply_plan(change_context, plan, reason)
     if as_json:
         print_json(_plan_document(plan, is_applied=may_write and not plan.is_empty))
     if not may_write:
@@ -177,7 +177,7 @@ def set_(
     from metadata_sync.rows.merge import RowId, find_table
 
     change = set_values(
-        _desk(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
+        _change_context(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
     )
     _report(change, as_json=as_json)
 
@@ -234,7 +234,7 @@ def activate(
     """
     from metadata_sync.control.apply import switch
 
-    _report(switch(_desk(), key, reason, is_active=True), as_json=as_json)
+    _report(switch(_change_context(), key, reason, is_active=True), as_json=as_json)
 
 
 def deactivate(
@@ -251,14 +251,14 @@ def deactivate(
     """
     from metadata_sync.control.apply import switch
 
-    _report(switch(_desk(), key, reason, is_active=False), as_json=as_json)
+    _report(switch(_change_context(), key, reason, is_active=False), as_json=as_json)
 
 
-def _desk() -> Desk:
-    from metadata_sync.control.apply import Desk
+def _change_context() -> ChangeContext:
+    from metadata_sync.control.apply import ChangeContext
 
     context = load_context()
-    return Desk(project=context.project, store=context.store, columns=context.columns, who=context.who)
+    return ChangeContext(project=context.project, store=context.store, columns=context.columns, who=context.who)
 
 
 def _refuse(message: str) -> int:

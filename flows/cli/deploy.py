@@ -11,7 +11,7 @@ from flows.context import Context, load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.prefect.deployments.diff import DeployPlan, Step
+    from flows.prefect.deployments.diff import DeployPlan, DeployStep
 
 
 def register(app: typer.Typer) -> None:
@@ -67,7 +67,7 @@ def _watch(context: Context, *, is_alone: bool) -> NoReturn:
     watch(context, say)
 
 
-def _print_step(number: int, total: int, step: Step) -> None:
+def _print_step(number: int, total: int, step: DeployStep) -> None:
     line = f"{number}/{total} {step.action} {step.name}"
     if err.is_terminal:
         err.print(line, end="\r" if number < total else "\n", highlight=False, markup=False)
@@ -75,7 +75,7 @@ def _print_step(number: int, total: int, step: Step) -> None:
         say(line)
 
 
-def _ignore_step(_number: int, _total: int, _step: Step) -> None:
+def _ignore_step(_number: int, _total: int, _step: DeployStep) -> None:
     """Print nothing: with --json the document is the whole output."""
 
 
@@ -98,18 +98,22 @@ def _print(changes: DeployPlan, *, is_dry: bool) -> None:
         say(f"{name} is paused in Prefect, but its row is active. Resume it there, or `sluice deactivate` the row.")
 
 
-def _change_note(step: Step) -> str:
+def _change_note(step: DeployStep) -> str:
     if step.desired is None:
         return "  (its row is gone)"
     return "  (paused: its row is switched off)" if step.desired.is_paused else ""
 
 
 def _words(*, is_dry: bool) -> list[tuple[Any, str]]:
-    from flows.prefect.deployments.diff import Action
+    from flows.prefect.deployments.diff import DeployAction
 
     if is_dry:
-        return [(Action.CREATE, "to create"), (Action.UPDATE, "to update"), (Action.REMOVE, "to remove")]
-    return [(Action.CREATE, "created"), (Action.UPDATE, "updated"), (Action.REMOVE, "removed")]
+        return [
+            (DeployAction.CREATE, "to create"),
+            (DeployAction.UPDATE, "to update"),
+            (DeployAction.REMOVE, "to remove"),
+        ]
+    return [(DeployAction.CREATE, "created"), (DeployAction.UPDATE, "updated"), (DeployAction.REMOVE, "removed")]
 
 
 def _document(changes: DeployPlan, *, is_applied: bool) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _second_run(context: Context, narrator: Narrator) -> tuple[Outcome, ...]:
 def _third_run(context: Context, narrator: Narrator, lake: Lake) -> tuple[Outcome, ...]:
     narrator.step(
         "Two more days land, and a few rows that are four days late",
-        "JetBlue's departures from LaGuardia on 5 January arrive in the file of the 9th. Airports are unchanged.",
+        "JetBlue's departures from LaGuardia on 5 January arrive with those of the 9th. Airports are unchanged.",
     )
     narrator.say(_count(lake.land_days(WEEK_END + timedelta(days=1), LAST_DAY)))
     narrator.step(

@@ -32,7 +32,7 @@ from metadata_sync.validation import find_faults
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class ChangeContext:
     """What a change of rows needs.
 
     Attributes:
@@ -73,11 +73,11 @@ class Assignment:
         return cls(column.strip(), text)
 
 
-def plan_files(desk: Desk, files: Sequence[Path] = (), *, prune: bool = False) -> Plan:
+def plan_files(context: ChangeContext, files: Sequence[Path] = (), *, prune: bool = False) -> Plan:
     """Work out and check what applying files would do; nothing is written.
 
     Args:
-        desk: What the change needs.
+        context: What the change needs.
         files: YAML files or folders of them; all of `dbt_project/control/` by default.
         prune: Remove rows that the files once declared and no longer do.
 
@@ -85,37 +85,37 @@ def plan_files(desk: Desk, files: Sequence[Path] = (), *, prune: bool = False) -
         ConfigurationError: When there is no such file, or prune is asked of a part of the files.
         MetadataError: With every fault of files, merge and rows.
     """
-    bundle = read_bundle(_find(desk.project, files), desk.store.environment, desk.project.root)
+    bundle = read_bundle(_find(context.project, files), context.store.environment, context.project.root)
     if files and prune:
         raise ConfigurationError(
             "--prune needs all files: rows that other files declare would be removed.", "Leave the file names out."
         )
-    plan = make_plan(bundle.rows, desk.store.read_state(), is_complete=not (files or bundle.faults), prune=prune)
+    plan = make_plan(bundle.rows, context.store.read_state(), is_complete=not (files or bundle.faults), prune=prune)
     faults = [*bundle.faults, *plan.conflicts]
     if faults or not plan.is_empty:
-        faults += _news(find_faults(plan.outcome, desk.project, desk.columns), faults, bundle)
+        faults += _news(find_faults(plan.outcome, context.project, context.columns), faults, bundle)
     if faults:
         raise MetadataError(faults)
     return plan
 
 
-def apply_plan(desk: Desk, plan: Plan, reason: str | None = None) -> None:
+def apply_plan(context: ChangeContext, plan: Plan, reason: str | None = None) -> None:
     """Write a plan: all of it or nothing.
 
     Raises:
         StoreError: When a row was changed since the plan was made, or the database refuses.
     """
     if not plan.is_empty:
-        desk.store.write(plan.changes, desk.who, Via.APPLY, reason)
+        context.store.write(plan.changes, context.who, Via.APPLY, reason)
 
 
 def set_values(
-    desk: Desk, row_id: RowId, assignments: Sequence[Assignment], reason: str | None, via: Via = Via.SET
+    context: ChangeContext, row_id: RowId, assignments: Sequence[Assignment], reason: str | None, via: Via = Via.SET
 ) -> RowChange:
     """Change columns of one row.
 
     Args:
-        desk: What the change needs.
+        context: What the change needs.
         row_id: The row.
         assignments: What to change.
         reason: Why, for the audit.
@@ -127,20 +127,20 @@ def set_values(
     Raises:
         MetadataError: With every fault of the values, and of the rows as they would be; nothing was changed.
     """
-    row = find_row(desk.store.read_rows(), row_id)
+    row = find_row(context.store.read_rows(), row_id)
     after, faults = _assigned(row, assignments)
     if faults or after is None:
         raise MetadataError(faults)
-    return _change(desk, RowChange(before=row, after=after), reason, via)
+    return _change(context, RowChange(before=row, after=after), reason, via)
 
 
 def add_row(
-    desk: Desk, row_type: type[ControlRow], values: Mapping[str, Any], reason: str | None, via: Via
+    context: ChangeContext, row_type: type[ControlRow], values: Mapping[str, Any], reason: str | None, via: Via
 ) -> RowChange:
     """Add one row.
 
     Args:
-        desk: What the change needs.
+        context: What the change needs.
         row_type: Which control table.
         values: Column → value; columns left out take their defaults.
         reason: Why, for the audit.
@@ -152,19 +152,19 @@ def add_row(
     row_id = RowId(row_type.control_table, key_of(row_type, values))
     parsed = parse_row(row_type, values, row_id.key)
     faults = list(parsed.faults)
-    if row_id in {RowId.of(row) for row in all_rows(desk.store.read_rows())}:
+    if row_id in {RowId.of(row) for row in all_rows(context.store.read_rows())}:
         remedy = "Change it with `sluice control set`, or choose another name."
         faults.append(Fault(row_id.table, row_id.key, None, None, "row_exists", "There is such a row already.", remedy))
     if faults or parsed.row is None:
         raise MetadataError(faults)
-    return _change(desk, RowChange(before=None, after=parsed.row), reason, via)
+    return _change(context, RowChange(before=None, after=parsed.row), reason, via)
 
 
-def switch(desk: Desk, key: str, reason: str | None, *, is_active: bool) -> RowChange:
+def switch(context: ChangeContext, key: str, reason: str | None, *, is_active: bool) -> RowChange:
     """Activate or deactivate a transformation or a pipeline.
 
     Args:
-        desk: What the change needs.
+        context: What the change needs.
         key: `schema.table` of a target, or a pipeline's id.
         reason: Why, for the audit; of a deactivated transformation it stands in `comments`, too.
         is_active: On or off.
@@ -172,11 +172,11 @@ def switch(desk: Desk, key: str, reason: str | None, *, is_active: bool) -> RowC
     Raises:
         MetadataError: When there is no such row, or the rows would be at fault; nothing was changed.
     """
-    rows = desk.store.read_rows()
+    rows = context.store.read_rows()
     table = TransformationRow.control_table if "." in key else PipelineRow.control_table
     row = find_row(rows, RowId(table, key))
     via = Via.ACTIVATE if is_active else Via.DEACTIVATE
-    return _change(desk, RowChange(before=row, after=_switched(row, reason, is_active=is_active)), reason, via)
+    return _change(context, RowChange(before=row, after=_switched(row, reason, is_active=is_active)), reason, via)
 
 
 def find_row(rows: ControlRows, row_id: RowId) -> ControlRow:
@@ -263,21 +263,21 @@ def _switched(row: ControlRow, reason: str | None, *, is_active: bool) -> Contro
     return replaced(row, is_active=False, deactivated_by=DeactivatedBy.OPERATOR, comments=reason)
 
 
-def _change(desk: Desk, change: RowChange, reason: str | None, via: Via) -> RowChange:
+def _change(context: ChangeContext, change: RowChange, reason: str | None, via: Via) -> RowChange:
     if change.columns:
         # Whatever else is at fault, stopping must work.
         if via is not Via.DEACTIVATE:
-            _refuse_new_faults(desk, change)
-        desk.store.write([change], desk.who, via, reason)
+            _refuse_new_faults(context, change)
+        context.store.write([change], context.who, via, reason)
     return change
 
 
-def _refuse_new_faults(desk: Desk, change: RowChange) -> None:
+def _refuse_new_faults(context: ChangeContext, change: RowChange) -> None:
     """Refuse what the change would break; faults that stand already must not keep people from mending rows singly."""
-    rows = desk.store.read_rows()
-    found = find_faults(with_changes(rows, [change]), desk.project, desk.columns)
+    rows = context.store.read_rows()
+    found = find_faults(with_changes(rows, [change]), context.project, context.columns)
     if found:
-        standing = set(find_faults(rows, desk.project, desk.columns))
+        standing = set(find_faults(rows, context.project, context.columns))
         new = [fault for fault in found if fault not in standing]
         if new:
             raise MetadataError(new)

@@ -49,7 +49,7 @@ def _check_refused_run_is_made_up_for(server: Server) -> None:
     (third,) = [run for key, run in runs.items() if key not in {first, second}]
     assert runs[first]["state_type"] == "COMPLETED"
     assert (runs[second]["state_type"], third["state_type"]) == ("CANCELLED", "COMPLETED")
-    assert third["parameters"]["requested_by"] == "bob (refused while another run was under way)"
+    assert third["parameters"]["requested_by"] == "bob (refused while another run was active)"
     assert third["parameters"]["force"] is True
     assert third["start_time"] >= runs[first]["end_time"]
 

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from flows.upkeep.heal import HealState, heal
-from metadata_sync.control.apply import Desk, switch
+from metadata_sync.control.apply import ChangeContext, switch
 from metadata_sync.errors import ConfigurationError
 from tests.support.engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
 from tests.support.instants import at
@@ -121,8 +121,8 @@ def test_failed_data_test_is_asked_by_that_test(told: Workshop, receiver: Receiv
 
 
 def test_row_that_a_person_switched_off_is_never_touched(told: Workshop, receiver: Receiver) -> None:
-    desk = Desk(told.project, told.context.store, told.context.columns, "tester")
-    switch(desk, "dwh.fact_order", "not today", is_active=False)
+    change_context = ChangeContext(told.project, told.context.store, told.context.columns, "tester")
+    switch(change_context, "dwh.fact_order", "not today", is_active=False)
 
     assert heal(told.context, is_forced=True) == ()
     with pytest.raises(ConfigurationError, match="Not switched off by the framework"):
