@@ -13,7 +13,7 @@ from flows.context import Context, load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.spark.sizing.groups import Group, Item
+    from flows.spark.sizing.groups import Group, GroupMember
     from flows.spark.sizing.prices import PriceList
     from flows.spark.sizing.sizing import Sizing
 
@@ -88,7 +88,7 @@ def _group(
     from dataclasses import replace
 
     from flows.spark.settings import load_emr_settings
-    from flows.spark.sizing.groups import Item, make_groups
+    from flows.spark.sizing.groups import GroupMember, make_groups
     from flows.spark.sizing.prices import load_instances
     from flows.spark.stage import learn_from
 
@@ -108,7 +108,7 @@ def _group(
     else:
         found |= {name: scan_bytes // len(members) for name in found}
     items = [
-        Item(row, pipeline, found[str(row.name)], learn_from(context.store.spark_entries(str(row.name)), "emr"))
+        GroupMember(row, pipeline, found[str(row.name)], learn_from(context.store.spark_entries(str(row.name)), "emr"))
         for row in members
         if found[str(row.name)] > 0
     ]
@@ -173,7 +173,7 @@ def _document(pipeline: str, group: Group, sizing: Sizing, prices: PriceList) ->
     }
 
 
-def _item_document(item: Item) -> dict[str, Any]:
+def _item_document(item: GroupMember) -> dict[str, Any]:
     return {
         "target": str(item.row.name),
         "scan_bytes": item.scan_bytes,

@@ -66,7 +66,7 @@ def _land_first_week(narrator: Narrator, lake: Lake) -> None:
 def _declare(narrator: Narrator) -> None:
     narrator.step(
         "Rows declare what to build",
-        "dbt_project/control/flights.yml holds five sources, two pipelines and four targets. Apply checks every row and",
+        "dbt_project/control/flights.yml has five sources, two pipelines and four targets. Apply checks every row and",
         "every SELECT, shows what would change, and then writes the control tables in one transaction.",
     )
     narrator.sluice("control", "apply", "--yes")
@@ -109,7 +109,7 @@ def _second_run(context: Context, narrator: Narrator) -> tuple[Outcome, ...]:
 def _third_run(context: Context, narrator: Narrator, lake: Lake) -> tuple[Outcome, ...]:
     narrator.step(
         "Two more days land, and a few rows that are four days late",
-        "JetBlue's departures from LaGuardia on 5 January arrive with those of the 9th. Airports are unchanged.",
+        "JetBlue's LaGuardia departures of 5 January come with those of the 9th. Airports are unchanged.",
     )
     narrator.say(_count(lake.land_days(WEEK_END + timedelta(days=1), LAST_DAY)))
     narrator.step(

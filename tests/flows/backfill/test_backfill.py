@@ -148,7 +148,7 @@ def test_backfill_and_run_of_one_target_meet_at_its_lease_and_say_who_has_it(wor
 def test_backfill_that_makes_no_sense_is_refused_with_reasons(workshop: Workshop) -> None:
     code, document = run_json(workshop, "backfill", "totals", "--from", "2013-01-01", "--yes")
     assert (code, document["targets"]) == (2, [])
-    assert "reads dwh.fact_order, and its next run finds" in document["left_out"][0]["reason"]
+    assert "reads dwh.fact_order: its next run loads" in document["left_out"][0]["reason"]
 
     code, out, err = finish(workshop.sluice("backfill", "orders", "--from", "2013-01-01"))
     assert (code, "dwh.fact_order" in out, "Pass --yes" in err) == (2, True, True)

@@ -171,7 +171,7 @@ def test_doctor_finds_what_is_wrong(workshop: Workshop) -> None:
     [
         (["run", "nope"], 2, "There is no pipeline 'nope'"),
         (["run", "--job-group", "nope"], 2, "There is no job group 'nope'"),
-        (["savings", "--since", "yesterday"], 2, "is no time"),
+        (["savings", "--since", "yesterday"], 2, "is not a time span"),
         (["why", "dwh.nope"], 2, "There is no transformation 'dwh.nope'"),
         (["dbt", "build", "--target", "redshift"], 2, "contradicts environment 'dev'"),
     ],

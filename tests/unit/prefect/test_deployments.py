@@ -167,9 +167,9 @@ def test_plan_of_its_own_result_is_empty(rows: set[str], there: set[str], inacti
     ("row", "scheduled_by", "expected"),
     [
         (pipeline(), "5 * * * * UTC", None),
-        (pipeline(schedule="6 * * * *"), "5 * * * * UTC", "the row now says 6 * * * * UTC"),
-        (pipeline(timezone="Asia/Jakarta"), "5 * * * * UTC", "the row now says 5 * * * * Asia/Jakarta"),
-        (pipeline(schedule=None), "5 * * * * UTC", "the row now says no schedule"),
+        (pipeline(schedule="6 * * * *"), "5 * * * * UTC", "the row's schedule is now 6 * * * * UTC"),
+        (pipeline(timezone="Asia/Jakarta"), "5 * * * * UTC", "the row's schedule is now 5 * * * * Asia/Jakarta"),
+        (pipeline(schedule=None), "5 * * * * UTC", "the row's schedule is now no schedule"),
         (pipeline(is_active=False), "5 * * * * UTC", "flights is switched off"),
         (pipeline("other"), "5 * * * * UTC", "flights is no longer in pipeline_control"),
     ],
