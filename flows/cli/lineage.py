@@ -13,7 +13,7 @@ from flows.cli.output.console import out, print_json, progress, say
 from flows.context import load_context
 
 if TYPE_CHECKING:
-    from metadata_sync.analysis.lineage import Lineage, Step, Thing
+    from metadata_sync.analysis.lineage import Lineage, LineageStep, Thing
 
 
 def register(app: typer.Typer) -> None:
@@ -90,5 +90,5 @@ def _grow(branch: Tree, thing: Thing, children: dict[Thing, list[Thing]], shown:
             _grow(twig, child, children, shown)
 
 
-def _document(step: Step) -> dict[str, Any]:
+def _document(step: LineageStep) -> dict[str, Any]:
     return {"of": str(step.of), "reads": str(step.reads), "depth": step.depth}

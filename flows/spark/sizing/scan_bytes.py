@@ -82,8 +82,8 @@ def _scan(files: Sequence[LakeFile], span: Span | None) -> ScanEstimate:
     chosen = [file for file in files if file.modified_at is not None and file.modified_at > since]
     if not chosen and files:  # copied files may keep their old modification times
         chosen = [max(files, key=lambda file: file.size_bytes)]
-        return ScanEstimate(_sum(chosen), f"its largest file of {len(files)}: none was modified since the last load")
-    return ScanEstimate(_sum(chosen), f"{len(chosen)} of {len(files)} files, modified since the last load")
+        return ScanEstimate(_sum(chosen), f"its largest file of {len(files)}: none was changed since the last load")
+    return ScanEstimate(_sum(chosen), f"{len(chosen)} of {len(files)} files, changed since the last load")
 
 
 def _sum(files: Sequence[LakeFile]) -> int:

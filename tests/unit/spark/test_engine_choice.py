@@ -49,12 +49,12 @@ def plain(*days: int) -> list[LakeFile]:
     [
         (plain(1, 2, 3), None, 1110, "all 3 files"),
         (plain(1, 2, 3), Span(), 1110, "all 3 files"),
-        (plain(1, 2, 3), Span("2013-01-02 00:00:00.0", None, day(2)), 1000, "1 of 3 files, modified since the last load"),
-        (plain(1, 2), Span("5", None, day(9)), 100, "its largest file of 2: none was modified since the last load"),
+        (plain(1, 2, 3), Span("2013-01-02 00:00:00", None, day(2)), 1000, "1 of 3 files, changed since the last load"),
+        (plain(1, 2), Span("5", None, day(9)), 100, "its largest file of 2: none was changed since the last load"),
         (plain(1, 2), Span("2013-01-02", "2013-01-02"), 110, "all 2 files: no dates or times to select by"),
         (dated(1, 2, 3, 4), Span("2013-01-03 8:00", "2013-01-03"), 1100, "2 of 4 files, by the dates in their names"),
         (dated(1, 2, 3), Span("2013-01-03", None, day(1)), 1100, "2 of 3 files, by the dates in their names"),
-        (dated(1, 2, 3), Span("17", None, day(2)), 1000, "1 of 3 files, modified since the last load"),
+        (dated(1, 2, 3), Span("17", None, day(2)), 1000, "1 of 3 files, changed since the last load"),
         ([], None, 0, "all 0 files"),
     ],
 )  # fmt: skip

@@ -88,7 +88,7 @@ def test_environments_that_share_a_warehouse_share_no_schema(environment: str, t
     ("environment", "words"),
     [
         ("nowhere", r"has no target 'nowhere' in .*profiles\.yml .*has: dev, elsewhere, snow, stage"),
-        ("stage", "asks for SLUICE_HOST, which is not set"),
+        ("stage", "uses SLUICE_HOST, which is not set"),
         ("elsewhere", r"writes /var/lib/other\.duckdb, but the embedded warehouse of environment 'elsewhere' is"),
         ("snow", "has type 'snowflake'"),
     ],
