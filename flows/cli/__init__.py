@@ -1,4 +1,20 @@
-"""The `sluice` command. Each command lives in a module of this package, imported when the command is called."""
+"""The `sluice` command: one module per command, imported when the command is called.
+
+| module | commands |
+| --- | --- |
+| `control` | `control apply`, `export`, `list`, `set`, `history`; `activate`, `deactivate` |
+| `sync` | `sync`, `validate` |
+| `status` | `plan`, `status`, `why` |
+| `run`, `backfill`, `heal` | the command of the same name |
+| `ledger` | `verify`, `rebuild` |
+| `freshness`, `savings`, `lineage`, `size` | the command of the same name |
+| `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
+| `server` | `up`, `down` |
+| `alert`, `emr` | `alert test`, `emr sweep` |
+| `output/` | tables, progress, JSON and shared options |
+
+Never imported at module level: Prefect, dbt, boto3, a warehouse driver (a command must start quickly).
+"""
 
 from __future__ import annotations
 

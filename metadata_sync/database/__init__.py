@@ -13,7 +13,7 @@ Way in: `ControlStore.open(url, environment)`.
 | `engine`, `upgrade`, `migrations/` | connections, transactions, schema migrations |
 | `clock` | the shared clock and sortable ids |
 
-Never imported here: YAML, SQL analysis, a warehouse. Only this package imports SQLAlchemy's tables.
+Never imported here: YAML, SQL analysis, a warehouse driver.
 """
 
 from metadata_sync.database.journals.entries import (
