@@ -9,7 +9,7 @@ from flows.run.model import SparkMove, SparkState
 from flows.spark.backend import Bill, Cluster, JobEnd, JobStatus
 from flows.spark.sizing.groups import Group
 
-Moved = Callable[[SparkMove], None]
+OnChange = Callable[[SparkMove], None]
 """Quick, never raises."""
 
 
@@ -18,14 +18,14 @@ class GroupProgress:
 
     Args:
         group: The group.
-        moved: Called with each change.
+        on_change: Called with each change.
     """
 
-    def __init__(self, group: Group, moved: Moved) -> None:
+    def __init__(self, group: Group, on_change: OnChange) -> None:
         bounds = group.bounds
         self._key = f"cluster:{group.job_group}:{'/'.join(bounds.types)}:{bounds.core_min}-{bounds.core_max}"
         self._name = f"Spark for {group.job_group}"
-        self._moved = moved
+        self._on_change = on_change
 
     def cluster_started(self, cluster: Cluster) -> None:
         """Report a new cluster, with its size and links."""
@@ -70,7 +70,7 @@ class GroupProgress:
         self._report_cluster(SparkState.FAILED, when, next(iter(targets.values()), ""))
 
     def _report_cluster(self, state: SparkState, at: datetime, message: str) -> None:
-        self._moved(SparkMove(self._key, self._name, state, at, message))
+        self._on_change(SparkMove(self._key, self._name, state, at, message))
 
     def _report_step(
         self, target: str, state: SparkState, at: datetime, message: str, began_at: datetime | None = None
@@ -78,4 +78,4 @@ class GroupProgress:
         move = SparkMove(
             f"spark:{target}", f"{target} on Spark", state, at, message, began_at, needs=(self._key,), feeds=target
         )
-        self._moved(move)
+        self._on_change(move)

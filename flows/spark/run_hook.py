@@ -23,7 +23,7 @@ class SparkInRun:
         context: Project, settings, control database.
         plan: The run.
         say: Prints progress.
-        moved: Called with each change of a cluster or step.
+        on_change: Called with each change of a cluster or step.
     """
 
     def __init__(
@@ -31,12 +31,12 @@ class SparkInRun:
         context: Context,
         plan: RunPlan,
         say: Callable[[str], None],
-        moved: Callable[[SparkMove], None],
+        on_change: Callable[[SparkMove], None],
     ) -> None:
         self._context = context
         self._plan = plan
         self._say = say
-        self._moved = moved
+        self._on_change = on_change
         self._stage: SparkStage | None = None
         self._costs: dict[str, ClusterCost] = {}
 
@@ -70,7 +70,7 @@ class SparkInRun:
                 self._plan.run_id,
                 requested_by=request.requested_by,
                 say=self._say,
-                moved=self._moved,
+                on_change=self._on_change,
                 cluster=request.cluster,
             )
         staged = self._stage.run(chosen, compile_models)

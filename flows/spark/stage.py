@@ -24,7 +24,7 @@ from flows.errors.team_rules import load_rules
 from flows.gate.facts import EngineChoice
 from flows.spark.backend import Backend, Bill, JobEnd, JobStatus, Order, Say
 from flows.spark.jobs import Result, SparkJob, Window, cuts_of, result_folder, spark_location, windows_of
-from flows.spark.progress import GroupProgress, Moved
+from flows.spark.progress import GroupProgress, OnChange
 from flows.spark.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
 from flows.spark.sigterm import closing_on_sigterm
 from flows.spark.sizing.groups import Group, GroupMember, make_groups, parse_cluster
@@ -91,7 +91,7 @@ class SparkStage:
         run_id: The run.
         requested_by: Person or schedule that requested the run.
         say: Prints progress.
-        moved: Called with each change of a cluster or step.
+        on_change: Called with each change of a cluster or step.
         cluster: The cluster of the request, TYPE:N; None: Sluice sizes it.
         backend: The backend; by default that of the settings.
     """
@@ -104,7 +104,7 @@ class SparkStage:
         *,
         requested_by: str,
         say: Say,
-        moved: Moved = lambda _: None,
+        on_change: OnChange = lambda _: None,
         cluster: str | None = None,
         backend: Backend | None = None,
     ) -> None:
@@ -113,7 +113,7 @@ class SparkStage:
         self._run_id = run_id
         self._requested_by = requested_by
         self._say = say
-        self._moved = moved
+        self._on_change = on_change
         self._cluster = parse_cluster(cluster) if cluster else None
         self._given_backend = backend
         self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
@@ -213,7 +213,7 @@ class SparkStage:
 
     def _run_group(self, group: Group, prepared: Sequence[_Prepared], staged: Staged) -> None:
         """Run jobs on one cluster; jobs lost for lack of capacity continue on the next size or in the next place."""
-        left, progress = list(prepared), GroupProgress(group, self._moved)
+        left, progress = list(prepared), GroupProgress(group, self._on_change)
         try:
             orders = list(self._orders(group))
             for number, order in enumerate(orders, start=1):

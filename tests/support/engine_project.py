@@ -123,10 +123,10 @@ class Recorder:
     def wave_started(self, wave: Wave) -> None:
         self.waves.append(wave)
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
-    def moved(self, move: SparkMove) -> None:
+    def spark_changed(self, move: SparkMove) -> None:
         pass
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:

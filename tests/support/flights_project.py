@@ -95,7 +95,7 @@ class Heard(SilentObserver):
 
     sentences: list[str] = field(default_factory=list)
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
 

@@ -56,12 +56,12 @@ class TerminalObserver:
             self._status = self._console.status("dbt is reading the project…")
             self._status.start()
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Print a sentence on its own line."""
         say(sentence)
 
-    def moved(self, move: SparkMove) -> None:
-        """Do nothing: `said` prints these changes."""
+    def spark_changed(self, move: SparkMove) -> None:
+        """Do nothing: `say` prints these changes."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Print the outcome of each target of the wave."""

@@ -72,11 +72,11 @@ class PrefectObserver:
         """Log what dbt will build."""
         self._task_runs.say(None, self._now(), f"Wave {wave.number}: dbt builds {', '.join(wave.targets)}")
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Log a sentence."""
         self._task_runs.say(None, self._now(), sentence)
 
-    def moved(self, move: SparkMove) -> None:
+    def spark_changed(self, move: SparkMove) -> None:
         """Show clusters and steps as task runs: a step waits for its cluster, a model for its step."""
         runs, key = self._task_runs, move.key
         runs.expect([Node(key, move.name, ("spark",), move.needs)])
@@ -138,15 +138,15 @@ class Observers:
         for observer in self._observers:
             observer.wave_started(wave)
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Call each observer."""
         for observer in self._observers:
-            observer.said(sentence)
+            observer.say(sentence)
 
-    def moved(self, move: SparkMove) -> None:
+    def spark_changed(self, move: SparkMove) -> None:
         """Call each observer."""
         for observer in self._observers:
-            observer.moved(move)
+            observer.spark_changed(move)
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Call each observer."""
