@@ -92,7 +92,7 @@ def test_run_without_a_sign_of_life_is_marked_as_crashed(
     server.set_state(ended, "COMPLETED")
 
     server.until(lambda: server.ask(f"/flow_runs/{silent}")["state_type"] == "CRASHED", 60)
-    assert "No sign of life" in server.ask(f"/flow_runs/{silent}")["state"]["message"]
+    assert "No heartbeat" in server.ask(f"/flow_runs/{silent}")["state"]["message"]
     assert server.ask(f"/flow_runs/{ended}")["state_type"] == "COMPLETED"
 
 

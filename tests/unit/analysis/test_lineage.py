@@ -132,7 +132,7 @@ def test_command_follows_a_column_both_ways_through_every_select(app: typer.Type
 def test_command_shows_tables_as_a_tree(app: typer.Typer) -> None:
     answer = CliRunner().invoke(app, ["lineage", "mart.plane"])
 
-    assert "mart.plane is made from\n└── dwh.dim\n    └── raw.flights\n" in answer.stdout
+    assert "mart.plane is derived from\n└── dwh.dim\n    └── raw.flights\n" in answer.stdout
     assert "mart.plane goes into: nothing" in answer.stdout
 
 
