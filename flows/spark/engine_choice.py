@@ -178,7 +178,7 @@ def choose_engine(
     """
     override = requested or (Engine.SPARK if cluster else None)
     engine = override or pipeline.engine
-    why = f"requested for {engine} in this run" if override else f"its pipeline says engine: {engine}"
+    why = f"{engine} was requested for this run" if override else f"its pipeline says engine: {engine}"
     if engine is Engine.WAREHOUSE:
         return EngineChoice(Engine.WAREHOUSE, why)
     threshold = _bytes(pipeline.spark_threshold_gb)

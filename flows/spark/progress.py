@@ -55,7 +55,7 @@ class GroupProgress:
                 state = SparkState.FAILED if end.status is JobStatus.FAILED else if_lost
                 self._report_step(target, state, end.finished_at, end.error or "", end.started_at)
         closed_at = bill.closed_at or max(end.finished_at for end in ends.values())
-        reason = lost[0].error or "" if lost else f"ClusterUse after {bill.seconds / 60:.1f} minutes."
+        reason = lost[0].error or "" if lost else f"Ended after {bill.seconds / 60:.1f} minutes."
         self._report_cluster(if_lost if lost else SparkState.DONE, closed_at, reason)
 
     def cluster_failed(self, targets: Mapping[str, str], when: datetime) -> None:

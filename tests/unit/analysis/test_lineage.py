@@ -133,7 +133,7 @@ def test_command_shows_tables_as_a_tree(app: typer.Typer) -> None:
     answer = CliRunner().invoke(app, ["lineage", "mart.plane"])
 
     assert "mart.plane is derived from\n└── dwh.dim\n    └── raw.flights\n" in answer.stdout
-    assert "mart.plane goes into: nothing" in answer.stdout
+    assert "mart.plane is read by: nothing" in answer.stdout
 
 
 @pytest.mark.parametrize(

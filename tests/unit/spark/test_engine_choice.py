@@ -100,8 +100,8 @@ def never(*_: object) -> Any:
             "less than the row's threshold",
         ),
         (pipeline(engine="spark"), None, 1, Engine.SPARK, "engine: spark"),
-        (pipeline(engine="spark"), Engine.WAREHOUSE, 1, Engine.WAREHOUSE, "asked for warehouse in this run"),
-        (pipeline(engine="warehouse"), Engine.SPARK, 1, Engine.SPARK, "asked for spark in this run"),
+        (pipeline(engine="spark"), Engine.WAREHOUSE, 1, Engine.WAREHOUSE, "warehouse was requested for this run"),
+        (pipeline(engine="warehouse"), Engine.SPARK, 1, Engine.SPARK, "spark was requested for this run"),
     ],
 )
 def test_row_request_and_bytes_decide_the_engine(
