@@ -195,7 +195,7 @@ class Execution:
         if self._spark is None:
             from flows.spark.run_hook import SparkInRun
 
-            self._spark = SparkInRun(self._context, self._plan, self._observer.said, self._observer.moved)
+            self._spark = SparkInRun(self._context, self._plan, self._observer.say, self._observer.spark_changed)
         return self._spark.run(due, self._decisions, compile_models)
 
     def _fingerprint(self, outcome: TargetOutcome) -> str | None:

@@ -1,4 +1,4 @@
-"""Rules for errors that a team adds: `dbt_project/error_rules.yml`, and packages with an entry point."""
+"""Error rules that a team adds: in `dbt_project/error_rules.yml`, or in packages with an entry point."""
 
 from __future__ import annotations
 
@@ -45,16 +45,18 @@ class _WrittenRules(BaseModel):
 
 
 def load_rules(project: Project) -> tuple[Rule, ...]:
-    """Return all rules in the order in which they are asked: of the project's file, of packages, Sluice's own.
+    """Return all rules in the order in which they are tried: the project's file, packages, the default rules.
 
     Raises:
-        ConfigurationError: When a file or an entry point does not hold rules, or two of them bear one name.
+        ConfigurationError: When a file or an entry point does not hold rules, or two rules have the same name.
     """
     rules = (*_of_file(project.dbt_dir / FILE_NAME), *_of_packages(), *DEFAULT_RULES)
     names = [rule.name for rule in rules]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigurationError(f"Error rules have one name twice: {', '.join(twice)}.", "Give each its own name.")
+        raise ConfigurationError(
+            f"Several error rules have the same name: {', '.join(twice)}.", "Give each rule its own name."
+        )
     return rules
 
 
@@ -70,7 +72,7 @@ def _of_file(path: Path) -> Iterator[Rule]:
         for rule in written.rules:
             yield rule.as_rule()
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not YAML: {error}", "Mend the file.") from error
+        raise ConfigurationError(f"{path} is not valid YAML: {error}", "Correct the file.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"])

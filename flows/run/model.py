@@ -258,12 +258,12 @@ class RunObserver(Protocol):
         """These are about to be built by dbt."""
         ...
 
-    def said(self, sentence: str) -> None:
-        """Something that takes long has moved on, outside of dbt: a cluster, a step."""
+    def say(self, sentence: str) -> None:
+        """Progress outside dbt, as a sentence: of a cluster, a step."""
         ...
 
-    def moved(self, move: SparkMove) -> None:
-        """A cluster or a step has moved on."""
+    def spark_changed(self, move: SparkMove) -> None:
+        """A cluster or a step has changed its state."""
         ...
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
@@ -293,10 +293,10 @@ class SilentObserver:
     def wave_started(self, wave: Wave) -> None:
         """Say nothing."""
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Say nothing."""
 
-    def moved(self, move: SparkMove) -> None:
+    def spark_changed(self, move: SparkMove) -> None:
         """Say nothing."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:

@@ -131,7 +131,7 @@ def test_deactivate_and_activate(sluice: Sluice) -> None:
 
 def test_list_and_history_read_well(sluice: Sluice) -> None:
     assert "no rows yet" in sluice("control", "list").stderr
-    assert "Nothing was ever changed" in sluice("control", "history").stderr
+    assert "No change is recorded" in sluice("control", "history").stderr
     sluice("control", "apply", "--yes")
     shown = sluice("control", "list", "transformations").stdout
     assert "dwh.dim_aircraft" in shown

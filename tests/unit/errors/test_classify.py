@@ -161,7 +161,7 @@ def test_project_without_rules_has_the_default_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rules: [", "is not YAML"),
+        ("rules: [", "is not valid YAML"),
         ("rules: 1", "rules: Input should be"),
         ("rules:\n- {name: a, class: sof, source: b, pattern: c}", "rules.0.class: Input should be"),
         (
@@ -169,7 +169,7 @@ def test_project_without_rules_has_the_default_ones(tmp_path: Path) -> None:
             "rules.0.pattern: Input should be a valid",
         ),
         ("rules:\n- {name: a, class: lock, source: b}", "has no condition"),
-        ("rules:\n- {name: value, class: lock, source: b, pattern: c}", "one name twice: value"),
+        ("rules:\n- {name: value, class: lock, source: b, pattern: c}", "same name: value"),
         ("rules:\n- {name: a, class: lock, source: b, patern: c}", "rules.0.patern: Extra inputs"),
     ],
 )

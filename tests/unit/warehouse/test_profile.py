@@ -88,7 +88,7 @@ def test_environments_that_share_a_warehouse_share_no_schema(environment: str, t
     ("environment", "words"),
     [
         ("nowhere", r"has no target 'nowhere' in .*profiles\.yml .*has: dev, elsewhere, snow, stage"),
-        ("stage", "asks for SLUICE_HOST, which is not set"),
+        ("stage", "uses SLUICE_HOST, which is not set"),
         ("elsewhere", r"writes /var/lib/other\.duckdb, but the embedded warehouse of environment 'elsewhere' is"),
         ("snow", "has type 'snowflake'"),
     ],
@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused(project: Project, environment: str, words:
         ("sluice: {outputs: {dev: {type: duckdb, path: '{{ 1 +'}}}", "cannot be rendered"),
         ("sluice: {outputs: {dev: {type: duckdb, path: '{{ 1 / 0 }}'}}}", "cannot be rendered: division by zero"),
         ("sluice: {outputs: {dev: {type: duckdb, threads: '{{ \"{\" | as_number }}'}}}", "cannot be rendered"),
-        ("sluice: {outputs: {dev: {type: duckdb}}}", "names no file: dbt would load into memory"),
+        ("sluice: {outputs: {dev: {type: duckdb}}}", "has no path: dbt would load into memory"),
         ("sluice: {outputs: {dev: {type: duckdb, path: '{{ env_var.__globals__ }}'}}}", "cannot be rendered"),
     ],
 )
