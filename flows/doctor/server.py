@@ -61,7 +61,7 @@ def _version(server: str) -> Finding:
     ours = version("prefect")
     if server.split(".")[:2] == ours.split(".")[:2]:
         return Finding("prefect version", Level.OK, f"server {server}, here {ours}")
-    remedy = "Upgrade the server first, then workers and this project (docs/deploy.md)."
+    remedy = "Upgrade the server first, then workers and this project (docs/operations/deploy.md)."
     return Finding("prefect version", Level.WARN, f"server {server}, here {ours}: not tested together", remedy)
 
 
@@ -105,7 +105,7 @@ def _work_pool(client: SyncPrefectClient, name: str) -> Iterator[Finding]:
     try:
         pool = client.read_work_pool(name)
     except ObjectNotFound:
-        remedy = "`sluice deploy` makes one of type process; docs/deploy.md tells of ECS."
+        remedy = "`sluice deploy` makes one of type process; docs/operations/deploy.md tells of ECS."
         yield Finding("work pool", Level.WARN, f"there is no pool {name!r}", remedy)
         return
     workers = client.request("POST", _path(f"/work_pools/{name}/workers/filter"), json={}).json()

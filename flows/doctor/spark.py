@@ -59,7 +59,7 @@ def _may_be_heavy(row: PipelineRow) -> bool:
 
 def _settings(settings: EmrSettings, count: int) -> Iterator[Finding]:
     if settings.work_uri is None:
-        remedy = "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/emr.md)."
+        remedy = "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/operations/emr.md)."
         yield Finding("emr settings", Level.FAIL, "SLUICE_EMR_WORK_URI is not set: no cluster can be rented", remedy)
     if settings.log_uri is None:
         remedy = "Set it to s3://bucket/prefix, or live without."
@@ -98,7 +98,7 @@ def _asked(name: str, subject: str, ask: Callable[[], Any]) -> Finding:
     except ClientError as error:
         if error.response["Error"]["Code"] in _REFUSED:
             return Finding(name, Level.OK, f"{subject}: not looked at, for {error.operation_name} is not allowed here")
-        remedy = "Mend SLUICE_EMR_… or make what it names (docs/emr.md)."
+        remedy = "Mend SLUICE_EMR_… or make what it names (docs/operations/emr.md)."
         return Finding(name, Level.FAIL, f"{subject}: {error.response['Error'].get('Message') or error}", remedy)
     except BotoCoreError as error:
         remedy = "Mend SLUICE_EMR_REGION, credentials, or the way to AWS."
