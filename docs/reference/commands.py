@@ -1,6 +1,6 @@
 """Writes commands.md beside this file from the command line itself. A test compares the two.
 
-    python docs/reference/commands.py
+python docs/reference/commands.py
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ HEAD: Final = """\
 
 Generated from the command line by `docs/reference/commands.py`. Edit the help texts in `flows/cli/`, not this page.
 
-Every command works on the [project](settings.md#where-a-project-is) that holds the current folder. Results go to stdout, messages to stderr;
-`--json` prints one document and nothing else. `sluice --debug COMMAND` shows a traceback when something goes wrong.
+Every command works on the [project](settings.md#where-a-project-is) that holds the current folder. Results go to
+stdout, messages to stderr; `--json` prints one document and nothing else. `sluice --debug COMMAND` shows a traceback
+when something goes wrong.
 
 | exit code | means |
 | --- | --- |
@@ -34,7 +35,8 @@ Every command works on the [project](settings.md#where-a-project-is) that holds 
 FOOT: Final = """
 ## The scheduled checks
 
-`monitor` has no command of its own: `sluice deploy` schedules it as a Prefect deployment ([Prefect](../operations/prefect.md#a-deployment-per-pipeline)).
+`monitor` has no command of its own: `sluice deploy` schedules it as a Prefect deployment
+([Prefect](../operations/prefect.md#a-deployment-per-pipeline)).
 """
 
 
