@@ -61,7 +61,7 @@ def _version(server: str) -> CheckFinding:
     ours = version("prefect")
     if server.split(".")[:2] == ours.split(".")[:2]:
         return CheckFinding("prefect version", Level.OK, f"server {server}, here {ours}")
-    remedy = "Upgrade the server first, then workers and this project (docs/deploy.md)."
+    remedy = "Upgrade the server first, then workers and this project (docs/operations/deploy.md)."
     return CheckFinding("prefect version", Level.WARN, f"server {server}, here {ours}: not tested together", remedy)
 
 
@@ -104,7 +104,7 @@ def _work_pool(client: SyncPrefectClient, name: str) -> Iterator[CheckFinding]:
     try:
         pool = client.read_work_pool(name)
     except ObjectNotFound:
-        remedy = "`sluice deploy` creates one of type process; docs/deploy.md describes ECS."
+        remedy = "`sluice deploy` creates one of type process; docs/operations/deploy.md describes ECS."
         yield CheckFinding("work pool", Level.WARN, f"there is no pool {name!r}", remedy)
         return
     workers = client.request("POST", _path(f"/work_pools/{name}/workers/filter"), json={}).json()

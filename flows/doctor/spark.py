@@ -60,7 +60,7 @@ def _may_be_heavy(row: PipelineRow) -> bool:
 
 def _settings(settings: EmrSettings, count: int) -> Iterator[CheckFinding]:
     if settings.work_uri is None:
-        remedy = "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/emr.md)."
+        remedy = "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/operations/emr.md)."
         yield CheckFinding(
             "emr settings", Level.FAIL, "SLUICE_EMR_WORK_URI is not set: no cluster can be created", remedy
         )
@@ -104,7 +104,7 @@ def _checked(name: str, subject: str, call: Callable[[], Any]) -> CheckFinding:
     except ClientError as error:
         if error.response["Error"]["Code"] in _REFUSED:
             return CheckFinding(name, Level.OK, f"{subject}: not checked, {error.operation_name} is not allowed here")
-        remedy = "Correct the SLUICE_EMR_… setting or create the resource (docs/emr.md)."
+        remedy = "Correct the SLUICE_EMR_… setting or create the resource (docs/operations/emr.md)."
         return CheckFinding(name, Level.FAIL, f"{subject}: {error.response['Error'].get('Message') or error}", remedy)
     except BotoCoreError as error:
         remedy = "Check SLUICE_EMR_REGION, the credentials and the network connection to AWS."

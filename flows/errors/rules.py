@@ -12,7 +12,7 @@ from typing import Final
 
 from flows.errors.classify import FailureClass, Rule
 
-_SLUICE: Final = "Sluice's own message, docs/loads.md"
+_SLUICE: Final = "Sluice's own message, docs/concepts/loads.md"
 _DBT: Final = "https://docs.getdbt.com/reference/artifacts/run-results-json"
 _DUCKDB: Final = "https://duckdb.org/docs/stable/dev/error_types"
 _DUCKDB_LOCK: Final = "https://duckdb.org/docs/stable/connect/concurrency"
@@ -64,7 +64,7 @@ _OWN: Final = (
     _says("type_change", FailureClass.TYPE_MISMATCH, _SLUICE, r"sluice\.\w+: .+ is .+ and the SELECT yields"),
     _says("select_columns", FailureClass.MISSING_COLUMN, _SLUICE, r"which the SELECT does not yield"),
     _says("mixed_files", FailureClass.TYPE_MISMATCH, _SLUICE, r"files of .+ have different columns"),
-    _says("spark_refused", FailureClass.SETTINGS, "docs/emr.md", r"It cannot run on Spark:"),
+    _says("spark_refused", FailureClass.SETTINGS, "docs/operations/emr.md", r"It cannot run on Spark:"),
     _says("sluice_settings", FailureClass.SETTINGS, _SLUICE, r"Compilation Error[\s\S]*sluice\.\w+:"),
 )
 

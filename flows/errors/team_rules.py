@@ -76,7 +76,7 @@ def _of_file(path: Path) -> Iterator[Rule]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"])
-        raise ConfigurationError(f"{path}, {place}: {first['msg']}.", "See docs/failures.md.") from error
+        raise ConfigurationError(f"{path}, {place}: {first['msg']}.", "See docs/concepts/failures.md.") from error
     except ValueError as error:
         raise ConfigurationError(
             f"{path}: {error}.", "Give it a pattern, SQLSTATEs, codes or HTTP statuses."

@@ -76,7 +76,7 @@ class EmrBackend:
         if settings.work_uri is None:
             raise ConfigurationError(
                 "SLUICE_SPARK_BACKEND is emr, but SLUICE_EMR_WORK_URI is not set.",
-                "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/emr.md).",
+                "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/operations/emr.md).",
             )
         self.settings = settings
         self.spark = spark

@@ -83,7 +83,7 @@ class InstanceFile(_PriceModel):
             known = ", ".join(sorted(self.prices))
             raise ConfigurationError(
                 f"There are no prices for region {region!r} (only for {known}).",
-                f"Add them to {OWN_FILE} in the project's root; docs/emr.md shows the file.",
+                f"Add them to {OWN_FILE} in the project's root; docs/operations/emr.md shows the file.",
             )
         return PriceList(region, self)
 

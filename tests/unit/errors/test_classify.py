@@ -186,7 +186,7 @@ def test_rule_needs_all_its_conditions() -> None:
 
 
 def test_page_tells_every_class_and_its_example_loads(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "failures.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "concepts" / "failures.md").read_text()
     told = dict(re.findall(r"^\| `(\w+)` \| (soft|hard)", page, re.MULTILINE))
     assert told == {kind.value: "soft" if advice.is_soft else "hard" for kind, advice in ADVICE.items()}
     example = page.split("```yaml\n")[1].split("```")[0]

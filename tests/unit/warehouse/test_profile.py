@@ -132,7 +132,7 @@ def test_env_file_that_is_not_text_is_explained(project: Project) -> None:
 
 
 def test_profile_of_redshift_leaves_retries_to_the_flow_and_transactions_to_dbt() -> None:
-    """Other values could log a watermark without its rows: docs/redshift.md."""
+    """Other values could log a watermark without its rows: docs/operations/redshift.md."""
     values = yaml.safe_load((REPOSITORY / "profiles.yml").read_text())["sluice"]["outputs"]["redshift"]
     flags = yaml.safe_load((REPOSITORY / "dbt_project" / "dbt_project.yml").read_text())["flags"]
 
