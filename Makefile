@@ -25,8 +25,8 @@ test: $(VENV)/.dev ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: test-fast
-test-fast: $(VENV)/.dev ## Run the unit tests that need no database server; under two minutes
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not postgres and not slow" tests/unit $(ARGS)
+test-fast: $(VENV)/.dev ## Run the unit tests that start no server, no process and no dbt; under two minutes
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not (processes or postgres or macros or slow)" tests/unit $(ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Run all tests and report the lines that none ran (less: make coverage ARGS=tests/unit)
