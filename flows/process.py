@@ -1,4 +1,8 @@
-"""Which process a number meant: a pid together with when it was started, because pids are used again."""
+"""Which process a number meant: a pid together with when it was started, because pids are used again.
+
+psutil would not do: the start that it gives moves when the system's clock is set, and the one that does not is private
+to it. What is compared here was written down by another process, perhaps hours ago.
+"""
 
 from __future__ import annotations
 
