@@ -24,6 +24,15 @@ demo: $(VENV)/.runtime ## Install what is needed and run the whole story on real
 test: $(VENV)/.dev ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
+.PHONY: test-fast
+test-fast: $(VENV)/.dev ## Run the unit tests that start no server, no process and no dbt; under two minutes
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not (processes or postgres or macros or slow)" tests/unit $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/.dev ## Run all tests and report the lines that none ran (less: make coverage ARGS=tests/unit)
+	@mkdir -p test-output
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
+
 .PHONY: test-next
 test-next: $(VENV)/.next ## Run the tests of the loads on the next dbt-core, 1.12, and DuckDB
 	@PYTHONPATH=$(NEXT) $(BIN)/python -c 'from dbt.version import __version__ as v; print("dbt-core", v); assert v.startswith("1.12.")'

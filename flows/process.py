@@ -1,4 +1,8 @@
-"""Identity of a process: its pid and its start time, because the operating system reuses pids."""
+"""Identity of a process: its pid and its start time, because the operating system reuses pids.
+
+psutil does not replace this: its public start time moves when the system clock is set, and its stable one is private.
+The identity is compared with one that another process recorded, perhaps hours ago.
+"""
 
 from __future__ import annotations
 

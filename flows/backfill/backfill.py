@@ -32,7 +32,7 @@ from flows.backfill.slices import BackfillRange, Cutter, ExcludedTarget
 from flows.context import Context
 from flows.engine.engine import hold_warehouse, prepare
 from flows.engine.recovery import adopt
-from flows.incidents.outbox import deliver_or_log
+from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, wait_until_free
 from flows.run.model import RunRequest
 from flows.run.outcome import load_variables, unlogged

@@ -6,20 +6,16 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors.classify import FailureClass, Rule
 from flows.errors.rules import DEFAULT_RULES
+from flows.errors.run_rules import ENTRY_POINT_GROUP, FILE_NAME
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
-
-ENTRY_POINT_GROUP: Final = "sluice.error_rules"
-"""A package's entry point of this group is a sequence of `flows.errors.classify.Rule`."""
-
-FILE_NAME: Final = "error_rules.yml"
 
 
 class _WrittenRule(BaseModel):

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from flows.errors.classify import Verdict
 from flows.gate.facts import Action, Decision
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, total
 from metadata_sync.rows.model import ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Engine
+
+if TYPE_CHECKING:
+    from flows.errors.classify import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,7 @@ from flows.engine.engine import hold_warehouse, sync_rows
 from flows.errors.classify import FailureClass
 from flows.gate.gather import open_gate
 from flows.incidents.fingerprint import Fingerprint, take_fingerprint
-from flows.incidents.outbox import deliver_or_log
-from flows.incidents.settle import settle_incidents
+from flows.incidents.settle import deliver_or_log, settle_incidents
 from flows.run.leases import lease_texts
 from flows.upkeep.dry_run import dry_run
 from flows.upkeep.heal_policy import FLAPS_WITHIN, HealCheck, due_check, failure_count

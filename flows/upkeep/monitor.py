@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 from flows.engine.recovery import mark_crashes
 from flows.incidents.incident import Finding, held_up
-from flows.incidents.outbox import deliver_or_log
-from flows.incidents.settle import settle_incidents
+from flows.incidents.settle import deliver_or_log, settle_incidents
 from flows.reports.freshness import Freshness, TableKind, measure_freshness
 from metadata_sync.incident import Incident, IncidentKind
 from metadata_sync.text import duration_text

@@ -56,7 +56,7 @@ def land(root: Path, table: str, select: str, file: str = "first") -> None:
 
 
 def _rows() -> dict[str, list[dict[str, object]]]:
-    sources = [
+    sources: list[dict[str, object]] = [
         {
             "schema": "lake",
             "table": table,
@@ -67,7 +67,7 @@ def _rows() -> dict[str, list[dict[str, object]]]:
         }
         for table in ("orders", "returns")
     ]
-    pipelines = [
+    pipelines: list[dict[str, object]] = [
         {"pipeline_id": name, "pipeline_name": name, "template": template, "schedule": "0 6 * * *"}
         for name, template in (("orders_daily", "lake_to_warehouse"), ("payments", "presentation"))
     ]

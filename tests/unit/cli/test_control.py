@@ -181,6 +181,7 @@ def test_every_command_has_help_with_examples(sluice: Sluice, command: list[str]
         assert f"sluice {' '.join(command)}" in shown
 
 
+@pytest.mark.processes
 def test_looking_at_rows_imports_neither_dbt_nor_prefect_nor_duckdb(sluice: Sluice) -> None:
     sluice("control", "apply", "--yes")
     code = (

@@ -272,6 +272,7 @@ KILLED = """
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("statements", [1, 2, 4, 6, 8, 9, 10])
 def test_apply_killed_in_the_middle_leaves_all_or_nothing(store_url: str, tmp_path: Path, statements: int) -> None:
     file = tmp_path / "rows.yml"
@@ -287,6 +288,7 @@ def test_apply_killed_in_the_middle_leaves_all_or_nothing(store_url: str, tmp_pa
             assert (count, store.history()) == (0, ())
 
 
+@pytest.mark.processes
 def test_two_applies_at_once_are_one_after_the_other(store_url: str, tmp_path: Path) -> None:
     """The later one finds the rows of the first: it is refused, or has nothing to do."""
     file = tmp_path / "rows.yml"

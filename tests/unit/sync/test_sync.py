@@ -326,6 +326,7 @@ sync(rows, Project(Path(sys.argv[1])), FakeWarehouse())
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("line", [1, 6, 8, 10, 13, 17])
 def test_sync_that_is_killed_anywhere_is_right_when_run_again(
     project: Project, synced: ControlRows, warehouse: FakeWarehouse, line: int

@@ -30,6 +30,8 @@ from metadata_sync.rows.vocabulary import Engine
 from tests.support.emr_project import SELECTS, EmrProject
 from tests.support.emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
 
+pytestmark = pytest.mark.processes
+
 M5 = ("m5.xlarge", "m5.2xlarge")
 
 
