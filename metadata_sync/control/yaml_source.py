@@ -3,7 +3,7 @@
 Aliases and merge keys work as in YAML 1.1, with a limit of nodes, so that nested aliases cannot exhaust the memory.
 
 PyYAML's nodes are read, not ruamel.yaml's round trip. That one takes six times as long, reads `yes` and `017` as YAML
-1.2 does, and stops at the first duplicate key; the limits of nodes and depth would have to be checked here all the same.
+1.2 does, and stops at the first duplicate key; the limits would have to be checked here all the same.
 """
 
 from __future__ import annotations
