@@ -14,7 +14,7 @@ WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.runtime ## Install what is needed and run the whole story on real flights
@@ -23,6 +23,15 @@ demo: $(VENV)/.runtime ## Install what is needed and run the whole story on real
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+.PHONY: test-fast
+test-fast: $(VENV)/.dev ## Run the unit tests that start no server, no process and no dbt; under two minutes
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not (processes or postgres or macros or slow)" tests/unit $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/.dev ## Run all tests and report the lines that none ran (less: make coverage ARGS=tests/unit)
+	@mkdir -p test-output
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
 
 .PHONY: test-next
 test-next: $(VENV)/.next ## Run the tests of the loads on the next dbt-core, 1.12, and DuckDB
@@ -42,6 +51,7 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestration against their targets (many minutes)
+	@$(BIN)/python benchmarks/walk.py
 	@$(BIN)/python benchmarks/start.py
 	@$(BIN)/python benchmarks/sync.py
 	@$(BIN)/python benchmarks/scd2.py
@@ -59,6 +69,16 @@ format: $(VENV)/.dev ## Format Python and macros
 ui: $(VENV)/.runtime ## Start the local Prefect server and say where it is
 	@$(BIN)/sluice up
 
+.PHONY: docs
+docs: $(VENV)/.dev ## Build the docs site into site/
+	$(BIN)/python docs/reference/commands.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "site/index.html"
+
+.PHONY: docs-serve
+docs-serve: $(VENV)/.dev ## Show the docs site on this machine while you write
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 .PHONY: lock
 lock: $(VENV)/.dev ## Refresh the lock files
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo -c constraints.txt -o requirements.lock pyproject.toml
@@ -69,7 +89,7 @@ LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no
 .PHONY: clean
 clean: ## Stop the local server and remove everything that is not in git
 	@test ! -x $(BIN)/sluice || $(BIN)/sluice down
-	rm -rf $(VENV) .sluice dbt_project/target dbt_project/logs dbt_project/models/generated
+	rm -rf $(VENV) .sluice site dbt_project/target dbt_project/logs dbt_project/models/generated
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Sluice needs Python 3.11 or newer; none was found. Name one: make demo PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -1,10 +1,10 @@
-"""What can be done with a target's ledger: verify the target against it, rebuild the target from it.
+"""A target's ledger: verify the target against it, rebuild the target from it.
 
     found = verify(context, "dwh.dim_aircraft")      # reads everything, writes nothing
-    wish = survey(context, "dwh.dim_aircraft")       # what a rebuild would restore, and what it cannot
+    plan = plan_rebuild(context, "dwh.dim_aircraft") # what a rebuild would change, and what it cannot restore
     rows = rebuild(context, "dwh.dim_aircraft")      # one transaction; the table is never dropped
 
-All of it is SQL of the macros, run by dbt in the warehouse: the model does its task instead of a load (SLUICE_TASKS).
+dbt runs the macros' SQL in the warehouse: SLUICE_TASKS makes the model run its task instead of a load.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that is not as it should be: what, in which row, and in what."""
+    """One difference between a target and its ledger: its kind, the row, and details."""
 
     difference: str
     row: str
@@ -49,9 +49,9 @@ class Verification:
     Attributes:
         target: `schema.table`.
         row_count: Rows of the table.
-        event_count: Events of the ledger: these rows and the side table's.
-        counts: Kind of difference → how many there are.
-        differences: The first hundred of them.
+        event_count: Events of the ledger: the table's rows and the side table's.
+        counts: Kind of difference → number of differences.
+        differences: The first hundred.
     """
 
     target: str
@@ -62,7 +62,7 @@ class Verification:
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing was found."""
+        """Whether the target matches its ledger."""
         return not self.counts
 
 
@@ -75,7 +75,7 @@ class Retyped:
         before: Its type now.
         after: Its type afterwards.
         lost_count: Values that do not cast; their events go to the rejects.
-        changed_count: Values that are not the same any more when they are cast back.
+        changed_count: Values that differ after a cast to the new type and back.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Retyped:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class RebuildPlan:
     """What a rebuild would do.
 
     Attributes:
@@ -94,8 +94,8 @@ class Survey:
         built_as: How the target was built.
         becomes: How it would be built.
         event_count: Events of the ledger.
-        reject_count: Of these, the ones that would go to the rejects.
-        tie_count: Events that lost a tie since the target was last made anew: the ledger never had them.
+        reject_count: Events of the ledger that would go to the rejects.
+        tie_count: Events that lost a tie since the last rebuild or full refresh; the ledger does not hold them.
         retyped: Columns that change their type.
         added: Columns that are new: NULL in every stored event.
     """
@@ -111,7 +111,7 @@ class Survey:
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What would be otherwise, one sentence each; empty: the rebuild gives the same rows."""
+        """What would change, one line each; empty: the rebuild writes the same rows."""
         before, after = self.built_as, self.becomes
         pairs = (
             ("load_type", before.load_type, after.load_type),
@@ -119,68 +119,68 @@ class Survey:
             ("sequence_by", ", ".join(before.order), ", ".join(after.order)),
             ("scd_columns", before.tracks, after.tracks),
         )
-        told = [f"{name}: {old or 'none'} → {new or 'none'}" for name, old, new in pairs if old != new]
-        told += [f"{item.name}: {item.before} → {item.after}" for item in self.retyped]
-        return (*told, *(f"{name}: new, NULL in every stored event" for name in self.added))
+        lines = [f"{name}: {old or 'none'} → {new or 'none'}" for name, old, new in pairs if old != new]
+        lines += [f"{item.name}: {item.before} → {item.after}" for item in self.retyped]
+        return (*lines, *(f"{name}: new, NULL in every stored event" for name in self.added))
 
     @property
     def losses(self) -> tuple[str, ...]:
         """What cannot be restored, one sentence each."""
         before, after = self.built_as, self.becomes
-        told = []
+        lines = []
         if self.reject_count:
-            told.append(
+            lines.append(
                 f"{self.reject_count:,} of {self.event_count:,} events go to the rejects: a value does not cast, or "
                 "a part of the key or the event time is NULL."
             )
-        told += [
+        lines += [
             f"{item.changed_count:,} values of {item.name} change when they become {item.after}."
             for item in self.retyped
             if item.changed_count
         ]
         is_finer = not set(after.key) <= set(before.key)
         if before.load_type != LoadType.SCD2 and before.key and (after.load_type == LoadType.SCD2 or is_finer):
-            told.append("Only the last event of each key was kept: everything begins with it.")
+            lines.append("The ledger holds only the last event of each key: the history begins with it.")
         elif before.load_type == LoadType.SCD2 and after.load_type != LoadType.SCD2:
-            told.append("Only the last event of each key is kept from now on: earlier versions go.")
+            lines.append("From now on only the last event of each key is kept: earlier versions are removed.")
         if before.key and (is_finer or before.order != after.order):
-            told.append(
+            lines.append(
                 f"Of events with equal ({', '.join((*before.key, before.order[0]))}) only the winner was kept; "
                 f"the load log counts {self.tie_count:,} others that differed."
             )
-        return tuple(told)
+        return tuple(lines)
 
 
 def verify(context: Context, target: str) -> Verification:
-    """Compare a target with its ledger and its load log, set-based in the warehouse.
+    """Compare a target with its ledger and its load log, by SQL in the warehouse.
 
     Args:
         context: Project, settings, control database.
         target: `schema.table`.
 
     Raises:
-        ConfigurationError: When no row fills the target.
+        ConfigurationError: When no row declares the target.
         HardRunError: When there is nothing to compare with: never loaded, table gone, settings changed.
-        SoftRunError: When another load committed meanwhile.
+        SoftRunError: When another load committed during the comparison.
     """
     found = _ask(context, target, "verify")
     differences = tuple(Difference(**item) for item in found["differences"])
     return Verification(target, found["row_count"], found["event_count"], found["counts"], differences)
 
 
-def survey(context: Context, target: str) -> Survey:
+def plan_rebuild(context: Context, target: str) -> RebuildPlan:
     """Count what a rebuild would restore and what it could not. Writes nothing.
 
     Raises:
-        ConfigurationError: When no row fills the target.
-        HardRunError: When nothing could be restored, with what to do instead.
+        ConfigurationError: When no row declares the target.
+        HardRunError: When nothing could be restored; the message says what to do instead.
     """
     found = _ask(context, target, "survey")
     retyped = tuple(
         Retyped(item["name"], item["from"], item["to"], item["lost_count"], item["changed_count"])
         for item in found["retyped"]
     )
-    return Survey(
+    return RebuildPlan(
         target=target,
         built_as=Definition.parse(found["built_as"]),
         becomes=Definition.parse(found["becomes"]),
@@ -193,19 +193,19 @@ def survey(context: Context, target: str) -> Survey:
 
 
 def rebuild(context: Context, target: str) -> RowCounts:
-    """Make a target anew from its ledger under the settings of its row: one transaction, a new epoch, no source read.
+    """Write a target again from its ledger under the settings of its row: one transaction, a new epoch, no source read.
 
     Args:
         context: Project, settings, control database.
         target: `schema.table`.
 
     Returns:
-        How many rows moved.
+        How many rows were written.
 
     Raises:
-        ConfigurationError: When no row fills the target.
-        SoftRunError: When somebody else is at work on it.
-        HardRunError: When it failed; then everything is as it was.
+        ConfigurationError: When no row declares the target.
+        SoftRunError: When another run holds the target.
+        HardRunError: When the rebuild failed; nothing was written.
     """
     run_id = f"rebuild-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     row = _row(context, target)
@@ -215,7 +215,7 @@ def rebuild(context: Context, target: str) -> RowCounts:
     ):
         others = keeper.take([target])
         if others:
-            raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Run it again when that has ended.")
+            raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Try again when that run has ended.")
         _run_task(_runner(context), row, "rebuild", run_id)
         rows = context.store.usable_rows()
         warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
@@ -238,7 +238,7 @@ def _ask(context: Context, target: str, task: str) -> dict[str, Any]:
 
 
 def _run_task(dbt: DbtRunner, row: TransformationRow, task: str, run_id: str) -> str:
-    """Let the model do its task, and return its message."""
+    """Run a task of a model and return its message."""
     model = row.name.model_name
     tasks = {"SLUICE_TASKS": json.dumps({str(row.name): task})}
     results = dbt.run([model], variables=load_variables(run_id, {}) | tasks)
@@ -257,12 +257,12 @@ def _runner(context: Context) -> DbtRunner:
 
 
 def _row(context: Context, target: str) -> TransformationRow:
-    """Find the row of a target, its model in step with it."""
+    """Return the row of a target, after a sync of its model."""
     rows, blame = sync_rows(context)
     for row in rows.transformations:
         if str(row.name) == target:
             for fault in blame.faults_of(row):
-                raise ConfigurationError(f"The row of {target} is at fault: {fault}")
+                raise ConfigurationError(f"The row of {target} has a fault: {fault}")
             return row
     known = ", ".join(sorted(str(row.name) for row in rows.transformations))
     raise ConfigurationError(

@@ -1,4 +1,8 @@
-"""Which process a number meant: a pid together with when it was started, because pids are used again."""
+"""Identity of a process: its pid and its start time, because the operating system reuses pids.
+
+psutil does not replace this: its public start time moves when the system clock is set, and its stable one is private.
+The identity is compared with one that another process recorded, perhaps hours ago.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,11 @@ _STAT_START_TIME: Final = 19
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process that cannot be mistaken for a later one with the same number.
+    """A process, told apart from a later one with the same pid.
 
     Attributes:
         pid: Process id.
-        started: When it was started, in the operating system's words; only ever compared.
+        started: Its start time as the operating system writes it; used for comparison only.
     """
 
     pid: int
@@ -32,7 +36,7 @@ class ProcessIdentity:
         """Return the identity of a process that runs now.
 
         Raises:
-            ProcessLookupError: When there is none of that number.
+            ProcessLookupError: When no process has this pid.
         """
         started = _started(pid)
         if started is None:
@@ -40,14 +44,14 @@ class ProcessIdentity:
         return cls(pid, started)
 
     def is_alive(self) -> bool:
-        """Tell whether this very process still runs; one that ended but was not waited for does not."""
+        """Tell whether this process still runs; a zombie does not count as running."""
         return _started(self.pid) == self.started
 
 
 def process_space() -> str:
-    """Name what this process shares its process ids with: the machine, or the container on it.
+    """Return a name of this process's pid namespace: the machine, or the container on it.
 
-    Two processes of the same space can tell whether the other one lives; nobody else can.
+    Only processes in the same namespace can check each other's pids.
     """
     with suppress(OSError):  # only Linux has namespaces of process ids
         return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"

@@ -1,5 +1,19 @@
-"""Control rows and what is made of them: tables, validation, SQL analysis, generated dbt models.
+"""Control rows, from files and tables to generated dbt models: database, validation, SQL analysis, rendering.
 
-Nothing in this package knows Prefect, AWS, dbt or a warehouse driver; what it asks of a warehouse
-goes through the protocols of `metadata_sync.analysis.protocols`, which `flows` implements.
+| package or module | what it holds |
+| --- | --- |
+| `rows/` | control rows as typed objects, parsing, the three-way merge |
+| `control/` | reads YAML bundles, changes and exports rows |
+| `database/` | the control database and its journals |
+| `validation/` | the rules for rows and SELECTs |
+| `analysis/` | columns, lineage, Spark translation of SELECTs |
+| `sql/` | parses and rewrites SQL; Redshift's rules |
+| `sync/` | writes the dbt models |
+| `errors`, `problems` | the error tree, faults and problems |
+| `incident`, `loads` | values that packages share |
+| `project`, `settings` | where the project is; `SLUICE_*` |
+| `jinja`, `redact`, `text` | escaping, masking of secrets, text for people |
+
+Never imported here: prefect, boto3, dbt, a warehouse driver. Questions to a warehouse go through the protocols of
+`metadata_sync.analysis.protocols`, which `flows` implements.
 """

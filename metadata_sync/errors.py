@@ -1,15 +1,15 @@
-"""The one error tree.
+"""The error tree.
 
     SluiceError
     ├── ConfigurationError   settings, project or environment are wrong            exit 2
-    │   └── RequestError     what was asked for does not exist                     exit 2
+    │   └── RequestError     the requested object does not exist                   exit 2
     ├── MetadataError        faults in rows or SELECTs, all of them at once        exit 3
     ├── SyncError            generated files differ from what was written          exit 3
     ├── StoreError           the control database refused or cannot be reached     exit 1
     └── RunError             work failed                                           exit 1
-        ├── SoftRunError     may heal by itself: lock, connection, throttling
-        │   └── TimedOutError    took longer than it may
-        └── HardRunError     will not: syntax, missing column, data test
+        ├── SoftRunError     a retry may succeed: lock, connection, throttling
+        │   └── TimedOutError    exceeded a timeout
+        └── HardRunError     a retry cannot succeed: syntax, missing column, data test
 
 Every message says what happened and to which row; `hint` says what to do next.
 """
@@ -28,7 +28,7 @@ class Fault:
     Attributes:
         table: Control table of the row, e.g. `transformation_control`; a file path for YAML that does not parse.
         key: Key of the row, e.g. `dwh.dim_aircraft`.
-        column: Column at fault, or None when it is the row itself.
+        column: Column with the fault, or None for the row itself.
         value: The value received, as text, or None.
         rule: Machine-readable name of the broken rule, e.g. `unknown_column`.
         message: What is wrong, one sentence without the row's name.
@@ -81,11 +81,11 @@ class ConfigurationError(SluiceError):
 
 
 class RequestError(ConfigurationError):
-    """Something was asked for that does not exist; nothing is wrong with the project."""
+    """The requested object does not exist; the project itself is valid."""
 
 
 class MetadataError(SluiceError):
-    """Rows or SELECTs are at fault; nothing was changed.
+    """Rows or SELECTs have faults; nothing was changed.
 
     Args:
         faults: Every fault found, not only the first.
@@ -101,7 +101,7 @@ class MetadataError(SluiceError):
 
 
 class SyncError(SluiceError):
-    """Generated files are not what sync wrote, or cannot be written."""
+    """Generated files differ from what sync wrote, or cannot be written."""
 
     exit_code = 3
 
@@ -111,7 +111,7 @@ class StoreError(SluiceError):
 
 
 class StaleRowError(StoreError):
-    """A row is no longer what a change supposes: somebody else was quicker. Read again, and think again."""
+    """A row was changed after it was read for a change. Read it again and repeat the change."""
 
 
 class RunError(SluiceError):
@@ -119,12 +119,12 @@ class RunError(SluiceError):
 
 
 class SoftRunError(RunError):
-    """Work failed in a way that may heal by itself; try again."""
+    """Work failed, and a retry may succeed."""
 
 
 class TimedOutError(SoftRunError):
-    """Took longer than it may; others may be faster."""
+    """Work exceeded a timeout."""
 
 
 class HardRunError(RunError):
-    """Work failed and will fail again until something is changed."""
+    """Work failed, and fails again until something is changed."""

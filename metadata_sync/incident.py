@@ -1,4 +1,4 @@
-"""Incidents and the alerts that tell of them, as the control database keeps them."""
+"""Incidents and their alerts, as the control database stores them."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from enum import StrEnum
 
 
 class IncidentKind(StrEnum):
-    """What is wrong."""
+    """The kind of an incident."""
 
     LOAD = "load"
-    """A target fails."""
+    """The load of a target failed."""
     HOLD = "hold"
-    """The gate holds targets until a person mends something."""
+    """The gate holds targets until a person acts."""
     SHARED = "shared"
-    """Something that many targets need does not work: the warehouse, or dbt's project."""
+    """Something that many targets need failed: the warehouse, or dbt's project."""
     FRESHNESS = "freshness"
-    """Nothing new arrived in time."""
+    """No new data arrived in time."""
     SLA = "sla"
-    """A pipeline was not done in time."""
+    """A pipeline missed its SLA, or a run hangs."""
     CRASH = "crash"
-    """A run ended without a word."""
+    """A run ended without a result."""
     REJECTS = "rejects"
-    """A load rejected rows that no load had rejected before."""
+    """A load rejected rows that no earlier load had rejected."""
 
 
 class Severity(StrEnum):
-    """How urgent it is, the least first."""
+    """How urgent an incident is, least urgent first."""
 
     WARNING = "warning"
-    """It may heal by itself."""
+    """A retry may succeed."""
     ERROR = "error"
-    """It will not, or has not for too long."""
+    """Retries cannot succeed, or have failed for too long."""
 
 
 class AlertEvent(StrEnum):
-    """What an alert tells."""
+    """The event that an alert reports."""
 
     OPENED = "opened"
     ESCALATED = "escalated"
@@ -46,25 +46,25 @@ class AlertEvent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One root cause, from its first failure until it is gone.
+    """One root cause, from its first failure until it is resolved.
 
     Attributes:
         incident_id: Sorts by time.
-        kind: What is wrong.
-        subject: With what: a target, a source, a pipeline, `warehouse`.
+        kind: Its kind.
+        subject: A target, a source, a pipeline, a run, or `warehouse`.
         severity: How urgent it is.
         failure_class: Class of the error; None when there is none.
-        message: What was said, fit to be shown.
-        targets: Targets that it hit themselves.
-        held_up: What waits for them.
-        pipeline_ids: Pipelines of the targets that it hit.
-        run_id: The run that met it last; None when no run did.
-        attempts: How often it was tried in all.
-        ticks: How many runs in a row met it.
+        message: The error message, with secrets masked.
+        targets: Targets that failed.
+        held_up: Targets that wait for them.
+        pipeline_ids: Pipelines of the targets that failed.
+        run_id: The last run that failed with it; None when no run did.
+        attempts: Total number of attempts.
+        ticks: Number of consecutive runs that failed with it.
         opened_at: First seen, UTC.
         last_seen_at: Last seen, UTC.
-        told_at: When people were last told; None: not yet.
-        resolved_at: When it was gone; None while it is open.
+        told_at: When the last alert was written; None: not yet.
+        resolved_at: When it was resolved; None while it is open.
         url: Page of the run; None when there is none.
     """
 
@@ -88,27 +88,27 @@ class Incident:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is still there."""
+        """Whether it is not resolved yet."""
         return self.resolved_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One message to one channel; it stays in the outbox until the channel took it.
+    """One message to one channel; it stays in the outbox until the channel accepts it.
 
     Attributes:
         alert_id: Sorts by time.
-        incident_id: What it tells of; None for a test.
+        incident_id: Its incident; None for a test.
         channel: Name of the channel.
-        event: What it tells.
+        event: The event that it reports.
         title: One line.
-        body: The rest, plain text.
+        body: Plain text.
         created_at: UTC.
         due_at: Not sent before, UTC.
-        attempts: How often it was tried.
-        sent_at: When the channel took it; None: not yet.
-        given_up_at: When it was given up; None: it was not.
-        last_error: Why it could not be sent.
+        attempts: Number of attempts to send it.
+        sent_at: When the channel accepted it; None: not yet.
+        given_up_at: When Sluice stopped trying; None: it did not.
+        last_error: Error of the last attempt.
     """
 
     alert_id: str

@@ -1,4 +1,4 @@
-"""Escaping: what rows and SELECTs hold is data, never Jinja."""
+"""Escaping of Jinja: text of rows and SELECTs is data and is never rendered."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _OPENING: Final = re.compile(r"\{[{%#]")
 
 
 def escape_jinja(text: str) -> str:
-    """Write text so that Jinja renders it back as it is; only openings need it.
+    """Escape a text so that Jinja renders it unchanged; only opening braces need it.
 
     >>> escape_jinja("a {{ b }}")
     "a {{ '{{' }} b }}"

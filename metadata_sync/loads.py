@@ -1,4 +1,4 @@
-"""What a load did, in values that log, run and status share: windows read, rows moved, what Spark cost."""
+"""The result of a load, as values that several packages share: windows, row counts, rejects, cost, watermark."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def to_second(bound: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a load read of one driving source.
+    """The window that a load read of one driving source.
 
     Attributes:
         source: `schema.table`.
@@ -38,7 +38,7 @@ class Window:
     end: str | None
 
     def __str__(self) -> str:
-        """Say what was read of the source, to the second.
+        """Return the window for people, to the second.
 
         >>> str(Window("lake.flights", None, "2013-01-02 10:00:00.000000"))
         'lake.flights: up to 2013-01-02 10:00:00'
@@ -52,7 +52,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """How many rows a load moved.
+    """The row counts of a load.
 
     Attributes:
         read: Rows of the driving sources inside the windows.
@@ -72,7 +72,7 @@ class RowCounts:
 
     @property
     def written(self) -> int:
-        """Rows of the target that are not as they were."""
+        """Rows of the target that changed."""
         return self.inserted + self.updated + self.closed + self.deleted
 
     def __add__(self, other: RowCounts) -> RowCounts:
@@ -84,7 +84,7 @@ class RowCounts:
         return RowCounts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
     def __str__(self) -> str:
-        """Say how many rows moved; what is zero is left out, except the rows read.
+        """Return the counts for people, without zeros except for the rows read.
 
         >>> str(RowCounts(read=1200, inserted=7))
         '1,200 read, 7 inserted'
@@ -95,14 +95,14 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class Rejects:
-    """What lies in a target's rejects table when a load has ended.
+    """The rejects table of a target after a load.
 
     Attributes:
-        table: The table, as the warehouse calls it.
+        table: Its name in the warehouse.
         kept: Its rows.
-        added: Those that this load was the first to reject.
-        reason: Why one of these was rejected; None: none was added.
-        again: The command that loads what was rejected again, once its cause is mended.
+        added: Rows that this load was the first to reject.
+        reason: The reason of one of these; None: none was added.
+        again: The command that loads the rejected rows, once their cause is corrected.
     """
 
     table: str
@@ -112,23 +112,23 @@ class Rejects:
     again: str
 
     def __str__(self) -> str:
-        """Say how many there are, and how they come into the target after all.
+        """Return the number of rejects and the command that loads them, for people.
 
         >>> str(Rejects("sluice.dwh__t__rejects", 1, 0, None, "sluice run p --force"))
-        '1 rejected row lies in sluice.dwh__t__rejects. Once its cause is mended: sluice run p --force'
+        '1 rejected row in sluice.dwh__t__rejects. Once its cause is corrected, run: sluice run p --force'
         """
-        rows, its = ("1 rejected row lies", "its") if self.kept == 1 else (f"{self.kept:,} rejected rows lie", "their")
-        return f"{rows} in {self.table}. Once {its} cause is mended: {self.again}"
+        rows, its = ("1 rejected row", "its") if self.kept == 1 else (f"{self.kept:,} rejected rows", "their")
+        return f"{rows} in {self.table}. Once {its} cause is corrected, run: {self.again}"
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterCost:
-    """What Spark took for one target in one run: its share of every cluster that worked for it.
+    """The cost of Spark for one target in one run: its share of every cluster that worked for it.
 
     Attributes:
         seconds: From the request of the cluster to its end, start-up included.
-        usd: What they cost at the price list's prices; 0 on this machine.
-        prices_as_of: The day of the price list; None on this machine.
+        usd: Cost at list prices; 0 on this machine.
+        prices_as_of: Date of the price list; None on this machine.
     """
 
     seconds: float
@@ -144,7 +144,7 @@ class ClusterCost:
         return ClusterCost(self.seconds + other.seconds, self.usd + other.usd, self.prices_as_of or other.prices_as_of)
 
     def __str__(self) -> str:
-        """Say what it took; what was not rented has no price.
+        """Return the cost for people; Spark on this machine has no price.
 
         >>> str(ClusterCost(90, 0.0))
         '1.5 minutes of Spark on this machine'
@@ -155,7 +155,7 @@ class ClusterCost:
 
 
 def total(costs: Iterable[ClusterCost | None]) -> ClusterCost | None:
-    """Add up what Spark took; None when nothing ran there."""
+    """Add up costs of Spark; None when nothing ran there."""
     known = [cost for cost in costs if cost is not None]
     return reduce(add, known) if known else None
 
@@ -165,8 +165,8 @@ class Watermark:
     """The newest load-log row of one (target, source) that moved the watermark.
 
     Attributes:
-        end: Upper bound of the window, or the change token; None when it was unknown.
-        band_count: Source rows in [end - lookback, end] when that load read them; None when not counted.
+        end: Upper bound of the window, or the change token; None when unknown.
+        band_count: Source rows in [end - lookback, end] at the time of that load; None when not counted.
         source_epoch: Epoch of a managed source that the load read.
     """
 

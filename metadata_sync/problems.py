@@ -1,4 +1,4 @@
-"""What can be wrong with a SELECT, before anyone knows which row it belongs to."""
+"""Problems of a SELECT, without the row that it belongs to; a `Fault` adds the row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Problem:
         rule: Machine-readable name of the broken rule.
         message: What is wrong, one sentence.
         remedy: What to do about it, one sentence.
-        value: The text at fault, when a short one says more than the row's column.
+        value: The text with the problem, if it is short and more specific than the row's column.
     """
 
     rule: str
@@ -25,7 +25,7 @@ class Problem:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Suggest the known word that looks most like word, as a sentence, or nothing.
+    """Return a sentence that suggests the most similar known word, or an empty text.
 
     >>> did_you_mean("updatd_at", ["carrier", "updated_at"])
     "Did you mean 'updated_at'?"
@@ -35,7 +35,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[str], limit: int = 20) -> str:
-    """List names for a message, cut off after limit.
+    """Return a list of names for a message, cut off after limit.
 
     >>> listed(["a", "b", "c"], limit=2)
     'a, b, … (3 in all)'

@@ -48,13 +48,13 @@ class Project:
         """Resolve a path written in a row against the project's root.
 
         Raises:
-            ValueError: When the path leaves the project, or its links lead in a circle.
+            ValueError: When the path leaves the project, or its links form a loop.
         """
         try:
             resolved = (self.root / path).resolve(strict=True)
-        except FileNotFoundError:  # not there yet
+        except FileNotFoundError:  # it does not exist yet
             resolved = (self.root / path).resolve()
-        except (OSError, RuntimeError) as error:  # until Python 3.12 a circle of links is a RuntimeError
+        except (OSError, RuntimeError) as error:  # until Python 3.12 a loop of links is a RuntimeError
             raise ValueError(f"{path!r} cannot be followed: {error}") from error
         if not resolved.is_relative_to(self.root):
             raise ValueError(f"{path!r} leaves the project {self.root}")
@@ -76,7 +76,7 @@ def find_project(start: Path | None = None) -> Project:
         if not _is_project(root):
             raise ConfigurationError(
                 f"SLUICE_PROJECT_ROOT = {override!r} holds no dbt_project/dbt_project.yml and profiles.yml.",
-                "Point it at a Sluice project, or unset it and change into one.",
+                "Set it to the folder of a Sluice project, or unset it and change into one.",
             )
         return Project(root)
     here = (start or Path.cwd()).resolve()

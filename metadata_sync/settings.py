@@ -1,4 +1,4 @@
-"""Settings: `SLUICE_*` environment variables or the project's `.env`. Rows never hold any of these."""
+"""Settings: `SLUICE_*` environment variables or the project's `.env`."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _SECRET: Final = frozenset({"control_url", "prefect_auth"})
 
 
 class Settings(BaseSettings):
-    """What a process acts for and where its databases are.
+    """The settings of a process.
 
     Attributes:
         environment: The environment whose rows this process reads and writes.
-        dbt_target: dbt target that serves this environment; the target of the same name by default.
+        dbt_target: dbt target of this environment; the target of the same name by default.
         control_url: SQLAlchemy URL of the control database; the embedded SQLite file by default.
         duckdb_path: File of the embedded warehouse; `.sluice/<environment>.duckdb` by default.
-        lock_wait_seconds: How long a command waits for another one that holds the embedded warehouse, 0 = not at all.
-        tries: How often a run gives a target to dbt, the first time included, while its failure may heal by itself.
-        retry_pause_seconds: The longest pause between two tries.
-        retry_minutes: For how long a run begins new tries when the pipeline has no `sla_minutes`.
-        alert_channel: Channel of pipelines that name none and whose job group has none; None = nobody is told.
+        lock_wait_seconds: How long a command waits for another one that holds the embedded warehouse; 0 = it fails.
+        tries: Maximum number of attempts per target in a run, while its failure is soft.
+        retry_pause_seconds: The longest pause between two attempts.
+        retry_minutes: How long a run starts new attempts when the pipeline has no `sla_minutes`.
+        alert_channel: Channel of pipelines without a channel of their own or of their job group; None = no alerts.
         job_group_channels: Job group → channel, as JSON.
-        alert_cooldown_minutes: Nobody is told again of a soft failure of the same target within it.
-        soft_escalation_ticks: So many runs in a row, and a soft failure is no longer a warning.
-        heal_minutes: How often `heal` looks at a row whose surroundings have not changed.
-        chunk_rows: About how many rows one load of a backfill reads, where rows lie evenly.
-        statement_timeout_seconds: How long one question of the gate to the warehouse may take.
-        prefect_port: Port of the local Prefect server that `sluice up` starts.
-        prefect_host: IP address that it listens on; another than loopback needs prefect_auth.
-        prefect_auth: `user:password` that it asks for; nobody is asked by default.
-        work_pool: Prefect work pool that `sluice deploy` gives its deployments to.
+        alert_cooldown_minutes: Within this time a soft failure of the same target causes no second alert.
+        soft_escalation_ticks: After this number of consecutive runs a soft failure becomes an error.
+        heal_minutes: Interval at which `heal` checks a row while nothing has changed.
+        chunk_rows: Approximate number of rows of one backfill load, if rows are distributed evenly.
+        statement_timeout_seconds: Timeout of one query of the gate.
+        prefect_port: Port of the local Prefect server of `sluice up`.
+        prefect_host: IP address that it listens on; any other than loopback needs prefect_auth.
+        prefect_auth: `user:password` that it requires; by default it requires no authentication.
+        work_pool: Prefect work pool of the deployments of `sluice deploy`.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -77,10 +77,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(project: Project) -> Settings:
-    """Read the settings of a process that works on project.
+    """Read the settings of a process that works on a project.
 
     Raises:
-        ConfigurationError: When a variable holds a value that it cannot.
+        ConfigurationError: When a variable has an invalid value.
     """
     try:
         return Settings(_env_file=project.root / ".env")
@@ -88,7 +88,8 @@ def load_settings(project: Project) -> Settings:
         first = error.errors()[0]
         name = "SLUICE_" + str(first["loc"][0]).upper()
         shown = "" if first["loc"][0] in _SECRET else f" = {first['input']!r}"
-        raise ConfigurationError(f"{name}{shown}: {first['msg']}.", "Mend the variable or the line in .env.") from error
+        remedy = "Correct the variable or the line in .env."
+        raise ConfigurationError(f"{name}{shown}: {first['msg']}.", remedy) from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(
             f"{project.root / '.env'} is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
@@ -96,12 +97,12 @@ def load_settings(project: Project) -> Settings:
 
 
 def control_database_url(project: Project, settings: Settings) -> str:
-    """SQLAlchemy URL of the control database; it may hold a password, so never print it."""
+    """Return the SQLAlchemy URL of the control database; never print it, it may hold a password."""
     return settings.control_url or f"sqlite:///{project.state_dir / 'control.db'}"
 
 
 def duckdb_path(project: Project, settings: Settings) -> Path:
-    """File of the embedded warehouse: one per environment, so that environments never share a watermark."""
+    """Return the file of the embedded warehouse: one per environment, so that environments never share a watermark."""
     if settings.duckdb_path is None:
         return project.state_dir / f"{settings.environment}.duckdb"
     return (project.root / settings.duckdb_path.expanduser()).resolve()

@@ -1,10 +1,10 @@
-"""Values as people read them."""
+"""Text of values for people."""
 
 from __future__ import annotations
 
 
 def duration_text(seconds: float) -> str:
-    """Say a duration in its two largest units.
+    """Return a duration in its two largest units.
 
     >>> duration_text(59), duration_text(3725), duration_text(200000)
     ('59 s', '1 h 2 min', '2 d 7 h')

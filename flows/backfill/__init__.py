@@ -1,1 +1,13 @@
-"""Backfills: any window of the past, loaded again chunk by chunk."""
+"""Backfills: load any window of the past again, chunk by chunk. The live watermark does not move.
+
+Way in: `backfill.plan_backfill(context, request)`, then `backfill.run_backfill(context, plan)`.
+
+| module | what it holds |
+| --- | --- |
+| `backfill` | plans and runs a backfill |
+| `slices` | which keys of its sources a target reads, as chunks; or why it is excluded |
+| `chunks` | cuts a range of keys into chunks (pure) |
+| `model` | request, plan, progress and summary |
+
+Never imported here: Prefect, `flows.prefect`, `flows.cli`. dbt and Spark are imported inside functions only.
+"""

@@ -1,10 +1,10 @@
-"""Backfills: any window of the past, loaded again chunk by chunk. The live watermark stays where it is.
+"""Backfills: load any window of the past again, chunk by chunk. The live watermark does not move.
 
     plan = plan_backfill(context, BackfillRequest("flights_hourly", "2013-01-01", "2013-03-31"))
     summary = run_backfill(context, plan)
 
-A chunk is done when the warehouse's load log holds it under the backfill's id, which commits with its rows. So a
-backfill that was killed goes on where it stopped when the same is asked again.
+A chunk is done when the warehouse's load log holds it under the backfill's id, which commits together with its rows. So
+the same request resumes a backfill that was killed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from flows.backfill.model import (
     TargetChunks,
 )
 from flows.backfill.restate import definition_to_restate, finish_restatement
-from flows.backfill.slices import Cutter, LeftOut, Stretch
+from flows.backfill.slices import BackfillRange, Cutter, ExcludedTarget
 from flows.context import Context
 from flows.engine.engine import hold_warehouse, prepare
 from flows.engine.recovery import adopt
-from flows.incidents.outbox import deliver_or_log
+from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, wait_until_free
 from flows.run.model import RunRequest
 from flows.run.outcome import load_variables, unlogged
@@ -66,30 +66,30 @@ _SHOWN_TESTS: Final = 3
 
 
 def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
-    """Decide what a backfill loads. Brings generated models in step with the rows, and loads nothing.
+    """Plan a backfill. Syncs generated models with the rows, and loads nothing.
 
     Args:
         context: Project, settings, control database.
-        request: What is asked.
+        request: The request.
 
     Raises:
-        ConfigurationError: When the pipeline or target does not exist, or a bound or size cannot be read.
-        MetadataError: When rows or SELECTs are at fault.
+        ConfigurationError: When the pipeline or target does not exist, or a bound or size is invalid.
+        MetadataError: When rows or SELECTs have faults.
         RunError: When the warehouse cannot be read.
     """
     if request.cluster is not None:
         parse_cluster(request.cluster)
-    stretch = _stretch(context, request)
+    key_range = _requested_range(context, request)
     run = prepare(context, RunRequest((_pipeline_of(context.store.usable_rows(), request.subject),), is_forced=True))
     targets: list[TargetChunks] = []
-    left_out: list[LeftOut] = []
+    left_out: list[ExcludedTarget] = []
     definition = definition_to_restate(context, run.rows, request.subject) if request.restates else None
     earlier = _earlier(context, request, definition)
     warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
     try:
         loads = read_loads(warehouse, context.profile, run_id=earlier.backfill_id) if earlier else ()
-        cutter = Cutter(context.project, warehouse, run.rows, stretch)
-        whole = Cutter(context.project, warehouse, run.rows, replace(stretch, rows_per_chunk=sys.maxsize))
+        cutter = Cutter(context.project, warehouse, run.rows, key_range)
+        whole = Cutter(context.project, warehouse, run.rows, replace(key_range, rows_per_chunk=sys.maxsize))
         chooser = EngineChooser(context, run.rows, request.engine, request.cluster)
         for row, decision in zip(run.selected, run.decisions, strict=True):
             target = str(row.name)
@@ -97,13 +97,13 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
                 continue
             planned = earlier.chunks.get(target) if earlier else None
             found = cutter.cut(row, decision, planned)
-            if isinstance(found, LeftOut):
+            if isinstance(found, ExcludedTarget):
                 left_out.append(found)
                 continue
             choice = chooser.choose(row, _spans(found))
             if planned is None and choice is not None and choice.engine is Engine.SPARK:
-                found = whole.cut(row, decision, None)  # each chunk would rent a cluster of its own
-                assert not isinstance(found, LeftOut), "what can be cut small can be left whole"
+                found = whole.cut(row, decision, None)  # one chunk, because each chunk would need its own cluster
+                assert not isinstance(found, ExcludedTarget), "a range that can be cut can also be read at once"
             done = _done_count(found, [load for load in loads if load.target == target])
             targets.append(TargetChunks(target, row.name.model_name, row.pipeline_id, found, done, choice))
     finally:
@@ -119,15 +119,15 @@ def run_backfill(
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> BackfillSummary:
-    """Load what a plan says, chunk by chunk, and record it.
+    """Run a plan, chunk by chunk, and record it.
 
-    A target whose chunk fails stops there; the others go on. The same request, asked again, goes on with what is left.
+    A target stops at its first failed chunk; the others continue. The same request resumes with the remaining chunks.
 
     Args:
         context: Project, settings, control database.
-        plan: What `plan_backfill` decided.
+        plan: The result of `plan_backfill`.
         on_chunk: Called after each chunk; must be quick and must not raise.
-        say: Told how far Spark is; likewise.
+        say: Called with sentences on the progress of Spark; must be quick and must not raise.
 
     Raises:
         RunError: When dbt or the warehouse cannot be started at all.
@@ -136,7 +136,7 @@ def run_backfill(
 
 
 class _Backfill:
-    """One attempt at one plan. Targets go on in step: the next chunk of each of them is one run of dbt."""
+    """One attempt at a plan. One run of dbt loads the next chunk of every target."""
 
     def __init__(
         self,
@@ -153,7 +153,9 @@ class _Backfill:
         self._say = say
         self._dbt = DbtRunner(context.project, context.settings, context.profile)
         self._rejecting = set(plan.run.rejecting)
-        self._fared = {item.target: TargetBackfilled(item.target, len(item.chunks), item.done) for item in plan.targets}
+        self._results = {
+            item.target: TargetBackfilled(item.target, len(item.chunks), item.done) for item in plan.targets
+        }
 
     def run(self) -> BackfillSummary:
         started_at = self._context.now()
@@ -168,19 +170,19 @@ class _Backfill:
             self._context.store.end_backfill(self._plan.backfill_id, None, str(error))
             raise
         finished_at = self._context.now()
-        fared = tuple(self._fared.values())
-        errors = "; ".join(f"{item.target}: {item.error}" for item in fared if item.error)
-        is_done = all(item.done == item.chunk_count for item in fared)
+        results = tuple(self._results.values())
+        errors = "; ".join(f"{item.target}: {item.error}" for item in results if item.error)
+        is_done = all(item.done == item.chunk_count for item in results)
         self._context.store.end_backfill(self._plan.backfill_id, finished_at if is_done else None, errors or None)
         deliver_or_log(self._context)
-        return BackfillSummary(self._plan.backfill_id, started_at, finished_at, fared, pruned, kept_count)
+        return BackfillSummary(self._plan.backfill_id, started_at, finished_at, results, pruned, kept_count)
 
     def _is_due(self, item: TargetChunks) -> bool:
-        fared = self._fared[item.target]
-        return fared.error is None and fared.done < fared.chunk_count
+        result = self._results[item.target]
+        return result.error is None and result.done < result.chunk_count
 
     def _load_next(self, due: Sequence[TargetChunks]) -> None:
-        """Load a chunk of each target under its lease; a target that a run does not let go of stops here."""
+        """Load a chunk of each target under its lease. A target that another run still holds stops here."""
         store, seconds = self._context.store, self._context.settings.lock_wait_seconds
         held_by = f"{self._plan.request.requested_by}, for a backfill"
         wait_until_free(store, {item.target for item in due}, seconds, on_wait=self._say)
@@ -193,14 +195,14 @@ class _Backfill:
             for item in due:
                 if item.target in others:
                     complaint = (
-                        f"it is being loaded by {others[item.target]}. Ask for the same again when that has ended."
+                        f"it is being loaded by {others[item.target]}. Repeat the command when that run has ended."
                     )
-                    self._note(item, item.chunks[self._fared[item.target].done], None, complaint)
+                    self._note(item, item.chunks[self._results[item.target].done], None, complaint)
             if free:
                 self._load(free)
 
     def _load(self, due: Sequence[TargetChunks]) -> None:
-        chunks = {item.target: item.chunks[self._fared[item.target].done] for item in due}
+        chunks = {item.target: item.chunks[self._results[item.target].done] for item in due}
         began_at = self._context.now()
         variables = self._variables(chunks)
         staged = self._run_on_spark([item for item in due if item.is_on_spark], variables)
@@ -210,8 +212,8 @@ class _Backfill:
         self._rejecting |= {target for target, load in loads.items() if load.rejects and load.rejects.kept}
         adopt(self._context, self._plan.run.rows, tuple(loads.values()), staged.costs)
         for item in due:
-            fared = self._fared[item.target]
-            fared.cluster = total((fared.cluster, staged.costs.get(item.target)))
+            result = self._results[item.target]
+            result.cluster = total((result.cluster, staged.costs.get(item.target)))
             complaint = staged.failed.get(item.target) or _complaint(item, results)
             self._note(item, chunks[item.target], loads.get(item.target), complaint)
 
@@ -233,22 +235,26 @@ class _Backfill:
         return stage.run(chosen, partial(self._dbt.compile, variables=variables))
 
     def _note(self, item: TargetChunks, chunk: Window, load: LoggedLoad | None, complaint: str) -> None:
-        fared = self._fared[item.target]
+        result = self._results[item.target]
         if load is None:
-            fared.error = complaint
+            result.error = complaint
         else:
-            fared.done += 1
-            fared.rows += load.rows
-        number = fared.done + (load is None)
+            result.done += 1
+            result.rows += load.rows
+        number = result.done + (load is None)
         rows = None if load is None else load.rows
         logger.info(
-            "backfill.chunk id=%s target=%s chunk=%d/%d", self._plan.backfill_id, item.target, number, fared.chunk_count
+            "backfill.chunk id=%s target=%s chunk=%d/%d",
+            self._plan.backfill_id,
+            item.target,
+            number,
+            result.chunk_count,
         )
-        self._on_chunk(ChunkLoaded(item.target, number, fared.chunk_count, chunk, rows, fared.error))
+        self._on_chunk(ChunkLoaded(item.target, number, result.chunk_count, chunk, rows, result.error))
 
     def _test(self) -> None:
-        """Run the data tests once, when everything is loaded."""
-        whole = [item for item in self._plan.targets if self._fared[item.target].error is None]
+        """Run the data tests once, after all chunks are loaded."""
+        whole = [item for item in self._plan.targets if self._results[item.target].error is None]
         if not whole:
             return
         with hold_warehouse(self._context, f"tests of backfill {self._plan.backfill_id}"):
@@ -265,11 +271,11 @@ class _Backfill:
             ]
             if failed:
                 shown = "; ".join(f"{node.name}: {node.message or node.status}" for node in failed[:_SHOWN_TESTS])
-                self._fared[item.target].error = f"loaded, but {len(failed)} data test(s) failed: {shown}"
+                self._results[item.target].error = f"loaded, but {len(failed)} data test(s) failed: {shown}"
 
     def _finish_restatement(self) -> tuple[RowCounts | None, int]:
         """Remove what today's SELECT did not yield again, once all chunks are loaded."""
-        if self._plan.definition is None or any(item.error for item in self._fared.values()):
+        if self._plan.definition is None or any(item.error for item in self._results.values()):
             return None, 0
         return finish_restatement(self._context, self._plan, self._dbt)
 
@@ -310,12 +316,12 @@ class _Backfill:
 
 def _complaint(item: TargetChunks, results: Sequence[NodeResult]) -> str:
     node = next((node for node in results if node.name == item.model), None)
-    told = node and (unlogged(item.target, node) or node.message)
-    return told or "dbt did not run the model; `sluice sync` writes its file"
+    message = node and (unlogged(item.target, node) or node.message)
+    return message or "dbt did not run the model; `sluice sync` writes its file"
 
 
 def _spans(chunks: Sequence[Window]) -> dict[str, Span]:
-    """Return what chunks read of each source together."""
+    """Return the span of each source that the chunks read together."""
     spans: dict[str, Span] = {}
     for chunk in chunks:
         first = spans.get(chunk.source)
@@ -323,7 +329,7 @@ def _spans(chunks: Sequence[Window]) -> dict[str, Span]:
     return spans
 
 
-def _stretch(context: Context, request: BackfillRequest) -> Stretch:
+def _requested_range(context: Context, request: BackfillRequest) -> BackfillRange:
     try:
         start = None if request.start is None else parse_bound(request.start)
         end = None if request.end is None else parse_bound(request.end)
@@ -334,14 +340,14 @@ def _stretch(context: Context, request: BackfillRequest) -> Stretch:
             f"Nothing was loaded: {error}.", "Bounds are dates, timestamps (UTC unless they have a zone) or integers."
         ) from error
     if is_backward:
-        raise ConfigurationError(f"Nothing was loaded: {start} lies behind {end}.", "Swap --from and --to.")
-    return Stretch(
+        raise ConfigurationError(f"Nothing was loaded: {start} is later than {end}.", "Swap --from and --to.")
+    return BackfillRange(
         None if start is None else str(start), None if end is None else str(end), size, context.settings.chunk_rows
     )
 
 
 def _pipeline_of(rows: ControlRows, subject: str) -> str:
-    """Return the pipeline that is meant, or that fills the target that is meant."""
+    """Return the pipeline that the subject names, or the pipeline of the target that it names."""
     if rows.pipeline(subject) is not None:
         return subject
     for row in rows.transformations:
@@ -354,7 +360,7 @@ def _pipeline_of(rows: ControlRows, subject: str) -> str:
 
 
 def _earlier(context: Context, request: BackfillRequest, definition: str | None) -> BackfillEntry | None:
-    """Return the unfinished backfill that was asked for in the same words, and derives rows by the same SELECT."""
+    """Return the unfinished backfill with the same request that derives rows by the same SELECT."""
     wanted = (request.start or "", request.end, request.chunk_size, definition)
     for entry in context.store.unfinished_backfills(request.subject):
         if (entry.range_start, entry.range_end, entry.chunk_size, entry.definition) == wanted:
@@ -363,6 +369,6 @@ def _earlier(context: Context, request: BackfillRequest, definition: str | None)
 
 
 def _done_count(chunks: Sequence[Window], loads: Sequence[LoggedLoad]) -> int:
-    """Return how many chunks, from the first on, the load log holds."""
+    """Return the number of chunks, counted from the first, that the load log holds without a gap."""
     logged = {window for load in loads for window in load.windows}
     return next((place for place, chunk in enumerate(chunks) if chunk not in logged), len(chunks))

@@ -1,4 +1,4 @@
-"""Cutting a long stretch of an incremental key into windows that are loaded one after the other. Pure."""
+"""Cut a range of an incremental key into windows that are loaded one after the other. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from flows.warehouse.bounds import Bound, BoundKind
 
 MAX_CHUNKS: Final = 10_000
-"""More than these, each a load of its own, would take longer to start than to run."""
+"""Limit of chunks: each is a load of its own, and with more of them starting dbt dominates the time."""
 
 ChunkSize = timedelta | int
 """A duration for keys that are times, a number of keys for integers."""
@@ -28,8 +28,8 @@ _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Keys from start to end, both included.
+class KeySpan:
+    """Keys from start to end, both inclusive.
 
     Attributes:
         start: As the load log writes it; None: from the beginning.
@@ -40,15 +40,15 @@ class Span:
     end: str
 
     def __str__(self) -> str:
-        """Say it for people."""
+        """Return the span for people."""
         return f"{self.start or 'the beginning'} → {self.end}"
 
 
 def parse_size(text: str) -> ChunkSize:
-    """Read the size of a chunk as people write it.
+    """Parse the size of a chunk.
 
     Raises:
-        ValueError: When it is none.
+        ValueError: When the text is not a size.
 
     >>> parse_size("7d")
     datetime.timedelta(days=7)
@@ -57,27 +57,27 @@ def parse_size(text: str) -> ChunkSize:
     """
     found = _SIZE.fullmatch(text.strip().lower())
     if found is None or int(found[1]) == 0:
-        raise ValueError(f"{text!r} is no size: write 30min, 12h, 7d, 1w, or a number for an integer key")
+        raise ValueError(f"{text!r} is not a chunk size: write 30min, 12h, 7d, 1w, or a number for an integer key")
     number, unit = int(found[1]), found[2]
     try:
         return number if unit is None else number * _UNITS[unit]
     except OverflowError as error:
-        raise ValueError(f"{text!r} is longer than any time that a calendar knows") from error
+        raise ValueError(f"{text!r} is longer than the calendar's range") from error
 
 
-def cut(low: Bound, high: Bound, size: ChunkSize) -> tuple[Span, ...]:
+def cut(low: Bound, high: Bound, size: ChunkSize) -> tuple[KeySpan, ...]:
     """Cut keys from low to high into spans of one size; the last may be shorter.
 
-    Spans of times share their ends, for nothing can be known to lie between an instant and the next: a row that is read
-    twice changes nothing.
+    Consecutive spans of timestamps share a bound, because the key's precision is unknown. A row on the bound is read
+    twice, which does not change the result.
 
     Args:
         low: Least key.
         high: Greatest key, of the same kind.
-        size: How much each span covers.
+        size: Size of each span.
 
     Raises:
-        ValueError: When size does not suit the kind of key, or is so small that it makes more than MAX_CHUNKS.
+        ValueError: When the size does not match the kind of key, or would make more than MAX_CHUNKS.
 
     >>> from flows.warehouse.bounds import parse_bound
     >>> [str(span) for span in cut(parse_bound("1"), parse_bound("25"), 10)]
@@ -89,30 +89,32 @@ def cut(low: Bound, high: Bound, size: ChunkSize) -> tuple[Span, ...]:
         return ()
     count = _count(low, high, size)
     if count > MAX_CHUNKS:
-        raise ValueError(f"these are {count:,} chunks, and {MAX_CHUNKS:,} are allowed: make them larger")
-    spans: list[Span] = []
+        raise ValueError(
+            f"the range has {count:,} chunks of this size, but {MAX_CHUNKS:,} are allowed: use larger ones"
+        )
+    spans: list[KeySpan] = []
     start = low
     while True:
         following = _after(start, size)
         end = _end_before(following)
         if not high.is_later_than(end):
-            return (*spans, Span(str(start), str(high)))
-        spans.append(Span(str(start), str(end)))
+            return (*spans, KeySpan(str(start), str(high)))
+        spans.append(KeySpan(str(start), str(end)))
         start = following
 
 
-def cut_by_count(low: Bound, high: Bound, row_count: int, rows_per_chunk: int) -> tuple[Span, ...]:
-    """Cut keys into equal spans, so that each holds about as many rows as wanted where rows lie evenly.
+def cut_by_count(low: Bound, high: Bound, row_count: int, rows_per_chunk: int) -> tuple[KeySpan, ...]:
+    """Cut keys into equal spans with about the given number of rows each, if rows are distributed evenly.
 
     Args:
         low: Least key.
         high: Greatest key, of the same kind.
         row_count: Rows between them.
-        rows_per_chunk: Wanted.
+        rows_per_chunk: Rows per span.
     """
     count = min(MAX_CHUNKS, ceil(row_count / rows_per_chunk))
     if count <= 1:
-        return (Span(str(low), str(high)),)
+        return (KeySpan(str(low), str(high)),)
     if isinstance(low.position, int) and isinstance(high.position, int):
         return cut(low, high, ceil((high.position - low.position + 1) / count))
     width = _width(low, high)
@@ -123,12 +125,12 @@ def cut_by_count(low: Bound, high: Bound, row_count: int, rows_per_chunk: int) -
 def _count(low: Bound, high: Bound, size: ChunkSize) -> int:
     if isinstance(low.position, int) and isinstance(high.position, int):
         if not isinstance(size, int):
-            message = "the key is an integer, and the size of a chunk a duration: write a number"
-            raise ValueError(message)  # noqa: TRY004 - what somebody wrote is wrong, not a type in the code
+            message = "the key is an integer, but the chunk size is a duration: write a number"
+            raise ValueError(message)  # noqa: TRY004 - the user's input is wrong, not a type in the code
         return (high.position - low.position) // size + 1
     if isinstance(size, int):
-        message = "the key is a time, and the size of a chunk a number: write 12h or 7d"
-        raise ValueError(message)  # noqa: TRY004 - what somebody wrote is wrong, not a type in the code
+        message = "the key is a time, but the chunk size is a number: write 12h or 7d"
+        raise ValueError(message)  # noqa: TRY004 - the user's input is wrong, not a type in the code
     return _width(low, high) // (max(size, _DAY) if low.kind is BoundKind.DATE else size) + 1
 
 
@@ -148,7 +150,7 @@ def _after(start: Bound, size: ChunkSize) -> Bound:
 
 
 def _end_before(following: Bound) -> Bound:
-    """Return the end of a span before the next one's start: the key before, or for instants that start itself."""
+    """Return the end of the span before a start: the previous integer or date, or the same timestamp."""
     if isinstance(following.position, int):
         return replace(following, position=following.position - 1)
     return replace(following, position=following.position - _DAY) if following.kind is BoundKind.DATE else following

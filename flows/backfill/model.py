@@ -1,11 +1,11 @@
-"""What a backfill is asked, plans and reports: shared by the engine's, the command line's and Prefect's sides of it."""
+"""The request, plan, progress and summary of a backfill, shared with the command line and the Prefect flow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from flows.backfill.slices import LeftOut
+from flows.backfill.slices import ExcludedTarget
 from flows.gate.facts import EngineChoice
 from flows.run.model import RunPlan
 from metadata_sync.loads import ClusterCost, RowCounts, Window, total
@@ -14,17 +14,17 @@ from metadata_sync.rows.vocabulary import Engine
 
 @dataclass(frozen=True, slots=True)
 class BackfillRequest:
-    """What somebody asked for.
+    """A request for a backfill.
 
     Attributes:
         subject: A pipeline, or one target as `schema.table`.
         start: Least incremental key to read: a date, a timestamp (UTC unless it has a zone) or an integer; None, of a
             restatement: from the beginning.
-        end: Greatest key to read, itself included; None: up to what runs have read.
+        end: Greatest key to read, inclusive; None: the current watermark.
         chunk_size: 30min, 12h, 7d, 1w, or a number for an integer key; None: by the number of rows.
-        requested_by: Person or deployment that asked.
-        engine: Where SELECTs run, whatever the rows say; None = as they say.
-        cluster: The cluster to rent, TYPE:N; None = it is sized.
+        requested_by: Person or deployment that made the request.
+        engine: Where SELECTs run; overrides the rows; None = as in the rows.
+        cluster: The cluster to create, TYPE:N; None = Sluice sizes it.
         restates: Derive one target's rows again by today's SELECT, whatever their values.
     """
 
@@ -45,14 +45,14 @@ class BackfillRequest:
 
 @dataclass(frozen=True, slots=True)
 class TargetChunks:
-    """What is loaded into one target.
+    """The chunks of one target.
 
     Attributes:
         target: `schema.table`.
         model: Name of its dbt model.
         pipeline_id: Its pipeline.
-        chunks: Every chunk, in order: what one load reads of one source.
-        done: How many of them an earlier attempt loaded already.
+        chunks: All chunks in order; a chunk is the window of one source that one load reads.
+        done: Number of chunks that an earlier attempt loaded.
         choice: Where its SELECT runs.
     """
 
@@ -71,15 +71,15 @@ class TargetChunks:
 
 @dataclass(frozen=True, slots=True)
 class BackfillPlan:
-    """What a backfill would load.
+    """The plan of a backfill.
 
     Attributes:
-        backfill_id: Its identity, and the run id of its loads.
-        request: What was asked.
-        run: Rows and decisions that it rests on.
-        targets: What is loaded, upstream before downstream.
-        left_out: Targets of the pipeline that are not, and why.
-        is_resumed: An earlier attempt did not finish; this one goes on with it.
+        backfill_id: Its id, and the run id of its loads.
+        request: The request.
+        run: The rows and decisions that it is based on.
+        targets: The targets to load, upstream before downstream.
+        left_out: Targets of the pipeline that are not loaded, and why.
+        is_resumed: Whether it resumes an earlier attempt.
         definition: What a restatement derives rows by, `<number>:<hash>`; None: it is a backfill.
     """
 
@@ -87,13 +87,13 @@ class BackfillPlan:
     request: BackfillRequest
     run: RunPlan
     targets: tuple[TargetChunks, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[ExcludedTarget, ...]
     is_resumed: bool
     definition: str | None = None
 
     @property
     def chunk_count(self) -> int:
-        """Loads that are still to do."""
+        """Number of chunks that are left."""
         return sum(len(target.chunks) - target.done for target in self.targets)
 
 
@@ -103,10 +103,10 @@ class ChunkLoaded:
 
     Attributes:
         target: `schema.table`.
-        number: Which of its chunks, from 1.
-        total: How many chunks it has.
-        chunk: What it reads of which source.
-        rows: What it moved; None when it failed.
+        number: Number of the chunk, from 1.
+        total: Number of chunks of the target.
+        chunk: Source and window.
+        rows: Its row counts; None when it failed.
         error: Why it failed.
     """
 
@@ -120,15 +120,15 @@ class ChunkLoaded:
 
 @dataclass(slots=True)
 class TargetBackfilled:
-    """How a target fared.
+    """The result for one target.
 
     Attributes:
         target: `schema.table`.
-        chunk_count: How many chunks it has.
-        done: How many of them are loaded, those of earlier attempts included.
-        rows: What this attempt moved.
-        error: Why it stopped, or which data tests failed; None: all is well.
-        cluster: What Spark took for it in this attempt; None: it ran in the warehouse.
+        chunk_count: Number of its chunks.
+        done: Number of loaded chunks, including those of earlier attempts.
+        rows: Row counts of this attempt.
+        error: Why it stopped, or which data tests failed; None: no error.
+        cluster: Cost of Spark for it in this attempt; None: it ran in the warehouse.
     """
 
     target: str
@@ -141,10 +141,10 @@ class TargetBackfilled:
 
 @dataclass(frozen=True, slots=True)
 class BackfillSummary:
-    """How a backfill ended.
+    """The result of a backfill.
 
     Attributes:
-        backfill_id: Its identity.
+        backfill_id: Its id.
         started_at: UTC.
         finished_at: UTC.
         targets: One per target of the plan.
@@ -161,10 +161,10 @@ class BackfillSummary:
 
     @property
     def has_failed(self) -> bool:
-        """Whether anything is left to do or to mend: exit code 1."""
+        """Whether any target has an error: exit code 1."""
         return any(target.error is not None for target in self.targets)
 
     @property
     def cluster(self) -> ClusterCost | None:
-        """What Spark took for all of them; None: nothing ran there."""
+        """Total cost of Spark; None: nothing ran there."""
         return total(target.cluster for target in self.targets)

@@ -1,11 +1,11 @@
-"""Which part of its sources a target reads in a backfill, cut into chunks; or why a backfill makes no sense for it."""
+"""The part of its sources that a target reads in a backfill, as chunks; or why the target is excluded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.backfill.chunks import ChunkSize, Span, cut, cut_by_count
+from flows.backfill.chunks import ChunkSize, KeySpan, cut, cut_by_count
 from flows.gate.facts import Action, Decision, Reason
 from flows.gate.probe import source_relation
 from flows.warehouse.bounds import Bound, parse_bound
@@ -22,14 +22,14 @@ _STAYS_OUT = (Action.HOLD, Action.SKIP)
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """The keys that are asked for.
+class BackfillRange:
+    """The requested range of keys.
 
     Attributes:
         start: Least key; None: from the beginning.
-        end: Greatest key; None: what runs have read.
-        size: Of one chunk; None: by rows_per_chunk.
-        rows_per_chunk: About so many rows go into one chunk.
+        end: Greatest key; None: the current watermark.
+        size: Size of a chunk; None: by rows_per_chunk.
+        rows_per_chunk: Approximate number of rows per chunk.
     """
 
     start: str | None
@@ -39,7 +39,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class ExcludedTarget:
     """A target that is not backfilled, and why."""
 
     target: str
@@ -47,80 +47,83 @@ class LeftOut:
 
 
 class Cutter:
-    """Cuts what targets read of their driving sources.
+    """Cuts the driving sources of targets into chunks.
 
     Args:
-        project: Where relative lake locations begin.
+        project: The project, for relative lake locations.
         warehouse: Read-only connection.
         rows: All rows.
-        stretch: What is asked.
+        key_range: The requested range of keys.
     """
 
-    def __init__(self, project: Project, warehouse: Warehouse, rows: ControlRows, stretch: Stretch) -> None:
+    def __init__(self, project: Project, warehouse: Warehouse, rows: ControlRows, key_range: BackfillRange) -> None:
         self._project = project
         self._warehouse = warehouse
         self._rows = rows
-        self._stretch = stretch
+        self._key_range = key_range
 
     def cut(
         self, row: TransformationRow, decision: Decision, planned: Sequence[Window] | None
-    ) -> tuple[Window, ...] | LeftOut:
-        """Cut what one target reads.
+    ) -> tuple[Window, ...] | ExcludedTarget:
+        """Return the chunks of one target, or why it is excluded.
 
         Args:
             row: The transformation.
-            decision: The gate's, when somebody insists.
+            decision: The gate's decision on a forced run.
             planned: Chunks of an earlier attempt, which are kept; None: there was none.
 
         Returns:
-            One window per chunk, source after source: with groups the others are read for the groups that it touches.
+            One window per chunk, source after source. With increment `groups`, a load reads the other sources for the
+            groups that the window touches.
         """
-        reason = _makes_no_sense(row, self._rows, decision)
+        reason = _exclusion_reason(row, self._rows, decision)
         if reason is not None:
-            return LeftOut(str(row.name), reason)
+            return ExcludedTarget(str(row.name), reason)
         if planned is not None:
             return tuple(planned)
         read_up_to = {item.source: item.watermark for item in decision.evidence}
         keyed = _keyed(row, self._rows)
         chunks: list[Window] = []
         for item in keyed:
-            end = self._stretch.end or read_up_to.get(str(item.name))
+            end = self._key_range.end or read_up_to.get(str(item.name))
             try:
                 spans = () if end is None else self._spans(item, end)
             except RunError as error:
-                return LeftOut(str(row.name), f"{item.name} cannot be read by {item.incremental_key}: {error.message}")
+                return ExcludedTarget(
+                    str(row.name), f"{item.name} cannot be read by {item.incremental_key}: {error.message}"
+                )
             except ValueError as error:
-                return LeftOut(str(row.name), str(error))
+                return ExcludedTarget(str(row.name), str(error))
             chunks += [Window(str(item.name), span.start, span.end) for span in spans]
         if chunks:
             return tuple(chunks)
         sources = ", ".join(str(item.name) for item in keyed)
-        bounds = f"from {self._stretch.start or 'the beginning'} to {self._stretch.end or 'what runs have read'}"
-        return LeftOut(str(row.name), f"{sources} holds nothing {bounds}")
+        bounds = f"from {self._key_range.start or 'the beginning'} to {self._key_range.end or 'the current watermark'}"
+        return ExcludedTarget(str(row.name), f"{sources} has no rows {bounds}")
 
-    def _spans(self, item: ResolvedDependency, end: str) -> Sequence[Span]:
+    def _spans(self, item: ResolvedDependency, end: str) -> Sequence[KeySpan]:
         source = self._rows.source(item.name)
-        assert source is not None, "a keyed dependency that is not managed is a source"
-        assert item.incremental_key is not None, "it is keyed"
-        stretch = self._stretch
-        extent = measure(self._project, self._warehouse, source, item.incremental_key, start=stretch.start, end=end)
+        assert source is not None, "an unmanaged dependency with a key is a source"
+        assert item.incremental_key is not None, "the dependency has a key"
+        key_range = self._key_range
+        extent = measure(self._project, self._warehouse, source, item.incremental_key, start=key_range.start, end=end)
         if extent is None:
             return ()
-        if stretch.size is None:
-            return cut_by_count(extent.low, extent.high, extent.row_count, stretch.rows_per_chunk)
-        return cut(extent.low, extent.high, stretch.size)
+        if key_range.size is None:
+            return cut_by_count(extent.low, extent.high, extent.row_count, key_range.rows_per_chunk)
+        return cut(extent.low, extent.high, key_range.size)
 
 
-def _makes_no_sense(row: TransformationRow, rows: ControlRows, decision: Decision) -> str | None:
+def _exclusion_reason(row: TransformationRow, rows: ControlRows, decision: Decision) -> str | None:
     if decision.action in _STAYS_OUT and decision.reason is not Reason.LEASE_HELD:  # its chunks wait for the holder
         return decision.message
     if not any(item.watermark is not None for item in decision.evidence):
-        return f"it was never loaded: its first run loads all of its history (`sluice run {row.pipeline_id}`)"
+        return f"it was never loaded: its first run loads its whole history (`sluice run {row.pipeline_id}`)"
     if row.increment is Increment.FULL:
-        return f"every run reads all of its sources: `sluice run {row.pipeline_id} --force` does"
+        return f"every run reads its sources in full: use `sluice run {row.pipeline_id} --force`"
     if not _keyed(row, rows):
         managed = ", ".join(str(item.name) for item in resolve_dependencies(row, rows) if item.is_driving)
-        return f"it reads {managed}, and its next run finds what changed there"
+        return f"it reads {managed}: its next run loads the rows that the backfill changes there"
     return None
 
 
@@ -137,9 +140,9 @@ class Extent:
     """Rows of a source between two keys.
 
     Attributes:
-        low: Least key there is.
-        high: Greatest key there is.
-        row_count: Rows between them, both included.
+        low: Least key.
+        high: Greatest key.
+        row_count: Rows between them, both inclusive.
     """
 
     low: Bound
@@ -150,22 +153,22 @@ class Extent:
 def measure(
     project: Project, warehouse: Warehouse, source: SourceRow, key: str, *, start: str | None, end: str | None
 ) -> Extent | None:
-    """Look what a source holds from start to end, both included.
+    """Measure the rows of a source from start to end, both inclusive.
 
     Args:
-        project: Where relative lake locations begin.
+        project: The project, for relative lake locations.
         warehouse: Read-only connection.
         source: The source.
         key: Its incremental key.
-        start: Least key of interest; None: from the beginning.
-        end: Greatest key of interest; None: to the end.
+        start: Least key; None: from the beginning.
+        end: Greatest key; None: to the end.
 
     Returns:
-        None when there is no row.
+        The extent, or None when there are no rows.
 
     Raises:
-        RunError: When the warehouse cannot answer, also when a bound is of another type than the key.
-        ValueError: When the key holds neither times nor integers.
+        RunError: When the warehouse cannot answer, also when a bound has another type than the key.
+        ValueError: When the key is neither a time nor an integer.
     """
     column = quoted(key)
     relation = source_relation(project, warehouse.dialect, source)

@@ -1,4 +1,20 @@
-"""The `sluice` command. Each command lives in a module of this package, imported when the command is called."""
+"""The `sluice` command: one module per command, imported when the command is called.
+
+| module | commands |
+| --- | --- |
+| `control` | `control apply`, `export`, `list`, `set`, `history`; `activate`, `deactivate` |
+| `sync` | `sync`, `validate` |
+| `status` | `plan`, `status`, `why` |
+| `run`, `backfill`, `heal` | the command of the same name |
+| `ledger` | `verify`, `rebuild` |
+| `freshness`, `savings`, `lineage`, `size` | the command of the same name |
+| `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
+| `server` | `up`, `down` |
+| `alert`, `emr` | `alert test`, `emr sweep` |
+| `output/` | tables, progress, JSON and shared options |
+
+Never imported at module level: Prefect, dbt, boto3, a warehouse driver (a command must start quickly).
+"""
 
 from __future__ import annotations
 
@@ -46,7 +62,7 @@ COMMANDS: Final = {
 """Each command, in the order of the help, and the module of this package whose `register(app)` adds it."""
 
 _OBJECTS_PER_COLLECTION: Final = 100_000
-"""Imports make many objects that live on: looking for garbage among them takes a tenth of a command's start."""
+"""Imports create many long-lived objects. With Python's default, scanning them takes a tenth of the start-up time."""
 
 
 class _CommandModules(dict[str, Any]):

@@ -1,4 +1,4 @@
-"""`python -m flows.cli`: the `sluice` command where it is not on the path, as in programs that `sluice up` starts."""
+"""`python -m flows.cli`: the `sluice` command without the script on the path, for programs that `sluice up` starts."""
 
 from flows.cli import main
 

@@ -1,4 +1,4 @@
-"""`sluice alert`: who is told, and whether they can be."""
+"""`sluice alert`: test the alert channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flows.context import load_context
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    alerts = typer.Typer(name="alert", help="Who is told when something fails.", no_args_is_help=True)
+    alerts = typer.Typer(name="alert", help="Test the channels that receive alerts.", no_args_is_help=True)
     alerts.command("test")(send_test)
     app.add_typer(alerts)
 
@@ -22,7 +22,7 @@ def send_test(
     channel: Annotated[str, typer.Argument(help="The channel, as rows and settings name it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Send a test message to a channel, once, and say whether it took it. Exit code 1: it did not.
+    """Send one test message to a channel. Exit code 1: the channel did not accept it.
 
     A channel is the name of a Prefect notification block, or of a webhook in the variable SLUICE_CHANNEL_<NAME>.
 
@@ -38,9 +38,9 @@ def send_test(
     context = load_context()
     now = datetime.now(UTC)
     title = f"[{context.settings.environment}] This is a test"
-    body = f"Sent by `sluice alert test {channel}`, asked by {context.who}. Nothing is wrong."
+    body = f"{context.who} sent this with `sluice alert test {channel}`. Nothing is wrong."
     channel_sender(context)(Alert(new_id(now), None, channel, AlertEvent.TEST, title, body, now, now))
     if as_json:
         print_json({"channel": channel, "is_sent": True})
     else:
-        out.print(f"{channel} took the message.", highlight=False, markup=False)
+        out.print(f"{channel} accepted the message.", highlight=False, markup=False)

@@ -35,13 +35,13 @@ def backfill(
     start: Annotated[str, typer.Option("--from", help="Least incremental key: date, timestamp (UTC) or integer.")],
     end: Annotated[
         str | None,
-        typer.Option("--to", help="Greatest key, itself included; what runs have read by default.", show_default=False),
+        typer.Option("--to", help="Greatest key, inclusive; by default the current watermark.", show_default=False),
     ] = None,
     chunk: Annotated[
         str | None,
         typer.Option(
             "--chunk",
-            help="Size of one load: 30min, 12h, 7d, 1w, or a number of integer keys; by rows when left out.",
+            help="Size of one load: 30min, 12h, 7d, 1w, or a number of integer keys; by row count when omitted.",
             show_default=False,
         ),
     ] = None,
@@ -52,10 +52,11 @@ def backfill(
 ) -> None:
     """Load a part of the past again, chunk by chunk. Watermarks stay where they are.
 
-    Reads the driving sources by their incremental keys, both bounds included. What is in the target already stays.
+    Reads the driving sources by their incremental keys, both bounds inclusive. Rows already in the target stay.
     Without --chunk a load reads about SLUICE_CHUNK_ROWS rows in the warehouse; on Spark, where each chunk needs a
-    cluster, it reads everything. Killed or failed, the same command goes on with the chunks that are left. Exit code 1:
-    a chunk or a data test failed. Exit code 2: nothing can be backfilled, or there is nobody to ask.
+    cluster, it reads everything. After an interruption or a failure the same command resumes with the chunks that are
+    left. Exit code 1: a chunk or a data test failed. Exit code 2: nothing can be backfilled, or the command needs
+    confirmation and there is no terminal.
 
     Examples:
         sluice backfill flights_hourly --from 2013-01-01 --to 2013-03-31
@@ -128,13 +129,13 @@ def _load(asked: BackfillRequest, *, yes: bool, as_json: bool) -> None:
         if as_json:
             print_json(_document(plan, None))
         verb = "restated" if request.restates else "backfilled"
-        say(f"Nothing of this can be {verb}." if not plan.targets else "Nothing was loaded. Pass --yes to load it.")
+        say(f"No target can be {verb}." if not plan.targets else "Nothing was loaded. Pass --yes to load it.")
         raise typer.Exit(_USAGE_EXIT_CODE)
     try:
         with _progress_bars(plan, is_quiet=as_json) as on_chunk:
             summary = run_backfill(context, plan, on_chunk, say=(lambda _: None) if as_json else say)
     except KeyboardInterrupt:
-        say("Interrupted. The same command goes on with the chunks that are left.")
+        say("Interrupted. The same command resumes with the chunks that are left.")
         raise typer.Exit(_INTERRUPTED_EXIT_CODE) from None
     if as_json:
         print_json(_document(plan, summary))
@@ -162,15 +163,14 @@ def _print_plan(plan: BackfillPlan) -> None:
         for item in plan.targets
     ]
     rows += [(item.target, None, None, None, None, None, item.reason) for item in plan.left_out]
-    title = f"{'Restatement' if plan.request.restates else 'Backfill'} {plan.backfill_id}" + (
-        ", goes on where it stopped" if plan.is_resumed else ""
-    )
+    kind = "Restatement" if plan.request.restates else "Backfill"
+    title = f"{kind} {plan.backfill_id}" + (", resumed" if plan.is_resumed else "")
     print_table(title, ("Target", "Source", "Keys", "Chunks", "Done", "Engine", "Left out because"), rows)
 
 
 @contextmanager
 def _progress_bars(plan: BackfillPlan, *, is_quiet: bool) -> Iterator[Callable[[ChunkLoaded], None]]:
-    """Show a bar per target on a terminal; elsewhere a line per chunk on stderr."""
+    """Show a bar per target on a terminal; otherwise print a line per chunk on stderr."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     if is_quiet:
@@ -214,11 +214,11 @@ def _print_summary(summary: BackfillSummary) -> None:
             "that were read, or the sources do not hold them any more."
         )
     if any(item.done < item.chunk_count for item in summary.targets):
-        say("The same command goes on with the chunks that are left.")
+        say("The same command resumes with the chunks that are left.")
 
 
 def _document(plan: BackfillPlan, summary: BackfillSummary | None) -> dict[str, Any]:
-    fared = {item.target: item for item in summary.targets} if summary else {}
+    results = {item.target: item for item in summary.targets} if summary else {}
     return {
         "backfill_id": plan.backfill_id,
         "is_resumed": plan.is_resumed,
@@ -229,11 +229,11 @@ def _document(plan: BackfillPlan, summary: BackfillSummary | None) -> dict[str, 
             {
                 "target": item.target,
                 "chunks": [asdict(chunk) for chunk in item.chunks],
-                "done": fared[item.target].done if summary else item.done,
-                "rows": asdict(fared[item.target].rows) if summary else None,
+                "done": results[item.target].done if summary else item.done,
+                "rows": asdict(results[item.target].rows) if summary else None,
                 "engine": asdict(item.choice) if item.choice else None,
-                "cluster": cost_document(fared[item.target].cluster) if summary else None,
-                "error": fared[item.target].error if summary else None,
+                "cluster": cost_document(results[item.target].cluster) if summary else None,
+                "error": results[item.target].error if summary else None,
             }
             for item in plan.targets
         ],

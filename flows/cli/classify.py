@@ -20,7 +20,7 @@ def classify(
     text: Annotated[str, typer.Argument(help="The message; `-` reads it from standard input.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Say what kind of failure an error message is, whether it may heal by itself, and which rule says so.
+    """Classify an error message: its class, whether a retry can help, and the rule that matched.
 
     Examples:
         sluice classify "deadlock detected"
@@ -39,9 +39,9 @@ def classify(
         document |= {"source": verdict.source, "sentence": advice.sentence, "remedy": advice.remedy}
         print_json(document | {"retry_after_seconds": advice.wait_seconds if advice.is_soft else None})
         return
-    kind = f"soft: tried again, first after {advice.wait_seconds:.0f} s" if advice.is_soft else "hard: tried no more"
+    kind = f"soft: retried, first after {advice.wait_seconds:.0f} s" if advice.is_soft else "hard: not retried"
     if verdict.failure_class is FailureClass.UNKNOWN:
-        kind = f"soft for {UNKNOWN_TRIES - 1} more tries, then hard"
+        kind = f"soft for {UNKNOWN_TRIES - 1} more attempts, then hard"
     out.print(f"[bold]{verdict.failure_class}[/] ({kind})", highlight=False)
     out.print(f"{advice.sentence} {advice.remedy}", highlight=False)
     if verdict.rule is not None:

@@ -1,4 +1,4 @@
-"""`sluice control …`, `sluice activate`, `sluice deactivate`: looking at and changing control rows."""
+"""`sluice control …`, `sluice activate`, `sluice deactivate`: show and change control rows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from metadata_sync.control.apply import Desk
+    from metadata_sync.control.apply import ChangeContext
     from metadata_sync.rows.merge import KeptColumn, Plan, RowChange
     from metadata_sync.rows.model import ControlRow
 
 app = typer.Typer(
     name="control",
-    help="Look at and change the control rows.",
+    help="Show and change the control rows.",
     no_args_is_help=True,
 )
 
@@ -31,7 +31,7 @@ Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why; kept in
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _WIDTH: Final = 80
-"""Characters of a value in a table or a plan."""
+"""Maximum characters of a value in a table or a plan."""
 
 _LIST_COLUMNS: Final = {
     "source_control": ("kind", "format", "location", "incremental_key", "lookback_minutes", "freshness_minutes"),
@@ -60,10 +60,11 @@ def apply_(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the control tables to what the YAML files declare.
+    """Change the control tables to what the YAML files declare.
 
-    The plan is shown first. What an operator or the framework changed in the tables stays unless the file itself
-    changed too. Without a terminal and without --yes the plan is printed, nothing is changed and the exit code is 2.
+    The plan is shown first. A value that an operator or the framework changed in the tables is kept unless the file
+    changed that value too. Without a terminal and without --yes the plan is printed, nothing changes and the exit code
+    is 2.
 
     Examples:
         sluice control apply
@@ -74,20 +75,20 @@ def apply_(
     """
     from metadata_sync.control.apply import apply_plan, plan_files
 
-    desk = _desk()
+    change_context = _change_context()
     with progress("Checking files and rows", is_quiet=as_json):
-        plan = plan_files(desk, tuple(files or ()), prune=prune)
+        plan = plan_files(change_context, tuple(files or ()), prune=prune)
     may_write = plan.is_empty or yes
     if not as_json:
         _print_plan(plan)
         may_write = may_write or (sys.stdin.isatty() and typer.confirm("Apply?", err=True))
     if may_write:
-        apply_plan(desk, plan, reason)
+        apply_plan(change_context, plan, reason)
     if as_json:
         print_json(_plan_document(plan, is_applied=may_write and not plan.is_empty))
     if not may_write:
         if not sys.stdin.isatty() or as_json:
-            raise typer.Exit(_refuse("Nothing was changed: there is nobody to ask. Pass --yes to apply."))
+            raise typer.Exit(_refuse("Nothing was changed: no terminal to confirm on. Pass --yes to apply."))
         raise typer.Exit(_refuse("Nothing was changed."))
     if not as_json and not plan.is_empty:
         say(f"Applied: {_counts(plan)}.")
@@ -103,8 +104,8 @@ def export(
 ) -> None:
     """Write the control rows as YAML, so that applying them changes nothing.
 
-    Switches that the framework turned stand as they were declared. Files that exist and differ are overwritten only
-    after asking, or with --yes; comments and overrides of other environments in them are lost.
+    A row that the framework switched off is exported with the is_active that was declared. Existing files that differ
+    are overwritten after a confirmation or with --yes; their comments and the overrides of other environments are lost.
 
     Examples:
         sluice control export
@@ -163,7 +164,7 @@ def set_(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change columns of one row. The value wins over the files until they change it themselves.
+    """Change columns of one row. The new value is kept until a file changes the same column.
 
     Examples:
         sluice control set pipeline flights_hourly schedule="*/15 * * * *" --reason "peak season"
@@ -176,7 +177,7 @@ def set_(
     from metadata_sync.rows.merge import RowId, find_table
 
     change = set_values(
-        _desk(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
+        _change_context(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
     )
     _report(change, as_json=as_json)
 
@@ -187,7 +188,7 @@ def history(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many entries.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show who changed what, when and why, the newest first.
+    """Show who changed what, when and why, newest first.
 
     Examples:
         sluice control history dwh.dim_aircraft
@@ -199,7 +200,7 @@ def history(
         names = ("change_id", "changed_at", "who", "via", "table", "key", "column", "old", "new", "reason")
         print_json([{name: getattr(entry, name) for name in names} for entry in entries])
     elif not entries:
-        say(f"Nothing was ever changed{f' of {key}' if key else ''}.")
+        say(f"No change is recorded{f' for {key}' if key else ''}.")
     else:
         headers = ("when (UTC)", "who", "via", "row", "column", "old", "new", "reason")
         print_table(
@@ -233,7 +234,7 @@ def activate(
     """
     from metadata_sync.control.apply import switch
 
-    _report(switch(_desk(), key, reason, is_active=True), as_json=as_json)
+    _report(switch(_change_context(), key, reason, is_active=True), as_json=as_json)
 
 
 def deactivate(
@@ -241,7 +242,7 @@ def deactivate(
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stop a transformation or a pipeline from the next run on. Nothing but `sluice activate` starts it again.
+    """Stop a transformation or a pipeline from the next run on. Only `sluice activate` starts it again.
 
     Examples:
         sluice deactivate dwh.dim_aircraft --reason "wrong fares upstream"
@@ -250,14 +251,14 @@ def deactivate(
     """
     from metadata_sync.control.apply import switch
 
-    _report(switch(_desk(), key, reason, is_active=False), as_json=as_json)
+    _report(switch(_change_context(), key, reason, is_active=False), as_json=as_json)
 
 
-def _desk() -> Desk:
-    from metadata_sync.control.apply import Desk
+def _change_context() -> ChangeContext:
+    from metadata_sync.control.apply import ChangeContext
 
     context = load_context()
-    return Desk(project=context.project, store=context.store, columns=context.columns, who=context.who)
+    return ChangeContext(project=context.project, store=context.store, columns=context.columns, who=context.who)
 
 
 def _refuse(message: str) -> int:
@@ -290,7 +291,7 @@ def _print_plan(plan: Plan) -> None:
 
 def _print_change(change: RowChange) -> None:
     signs = {"add": "[green]+[/]", "change": "[yellow]~[/]", "adopt": "[blue]=[/]", "remove": "[red]-[/]"}
-    note = {"adopt": "  (as the table holds it; from now on declared)"}.get(change.kind, "")
+    note = {"adopt": "  (already in the table, from now on declared by a file)"}.get(change.kind, "")
     out.print(f"{signs[change.kind]} {escape(str(change.id))}{note}", highlight=False)
     if change.kind == "change":
         for column in change.columns:
@@ -310,7 +311,7 @@ def _report(change: RowChange, *, as_json: bool) -> None:
     elif change.columns:
         _print_change(change)
     else:
-        say(f"{change.id} holds these values already.")
+        say(f"{change.id} already holds these values.")
 
 
 def _plan_document(plan: Plan, *, is_applied: bool) -> dict[str, Any]:
@@ -357,16 +358,16 @@ def _brief(value: object) -> str | None:
 
 
 def _check_output(folder: Path, files: Iterable[Path], *, yes: bool) -> None:
-    """Refuse a folder where the export would stand beside files that declare the same rows."""
+    """Refuse a folder that holds other YAML files, which may declare the same rows."""
     wanted = set(files)
     others = sorted(path for path in folder.rglob("*.y*ml") if path not in wanted)
     if others:
         raise ConfigurationError(
-            f"{folder} holds other YAML files, whose rows would then stand twice: {', '.join(map(str, others[:5]))}.",
-            "Export to an empty folder and move over what you want, or remove them first.",
+            f"{folder} holds other YAML files, so rows would be declared twice: {', '.join(map(str, others[:5]))}.",
+            "Export to an empty folder and copy the files you want, or remove the other files first.",
         )
     existing = sorted(path.name for path in wanted if path.exists())
     if existing and not yes:
         if not sys.stdin.isatty():
-            raise ConfigurationError(f"{folder} holds {', '.join(existing)} already.", "Pass --yes to overwrite.")
+            raise ConfigurationError(f"{folder} already holds {', '.join(existing)}.", "Pass --yes to overwrite.")
         typer.confirm(f"Overwrite {', '.join(existing)}?", abort=True, err=True)

@@ -1,4 +1,4 @@
-"""`sluice dbt`: dbt itself, from any folder, for the environment that Sluice acts for."""
+"""`sluice dbt`: run dbt from any folder, for the current environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flows.cli.output.console import say
 from flows.context import load_context
 
 _LOADING: Final = frozenset({"build", "run", "retry", "test", "seed", "snapshot", "run-operation", "clone"})
-"""Subcommands that open the warehouse: on the embedded one nobody else may write meanwhile."""
+"""Subcommands that open the warehouse: they hold the lock of the embedded warehouse, which allows one writer."""
 
 
 def register(app: typer.Typer) -> None:
@@ -21,13 +21,13 @@ def register(app: typer.Typer) -> None:
 
 def dbt(
     arguments: Annotated[
-        list[str] | None, typer.Argument(help="What dbt is to do, with all of its options.", show_default=False)
+        list[str] | None, typer.Argument(help="dbt's command with its options.", show_default=False)
     ] = None,
 ) -> None:
     """Run dbt on this project and environment, from any folder.
 
-    Project, profiles, target and the change tokens of sources without a key are filled in. What it loads is windowed,
-    atomic and logged like a run's; only the gate is left out.
+    Sluice fills in project, profiles, target and the change tokens of sources without a key. Loads use windows, one
+    transaction and the load log, as in `sluice run`; only the gate is skipped.
 
     Examples:
         sluice dbt build --select tag:pipeline:flights_hourly

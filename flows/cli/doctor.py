@@ -1,4 +1,4 @@
-"""`sluice doctor`: what is wrong with the set-up, and how to mend it."""
+"""`sluice doctor`: what is wrong with the installation, and how to fix it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def doctor(
 ) -> None:
     """Check Python, packages, project, profile, control database, warehouse, clocks, lake, EMR, models and Prefect.
 
-    Of EMR, when rows can go there: the settings, and with AWS credentials region, roles, subnets and buckets. Of a
-    Prefect server that answers: credentials, version, task runs, clock, authentication, telemetry, work pool and
-    workers, and whether its deployments are in step with the rows.
+    EMR is checked when a row can run there: the settings, and with AWS credentials region, roles, subnets and buckets.
+    A Prefect server that answers is checked for credentials, version, task runs, clock, authentication, telemetry, work
+    pool, workers, and deployments that differ from the rows.
 
-    Nothing is changed. Exit code 3: something must be mended before runs can work.
+    Nothing is changed. Exit code 3: something must be fixed before runs can work.
 
     Examples:
         sluice doctor
@@ -38,7 +38,7 @@ def doctor(
     from flows.doctor.finding import Level
 
     context = load_context()
-    with progress("Examining…", is_quiet=as_json):
+    with progress("Checking…", is_quiet=as_json):
         findings = examine(context)
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})

@@ -1,4 +1,4 @@
-"""`sluice emr`: clusters of ours on EMR."""
+"""`sluice emr`: the clusters that Sluice created on EMR."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _emr() -> None:
 
 @_app.command("sweep")
 def sweep(
-    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be ended.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show which clusters would be terminated.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """End the clusters of this environment that no run waits for.
+    """Terminate the clusters of this environment that no run waits for.
 
-    A cluster of ours carries the tag of the control database that rented it. One whose run was killed or lost its
-    machine is found here within two minutes; EMR's auto-termination policy ends it too, once its steps are done.
+    Sluice tags each cluster with the control database that created it. A cluster whose run was killed or lost its
+    machine is found within two minutes. EMR's auto-termination policy also terminates it once its steps are done.
 
     Examples:
         sluice emr sweep --plan
@@ -49,7 +49,7 @@ def sweep(
             (item.cluster_id, item.name, item.state, f"{item.created_at:%Y-%m-%d %H:%M:%S}", item.run_id)
             for item in found
         ]
-        title = "Clusters that no run waits for" if plan else "Ended"
+        title = "Clusters that no run waits for" if plan else "Terminated"
         print_table(title, ("Cluster", "Name", "State", "Since (UTC)", "Run"), rows)
     else:
-        say("No cluster of this environment is without a run that waits for it.")
+        say("A run waits for each cluster of this environment: nothing to terminate.")

@@ -23,13 +23,13 @@ def freshness(
     table: Annotated[
         str | None, typer.Argument(help="A target or source, schema.table; all by default.", show_default=False)
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="End with exit code 1 when a table is late.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit with code 1 when a table is late.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Show how old targets and sources are, and which are older than their row's freshness_minutes allows.
+    """Show how old targets and sources are, and which are older than their row's freshness_minutes.
 
-    Asks the control database alone: a target's age counts from its last load, a source's from the newest row that the
-    gate has seen. Tables that are switched off are never late.
+    Reads the control database only. A target's age counts from its last load, a source's age from the newest row that
+    the gate has seen. Inactive tables are never late.
 
     Examples:
         sluice freshness
@@ -64,7 +64,7 @@ def _print(found: tuple[Freshness, ...], late: list[str]) -> None:
     from flows.prefect.pages.freshness import freshness_cells
 
     if not found:
-        say("There is no row yet. `sluice control apply` writes the rows of dbt_project/control/.")
+        say("There are no rows yet. `sluice control apply` writes the rows of dbt_project/control/.")
         return
     title = f"{len(late)} late" if late else "Nothing is late"
     print_table(title, ("Table", "Kind", "State", "Age", "Allowed", "Newest (UTC)"), map(freshness_cells, found))

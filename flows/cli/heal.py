@@ -1,4 +1,4 @@
-"""`sluice heal`: switch on again what the framework switched off, when its cause is gone."""
+"""`sluice heal`: reactivate the rows that the framework deactivated, when their cause is gone."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ def register(app: typer.Typer) -> None:
 
 def heal(
     targets: Annotated[
-        list[str] | None, typer.Argument(help="Targets, schema.table; all that are off by default.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            help="Targets, schema.table; by default all that the framework deactivated.", show_default=False
+        ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Look now, whatever has changed and however lately it was looked at.")
+        bool, typer.Option("--force", help="Check now, even when nothing changed and the last check was recent.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Look at rows that the framework switched off after a failure, and switch on those whose cause is gone.
+    """Check the rows that the framework deactivated after a failure, and reactivate those whose cause is gone.
 
-    A row is looked at when its SELECT, the row, its sources or its target have changed, else every
-    SLUICE_HEAL_MINUTES. Nothing is loaded: the next run does that. Rows that a person switched off are left alone.
+    A row is checked when its SELECT, the row, its sources or its target changed, otherwise every SLUICE_HEAL_MINUTES.
+    Nothing is loaded: the next run does that. Rows that a person deactivated stay as they are.
 
     Examples:
         sluice heal
@@ -41,7 +44,7 @@ def heal(
     from metadata_sync.text import duration_text
 
     context = load_context()
-    with progress("Looking at rows that are off…", is_quiet=as_json):
+    with progress("Checking deactivated rows…", is_quiet=as_json):
         found = heal_rows(context, tuple(targets or ()), is_forced=force)
     if as_json:
         print_json({"targets": [asdict(item) for item in found]})
@@ -49,4 +52,4 @@ def heal(
         rows = [(item.target, item.state, duration_text(item.seconds_off or 0.0), item.reason) for item in found]
         print_table("", ("Target", "State", "Off for", "Why"), rows)
     else:
-        say("No row is switched off by the framework.")
+        say("The framework has deactivated no row.")

@@ -13,7 +13,7 @@ from flows.cli.output.console import out, print_json, progress, say
 from flows.context import load_context
 
 if TYPE_CHECKING:
-    from metadata_sync.analysis.lineage import Lineage, Step, Thing
+    from metadata_sync.analysis.lineage import Lineage, LineageStep, Thing
 
 
 def register(app: typer.Typer) -> None:
@@ -25,10 +25,10 @@ def lineage(
     name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="schema.table, or schema.table.column.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Show what a table or a column is made from, and what is made from it, through every SELECT.
+    """Show what a table or a column is derived from, and what is derived from it, through every SELECT.
 
-    Tables come from the rows' dependencies, columns from the SELECTs themselves. A column's lineage is what its value
-    is made from; columns that only join, filter or group are not part of it.
+    Tables come from the rows' dependencies, columns from the SELECTs. A column's lineage holds the columns that its
+    value is computed from; columns that only join, filter or group are not part of it.
 
     Examples:
         sluice lineage dwh.dim_aircraft
@@ -56,10 +56,10 @@ def lineage(
             }
         )
         return
-    _print_tree(f"{thing} is made from", thing, [(step.of, step.reads) for step in upstream], "nothing that rows name")
-    _print_tree(f"{thing} goes into", thing, [(step.reads, step.of) for step in downstream], "nothing")
+    _print_tree(f"{thing} is derived from", thing, [(step.of, step.reads) for step in upstream], "nothing in the rows")
+    _print_tree(f"{thing} is read by", thing, [(step.reads, step.of) for step in downstream], "nothing")
     if untraced:
-        say(f"Not traced column by column, for their SELECTs cannot be resolved: {', '.join(untraced)}.")
+        say(f"Columns of these tables are not traced, because their SELECTs cannot be resolved: {', '.join(untraced)}.")
 
 
 def _untraced(graph: Lineage, thing: Thing) -> Sequence[object]:
@@ -81,7 +81,7 @@ def _print_tree(title: str, root: Thing, edges: Sequence[tuple[Thing, Thing]], n
 
 
 def _grow(branch: Tree, thing: Thing, children: dict[Thing, list[Thing]], shown: set[Thing]) -> None:
-    """Add what hangs below a thing; what was shown already is named again, its own branches are not."""
+    """Add the children of a node. A node that was shown before is named again, without its children."""
     for child in children.get(thing, ()):
         is_known = child in shown and child in children
         twig = branch.add(escape(f"{child}{' (see above)' if is_known else ''}"))
@@ -90,5 +90,5 @@ def _grow(branch: Tree, thing: Thing, children: dict[Thing, list[Thing]], shown:
             _grow(twig, child, children, shown)
 
 
-def _document(step: Step) -> dict[str, Any]:
+def _document(step: LineageStep) -> dict[str, Any]:
     return {"of": str(step.of), "reads": str(step.reads), "depth": step.depth}

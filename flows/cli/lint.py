@@ -1,4 +1,4 @@
-"""`sluice lint`: would Redshift take this SQL? Told from the text alone, without a cluster."""
+"""`sluice lint`: find SQL that Redshift would refuse, from the text alone, without a cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAULTS_EXIT_CODE: Final = 3
 
 
 class Format(StrEnum):
-    """In which form findings are printed."""
+    """The output format of findings."""
 
     TEXT = "text"
     JSON = "json"
@@ -33,17 +33,17 @@ def register(app: typer.Typer) -> None:
 def lint(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="SQL files, or folders that hold some; by default the project's.", show_default=False),
+        typer.Argument(help="SQL files, or folders with SQL files; by default the project's.", show_default=False),
     ] = None,
     form: Annotated[
         Format, typer.Option("--format", help="text, json, sarif (code scanning) or github (annotations).")
     ] = Format.TEXT,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Find SQL that Redshift would refuse, or would run otherwise than PostgreSQL and DuckDB do.
+    """Find SQL that Redshift would refuse, or would run differently from PostgreSQL and DuckDB.
 
-    Reads the team's SELECTs and all models, or the files and folders named; needs no warehouse. Exit code 3 when
-    Redshift would refuse something; warnings alone are no failure.
+    Reads the team's SELECTs and all models, or the files and folders given; needs no warehouse. Exit code 3: Redshift
+    would refuse something. Warnings do not change the exit code.
 
     Examples:
         sluice lint
@@ -82,4 +82,4 @@ def _say_summary(result: LintResult) -> None:
             "Compile them for Redshift (`sluice dbt compile --target redshift`), then `sluice lint dbt_project/target`."
         )
     if "sqlfluff" not in result.parsers:
-        say("With sqlfluff installed (pip install sqlfluff) a second parser reads them.")
+        say("Install sqlfluff (pip install sqlfluff) to check them with a second parser.")

@@ -40,18 +40,18 @@ def run(
             "--wait",
             min=0,
             metavar="SECONDS",
-            help="When another run is at work on the same targets: wait so long before leaving them to it.",
+            help="When another run holds the same targets: wait up to this long for it, then skip them.",
         ),
     ] = 0,
     engine: EngineOption = None,
     cluster: ClusterOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load every target whose sources hold something new, and say why the others were left alone.
+    """Load every target whose sources have new data, and explain why the others were skipped.
 
-    Rows and SELECTs that changed are synced first. A load reads only what is new, also with --force. When nothing is
-    due, nothing is started and the exit code is 0. When a Prefect server answers (`sluice up`, or PREFECT_API_URL), the
-    run stands in its UI. Exit code 1: something failed, or is held until a person mends it.
+    Rows and SELECTs that changed are synced first. A load reads only new data, also with --force. When nothing is due,
+    nothing is started and the exit code is 0. When a Prefect server answers (`sluice up`, or PREFECT_API_URL), the run
+    is shown in its UI. Exit code 1: something failed, or is held until a person fixes it.
 
     Examples:
         sluice run
@@ -82,19 +82,27 @@ def run(
     )
     ended = _run(context, request, is_quiet=as_json)
     _report(ended, as_json=as_json)
-    if any(summary.has_failed for summary in (ended.summary, *ended.made_up)):
+    if any(summary.has_failed for summary in (ended.summary, *ended.reruns)):
         raise typer.Exit(1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How the run went, where it stands in Prefect's UI, and what it ran for others that it had kept out."""
+    """The run's result and its page in Prefect's UI.
+
+    Attributes:
+        plan: What was decided.
+        summary: What the run did.
+        url: Its page in Prefect's UI.
+        warnings: What could not be reported to Prefect.
+        reruns: Runs of the targets that other runs skipped because this run held them.
+    """
 
     plan: RunPlan
     summary: RunSummary
     url: str | None = None
     warnings: tuple[str, ...] = ()
-    made_up: tuple[RunSummary, ...] = ()
+    reruns: tuple[RunSummary, ...] = ()
 
 
 def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
@@ -116,7 +124,7 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
 
         observer = None if is_quiet else _observer()
         summary = execute(context, plan, observer)
-        return _Ended(plan, summary, made_up=make_up(context, plan, observer, say=say))
+        return _Ended(plan, summary, reruns=make_up(context, plan, observer, say=say))
 
 
 def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet: bool) -> _Ended:
@@ -139,21 +147,21 @@ def _report(ended: _Ended, *, as_json: bool) -> None:
 
     if as_json:
         document = summary_document(ended.summary)
-        made_up = [summary_document(summary) for summary in ended.made_up]
+        reruns = [summary_document(summary) for summary in ended.reruns]
         print_json(
             {
                 "is_due": ended.plan.is_due,
                 "ui": ended.url,
                 "warnings": list(ended.warnings),
                 **document,
-                "made_up": made_up,
+                "made_up": reruns,
             }
         )
         return
     for warning in ended.warnings:
         say(warning)
     if ended.plan.is_due:
-        for summary in (ended.summary, *ended.made_up):
+        for summary in (ended.summary, *ended.reruns):
             print_summary(summary)
     elif ended.plan.decisions:
         held = ended.summary.count(OutcomeStatus.HELD) + ended.summary.count(OutcomeStatus.FAILED)

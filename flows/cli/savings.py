@@ -1,4 +1,4 @@
-"""`sluice savings`: what the gate has saved."""
+"""`sluice savings`: the runs and the cost that the gate avoided."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def savings(
     ] = "30d",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Add up what was not run because nothing was there to load: runs, warehouse minutes, cluster money.
+    """Add up what was skipped because there was nothing to load: runs, warehouse minutes, cluster cost.
 
     Examples:
         sluice savings
@@ -69,7 +69,7 @@ def _since(text: str, now: datetime) -> datetime:
             return now - int(span[1]) * _UNITS[span[2]]
         instant = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError) as error:
-        message = f"{text!r} is no time. Write 30d, 12h, 2w, or a date: 2013-01-31."
+        message = f"{text!r} is not a time span or a date. Write 30d, 12h, 2w, or a date such as 2013-01-31."
         raise typer.BadParameter(message, param_hint="--since") from error
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
 
@@ -108,7 +108,7 @@ def _print(found: Savings, begin: datetime) -> None:
         print_table("", headers, map(_cells, found.targets))
     notes = list(HOW)
     if found.unestimated:
-        notes.append(f"No load to estimate from, so only their runs count: {', '.join(found.unestimated)}.")
+        notes.append(f"No load to estimate from, so only runs are counted: {', '.join(found.unestimated)}.")
     out.print("\n".join(notes), highlight=False, markup=False)
 
 

@@ -20,11 +20,11 @@ def register(app: typer.Typer) -> None:
 
 
 def up(as_json: AsJson = False) -> None:
-    """Keep Prefect running in the background, and say where its UI is: the server, a worker, and the reconciler.
+    """Start Prefect in the background (the server, a worker and the reconciler) and print the address of its UI.
 
-    Runs stand in the UI: a bar per model, logs, and a summary per pipeline. The worker starts what is scheduled; the
-    reconciler gives every pipeline row its deployment, and follows the rows within seconds. All of it survives the
-    terminal, is started once however often this is called, and listens on this machine only.
+    The UI shows runs with a bar per model, logs and a summary per pipeline. The worker starts scheduled runs. The
+    reconciler gives every pipeline row its deployment, and follows changes of the rows within seconds. All of them
+    outlive the terminal and listen on this machine only. Repeating the command starts nothing twice.
 
     Examples:
         sluice up
@@ -61,19 +61,19 @@ def up(as_json: AsJson = False) -> None:
     state = f"started in {started.seconds:.0f} s" if started.is_new else "is already running"
     say(f"The local Prefect server {state} (pid {started.pid}). End it with `sluice down`.")
     say(
-        f"A worker (pid {companions.worker.pid}) starts what is scheduled, and the reconciler "
-        f"(pid {companions.reconciler.pid}) follows the rows."
+        f"A worker (pid {companions.worker.pid}) starts scheduled runs, and the reconciler "
+        f"(pid {companions.reconciler.pid}) updates deployments when rows change."
     )
     configured = os.environ.get("PREFECT_API_URL", "").rstrip("/")
     if configured and configured != server.api_url:
-        say(f"Mind that PREFECT_API_URL is set: `sluice run` reports to {configured}, not to this server.")
+        say(f"PREFECT_API_URL is set: `sluice run` reports to {configured}, not to this server.")
     out.print(server.ui_url, highlight=False)
 
 
 def down(as_json: AsJson = False) -> None:
-    """End the local Prefect server, its worker and the reconciler. What it recorded stays for the next `sluice up`.
+    """Stop the local Prefect server, its worker and the reconciler. Its database stays for the next `sluice up`.
 
-    Runs that the worker has under way are ended, too; the next run goes on from what was committed.
+    Runs of the worker are stopped too; the next run continues from the last commit.
 
     Examples:
         sluice down
@@ -84,7 +84,7 @@ def down(as_json: AsJson = False) -> None:
     from flows.server.local import local_server, stop
 
     context = load_context()
-    with progress("Ending the local Prefect server…", is_quiet=as_json):
+    with progress("Stopping the local Prefect server…", is_quiet=as_json):
         was_working = stop_companions(context)
         was_running = stop(local_server(context)) or was_working
     if as_json:

@@ -1,4 +1,4 @@
-"""`sluice size`: the cluster that a pipeline would get, how long it would take, what it would cost, and why."""
+"""`sluice size`: the cluster that a pipeline would get, its estimated duration and cost, and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flows.context import Context, load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.spark.sizing.groups import Group, Item
+    from flows.spark.sizing.groups import Group, GroupMember
     from flows.spark.sizing.prices import PriceList
     from flows.spark.sizing.sizing import Sizing
 
@@ -31,17 +31,17 @@ def size(
     size_text: Annotated[
         str | None,
         typer.Option(
-            "--bytes", help="What it would read, e.g. 500GiB; what it would read now, by default.", metavar="SIZE"
+            "--bytes", help="Bytes to read, e.g. 500GiB; by default what a run would read now.", metavar="SIZE"
         ),
     ] = None,
     sla: Annotated[
-        float | None, typer.Option("--sla", help="Within how many minutes; the row's sla_minutes by default.", min=0.1)
+        float | None, typer.Option("--sla", help="Time limit in minutes; the row's sla_minutes by default.", min=0.1)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
-    """Size the cluster for a pipeline: type, nodes, executors, minutes, dollars, in time or not, and why.
+    """Size the cluster for a pipeline: type, nodes, executors, minutes, dollars, whether it meets the SLA, and why.
 
-    Starts nothing. An estimate: nobody can know how long a job takes, but each run of a transformation corrects it.
+    Starts nothing. The duration is an estimate; each run of a transformation on Spark improves it.
 
     Examples:
         sluice size flights_hourly
@@ -71,7 +71,7 @@ def parse_size(text: str) -> int:
     (536870912000, 1500000000000, 1024)
 
     Raises:
-        ConfigurationError: When it is none.
+        ConfigurationError: When the text is not a size.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or float(match["number"]) == 0:
@@ -84,11 +84,11 @@ def parse_size(text: str) -> int:
 def _group(
     context: Context, pipeline_id: str, scan_bytes: int | None, sla: float | None
 ) -> tuple[Group | None, PriceList]:
-    """Return what would share a cluster; None when there is nothing to read."""
+    """Return the transformations that would share a cluster, or None when there is nothing to read."""
     from dataclasses import replace
 
     from flows.spark.settings import load_emr_settings
-    from flows.spark.sizing.groups import Item, make_groups
+    from flows.spark.sizing.groups import GroupMember, make_groups
     from flows.spark.sizing.prices import load_instances
     from flows.spark.stage import learn_from
 
@@ -108,7 +108,7 @@ def _group(
     else:
         found |= {name: scan_bytes // len(members) for name in found}
     items = [
-        Item(row, pipeline, found[str(row.name)], learn_from(context.store.spark_entries(str(row.name)), "emr"))
+        GroupMember(row, pipeline, found[str(row.name)], learn_from(context.store.spark_entries(str(row.name)), "emr"))
         for row in members
         if found[str(row.name)] > 0
     ]
@@ -134,7 +134,7 @@ def _read_now(context: Context, pipeline_id: str) -> dict[str, int]:
             continue
         obstacle = chooser.obstacle(row)
         if obstacle is not None:
-            say(f"{decision.target} is left out: {obstacle}")
+            say(f"{decision.target} is not counted: {obstacle}")
             continue
         found[decision.target] = chooser.scan(row, spans_of(decision, None)).scan_bytes
     return found
@@ -146,9 +146,9 @@ def _print(group: Group, sizing: Sizing, prices: PriceList) -> None:
     rows = [(str(item.row.name), in_gb(item.scan_bytes), str(item.learned)) for item in group.items]
     print_table("", ("Target", "Reads", "Speed"), rows)
     spot = f", {sizing.spot_count} of them spot" if sizing.spot_count else ""
-    verdict = "in time" if sizing.is_feasible else "NOT in time"
+    sla = "in time" if sizing.is_feasible else "NOT in time"
     if group.sla_minutes is None:
-        verdict = "no deadline"
+        sla = "no deadline"
     out.print(f"[bold]{sizing}[/]{spot}, and {sizing.master_count} × {sizing.master_type} as primary", highlight=False)
     out.print(
         f"{sizing.executors} executors with {sizing.layout.cores} cores and {sizing.layout.heap_mb:,} MB each, "
@@ -156,7 +156,7 @@ def _print(group: Group, sizing: Sizing, prices: PriceList) -> None:
         highlight=False,
     )
     out.print(
-        f"about {sizing.minutes:.1f} minutes and ${sizing.usd:.2f}, {verdict}: {sizing.reason} "
+        f"about {sizing.minutes:.1f} minutes and ${sizing.usd:.2f}, {sla}: {sizing.reason} "
         f"(prices of {prices.region} as of {prices.as_of})",
         highlight=False,
     )
@@ -173,7 +173,7 @@ def _document(pipeline: str, group: Group, sizing: Sizing, prices: PriceList) ->
     }
 
 
-def _item_document(item: Item) -> dict[str, Any]:
+def _item_document(item: GroupMember) -> dict[str, Any]:
     return {
         "target": str(item.row.name),
         "scan_bytes": item.scan_bytes,
@@ -187,4 +187,4 @@ def _say_nothing_to_read(pipeline: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"pipeline_id": pipeline, "scan_bytes": 0, "cluster": None})
         return
-    say(f"{pipeline} has nothing to read on Spark now, so it gets no cluster. --bytes says what it would get.")
+    say(f"{pipeline} has nothing to read on Spark now, so it needs no cluster. Pass --bytes to size one anyway.")

@@ -1,4 +1,4 @@
-"""`sluice plan`, `sluice status`, `sluice why`: what would happen, how things stand, and why."""
+"""`sluice plan`, `sluice status`, `sluice why`: what would run, the state of every target, and the reasons."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text.strip())
     except ValueError as error:
         raise typer.BadParameter(
-            f"{text!r} is no time. Write 2013-01-02 02:00, which is UTC, or 2013-01-02T02:00-05:00."
+            f"{text!r} is not a time. Write 2013-01-02 02:00, which is UTC, or 2013-01-02T02:00-05:00."
         ) from error
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
@@ -51,8 +51,8 @@ def plan(
 ) -> None:
     """Show what is pending and what would run now, and why. Changes nothing.
 
-    Pending are rows in dbt_project/control/ that are not applied, and generated models that are out of step with the
-    rows. Exit code 3: rows or SELECTs are at fault.
+    Pending are rows in dbt_project/control/ that are not applied, and generated models that differ from the rows. Exit
+    code 3: rows or SELECTs have faults.
 
     Examples:
         sluice plan
@@ -75,7 +75,7 @@ def plan(
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show every target: its last window, rows and age, its switch, how its last run ended; and what is wrong now.
+    """Show every target (last window, rows, age, active or not, result of the last run) and the open incidents.
 
     Examples:
         sluice status
@@ -104,12 +104,12 @@ def why(
             "--at",
             parser=_instant,
             metavar="TIME",
-            help="The decision that stood at this time, in UTC or with an offset; now by default.",
+            help="The last decision at this time, in UTC or with an offset; now by default.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say why a target ran or did not: the gate's decision, what it rested on, and what would make it run.
+    """Explain why a target ran or did not: the gate's decision, its evidence, and what would make the target run.
 
     Examples:
         sluice why dwh.dim_aircraft
@@ -137,7 +137,9 @@ def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> Configu
             f"It has: {', '.join(sorted(names)) or 'none'}.",
         )
     moment = "yet" if at is None else f"until {at:%Y-%m-%d %H:%M} UTC"
-    return ConfigurationError(f"Nothing was decided on {target} {moment}.", "`sluice plan` says what would run now.")
+    return ConfigurationError(
+        f"No decision on {target} is recorded {moment}.", "`sluice plan` shows what would run now."
+    )
 
 
 def _print_outlook(outlook: Outlook) -> None:
@@ -148,7 +150,7 @@ def _print_outlook(outlook: Outlook) -> None:
         print_table("Rows not applied (`sluice control apply`)", ("Change", "Row", "Columns"), rows)
     if outlook.drifted:
         rows_of_files = [(path,) for path in outlook.drifted]
-        print_table("Generated models out of step (`sluice sync`, or the next run)", ("File",), rows_of_files)
+        print_table("Generated models that differ (`sluice sync` or the next run)", ("File",), rows_of_files)
     if outlook.trouble:
         say(outlook.trouble)
     for fault in outlook.faults:
@@ -214,7 +216,7 @@ def _print_incidents(incidents: Sequence[Incident]) -> None:
         for item in incidents
     ]
     if rows:
-        print_table("What is wrong now", ("Subject", "Class", "Severity", "Since", "Holds up", "Message"), rows)
+        print_table("Open incidents", ("Subject", "Class", "Severity", "Since", "Holds up", "Message"), rows)
 
 
 def _status_document(item: TargetStatus) -> dict[str, Any]:
@@ -255,8 +257,7 @@ def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
         markup=False,
     )
     out.print(f"{decision.message}.", highlight=False, markup=False)
-    wish = remedy(decision)
-    for sentence in (wish, *explain(decision)):
+    for sentence in (remedy(decision), *explain(decision)):
         if sentence:
             out.print(sentence, highlight=False, markup=False)
     sources = decision.evidence.get("sources", ())
@@ -278,8 +279,8 @@ def _print_why(decision: DecisionEntry, load: LoadEntry | None) -> None:
         )
     if load is not None:
         ended = load.error_message or load.rows or "nothing new"
-        whose = "That run" if load.run_id == decision.run_id else f"Its last run until then ({load.run_id})"
-        out.print(f"{whose}: {load.status} at {load.finished_at:%Y-%m-%d %H:%M:%S} UTC, {ended}.", highlight=False)
+        run = "That run" if load.run_id == decision.run_id else f"Its last run before ({load.run_id})"
+        out.print(f"{run}: {load.status} at {load.finished_at:%Y-%m-%d %H:%M:%S} UTC, {ended}.", highlight=False)
 
 
 def _why_document(decision: DecisionEntry, load: LoadEntry | None) -> dict[str, Any]:

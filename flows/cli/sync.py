@@ -1,4 +1,4 @@
-"""`sluice sync` and `sluice validate`: rows become dbt models; what is wrong with them is said all at once."""
+"""`sluice sync` and `sluice validate`: write dbt models from rows; check rows and report all faults at once."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def register(app: typer.Typer) -> None:
 
 def sync(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 3 when files are out of step with the rows.")
+        bool, typer.Option("--check", help="Write nothing; exit with code 3 when files differ from the rows.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Also replace generated files that were edited by hand.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the control rows as dbt models, below dbt_project/models/generated/.
+    """Write the control rows as dbt models to dbt_project/models/generated/.
 
-    Rows and SELECTs that did not change leave their files untouched. Rows that are switched off are written too: their
-    models do nothing, but other models may refer to them. A column list that a row leaves out is taken from its SELECT.
+    Files of unchanged rows and SELECTs are not touched. Inactive rows are written too: their models do nothing, but
+    other models may refer to them. A column list that a row omits is taken from its SELECT.
 
     Examples:
         sluice sync
@@ -66,10 +66,10 @@ def validate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check rows and SELECTs, and say everything that is wrong with them.
+    """Check rows and SELECTs, and report all faults.
 
-    Reads the files of dbt_project/control/ as `sluice control apply` would and changes nothing. Checks that need the
-    warehouse are left out while it cannot be reached.
+    Reads the files of dbt_project/control/ like `sluice control apply` and changes nothing. Checks that need the
+    warehouse are skipped when it cannot be reached.
 
     Examples:
         sluice validate
@@ -120,7 +120,7 @@ def _print(report: SyncReport, context: Context, *, check: bool) -> None:
         summary = f"{len(report.written)} written, {len(report.removed)} removed, {len(report.unchanged)} unchanged"
     out.print(f"{summary}.", highlight=False)
     if report.drifted:
-        say("Run `sluice sync` to bring the files in step.")
+        say("Run `sluice sync` to write the files again.")
 
 
 def _document(report: SyncReport) -> dict[str, object]:

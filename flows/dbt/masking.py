@@ -1,4 +1,4 @@
-"""What dbt leaves on disk holds no secrets: its log is masked line by line, its results after the run."""
+"""Mask secrets in the files that dbt writes: its log line by line, its results after the run."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Final
 from metadata_sync.redact import redact, redact_text
 
 _DBT_LOG: Final = logging.getLogger("file_log")
-"""The logger behind dbt's log file; dbt gives it a new handler per invocation, and leaves filters alone."""
+"""The logger of dbt's log file. dbt replaces its handler in each invocation, but keeps its filters."""
 
 
 def mask_log() -> None:
-    """Let dbt's log file get no secrets, from now on and in this process."""
+    """Mask secrets in dbt's log file, for the rest of this process."""
     _DBT_LOG.addFilter(_masked)
 
 
 def mask_results(target_dir: Path, since: float) -> None:
-    """Mask the results that dbt wrote: warehouses quote values in their errors.
+    """Mask secrets in dbt's result files: warehouses quote values in their error messages.
 
     Args:
         target_dir: dbt's target folder.
-        since: Results that are older are another run's; seconds since the epoch.
+        since: Start of the run, seconds since the epoch; older files belong to another run.
     """
     for name in ("run_results.json", "sources.json"):
         path = target_dir / name

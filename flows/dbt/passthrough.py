@@ -1,4 +1,4 @@
-"""dbt by hand, with what Sluice knows filled in: project, profiles, target, environment, change tokens."""
+"""`sluice dbt`: run dbt by hand with project, profiles, target, environment and change tokens filled in."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _UNUSABLE: Final = 2
 
 
 def run_dbt(context: Context, arguments: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run dbt in this process, its output untouched.
+    """Run dbt in this process; its output is not changed.
 
     Args:
         context: The project.
-        arguments: What the person typed.
+        arguments: dbt's command line.
         variables: Environment variables that macros read while they execute.
 
     Returns:
-        dbt's exit code: 0 done, 1 a node failed, 2 dbt could not do it.
+        dbt's exit code: 0 success, 1 a node failed, 2 dbt itself failed.
 
     Raises:
-        ConfigurationError: When a target is named that is another environment's.
+        ConfigurationError: When the arguments name the target of another environment.
     """
     completed = complete_arguments(context, context.profile, arguments)
     os.environ.update({**dbt_environment(context.project, context.settings), **variables})
@@ -50,10 +50,10 @@ def run_dbt(context: Context, arguments: Sequence[str], variables: Mapping[str, 
 
 
 def complete_arguments(context: Context, profile: Profile, arguments: Sequence[str]) -> list[str]:
-    """Append what is missing to dbt's arguments.
+    """Append the missing project, profiles and target options to dbt's arguments.
 
     Raises:
-        ConfigurationError: When a target is named that is another environment's.
+        ConfigurationError: When the arguments name the target of another environment.
     """
     target = _value_of(arguments, ("--target", "-t"))
     if target is not None and target != profile.target:
@@ -82,13 +82,13 @@ def _target_dir(context: Context, arguments: Sequence[str]) -> Path:
 
 
 def current_tokens(context: Context) -> dict[str, str | None]:
-    """Return the change token of every driving source without an incremental key, as the gate would see it now.
+    """Return the change token of every driving source without an incremental key, as the gate would read it now.
 
     Args:
         context: The project; its rows name the sources.
 
     Returns:
-        Token by source; a source that cannot be asked is left out, which the macros take for changed.
+        Token by source. A source that cannot be read has no token; the macros then treat it as changed.
     """
     from flows.gate.probe import Prober, Question
     from flows.warehouse.connection import open_warehouse
@@ -116,7 +116,7 @@ def current_tokens(context: Context) -> dict[str, str | None]:
 def passthrough_variables(context: Context) -> dict[str, str]:
     """Return the change tokens as dbt's macros read them; without a control database there are none.
 
-    A project may be used with hand-written models alone, so trouble with rows must not stop dbt; it is logged.
+    A project may have hand-written models only, so an error in the rows is logged and does not stop dbt.
     """
     from flows.run.outcome import tokens_variable
 
@@ -128,11 +128,11 @@ def passthrough_variables(context: Context) -> dict[str, str]:
 
 
 def _value_of(arguments: Iterable[str], names: Sequence[str]) -> str | None:
-    given = list(arguments)
-    for place, argument in enumerate(given):
+    words = list(arguments)
+    for place, argument in enumerate(words):
         for name in names:
             if argument == name:
-                return given[place + 1] if place + 1 < len(given) else ""
+                return words[place + 1] if place + 1 < len(words) else ""
             if name.startswith("--") and argument.startswith(f"{name}="):
                 return argument.partition("=")[2]
     return None

@@ -1,4 +1,4 @@
-"""dbt in this process: parse once, build chosen models, say how each of them fared. dbt's log file stays, masked."""
+"""dbt in this process: parse once, build the selected models, return a result per node. dbt's log file is masked."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ class DbtRunner:
         variables: Mapping[str, str],
         callbacks: Sequence[Callable[[Any], None]],
     ) -> tuple[NodeResult, ...]:
-        """Build exactly these models, with their data tests; of others run the data tests alone.
+        """Build exactly these models with their data tests, and run only the data tests of other models.
 
         Args:
             models: Names of dbt models.
-            tested: Models that stand already: only their data tests are run.
-            unbuilt: Models that are not there yet: tests that touch one of them wait until it is built.
+            tested: Models that exist already: only their data tests run.
+            unbuilt: Models without a table yet: tests that read one of them are excluded.
             variables: Environment variables that macros read while they execute.
             callbacks: Called with each of dbt's events, on dbt's threads.
 
         Returns:
-            One result per node that dbt took up.
+            One result per node that dbt ran or skipped.
 
         Raises:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
-            KeyboardInterrupt: When somebody interrupts dbt.
+            KeyboardInterrupt: When the user interrupts dbt.
         """
         with _variables({**self._environment, **variables}), self._connected():
             manifest = self._parsed()
@@ -75,16 +75,16 @@ class DbtRunner:
     def run(
         self, models: Sequence[str], *, variables: Mapping[str, str], callbacks: Sequence[Callable[[Any], None]] = ()
     ) -> tuple[NodeResult, ...]:
-        """Run exactly these models without their data tests; see `build`."""
+        """Run exactly these models without their data tests; otherwise as `build`."""
         with _variables({**self._environment, **variables}), self._connected():
             self._parsed()
             return self._invoke(["run", "--select", *models], callbacks)
 
     def run_empty(self, models: Sequence[str]) -> tuple[NodeResult, ...]:
-        """Run models over no source row: compiled, columns and types checked, nothing loaded, nothing logged.
+        """Run models over empty sources: compiles them, checks columns and types, loads nothing, logs nothing.
 
         Args:
-            models: Names of dbt models, switched on or off.
+            models: Names of dbt models, active or not.
 
         Raises:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
@@ -96,15 +96,15 @@ class DbtRunner:
     def _invoke(self, arguments: Sequence[str], callbacks: Sequence[Callable[[Any], None]]) -> tuple[NodeResult, ...]:
         from dbt.cli.main import dbtRunner
 
-        given = [arguments[0], *self._options(), "--no-write-json", *arguments[1:]]
-        result: Any = dbtRunner(manifest=self._manifest, callbacks=list(callbacks)).invoke(given)
+        command = [arguments[0], *self._options(), "--no-write-json", *arguments[1:]]
+        result: Any = dbtRunner(manifest=self._manifest, callbacks=list(callbacks)).invoke(command)
         _raise_interrupt(result.exception)
         if result.result is None:
-            raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "The whole story is in dbt's log file.")
+            raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "See dbt's log file for details.")
         return tuple(_node_result(item) for item in result.result.results)
 
     def compile(self, models: Sequence[str], *, variables: Mapping[str, str]) -> dict[str, str]:
-        """Compile models, which cuts their windows, and write nothing.
+        """Compile models, which sets their windows, and write nothing.
 
         Args:
             models: Names of dbt models.
@@ -115,7 +115,7 @@ class DbtRunner:
 
         Raises:
             HardRunError: When the project cannot be parsed or a model cannot be compiled.
-            KeyboardInterrupt: When somebody interrupts dbt.
+            KeyboardInterrupt: When the user interrupts dbt.
         """
         from dbt.cli.main import dbtRunner
 
@@ -127,7 +127,7 @@ class DbtRunner:
         failed = [item for item in getattr(result.result, "results", ()) if str(item.status) in FAILED]
         if result.result is None or failed:
             reason = without_macro_stack(failed[0].message or "") if failed else _explain(result.exception)
-            raise HardRunError(f"dbt cannot compile: {reason}", "The whole story is in dbt's log file.")
+            raise HardRunError(f"dbt cannot compile: {reason}", "See dbt's log file for details.")
         return {item.node.name: str(item.node.compiled_code) for item in result.result.results}
 
     @contextmanager
@@ -135,17 +135,19 @@ class DbtRunner:
         try:
             yield
         finally:
-            self._let_go()
+            self._disconnect()
 
     def _parsed(self) -> Any:
-        """Parse once per run: every wave then starts from the same manifest."""
+        """Return the manifest; the project is parsed once per run, and every wave uses the same manifest."""
         if self._manifest is None:
             from dbt.cli.main import dbtRunner
 
             result = dbtRunner().invoke(["parse", *self._options(), "--no-write-json"])
             _raise_interrupt(result.exception)
             if result.result is None:
-                raise HardRunError(f"dbt cannot read the project: {_explain(result.exception)}", "Mend what it names.")
+                raise HardRunError(
+                    f"dbt cannot read the project: {_explain(result.exception)}", "Correct the file that it names."
+                )
             self._manifest = result.result
         return self._manifest
 
@@ -155,8 +157,8 @@ class DbtRunner:
             *["--target", self._profile.target, "--log-level", "none", "--log-level-file", "debug"],
         ]
 
-    def _let_go(self) -> None:
-        """Close dbt's connections: on DuckDB an open one would lock every other process out."""
+    def _disconnect(self) -> None:
+        """Close dbt's connections: on DuckDB an open connection blocks every other process."""
         from dbt.adapters import factory
 
         adapters: Any = factory
@@ -195,7 +197,7 @@ def _node_result(item: Any) -> NodeResult:
 
 
 def without_macro_stack(message: str) -> str:
-    r"""Return dbt's message without the list of macros that led to it; its log file has that.
+    r"""Return dbt's message without the stack of macros; the log file has the stack.
 
     >>> without_macro_stack("Compilation Error\n  no key\n  \n  > in macro raise_error (x.sql)")
     'Compilation Error\n  no key'
@@ -210,18 +212,18 @@ def _utc(instant: datetime | None) -> datetime | None:
 
 
 def _raise_interrupt(error: BaseException | None) -> None:
-    """Go on with a Ctrl-C that dbt caught: whoever interrupts a run has not made it fail."""
+    """Raise a Ctrl-C that dbt caught, so that an interrupted run does not count as failed."""
     if isinstance(error, KeyboardInterrupt):
         raise error
 
 
 def _explain(error: BaseException | None) -> str:
-    return str(error).strip() if error is not None else "it gave no reason"
+    return str(error).strip() if error is not None else "no error message"
 
 
 @contextmanager
 def _variables(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for as long as dbt runs."""
+    """Set environment variables inside the block."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -1,4 +1,4 @@
-"""`make demo`: the whole way once, from CSV files to gated, loaded tables, told step by step."""
+"""`make demo`: from CSV files to gated, loaded tables, step by step."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from flows.warehouse.profile import load_profile
 from metadata_sync.errors import SluiceError
 
 SERVER_SECONDS: Final = 60.0
-"""How long the story waits for the server before it goes on without it."""
+"""How long the demo waits for the server before it continues without it."""
 
 
 def main() -> int:
-    """Tell the story and return the exit code."""
+    """Run the demo and return the exit code."""
     try:
         context = load_context()
-        _tell(context, Narrator(context.project.root))
+        _run_steps(context, Narrator(context.project.root))
     except SluiceError as error:
         report_error(error, as_json=False)
         return error.exit_code
     except KeyboardInterrupt:
-        out.print("\nStopped. `make demo` begins again from scratch.")
+        out.print("\nStopped. `make demo` starts again from scratch.")
         return 130
     return 0
 
 
-def _tell(context: Context, narrator: Narrator) -> None:
-    narrator.step("Begin from scratch")
+def _run_steps(context: Context, narrator: Narrator) -> None:
+    narrator.step("Start from scratch")
     if begin_from_scratch(context):
-        narrator.say("Removed the tables, rows and files of the demo before.")
-    narrator.say("A Prefect server starts in the background meanwhile; the runs will stand in its UI.")
+        narrator.say("Removed the tables, rows and files of the previous demo.")
+    narrator.say("A Prefect server starts in the background; its UI will show the runs.")
     server = narrator.begin_sluice("up")
     with open_lake(context.project.state_dir / "lake") as lake:
         _land_first_week(narrator, lake)
@@ -49,8 +49,8 @@ def _tell(context: Context, narrator: Narrator) -> None:
             ("nothing new", _second_run(context, narrator)),
             ("two more days", _third_run(context, narrator, lake)),
         ]
-    _look_back(context, narrator, runs)
-    _say_goodbye(narrator, url)
+    _recap(context, narrator, runs)
+    _next_steps(narrator, url)
 
 
 def _land_first_week(narrator: Narrator, lake: Lake) -> None:
@@ -65,9 +65,9 @@ def _land_first_week(narrator: Narrator, lake: Lake) -> None:
 
 def _declare(narrator: Narrator) -> None:
     narrator.step(
-        "Rows say what is to be built",
-        "dbt_project/control/flights.yml holds them: five sources, two pipelines, four targets. Apply checks every row",
-        "and every SELECT, shows what would change, and then writes the control tables: all of it or nothing.",
+        "Rows declare what to build",
+        "dbt_project/control/flights.yml has five sources, two pipelines and four targets. Apply checks every row and",
+        "every SELECT, shows what would change, and then writes the control tables in one transaction.",
     )
     narrator.sluice("control", "apply", "--yes")
     narrator.step(
@@ -78,14 +78,14 @@ def _declare(narrator: Narrator) -> None:
 
 
 def _wait_for_server(narrator: Narrator, server: subprocess.Popen[str]) -> str | None:
-    """Return the UI's address, or None when there is no server: the story then goes on without."""
+    """Return the UI's address, or None when there is no server: the demo then continues without it."""
     try:
-        address, said = server.communicate(timeout=SERVER_SECONDS)
+        address, messages = server.communicate(timeout=SERVER_SECONDS)
     except subprocess.TimeoutExpired:
-        narrator.say("The Prefect server is still starting: going on without it.")
+        narrator.say("The Prefect server is still starting: continuing without it.")
         return None
     if server.returncode != 0:
-        narrator.say("The Prefect server could not start, going on without it. It said:", *said.splitlines())
+        narrator.say("The Prefect server did not start: continuing without it. Its output:", *messages.splitlines())
         return None
     return address.strip()
 
@@ -93,7 +93,7 @@ def _wait_for_server(narrator: Narrator, server: subprocess.Popen[str]) -> str |
 def _first_run(context: Context, narrator: Narrator) -> tuple[Outcome, ...]:
     narrator.step(
         "The first run loads everything",
-        "Before anything starts, the gate asks every source what it holds. All of it is new.",
+        "Before anything starts, the gate queries every source. All rows are new.",
     )
     return _run(context, narrator)
 
@@ -101,7 +101,7 @@ def _first_run(context: Context, narrator: Narrator) -> tuple[Outcome, ...]:
 def _second_run(context: Context, narrator: Narrator) -> tuple[Outcome, ...]:
     narrator.step(
         "The same command again: nothing is new, nothing runs",
-        "No dbt, no write to the warehouse. For each target the gate shows what it had read and what is there now.",
+        "dbt does not start and nothing is written. For each target the gate shows its watermark and the newest row.",
     )
     return _run(context, narrator)
 
@@ -109,40 +109,40 @@ def _second_run(context: Context, narrator: Narrator) -> tuple[Outcome, ...]:
 def _third_run(context: Context, narrator: Narrator, lake: Lake) -> tuple[Outcome, ...]:
     narrator.step(
         "Two more days land, and a few rows that are four days late",
-        "JetBlue's departures from LaGuardia of 5 January come with the file of the 9th. Airports did not change.",
+        "JetBlue's LaGuardia departures of 5 January come with those of the 9th. Airports are unchanged.",
     )
     narrator.say(_count(lake.land_days(WEEK_END + timedelta(days=1), LAST_DAY)))
     narrator.step(
-        "Only what is affected runs",
-        "Each target reads from its own watermark on. The late rows mend the 5th; dim_airport is left alone.",
+        "Only affected targets run",
+        "Each target reads from its own watermark. The late rows correct 5 January; dim_airport is skipped.",
     )
     return _run(context, narrator)
 
 
-def _look_back(context: Context, narrator: Narrator, runs: list[tuple[str, tuple[Outcome, ...]]]) -> None:
+def _recap(context: Context, narrator: Narrator, runs: list[tuple[str, tuple[Outcome, ...]]]) -> None:
     narrator.step("What happened")
     narrator.show_outcomes(runs)
     narrator.step(
         "The history of one plane",
-        "dim_aircraft keeps a version for each time a plane changed carrier or airport. One of the late rows belongs",
-        "in the middle of this history: it split a version that had been loaded before it came.",
+        "dim_aircraft keeps a version for each change of a plane's carrier or airport. One of the late rows belongs",
+        "in the middle of this history: it split a version that was loaded before.",
     )
     narrator.show_history(history_of_a_split_plane(load_profile(context.project, context.settings).database_file))
 
 
-def _say_goodbye(narrator: Narrator, url: str | None) -> None:
+def _next_steps(narrator: Narrator, url: str | None) -> None:
     narrator.step(f"Done in {narrator.seconds:.0f} seconds")
     narrator.say(
-        f"The runs in Prefect's UI: {url}   (`sluice down` ends the server)"
+        f"The runs in Prefect's UI: {url}   (`sluice down` stops the server)"
         if url
-        else "`sluice up` starts a Prefect server; later runs then stand in its UI."
+        else "`sluice up` starts a Prefect server; its UI then shows later runs."
     )
     narrator.say(
         "Try next:",
         "  .venv/bin/sluice why dwh.dim_airport                    why it did not run",
         "  .venv/bin/sluice status                                 every target: last window, rows, age",
         "  .venv/bin/sluice dbt build --select dwh__dim_aircraft   the same model and its tests by hand, with dbt",
-        "Then open dbt_project/control/flights.yml and dbt_project/transformations/: that is all a pipeline is.",
+        "Then open dbt_project/control/flights.yml and dbt_project/transformations/: a pipeline is nothing more.",
     )
 
 

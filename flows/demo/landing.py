@@ -1,6 +1,6 @@
-"""Land raw CSV rows as Parquet in a local lake, as some other team's ingestion would: one file per table and landing.
+"""Write raw CSV rows as Parquet files into a local lake, like an ingestion job: one file per table and landing.
 
-A day's rows land the next morning; `recorded_at` says when. A few rows of one day come four days late.
+A day's rows land the next morning, at `recorded_at`. A few rows of one day arrive four days late.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _READ_FLIGHTS: Final = """
 create table flights as
 select
     raw.*,
-    -- JetBlue's departures from LaGuardia are held back on one day and land with the last day's
+    -- JetBlue's departures from LaGuardia on one day land late, with those of the last day
     case
         when make_date(year, month, day) = $late_day and carrier = 'B6' and origin = 'LGA' then $late_recorded_at
         else make_timestamp(year, month, day, 8, 0, 0) + interval '1 day'
@@ -129,7 +129,7 @@ class Lake:
         return Landing(len(counts), sum(counts))
 
     def _write(self, query: str, parameters: dict[str, object], path: Path) -> int:
-        """Write a query's rows to path as a whole or not at all and return their number."""
+        """Write a query's rows to a file atomically and return their number."""
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
         copied = self._connection.execute(
@@ -144,7 +144,7 @@ def open_lake(folder: Path) -> Iterator[Lake]:
     """Read the raw days and yield the lake they can land in.
 
     Args:
-        folder: The lake's folder; need not exist yet.
+        folder: The lake's folder; it is created when needed.
 
     Raises:
         ConfigurationError: When the data is not installed.

@@ -1,4 +1,4 @@
-"""Tells the story on the terminal, and runs the commands in it as a user would type them."""
+"""Prints the steps of the demo and runs its commands as a user would type them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WIDTH_OF_PIPES: Final = "120"
 
 @dataclass
 class Narrator:
-    """Numbers the steps and knows how long the story has taken.
+    """Numbers the steps and measures the time.
 
     Attributes:
         root: The project's folder, where commands run.
@@ -36,25 +36,25 @@ class Narrator:
 
     @property
     def seconds(self) -> float:
-        """How long ago the story began."""
+        """Seconds since the demo began."""
         return time.monotonic() - self._began
 
     def step(self, title: str, *sentences: str) -> None:
-        """Begin a step: what happens now, and why."""
+        """Print the heading of a step and its explanation."""
         self._step += 1
         out.print(f"\n[bold cyan]{self._step}  {escape(title)}[/]", highlight=False)
         self.say(*sentences)
 
     def say(self, *sentences: str) -> None:
-        """Say something in the current step."""
+        """Print lines in the current step."""
         for sentence in sentences:
             out.print(f"   {escape(sentence)}", highlight=False)
 
     def sluice(self, *arguments: str) -> None:
-        """Show a command and run it; its output is part of the story.
+        """Print a command and run it; its output is shown.
 
         Raises:
-            RunError: When it fails; the command has said why.
+            RunError: When it fails; its own message gives the reason.
         """
         command = " ".join(arguments)
         out.print(f"   [bold]$ sluice {escape(command)}[/]", highlight=False)
@@ -63,11 +63,11 @@ class Narrator:
         if code != 0:
             raise RunError(
                 f"The demo stopped: `sluice {command}` ended with exit code {code}.",
-                "What it said above tells why. `sluice doctor` checks the set-up; `make demo` begins again.",
+                "Its output above shows the reason. `sluice doctor` checks the installation; `make demo` starts again.",
             )
 
     def begin_sluice(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command beside the story; its output is kept for later."""
+        """Start a command in the background; its output is captured."""
         return subprocess.Popen(  # noqa: S603 - our own command
             [_SLUICE, *arguments],
             cwd=self.root,
@@ -79,7 +79,7 @@ class Narrator:
         )
 
     def show_outcomes(self, runs: Iterable[tuple[str, Iterable[Outcome]]]) -> None:
-        """Print what each run decided about each target, and what came of it."""
+        """Print the decision and the result of each run for each target."""
         table = Table(header_style="bold")
         for header in ("run", "target", "decision", "window read", "rows read", "rows written", "seconds"):
             table.add_column(header, justify="right" if header in {"rows read", "rows written", "seconds"} else "left")
@@ -102,7 +102,7 @@ class Narrator:
                 f"{version.valid_from:%d %b %H:%M}",
                 f"{version.valid_to:%d %b %H:%M}" if version.valid_to else "–",
                 str(version.is_current).lower(),
-                "came late" if version.is_late else "",
+                "arrived late" if version.is_late else "",
             )
         out.print(table)
 
@@ -115,5 +115,5 @@ def _cells(run: str, outcome: Outcome) -> tuple[str, ...]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of commands: as ours, but for tables that are not squeezed when the output is a pipe."""
+    """Return the environment of commands: this process's, with wide tables when the output is a pipe."""
     return {"COLUMNS": _WIDTH_OF_PIPES, **os.environ} if not sys.stdout.isatty() else dict(os.environ)

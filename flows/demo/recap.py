@@ -1,4 +1,4 @@
-"""What the runs did, read back from the control database, and one plane's history, read from the warehouse."""
+"""What the runs did, read from the control database, and one plane's history, read from the warehouse."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ order by valid_from
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run decided about one target, and what came of it.
+    """The decision of one run on one target, and its result.
 
     Attributes:
         target: `schema.table`.
         action: run, skip or hold.
         reason: Why, for people.
-        windows: What was read of each driving source, for people.
-        rows: How many rows moved; None when nothing ran.
+        windows: The window that was read of each driving source, for people.
+        rows: How many rows were read and written; None when nothing ran.
         seconds: How long the load took; None when nothing ran.
     """
 
@@ -70,7 +70,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class PlaneVersion:
-    """A row of dwh.dim_aircraft; is_late marks the one that a late row made."""
+    """A row of dwh.dim_aircraft; is_late marks the version that a late row created."""
 
     tailnum: str
     carrier_name: str
@@ -82,20 +82,20 @@ class PlaneVersion:
 
 
 def outcomes_since(store: ControlStore, instant: datetime) -> tuple[Outcome, ...]:
-    """Return what was decided after instant, the last word on each target, by target."""
+    """Return the last decision on each target after an instant, and its result, by target."""
     recent = (item for item in store.latest_decisions(limit=_DECISIONS_OF_A_RUN) if item.decided_at >= instant)
-    last_words: dict[str, DecisionEntry] = {}
+    last_decisions: dict[str, DecisionEntry] = {}
     for decision in recent:  # newest first
-        last_words.setdefault(decision.target, decision)
+        last_decisions.setdefault(decision.target, decision)
     loads = {load.target: load for load in store.latest_loads().newest if load.finished_at >= instant}
-    return tuple(_outcome(decision, loads.get(target)) for target, decision in sorted(last_words.items()))
+    return tuple(_outcome(decision, loads.get(target)) for target, decision in sorted(last_decisions.items()))
 
 
 def history_of_a_split_plane(warehouse: Path) -> tuple[PlaneVersion, ...]:
     """Return all versions of one plane whose history a late row split; read-only.
 
     Args:
-        warehouse: File of the embedded warehouse; no other process may be writing to it.
+        warehouse: File of the embedded warehouse; no other process may have it open for writing.
     """
     import duckdb
 

@@ -1,4 +1,4 @@
-"""Begin from scratch: remove what an earlier demo left, and nothing that is not the demo's."""
+"""Start from scratch: remove the data of an earlier demo, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from metadata_sync.settings import control_database_url
 
 _DATABASE_SUFFIXES: Final = ("", ".wal", "-wal", "-shm")
 _MARK_TEXT: Final = (
-    "The control database, the warehouse and the lake beside this file are the demo's: it removes them.\n"
+    "The demo created the control database, the warehouse and the lake in this folder, and may remove them.\n"
 )
 
 
 def begin_from_scratch(context: Context) -> bool:
-    """Make room for the demo: no control rows, no warehouse, no lake of an earlier one.
+    """Remove the control rows, the warehouse and the lake of an earlier demo.
 
-    The file `.sluice/demo` says that the embedded databases are the demo's; without it they are somebody's work.
+    The file `.sluice/demo` marks the embedded databases as the demo's. Without it they are a user's and are kept.
 
     Returns:
         True when an earlier demo was removed.
 
     Raises:
-        ConfigurationError: When the settings lead to other databases than the embedded ones, or when those hold
-            something that no demo wrote.
+        ConfigurationError: When the settings name other databases than the embedded ones, or when those hold
+            data that no demo wrote.
     """
     warehouse = _embedded_warehouse(context)
     state = context.project.state_dir
@@ -37,7 +37,7 @@ def begin_from_scratch(context: Context) -> bool:
     mark = state / "demo"
     if not mark.exists() and (warehouse.exists() or (control.exists() and _was_ever_changed(context))):
         raise ConfigurationError(
-            f"{state} holds work that is not the demo's, and the demo begins with empty databases.",
+            f"{state} holds data that the demo did not write, and the demo needs empty databases.",
             "Move that folder away, or run the demo in another clone.",
         )
     was_there = warehouse.exists()
@@ -54,7 +54,7 @@ def _embedded_warehouse(context: Context) -> Path:
     profile = load_profile(context.project, context.settings)
     if not profile.is_embedded or context.settings.control_url is not None:
         raise ConfigurationError(
-            "The demo works on the embedded databases only, and the settings lead to others.",
+            "The demo works with the embedded databases only, and the settings name others.",
             "Unset SLUICE_ENVIRONMENT, SLUICE_DBT_TARGET and SLUICE_CONTROL_URL, here and in .env.",
         )
     return profile.database_file

@@ -1,4 +1,4 @@
-"""The check-up: is everything there that a run needs, and does it fit together? Each finding names its remedy."""
+"""The checks of `sluice doctor`: is everything installed and configured that a run needs? Each finding has a remedy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from flows.context import Context
-from flows.doctor.finding import Finding, Level
+from flows.doctor.finding import CheckFinding, Level
 from metadata_sync.errors import SluiceError
 
 _MINIMUM_PYTHON: Final = (3, 11)
@@ -19,34 +19,34 @@ _LOW_DISK_BYTES: Final = 1024**3
 
 PINS: Final = (
     ("fastapi", (0, 155), "Prefect 3.8's server does not start with it"),
-    ("sqlalchemy", (2, 1), "Prefect 3.8's scheduler never creates a run with it, and says nothing"),
+    ("sqlalchemy", (2, 1), "Prefect 3.8's scheduler creates no runs with it, and logs no error"),
     ("dbt-core", (1, 13), "the macros are not tested with it"),
     ("prefect", (3, 10), "the flow is not tested with it"),
 )
 """Package, first version that does not work, and why."""
 
 
-Check = Callable[[Context], Iterator[Finding]]
+Check = Callable[[Context], Iterator[CheckFinding]]
 
 
-def examine(context: Context) -> tuple[Finding, ...]:
-    """Do every check; one that breaks is itself a finding and hinders no other."""
+def examine(context: Context) -> tuple[CheckFinding, ...]:
+    """Run every check. A check that raises becomes a finding; the others still run."""
     return tuple(finding for name, check in CHECKS for finding in _guarded(name, check, context))
 
 
-def _guarded(name: str, check: Check, context: Context) -> list[Finding]:
+def _guarded(name: str, check: Check, context: Context) -> list[CheckFinding]:
     try:
         return list(check(context))
     except SluiceError as error:
-        return [Finding(name, Level.FAIL, error.message, error.hint)]
-    except Exception as error:  # noqa: BLE001 - a check-up must come to its end whatever is broken
-        return [Finding(name, Level.FAIL, f"{type(error).__name__}: {error}", "Run again with --debug.")]
+        return [CheckFinding(name, Level.FAIL, error.message, error.hint)]
+    except Exception as error:  # noqa: BLE001 - one broken check must not stop the others
+        return [CheckFinding(name, Level.FAIL, f"{type(error).__name__}: {error}", "Run again with --debug.")]
 
 
-def _python(_: Context) -> Iterator[Finding]:
+def _python(_: Context) -> Iterator[CheckFinding]:
     is_new_enough = sys.version_info >= _MINIMUM_PYTHON
     wanted = ".".join(map(str, _MINIMUM_PYTHON))
-    yield Finding(
+    yield CheckFinding(
         "python",
         Level.OK if is_new_enough else Level.FAIL,
         f"{platform.python_version()} at {sys.executable}",
@@ -54,61 +54,67 @@ def _python(_: Context) -> Iterator[Finding]:
     )
 
 
-def _packages(_: Context) -> Iterator[Finding]:
+def _packages(_: Context) -> Iterator[CheckFinding]:
     for name, limit, reason in PINS:
         try:
             installed = version(name)
         except PackageNotFoundError:
-            yield Finding(name, Level.FAIL, "is not installed", "Install the locked dependencies: `make install`.")
+            yield CheckFinding(name, Level.FAIL, "is not installed", "Install the locked dependencies: `make install`.")
             continue
         if _numbers(installed) >= limit:
             below = ".".join(map(str, limit))
-            yield Finding(name, Level.FAIL, f"{installed}: {reason}", f"Install {name}<{below}, as the lock file does.")
+            yield CheckFinding(
+                name, Level.FAIL, f"{installed}: {reason}", f"Install {name}<{below}, as the lock file does."
+            )
         else:
-            yield Finding(name, Level.OK, installed)
+            yield CheckFinding(name, Level.OK, installed)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
-def _project(context: Context) -> Iterator[Finding]:
+def _project(context: Context) -> Iterator[CheckFinding]:
     project = context.project
-    yield Finding("project", Level.OK, f"{project.root}, environment {context.settings.environment}")
+    yield CheckFinding("project", Level.OK, f"{project.root}, environment {context.settings.environment}")
     for name, path in (("control rows", project.control_dir), ("transformations", project.dbt_dir / "transformations")):
         if not path.is_dir():
-            yield Finding(name, Level.WARN, f"{path} does not exist", "Create it, or keep the rows in the tables only.")
+            yield CheckFinding(
+                name, Level.WARN, f"{path} does not exist", "Create it, or keep the rows in the tables only."
+            )
 
 
-def _disk(context: Context) -> Iterator[Finding]:
+def _disk(context: Context) -> Iterator[CheckFinding]:
     for folder in (context.project.state_dir, context.project.generated_dir, context.project.dbt_dir):
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         if not os.access(nearest, os.W_OK | os.X_OK):
-            yield Finding("disk", Level.FAIL, f"{nearest} is not writable", "Change its owner or permissions.")
+            yield CheckFinding("disk", Level.FAIL, f"{nearest} is not writable", "Change its owner or permissions.")
     free = shutil.disk_usage(context.project.root).free
     level = Level.OK if free > _LOW_DISK_BYTES else Level.WARN
     remedy = "" if level is Level.OK else "Free some space: a load writes temporary files."
-    yield Finding("disk", level, f"{free / 1024**3:.1f} GiB free", remedy)
+    yield CheckFinding("disk", level, f"{free / 1024**3:.1f} GiB free", remedy)
 
 
-def _profile(context: Context) -> Iterator[Finding]:
+def _profile(context: Context) -> Iterator[CheckFinding]:
     profile = context.profile
     where = f", {profile.database_file}" if profile.is_embedded else ""
-    yield Finding("profile", Level.OK, f"target {profile.target} ({profile.type}{where})")
+    yield CheckFinding("profile", Level.OK, f"target {profile.target} ({profile.type}{where})")
 
 
-def _control_database(context: Context) -> Iterator[Finding]:
+def _control_database(context: Context) -> Iterator[CheckFinding]:
     rows = context.store.read_rows()
     counts = (
         f"{len(rows.sources)} sources, {len(rows.pipelines)} pipelines, {len(rows.transformations)} transformations"
     )
     if rows.transformations:
-        yield Finding("control database", Level.OK, counts)
+        yield CheckFinding("control database", Level.OK, counts)
     else:
-        yield Finding("control database", Level.WARN, counts, "`sluice control apply` writes dbt_project/control/.")
+        yield CheckFinding(
+            "control database", Level.WARN, counts, "`sluice control apply` writes dbt_project/control/."
+        )
 
 
-def _warehouse(context: Context) -> Iterator[Finding]:
+def _warehouse(context: Context) -> Iterator[CheckFinding]:
     from sqlglot import exp
 
     from flows.warehouse.connection import open_warehouse
@@ -125,12 +131,12 @@ def _warehouse(context: Context) -> Iterator[Finding]:
     finally:
         warehouse.close()
     if ("load_log",) in [tuple(row) for row in tables]:
-        yield Finding("warehouse", Level.OK, "reachable, with a load log")
+        yield CheckFinding("warehouse", Level.OK, "reachable, with a load log")
     else:
-        yield Finding("warehouse", Level.OK, "reachable, nothing loaded yet")
+        yield CheckFinding("warehouse", Level.OK, "reachable, nothing loaded yet")
 
 
-def _lake(context: Context) -> Iterator[Finding]:
+def _lake(context: Context) -> Iterator[CheckFinding]:
     from flows.warehouse.columns import lake_columns
     from flows.warehouse.lake import resolve_folder
     from metadata_sync.rows.vocabulary import SourceKind
@@ -144,39 +150,37 @@ def _lake(context: Context) -> Iterator[Finding]:
         try:
             columns = lake_columns(resolve_folder(context.project, source.location))
         except ValueError as error:
-            yield Finding(
-                check, Level.FAIL, str(error), f"Land its files, or mend source_control[{source.key}].location."
+            yield CheckFinding(
+                check, Level.FAIL, str(error), f"Land its files, or correct source_control[{source.key}].location."
             )
         else:
-            yield Finding(check, Level.OK, f"{len(columns)} columns at {source.location}")
+            yield CheckFinding(check, Level.OK, f"{len(columns)} columns at {source.location}")
 
 
-def _generated(context: Context) -> Iterator[Finding]:
+def _generated(context: Context) -> Iterator[CheckFinding]:
     from metadata_sync.sync.sync import sync
 
     report = sync(context.store.read_rows(), context.project, context.columns, check=True)
     if report.drifted:
-        message = f"{len(report.drifted)} files are out of step with the rows"
-        yield Finding(
-            "generated models", Level.WARN, message, "`sluice sync` writes them; the next run does so itself."
-        )
+        message = f"{len(report.drifted)} files differ from the rows"
+        yield CheckFinding("generated models", Level.WARN, message, "`sluice sync` writes them; so does the next run.")
     else:
-        yield Finding("generated models", Level.OK, f"{len(report.unchanged)} files in step")
+        yield CheckFinding("generated models", Level.OK, f"{len(report.unchanged)} files match the rows")
 
 
-def _clocks(context: Context) -> Iterator[Finding]:
+def _clocks(context: Context) -> Iterator[CheckFinding]:
     from flows.doctor.clocks import examine_clocks
 
     return examine_clocks(context)
 
 
-def _emr(context: Context) -> Iterator[Finding]:
+def _emr(context: Context) -> Iterator[CheckFinding]:
     from flows.doctor.spark import examine_emr
 
     return examine_emr(context)
 
 
-def _prefect(context: Context) -> Iterator[Finding]:
+def _prefect(context: Context) -> Iterator[CheckFinding]:
     from flows.server.local import running_api_url
 
     url = running_api_url(context)
@@ -186,10 +190,10 @@ def _prefect(context: Context) -> Iterator[Finding]:
 
         yield from examine_server(context, url)
     elif configured:
-        remedy = "Start it or mend PREFECT_API_URL; until then runs go on without Prefect."
-        yield Finding("prefect server", Level.WARN, f"{configured} does not answer", remedy)
+        remedy = "Start it or correct PREFECT_API_URL; until then runs work without Prefect."
+        yield CheckFinding("prefect server", Level.WARN, f"{configured} does not answer", remedy)
     else:
-        yield Finding("prefect server", Level.OK, "not running: runs go on without Prefect; `sluice up` starts one")
+        yield CheckFinding("prefect server", Level.OK, "not running: runs work without Prefect; `sluice up` starts one")
 
 
 CHECKS: Final[tuple[tuple[str, Check], ...]] = (
@@ -206,4 +210,4 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("generated models", _generated),
     ("prefect server", _prefect),
 )
-"""Every check, in the order in which one may explain the next."""
+"""Every check. A fault found by one check may be the cause of faults in later ones."""

@@ -1,4 +1,4 @@
-"""Clocks of several machines beside one another: what is compared, and how far apart they may be."""
+"""Clock differences between this machine, the control database, the warehouse and the Prefect server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from flows.context import Context
-from flows.doctor.finding import Finding, Level
+from flows.doctor.finding import CheckFinding, Level
 
 SKEW_SECONDS: Final = 5.0
-"""Schedules, late runs and leases compare clocks of several machines; so much makes no difference."""
+"""Tolerated difference: schedules, late runs and leases compare the clocks of several machines."""
 
 
-def examine_clocks(context: Context, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
-    """Compare this machine's clock with those of the control database and the warehouse, where they are elsewhere.
+def examine_clocks(context: Context, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[CheckFinding]:
+    """Compare this machine's clock with those of a remote control database and a remote warehouse.
 
     Args:
         context: The project.
@@ -27,12 +27,12 @@ def examine_clocks(context: Context, now: Callable[[], datetime] = lambda: datet
         yield clock_finding("warehouse", _warehouse_ahead(context, now))
 
 
-def clock_finding(what: str, ahead_seconds: float) -> Finding:
-    """Judge how far another machine's clock is ahead of this one's; behind is less than nothing."""
+def clock_finding(what: str, ahead_seconds: float) -> CheckFinding:
+    """Return the finding for another machine's clock that is ahead of this one's; negative when it is behind."""
     if abs(ahead_seconds) <= SKEW_SECONDS:
-        return Finding(f"clock {what}", Level.OK, f"within {SKEW_SECONDS:.0f} s of this machine's")
-    remedy = "Let NTP set both: windows, schedules and leases compare them."
-    return Finding(f"clock {what}", Level.WARN, f"{ahead_seconds:+.0f} s from this machine's", remedy)
+        return CheckFinding(f"clock {what}", Level.OK, f"within {SKEW_SECONDS:.0f} s of this machine's")
+    remedy = "Synchronize both by NTP: windows, schedules and leases compare them."
+    return CheckFinding(f"clock {what}", Level.WARN, f"{ahead_seconds:+.0f} s from this machine's", remedy)
 
 
 def _warehouse_ahead(context: Context, now: Callable[[], datetime]) -> float:
@@ -44,8 +44,8 @@ def _warehouse_ahead(context: Context, now: Callable[[], datetime]) -> float:
     try:
         began = time.monotonic()
         epoch = exp.Extract(this=exp.var("epoch"), expression=exp.CurrentTimestamp())
-        ((told,),) = warehouse.query(exp.select(epoch))
-        travel = (time.monotonic() - began) / 2  # it told half-way there and back
-        return float(told) + travel - now().timestamp()
+        ((server_epoch,),) = warehouse.query(exp.select(epoch))
+        latency = (time.monotonic() - began) / 2  # the server read its clock about half-way through the round trip
+        return float(server_epoch) + latency - now().timestamp()
     finally:
         warehouse.close()

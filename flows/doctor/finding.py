@@ -1,4 +1,4 @@
-"""What a check-up finds: how bad it is, and what to do about it."""
+"""A finding of `sluice doctor`: its level, its message and its remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """How severe a finding is."""
 
     OK = "ok"
     WARN = "warn"
@@ -15,14 +15,14 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """What one check found.
 
     Attributes:
-        check: What was looked at.
+        check: What was checked.
         level: ok, warn or fail.
         message: What was found.
-        remedy: What to do about it; empty when it is well.
+        remedy: What to do about it; empty for level ok.
     """
 
     check: str

@@ -1,4 +1,4 @@
-"""The check-up of EMR: can a cluster be rented as the settings say? Nothing is rented, AWS is only read."""
+"""The checks of EMR: can a cluster be created with these settings? Only reads from AWS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from flows.doctor.finding import Finding, Level
+from flows.doctor.finding import CheckFinding, Level
 from flows.spark.aws import aws_client
 from flows.spark.settings import BackendName, EmrSettings, load_emr_settings, load_spark_settings
 from metadata_sync.rows.vocabulary import Engine
@@ -19,14 +19,14 @@ _TRIES: Final = 2
 _REFUSED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 
 
-def examine_emr(context: Context) -> Iterator[Finding]:
-    """Look at the settings when any row can go to Spark on EMR, and at AWS when there are credentials.
+def examine_emr(context: Context) -> Iterator[CheckFinding]:
+    """Check the settings when a row can run on EMR, and AWS when there are credentials.
 
     Args:
         context: The project.
 
     Raises:
-        ConfigurationError: When a setting cannot be what it says; the finding of it.
+        ConfigurationError: When a setting is invalid.
     """
     count = _spark_count(context.store.read_rows())
     if not count or load_spark_settings(context.project).backend is not BackendName.EMR:
@@ -36,17 +36,18 @@ def examine_emr(context: Context) -> Iterator[Finding]:
     import boto3
 
     if boto3.Session().get_credentials() is None:
-        yield Finding("emr aws", Level.WARN, "no AWS credentials here: AWS was not asked", "Look where runs run.")
+        remedy = "Run `sluice doctor` on a machine that executes runs."
+        yield CheckFinding("emr aws", Level.WARN, "no AWS credentials here: AWS was not checked", remedy)
         return
-    for name, doing, ask in _questions(settings):
-        finding = _asked(name, doing, ask)
+    for name, subject, call in _calls(settings):
+        finding = _checked(name, subject, call)
         yield finding
         if finding.level is Level.FAIL and name == "emr region":
-            return  # the rest would wait as long, and say the same
+            return  # the other calls would wait as long and fail in the same way
 
 
 def _spark_count(rows: ControlRows) -> int:
-    """Return how many targets can go to Spark as the rows say."""
+    """Return how many targets can run on Spark according to their rows."""
     heavy = {row.pipeline_id for row in rows.pipelines if row.is_active and _may_be_heavy(row)}
     return sum(
         row.is_active and row.output_path is not None and row.pipeline_id in heavy for row in rows.transformations
@@ -57,19 +58,24 @@ def _may_be_heavy(row: PipelineRow) -> bool:
     return row.engine is Engine.SPARK or (row.engine is Engine.AUTO and row.spark_threshold_gb is not None)
 
 
-def _settings(settings: EmrSettings, count: int) -> Iterator[Finding]:
+def _settings(settings: EmrSettings, count: int) -> Iterator[CheckFinding]:
     if settings.work_uri is None:
-        remedy = "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/emr.md)."
-        yield Finding("emr settings", Level.FAIL, "SLUICE_EMR_WORK_URI is not set: no cluster can be rented", remedy)
+        remedy = "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/operations/emr.md)."
+        yield CheckFinding(
+            "emr settings", Level.FAIL, "SLUICE_EMR_WORK_URI is not set: no cluster can be created", remedy
+        )
     if settings.log_uri is None:
-        remedy = "Set it to s3://bucket/prefix, or live without."
-        yield Finding("emr settings", Level.WARN, "SLUICE_EMR_LOG_URI is not set: EMR's logs go with it", remedy)
+        remedy = "Set it to s3://bucket/prefix to keep them."
+        message = "SLUICE_EMR_LOG_URI is not set: EMR's logs are lost with the cluster"
+        yield CheckFinding("emr settings", Level.WARN, message, remedy)
     if settings.work_uri and settings.log_uri:
-        yield Finding("emr settings", Level.OK, f"{settings.release_label} in {settings.region} for {count} targets")
+        yield CheckFinding(
+            "emr settings", Level.OK, f"{settings.release_label} in {settings.region} for {count} targets"
+        )
 
 
-def _questions(settings: EmrSettings) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    """Yield what is asked: the check, what AWS calls it, the call."""
+def _calls(settings: EmrSettings) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Yield the check's name, the AWS resource and the call that reads it."""
 
     def client(service: str) -> Any:
         return aws_client(service, settings.region, tries=_TRIES)
@@ -90,20 +96,20 @@ def _questions(settings: EmrSettings) -> Iterator[tuple[str, str, Callable[[], A
         yield "emr bucket", address, lambda bucket=bucket: client("s3").head_bucket(Bucket=bucket)  # type: ignore[misc]
 
 
-def _asked(name: str, subject: str, ask: Callable[[], Any]) -> Finding:
+def _checked(name: str, subject: str, call: Callable[[], Any]) -> CheckFinding:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        ask()
+        call()
     except ClientError as error:
         if error.response["Error"]["Code"] in _REFUSED:
-            return Finding(name, Level.OK, f"{subject}: not looked at, for {error.operation_name} is not allowed here")
-        remedy = "Mend SLUICE_EMR_… or make what it names (docs/emr.md)."
-        return Finding(name, Level.FAIL, f"{subject}: {error.response['Error'].get('Message') or error}", remedy)
+            return CheckFinding(name, Level.OK, f"{subject}: not checked, {error.operation_name} is not allowed here")
+        remedy = "Correct the SLUICE_EMR_… setting or create the resource (docs/operations/emr.md)."
+        return CheckFinding(name, Level.FAIL, f"{subject}: {error.response['Error'].get('Message') or error}", remedy)
     except BotoCoreError as error:
-        remedy = "Mend SLUICE_EMR_REGION, credentials, or the way to AWS."
-        return Finding(name, Level.FAIL, f"{subject}: AWS cannot be asked: {error}", remedy)
-    return Finding(name, Level.OK, f"{subject} is there")
+        remedy = "Check SLUICE_EMR_REGION, the credentials and the network connection to AWS."
+        return CheckFinding(name, Level.FAIL, f"{subject}: AWS cannot be reached: {error}", remedy)
+    return CheckFinding(name, Level.OK, f"{subject} exists")
 
 
 def _name(role: str) -> str:

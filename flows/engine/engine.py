@@ -21,7 +21,7 @@ from flows.engine.execution import Execution
 from flows.engine.recovery import adopt_unknown, mark_crashes
 from flows.gate.facts import Action
 from flows.gate.gather import log_decision, open_gate
-from flows.incidents.outbox import deliver_or_log
+from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, lease_texts, wait_until_free
 from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
 from flows.run.selection import select_transformations

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.context import reading
-from flows.errors.team_rules import load_rules
+from flows.errors.run_rules import RunRules
 from flows.gate.facts import Action, Decision, UpstreamState
 from flows.gate.gather import log_decision, open_gate
 from flows.gate.rules import left_to
@@ -54,7 +54,7 @@ class Execution:
         self._observer = observer
         self._leases = leases
         self._sleep = sleep
-        self._rules = load_rules(context.project)
+        self._rules = RunRules(context.project)
         self._settler = RunSettler(context, plan.run_id, plan.rows, self._rules, fingerprint=self._fingerprint, url=url)
         self._retries = _retry_book(context, plan, self._settler.earlier_tries)
         self._profile = context.profile
@@ -195,7 +195,7 @@ class Execution:
         if self._spark is None:
             from flows.spark.run_hook import SparkInRun
 
-            self._spark = SparkInRun(self._context, self._plan, self._observer.said, self._observer.moved)
+            self._spark = SparkInRun(self._context, self._plan, self._observer.say, self._observer.spark_changed)
         return self._spark.run(due, self._decisions, compile_models)
 
     def _fingerprint(self, outcome: TargetOutcome) -> str | None:

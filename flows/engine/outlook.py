@@ -71,12 +71,12 @@ def look_ahead(context: Context, request: RunRequest) -> Outlook:
 
 
 def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ...]:
-    from metadata_sync.control.apply import Desk, plan_files
+    from metadata_sync.control.apply import ChangeContext, plan_files
 
     if not context.project.control_dir.is_dir():
         return ()
     try:
-        plan = plan_files(Desk(context.project, context.store, context.columns, context.who))
+        plan = plan_files(ChangeContext(context.project, context.store, context.columns, context.who))
     except MetadataError as error:
         faults += error.faults
         return ()

@@ -12,8 +12,7 @@ from flows.errors.classify import FailureClass, classify, read_facts
 from flows.errors.rules import DEFAULT_RULES
 from flows.errors.team_rules import load_rules
 from flows.incidents.incident import WAREHOUSE, Finding
-from flows.incidents.outbox import deliver_or_log
-from flows.incidents.settle import settle_incidents
+from flows.incidents.settle import deliver_or_log, settle_incidents
 from metadata_sync.errors import (
     ConfigurationError,
     MetadataError,

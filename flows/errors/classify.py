@@ -1,9 +1,9 @@
-"""Classification: what an error is, whether it may heal by itself, and what a person should know about it. Pure.
+"""Classification of an error: its class, whether a retry can help, and a sentence and a remedy for people. Pure.
 
-    facts = read_facts("… deadlock detected")       # what the text gives away
-    verdict = classify(facts, DEFAULT_RULES)        # lock, soft: try again in a few seconds
+    facts = read_facts("… deadlock detected")       # SQLSTATE, API code, HTTP status found in the text
+    verdict = classify(facts, DEFAULT_RULES)        # serialization, soft: try again in a few seconds
 
-Rules stand in `error_rules.py`; a team adds its own (`rule_files.py`), which are asked first.
+The default rules are in `rules.py`. A team's own rules (`team_rules.py`) are tried first.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from enum import StrEnum
 from typing import Final
 
 MAX_CLASSIFIED: Final = 20_000
-"""Characters of a message that rules look at: its beginning and its end, where causes stand."""
+"""Characters of a message that rules search: its beginning and its end, where the cause usually is."""
 
 UNKNOWN_TRIES: Final = 3
-"""How often an error that no rule knows counts as soft before it counts as hard."""
+"""The attempt at which an error that no rule matches becomes hard; before, it is soft."""
 
 
 class FailureClass(StrEnum):
-    """What kind of failure it is."""
+    """The kind of a failure."""
 
     CONNECTION = "connection"
     THROTTLING = "throttling"
@@ -46,10 +46,10 @@ class FailureClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What follows from a class.
+    """What to do about a class of failures.
 
     Attributes:
-        is_soft: Whether it may heal by itself, so that trying again makes sense.
+        is_soft: Whether a retry can help.
         wait_seconds: How long to wait before the first retry; 0 for hard failures.
         sentence: What happened, for people.
         remedy: What to do about it.
@@ -71,65 +71,70 @@ def _hard(sentence: str, remedy: str) -> Advice:
 
 ADVICE: Final[Mapping[FailureClass, Advice]] = {
     FailureClass.CONNECTION: _soft(
-        5.0, "The connection was refused or lost.", "Nothing, unless it stays: check that the server is up."
+        5.0, "The connection was refused or lost.", "It is retried. If it persists, check that the server is up."
     ),
     FailureClass.THROTTLING: _soft(
-        20.0, "The service asked to slow down.", "Nothing, unless it stays: fewer threads, or a higher quota."
+        20.0, "The service limits the request rate.", "It is retried. If it persists: fewer threads or a higher quota."
     ),
     FailureClass.LOCK: _soft(
-        5.0, "Something else holds what the load needs.", "Nothing, unless it stays: find the session that holds it."
+        5.0, "Another session holds a lock.", "It is retried. If it persists, find the session that holds the lock."
     ),
     FailureClass.SERIALIZATION: _soft(
-        2.0, "Another transaction changed the same rows first; nothing was written.", "Nothing: the next try goes on."
+        2.0, "Another transaction changed the same rows first; nothing was written.", "It is retried."
     ),
     FailureClass.TIMEOUT: _soft(
-        30.0, "It took longer than it may.", "If it stays: smaller windows, a larger cluster or a longer limit."
+        30.0, "A timeout was exceeded.", "If it persists: smaller windows, a larger cluster or a longer timeout."
     ),
     FailureClass.CAPACITY: _soft(
-        60.0, "Memory, disk or machines ran out.", "If it stays: free space, smaller windows or other instance types."
+        60.0,
+        "Memory, disk or cluster capacity ran out.",
+        "If it persists: free space, smaller windows or other instance types.",
     ),
-    FailureClass.SPOT_LOSS: _soft(30.0, "Spot machines were taken back.", "Nothing: the next try asks for others."),
-    FailureClass.SYNTAX: _hard("The warehouse does not understand the SQL.", "Mend the SELECT or the model."),
+    FailureClass.SPOT_LOSS: _soft(30.0, "AWS reclaimed spot instances.", "It is retried with other instances."),
+    FailureClass.SYNTAX: _hard("The warehouse cannot parse the SQL.", "Correct the SELECT or the model."),
     FailureClass.MISSING_OBJECT: _hard(
         "A table, schema, file or function does not exist.", "Create or restore it, or correct its name."
     ),
     FailureClass.MISSING_COLUMN: _hard(
         "A column does not exist.", "Restore it in the source, or correct the SELECT or the row."
     ),
-    FailureClass.TYPE_MISMATCH: _hard("Types do not fit together.", "Cast in the SELECT, or correct the column list."),
+    FailureClass.TYPE_MISMATCH: _hard("Data types do not match.", "Cast in the SELECT, or correct the column list."),
     FailureClass.VALUE: _hard(
-        "A value does not fit: it cannot be cast, is too large, or breaks a constraint.",
-        "Mend the data or the SELECT; a value that the column list refuses becomes a reject by itself.",
+        "A value is invalid: it cannot be cast, is too large, or violates a constraint.",
+        "Correct the data or the SELECT. A value that does not fit the column list becomes a reject automatically.",
     ),
     FailureClass.PERMISSION: _hard(
-        "The role may not do this, or its credentials are not accepted.", "Grant the right, or mend the credentials."
+        "The role lacks a permission, or its credentials are not accepted.",
+        "Grant the permission, or correct the credentials.",
     ),
     FailureClass.CONTRACT: _hard(
-        "The SELECT does not yield what the column list or contract promises.", "Correct the SELECT or the columns."
+        "The SELECT does not yield the columns of the column list or contract.", "Correct the SELECT or the columns."
     ),
     FailureClass.DATA_TEST: _hard(
-        "The data were loaded, and a data test found them wrong.",
-        "Look at the failing rows; mend what is wrong.",
+        "The data was loaded, and a data test failed.",
+        "Look at the failing rows, then correct the data or the test.",
     ),
     FailureClass.REJECT_LIMIT: _hard(
-        "The data passed a limit that the row sets; nothing was written.", "Mend the source, or change the limit."
+        "The data exceeds a limit of the row; nothing was written.", "Correct the source, or change the limit."
     ),
-    FailureClass.SETTINGS: _hard("Settings, rows or generated files do not fit together.", "Do what the message says."),
+    FailureClass.SETTINGS: _hard(
+        "Settings, rows or generated files contradict each other.", "Follow the error message."
+    ),
     FailureClass.UNKNOWN: _soft(
-        15.0, "No rule knows this error.", "Read the message; add a rule for it if it comes again."
+        15.0, "No rule matches this error.", "Read the message; add a rule if the error comes again."
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorFacts:
-    """What is known of an error.
+    """What is known about an error.
 
     Attributes:
-        text: What the component wrote.
-        sqlstate: Five characters, when a database gave them.
+        text: The error message.
+        sqlstate: Five characters, when a database returned them.
         code: An error code of an API, e.g. `ThrottlingException`, or of EMR, e.g. `BOOTSTRAP_FAILURE`.
-        http_status: Of an HTTP answer.
+        http_status: Status of the HTTP response.
     """
 
     text: str = ""
@@ -140,16 +145,16 @@ class ErrorFacts:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One way to recognise an error. Every condition that is given must hold; at least one is.
+    """A rule that recognises an error. It has at least one condition, and all its conditions must hold.
 
     Attributes:
         name: Unique slug, shown with each verdict.
-        failure_class: What the error then is.
-        source: Where it is written that the error means this; for a rule of a team, why it was added.
-        pattern: Regular expression that is found anywhere in the text, case ignored.
-        sqlstates: SQLSTATEs, or their beginnings: `08` covers the class of connection exceptions.
-        codes: Codes of an API.
-        http_statuses: Statuses of an HTTP answer.
+        failure_class: The class of an error that matches.
+        source: The page that documents the error; for a team's rule, why it was added.
+        pattern: Regular expression that is searched in the text, ignoring case.
+        sqlstates: SQLSTATEs or prefixes: `08` covers the class of connection exceptions.
+        codes: Error codes of an API.
+        http_statuses: Statuses of an HTTP response.
     """
 
     name: str
@@ -176,13 +181,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an error is.
+    """The classification of an error.
 
     Attributes:
         failure_class: Its class.
-        rule: The rule that recognised it; None for an unknown one.
-        source: What the rule refers to.
-        advice: What follows.
+        rule: The rule that matched; None for an unknown error.
+        source: The page that the rule cites.
+        advice: What to do about it.
     """
 
     failure_class: FailureClass
@@ -191,11 +196,11 @@ class Verdict:
 
     @property
     def advice(self) -> Advice:
-        """What follows from the class."""
+        """What to do about the class."""
         return ADVICE[self.failure_class]
 
     def is_soft(self, attempts: int = 1) -> bool:
-        """Tell whether trying again makes sense after so many attempts; an unknown error turns hard at last.
+        """Tell whether a retry makes sense after this number of attempts. An unknown error becomes hard in the end.
 
         >>> unknown = Verdict(FailureClass.UNKNOWN, None, None)
         >>> unknown.is_soft(1), unknown.is_soft(UNKNOWN_TRIES)
@@ -217,7 +222,7 @@ _HTTP_STATUS: Final = re.compile(
 
 
 def read_facts(text: str) -> ErrorFacts:
-    r"""Find what a message gives away: SQLSTATE, API code, HTTP status.
+    r"""Find SQLSTATE, API code and HTTP status in an error message.
 
     >>> read_facts("An error occurred (ThrottlingException) when calling the DescribeCluster operation: slow").code
     'ThrottlingException'
@@ -238,11 +243,11 @@ def read_facts(text: str) -> ErrorFacts:
 
 
 def classify(facts: ErrorFacts, rules: Iterable[Rule]) -> Verdict:
-    """Say what an error is: what the first rule says that recognises it.
+    """Classify an error by the first rule that matches.
 
     Args:
-        facts: What is known of it.
-        rules: In the order in which they are asked.
+        facts: What is known about it.
+        rules: In the order in which they are tried.
     """
     for rule in rules:
         if rule.matches(facts):

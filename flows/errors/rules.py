@@ -1,8 +1,8 @@
-"""The rules that Sluice brings, in the order in which they are asked.
+"""The default rules, in the order in which they are tried.
 
-First the sentences that Sluice and dbt write themselves, then what services say in codes, then what databases say in
-words, last the broad classes. dbt hands on a database's words, not its SQLSTATE, so most rules know both. Facts about
-Redshift, S3, EMR and Spark are read in the pages named, not tested.
+First the messages of Sluice and dbt, then the error codes of services, then the messages of databases, last the broad
+patterns. dbt passes on a database's message but not its SQLSTATE, so most errors have a rule for each. The rules for
+Redshift, S3, EMR and Spark follow the cited pages; they are not tested against the real services.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from flows.errors.classify import FailureClass, Rule
 
-_SLUICE: Final = "Sluice's own message, docs/loads.md"
+_SLUICE: Final = "Sluice's own message, docs/concepts/loads.md"
 _DBT: Final = "https://docs.getdbt.com/reference/artifacts/run-results-json"
 _DUCKDB: Final = "https://duckdb.org/docs/stable/dev/error_types"
 _DUCKDB_LOCK: Final = "https://duckdb.org/docs/stable/connect/concurrency"
@@ -64,7 +64,7 @@ _OWN: Final = (
     _says("type_change", FailureClass.TYPE_MISMATCH, _SLUICE, r"sluice\.\w+: .+ is .+ and the SELECT yields"),
     _says("select_columns", FailureClass.MISSING_COLUMN, _SLUICE, r"which the SELECT does not yield"),
     _says("mixed_files", FailureClass.TYPE_MISMATCH, _SLUICE, r"files of .+ have different columns"),
-    _says("spark_refused", FailureClass.SETTINGS, "docs/emr.md", r"It cannot run on Spark:"),
+    _says("spark_refused", FailureClass.SETTINGS, "docs/operations/emr.md", r"It cannot run on Spark:"),
     _says("sluice_settings", FailureClass.SETTINGS, _SLUICE, r"Compilation Error[\s\S]*sluice\.\w+:"),
 )
 
@@ -245,7 +245,7 @@ _STATES: Final = (
 )
 
 _CONCURRENCY: Final = (
-    # dbt-redshift hands on the message alone, which is the number; the sentence would be the detail
+    # dbt-redshift passes on only the message, which is the error number; the sentence is in the detail.
     _says(
         "redshift_1023",
         FailureClass.SERIALIZATION,
@@ -287,7 +287,7 @@ _CONCURRENCY: Final = (
         r"duplicate key value violates unique constraint \"pg_\w+_index\"",
     ),
     _says(
-        "made_meanwhile",  # if it was no other load, the next try says which table stands in the way
+        "made_meanwhile",  # another load created it; if not, the next attempt fails with the table's name
         FailureClass.SERIALIZATION,
         _POSTGRES,
         r"(?<!of )relation \"[^\"]*\" already exists",
@@ -496,4 +496,4 @@ DEFAULT_RULES: Final[tuple[Rule, ...]] = (
     *_WORDS,
     _says("compilation", FailureClass.SETTINGS, _DBT, r"Compilation Error", r"Parsing Error"),
 )
-"""Asked in this order, after a team's own."""
+"""Tried in this order, after a team's own rules."""

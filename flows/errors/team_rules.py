@@ -1,4 +1,4 @@
-"""Rules for errors that a team adds: `dbt_project/error_rules.yml`, and packages with an entry point."""
+"""Error rules that a team adds: in `dbt_project/error_rules.yml`, or in packages with an entry point."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.errors.classify import FailureClass, Rule
 from flows.errors.rules import DEFAULT_RULES
+from flows.errors.run_rules import ENTRY_POINT_GROUP, FILE_NAME
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
-
-ENTRY_POINT_GROUP: Final = "sluice.error_rules"
-"""A package's entry point of this group is a sequence of `flows.errors.classify.Rule`."""
-
-FILE_NAME: Final = "error_rules.yml"
 
 
 class _WrittenRule(BaseModel):
@@ -45,16 +41,18 @@ class _WrittenRules(BaseModel):
 
 
 def load_rules(project: Project) -> tuple[Rule, ...]:
-    """Return all rules in the order in which they are asked: of the project's file, of packages, Sluice's own.
+    """Return all rules in the order in which they are tried: the project's file, packages, the default rules.
 
     Raises:
-        ConfigurationError: When a file or an entry point does not hold rules, or two of them bear one name.
+        ConfigurationError: When a file or an entry point does not hold rules, or two rules have the same name.
     """
     rules = (*_of_file(project.dbt_dir / FILE_NAME), *_of_packages(), *DEFAULT_RULES)
     names = [rule.name for rule in rules]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigurationError(f"Error rules have one name twice: {', '.join(twice)}.", "Give each its own name.")
+        raise ConfigurationError(
+            f"Several error rules have the same name: {', '.join(twice)}.", "Give each rule its own name."
+        )
     return rules
 
 
@@ -70,11 +68,11 @@ def _of_file(path: Path) -> Iterator[Rule]:
         for rule in written.rules:
             yield rule.as_rule()
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not YAML: {error}", "Mend the file.") from error
+        raise ConfigurationError(f"{path} is not valid YAML: {error}", "Correct the file.") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"])
-        raise ConfigurationError(f"{path}, {place}: {first['msg']}.", "See docs/failures.md.") from error
+        raise ConfigurationError(f"{path}, {place}: {first['msg']}.", "See docs/concepts/failures.md.") from error
     except ValueError as error:
         raise ConfigurationError(
             f"{path}: {error}.", "Give it a pattern, SQLSTATEs, codes or HTTP statuses."

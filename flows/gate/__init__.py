@@ -1,1 +1,16 @@
-"""The gate: RUN, SKIP or HOLD for each target."""
+"""The gate: decides RUN, SKIP or HOLD for each target, from facts about its row, its sources and earlier loads.
+
+Way in: `gather.open_gate(context, rows, targets, blame)`, then `decide`.
+
+| module | what it holds |
+| --- | --- |
+| `gather` | reads the facts, probes the sources, applies the rules |
+| `rules` | the rules: facts in, decision out (pure) |
+| `facts` | actions, reasons and facts (pure) |
+| `decide` | the facts of all targets of a run, and the effect of one decision on the next |
+| `probe`, `probe_sql` | the query of all driving sources for new rows, and its SQL |
+| `evidence` | decisions as the decision log stores them |
+| `explain` | a stored decision in words, for `sluice why` |
+
+Never imported here: dbt, Prefect, boto3, `flows.run`, `flows.engine`. `rules` and `facts` import no SQL library.
+"""

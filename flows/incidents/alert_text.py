@@ -13,7 +13,7 @@ from metadata_sync.text import duration_text
 
 MESSAGE_LENGTH: Final = 1_500
 _SHOWN_TARGETS: Final = 10
-_RUNBOOK: Final = "docs/operations.md"
+_RUNBOOK: Final = "docs/operations/runbook.md"
 
 
 def title_of(incident: Incident, event: AlertEvent, environment: str, now: datetime) -> str:

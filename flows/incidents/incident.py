@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from flows.errors.classify import FailureClass, Rule, classify, read_facts
 from flows.gate.facts import Decision, Reason
 from flows.run.model import OutcomeStatus, TargetOutcome
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
@@ -21,6 +20,9 @@ from metadata_sync.loads import Rejects, RowCounts
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.vocabulary import ChildPolicy
+
+if TYPE_CHECKING:
+    from flows.errors.classify import FailureClass, Rule
 
 WAREHOUSE: Final = "warehouse"
 """Subject of what no target is to blame for: the warehouse cannot be reached, dbt does not start."""
@@ -84,7 +86,7 @@ class IncidentChange:
 
 
 def find(
-    outcomes: Iterable[TargetOutcome], rows: ControlRows, rules: Sequence[Rule], earlier: Mapping[str, int]
+    outcomes: Iterable[TargetOutcome], rows: ControlRows, rules: Iterable[Rule], earlier: Mapping[str, int]
 ) -> tuple[Finding, ...]:
     """Return the root causes of a run, those that share one folded into one.
 
@@ -252,7 +254,7 @@ def _event(standing: Incident | None, severity: Severity, *, is_cool: bool) -> A
     return AlertEvent.OPENED if severity is Severity.ERROR or is_cool else None
 
 
-def _findings(outcome: TargetOutcome, rules: Sequence[Rule], earlier: Mapping[str, int]) -> Iterator[Finding]:
+def _findings(outcome: TargetOutcome, rules: Iterable[Rule], earlier: Mapping[str, int]) -> Iterator[Finding]:
     if outcome.rows is not None and outcome.rejects is not None and outcome.rejects.added:
         yield rejected(outcome.target, outcome.pipeline_id, outcome.rows, outcome.rejects)
     if outcome.status is OutcomeStatus.FAILED:
@@ -262,6 +264,8 @@ def _findings(outcome: TargetOutcome, rules: Sequence[Rule], earlier: Mapping[st
 
 
 def _failure(outcome: TargetOutcome, earlier_tries: int) -> Finding:
+    from flows.errors.classify import FailureClass
+
     failure_class = outcome.verdict.failure_class if outcome.verdict else FailureClass.UNKNOWN
     is_elsewhere = outcome.is_shared or failure_class is FailureClass.CONNECTION
     return Finding(
@@ -277,7 +281,9 @@ def _failure(outcome: TargetOutcome, earlier_tries: int) -> Finding:
     )
 
 
-def _holds(decision: Decision, rules: Sequence[Rule]) -> Iterator[Finding]:
+def _holds(decision: Decision, rules: Iterable[Rule]) -> Iterator[Finding]:
+    from flows.errors.classify import FailureClass, classify, read_facts
+
     for subject, message in _causes(decision):
         verdict = classify(read_facts(message), rules)
         is_asked = decision.reason in (Reason.PROBE_FAILED, Reason.SOURCE_UNREADABLE)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from metadata_sync.database.clock import new_id
-from metadata_sync.errors import ConfigurationError, SoftRunError, StoreError
+from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.incident import Alert
 from metadata_sync.redact import safe_text
 
@@ -71,8 +71,6 @@ def deliver(context: Context, *, send: Sender | None = None) -> Delivery:
     Raises:
         StoreError: When the control database cannot be reached.
     """
-    if not context.store.count_waiting_alerts():
-        return Delivery()
     claimed = context.store.claim_alerts(now := context.now(), now + timedelta(seconds=CLAIM_SECONDS))
     sender = send or channel_sender(context)
     ended = [_sent(alert, sender, context.now) for alert in claimed]
@@ -83,17 +81,6 @@ def deliver(context: Context, *, send: Sender | None = None) -> Delivery:
     return Delivery(
         tuple(alert for alert in ended if alert.sent_at), tuple(alert for alert in ended if not alert.sent_at)
     )
-
-
-def deliver_or_log(context: Context) -> None:
-    """Send what is due at the end of work that must not fail for it."""
-    try:
-        delivery = deliver(context)
-    except StoreError as error:
-        logger.warning("alerts.not_sent error=%s", error.message)
-        return
-    for alert in delivery.failed:
-        logger.warning("alerts.not_sent channel=%s title=%s error=%s", alert.channel, alert.title, alert.last_error)
 
 
 def channel_sender(context: Context) -> Sender:

@@ -6,13 +6,10 @@ Each call is one transaction of the control database: a row is never off without
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.errors.classify import FailureClass, Rule
-from flows.incidents.alert_text import comment_of
-from flows.incidents.channels import alert_policy, alerts_for
 from flows.incidents.incident import (
     Finding,
     IncidentChange,
@@ -28,6 +25,7 @@ from flows.run.record import load_entries
 from metadata_sync.database.clock import new_id
 from metadata_sync.database.journals.entries import LoadEntry
 from metadata_sync.database.journals.settlement import Amendment, Settlement
+from metadata_sync.errors import StoreError
 from metadata_sync.incident import Alert, Incident, IncidentKind
 from metadata_sync.rows.model import ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
@@ -35,6 +33,7 @@ from metadata_sync.rows.vocabulary import DeactivatedBy
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from flows.errors.classify import Rule
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ class RunSettler:
         context: Context,
         run_id: str,
         rows: ControlRows,
-        rules: Sequence[Rule],
+        rules: Iterable[Rule],
         *,
         fingerprint: Callable[[TargetOutcome], str | None],
         url: str | None = None,
@@ -75,11 +74,12 @@ class RunSettler:
     @property
     def earlier_tries(self) -> Mapping[str, int]:
         """How often targets failed before this run with an error that no rule knows."""
-        return {
-            incident.subject: incident.attempts
-            for incident in self._open
-            if incident.kind is IncidentKind.LOAD and incident.failure_class == FailureClass.UNKNOWN
-        }
+        loads = [incident for incident in self._open if incident.kind is IncidentKind.LOAD]
+        if not loads:
+            return {}
+        from flows.errors.classify import FailureClass
+
+        return {item.subject: item.attempts for item in loads if item.failure_class == FailureClass.UNKNOWN}
 
     def settle(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Record how targets fared, and all that follows from it."""
@@ -114,6 +114,8 @@ class RunSettler:
                 yield Amendment(row.name, _cleared, f"well again in run {self._run_id}")
 
     def _noted(self, outcome: TargetOutcome, name: TableName) -> Amendment:
+        from flows.incidents.alert_text import comment_of
+
         assert outcome.verdict is not None
         failure_class = outcome.verdict.failure_class.value
         earlier = self.earlier_tries.get(outcome.target, 0)
@@ -166,6 +168,21 @@ def settle_incidents(
     context.store.settle(Settlement(loads, amendments, decide))
 
 
+def deliver_or_log(context: Context) -> None:
+    """Send the alerts that wait, at the end of work that must not fail for it."""
+    try:
+        if not context.store.count_waiting_alerts():
+            return
+        from flows.incidents.outbox import deliver
+
+        delivery = deliver(context)
+    except StoreError as error:
+        logger.warning("alerts.not_sent error=%s", error.message)
+        return
+    for alert in delivery.failed:
+        logger.warning("alerts.not_sent channel=%s title=%s error=%s", alert.channel, alert.title, alert.last_error)
+
+
 def _opened(
     context: Context,
     known: Sequence[Incident],
@@ -178,6 +195,8 @@ def _opened(
     """Open an incident for each finding, or update the one that is open."""
     if not findings:
         return
+    from flows.incidents.channels import alert_policy
+
     policy = alert_policy(context.settings)
     standing = {(incident.kind, incident.subject): incident for incident in known if incident.is_open}
     alerted_at = {(item.kind, item.subject): item.told_at for item in known if item.told_at is not None}
@@ -203,6 +222,8 @@ def _alerts(context: Context, rows: ControlRows, changes: Sequence[IncidentChang
             incident.kind, incident.subject, incident.failure_class, incident.severity, incident.is_open, change.event,
         )  # fmt: skip
         if change.event is not None:
+            from flows.incidents.channels import alerts_for
+
             yield from alerts_for(incident, change.event, rows, context.settings, now)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a file: the rules over sqlglot's tree, and what sqlfluff's Redshift cannot parse."""
+"""Check files: the rules on sqlglot's tree, and what sqlfluff's Redshift dialect cannot parse."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class FileFinding:
 
 @dataclass(frozen=True, slots=True)
 class LintResult:
-    """What a lint found.
+    """The result of a lint.
 
     Attributes:
         findings: In the order of files and lines.
         file_count: Files that were checked.
         statement_count: Statements in them.
-        unread: Files that hold Jinja statements.
-        parsers: What read them.
+        unread: Files that were not checked, because they hold Jinja statements.
+        parsers: The parsers that were used.
     """
 
     findings: tuple[FileFinding, ...]
@@ -56,10 +56,10 @@ def has_sqlfluff() -> bool:
 
 
 def lint(files: Iterable[SqlFile]) -> LintResult:
-    """Hold files to Redshift's rules.
+    """Check files against Redshift's rules.
 
     Args:
-        files: To check; what holds Jinja statements is only named.
+        files: The files; those with Jinja statements are listed and not checked.
     """
     findings: list[FileFinding] = []
     unread: list[str] = []
@@ -76,7 +76,7 @@ def lint(files: Iterable[SqlFile]) -> LintResult:
 
 
 def check_text(text: str) -> tuple[Finding, ...]:
-    """Check one text; sqlfluff is asked only about what sqlglot can parse, so that nothing is said twice."""
+    """Check one text. sqlfluff parses only what sqlglot can parse, so that no error is reported twice."""
     findings = check_script(text)
     if not has_sqlfluff() or any(finding.rule == SYNTAX for finding in findings):
         return findings
@@ -86,7 +86,7 @@ def check_text(text: str) -> tuple[Finding, ...]:
 
 
 def _unparsed(text: str) -> Iterable[Finding]:
-    """Yield what sqlfluff cannot parse: `sqlfluff` beside `syntax` tells who says so."""
+    """Yield what sqlfluff cannot parse, under the rule name `sqlfluff` (sqlglot's is `syntax`)."""
     for error in _sqlfluff().parse_string(text).violations:
         near = _NEAR.sub("", str(error.desc()))[:_UNPARSED_LENGTH]
         message = f"sqlfluff's Redshift dialect cannot parse {near!r}."

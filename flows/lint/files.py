@@ -1,4 +1,4 @@
-"""Which SQL a project holds, and its text without Jinja, every line in its place."""
+"""The SQL files of a project, and their text without Jinja; line numbers are kept."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _COMMENT: Final = re.compile(r"\{#.*?#\}", re.DOTALL)
 _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _CONFIG: Final = re.compile(r"\{\{\s*config\(.*?\)\s*\}\}", re.DOTALL)
 _FOLDERS: Final = ("transformations", "models")
-"""What is linted unasked. What dbt compiled is in the SQL of the target that it was compiled for."""
+"""Folders that are linted by default. Compiled SQL is not: it is in the dialect of the target it was compiled for."""
 
 
 @dataclass(frozen=True, slots=True)
 class SqlFile:
-    """A file to be linted.
+    """A file to lint.
 
     Attributes:
-        path: As people name it: relative to the project where it lies in it.
-        text: Its SQL; a Jinja expression became a name, with as many lines.
-        has_blocks: Whether it holds Jinja statements: then only its compiled text can be read.
+        path: Relative to the project when it is inside, otherwise absolute.
+        text: Its SQL; a name with as many lines replaces each Jinja expression.
+        has_blocks: Whether it holds Jinja statements: then only its compiled text can be checked.
     """
 
     path: str
@@ -39,10 +39,10 @@ def find_files(project: Project, paths: Sequence[Path]) -> tuple[SqlFile, ...]:
 
     Args:
         project: The project.
-        paths: Files and folders; none: the team's SELECTs and all models.
+        paths: Files and folders; by default the team's SELECTs and all models.
 
     Raises:
-        ConfigurationError: When a path is not there or cannot be read.
+        ConfigurationError: When a path does not exist or cannot be read.
     """
     chosen = list(paths) or [project.dbt_dir / folder for folder in _FOLDERS if (project.dbt_dir / folder).is_dir()]
     found = dict.fromkeys(file for path in chosen for file in _below(path))
@@ -55,7 +55,7 @@ def _below(path: Path) -> Iterator[Path]:
     elif path.is_dir():
         yield from sorted(file.absolute() for file in path.rglob("*.sql") if file.is_file())
     else:
-        raise ConfigurationError(f"There is no file or folder {path}.", "Name SQL files, or folders that hold some.")
+        raise ConfigurationError(f"There is no file or folder {path}.", "Name SQL files or folders with SQL files.")
 
 
 def _read(file: Path, project: Project) -> SqlFile:
@@ -63,12 +63,12 @@ def _read(file: Path, project: Project) -> SqlFile:
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{shown} cannot be read: {error}.", "Save it as UTF-8, readable for you.") from error
+        raise ConfigurationError(f"{shown} cannot be read: {error}.", "Make it readable UTF-8.") from error
     return without_jinja(shown, text)
 
 
 def without_jinja(path: str, text: str) -> SqlFile:
-    """Put a name in the place of every Jinja expression.
+    """Replace every Jinja expression by a name.
 
     >>> without_jinja("a.sql", "select a from {{ ref('b') }} as b").text
     'select a from jinja_1 as b'

@@ -1,4 +1,4 @@
-"""Findings as other programs read them: JSON, SARIF 2.1.0, GitHub's annotations."""
+"""Findings as text, JSON, SARIF 2.1.0 and GitHub annotations."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _document(item: FileFinding) -> dict[str, Any]:
 
 
 def sarif_document(result: LintResult) -> dict[str, Any]:
-    """Return a SARIF log, as code scanning reads it."""
+    """Return a SARIF log for code scanning."""
     rules = [
         {"id": rule.name, "helpUri": rule.url, "shortDescription": {"text": rule.message.format(found=rule.name)}}
         for rule in RULES
@@ -69,7 +69,7 @@ def _sarif_result(item: FileFinding) -> dict[str, Any]:
 
 
 def github_lines(result: LintResult) -> list[str]:
-    """Return workflow commands that put each finding beside its line.
+    """Return workflow commands that annotate the line of each finding.
 
     https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
     """

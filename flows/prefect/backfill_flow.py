@@ -1,4 +1,4 @@
-"""The flow behind the form `backfill`: what `sluice backfill` does, with a log line per chunk and a page at its end."""
+"""The flow of the form `backfill`: the same as `sluice backfill`, with a log line per chunk and a result page."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def _backfill(context: Context, request: BackfillRequest) -> State[Any]:
         log.info("%s is left out: %s", item.target, item.reason)
     if not plan.targets:
         reasons = "; ".join(f"{item.target}: {item.reason}" for item in plan.left_out)
-        return Failed(message=f"Nothing of this can be backfilled. {reasons}")
-    log.info("%s loads, %s", plan.chunk_count, "goes on where it stopped" if plan.is_resumed else "from the beginning")
+        return Failed(message=f"No target can be backfilled. {reasons}")
+    log.info("%s loads, %s", plan.chunk_count, "resumed" if plan.is_resumed else "from the beginning")
     summary = run_backfill(context, plan, lambda step: log.info(chunk_line(step)), say=log.info)
     create_markdown_artifact(
         backfill_page(plan, summary),
@@ -63,13 +63,13 @@ def _backfill(context: Context, request: BackfillRequest) -> State[Any]:
         description=f"Backfill of {request.subject}",
     )
     state = Failed if summary.has_failed else Completed
-    return state(message=redact_text("; ".join(_fared(summary))))
+    return state(message=redact_text("; ".join(_results(summary))))
 
 
 def chunk_line(step: ChunkLoaded) -> str:
-    """Say in one line how a chunk fared."""
-    fared = f"failed: {redact_text(step.error)}" if step.error is not None else str(step.rows)
-    return f"{step.target} {step.number}/{step.total} · {step.chunk} · {fared}"
+    """Return the result of a chunk in one line."""
+    result = f"failed: {redact_text(step.error)}" if step.error is not None else str(step.rows)
+    return f"{step.target} {step.number}/{step.total} · {step.chunk} · {result}"
 
 
 def backfill_page(plan: BackfillPlan, summary: BackfillSummary) -> str:
@@ -85,11 +85,11 @@ def backfill_page(plan: BackfillPlan, summary: BackfillSummary) -> str:
     ]
     lines += [f"| {escape(item.target)} | left out | {_DASH} | {escape(item.reason)} |" for item in plan.left_out]
     if any(item.done < item.chunk_count for item in summary.targets):
-        lines += ["", "The same form, filled in again, goes on with the chunks that are left."]
+        lines += ["", "Submit the same form again to resume with the chunks that are left."]
     return "\n".join(lines) + "\n"
 
 
-def _fared(summary: BackfillSummary) -> list[str]:
+def _results(summary: BackfillSummary) -> list[str]:
     return [
         f"{item.target}: {item.done} of {item.chunk_count} chunks{f', {item.error}' if item.error else ''}"
         for item in summary.targets

@@ -1,4 +1,4 @@
-"""The flows behind the forms. A form that is at fault ends as Failed, says every fault, and changes nothing."""
+"""The flows of the forms. A form with faults ends as Failed, reports every fault, and changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flows.prefect.deployments.deploy import deploy
 from flows.prefect.forms.changes import edit_pipeline, onboard, switch_row
 from flows.prefect.forms.models import EditForm, OnboardForm, SwitchForm
 from flows.prefect.forms.pages import change_key, change_line, change_page, fault_page
-from metadata_sync.control.apply import Desk
+from metadata_sync.control.apply import ChangeContext
 from metadata_sync.errors import MetadataError, SluiceError
 from metadata_sync.rows.merge import RowChange
 
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 @flow(name="Switch a row", flow_run_name="{form.switch} {form.row}", persist_result=False)
 def switch(form: SwitchForm) -> State[Any]:
     """Activate or deactivate a pipeline or a target."""
-    return _change(lambda desk: switch_row(desk, form))
+    return _change(lambda context: switch_row(context, form))
 
 
 @flow(name="Edit a pipeline", flow_run_name="edit {form.pipeline}", persist_result=False)
 def edit(form: EditForm) -> State[Any]:
     """Change a pipeline's schedule, SLA, cluster or alerts."""
-    return _change(lambda desk: edit_pipeline(desk, form))
+    return _change(lambda context: edit_pipeline(context, form))
 
 
 @flow(
@@ -42,14 +42,14 @@ def edit(form: EditForm) -> State[Any]:
 )
 def onboard_transformation(form: OnboardForm) -> State[Any]:
     """Make a SELECT of the project a managed table."""
-    return _change(lambda desk: onboard(desk, form))
+    return _change(lambda context: onboard(context, form))
 
 
-def _change(work: Callable[[Desk], RowChange]) -> State[Any]:
+def _change(make_change: Callable[[ChangeContext], RowChange]) -> State[Any]:
     context = load_context()
-    desk = Desk(project=context.project, store=context.store, columns=context.columns, who=context.who)
+    change_context = ChangeContext(context.project, context.store, context.columns, context.who)
     try:
-        change = work(desk)
+        change = make_change(change_context)
     except MetadataError as error:
         create_markdown_artifact(fault_page(error), description="Nothing was changed.")
         first = f": {error.faults[0]}" if error.faults else ""
@@ -57,18 +57,18 @@ def _change(work: Callable[[Desk], RowChange]) -> State[Any]:
     except SluiceError as error:
         return Failed(message=str(error))
     if not change.columns:
-        return Completed(message=f"{change.id} holds these values already.")
+        return Completed(message=f"{change.id} already holds these values.")
     create_markdown_artifact(
-        change_page(change), key=change_key(change), description=f"What forms changed of {change.id}."
+        change_page(change), key=change_key(change), description=f"Changes of {change.id} by forms."
     )
-    return Completed(message=f"{change_line(change)}{_follow(context)}")
+    return Completed(message=f"{change_line(change)}{_deploy(context)}")
 
 
-def _follow(context: Context) -> str:
-    """Bring deployments in step at once; should it fail, the reconciler does it within seconds."""
+def _deploy(context: Context) -> str:
+    """Update the deployments at once. If that fails, the reconciler does it within seconds."""
     try:
         deploy(context, str(PREFECT_API_URL.value()))
     except SluiceError as error:
         log.warning("deploy_after_form done=false error=%s", error)
-        return " (deployments follow later)"
+        return " (deployments will be updated later)"
     return ""

@@ -1,6 +1,7 @@
-"""How `sluice run` goes through a Prefect server: the flow runs in this process, and its loads do not depend on it.
+"""`sluice run` with a Prefect server: the flow runs in this process, and the loads do not depend on the server.
 
-Prefect is imported inside the function, after this process has its settings: a run without a server never pays for it.
+Prefect is imported inside the function, after its settings are in the environment: a run without a server does not
+import it.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _REQUEST_SECONDS: Final = 6.0
-"""How long the flow waits for one answer of a server that is there but slow."""
+"""Timeout of one request, long enough for a slow server."""
 _RETRIES: Final = 0
-"""How often it asks again: a server that is slow is waited for, one that is gone is not."""
+"""No retries: they would delay the run when the server is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
-    """A run that went through Prefect.
+    """A run that was reported to Prefect.
 
     Attributes:
-        summary: How it ended; recorded in the control database whatever became of the reports.
-        url: Its page in the UI; None when Prefect never took it.
-        warnings: What the page lacks and why, in sentences for people; empty when it is complete.
+        summary: Its result; recorded in the control database even when reports were lost.
+        url: Its page in the UI; None when Prefect did not create the flow run.
+        warnings: What is missing on the page and why, in sentences for people; empty when it is complete.
     """
 
     summary: RunSummary
@@ -49,18 +50,18 @@ def run_through_prefect(
 ) -> ReportedRun:
     """Run as a Prefect flow in this process.
 
-    The server may vanish at any moment: before the flow begins the run goes on without Prefect, later it only loses
-    reports.
+    The server may fail at any moment. Before the flow starts, the run then works without Prefect; after that, only
+    reports are lost.
 
     Args:
         context: The project.
-        request: What was asked.
+        request: The run's request.
         api_url: A server that just answered.
-        plan: What was decided already; None: the flow decides.
-        observer: Watches besides Prefect, on a terminal for instance.
+        plan: The gate's decisions; None: the flow calls the gate.
+        observer: A second observer, for example of a terminal.
 
     Raises:
-        SluiceError: What ended the run, as without Prefect.
+        SluiceError: The error that ended the run, as without Prefect.
     """
     prepare_client(context, api_url)
     from prefect import tags
@@ -80,7 +81,7 @@ def run_through_prefect(
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
         PREFECT_API_REQUEST_TIMEOUT: _REQUEST_SECONDS,
         PREFECT_CLIENT_MAX_RETRIES: _RETRIES,
-        PREFECT_LOGGING_TO_API_ENABLED: False,  # the flow's lines go by the pump, which loses none and never complains
+        PREFECT_LOGGING_TO_API_ENABLED: False,  # the pump sends the flow's log lines: it resends them and never raises
     }
     handover = Handover(context, plan, observer or SilentObserver())
     trouble: Exception | None = None
@@ -95,7 +96,7 @@ def run_through_prefect(
                 cluster=request.cluster,
                 return_state=True,
             )
-        except Exception as error:  # noqa: BLE001 (Prefect's own trouble must not undo a run; ours is in handover)
+        except Exception as error:  # noqa: BLE001 (an error of Prefect must not fail a run; the run's own is in handover)
             log.info("prefect_flow reported=false error=%r", error)
             trouble = error
     if handover.error is not None:
@@ -118,14 +119,15 @@ def _run_without(context: Context, request: RunRequest, handover: Handover, trou
     plan = handover.plan or engine.prepare(context, request)
     summary = engine.execute(context, plan, handover.observer)
     reason = f": {trouble}" if trouble is not None else ""
-    return ReportedRun(summary, None, (f"The Prefect server did not take the run{reason}. It went on without.",))
+    warning = f"The Prefect server did not accept the run{reason}. The run continued without Prefect."
+    return ReportedRun(summary, None, (warning,))
 
 
 def _warnings(lost_count: int, trouble: Exception | None) -> Iterator[str]:
     if lost_count:
         yield (
-            f"The Prefect server went silent: {lost_count} reports of this run are missing in its UI. "
+            f"The Prefect server stopped responding: {lost_count} reports of this run are missing in its UI. "
             "The loads are complete and recorded."
         )
     if trouble is not None:
-        yield f"The Prefect server did not take the run's end ({trouble}): its page may show it as running."
+        yield f"The Prefect server did not accept the run's final state ({trouble}): its page may show it as running."

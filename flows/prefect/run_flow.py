@@ -1,4 +1,4 @@
-"""The Prefect flow `run`: thin round the engine. What it adds is what people see: task runs, logs, a summary, a state.
+"""The Prefect flow `run`: a thin wrapper of the engine that adds task runs, logs, pages and a final state.
 
 Deployments start it with parameters; `sluice run` starts it in its own process (flows/prefect/local_run.py).
 """
@@ -28,7 +28,7 @@ from flows.prefect.pages.writer import Executed, write_pages
 from flows.prefect.reporting.api import open_report_api
 from flows.prefect.reporting.fallback import ensure_task_runs
 from flows.prefect.reporting.load_events import loaded_events
-from flows.prefect.reporting.observer import ObserverPair, PrefectObserver, gate_begins
+from flows.prefect.reporting.observer import Observers, PrefectObserver, gate_begins
 from flows.prefect.reporting.phases import PhaseClock
 from flows.prefect.reporting.pump import ReportPump
 from flows.prefect.reporting.task_runs import DbtTaskRuns
@@ -49,24 +49,24 @@ from metadata_sync.rows.vocabulary import Engine
 log = logging.getLogger(__name__)
 
 _NAMED_PIPELINES: Final = 3
-"""So many pipelines stand in a flow run's name before it says how many more there are."""
+"""Maximum number of pipelines in a flow run's name; the name counts the others."""
 _SKIPPED: Final = "Skipped"
-"""Name of the state of a run that had nothing to do."""
+"""Name of the final state of a run that had nothing to do."""
 
 
 @dataclass(slots=True)
 class Handover:
-    """What a caller in the same process gives to the flow and gets back from it, without parameters in between.
+    """Data that the flow exchanges with a caller in the same process, outside Prefect's parameters.
 
     Attributes:
         context: The caller's project, settings and open control database.
-        plan: What the caller has decided already; None: the flow decides.
-        observer: Watches as well, for the caller.
+        plan: The caller's decisions of the gate; None: the flow calls the gate.
+        observer: The caller's observer.
         flow_run_id: The flow run, once it exists.
-        summary: How the run ended, whatever became of the reports.
-        error: What ended it early.
-        lost_count: Reports that Prefect never got.
-        notes: What its page lacks for another reason, in sentences for people.
+        summary: The run's result, also when reports were lost.
+        error: The error that ended the run early.
+        lost_count: Number of reports that Prefect did not receive.
+        notes: What is missing on its page for another reason, in sentences for people.
     """
 
     context: Context
@@ -84,7 +84,7 @@ _handover: ContextVar[Handover | None] = ContextVar("sluice_handover", default=N
 
 @contextmanager
 def handing_over(handover: Handover) -> Iterator[None]:
-    """Give the flow what stands in handover, for as long as the block lasts."""
+    """Make handover available to the flow inside the block."""
     token = _handover.set(handover)
     try:
         yield
@@ -132,19 +132,19 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
     Args:
         pipelines: Pipelines to run; none: every active one.
         job_group: Only pipelines of this group.
-        force: Run whatever the sources say.
-        requested_by: Person or schedule that asked.
-        scheduled_by: Cron and time zone that made this run; it does nothing when the row no longer says so.
-        wait_seconds: How long it waits for targets that another run is at work on; 0: they are left alone.
-        engine: Where SELECTs run this time, whatever the rows say; None: as they say.
-        cluster: The cluster to rent this time, TYPE:N; None or empty: it is sized.
+        force: Run even when the sources have no new data.
+        requested_by: Person or schedule that requested the run.
+        scheduled_by: Cron and time zone of the schedule; the run is skipped when the row's schedule has changed.
+        wait_seconds: How long to wait for targets that another run holds; 0: skip them.
+        engine: Where SELECTs run this time; overrides the rows.
+        cluster: The cluster to create this time, TYPE:N; None or empty: Sluice sizes it.
 
     Returns:
-        Completed or Failed, with one line that says what happened.
+        Completed or Failed, with the result in one line.
     """
     handover = _handover.get() or Handover(load_context())
     handover.flow_run_id = UUID(flow_run.id)
-    if scheduled_by is not None and (reason := _lost_its_ground(handover.context, pipelines, scheduled_by)):
+    if scheduled_by is not None and (reason := _obsolete_reason(handover.context, pipelines, scheduled_by)):
         return Completed(name=_SKIPPED, message=reason)
     request = RunRequest(
         tuple(pipelines),
@@ -155,8 +155,8 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
         engine=engine,
         cluster=cluster or None,
     )
-    told = nullcontext() if handover.plan else startup_failures_reported(handover.context, request)
-    with told, _reporting(handover) as (task_runs, pump):
+    startup = nullcontext() if handover.plan else startup_failures_reported(handover.context, request)
+    with startup, _reporting(handover) as (task_runs, pump):
         executed = _execute(handover, request, task_runs, pump)
         ended = final_state(executed.summary)
         task_runs.say(None, _now(), str(ended.message), logging.ERROR if ended.is_failed() else logging.INFO)
@@ -166,7 +166,7 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
 
 
 def final_state(summary: RunSummary) -> State[Any]:
-    """Return the state that the flow run ends in: its message is the run in one line."""
+    """Return the flow run's final state; its message is the result in one line."""
     message = headline(summary.outcomes)
     if summary.has_failed:
         return Failed(message=message)
@@ -176,13 +176,13 @@ def final_state(summary: RunSummary) -> State[Any]:
     return Completed(message=message)
 
 
-def _lost_its_ground(context: Context, pipelines: Sequence[str], scheduled_by: str) -> str | None:
+def _obsolete_reason(context: Context, pipelines: Sequence[str], scheduled_by: str) -> str | None:
     return why_not_to_run(context.store.usable_rows(), pipelines, scheduled_by)
 
 
 @contextmanager
 def _reporting(handover: Handover) -> Iterator[tuple[DbtTaskRuns, ReportPump]]:
-    """Open the way for task runs and log lines; the flow goes on when all of them have arrived, or cannot."""
+    """Open the channel for task runs and log lines, and close it when all are delivered or given up."""
     assert handover.flow_run_id is not None
     pump = ReportPump(partial(open_report_api, PREFECT_API_URL.value()))
     task_runs = DbtTaskRuns(handover.flow_run_id, pump)
@@ -212,17 +212,17 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
         plan = handover.plan or prepare(handover.context, request, on_wait=on_wait)
         gate_seconds = None if handover.plan else time.monotonic() - began
         prefect = PrefectObserver(plan, task_runs, _now, partial(_announce, handover, plan, pump))
-        observers = ObserverPair(prefect, ObserverPair(phases, handover.observer))
+        observers = Observers(prefect, phases, handover.observer)
         url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
         handover.summary = execute(handover.context, plan, observers, url=url)
         if plan.is_due:
-            for made_up in make_up(handover.context, plan, say=on_wait):
-                _announce(handover, plan, pump, made_up.outcomes)
+            for rerun in make_up(handover.context, plan, say=on_wait):
+                _announce(handover, plan, pump, rerun.outcomes)
     return Executed(plan, handover.summary, phases, queue_seconds, gate_seconds)
 
 
 def _announce(handover: Handover, plan: RunPlan, pump: ReportPump, outcomes: Sequence[TargetOutcome]) -> None:
-    """Tell Prefect which targets have loaded: an automation starts the pipelines that read them."""
+    """Send an event per loaded target: an automation starts the pipelines that read it."""
     assert handover.flow_run_id is not None
     environment = handover.context.settings.environment
     for event in loaded_events(plan, outcomes, environment=environment, flow_run_id=handover.flow_run_id, when=_now()):

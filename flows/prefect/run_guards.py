@@ -1,7 +1,8 @@
-"""Guards of scheduled runs: a refused run is made up for, a run without its row does not start.
+"""Guards of scheduled runs: replace refused runs, and skip a run whose row has changed.
 
-Prefect cancels the second run of a deployment at once (collision strategy CANCEL_NEW). When the first has ended, its
-hook looks for such runs and starts one in their place: it asks the gate again, and ends at once when nothing is new.
+Prefect cancels the second concurrent run of a deployment at once (collision strategy CANCEL_NEW). When the first run
+ends, its hook looks for such runs and starts one in their place. The new run calls the gate and ends at once when
+nothing is new.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from metadata_sync.rows.model import ControlRows
 log = logging.getLogger(__name__)
 
 _REFUSAL: Final = "concurrency limit"
-"""Words of Prefect's message on a run that it refused (`SecureFlowConcurrencySlots`)."""
+"""Text in the state message of a run that Prefect refused (`SecureFlowConcurrencySlots`)."""
 _LIMIT: Final = 200
 
 
 def start_in_place_of_refused(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
-    """Start one run for all that were refused while flow_run was under way; Prefect's hook for ended runs.
+    """Start one run for all runs that were refused while flow_run was running; Prefect's hook for ended runs.
 
     Args:
-        flow: The flow; Prefect calls hooks by these names.
+        flow: The flow; Prefect calls hooks with these names.
         flow_run: The run that has just ended.
-        state: How it ended.
+        state: Its final state.
     """
     if flow_run.deployment_id is None or flow_run.start_time is None:
         return
@@ -47,7 +48,7 @@ def start_in_place_of_refused(flow: Flow[..., Any], flow_run: FlowRun, state: St
 
 
 def refused_since(client: SyncPrefectClient, deployment_id: UUID, since: datetime) -> tuple[dict[str, Any], ...]:
-    """Return the runs of a deployment that were refused at or after an instant, as Prefect's API shows them."""
+    """Return the runs of a deployment that were refused at or after an instant, as documents of Prefect's API."""
     only = {
         "deployment_id": {"any_": [str(deployment_id)]},
         "state": {"type": {"any_": ["CANCELLED"]}},
@@ -68,19 +69,19 @@ def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[s
 
 def _asked_by(refused: tuple[dict[str, Any], ...]) -> str:
     people = sorted({run["parameters"].get("requested_by") or "schedule" for run in refused})
-    return f"{', '.join(people)} (refused while another run was under way)"
+    return f"{', '.join(people)} (refused while another run was active)"
 
 
 def why_not_to_run(rows: ControlRows, pipelines: Sequence[str], scheduled_by: str) -> str | None:
-    """Say why a run of a deployment has lost its ground since it was scheduled.
+    """Return why a scheduled run must not start: its row was removed, switched off or rescheduled.
 
     Args:
         rows: The rows as they are now.
-        pipelines: What the run is about; none: every active pipeline.
-        scheduled_by: Cron and time zone that made the run, `5 * * * * UTC`.
+        pipelines: The run's pipelines; none: every active pipeline.
+        scheduled_by: Cron and time zone of the schedule that created the run, `5 * * * * UTC`.
 
     Returns:
-        One sentence; None when the run is to go on.
+        One sentence; None when the run may start.
     """
     known = {row.pipeline_id: row for row in rows.pipelines}
     found = [known[name] for name in pipelines if name in known]
@@ -90,5 +91,5 @@ def why_not_to_run(rows: ControlRows, pipelines: Sequence[str], scheduled_by: st
         return f"Not run: {', '.join(row.pipeline_id for row in found)} is switched off"
     if found and all(f"{row.schedule} {row.timezone}" != scheduled_by for row in found):
         now = "; ".join(f"{row.schedule} {row.timezone}" if row.schedule else "no schedule" for row in found)
-        return f"Not run: it was scheduled by {scheduled_by}, and the row now says {now}"
+        return f"Not run: it was scheduled by {scheduled_by}, and the row's schedule is now {now}"
     return None

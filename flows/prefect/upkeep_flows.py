@@ -1,4 +1,4 @@
-"""The Prefect flows `heal` and `monitor`: thin round the plain functions, for schedules and for the UI."""
+"""The Prefect flows `heal` and `monitor`: thin wrappers of the plain functions, for schedules and the UI."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from prefect.states import Completed
 from flows.context import load_context
 from flows.upkeep.heal import HealState
 from flows.upkeep.heal import heal as heal_rows
-from flows.upkeep.monitor import monitor as look
+from flows.upkeep.monitor import monitor as run_monitor
 
 
 @flow(
     name="heal",
     persist_result=False,
-    description="Switch on again what the framework switched off, where the cause is gone.",
+    description="Reactivate the rows that the framework deactivated, when their cause is gone.",
 )
 def heal(targets: Sequence[str] = (), force: bool = False) -> State[Any]:
-    """Look at rows that are off.
+    """Check deactivated rows.
 
     Args:
-        targets: Only these; none: all that the framework switched off.
-        force: Look now, whatever has changed and however lately it was looked at.
+        targets: Only these; none: all that the framework deactivated.
+        force: Check now, even when nothing changed and the last check was recent.
 
     Returns:
-        Completed, with one line that says what became of them.
+        Completed, with the results in one line.
     """
     found = heal_rows(load_context(), tuple(targets), is_forced=force)
     parts = [
@@ -35,27 +35,27 @@ def heal(targets: Sequence[str] = (), force: bool = False) -> State[Any]:
         for state in HealState
         if any(item.state is state for item in found)
     ]
-    return Completed(message="; ".join(parts) or "No row is off.")
+    return Completed(message="; ".join(parts) or "The framework has deactivated no row.")
 
 
 @flow(
     name="monitor",
     persist_result=False,
-    description="Find runs that died or hang and pipelines that are late; send the alerts that wait.",
+    description="Find crashed and hanging runs, late pipelines and stale tables; send pending alerts.",
 )
 def monitor() -> State[Any]:
-    """Look for what no run can say of itself.
+    """Check what runs cannot report themselves.
 
     Returns:
-        Completed, with one line that says what was found.
+        Completed, with the findings in one line.
     """
-    watch = look(load_context())
+    report = run_monitor(load_context())
     parts = [
-        *(f"run {run_id} crashed" for run_id in watch.crashed),
-        *(f"{subject} is late" for subject in watch.late),
-        *(f"{subject} does not end" for subject in watch.hanging),
-        *(f"{subject} is older than it may be" for subject in watch.stale),
-        *(f"cluster {cluster_id} was ended: no run waited for it" for cluster_id in watch.swept),
-        f"{len(watch.open)} open incidents",
+        *(f"run {run_id} crashed" for run_id in report.crashed),
+        *(f"{subject} is late" for subject in report.late),
+        *(f"{subject} does not end" for subject in report.hanging),
+        *(f"{subject} is older than its row allows" for subject in report.stale),
+        *(f"cluster {cluster_id} was terminated: no run waited for it" for cluster_id in report.swept),
+        f"{len(report.open)} open incidents",
     ]
     return Completed(message="; ".join(parts))

@@ -1,1 +1,10 @@
-"""Reports: status, freshness, savings."""
+"""Reports from the control database: pure functions over rows, decisions and loads.
+
+| module | what it holds |
+| --- | --- |
+| `status` | `target_statuses`: the last run, last load and age of every target |
+| `freshness` | `measure_freshness`: which targets and sources are late |
+| `savings` | `add_up`: the runs and the cost that the gate avoided |
+
+Never imported here: Prefect, dbt, boto3, a connection to the warehouse. The caller reads the control database.
+"""

@@ -1,6 +1,6 @@
-"""Which tables are late: targets by their last load, sources by the newest row that was seen of them.
+"""Which tables are late: targets by their last load, sources by the newest row that the gate has seen.
 
-Pure: from rows, the last loads and the last decisions of the gate. What a row allows is its `freshness_minutes`.
+Pure: computed from rows, the last loads and the gate's last decisions. A row's limit is its `freshness_minutes`.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 class TableKind(StrEnum):
-    """What a table is to Sluice."""
+    """Whether a table is read or loaded."""
 
     SOURCE = "source"
     TARGET = "target"
 
 
 class FreshnessState(StrEnum):
-    """How a table stands against what its row allows."""
+    """The age of a table compared with the limit of its row."""
 
     FRESH = "fresh"
-    """Not older than its row allows, or its row allows any age."""
+    """Within the limit, or the row sets no limit."""
     STALE = "stale"
     NEVER = "never loaded"
-    """A target without a load, or a source of which no row was ever seen."""
+    """A target without a load, or a source of which the gate has seen no row."""
     OFF = "switched off"
-    """Its row or pipeline is; of a source: those of all its readers."""
+    """The row or the pipeline is inactive; for a source: those of all its readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ class Freshness:
     Attributes:
         table: Its name, `schema.table`.
         kind: Whether it is read or loaded.
-        pipeline_ids: Of a target its pipeline, of a source those that read it.
-        is_active: Somebody loads it, or reads it.
+        pipeline_ids: A target's pipeline, or the pipelines that read a source.
+        is_active: Whether an active pipeline loads or reads it.
         newest_at: When it was last loaded, or when its newest row arrived, UTC; None: never.
         age_seconds: Since then; None: never.
-        expected_seconds: The part of that on days on which something new is expected at all: its row's `calendar`.
-        allowed_seconds: How old it may be; None: as old as it likes.
+        expected_seconds: The part of the age on days of its row's `calendar`, when new data is expected.
+        allowed_seconds: The limit; None: no limit.
     """
 
     table: str
@@ -65,7 +65,7 @@ class Freshness:
 
     @property
     def state(self) -> FreshnessState:
-        """How it stands."""
+        """Its age compared with its limit."""
         if not self.is_active:
             return FreshnessState.OFF
         if self.expected_seconds is None:
@@ -75,7 +75,7 @@ class Freshness:
 
     @property
     def is_late(self) -> bool:
-        """Whether somebody should hear of it: stale, or never loaded though its row sets a limit."""
+        """Whether it calls for an alert: stale, or never loaded although its row sets a limit."""
         is_missing = self.state is FreshnessState.NEVER and self.allowed_seconds is not None
         return is_missing or self.state is FreshnessState.STALE
 
@@ -83,16 +83,16 @@ class Freshness:
 def measure_freshness(
     rows: ControlRows, loads: LatestLoads, decisions: Iterable[DecisionEntry], now: datetime
 ) -> tuple[Freshness, ...]:
-    """Say how old every table is, targets before sources, each by name.
+    """Return the age of every table, targets before sources, each by name.
 
-    A load that finds nothing new is no load: a target's age counts from the last one that wrote. A source's counts from
-    its newest incremental key, for that is when the row arrived; of a source without one, or with integers, from the
-    last load that read it.
+    A target's age counts from the last load that wrote rows; a load without new rows does not count. A source's age
+    counts from its newest incremental key, which is when the row arrived. For a source without an incremental key or
+    with an integer key it counts from the last load that read the source.
 
     Args:
         rows: The environment's rows.
         loads: The last loads of each target.
-        decisions: The last one on each target; what they saw of sources counts.
+        decisions: The last decision on each target, with its evidence on sources.
         now: The current instant.
     """
     active = {pipeline.pipeline_id for pipeline in rows.pipelines if pipeline.is_active}
@@ -133,7 +133,7 @@ def _by_name(item: Freshness) -> str:
 
 
 def _arrivals(loads: LatestLoads, decisions: Iterable[DecisionEntry]) -> dict[str, datetime]:
-    """Return when the newest row of each source arrived, as far as loads and the gate have seen it."""
+    """Return when the newest row of each source arrived, according to loads and to the gate."""
     newest: dict[str, datetime] = {}
     for source, instant in (*_read(loads), *_seen(decisions)):
         newest[source] = max(instant, newest.get(source, instant))
@@ -155,7 +155,7 @@ def _seen(decisions: Iterable[DecisionEntry]) -> Iterator[tuple[str, datetime]]:
 
 
 def _instant(bound: str | None) -> datetime | None:
-    """Return a bound as an instant; None when it is an integer, a change token, or open."""
+    """Return a bound as an instant; None for an integer, a change token or an open bound."""
     if bound is None:
         return None
     try:

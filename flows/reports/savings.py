@@ -1,7 +1,7 @@
-"""What the gate has saved: runs that were not started, and what they would have taken. Pure.
+"""What the gate has saved: the runs that it avoided, and an estimate of their time and cost. Pure.
 
-A run counts as avoided when the gate looked and found nothing to load. What it would have taken is estimated from the
-target's own last loads; where there are none, nothing is claimed.
+A run counts as avoided when the gate found nothing to load. Time and cost are estimated from the target's last loads;
+without any load there is no estimate.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ NOTHING_TO_LOAD: Final = frozenset(
         *(Reason.ONLY_FUTURE_ROWS, Reason.TRIGGER_WAITS),
     }
 )
-"""Skips that a schedule without a gate would have run for nothing; being switched off or held up saves nothing."""
+"""Reasons to skip that count as savings: without a gate, the schedule would have run and loaded nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What was saved of one target.
+    """What was saved for one target.
 
     Attributes:
         target: Its name, `schema.table`.
         pipeline_id: Its pipeline.
-        runs: How often it was not run.
-        load_count: Of so many of its last loads the estimates are made.
-        seconds: Of the warehouse: runs times the median of those loads; None: there is no load to estimate from.
-        cluster_runs: On Spark: runs times the share of those loads that ran there.
-        cluster_seconds: Those times the median of a load's share of its cluster.
-        usd: Those times the median price of that share; None: none of the loads had a price.
+        runs: Number of avoided runs.
+        load_count: Number of last loads that the estimates use.
+        seconds: Warehouse time: runs times the median of those loads; None: there is no load to estimate from.
+        cluster_runs: Runs on Spark: runs times the share of those loads that ran there.
+        cluster_seconds: Cluster runs times the median of a load's share of its cluster.
+        usd: Cluster runs times the median price of that share; None: none of the loads had a price.
     """
 
     target: str
@@ -52,12 +52,12 @@ class Saving:
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """What was saved altogether.
+    """The savings of all targets.
 
     Attributes:
-        decided: How many decisions the gate made.
-        ran: How many of them were to run.
-        targets: What was saved of each target, the most runs first.
+        decided: Number of decisions of the gate.
+        ran: Number of decisions to run.
+        targets: The savings of each target, most runs first.
     """
 
     decided: int
@@ -66,38 +66,38 @@ class Savings:
 
     @property
     def runs(self) -> int:
-        """How many runs were avoided."""
+        """Number of avoided runs."""
         return sum(item.runs for item in self.targets)
 
     @property
     def seconds(self) -> float:
-        """How long the warehouse would have worked for them, as far as that can be told."""
+        """Estimated warehouse seconds of the avoided runs."""
         return sum(item.seconds or 0.0 for item in self.targets)
 
     @property
     def cluster_runs(self) -> float:
-        """How many of them would have run on Spark."""
+        """Estimated number of avoided runs on Spark."""
         return sum(item.cluster_runs for item in self.targets)
 
     @property
     def cluster_seconds(self) -> float:
-        """How long clusters would have been rented for them."""
+        """Estimated cluster seconds of the avoided runs."""
         return sum(item.cluster_seconds for item in self.targets)
 
     @property
     def usd(self) -> float | None:
-        """What those would have cost; None: no load had a price."""
+        """Estimated cluster cost of the avoided runs; None: no load had a price."""
         prices = [item.usd for item in self.targets if item.usd is not None]
         return sum(prices) if prices else None
 
     @property
     def unestimated(self) -> tuple[str, ...]:
-        """Targets that were skipped and have no load to estimate from: their runs count, their time does not."""
+        """Targets without a load to estimate from: their runs are counted, their time is not."""
         return tuple(item.target for item in self.targets if item.seconds is None)
 
 
 def skipped_targets(counts: Iterable[DecisionCount]) -> frozenset[str]:
-    """Return the targets of which at least one run was avoided."""
+    """Return the targets with at least one avoided run."""
     return frozenset(item.target for item in counts if _is_avoided(item))
 
 
@@ -105,7 +105,7 @@ def add_up(counts: Collection[DecisionCount], loads: Iterable[PastLoad]) -> Savi
     """Add up what was saved.
 
     Args:
-        counts: How often the gate decided what in the period.
+        counts: The gate's decisions in the period, counted by target, action and reason.
         loads: The last loads of the targets, of any time.
     """
     by_target: dict[str, list[PastLoad]] = {}

@@ -1,4 +1,4 @@
-"""How every target stands: from the control database alone."""
+"""The status of every target, from the control database."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from metadata_sync.rows.model import ControlRows
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """How one target stands.
+    """The status of one target.
 
     Attributes:
         target: Its name, `schema.table`.
         pipeline_id: Its pipeline.
         load_type: scd1, scd2 or append.
-        is_active: Row and pipeline are both switched on.
-        last: Its newest run that reached dbt, however that ended; None when there is none.
+        is_active: Whether its row and its pipeline are active.
+        last: Its newest run that reached dbt, successful or not; None when there is none.
         last_success: Its newest load; None when there is none.
         age_seconds: Since the newest load was finished; None when there is none.
     """
@@ -33,7 +33,7 @@ class TargetStatus:
 
 
 def target_statuses(rows: ControlRows, loads: LatestLoads, now: datetime) -> tuple[TargetStatus, ...]:
-    """Say how every target stands, by pipeline and name.
+    """Return the status of every target, by pipeline and name.
 
     Args:
         rows: The environment's rows.

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from flows.errors.classify import Verdict
 from flows.gate.facts import Action, Decision
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, total
 from metadata_sync.rows.model import ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Engine
+
+if TYPE_CHECKING:
+    from flows.errors.classify import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,12 +260,12 @@ class RunObserver(Protocol):
         """These are about to be built by dbt."""
         ...
 
-    def said(self, sentence: str) -> None:
-        """Something that takes long has moved on, outside of dbt: a cluster, a step."""
+    def say(self, sentence: str) -> None:
+        """Progress outside dbt, as a sentence: of a cluster, a step."""
         ...
 
-    def moved(self, move: SparkMove) -> None:
-        """A cluster or a step has moved on."""
+    def spark_changed(self, move: SparkMove) -> None:
+        """A cluster or a step has changed its state."""
         ...
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
@@ -293,10 +295,10 @@ class SilentObserver:
     def wave_started(self, wave: Wave) -> None:
         """Say nothing."""
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         """Say nothing."""
 
-    def moved(self, move: SparkMove) -> None:
+    def spark_changed(self, move: SparkMove) -> None:
         """Say nothing."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:

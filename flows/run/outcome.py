@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from flows.errors.classify import FailureClass, Rule, Verdict, classify, read_facts
-from flows.errors.rules import DEFAULT_RULES
 from flows.gate.facts import Action, Decision, Reason
 from flows.run.model import OutcomeStatus, TargetOutcome
 from flows.warehouse.load_log import LoggedLoad
 from metadata_sync.redact import safe_text
+
+if TYPE_CHECKING:
+    from flows.errors.classify import Rule, Verdict
 
 _SHOWN_TESTS: Final = 3
 _NOTHING_TO_DO: Final = "SKIP"
@@ -43,7 +44,7 @@ def outcome_of(
     build: Build,
     load: LoggedLoad | None,
     *,
-    rules: Sequence[Rule] = DEFAULT_RULES,
+    rules: Iterable[Rule],
     before: TargetOutcome | None = None,
 ) -> TargetOutcome:
     """Tell how a target fared.
@@ -76,7 +77,7 @@ def outcome_of(
         started_at=node.started_at if node else None,
         finished_at=node.finished_at if node else None,
         error=safe_text(error) if error else None,
-        verdict=classify(read_facts(error), rules) if error else None,
+        verdict=_verdict_on(error, rules) if error else None,
         attempts=before.attempts + 1 if before else 1,
         is_shared=build.stop is not None or (bool(error) and error == _failed_hook(build)),
     )
@@ -99,7 +100,7 @@ def unlogged(target: str, node: NodeResult) -> str | None:
     )
 
 
-def outcome_without_run(decision: Decision, rules: Sequence[Rule] = DEFAULT_RULES) -> TargetOutcome:
+def outcome_without_run(decision: Decision, rules: Iterable[Rule]) -> TargetOutcome:
     """Tell how a target fared that is not given to dbt.
 
     Args:
@@ -111,13 +112,21 @@ def outcome_without_run(decision: Decision, rules: Sequence[Rule] = DEFAULT_RULE
     """
     target, pipeline_id = decision.target, decision.pipeline_id
     if decision.reason is Reason.ROW_AT_FAULT:
+        from flows.errors.classify import FailureClass, Verdict
+
         error = safe_text(decision.message)
-        verdict = classify(read_facts(error), rules)
+        verdict = _verdict_on(error, rules)
         if verdict.advice.is_soft:
             verdict = Verdict(FailureClass.SETTINGS, None, None)
         return TargetOutcome(target, pipeline_id, decision, OutcomeStatus.FAILED, error=error, verdict=verdict)
     status = OutcomeStatus.HELD if decision.action is Action.HOLD else OutcomeStatus.SKIPPED
     return TargetOutcome(target, pipeline_id, decision, status)
+
+
+def _verdict_on(error: str, rules: Iterable[Rule]) -> Verdict:
+    from flows.errors.classify import classify, read_facts
+
+    return classify(read_facts(error), rules)
 
 
 def with_load(outcome: TargetOutcome, load: LoggedLoad) -> TargetOutcome:

@@ -1,4 +1,4 @@
-"""Programs that `sluice up` leaves running: started detached, found again by pid file, ended with their children."""
+"""Background programs of `sluice up`: start them detached, find them by pid file, stop them with their children."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from flows.process import ProcessIdentity
 from metadata_sync.errors import RunError
 
 STOP_SECONDS: Final = 15.0
-"""How long a program may take to end after TERM before it is killed."""
+"""How long a program may take to exit after TERM before it is killed."""
 _POLL_SECONDS: Final = 0.2
 _LOG_TAIL_LINES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """One program of one project.
+    """One background program of one project.
 
     Attributes:
-        folder: Where its log and pid file stand; also its working directory.
-        name: What people call it: `worker`, for instance.
+        folder: The folder of its log and pid file; also its working directory.
+        name: Its name, for example `worker`.
     """
 
     folder: Path
@@ -36,7 +36,7 @@ class Background:
 
     @property
     def log_file(self) -> Path:
-        """What it printed since it was started."""
+        """Its output since it was started."""
         return self.folder / f"{self.name}.log"
 
     @property
@@ -47,26 +47,26 @@ class Background:
         """Return the process that this project started and that is still alive, or None."""
         try:
             process = ProcessIdentity(**json.loads(self._pid_file.read_text()))
-        except (OSError, ValueError, TypeError):  # never started, or a half-written file of a crash
+        except (OSError, ValueError, TypeError):  # never started, or a crash left a partial file
             return None
         return process if process.is_alive() else None
 
     def start(self, command: Sequence[str], environ: Mapping[str, str]) -> ProcessIdentity:
-        """Start it, unless it runs already; return its process."""
+        """Start the program unless it is running; return its process."""
         found = self.running()
         if found is not None:
             return found
         child = spawn(command, environ, self.folder, self.log_file)
         process = ProcessIdentity.of(child.pid)
         write_atomically(self._pid_file, json.dumps(asdict(process), indent=2) + "\n")
-        let_go(child)
+        detach(child)
         return process
 
     def stop(self) -> bool:
-        """End it with everything it started; return whether it ran.
+        """Stop the program and its children; return whether it was running.
 
         Raises:
-            RunError: When it does not end, not even when killed.
+            RunError: When it does not exit, even after KILL.
         """
         process = self.running()
         if process is not None:
@@ -76,28 +76,28 @@ class Background:
 
 
 def spawn(command: Sequence[str], environ: Mapping[str, str], folder: Path, log_file: Path) -> subprocess.Popen[bytes]:
-    """Start a program detached from this terminal; what it prints goes to log_file."""
+    """Start a program detached from this terminal; its output goes to log_file."""
     with log_file.open("wb") as output:
         return subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
             list(command),
-            cwd=folder,  # a .env or prefect.toml of the current folder is not for it
+            cwd=folder,  # so that it does not read a .env or prefect.toml of the current folder
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # survives the terminal, and heads its own process group
+            start_new_session=True,  # outlives the terminal, and leads its own process group
         )
 
 
 def end(process: ProcessIdentity, what: str) -> None:
-    """End a process and its children: TERM, then KILL for what is left after the wait.
+    """Stop a process and its children: TERM, then KILL after the wait.
 
     Args:
-        process: Heads a process group of its own.
-        what: What it is, for the message.
+        process: The leader of a process group.
+        what: Its name, for the message.
 
     Raises:
-        RunError: When it does not end.
+        RunError: When it does not exit.
     """
     for number in (signal.SIGTERM, signal.SIGKILL):
         _signal_group(process, number)
@@ -106,13 +106,13 @@ def end(process: ProcessIdentity, what: str) -> None:
             time.sleep(_POLL_SECONDS)
     if process.is_alive():
         raise RunError(
-            f"{what} (pid {process.pid}) does not end, not even when killed.",
-            "The operating system holds it, usually for a disk or a network folder that does not answer.",
+            f"{what} (pid {process.pid}) did not exit, even after KILL.",
+            "The process waits in the operating system, usually for a disk or a network folder that does not respond.",
         )
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a small file in one step."""
+    """Write a small file atomically."""
     draft = path.with_suffix(".tmp")
     draft.write_text(text)
     draft.replace(path)
@@ -124,12 +124,12 @@ def log_tail(log_file: Path) -> str:
     return "\n".join(f"  {line}" for line in lines[-_LOG_TAIL_LINES:])
 
 
-def let_go(process: subprocess.Popen[bytes]) -> None:
-    """Tell Python that this child is meant to outlive us, so that it does not warn about it."""
+def detach(process: subprocess.Popen[bytes]) -> None:
+    """Mark a child as meant to outlive this process, so that Python does not warn about it."""
     process.returncode = 0
 
 
 def _signal_group(process: ProcessIdentity, number: signal.Signals) -> None:
-    # The process heads its group since its start, so no other group can bear its number while a member lives.
+    # The process leads its group from the start, so no other group can have its number while a member lives.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)

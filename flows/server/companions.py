@@ -1,6 +1,6 @@
-"""What `sluice up` runs beside the server: a worker that starts runs, and the reconciler that follows the rows.
+"""The processes of `sluice up` beside the server: a worker that starts runs, and the reconciler of deployments.
 
-The worker is Prefect's own, of type process: each run is a process of its own on this machine.
+The worker is Prefect's process worker: each run is a process on this machine.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from flows.server.background import Background
 from flows.server.local import CLIENT_SETTINGS, LocalServer, local_server, without_prefect
 
 _RUNS_AT_ONCE: Final = 4
-"""Runs that the worker has under way at most; on the embedded warehouse they take turns anyway."""
+"""Runs that the worker executes in parallel; on the embedded warehouse they wait for its lock anyway."""
 _POLL_SECONDS: Final = 5
-"""How often the worker asks for work."""
+"""How often the worker polls for scheduled runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Companions:
 
     Attributes:
         worker: Starts runs.
-        reconciler: Keeps deployments in step with the rows.
+        reconciler: Updates deployments when rows change.
     """
 
     worker: ProcessIdentity
@@ -35,7 +35,7 @@ class Companions:
 
 
 def start_companions(context: Context) -> Companions:
-    """Start what does not run yet; the server must answer."""
+    """Start the worker and the reconciler unless they are running; the server must answer."""
     server = local_server(context)
     with server.locked():
         worker, reconciler = _programs(server)
@@ -49,9 +49,9 @@ def start_companions(context: Context) -> Companions:
 
 
 def stop_companions(context: Context) -> bool:
-    """End worker and reconciler, runs under way included; return whether any of them ran.
+    """Stop the worker, its runs and the reconciler; return whether any of them was running.
 
-    Runs hear of it and report that they were ended, so this comes before the server is ended.
+    Runs receive a signal and report that they were stopped, so call this before the server stops.
     """
     server = local_server(context)
     if not server.folder.is_dir():

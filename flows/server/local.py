@@ -1,7 +1,7 @@
-"""The local Prefect server that `sluice up` keeps in the background: one per project, on loopback.
+"""The local Prefect server that `sluice up` runs in the background: one per project, on loopback.
 
-Everything it owns stands in `.sluice/prefect/`: its database, its log, its pid file and the lock that commands share.
-Nothing here imports Prefect, so that `sluice run` learns in milliseconds whether a server answers.
+Its files are in `.sluice/prefect/`: database, log, pid file and the lock that commands share. This module does not
+import Prefect, so that `sluice run` learns within milliseconds whether a server answers.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from filelock import FileLock, Timeout
 
 from flows.context import Context
 from flows.process import ProcessIdentity
-from flows.server.background import STOP_SECONDS, end, let_go, log_tail, spawn, write_atomically
+from flows.server.background import STOP_SECONDS, detach, end, log_tail, spawn, write_atomically
 from metadata_sync.errors import ConfigurationError, RunError
 
 log = logging.getLogger(__name__)
 
 HOST: Final = "127.0.0.1"
-PROBE_SECONDS: Final = 0.3
-"""How long a run waits to learn whether a server answers."""
+HEALTH_CHECK_SECONDS: Final = 0.3
+"""Timeout of a run's check whether a server answers."""
 START_SECONDS: Final = 180.0
 """How long `sluice up` waits for the first answer; the first start also creates the database."""
 _POLL_SECONDS: Final = 0.2
@@ -45,7 +45,7 @@ CLIENT_SETTINGS: Final[Mapping[str, str]] = {
     "PREFECT_CLI_PROMPT": "false",
     "PREFECT_CLI_COLORS": "false",
 }
-"""What holds for every program of Prefect's that is started here."""
+"""Settings of every Prefect program that is started here."""
 _SERVER_SETTINGS: Final[Mapping[str, str]] = {
     **CLIENT_SETTINGS,
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -55,13 +55,13 @@ _SERVER_SETTINGS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """Where the project's server is to be found.
+    """The address and the files of the project's server.
 
     Attributes:
         folder: `.sluice/prefect`, the server's PREFECT_HOME.
         port: From `SLUICE_PREFECT_PORT`.
         host: Address that it listens on, from `SLUICE_PREFECT_HOST`.
-        auth: `user:password` that it asks for, from `SLUICE_PREFECT_AUTH`.
+        auth: `user:password` that it requires, from `SLUICE_PREFECT_AUTH`.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class LocalServer:
 
     @property
     def api_url(self) -> str:
-        """Address of the API, what `PREFECT_API_URL` would say."""
+        """Address of the API, as in `PREFECT_API_URL`."""
         return f"http://{self.host}:{self.port}/api"
 
     @property
@@ -81,7 +81,7 @@ class LocalServer:
 
     @property
     def log_file(self) -> Path:
-        """What the server printed since it was started."""
+        """The server's output since it was started."""
         return self.folder / "server.log"
 
     @property
@@ -92,12 +92,12 @@ class LocalServer:
         """Return the record of the server that this project started and that is still alive, or None."""
         try:
             record = ServerRecord.parse(self._pid_file.read_text())
-        except (OSError, ValueError, TypeError, KeyError):  # never started, or a half-written file of a crash
+        except (OSError, ValueError, TypeError, KeyError):  # never started, or a crash left a partial file
             return None
         return record if record.process.is_alive() else None
 
     def record(self, process: ProcessIdentity) -> ServerRecord:
-        """Write the pid file of a server that was just started, in one step."""
+        """Write the pid file of a server that was just started."""
         record = ServerRecord(process, self.port)
         write_atomically(self._pid_file, record.render())
         return record
@@ -108,11 +108,11 @@ class LocalServer:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the lock that keeps two commands from starting or ending the server at once.
+        """Hold the lock that prevents two commands from starting or stopping the server at the same time.
 
         Raises:
             ConfigurationError: When the folder cannot be written.
-            RunError: When another command holds it for longer than a start may take.
+            RunError: When another command holds the lock for longer than a start may take.
         """
         lock = FileLock(self.folder / "server.lock", timeout=START_SECONDS + STOP_SECONDS)
         try:
@@ -120,7 +120,7 @@ class LocalServer:
             lock.acquire()
         except Timeout as error:
             raise RunError(
-                "Another `sluice up` or `sluice down` has been at work for minutes.", "End it, then try again."
+                "Another `sluice up` or `sluice down` has been running for minutes.", "Stop it, then try again."
             ) from error
         except OSError as error:
             raise ConfigurationError(
@@ -135,7 +135,7 @@ class LocalServer:
 
 @dataclass(frozen=True, slots=True)
 class ServerRecord:
-    """A running server: its process, and the port it was told to listen on."""
+    """A running server: its process and its port."""
 
     process: ProcessIdentity
     port: int
@@ -153,7 +153,7 @@ class ServerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What `start` did.
+    """The result of `start`.
 
     Attributes:
         pid: Process id of the server.
@@ -174,15 +174,15 @@ def local_server(context: Context) -> LocalServer:
 
 
 def running_api_url(context: Context, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return the API that runs are to be reported to: the configured one, else the local one, when it answers in time.
+    """Return the API that runs report to: the configured one, else the local one, if it answers in time.
 
     Args:
         context: The project and its settings.
-        environ: Where `PREFECT_API_URL` is looked up; a configured server that does not answer is not replaced by the
-            local one, because its runs would then stand where nobody looks.
+        environ: Where `PREFECT_API_URL` is looked up. A configured server that does not answer is not replaced by the
+            local one: the users of the configured server would not see these runs.
 
     Returns:
-        The API's address, or None: the run then goes on without Prefect.
+        The API's address, or None: the run then works without Prefect.
     """
     configured = environ.get("PREFECT_API_URL", "").rstrip("/")
     if configured:
@@ -195,12 +195,12 @@ def running_api_url(context: Context, environ: Mapping[str, str] = os.environ) -
     return address if is_healthy(address) else None
 
 
-def is_healthy(api_url: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
+def is_healthy(api_url: str, timeout_seconds: float = HEALTH_CHECK_SECONDS) -> bool:
     """Tell whether a Prefect API answers its health check within the time."""
     parts = urlsplit(api_url)
     if parts.scheme not in {"http", "https"}:
         return False
-    # A proxy of the environment must not come between this machine and its own loopback.
+    # Requests to loopback must not go through a proxy of the environment.
     proxies: dict[str, str] | None = {} if parts.hostname in {HOST, "localhost", "::1"} else None
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
     try:
@@ -211,7 +211,7 @@ def is_healthy(api_url: str, timeout_seconds: float = PROBE_SECONDS) -> bool:
 
 
 def ui_url(api_url: str) -> str:
-    """Return the UI that belongs to an API: `PREFECT_UI_URL` where it stands elsewhere, else the bundled one.
+    """Return the UI of an API: `PREFECT_UI_URL` if it is set, otherwise the UI that the server bundles.
 
     >>> ui_url("http://127.0.0.1:4271/api")
     'http://127.0.0.1:4271/v2'
@@ -220,7 +220,7 @@ def ui_url(api_url: str) -> str:
 
 
 def prepare_client(context: Context, api_url: str) -> None:
-    """Set what Prefect reads when it is imported: a silent console, and no folder in the user's home for our server."""
+    """Set what Prefect reads at import: no console logs, and PREFECT_HOME in the project for the local server."""
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_INTERNAL_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -233,11 +233,11 @@ def prepare_client(context: Context, api_url: str) -> None:
 
 
 def start(server: LocalServer) -> Started:
-    """Start the server, detached from this terminal, and wait until it answers; do nothing when it already runs.
+    """Start the server, detached from this terminal, and wait until it answers; do nothing when it is running.
 
     Raises:
-        ConfigurationError: When something else listens on the port, or the folder cannot be written.
-        RunError: When the server ends at once or does not answer in time; nothing is left running.
+        ConfigurationError: When another program listens on the port, or the folder cannot be written.
+        RunError: When the server exits at once or does not answer in time; nothing is left running.
     """
     began = time.monotonic()
     with server.locked():
@@ -257,15 +257,15 @@ def start(server: LocalServer) -> Started:
             raise
     seconds = time.monotonic() - began
     log.info("local_server started=true pid=%s port=%s seconds=%.1f", process.pid, server.port, seconds)
-    let_go(process)
+    detach(process)
     return Started(process.pid, is_new=True, seconds=seconds)
 
 
 def stop(server: LocalServer) -> bool:
-    """End the server that this project started, if it runs.
+    """Stop the server that this project started.
 
     Returns:
-        True when it was running; False when there was nothing to end.
+        True when it was running.
     """
     if not server.folder.is_dir():
         return False
@@ -281,57 +281,57 @@ def stop(server: LocalServer) -> bool:
 def _already_running(server: LocalServer, record: ServerRecord, began: float) -> Started:
     if record.port != server.port:
         raise ConfigurationError(
-            f"This project's server already runs on port {record.port}, and the settings say {server.port}.",
+            f"This project's server already runs on port {record.port}, and SLUICE_PREFECT_PORT is {server.port}.",
             "Run `sluice down` first, or set SLUICE_PREFECT_PORT back.",
         )
     if not is_healthy(server.api_url, timeout_seconds=5.0):
         raise RunError(
-            f"The local server (pid {record.process.pid}) runs but does not answer on {server.api_url}.",
+            f"The local server (pid {record.process.pid}) is running but does not answer on {server.api_url}.",
             f"Run `sluice down`, then `sluice up`. Its log is {server.log_file}.",
         )
     return Started(record.process.pid, is_new=False, seconds=time.monotonic() - began)
 
 
 def _check_exposure(server: LocalServer) -> None:
-    """Refuse to let others reach a server that asks nobody who they are: whoever reaches it may run anything.
+    """Refuse to expose a server without authentication: every client of the API can run any code.
 
     Raises:
-        ConfigurationError: When the address is no single one, or not loopback and without authentication.
+        ConfigurationError: When the address is not a single one, or not loopback and without authentication.
     """
     try:
         address = ipaddress.ip_address(server.host)
     except ValueError as error:
         raise ConfigurationError(
-            f"SLUICE_PREFECT_HOST = {server.host!r} is no IP address.", "Name one address of this machine."
+            f"SLUICE_PREFECT_HOST = {server.host!r} is not an IP address.", "Set it to one address of this machine."
         ) from error
     if address.is_unspecified:
         raise ConfigurationError(
             f"SLUICE_PREFECT_HOST = {server.host} would listen on every network of this machine.",
-            "Name the one address that is meant; browsers use the same one.",
+            "Set it to a single address of this machine; browsers use the same one.",
         )
     if not address.is_loopback and server.auth is None:
         raise ConfigurationError(
-            f"SLUICE_PREFECT_HOST = {server.host} is reachable by others, and the server would ask nobody for a name.",
+            f"SLUICE_PREFECT_HOST = {server.host} can be reached from other machines, and no authentication is set.",
             "Set SLUICE_PREFECT_AUTH=user:password, or leave the host at 127.0.0.1.",
         )
 
 
 def _check_port_is_free(server: LocalServer) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((server.host, server.port))
+            listener.bind((server.host, server.port))
         except OSError as error:
             other = "another Prefect server" if is_healthy(server.api_url, timeout_seconds=2.0) else "another program"
             raise ConfigurationError(
-                f"Port {server.port} of {server.host} is taken by {other}, which this project did not start.",
-                "Set SLUICE_PREFECT_PORT to a free port, or end that program. To report runs to that server instead, "
+                f"Port {server.port} of {server.host} is used by {other}, which this project did not start.",
+                "Set SLUICE_PREFECT_PORT to a free port, or stop that program. To report runs to that server instead, "
                 f"set PREFECT_API_URL={server.api_url}.",
             ) from error
 
 
 def _spawn(server: LocalServer) -> subprocess.Popen[bytes]:
-    # The shell's PREFECT_* settings are for the configured server: its database must not become this one's.
+    # The shell's PREFECT_* settings are for the configured server: this server must not use its database.
     environ = {
         **without_prefect(os.environ),
         **_SERVER_SETTINGS,
@@ -357,7 +357,7 @@ def _wait_until_healthy(server: LocalServer, process: subprocess.Popen[bytes], b
     while not is_healthy(server.api_url, timeout_seconds=1.0):
         if process.poll() is not None:
             raise RunError(
-                f"The local server ended with exit code {process.returncode} before it answered:\n"
+                f"The local server exited with code {process.returncode} before it answered:\n"
                 f"{log_tail(server.log_file)}",
                 f"The whole log is {server.log_file}. `sluice doctor` checks the installation.",
             )

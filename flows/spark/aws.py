@@ -1,4 +1,4 @@
-"""AWS: clients that ask again when AWS is busy, and its errors in Sluice's words."""
+"""AWS clients with retries, and AWS errors as Sluice's errors."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from flows.errors.rules import DEFAULT_RULES
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 
 _TRIES: Final = 8
-"""Of each call, unless AWS_MAX_ATTEMPTS says otherwise; botocore doubles the pause between them, up to 20 seconds."""
+"""Attempts per call, unless AWS_MAX_ATTEMPTS is set; botocore doubles the pause between them, up to 20 seconds."""
 
 
 def aws_client(service: str, region: str | None = None, *, tries: int | None = None) -> Any:
-    """Return boto3's client of a service; credentials and endpoint are found as boto3 finds them.
+    """Return boto3's client of a service, with boto3's usual lookup of credentials and endpoint.
 
     Args:
-        service: `emr` or `s3`, for instance.
+        service: For example `emr` or `s3`.
         region: AWS region; None: the environment's.
-        tries: How often it makes each call; None: as often as calls are made at most.
+        tries: Attempts per call; None: the maximum.
 
     Raises:
         ConfigurationError: When boto3 is not installed.
@@ -31,19 +31,19 @@ def aws_client(service: str, region: str | None = None, *, tries: int | None = N
 
 
 def max_tries() -> int:
-    """Return how often a call is made at most."""
+    """Return the maximum number of attempts per call."""
     return int(os.environ.get("AWS_MAX_ATTEMPTS", _TRIES))
 
 
 @contextmanager
 def aws_errors(doing: str) -> Iterator[None]:
-    """Turn what AWS refuses into an error of Sluice's that says whether it may heal by itself.
+    """Convert AWS errors to soft or hard run errors.
 
     Args:
-        doing: What was being done, e.g. `asking for a cluster`.
+        doing: The activity, for the message, e.g. `listing clusters`.
 
     Raises:
-        RunError: Soft when it is worth another try: busy, unreachable, no capacity.
+        RunError: Soft when a retry may succeed: busy, unreachable, no capacity.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -51,7 +51,7 @@ def aws_errors(doing: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         kind = SoftRunError if classify(read_facts(str(error)), DEFAULT_RULES).advice.is_soft else HardRunError
-        raise kind(f"AWS did not oblige in {doing}: {error}") from error
+        raise kind(f"AWS returned an error while {doing}: {error}") from error
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the stage asks of a place where Spark runs: this machine, EMR on EC2, whatever comes next."""
+"""The protocol of Spark backends, with the values that they exchange with the stage."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from flows.spark.jobs import Result, SparkJob
 from flows.spark.sizing.sizing import Bounds, Sizing
 
 Say = Callable[[str], None]
-"""Tells people one sentence; quick, never raises."""
+"""Prints a sentence for people; quick, never raises."""
 OnStep = Callable[[str, datetime, str], None]
-"""Told that a target's step has begun: when, UTC, and where its logs will lie; quick, never raises."""
+"""Called with a target, the start of its step (UTC) and links to its logs; quick, never raises."""
 
 
 class JobStatus(StrEnum):
-    """How a job ended."""
+    """The result of a job."""
 
     DONE = "done"
     FAILED = "failed"
     LOST = "lost"
-    """Its cluster was not to be had, or was lost before its turn or under it."""
+    """The cluster could not be created, or was lost before the job ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """How one job ended.
+    """The end of one job.
 
     Attributes:
-        status: In one word.
-        started_at: When its step began, UTC; None: it never did.
+        status: Its result.
+        started_at: When its step started, UTC; None: it did not start.
         finished_at: When it ended, UTC.
-        result: What it left; None unless it is done.
-        error: What went wrong, with the words that tell its class.
+        result: Its output; None unless it is done.
+        error: The error message, from which the error is classified.
     """
 
     status: JobStatus
@@ -52,16 +52,16 @@ class JobEnd:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a cluster is wanted for.
+    """A request for a cluster.
 
     Attributes:
         run_id: The run.
         environment: Sluice's environment.
-        job_group: The pipelines that share it.
-        owner: The person or schedule that asked for the run.
-        sizing: How large; None on this machine.
-        bounds: Within which it may scale.
-        place: Where, one of the backend's places.
+        job_group: The job group that uses it.
+        owner: The person or schedule that requested the run.
+        sizing: Its size; None on this machine.
+        bounds: The bounds of managed scaling.
+        place: One of the backend's places.
     """
 
     run_id: str
@@ -75,16 +75,16 @@ class Order:
 
 @dataclass(slots=True)
 class Bill:
-    """What a cluster was, and how long it was ours.
+    """The size and the lifetime of a cluster.
 
     Attributes:
         backend: local or emr.
-        cluster_id: EMR's name; None on this machine.
-        sizing: What was rented in the end; None on this machine.
-        task_cores: Tasks that ran at once.
-        requested_at: When it was asked for, UTC.
-        ready_at: When it took its first step, UTC; None: it never did.
-        closed_at: When it was ended, UTC; None: it is not.
+        cluster_id: EMR's id; None on this machine.
+        sizing: Its size; None on this machine.
+        task_cores: Tasks that run in parallel.
+        requested_at: When it was requested, UTC.
+        ready_at: When it accepted its first step, UTC; None: never.
+        closed_at: When it was terminated, UTC; None: it is running.
     """
 
     backend: str
@@ -112,56 +112,56 @@ class Cluster(Protocol):
 
     @property
     def bill(self) -> Bill:
-        """What it is and how long it was ours."""
+        """Its size and lifetime."""
         ...
 
     @property
     def links(self) -> str:
-        """Where people look at it: its page, its logs."""
+        """Links to its page and its logs."""
         ...
 
     def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
-        """Run jobs one after the other; one that fails does not hinder the others.
+        """Run jobs one after the other; a failed job does not stop the others.
 
         Returns:
-            How each ended, by target.
+            The end of each job, by target.
 
         Raises:
-            RunError: When it cannot be told how they ended.
+            RunError: When the results are unknown.
         """
         ...
 
     def close(self) -> None:
-        """End it. Called again it does nothing."""
+        """Terminate the cluster; a second call does nothing."""
         ...
 
 
 class Backend(Protocol):
-    """A place where clusters come from."""
+    """A source of clusters."""
 
     @property
     def name(self) -> str:
-        """Its word in settings and logs."""
+        """Its name in settings and logs."""
         ...
 
     @property
     def places(self) -> tuple[str | None, ...]:
-        """Where clusters can be had, the preferred place first; None: there is but one."""
+        """The places (subnets) for clusters, preferred first; None: there is only one."""
         ...
 
     def obstacle(self, job: SparkJob) -> str | None:
-        """Say what keeps a job from running there; None: nothing does. Asked before anything is rented."""
+        """Return why a job cannot run here, or None. It is called before a cluster is created."""
         ...
 
     def start(self, order: Order, say: Say, on_step: OnStep) -> Cluster:
-        """Get a cluster.
+        """Create a cluster.
 
         Args:
-            order: What for.
-            say: Told how far it is.
-            on_step: Told of each step that begins.
+            order: The request.
+            say: Prints progress.
+            on_step: Called when a step starts.
 
         Raises:
-            SluiceError: When none can be had now, or none can be had this way.
+            SluiceError: When the cluster cannot be created.
         """
         ...

@@ -1,4 +1,4 @@
-"""The engine of every target that is due: what the gate found, what the lake lists, what the row says."""
+"""Choose the engine of every target that is due, from the gate's evidence, the lake's listing and the row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flows.context import Context
 from flows.gate.facts import Action, Decision, EngineChoice, SourceMode
 from flows.run.model import RunRequest
 from flows.spark.sizing.groups import parse_cluster
-from flows.spark.sizing.scan_bytes import Scan, Span, estimate_scan
+from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
 from flows.warehouse.lake import LakeFile, list_files, resolve_folder
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.catalog import Catalog
@@ -26,17 +26,17 @@ from metadata_sync.rows.vocabulary import Engine
 def with_engines(
     context: Context, request: RunRequest, rows: ControlRows, state: WarehouseState, decisions: Sequence[Decision]
 ) -> tuple[Decision, ...]:
-    """Add to every decision to run where it runs.
+    """Add the engine to every decision to run.
 
     Args:
         context: The project.
-        request: What was asked.
+        request: The run's request.
         rows: The environment's rows.
-        state: What the warehouse remembers.
-        decisions: The gate's.
+        state: The warehouse's state.
+        decisions: The gate's decisions.
 
     Raises:
-        ConfigurationError: When Spark was asked for and nothing that is due can run there.
+        ConfigurationError: When the request names Spark and a target that is due cannot run there.
     """
     if request.cluster is not None:
         parse_cluster(request.cluster)
@@ -52,24 +52,24 @@ def with_engines(
 
 @dataclass
 class EngineChooser:
-    """Chooses engines for rows; every source is listed once.
+    """Chooses engines for rows; each source is listed once.
 
     Attributes:
         context: The project.
         rows: The environment's rows.
-        asked: The engine that a person asked for this run.
-        cluster: The cluster that a person asked for this run.
+        requested: The engine of the request.
+        cluster: The cluster of the request.
     """
 
     context: Context
     rows: ControlRows
-    asked: Engine | None = None
+    requested: Engine | None = None
     cluster: str | None = None
     _listings: dict[str, tuple[LakeFile, ...]] = field(default_factory=dict)
 
     @cached_property
     def catalog(self) -> Catalog:
-        """What is known of tables and columns."""
+        """The catalog of tables and columns."""
         return Catalog(self.rows, self.context.project, self.context.columns)
 
     @cached_property
@@ -77,43 +77,43 @@ class EngineChooser:
         return {str(row.name): row for row in self.rows.transformations}
 
     def row(self, target: str) -> TransformationRow | None:
-        """Return the row that fills a target."""
+        """Return the row of a target."""
         return self._by_target.get(target)
 
     def choose(self, row: TransformationRow, spans: Mapping[str, Span]) -> EngineChoice | None:
-        """Choose where a row runs.
+        """Choose the engine of a row.
 
         Args:
             row: The transformation.
-            spans: What it reads of each keyed source.
+            spans: The span of each keyed source that it reads.
 
         Raises:
-            ConfigurationError: When a person asked for Spark, and it cannot run there.
+            ConfigurationError: When the request names Spark, and the row cannot run there.
         """
         pipeline = self.rows.pipeline(row.pipeline_id)
         if pipeline is None:
             return None
         choice = choose_engine(
-            pipeline, self.asked, self.cluster, lambda: self.obstacle(row), lambda: self.scan(row, spans)
+            pipeline, self.requested, self.cluster, lambda: self.obstacle(row), lambda: self.scan(row, spans)
         )
-        is_asked = self.asked is Engine.SPARK or self.cluster is not None
-        if is_asked and choice.engine is Engine.SPARK and choice.scan_bytes is None:
+        is_requested = self.requested is Engine.SPARK or self.cluster is not None
+        if is_requested and choice.engine is Engine.SPARK and choice.scan_bytes is None:
             raise ConfigurationError(
                 f"{row.name} cannot run on Spark: {self.obstacle(row)}",
-                "Nothing was started. Name pipelines that can, or leave --engine and --cluster out.",
+                "Nothing was started. Select other pipelines, or run without --engine and --cluster.",
                 subject=str(row.name),
             )
         return choice
 
     def obstacle(self, row: TransformationRow) -> str | None:
-        """Say what keeps a row from Spark; None when nothing does."""
+        """Return why a row cannot run on Spark, or None."""
         from metadata_sync.analysis.spark import spark_problems
 
         problems = spark_problems(row, self.catalog)
         return " ".join(problem.message for problem in problems) or None
 
-    def scan(self, row: TransformationRow, spans: Mapping[str, Span]) -> Scan:
-        """Estimate what a row reads."""
+    def scan(self, row: TransformationRow, spans: Mapping[str, Span]) -> ScanEstimate:
+        """Estimate the bytes that a row reads."""
         return estimate_scan(resolve_dependencies(row, self.rows), spans, self._listing)
 
     def _listing(self, item: ResolvedDependency) -> tuple[LakeFile, ...]:
@@ -123,20 +123,17 @@ class EngineChooser:
             folder = resolve_folder(self.context.project, source.location or "") if source else None
             try:
                 self._listings[name] = list_files(folder) if folder else ()
-            except (
-                ValueError,
-                OSError,
-            ):  # the gate has held what cannot be listed; what was deleted since reads nothing
+            except (ValueError, OSError):  # deleted after the gate has listed it: there is nothing to read
                 self._listings[name] = ()
         return self._listings[name]
 
 
 def spans_of(decision: Decision, state: WarehouseState | None) -> dict[str, Span]:
-    """Return what a target reads of each keyed source, by the gate's evidence.
+    """Return the span of each keyed source that a target reads, from the gate's evidence.
 
     Args:
-        decision: The gate's.
-        state: Says when it was loaded last; None: unknown.
+        decision: The gate's decision.
+        state: The warehouse's state, for the time of the last load; None: unknown.
     """
     head = state.heads.get(decision.target) if state else None
     since = _instant(head.loaded_at if head else None)
@@ -162,26 +159,26 @@ GB: Final = 10**9
 
 def choose_engine(
     pipeline: PipelineRow,
-    asked: Engine | None,
+    requested: Engine | None,
     cluster: str | None,
     obstacles: Callable[[], str | None],
-    scan: Callable[[], Scan],
+    scan: Callable[[], ScanEstimate],
 ) -> EngineChoice:
-    """Decide where a target's SELECT runs.
+    """Choose where a target's SELECT runs.
 
     Args:
         pipeline: Its pipeline.
-        asked: What a person asked for this run; None: nothing.
-        cluster: The cluster that a person asked for, TYPE:N; it asks for Spark, too.
-        obstacles: Says what keeps the row from Spark, or None; asked only when it matters.
-        scan: Estimates what it reads; asked only when it matters.
+        requested: The engine of the request; None: not set.
+        cluster: The cluster of the request, TYPE:N; it implies Spark.
+        obstacles: Returns why the row cannot run on Spark, or None; called only when needed.
+        scan: Estimates the bytes that it reads; called only when needed.
 
     Returns:
-        The engine with the numbers behind it.
+        The engine with the numbers that led to it.
     """
-    wish = asked or (Engine.SPARK if cluster else None)
-    engine = wish or pipeline.engine
-    why = f"asked for {engine} in this run" if wish else f"its pipeline says engine: {engine}"
+    override = requested or (Engine.SPARK if cluster else None)
+    engine = override or pipeline.engine
+    why = f"{engine} was requested for this run" if override else f"its pipeline says engine: {engine}"
     if engine is Engine.WAREHOUSE:
         return EngineChoice(Engine.WAREHOUSE, why)
     threshold = _bytes(pipeline.spark_threshold_gb)
@@ -194,11 +191,11 @@ def choose_engine(
     return _by_size(engine, why, threshold, scan(), cluster)
 
 
-def _by_size(engine: Engine, why: str, threshold: int | None, found: Scan, cluster: str | None) -> EngineChoice:
+def _by_size(engine: Engine, why: str, threshold: int | None, found: ScanEstimate, cluster: str | None) -> EngineChoice:
     numbers = (found.scan_bytes, threshold, found.basis)
     if engine is Engine.SPARK:
         return EngineChoice(Engine.SPARK, why, *numbers, cluster)
-    assert threshold is not None, "auto without a threshold is decided before anything is listed"
+    assert threshold is not None, "auto without a threshold has returned before"
     if found.scan_bytes >= threshold:
         message = f"it would read {in_gb(found.scan_bytes)}, the row's threshold is {in_gb(threshold)}"
         return EngineChoice(Engine.SPARK, message, *numbers, cluster)
@@ -207,7 +204,7 @@ def _by_size(engine: Engine, why: str, threshold: int | None, found: Scan, clust
 
 
 def in_gb(count: int) -> str:
-    """Write bytes for people.
+    """Format bytes for people.
 
     >>> in_gb(1_500_000_000), in_gb(20_000), in_gb(0)
     ('1.5 GB', '0.02 MB', '0 MB')

@@ -1,4 +1,4 @@
-"""Jobs: what the Spark script is told, and where a result lies. Pure."""
+"""Jobs: the input of the Spark script, and the location of its results. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql.spark import Cut, view_name
 
 Window = dict[str, Any]
-"""A window as the macro `capture_window` wrote it: handed on to the load as it is."""
+"""A window as the macro `capture_window` wrote it; it is passed to the load unchanged."""
 
 _WINDOW: Final = re.compile(r"/\* sluice:window (\{.*?\}) \*/")
 
@@ -29,12 +29,12 @@ class SparkJob:
 
     Attributes:
         target: `schema.table`.
-        attempt: Tells this attempt's files from any other's.
-        select: What runs.
-        locations: Where each source lies, by its view's name.
-        folder: Where attempts of this run put their files.
-        scan_bytes: What it is expected to read.
-        catalog: Where tables in other formats than Parquet are looked up; None: they are read from their location.
+        attempt: Id of the attempt, part of its file names.
+        select: The translated SELECT.
+        locations: The location of each source, by the name of its view.
+        folder: The folder of the run's attempts.
+        scan_bytes: Estimated bytes that it reads.
+        catalog: The catalog of tables in other formats than Parquet; None: they are read from their location.
     """
 
     target: str
@@ -47,21 +47,21 @@ class SparkJob:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Every address that it reads or writes."""
+        """All locations that it reads or writes."""
         return (*self.locations.values(), self.folder)
 
     @property
     def manifest(self) -> str:
-        """Where this attempt's manifest will lie: no other attempt of the run writes there."""
+        """The location of this attempt's manifest; no other attempt writes there."""
         return f"{self.folder}/attempt={self.attempt}.manifest.json"
 
     @property
     def error(self) -> str:
-        """Where the error will lie when it fails."""
+        """The location of the error file when it fails."""
         return f"{self.folder}/attempt={self.attempt}.error.json"
 
     def document(self, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Return what the script reads."""
+        """Return the job as the script reads it."""
         return {
             "target": self.target,
             "attempt": self.attempt,
@@ -76,7 +76,7 @@ class SparkJob:
         }
 
     def _source(self, source: SourceRow) -> dict[str, Any]:
-        """Files are read as DuckDB reads them: at any depth, with the columns that a location names in folders."""
+        """Return a source for the script, read recursively with the partition columns of its location, as in DuckDB."""
         view = view_name(source.name)
         location = self.locations[view]
         found: dict[str, Any] = {"view": view, "format": source.format, "location": location, "options": {}}
@@ -98,11 +98,11 @@ class SparkJob:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Where the groups lie that a job has computed again.
+    """The files of the groups that a job has computed again.
 
     Attributes:
-        manifest: Where their manifest lies.
-        pattern: Which files hold them; empty when there are none.
+        manifest: The location of their manifest.
+        pattern: The glob of their files; empty when there are none.
         columns: Name and the warehouse's type of each column, in order.
     """
 
@@ -111,22 +111,22 @@ class Groups:
     columns: tuple[tuple[str, str], ...]
 
     def for_macros(self) -> dict[str, Any]:
-        """Return what the macro `result_groups_sql` reads."""
+        """Return the input of the macro `result_groups_sql`."""
         columns = [{"name": name, "type": kind} for name, kind in self.columns]
         return {"manifest": self.manifest, "pattern": self.pattern, "columns": columns}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a job left.
+    """The result of a job.
 
     Attributes:
-        manifest: Where its manifest lies.
-        pattern: Which files hold it; empty when there are none.
-        row_count: Rows in them.
+        manifest: The location of its manifest.
+        pattern: The glob of its files; empty when there are none.
+        row_count: Rows in the files.
         columns: Their columns, in order.
         types: Spark's name of each column's type.
-        groups: The groups that it holds all rows of; None: all groups, or none.
+        groups: The groups that it recomputed; None: the target is not loaded by groups.
     """
 
     manifest: str
@@ -137,7 +137,7 @@ class Result:
     groups: Groups | None = None
 
     def for_macros(self, windows: Mapping[str, Window]) -> dict[str, Any]:
-        """Return what the macro `result` reads."""
+        """Return the input of the macro `result`."""
         return {
             "manifest": self.manifest,
             "pattern": self.pattern,
@@ -150,7 +150,7 @@ class Result:
 
 
 def jobs_text(jobs: Sequence[SparkJob], settings: Mapping[str, str]) -> str:
-    """Write the file that the script is started with."""
+    """Return the text of the script's job file."""
     return json.dumps({"jobs": [job.document(settings) for job in jobs]}, indent=1)
 
 
@@ -158,7 +158,7 @@ def read_manifest(job: SparkJob, text: str) -> Result:
     """Read a job's manifest.
 
     Raises:
-        ValueError: When it is not this attempt's: a person or another program has written there.
+        ValueError: When it belongs to another attempt, because another program has written there.
     """
     document = json.loads(text)
     author = document["author"]
@@ -183,7 +183,7 @@ def _groups_of(job: SparkJob, author: Mapping[str, Any]) -> Groups | None:
 
 
 def windows_of(compiled_sql: str) -> dict[str, Window]:
-    """Return the windows that `increment()` wrote into a compiled model, by source.
+    """Return the windows that the macro `increment` wrote into a compiled model, by source.
 
     >>> windows_of('select 1 from (/* sluice:window {"source": "lake.t", "end": "9"} */ select 1)')
     {'lake.t': {'source': 'lake.t', 'end': '9'}}
@@ -195,7 +195,7 @@ def windows_of(compiled_sql: str) -> dict[str, Window]:
 def cuts_of(
     row: TransformationRow, reads: Sequence[ResolvedDependency], windows: Mapping[str, Window]
 ) -> dict[TableName, Cut]:
-    """Return the conditions that windows put on driving sources: what the macro `window_condition` does."""
+    """Return the conditions of windows on driving sources, like the macro `window_condition`."""
     if row.increment is Increment.FULL:
         return {}
     is_grouped = row.increment is Increment.GROUPS
@@ -215,7 +215,7 @@ def cuts_of(
 
 
 def result_folder(project: Project, row: TransformationRow, run_id: str) -> str:
-    """Return where a run's attempts put their files: below the row's output_path.
+    """Return the folder of a run's attempts, below the row's output_path.
 
     Raises:
         ValueError: When a path leaves the project.
@@ -226,5 +226,5 @@ def result_folder(project: Project, row: TransformationRow, run_id: str) -> str:
 
 
 def spark_location(project: Project, source: SourceRow) -> str:
-    """Return what Spark is asked to load: the folder, or the glob that the row names."""
+    """Return the location that Spark loads: the row's folder or glob."""
     return resolved(project, source.location or "")

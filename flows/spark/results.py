@@ -1,4 +1,4 @@
-"""Small files beside results, on S3 or here."""
+"""Read the manifests and error files of jobs, on S3 or on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flows.spark.jobs import SparkJob, read_manifest
 
 
 def read_text(url: str) -> str | None:
-    """Return a file's text; None when there is no such file.
+    """Return a file's text, or None when it does not exist.
 
     Args:
         url: `s3://bucket/key`, or a path.
@@ -35,7 +35,7 @@ def read_text(url: str) -> str | None:
 
 
 def read_end(job: SparkJob, ended_at: datetime) -> JobEnd | None:
-    """Return how a job ended by what it left, where a whole result outranks an error; None when it left nothing."""
+    """Return the end of a job from its files; a manifest takes precedence over an error file. None: no file."""
     text = read_text(job.manifest)
     if text is None:
         failure = read_text(job.error)

@@ -1,4 +1,4 @@
-"""Spark inside a run: the engine's one call before each wave of dbt; nothing heavy is imported for other runs."""
+"""The engine's hook for Spark, called before each wave of dbt. Heavy imports wait until a target runs on Spark."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class SparkInRun:
-    """What of a run goes to Spark.
+    """The Spark part of a run.
 
     Args:
         context: Project, settings, control database.
         plan: The run.
-        say: Tells people how far it is.
-        moved: Told of each cluster and step that moves on.
+        say: Prints progress.
+        on_change: Called with each change of a cluster or step.
     """
 
     def __init__(
@@ -31,23 +31,23 @@ class SparkInRun:
         context: Context,
         plan: RunPlan,
         say: Callable[[str], None],
-        moved: Callable[[SparkMove], None],
+        on_change: Callable[[SparkMove], None],
     ) -> None:
         self._context = context
         self._plan = plan
         self._say = say
-        self._moved = moved
+        self._on_change = on_change
         self._stage: SparkStage | None = None
         self._costs: dict[str, ClusterCost] = {}
 
     def run(
         self, due: Sequence[TransformationRow], decisions: Mapping[str, Decision], compile_models: CompileModels
     ) -> Staged | None:
-        """Run on Spark what was chosen to; None when nothing was.
+        """Run the wave's targets with engine Spark; None when there are none.
 
         Args:
-            due: What the wave builds.
-            decisions: With their engines, by target.
+            due: The targets of the wave.
+            decisions: The decisions with their engines, by target.
             compile_models: Compiles dbt models by name.
 
         Raises:
@@ -70,7 +70,7 @@ class SparkInRun:
                 self._plan.run_id,
                 requested_by=request.requested_by,
                 say=self._say,
-                moved=self._moved,
+                on_change=self._on_change,
                 cluster=request.cluster,
             )
         staged = self._stage.run(chosen, compile_models)
@@ -80,5 +80,5 @@ class SparkInRun:
         return staged
 
     def cost(self, target: str) -> ClusterCost | None:
-        """Return what Spark has taken for a target so far; None: it did not run there."""
+        """Return the cost of Spark for a target so far; None: it did not run there."""
         return self._costs.get(target)

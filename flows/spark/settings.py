@@ -1,4 +1,4 @@
-"""Where Spark runs, and what a cluster is made with: `SLUICE_SPARK_*` and `SLUICE_EMR_*`. Rows hold none of these."""
+"""Settings of Spark and of EMR clusters: `SLUICE_SPARK_*` and `SLUICE_EMR_*`."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class BackendName(StrEnum):
 
 
 class SparkSettings(BaseSettings):
-    """Where Spark runs and how it reads.
+    """Settings of Spark.
 
     Attributes:
         backend: local: on this machine, for local lakes; emr: on a cluster for each run and job group.
-        local_cores: Tasks at once on this machine.
-        local_memory: Heap on this machine, as Java writes it.
-        packages: Maven coordinates that spark-submit gets as --packages: what reads Iceberg, Hudi or Delta.
-        catalog: The catalog of `options` that knows sources in Iceberg, Hudi or Delta as schema.table; None: they are
-            read from their location.
-        options: `key=value` words that spark-submit gets as --conf: catalogs, extensions, anything else.
+        local_cores: Parallel tasks on this machine.
+        local_memory: Heap on this machine, in Java's notation.
+        packages: Maven coordinates for spark-submit --packages, to read Iceberg, Hudi or Delta.
+        catalog: The catalog, defined in `options`, in which Iceberg, Hudi or Delta sources are schema.table; None: they
+            are read from their location.
+        options: `key=value` pairs for spark-submit --conf: catalogs, extensions and others.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_SPARK_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -64,32 +64,32 @@ class SparkSettings(BaseSettings):
 
     @property
     def submit_words(self) -> list[str]:
-        """What spark-submit gets of them."""
+        """The options for spark-submit."""
         packages = ["--packages", ",".join(self.packages)] if self.packages else []
         return packages + [part for word in self.options for part in ("--conf", word)]
 
 
 class EmrSettings(BaseSettings):
-    """Which machines and prices sizing works with, and what a cluster on EC2 is made with.
+    """Settings of clusters on EMR.
 
     Attributes:
         region: AWS region.
-        architecture: What bootstrap actions and jars need; None: they run on any.
+        architecture: The CPU architecture that bootstrap actions and jars need; None: any.
         release_label: EMR's release; Spark 3.5, as on this machine.
-        work_uri: Where the Spark script and the job files go, s3://bucket/prefix.
-        log_uri: Where EMR copies its logs; None: nowhere.
-        service_role: The role that EMR itself acts in.
-        instance_profile: The role that the cluster's machines, and so the Spark job, act in.
-        subnets: Subnets to try, in this order; none: the account's default.
-        primary_security_group: Managed security group of the primary node; None: EMR's own. Likewise the next two.
+        work_uri: Folder of the Spark script and the job files, s3://bucket/prefix.
+        log_uri: Folder to which EMR copies its logs; None: logs are not kept.
+        service_role: EMR's service role.
+        instance_profile: Instance profile of the cluster's machines, and so of the Spark job.
+        subnets: Subnets to try, in this order; empty: the account's default.
+        primary_security_group: Managed security group of the primary node; None: EMR's own, also for the next two.
         core_security_group: Managed security group of all other nodes.
         service_security_group: For EMR's access to private subnets.
         bootstrap: Scripts on S3 that run on every node before Spark starts.
         tags: More tags, as JSON.
-        idle_minutes: EMR ends a cluster by itself that has done nothing for so long.
-        start_minutes: A cluster that takes longer to start counts as not to be had.
-        silence_minutes: For how long EMR may not answer while a cluster works.
-        poll_seconds: How often EMR is asked how far it is.
+        idle_minutes: EMR terminates a cluster that is idle for this long.
+        start_minutes: A cluster that takes longer to start counts as a lack of capacity.
+        silence_minutes: How long EMR may fail to answer while a cluster works.
+        poll_seconds: Interval of reading the state of a cluster.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_EMR_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -119,19 +119,19 @@ class EmrSettings(BaseSettings):
 
 
 def load_spark_settings(project: Project) -> SparkSettings:
-    """Read where Spark runs.
+    """Read the settings of Spark.
 
     Raises:
-        ConfigurationError: When a variable holds a value that it cannot.
+        ConfigurationError: When a variable has an invalid value.
     """
     return _load(SparkSettings, project)
 
 
 def load_emr_settings(project: Project) -> EmrSettings:
-    """Read what a cluster is made with.
+    """Read the settings of clusters.
 
     Raises:
-        ConfigurationError: When a variable holds a value that it cannot.
+        ConfigurationError: When a variable has an invalid value.
     """
     return _load(EmrSettings, project)
 
@@ -147,5 +147,5 @@ def _load(kind: type[_Kind], project: Project) -> _Kind:
         first = error.errors()[0]
         name = str(kind.model_config["env_prefix"]) + str(first["loc"][0]).upper()
         raise ConfigurationError(
-            f"{name} = {first['input']!r}: {first['msg']}.", "Mend the variable or the line in .env."
+            f"{name} = {first['input']!r}: {first['msg']}.", "Correct the variable or the line in .env."
         ) from error

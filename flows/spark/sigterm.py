@@ -1,4 +1,4 @@
-"""Ending a cluster in every way out of a process that it can see: return, exception, Ctrl-C, and SIGTERM."""
+"""Close a cluster at every exit of the process: return, exception, Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _EXIT_CODE: Final = 128 + signal.SIGTERM
 
 @contextmanager
 def closing_on_sigterm(start: Callable[[], Cluster]) -> Iterator[Cluster]:
-    """Start a cluster and close it at the end; a SIGTERM that nobody else handles becomes an orderly exit meanwhile.
+    """Start a cluster and close it at the end. Inside the block a SIGTERM without another handler raises SystemExit.
 
-    Schedulers and containers stop a process with SIGTERM, and kill it half a minute later. One that comes while the
-    cluster is being closed is obeyed right afterwards.
+    Schedulers and containers stop a process with SIGTERM, and kill it half a minute later. A SIGTERM during the close
+    takes effect after it.
     """
     with _sigterm_as_exit() as sigterm:
         cluster = start()

@@ -1,11 +1,11 @@
-"""The Spark job: run SELECTs over lake sources, leave each result as Parquet with a manifest. Stands alone.
+"""The Spark script: run SELECTs over lake sources and write each result as Parquet with a manifest.
 
     spark-submit spark_job.py JOBS.json [PID]
 
-JOBS.json is what `jobs.py` writes. Each execution of a job writes to a folder of its own and, last of all, the manifest
-of its attempt, which names just that folder's files. The first whole result of an attempt stands: whatever a step that
-was killed, ran twice or ended late leaves behind, a reader sees one whole result or none. A job that fails leaves its
-error beside, and the others go on.
+The script imports nothing of Sluice. `jobs.py` writes JOBS.json. Each execution of a job writes to its own folder and
+then the manifest of its attempt, which lists only that folder's files. The first manifest of an attempt is kept. So a
+reader sees one complete result or none, even if a step is killed, runs twice or ends late. A job that fails writes an
+error file, and the other jobs continue.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 SESSION = {
     "spark.sql.session.timeZone": "UTC",
-    "spark.sql.timestampType": "TIMESTAMP_NTZ",  # a timestamp means what it means in the warehouse
-    "spark.sql.ansi.enabled": "true",  # a value that does not cast is an error, never a silent NULL
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",  # like timestamps in the warehouse
+    "spark.sql.ansi.enabled": "true",  # an invalid cast is an error, not NULL
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
 }
 FILE_BYTES = 256 * 2**20
-"""About how large the files of a result become."""
+"""Approximate size of a result's files."""
 
 _WHOLE = ("TINYINT", "SMALLINT", "INT", "BIGINT")
 
@@ -42,7 +42,7 @@ def main(path: str, parent: int | None = None) -> int:
 
     Args:
         path: The file.
-        parent: The process on this machine that waits for it; when that is gone nobody needs the result.
+        parent: The process on this machine that waits for the result; the script ends with it.
     """
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -60,11 +60,11 @@ def main(path: str, parent: int | None = None) -> int:
 
 
 def run_job(spark: SparkSession, job: dict[str, Any]) -> bool:
-    """Run one job and say whether it succeeded; its manifest or its error says the rest."""
+    """Run one job, write its manifest or its error file, and return whether it succeeded."""
     began = time.monotonic()
     try:
         manifest = write_result(spark, job)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must reach the flow and not the other jobs
+    except Exception as error:  # noqa: BLE001 - the run must get every error, and the other jobs must go on
         traceback.print_exc()
         failure = {"attempt": job["attempt"], "error": _message(error), "seconds": time.monotonic() - began}
         _write(spark, job["error"], json.dumps(failure))
@@ -75,7 +75,7 @@ def run_job(spark: SparkSession, job: dict[str, Any]) -> bool:
 
 
 def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
-    """Write a job's rows and return the manifest: the layout of Redshift's UNLOAD … MANIFEST VERBOSE."""
+    """Write a job's rows and return the manifest, in the layout of Redshift's UNLOAD … MANIFEST VERBOSE."""
     for name, value in job["settings"].items():
         spark.conf.set(name, value)
     for source in job["sources"]:
@@ -88,7 +88,7 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
-    """Read a table by its catalog, or files where they lie."""
+    """Read a table from its catalog, or files from their location."""
     if "table" in source:
         return spark.table(source["table"])
     reader = spark.read.format(source["format"])
@@ -98,7 +98,7 @@ def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
 
 
 def _write_groups(spark: SparkSession, groups: dict[str, Any], folder: str) -> dict[str, Any]:
-    """Write the groups that the result holds all rows of, with a manifest of their own, and say where."""
+    """Write the recomputed groups with their own manifest, and return their location."""
     manifest = _write_rows(spark, groups, folder)
     _write(spark, f"{folder}.manifest.json", json.dumps(manifest))
     return {"manifest": f"{folder}.manifest.json", "folder": folder, "file_count": len(manifest["entries"])}
@@ -122,7 +122,7 @@ def _write_rows(spark: SparkSession, query: dict[str, Any], folder: str) -> dict
 
 
 def _cast(result: DataFrame, columns: list[dict[str, str]]) -> DataFrame:
-    """Give the columns their names, order and types; fractions become whole numbers as in the warehouse: rounded."""
+    """Cast to the column list's names, order and types; fractions are rounded to integers like in the warehouse."""
     found = {name.lower(): kind for name, kind in result.dtypes}
     written = []
     for column in columns:
@@ -137,7 +137,7 @@ def _cast(result: DataFrame, columns: list[dict[str, str]]) -> DataFrame:
 
 
 def _end_with(parent: int) -> None:
-    """End this process as soon as another one is gone."""
+    """End this process when another one has ended."""
     while True:
         try:
             os.kill(parent, 0)
@@ -147,7 +147,7 @@ def _end_with(parent: int) -> None:
 
 
 def _message(error: Exception) -> str:
-    """Return what Spark says without the Java stack below it, and what caused it."""
+    """Return Spark's message and its causes, without the Java stack."""
     lines = str(error).splitlines()
     text = str(error).split("\n\tat ")[0].split("JVM stacktrace:")[0].strip()
     causes = [line for line in dict.fromkeys(lines) if line.startswith("Caused by:") and line not in text]
@@ -177,14 +177,14 @@ def _read(spark: SparkSession, url: str) -> str:
 
 
 def _write_first(spark: SparkSession, url: str, text: str) -> None:
-    """Write a small file unless it is there; of two that look at the same moment either leaves a whole one."""
+    """Write a small file unless it exists; two writers at the same time leave one complete file."""
     is_there = Path(url).exists() if _is_local(url) else _file_system(spark, url).exists(_path(spark, url))
     if not is_there:
         _write(spark, url, text)
 
 
 def _write(spark: SparkSession, url: str, text: str) -> None:
-    """Write a small file whole: on S3 an object appears when it is complete, here it is moved into place."""
+    """Write a small file atomically: S3 shows only complete objects; a local file is moved into place."""
     if _is_local(url):
         path = Path(url)
         path.parent.mkdir(parents=True, exist_ok=True)

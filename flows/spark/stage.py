@@ -1,10 +1,11 @@
-"""The stage before dbt: what was chosen to, runs on Spark, one cluster per group, and hands its results to the load.
+"""The stage before dbt: run targets on Spark, one cluster per group, and pass the results to the load.
 
     stage = SparkStage(context, rows, run_id, requested_by, say)
-    staged = stage.run(chosen, compile_models)       # variables for dbt; what failed, and why; no cluster outlives it
+    staged = stage.run(chosen, compile_models)       # variables for dbt, and errors by target; clusters are terminated
 
-The windows are cut by the same macros as ever, by compiling the models; Spark reads exactly those, and the load takes
-them from the result. So what lands meanwhile does not matter, and the target's head guards against a load in between.
+Compiling the models sets the windows, by the same macros as in the warehouse. Spark reads exactly these windows, and
+the load logs them. So rows that land in the meantime are left for the next run, and the target's head row detects a
+load in between.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from flows.errors.team_rules import load_rules
 from flows.gate.facts import EngineChoice
 from flows.spark.backend import Backend, Bill, JobEnd, JobStatus, Order, Say
 from flows.spark.jobs import Result, SparkJob, Window, cuts_of, result_folder, spark_location, windows_of
-from flows.spark.progress import GroupProgress, Moved
+from flows.spark.progress import GroupProgress, OnChange
 from flows.spark.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
 from flows.spark.sigterm import closing_on_sigterm
-from flows.spark.sizing.groups import Group, Item, make_groups, parse_cluster
-from flows.spark.sizing.learning import REMEMBERED, Ended, Learned, Sample, learn, look_back
+from flows.spark.sizing.groups import Group, GroupMember, make_groups, parse_cluster
+from flows.spark.sizing.learning import REMEMBERED, ClusterUse, Learned, Sample, advise, learn
 from flows.spark.sizing.prices import PriceList, load_instances
 from flows.spark.sizing.sizing import PRIOR, Sizing, cluster_usd
 from metadata_sync.analysis.catalog import Catalog
@@ -56,12 +57,12 @@ _STATUSES = {
 
 @dataclass(slots=True)
 class Staged:
-    """What came of it.
+    """The result of the stage.
 
     Attributes:
-        results: What the macro `result` reads, by target.
-        failed: Why a target cannot be loaded, by target.
-        costs: What Spark took for each target.
+        results: The input of the macro `result`, by target.
+        failed: The error, by target.
+        costs: The cost of Spark, by target.
     """
 
     results: dict[str, object] = field(default_factory=dict)
@@ -77,7 +78,7 @@ class Staged:
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     job: SparkJob
-    item: Item
+    item: GroupMember
     windows: Mapping[str, Window]
 
 
@@ -88,11 +89,11 @@ class SparkStage:
         context: Project, settings, control database.
         rows: The environment's rows.
         run_id: The run.
-        requested_by: Person or schedule that asked for it.
-        say: Tells people how far it is.
-        moved: Told of each cluster and step that moves on.
-        cluster: The cluster that was asked for, TYPE:N; None: it is sized.
-        backend: Where clusters come from; the settings decide by default.
+        requested_by: Person or schedule that requested the run.
+        say: Prints progress.
+        on_change: Called with each change of a cluster or step.
+        cluster: The cluster of the request, TYPE:N; None: Sluice sizes it.
+        backend: The backend; by default that of the settings.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class SparkStage:
         *,
         requested_by: str,
         say: Say,
-        moved: Moved = lambda _: None,
+        on_change: OnChange = lambda _: None,
         cluster: str | None = None,
         backend: Backend | None = None,
     ) -> None:
@@ -112,21 +113,21 @@ class SparkStage:
         self._run_id = run_id
         self._requested_by = requested_by
         self._say = say
-        self._moved = moved
+        self._on_change = on_change
         self._cluster = parse_cluster(cluster) if cluster else None
         self._given_backend = backend
         self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
         self._scarce: set[str] = set()
 
     def run(self, chosen: Sequence[Chosen], compile_models: CompileModels) -> Staged:
-        """Run on Spark what was chosen to.
+        """Run transformations on Spark.
 
         Args:
-            chosen: Transformations with their choice.
-            compile_models: Compiles dbt models, which cuts the windows.
+            chosen: Transformations with their engine choice.
+            compile_models: Compiles dbt models, which sets the windows.
 
         Returns:
-            Results for the load, and what failed. A target without anything new is in neither.
+            Results for the load, and errors. A target without new rows is in neither.
 
         Raises:
             RunError: When dbt cannot compile at all.
@@ -167,7 +168,7 @@ class SparkStage:
         return LocalBackend(self._context.project.state_dir / "spark", self._spark)
 
     def _prepare(self, chosen: Sequence[Chosen], compile_models: CompileModels, staged: Staged) -> list[_Prepared]:
-        """Cut the windows and write the jobs; what cannot run on Spark after all has failed."""
+        """Compile the models to get their windows, and return the jobs; what cannot run on Spark fails."""
         compiled = compile_models([row.name.model_name for row, _ in chosen])
         catalog = Catalog(self._rows, self._context.project, self._context.columns)
         prepared = []
@@ -176,7 +177,7 @@ class SparkStage:
             windows = windows_of(compiled.get(row.name.model_name, ""))
             known = self._known.get(target)
             if known is not None and _heads(known[1]) == _heads(windows):
-                staged.results[target] = known[0].for_macros(known[1])  # only its load failed
+                staged.results[target] = known[0].for_macros(known[1])  # a retry after a failed load
                 continue
             if not any(window["new"] for window in windows.values()):
                 continue
@@ -190,7 +191,7 @@ class SparkStage:
             if (obstacle := self._backend.obstacle(job)) is not None:
                 staged.failed[target] = f"It cannot run on Spark: {obstacle}"
                 continue
-            prepared.append(_Prepared(job, Item(row, pipeline, scan_bytes, self.learned(target)), windows))
+            prepared.append(_Prepared(job, GroupMember(row, pipeline, scan_bytes, self.learned(target)), windows))
         return prepared
 
     def _job(self, row: TransformationRow, select: SparkSelect, scan_bytes: int) -> SparkJob:
@@ -206,34 +207,34 @@ class SparkStage:
         )
 
     def learned(self, target: str) -> Learned:
-        """Return what a target's own runs on this backend have taught."""
+        """Return a target's calibration by its own runs on this backend."""
         entries = self._context.store.spark_entries(target, limit=5 * REMEMBERED)
         return learn_from(entries, self._spark.backend.value)
 
     def _run_group(self, group: Group, prepared: Sequence[_Prepared], staged: Staged) -> None:
-        """Run jobs on one cluster; what it was lost under goes on at once on the next size or in the next place."""
-        left, progress = list(prepared), GroupProgress(group, self._moved)
+        """Run jobs on one cluster; jobs lost for lack of capacity continue on the next size or in the next place."""
+        left, progress = list(prepared), GroupProgress(group, self._on_change)
         try:
             orders = list(self._orders(group))
             for number, order in enumerate(orders, start=1):
                 bill, ends = self._run_on(group, order, left, staged, progress)
                 for one in left:
-                    self._take(one, ends[one.job.target], staged)
-                left = [_again(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
+                    self._collect(one, ends[one.job.target], staged)
+                left = [_new_attempt(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
                 goes_on = number < len(orders) and any(self._is_scarce(ends[one.job.target]) for one in left)
-                progress.ended(bill, ends, goes_on=goes_on)
+                progress.cluster_ended(bill, ends, goes_on=goes_on)
                 if not goes_on:
                     return
                 if order.sizing is not None:
                     self._scarce.add(order.sizing.instance_type)
         except SluiceError as error:
-            refused = {one.job.target: str(error) for one in left}
-            staged.failed |= refused
-            progress.refused(refused, self._context.now())
+            errors = {one.job.target: str(error) for one in left}
+            staged.failed |= errors
+            progress.cluster_failed(errors, self._context.now())
             self._say(f"Spark could not run for job group {group.job_group}: {error}")
 
     def _orders(self, group: Group) -> Iterator[Order]:
-        """Yield what to ask for, the best first: each size in every place; what this run found scarce comes last."""
+        """Yield the clusters to try, best first: each size in every place; types without capacity come last."""
         sizings: tuple[Sizing | None, ...] = (None,)
         if self._backend.name != BackendName.LOCAL:
             best = group.sized(self._prices)
@@ -253,12 +254,12 @@ class SparkStage:
     def _run_on(
         self, group: Group, order: Order, prepared: Sequence[_Prepared], staged: Staged, progress: GroupProgress
     ) -> tuple[Bill, Mapping[str, JobEnd]]:
-        """Run jobs on a cluster of their own, end it, and record what it took."""
+        """Create a cluster, run jobs on it, terminate it, and record its cost."""
         sizing, jobs = order.sizing, [one.job for one in prepared]
         if sizing is not None:
             self._say(f"{group.job_group}: {sizing}, {sizing.minutes:.0f} minutes, ${sizing.usd:.2f} ({sizing.reason})")
-        with closing_on_sigterm(lambda: self._backend.start(order, self._say, progress.step_began)) as cluster:
-            progress.rented(cluster)
+        with closing_on_sigterm(lambda: self._backend.start(order, self._say, progress.step_started)) as cluster:
+            progress.cluster_started(cluster)
             try:
                 ends = cluster.run(jobs)
             except SluiceError as error:
@@ -267,14 +268,14 @@ class SparkStage:
         return cluster.bill, ends
 
     def _is_scarce(self, end: JobEnd) -> bool:
-        """Whether a cluster was lost for want of machines, so that others may be had at once."""
+        """Tell whether a cluster was lost for lack of capacity, so that another type may succeed at once."""
         return classify(read_facts(end.error or ""), self._rules).failure_class in _SCARCITY
 
     @cached_property
     def _rules(self) -> tuple[Rule, ...]:
         return load_rules(self._context.project)
 
-    def _take(self, one: _Prepared, end: JobEnd, staged: Staged) -> None:
+    def _collect(self, one: _Prepared, end: JobEnd, staged: Staged) -> None:
         target = one.job.target
         staged.failed.pop(target, None)
         if end.result is None:
@@ -294,15 +295,15 @@ class SparkStage:
         ends: Mapping[str, JobEnd],
         staged: Staged,
     ) -> None:
-        """Keep what each took: its share of the cluster is its share of the steps' time."""
+        """Record each job's cost: its share of the cluster is its share of the steps' time."""
         steps = sum(end.seconds for end in ends.values())
         rented = bill.sizing
         seconds = bill.seconds or (self._context.now() - bill.requested_at).total_seconds()
         usd = cluster_usd(rented, seconds, self._prices) if rented is not None else 0.0
         advice = None
         if rented is not None and steps > 0:
-            ended = Ended(rented, group.workload.scan_bytes, steps, bill.startup_seconds, usd, group.sla_minutes)
-            advice = look_back(ended, group.bounds, self._prices)
+            use = ClusterUse(rented, group.workload.scan_bytes, steps, bill.startup_seconds, usd, group.sla_minutes)
+            advice = advise(use, group.bounds, self._prices)
             self._say(f"{group.job_group}: {advice}")
         entries = []
         for one in prepared:
@@ -341,7 +342,7 @@ class SparkStage:
 
 
 def learn_from(entries: Sequence[SparkEntry], backend: str) -> Learned:
-    """Learn from entries of one target, the newest first; only those of one backend that succeeded."""
+    """Calibrate by the successful entries of one target on one backend, newest first."""
     samples = [
         Sample(entry.scan_bytes, entry.step_seconds, entry.task_cores, entry.startup_seconds)
         for entry in entries
@@ -350,17 +351,17 @@ def learn_from(entries: Sequence[SparkEntry], backend: str) -> Learned:
     return learn(samples, PRIOR)
 
 
-def _again(one: _Prepared) -> _Prepared:
-    """Return a job as another attempt, so that what the first may still leave is not taken for its result."""
+def _new_attempt(one: _Prepared) -> _Prepared:
+    """Return a job as another attempt, so that late files of the first attempt are ignored."""
     return replace(one, job=replace(one.job, attempt=uuid4().hex[:12]))
 
 
 def _heads(windows: Mapping[str, Window]) -> list[tuple[str, object]]:
-    """Return the target's last load as each window saw it: another one means that the windows are to be cut anew."""
+    """Return the target's last load at the time of each window; after another load the windows are outdated."""
     return sorted((source, window["head"]) for source, window in windows.items())
 
 
 def _first_problem(found: object) -> str:
     if isinstance(found, tuple) and found:
         return f"{found[0].message} {found[0].remedy}"
-    return "its pipeline is gone."
+    return "its pipeline no longer exists."

@@ -1,1 +1,13 @@
-"""Heal and monitor."""
+"""Upkeep between runs: reactivate rows whose failure is repaired, and watch for what runs cannot report.
+
+Way in: `heal.heal(context)` and `monitor.monitor(context)`.
+
+| module | what it holds |
+| --- | --- |
+| `heal` | checks deactivated rows and reactivates those whose cause is gone |
+| `heal_policy` | when a deactivated row is checked again (pure) |
+| `dry_run` | runs a model over empty sources, and tests the right to write |
+| `monitor` | crashed and hanging runs, late pipelines, stale tables, pending alerts, orphaned clusters |
+
+Never imported here: Prefect, `flows.prefect`, `flows.cli`. dbt and boto3 are imported inside functions only.
+"""

@@ -1,4 +1,4 @@
-"""What the next load of a target would meet, found out without loading anything."""
+"""Dry run: find out whether the next load of a target would fail, without loading anything."""
 
 from __future__ import annotations
 
@@ -22,33 +22,35 @@ if TYPE_CHECKING:
     from metadata_sync.rows.names import TableName
 
 
-def probe(
-    context: Context, rows: ControlRows, looked_at: Sequence[TransformationRow], tested: Collection[str]
+def dry_run(
+    context: Context, rows: ControlRows, checked: Sequence[TransformationRow], by_test: Collection[str]
 ) -> dict[str, str]:
-    """Say what is still wrong with targets; those of which nothing is said are well. Leaves nothing behind.
+    """Return the error that the next load of each target would meet; targets without an error are left out.
 
     Args:
         context: The project.
         rows: The environment's rows.
-        looked_at: The targets to look at.
-        tested: Those among them that failed by a data test: that test is asked, nothing else.
+        checked: The targets to check.
+        by_test: Those among them that failed a data test: only their data tests run.
     """
-    found: dict[str, str] = {}
-    by_test = [row for row in looked_at if str(row.name) in tested]
-    by_run = [row for row in looked_at if str(row.name) not in tested]
-    for chosen, is_test in ((by_test, True), (by_run, False)):
+    errors: dict[str, str] = {}
+    to_test = [row for row in checked if str(row.name) in by_test]
+    to_run = [row for row in checked if str(row.name) not in by_test]
+    for chosen, is_test in ((to_test, True), (to_run, False)):
         if chosen:
-            build = _ask_dbt(context, chosen, is_test=is_test)
-            said = ((str(row.name), complaint_of(row.name.model_name, build, is_test_only=is_test)) for row in chosen)
-            found |= {target: safe_text(trouble) for target, trouble in said if trouble is not None}
-    for row in by_run:
-        # The rows of a view are the warehouse's to write; what it reads was asked for above.
-        if str(row.name) not in found and not is_view(row, rows) and (trouble := _cannot_write(context, row.name)):
-            found[str(row.name)] = safe_text(trouble)
-    return found
+            build = _run_dbt(context, chosen, is_test=is_test)
+            for row in chosen:
+                error = complaint_of(row.name.model_name, build, is_test_only=is_test)
+                if error is not None:
+                    errors[str(row.name)] = safe_text(error)
+    for row in to_run:
+        # The warehouse writes the rows of a materialized view, so only the run above can fail.
+        if str(row.name) not in errors and not is_view(row, rows) and (error := _write_error(context, row.name)):
+            errors[str(row.name)] = safe_text(error)
+    return errors
 
 
-def _ask_dbt(context: Context, rows: Sequence[TransformationRow], *, is_test: bool) -> Build:
+def _run_dbt(context: Context, rows: Sequence[TransformationRow], *, is_test: bool) -> Build:
     from flows.dbt.runner import DbtRunner
 
     runner = DbtRunner(context.project, context.settings, context.profile)
@@ -61,10 +63,10 @@ def _ask_dbt(context: Context, rows: Sequence[TransformationRow], *, is_test: bo
         return Build(stop=str(error))
 
 
-def _cannot_write(context: Context, target: TableName) -> str | None:
-    """Ask for the right to write by statements that touch no row, in a transaction that is rolled back.
+def _write_error(context: Context, target: TableName) -> str | None:
+    """Test the right to write with statements that change no row, in a transaction that is rolled back.
 
-    A target that does not stand yet was just created, and rolled back.
+    A target that does not exist yet needs no test: the dry run has created it and rolled back.
     """
     profile = context.profile
     try:

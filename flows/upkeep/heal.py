@@ -1,12 +1,12 @@
-"""Healing: rows that the framework switched off are looked at, and switched on again when their cause is gone.
+"""Healing: check the rows that the framework deactivated, and reactivate those whose cause is gone.
 
-    for item in heal(context):        # what became of each of them
+    for item in heal(context):        # one result per deactivated row
         print(item.target, item.state, item.reason)
 
-A look is what the next load would do, but for its rows: dbt compiles the model and runs it with `--empty` (no source
-row is read, columns and types are checked, tables that are to be created or altered are, and rolled back); then
-statements that touch no row ask for the right to write, and are rolled back. A row whose data test failed is asked by
-that test. Rows that a person switched off are never touched.
+A check is a dry run of the next load. dbt compiles the model and runs it with `--empty`: it reads no source row, checks
+columns and types, creates or alters tables and rolls back. Then statements that change no row test the right to write,
+and are rolled back. A row that failed a data test is checked by that test. Rows that a person deactivated are never
+changed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from flows.engine.engine import hold_warehouse, sync_rows
 from flows.errors.classify import FailureClass
 from flows.gate.gather import open_gate
 from flows.incidents.fingerprint import Fingerprint, take_fingerprint
-from flows.incidents.outbox import deliver_or_log
-from flows.incidents.settle import settle_incidents
+from flows.incidents.settle import deliver_or_log, settle_incidents
 from flows.run.leases import lease_texts
-from flows.upkeep.dry_run import probe
-from flows.upkeep.heal_policy import FLAPS_WITHIN, Look, fall_count, look_at
+from flows.upkeep.dry_run import dry_run
+from flows.upkeep.heal_policy import FLAPS_WITHIN, HealCheck, due_check, failure_count
 from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.incident import Incident, IncidentKind
@@ -43,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class HealState(StrEnum):
-    """What became of a row that was off."""
+    """The result of a check of a deactivated row."""
 
     HEALED = "healed"
     BROKEN = "still broken"
@@ -52,13 +51,13 @@ class HealState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Healing:
-    """What became of one row.
+    """The result for one row.
 
     Attributes:
         target: Its target.
-        state: What became of it.
+        state: The result.
         reason: Why.
-        seconds_off: How long it was off, or has been.
+        seconds_off: How long it was inactive, or has been until now.
     """
 
     target: str
@@ -73,15 +72,15 @@ def heal(
     *,
     is_forced: bool = False,
 ) -> tuple[Healing, ...]:
-    """Look at rows that the framework switched off, and switch those on again whose cause is gone.
+    """Check the rows that the framework deactivated, and reactivate those whose cause is gone.
 
     Args:
         context: The project.
         targets: Only these; all of them by default.
-        is_forced: Look now, whatever the clock and the fingerprints say.
+        is_forced: Check now, whether a check is due or not.
 
     Raises:
-        ConfigurationError: When a target is not one that the framework switched off.
+        ConfigurationError: When the framework did not deactivate one of the targets.
         RunError: When the warehouse cannot be reached.
     """
     rows = context.store.usable_rows()
@@ -107,14 +106,14 @@ def _candidates(rows: ControlRows, targets: Collection[str]) -> tuple[Transforma
     if others:
         raise ConfigurationError(
             f"Not switched off by the framework: {', '.join(others)}.",
-            "`sluice activate` switches on what a person switched off.",
+            "`sluice status` shows which rows are off; `sluice activate` switches on a row that a person switched off.",
         )
     return tuple(row for target, row in off.items() if not targets or target in targets)
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One look at all rows that are off."""
+    """One check of all deactivated rows."""
 
     context: Context
     off: tuple[TransformationRow, ...]
@@ -124,51 +123,51 @@ class _Round:
 
     def run(self) -> tuple[Healing, ...]:
         rows, blame = sync_rows(self.context)
-        looks = self._looks(rows, blame)
-        due = [row for row in self.off if looks[str(row.name)].is_due]
-        trouble = {str(row.name): safe_text(text) for row in due if (text := _at_fault(row, rows, blame))}
-        sound = [row for row in due if str(row.name) not in trouble]
-        trouble |= probe(self.context, rows, sound, {str(row.name) for row in sound if self._waits_for_test(row)})
-        return tuple(self._settle(row, looks[str(row.name)], trouble.get(str(row.name)), rows) for row in self.off)
+        checks = self._due_checks(rows, blame)
+        due = [row for row in self.off if checks[str(row.name)].is_due]
+        errors = {str(row.name): safe_text(text) for row in due if (text := _faults(row, rows, blame))}
+        valid = [row for row in due if str(row.name) not in errors]
+        errors |= dry_run(self.context, rows, valid, {str(row.name) for row in valid if self._failed_test(row)})
+        return tuple(self._settle(row, checks[str(row.name)], errors.get(str(row.name)), rows) for row in self.off)
 
-    def _looks(self, rows: ControlRows, blame: Blame) -> dict[str, Look]:
+    def _due_checks(self, rows: ControlRows, blame: Blame) -> dict[str, HealCheck]:
         if self.is_forced:
-            return {str(row.name): Look(is_due=True, reason="asked for") for row in self.off}
+            return {str(row.name): HealCheck(is_due=True, reason="asked for") for row in self.off}
         decisions = self._decisions(rows, blame)
         every = timedelta(minutes=self.context.settings.heal_minutes)
-        looks = {}
+        checks = {}
         for row in self.off:
             target = str(row.name)
             changes = take_fingerprint(self.context, row, rows, decisions[target]).changes_since(
                 Fingerprint.parse(row.fingerprint)
             )
-            falls = fall_count(target, self.recent, self.now)
-            looks[target] = look_at(self._incident(row), changes, falls=falls, every=every, now=self.now)
-        return looks
+            failures = failure_count(target, self.recent, self.now)
+            checks[target] = due_check(self._incident(row), changes, failures=failures, every=every, now=self.now)
+        return checks
 
     def _decisions(self, rows: ControlRows, blame: Blame) -> dict[str, Decision]:
-        """Ask the gate as if the rows were on: what it sees of their sources belongs to the fingerprint."""
+        """Return the gate's decisions as if the rows were active: the fingerprint includes their sources."""
         names = {row.name for row in self.off}
-        as_if_on = tuple(
+        transformations = tuple(
             row.model_copy(update={"is_active": True}) if row.name in names else row for row in rows.transformations
         )
-        asked = rows.model_copy(update={"transformations": as_if_on})
-        targets = [row for row in as_if_on if row.name in names]
+        as_if_active = rows.model_copy(update={"transformations": transformations})
+        targets = [row for row in transformations if row.name in names]
         store = self.context.store
-        with open_gate(self.context, asked, targets, blame) as gate:
+        with open_gate(self.context, as_if_active, targets, blame) as gate:
             answer = gate.decide(store.latest_loads(), self.now, leases=lease_texts(store))
         return {decision.target: decision for decision in answer.decisions}
 
-    def _settle(self, row: TransformationRow, look: Look, trouble: str | None, rows: ControlRows) -> Healing:
-        if not look.is_due:
-            return self._healing(row, HealState.WAITING, look.reason)
+    def _settle(self, row: TransformationRow, check: HealCheck, error: str | None, rows: ControlRows) -> Healing:
+        if not check.is_due:
+            return self._healing(row, HealState.WAITING, check.reason)
         incident = self._incident(row)
-        if trouble is not None:
+        if error is not None:
             if incident is not None:
                 seen = replace(incident, last_seen_at=self.now)
                 self.context.store.settle(Settlement(judge=lambda _: ([seen], [])))
-            return self._healing(row, HealState.BROKEN, trouble)
-        amendment = Amendment(row.name, _switched_on, f"healed ({look.reason})")
+            return self._healing(row, HealState.BROKEN, error)
+        amendment = Amendment(row.name, _switched_on, f"healed ({check.reason})")
         settle_incidents(
             self.context,
             rows,
@@ -176,9 +175,9 @@ class _Round:
             is_over=lambda item: incident is not None and item.incident_id == incident.incident_id,
             amendments=[amendment],
         )
-        return self._healing(row, HealState.HEALED, look.reason)
+        return self._healing(row, HealState.HEALED, check.reason)
 
-    def _waits_for_test(self, row: TransformationRow) -> bool:
+    def _failed_test(self, row: TransformationRow) -> bool:
         incident = self._incident(row)
         return incident is not None and incident.failure_class == FailureClass.DATA_TEST
 
@@ -193,14 +192,14 @@ class _Round:
         return Healing(str(row.name), state, reason, seconds)
 
 
-def _at_fault(row: TransformationRow, rows: ControlRows, blame: Blame) -> str:
-    """Say what sync found wrong with a row, its pipeline or its sources; empty: nothing."""
-    concerned = (row, rows.pipeline(row.pipeline_id), *blame.sources_of(row, rows))
-    return "; ".join(str(fault) for item in concerned for fault in blame.faults_of(item))
+def _faults(row: TransformationRow, rows: ControlRows, blame: Blame) -> str:
+    """Return the faults that sync found in a row, its pipeline and its sources; empty when there are none."""
+    related = (row, rows.pipeline(row.pipeline_id), *blame.sources_of(row, rows))
+    return "; ".join(str(fault) for item in related for fault in blame.faults_of(item))
 
 
 def _switched_on(row: TransformationRow) -> TransformationRow:
-    """Switch a row on, unless a person has meanwhile turned the switch."""
+    """Return the row switched on, unless a person has changed the switch in the meantime."""
     if row.is_active or row.deactivated_by is not DeactivatedBy.FRAMEWORK:
         return row
     return row.model_copy(update={"is_active": True, "deactivated_by": None, "comments": None, "fingerprint": None})

@@ -1,7 +1,8 @@
-"""When a row that the framework switched off is looked at again. Pure.
+"""When a row that the framework deactivated is checked again. Pure.
 
-At once when something that it depends on has changed; else every so often. A row that fell again within a day waits
-twice as long each time. A value that does not fit stays unfit until something changes, so no clock brings it back.
+At once when something that it depends on changed, otherwise at a fixed interval. For a row that fails again within a
+day the interval doubles each time. A row with an invalid value is checked after a change only: waiting does not make
+the value valid.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ WAITS_FOR_CHANGE: Final = frozenset({FailureClass.VALUE, FailureClass.REJECT_LIM
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Whether a row is looked at now, and why or why not."""
+class HealCheck:
+    """Whether a row is checked now, and why."""
 
     is_due: bool
     reason: str
 
 
-def fall_count(target: str, incidents: Iterable[Incident], now: datetime) -> int:
+def failure_count(target: str, incidents: Iterable[Incident], now: datetime) -> int:
     """Return how often a target has failed within the last day, this time included."""
     return sum(
         incident.kind is IncidentKind.LOAD and incident.subject == target and now - incident.opened_at < FLAPS_WITHIN
@@ -36,29 +37,29 @@ def fall_count(target: str, incidents: Iterable[Incident], now: datetime) -> int
     )
 
 
-def look_at(
-    incident: Incident | None, changes: tuple[str, ...], *, falls: int, every: timedelta, now: datetime
-) -> Look:
-    """Decide whether a row that is off is looked at now.
+def due_check(
+    incident: Incident | None, changes: tuple[str, ...], *, failures: int, every: timedelta, now: datetime
+) -> HealCheck:
+    """Return whether a deactivated row is checked now, and why.
 
     Args:
         incident: Its open incident; None when it was lost.
-        changes: What it depends on and has changed since it failed.
-        falls: How often it failed within the last day.
-        every: How often it is looked at while nothing changes.
+        changes: The names of what it depends on and has changed since the failure.
+        failures: How often it failed within the last day.
+        every: The interval of checks while nothing changes.
         now: UTC.
     """
     if incident is None:
-        return Look(is_due=True, reason="nothing is known of its failure")
-    pause = min(every * 2 ** min(max(0, falls - 1), _MOST_DOUBLINGS), LONGEST_PAUSE)
-    if falls > 1 and now - incident.opened_at < pause:
+        return HealCheck(is_due=True, reason="it has no open incident")
+    pause = min(every * 2 ** min(max(0, failures - 1), _MOST_DOUBLINGS), LONGEST_PAUSE)
+    if failures > 1 and now - incident.opened_at < pause:
         until = incident.opened_at + pause
-        return Look(is_due=False, reason=f"fell {falls} times within a day: left alone until {until:%H:%M} UTC")
+        return HealCheck(is_due=False, reason=f"failed {failures} times within a day: next check at {until:%H:%M} UTC")
     if changes:
-        return Look(is_due=True, reason=f"changed since: {', '.join(changes)}")
+        return HealCheck(is_due=True, reason=f"changed since: {', '.join(changes)}")
     if incident.failure_class in WAITS_FOR_CHANGE:
-        return Look(is_due=False, reason="waits until its SELECT, its row, its sources or their data change")
+        return HealCheck(is_due=False, reason="waits until its SELECT, its row, its sources or their data change")
     if now - incident.last_seen_at < pause:
         again = incident.last_seen_at + pause
-        return Look(is_due=False, reason=f"nothing has changed; looked at again at {again:%H:%M} UTC")
-    return Look(is_due=True, reason=f"looked at every {every.total_seconds() / 60:.0f} min")
+        return HealCheck(is_due=False, reason=f"nothing has changed: next check at {again:%H:%M} UTC")
+    return HealCheck(is_due=True, reason=f"checked every {every.total_seconds() / 60:.0f} min")

@@ -1,4 +1,4 @@
-"""Monitoring, of what no run can say of itself: dead and hanging runs, late pipelines and tables, alerts that wait."""
+"""Monitoring: crashed and hanging runs, late pipelines, stale tables, pending alerts, orphaned clusters."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 from flows.engine.recovery import mark_crashes
 from flows.incidents.incident import Finding, held_up
-from flows.incidents.outbox import deliver_or_log
-from flows.incidents.settle import settle_incidents
+from flows.incidents.settle import deliver_or_log, settle_incidents
 from flows.reports.freshness import Freshness, TableKind, measure_freshness
 from metadata_sync.incident import Incident, IncidentKind
 from metadata_sync.text import duration_text
@@ -25,21 +24,21 @@ if TYPE_CHECKING:
 _WATCHED: Final = frozenset({IncidentKind.SLA, IncidentKind.FRESHNESS})
 _EXPLAINS: Final = frozenset({IncidentKind.LOAD, IncidentKind.HOLD, IncidentKind.SHARED})
 HANGS_AFTER_SLAS: Final = 3
-"""A run that is at work on a target for so many times its pipeline's SLA hangs."""
+"""A run that holds a target for this many times its pipeline's SLA counts as hanging."""
 HANGS_WITHOUT_SLA: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """What a look has found.
+class MonitorReport:
+    """What one call of the monitor found.
 
     Attributes:
-        crashed: Runs that ended without a word since the last look.
-        late: Pipelines that are not done in time.
-        hanging: Runs that live, and have been at work for far too long.
-        stale: Sources and targets that are older than their rows allow, and of which no other incident tells.
-        open: All incidents that are open now.
-        swept: Clusters on EMR that no run waited for, and that were ended.
+        crashed: Runs that ended without a result since the last call.
+        late: Pipelines that missed their SLA.
+        hanging: Runs whose process lives, and which take far too long.
+        stale: Sources and targets that are older than their rows allow, unless another incident explains it.
+        open: All open incidents.
+        swept: Clusters on EMR that were terminated because no run waited for them.
     """
 
     crashed: tuple[str, ...]
@@ -50,15 +49,15 @@ class Watch:
     swept: tuple[str, ...] = ()
 
 
-def monitor(context: Context) -> Watch:
-    """Look for what no run can say of itself, open and close incidents, send what waits, end clusters of the dead.
+def monitor(context: Context) -> MonitorReport:
+    """Check what runs cannot report, open and close incidents, send pending alerts, terminate orphaned clusters.
 
     Args:
-        context: The project; neither dbt nor the warehouse is asked.
+        context: The project; neither dbt nor the warehouse is used.
 
     Raises:
         StoreError: When the control database cannot be reached.
-        RunError: When AWS cannot be asked for clusters; everything else is done then.
+        RunError: When AWS cannot be reached; all other checks are done by then.
     """
     now = context.now()
     rows = context.store.usable_rows()
@@ -74,7 +73,7 @@ def monitor(context: Context) -> Watch:
         context, rows, found, is_over=lambda item: item.kind in _WATCHED and (item.kind, item.subject) not in met
     )
     deliver_or_log(context)
-    return Watch(
+    return MonitorReport(
         crashed,
         late=tuple(finding.subject for finding in late),
         hanging=tuple(finding.subject for finding in hanging),
@@ -95,7 +94,7 @@ def _sweep(context: Context) -> tuple[str, ...]:
 
 
 def last_due(pipeline: PipelineRow, now: datetime) -> datetime | None:
-    """Return when a pipeline was last due, UTC; None when it has no schedule."""
+    """Return when a pipeline was last due, UTC, or None when it has no schedule."""
     from croniter import croniter
 
     if not pipeline.schedule:
@@ -128,9 +127,9 @@ def _late_pipelines(context: Context, rows: ControlRows, loads: LatestLoads, now
 
 
 def _hanging_runs(context: Context, rows: ControlRows, now: datetime) -> Iterator[Finding]:
-    """Find the runs whose leases are renewed by a living process, long after anybody could expect it.
+    """Find the runs whose process still renews a lease long after the run should have ended.
 
-    The database's clock says when a lease was taken, so a clock that differs by minutes makes no difference of hours.
+    The age of a lease comes from the database's clock, so a wrong clock of one machine has no effect.
     """
     pipelines = {str(row.name): rows.pipeline(row.pipeline_id) for row in rows.transformations}
     by_run: dict[str, list[Lease]] = {}
@@ -145,7 +144,7 @@ def _hanging_runs(context: Context, rows: ControlRows, now: datetime) -> Iterato
             kind=IncidentKind.SLA,
             subject=f"run {run_id}",
             failure_class=None,
-            message=f"It lives and does not end: {leases[0]}.",
+            message=f"The run's process lives but the run does not end: {leases[0]}.",
             targets=targets,
             held_up=held_up(targets, rows),
             pipeline_ids=tuple(dict.fromkeys(pipeline.pipeline_id for pipeline in concerned)),
@@ -154,15 +153,15 @@ def _hanging_runs(context: Context, rows: ControlRows, now: datetime) -> Iterato
 
 
 def _stale_tables(context: Context, rows: ControlRows, loads: LatestLoads, now: datetime) -> Iterator[Finding]:
-    """Find the tables that are late, unless an open incident tells why: a failed load, a source that cannot be read."""
+    """Find the late tables, unless an open incident explains it: a failed load, or a source that cannot be read."""
     store = context.store
     open_ = store.incidents()
-    told = {item.subject for item in open_ if item.kind is IncidentKind.FRESHNESS}
+    reported = {item.subject for item in open_ if item.kind is IncidentKind.FRESHNESS}
     explained = {
         table for item in open_ if item.kind in _EXPLAINS for table in (item.subject, *item.targets, *item.held_up)
     }
     for item in measure_freshness(rows, loads, store.last_decisions(), now):
-        if not item.is_late or (item.table in explained and item.table not in told):
+        if not item.is_late or (item.table in explained and item.table not in reported):
             continue
         is_target = item.kind is TableKind.TARGET
         readers = tuple(
@@ -184,8 +183,8 @@ def _stale_tables(context: Context, rows: ControlRows, loads: LatestLoads, now: 
 def _how_late(item: Freshness) -> str:
     allowed = "" if item.allowed_seconds is None else f"; its row allows {duration_text(item.allowed_seconds)}"
     if item.newest_at is None or item.age_seconds is None:
-        return f"Nothing was ever {'loaded' if item.kind is TableKind.TARGET else 'seen of it'}{allowed}."
-    what = "Last loaded" if item.kind is TableKind.TARGET else "Its newest row is of"
+        return f"{'It was never loaded' if item.kind is TableKind.TARGET else 'No row of it was ever seen'}{allowed}."
+    what = "Last loaded" if item.kind is TableKind.TARGET else "Its newest row is from"
     return f"{what} {item.newest_at:%Y-%m-%d %H:%M} UTC, {duration_text(item.age_seconds)} ago{allowed}."
 
 
@@ -196,7 +195,7 @@ def _longest(pipeline: PipelineRow) -> timedelta:
 
 
 def _is_settled(context: Context, target: str, loads: LatestLoads, since: datetime) -> bool:
-    """Whether a run has decided on a target since an instant, and ended what it then began."""
+    """Tell whether a run has decided on a target since an instant, and finished the load if it decided to run."""
     decisions = context.store.latest_decisions(target, limit=1)
     if not decisions or decisions[0].decided_at < since:
         return False

@@ -1,4 +1,4 @@
-"""Window bounds as the load log keeps them: text that is compared as what it means, never as text."""
+"""Window bounds: the load log stores them as text, this module parses and compares them by value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class BoundKind(StrEnum):
-    """What kind of incremental key a bound belongs to."""
+    """The kind of incremental key of a bound."""
 
     INTEGER = "integer"
     DATE = "date"
@@ -28,27 +28,27 @@ class Bound:
     """One end of a window.
 
     Attributes:
-        kind: Decides how the bound is written and how far a duration moves it.
-        position: The integer, or the instant in UTC (a date is its midnight).
+        kind: The kind of key: it determines the text form and the effect of a lookback.
+        position: The integer, or the instant in UTC (midnight for a date).
     """
 
     kind: BoundKind
     position: int | datetime
 
     def is_later_than(self, other: Bound) -> bool:
-        """Tell whether this bound lies beyond the other.
+        """Tell whether this bound is later than the other.
 
         Raises:
-            ValueError: When an integer is compared with an instant: the key's type has changed.
+            ValueError: When an integer is compared with an instant, because the key's type has changed.
         """
         if isinstance(self.position, int) and isinstance(other.position, int):
             return self.position > other.position
         if isinstance(self.position, datetime) and isinstance(other.position, datetime):
             return self.position > other.position
-        raise ValueError(f"{self} and {other} cannot be compared: the incremental key is no longer of the same kind")
+        raise ValueError(f"{self} and {other} cannot be compared: the type of the incremental key has changed")
 
     def earlier_by(self, minutes: int) -> Bound:
-        """Return the bound moved down by a lookback: a date by whole days, rounded up, an integer not at all."""
+        """Return the bound minus a lookback: dates by whole days, rounded up; integers do not change."""
         if isinstance(self.position, int):
             return self
         if self.kind is BoundKind.DATE:
@@ -65,13 +65,13 @@ class Bound:
 
 
 def parse_bound(text: str) -> Bound:
-    """Read a bound as a load log or a warehouse's text form writes it.
+    """Parse a bound from the load log or from a warehouse's text form.
 
     Args:
-        text: An integer, a date, or a timestamp with or without zone; without one it is UTC.
+        text: An integer, a date, or a timestamp with or without zone; without a zone it is UTC.
 
     Raises:
-        ValueError: When text is none of these.
+        ValueError: When the text is none of these.
 
     >>> parse_bound("10").is_later_than(parse_bound("9"))
     True
@@ -90,12 +90,12 @@ def parse_bound(text: str) -> Bound:
 
 
 def latest_accepted(kind: BoundKind, now: datetime, max_skew_minutes: int) -> Bound | None:
-    """Return the highest key that a window may hold at that moment; None for integers, which have no clock.
+    """Return the highest key that a window accepts now; None for integers, which are not times.
 
     Args:
         kind: Kind of the key.
         now: The current instant, with a zone.
-        max_skew_minutes: How far a row may lie in the future.
+        max_skew_minutes: How far in the future a row's key may be.
     """
     if kind is BoundKind.INTEGER:
         return None

@@ -1,4 +1,4 @@
-"""Columns and types, read from the warehouse: implements `metadata_sync.analysis.protocols.WarehouseColumns`."""
+"""Columns and types from the warehouse: implements `metadata_sync.analysis.protocols.WarehouseColumns`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _TABLES_AT_ONCE: Final = 500
 
 
 def open_columns(project: Project, settings: Settings) -> WarehouseColumns:
-    """Return the columns of the environment's warehouse; nothing is connected before the first question.
+    """Return the columns of the environment's warehouse; it connects at the first call.
 
     Raises:
-        ConfigurationError: When settings and profiles.yml do not fit together.
+        ConfigurationError: When settings and profiles.yml contradict each other.
     """
     profile = load_profile(project, settings)
     connect = partial(open_warehouse, profile, wait_seconds=settings.lock_wait_seconds)
@@ -47,13 +47,13 @@ class _Closable(Protocol):
 _Resource = TypeVar("_Resource", bound=_Closable)
 
 
-class _Kept(Generic[_Resource]):
-    """Something that is opened at its first use and closed after the last: at the end of the outermost `keep`.
+class _LazyResource(Generic[_Resource]):
+    """A resource that is opened at its first use and closed at the end of the outermost `keep`.
 
-    An error closes it, too: whatever state it left behind, the next use begins afresh.
+    An error closes it too, because its state is unknown then; the next use opens it again.
 
     Args:
-        open_: Opens it.
+        open_: Opens the resource.
     """
 
     def __init__(self, open_: Callable[[], _Resource]) -> None:
@@ -63,7 +63,7 @@ class _Kept(Generic[_Resource]):
 
     @contextmanager
     def keep(self) -> Iterator[None]:
-        """Keep it open from one use to the next."""
+        """Keep the resource open between uses inside the block."""
         self._keepers += 1
         try:
             yield
@@ -74,7 +74,7 @@ class _Kept(Generic[_Resource]):
 
     @contextmanager
     def use(self) -> Iterator[_Resource]:
-        """Lend it out."""
+        """Yield the resource, opened if necessary."""
         with self.keep():
             if self._resource is None:
                 self._resource = self._open()
@@ -91,23 +91,23 @@ class _Kept(Generic[_Resource]):
 
 
 class DuckDBColumns:
-    """Columns on the embedded warehouse: lake folders are read as files, SELECTs bound in an empty database in memory.
+    """Columns on the embedded warehouse: lake folders are read as files, SELECTs are bound in an in-memory database.
 
     Args:
-        project: Where relative locations begin.
-        connect: Opens the warehouse to read, for sources that are tables in it.
+        project: The project, for relative locations.
+        connect: Opens the warehouse for reading, for sources that are tables.
     """
 
     dialect = "duckdb"
 
     def __init__(self, project: Project, connect: Callable[[], Warehouse]) -> None:
         self._project = project
-        self._warehouse = _Kept(connect)
-        self._scratch = _Kept(_Scratch)
+        self._warehouse = _LazyResource(connect)
+        self._scratch = _LazyResource(_Scratch)
 
     @contextmanager
     def connected(self) -> Iterator[None]:
-        """Keep what one question opened for the next; see `WarehouseColumns.connected`."""
+        """Keep connections open between calls; see `WarehouseColumns.connected`."""
         with self._warehouse.keep(), self._scratch.keep():
             yield
 
@@ -135,12 +135,12 @@ def lake_columns(folder: LakeFolder) -> tuple[Column, ...]:
     Raises:
         ValueError: When the folder is missing or empty, or its files differ in columns or types.
     """
-    with _Kept(_Scratch).use() as scratch:
+    with _LazyResource(_Scratch).use() as scratch:
         return scratch.files(folder)
 
 
 class _Scratch:
-    """A database in memory, in which SELECTs are bound and files are looked at; its tables are empty."""
+    """An in-memory database with empty tables, to bind SELECTs and to read the columns of files."""
 
     def __init__(self) -> None:
         import duckdb
@@ -152,7 +152,7 @@ class _Scratch:
         self._connection.close()
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
-        """Return the output columns of a SELECT over tables of these columns; see `WarehouseColumns.describe`."""
+        """Return the output columns of a SELECT over tables with these columns; see `WarehouseColumns.describe`."""
         import duckdb
 
         try:
@@ -178,7 +178,7 @@ class _Scratch:
 
 
 class PostgresColumns:
-    """Columns on PostgreSQL or Redshift, bound by the server over subselects that hold no row.
+    """Columns on PostgreSQL or Redshift: the server binds SELECTs over empty subselects.
 
     Args:
         profile: The target.
@@ -187,10 +187,10 @@ class PostgresColumns:
 
     def __init__(self, profile: Profile, connect: Callable[[], Warehouse]) -> None:
         self.dialect = profile.dialect
-        self._warehouse = _Kept(connect)
+        self._warehouse = _LazyResource(connect)
 
     def connected(self) -> AbstractContextManager[None]:
-        """Keep the session of one question for the next; see `WarehouseColumns.connected`."""
+        """Keep the session open between calls; see `WarehouseColumns.connected`."""
         return self._warehouse.keep()
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
@@ -215,15 +215,15 @@ class PostgresColumns:
 
 
 def table_columns(warehouse: Warehouse, schema: str, table: str) -> tuple[Column, ...]:
-    """Return the columns of a table in order; none when there is no such table.
+    """Return the columns of a table in order; empty when the table does not exist.
 
     Raises:
-        RunError: When the warehouse cannot be asked.
+        RunError: When the warehouse cannot be reached.
     """
     return _columns_in(warehouse, [(schema, table)]).get((schema, table), ())
 
 
-def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
+def _table_columns(kept: _LazyResource[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
     try:
         with kept.use() as warehouse:
             columns = table_columns(warehouse, schema, table)
@@ -234,8 +234,10 @@ def _table_columns(kept: _Kept[Warehouse], schema: str, table: str) -> tuple[Col
     return columns
 
 
-def _many_tables(kept: _Kept[Warehouse], places: Mapping[TableName, TableName]) -> dict[TableName, tuple[Column, ...]]:
-    """Return the columns of tables by the names of sources; none when the warehouse cannot be asked now."""
+def _many_tables(
+    kept: _LazyResource[Warehouse], places: Mapping[TableName, TableName]
+) -> dict[TableName, tuple[Column, ...]]:
+    """Return the columns of tables by the names of sources; empty when the warehouse cannot be reached now."""
     keys = {name: (place.schema, place.table) for name, place in places.items()}
     try:
         with kept.use() as warehouse:
@@ -248,13 +250,13 @@ def _many_tables(kept: _Kept[Warehouse], places: Mapping[TableName, TableName]) 
 def _columns_in(
     warehouse: Warehouse, tables: Iterable[tuple[str, str]]
 ) -> Mapping[tuple[str, str], tuple[Column, ...]]:
-    """Return the columns of tables, each named by schema and table, in order: one question for hundreds of them."""
+    """Return the columns of tables, in order, by schema and table; one query for hundreds of tables."""
     from sqlglot import exp
 
-    asked = sorted(set(tables))
+    keys = sorted(set(tables))
     found: dict[tuple[str, str], tuple[Column, ...]] = {}
-    for start in range(0, len(asked), _TABLES_AT_ONCE):
-        schemas, names = zip(*asked[start : start + _TABLES_AT_ONCE], strict=True)
+    for start in range(0, len(keys), _TABLES_AT_ONCE):
+        schemas, names = zip(*keys[start : start + _TABLES_AT_ONCE], strict=True)
         query = (
             exp.select("table_schema", "table_name", "column_name", "data_type")
             .from_("information_schema.columns")
@@ -298,7 +300,7 @@ def _described(connection: duckdb.DuckDBPyConnection, select: str) -> tuple[Colu
 
 
 def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> None:
-    """Compare the footers: DuckDB itself would cast the columns of a differing file to the first file's types."""
+    """Compare the files' footers: DuckDB itself would cast a different file to the first file's types."""
     layouts: list[tuple[str, str]] = connection.execute(
         """
         with layout as (
@@ -311,7 +313,7 @@ def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> 
         """,
         {"pattern": folder.pattern},
     ).fetchall()
-    if len(layouts) < 2:  # noqa: PLR2004 - two layouts are one too many
+    if len(layouts) < 2:  # noqa: PLR2004 - the query returns up to two layouts
         return
     (usual_file, usual), (other_file, other) = layouts
     usual_columns, other_columns = set(usual.split(", ")), set(other.split(", "))
@@ -319,12 +321,12 @@ def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> 
         f"files of {folder.location} have different columns: {other_file} has "
         f"{', '.join(sorted(other_columns - usual_columns)) or 'fewer'}, where {usual_file} has "
         f"{', '.join(sorted(usual_columns - other_columns)) or 'none of these'}. "
-        f"Move the odd file away or write it again with the others' columns"
+        f"Move the different file away, or write it again with the same columns as the others"
     )
 
 
 def _over_empty_tables(select: str, tables: Mapping[TableName, tuple[Column, ...]], dialect: str) -> exp.Query:
-    """Put a subselect of typed nulls in the place of each table, so that nothing need exist to bind the SELECT."""
+    """Replace each table by a subselect of typed nulls, so that the SELECT can be bound without the tables."""
     import sqlglot
     from sqlglot import exp
 

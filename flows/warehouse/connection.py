@@ -1,4 +1,4 @@
-"""A read-only look into the warehouse, for probes and for reading the load log back. Writing is dbt's."""
+"""Read-only connections to the warehouse, for the gate's probes and the load log. Only dbt writes."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ retry_reads = retry(
     wait=wait_exponential_jitter(initial=1, max=10),
     reraise=True,
 )
-"""Reads again what reads the warehouse in the middle of a run, when the connection is lost."""
+"""Decorator: repeats a read in the middle of a run when the connection is lost."""
 
 
 class Warehouse(Protocol):
-    """What the gate and the engine ask of a warehouse."""
+    """A read-only connection, as the gate and the engine use it."""
 
     @property
     def dialect(self) -> str:
@@ -47,18 +47,17 @@ class Warehouse(Protocol):
         """Run one read-only query.
 
         Args:
-            question: A query whose result is small: one row per thing asked, never a table's rows. Text is in the
-                warehouse's own SQL.
+            question: A query with a small result, never a table's rows. Text is in the warehouse's dialect.
 
         Raises:
-            TimedOutError: When it took longer than a statement may.
-            SoftRunError: When it may work later: lock, lost connection.
-            HardRunError: When it will not: missing table or column, wrong type.
+            TimedOutError: When it exceeds the statement timeout.
+            SoftRunError: When a retry may succeed: lock, lost connection.
+            HardRunError: When a retry cannot succeed: missing table or column, wrong type.
         """
         ...
 
     def close(self) -> None:
-        """Let go of the connection; no lock stays behind."""
+        """Close the connection and release its locks."""
         ...
 
 
@@ -70,14 +69,14 @@ def open_warehouse(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Warehouse:
-    """Connect to the environment's warehouse, to read only.
+    """Connect to the environment's warehouse, read-only.
 
     Args:
         profile: The target.
         wait_seconds: How long to wait for another process that writes the embedded warehouse.
-        timeout_seconds: How long one statement may take.
+        timeout_seconds: Statement timeout.
         clock: Monotonic seconds.
-        sleep: Waits that many seconds.
+        sleep: Waits a number of seconds.
 
     Raises:
         SoftRunError: When it cannot be reached now.
@@ -89,7 +88,7 @@ def open_warehouse(
 
 
 class DuckDBWarehouse:
-    """The embedded warehouse, opened read-only; before its first load it is an empty one in memory."""
+    """The embedded warehouse, opened read-only; before the first load an empty in-memory database."""
 
     dialect = "duckdb"
 
@@ -135,14 +134,14 @@ class PostgresWarehouse:
             with self._connection.transaction():
                 return self._connection.execute(_text(question, self.dialect).encode()).fetchall()
         except psycopg.errors.QueryCanceled as error:
-            raise TimedOutError(f"The warehouse gave up: {first_line(error)}") from error
+            raise TimedOutError(f"The warehouse cancelled the query: {first_line(error)}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
         except psycopg.Error as error:
             raise HardRunError(f"The warehouse refused a query: {first_line(error)}") from error
 
     def describe(self, expression: exp.Query) -> tuple[Column, ...]:
-        """Return the output columns of a query, with types in the server's words.
+        """Return the output columns of a query, with the server's type names.
 
         Raises:
             HardRunError: When the server cannot bind it.
@@ -162,11 +161,11 @@ class PostgresWarehouse:
 
 
 def try_writes(profile: Profile, statements: Sequence[exp.Expression]) -> None:
-    """Run statements in a transaction that is rolled back; the embedded warehouse knows no rights, and is not asked.
+    """Run statements in a transaction that is rolled back; the embedded warehouse has no permissions and is skipped.
 
     Raises:
         SoftRunError: When the warehouse does not answer.
-        HardRunError: When it refuses one of them.
+        HardRunError: When it refuses a statement.
     """
     if profile.is_embedded:
         return
@@ -181,7 +180,7 @@ def try_writes(profile: Profile, statements: Sequence[exp.Expression]) -> None:
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
         except psycopg.Error as error:
-            raise HardRunError(f"The warehouse refused to be written: {first_line(error)}") from error
+            raise HardRunError(f"The warehouse refused a write: {first_line(error)}") from error
 
 
 def _text(question: exp.Query | str, dialect: str) -> str:
@@ -189,7 +188,7 @@ def _text(question: exp.Query | str, dialect: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the sentence of a driver's error that says what is wrong, without its caret drawings."""
+    """Return the first line of a driver's error, without the position markers below."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
@@ -209,8 +208,8 @@ def _connect_duckdb(
                 raise HardRunError(f"{profile.database_file} cannot be opened: {first_line(error)}") from error
             if clock() >= deadline:
                 raise SoftRunError(
-                    f"Another process writes {profile.database_file}: {first_line(error)}",
-                    "Wait until it ends, or let SLUICE_LOCK_WAIT_SECONDS be longer.",
+                    f"Another process is writing {profile.database_file}: {first_line(error)}",
+                    "Wait until it ends, or set a larger SLUICE_LOCK_WAIT_SECONDS.",
                 ) from error
         except duckdb.ConnectionException as error:
             raise SoftRunError(f"{profile.database_file} is open in this process: {first_line(error)}") from error
@@ -218,7 +217,7 @@ def _connect_duckdb(
 
 
 def _prepared(connection: duckdb.DuckDBPyConnection, profile: Profile) -> duckdb.DuckDBPyConnection:
-    """Give a connection what the profile gives dbt's: extensions and settings, and UTC."""
+    """Load the profile's extensions and settings, as dbt does, and set the time zone to UTC."""
     from sqlglot import exp
 
     for extension in profile.values.get("extensions") or ():
@@ -240,7 +239,8 @@ def _connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Conne
     values = profile.values
     if values.get("method", "database") != "database":
         raise ConfigurationError(
-            f"Target {profile.target!r} logs in by method {values['method']!r}; the gate knows user and password only.",
+            f"Target {profile.target!r} uses login method {values['method']!r}; "
+            "the gate supports user and password only.",
             "Use `method: database` with a user and a password in profiles.yml.",
         )
     try:
@@ -256,12 +256,12 @@ def _connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Conne
             autocommit=True,
             prepare_threshold=None,  # Redshift's prepared statements outlive their session
         )
-        connection.read_only = True  # each query is a transaction of its own that begins `read only`
+        connection.read_only = True  # each query runs in its own `read only` transaction
         connection.execute(f"set statement_timeout = {timeout_seconds * 1000:.0f}")
         connection.execute("set timezone = 'UTC'")
     except psycopg.Error as error:
         raise SoftRunError(
             f"The warehouse at {values.get('host')}:{values.get('port', 5432)} cannot be reached: {first_line(error)}",
-            f"Check target {profile.target!r} in profiles.yml and that the server runs.",
+            f"Check target {profile.target!r} in profiles.yml, and that the server is running.",
         ) from error
     return connection

@@ -1,4 +1,4 @@
-"""One writer at a time on the embedded warehouse: a file lock that the operating system frees when its holder dies."""
+"""One writer at a time on the embedded warehouse: a file lock that the operating system releases with its process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Holder:
     Attributes:
         pid: Its process id.
         since: When it took the lock, UTC.
-        command: What it does.
+        command: The command that it runs.
     """
 
     pid: int
@@ -48,19 +48,19 @@ def warehouse_lock(
     wait_seconds: float,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> Iterator[None]:
-    """Hold the embedded warehouse; a server's warehouse guards itself and is not locked.
+    """Hold the lock of the embedded warehouse; a database server handles concurrency itself and needs no lock.
 
-    The lock is re-entrant within a process, whichever thread asks.
+    The lock is re-entrant within a process, for all its threads.
 
     Args:
-        project: Its `.sluice/` keeps the lock file.
+        project: The project; the lock file is in its `.sluice/`.
         profile: The target.
-        command: What the holder does, for those who wait.
+        command: The holder's command, shown to processes that wait.
         wait_seconds: How long to wait for another holder.
-        on_wait: Called once with a sentence when there is one to wait for.
+        on_wait: Called once with a sentence when another process holds the lock.
 
     Raises:
-        SoftRunError: When the other one still holds it after that time; the message says who.
+        SoftRunError: When another process still holds the lock after that time; the message names it.
     """
     if not profile.is_embedded:
         yield
@@ -79,7 +79,7 @@ def warehouse_lock(
     except Timeout as error:
         raise SoftRunError(
             f"The warehouse is still in use by {_describe(path)}; gave up after {wait_seconds:g} s.",
-            "Nothing was changed. Try again when it has ended, or wait longer with SLUICE_LOCK_WAIT_SECONDS.",
+            "Nothing was changed. Try again when that process has ended, or set a larger SLUICE_LOCK_WAIT_SECONDS.",
         ) from error
     try:
         if lock.lock_counter == 1:
@@ -99,7 +99,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Return who took the lock last; None when it cannot be told.
+    """Return the last holder of the lock, or None when the holder file cannot be read.
 
     Args:
         path: The lock file.
@@ -124,5 +124,5 @@ def _write_holder(path: Path, holder: Holder) -> None:
     try:
         temporary.write_text(json.dumps(body), encoding="utf-8")
         temporary.replace(_holder_path(path))
-    except OSError as error:  # the lock itself is held; only its holder's name is missing
+    except OSError as error:  # the lock is held; only the holder's name is missing
         logger.warning("lock.holder_not_written path=%s error=%s", path, error)

@@ -1,4 +1,4 @@
-"""Lake folders: which files a source's location means, and a token that changes when any of them does."""
+"""Lake folders: the files of a source's location, and a token that changes with any of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WILDCARDS: Final = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """One file of a source: its name, its size in bytes, its etag or time of change, and when it came (UTC)."""
+    """One file of a source: name, size in bytes, etag or modification time, and when it was modified (UTC)."""
 
     name: str
     size_bytes: int
@@ -33,8 +33,8 @@ class LakeFolder:
     """A source's location, resolved.
 
     Attributes:
-        location: As the row says it.
-        pattern: The glob of its files: an absolute path or an s3 address.
+        location: The row's location.
+        pattern: The glob of its files: an absolute path or an s3 URI.
     """
 
     location: str
@@ -42,12 +42,12 @@ class LakeFolder:
 
     @property
     def relation(self) -> str:
-        """What it is to DuckDB: a table."""
+        """The folder as a table expression of DuckDB."""
         return read_parquet(self.pattern, is_partitioned=bool(partition_columns(self.location)))
 
     @property
     def is_remote(self) -> bool:
-        """Whether it lies in S3."""
+        """Whether it is in S3."""
         return self.pattern.startswith("s3://")
 
 
@@ -69,7 +69,7 @@ def list_files(folder: LakeFolder) -> tuple[LakeFile, ...]:
 
     Raises:
         ValueError: When the folder itself is missing.
-        ConfigurationError: When it lies in S3 and boto3 is not installed.
+        ConfigurationError: When it is in S3 and boto3 is not installed.
         SoftRunError: When S3 does not answer, or refuses.
     """
     found = _list_s3(folder) if folder.is_remote else _list_local(folder)
@@ -77,7 +77,7 @@ def list_files(folder: LakeFolder) -> tuple[LakeFile, ...]:
 
 
 def change_token(files: Iterable[LakeFile]) -> str:
-    """Return a text that is another as soon as a file was added, removed or rewritten.
+    """Return a token that changes when a file is added, removed or rewritten.
 
     Args:
         files: The listing, in any order.
@@ -102,7 +102,7 @@ def _list_local(folder: LakeFolder) -> Iterator[LakeFile]:
 
 
 def _fixed_part(pattern: str) -> Path:
-    """The folder above the first wildcard; of a plain file, its folder."""
+    """Return the folder above the first wildcard; for a plain file, its folder."""
     parts = Path(pattern).parts
     fixed = next((index for index, part in enumerate(parts) if not _WILDCARDS.isdisjoint(part)), len(parts) - 1)
     return Path(*parts[:fixed])
@@ -114,7 +114,7 @@ def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError as error:
         raise ConfigurationError(
-            f"{folder.location} lies in S3, and boto3 is not installed.", "pip install 'sluice-data[aws]'"
+            f"{folder.location} is in S3, and boto3 is not installed.", "pip install 'sluice-data[aws]'"
         ) from error
     from fnmatch import fnmatchcase
 

@@ -1,4 +1,4 @@
-"""What the warehouse remembers of loads: which targets stand, how far each was read, with which configuration."""
+"""Read the warehouse's record of loads: existing targets, watermarks, heads, and the load log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VIEW_CATALOGS: Final = {
     "postgres": ("pg_catalog.pg_matviews", "schemaname", "matviewname"),
     "redshift": ("svv_mv_info", "schema_name", "name"),
 }
-"""Where a warehouse lists its materialized views: catalog, column of the schema, column of the name."""
+"""The catalog of materialized views by dialect: relation, column of the schema, column of the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ class Head:
     """The one-row head of a target.
 
     Attributes:
-        loaded_at: `_sluice_loaded_at` of its newest load that changed rows; None when none has.
-        fingerprint: Configuration that the table was built with.
-        tracks: The columns whose changes open versions, as the definition holds them.
-        epoch: Raised by every rebuild; a reader that saw another one reads in full once.
-        definition: How the target is built and what its newest rows are derived by; see definition.py.
+        loaded_at: `_sluice_loaded_at` of its newest load that changed rows; None when there is none.
+        fingerprint: Fingerprint of the configuration that the table was built with.
+        tracks: The columns whose changes start a new version, as the macro `tracking` writes them.
+        epoch: Incremented by every rebuild; a downstream target that saw another epoch reads in full once.
+        definition: How the target is built and what derived its newest rows, as the macro `definition` writes it.
     """
 
     loaded_at: str | None
@@ -48,13 +48,13 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class WarehouseState:
-    """The load log in short, and which tables stand.
+    """Existing tables, watermarks and heads.
 
     Attributes:
-        existing: Targets whose table is in the warehouse.
-        watermarks: (target, source) → how far it was read.
+        existing: Targets whose table exists in the warehouse.
+        watermarks: (target, source) → watermark.
         last_loads: Target → id of the newest load that moved a watermark.
-        heads: Target → its head, of those that were asked for.
+        heads: Target → its head, for the requested targets.
     """
 
     existing: frozenset[TableName] = frozenset()
@@ -64,13 +64,13 @@ class WarehouseState:
 
     @property
     def logged(self) -> Set[str]:
-        """Targets that the load log knows."""
+        """Targets with an entry in the load log."""
         return self.last_loads.keys()
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedLoad:
-    """One load as the load log has it; counts are the load's own, `rejects` is what lies beside its target by now."""
+    """One load of the load log. The counts are those of the load; `rejects` is the target's current total."""
 
     target: str
     load_id: str
@@ -86,17 +86,17 @@ class LoggedLoad:
 def read_state(
     warehouse: Warehouse, profile: Profile, targets: Collection[TableName], decided: Collection[TableName]
 ) -> WarehouseState:
-    """Read which tables stand, then log and heads together, in one statement unless there are very many.
+    """Read which tables exist, then the watermarks and heads in as few statements as possible.
 
     Args:
         warehouse: Read-only connection.
-        profile: Says how schemas are called in the warehouse.
-        targets: All that rows name.
-        decided: Those among them whose heads are read: the ones to decide on, and what these read.
+        profile: Maps schemas to their names in the warehouse.
+        targets: The targets of all rows.
+        decided: The targets whose heads are read: those to decide on, and the managed sources of these.
     """
     sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
     schemas = {sluice_schema, *(profile.physical_schema(name.schema) for name in targets)}
-    standing = standing_tables(warehouse, schemas)
+    standing = tables_in(warehouse, schemas)
     existing = _existing(targets, standing, profile)
     if (sluice_schema, "load_log") not in standing:
         return WarehouseState(existing)
@@ -106,9 +106,9 @@ def read_state(
 
 
 def existing_tables(warehouse: Warehouse, profile: Profile, targets: Collection[TableName]) -> frozenset[TableName]:
-    """Return those of the targets whose table is in the warehouse."""
+    """Return the targets whose table exists in the warehouse."""
     schemas = {profile.physical_schema(name.schema) for name in targets}
-    return _existing(targets, standing_tables(warehouse, schemas), profile)
+    return _existing(targets, tables_in(warehouse, schemas), profile)
 
 
 def _existing(
@@ -125,17 +125,17 @@ def read_loads(
     load_ids: Collection[str] = (),
     since: datetime | None = None,
 ) -> tuple[LoggedLoad, ...]:
-    """Read loads back from the log.
+    """Read loads from the load log.
 
     Args:
         warehouse: Read-only connection.
-        profile: Says how schemas are called in the warehouse.
+        profile: Maps schemas to their names in the warehouse.
         run_id: All loads of this run.
         load_ids: These loads.
-        since: Of these only the ones that began at this instant or later, UTC.
+        since: Only loads that began at this instant or later, UTC.
     """
     sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
-    if (sluice_schema, "load_log") not in standing_tables(warehouse, {sluice_schema}):
+    if (sluice_schema, "load_log") not in tables_in(warehouse, {sluice_schema}):
         return ()
     wanted: list[exp.Condition] = []
     if run_id is not None:
@@ -157,8 +157,8 @@ def read_loads(
     return _loads(warehouse.query(query))
 
 
-def standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
-    """Return (schema, name) of what stands; materialized views have a catalog of their own, not to be joined to it."""
+def tables_in(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
+    """Return (schema, name) of existing tables; materialized views come from a separate catalog and query."""
     catalogs = [("information_schema.tables", "table_schema", "table_name")]
     if warehouse.dialect in _VIEW_CATALOGS:
         catalogs.append(_VIEW_CATALOGS[warehouse.dialect])
@@ -174,9 +174,9 @@ def standing_tables(warehouse: Warehouse, schemas: Collection[str]) -> frozenset
 
 
 def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[str]:
-    """Write `union all`s: kind, target, source or fingerprint, bound, count, epoch, load or definition, time.
+    """Yield queries of: kind, target, source or fingerprint, bound, count, epoch, load or definition, time.
 
-    The time says which load of a target was the last: each is given a later one than any before it.
+    The time orders the loads of a target: each load has a later one than the loads before.
     """
     watermarks = (
         "select 'watermark', target, source, window_end, lookback_count, source_epoch, load_id, "
@@ -198,7 +198,7 @@ def _head(sluice_schema: str, name: TableName) -> str:
 
 
 def companion_table(target: TableName, part: str) -> str:
-    """Return the name of Sluice's own table beside a target, shortened as the macro `companion_relation` does.
+    """Return the name of a target's companion table, shortened like in the macro `companion_relation`.
 
     Args:
         target: The target.

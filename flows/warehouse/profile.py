@@ -1,7 +1,7 @@
-"""The warehouse's connection: `profiles.yml` and its target, read without dbt.
+"""The warehouse's connection settings: the environment's target in `profiles.yml`, read without dbt.
 
-The file is dbt's own, so the same Jinja works in it: `env_var(name, default)` and the filters `as_text`, `as_number`,
-`as_bool` and `as_native`. Only the target of the environment is rendered; the others' variables may be unset.
+The file is dbt's, so dbt's Jinja works in it: `env_var(name, default)` and the filters `as_text`, `as_number`,
+`as_bool` and `as_native`. Only the environment's target is rendered; variables of other targets may be unset.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Profile:
         name: Name of the dbt profile.
         target: Name of the target.
         type: dbt adapter: duckdb, postgres or redshift.
-        environment: The environment that this process acts for.
+        environment: The current environment.
         values: The target's entries, rendered. They may hold a password: never print them.
     """
 
@@ -49,7 +49,7 @@ class Profile:
 
     @property
     def is_embedded(self) -> bool:
-        """Whether the warehouse is a file that one process at a time may write."""
+        """Whether the warehouse is a DuckDB file, which one process at a time may write."""
         return self.type == "duckdb"
 
     @property
@@ -58,9 +58,9 @@ class Profile:
         return Path(str(self.values["path"]))
 
     def physical_schema(self, schema: str) -> str:
-        """Return the schema as the warehouse knows it: every environment but prod prefixes it where they share one.
+        """Return the schema's name in the warehouse: on a server every environment except prod prefixes it.
 
-        The macro `generate_schema_name` says the same to dbt.
+        The macro `generate_schema_name` implements the same rule for dbt.
         """
         if self.environment == "prod" or self.is_embedded:
             return schema
@@ -95,9 +95,9 @@ def load_profile(project: Project, settings: Settings) -> Profile:
 
 
 def dbt_environment(project: Project, settings: Settings) -> dict[str, str]:
-    """Return the variables that dbt needs to act for the same environment on the same file.
+    """Return the environment variables that make dbt use the same environment and the same DuckDB file.
 
-    Entries of the project's `.env` are among them, unless the process already has a variable of that name.
+    They include the entries of the project's `.env`; variables of the process take precedence.
     """
     from dotenv import dotenv_values
 
@@ -143,17 +143,17 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not UTF-8 (byte {error.start}).", "Save it as UTF-8.") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not YAML: {error}", "Mend the file.") from error
+        raise ConfigurationError(f"{path} is not YAML: {error}", "Correct the file.") from error
     return document if isinstance(document, dict) else {}
 
 
 def _embedded_file(project: Project, settings: Settings, values: Mapping[str, Any]) -> Path:
-    """The file that both dbt and Sluice open; a profile that names another one would split the warehouse in two."""
+    """Return the DuckDB file of dbt and Sluice. Refuse a profile with another file: dbt would load into that one."""
     expected = duckdb_path(project, settings)
     if "path" not in values:
         raise ConfigurationError(
-            f"Target {settings.target!r} in {project.profiles_file} names no file: "
-            "dbt would load into memory and lose it.",
+            f"Target {settings.target!r} in {project.profiles_file} has no path: "
+            "dbt would load into memory, and the data would be lost.",
             "Add path: \"{{ env_var('SLUICE_DUCKDB_PATH') }}\".",
         )
     written = Path(str(values["path"])).expanduser()
@@ -174,7 +174,9 @@ def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
     def env_var(name: str, default: str | None = None) -> str:
         value = environ.get(name, default)
         if value is None:
-            raise ConfigurationError(f"{path} asks for {name}, which is not set.", f"Set {name}, or give it a default.")
+            raise ConfigurationError(
+                f"{path} uses {name}, which is not set.", f"Set {name}, or add a default to env_var."
+            )
         return value
 
     jinja = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
@@ -189,7 +191,7 @@ def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
             return yaml.safe_load(rendered) if is_native else rendered
         except ConfigurationError:
             raise
-        except Exception as error:  # a template may raise anything, an expression's own errors included
+        except Exception as error:  # a template may raise any exception
             raise ConfigurationError(
                 f"{path} cannot be rendered: {error}", "Only env_var() may be used in it."
             ) from error

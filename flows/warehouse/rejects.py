@@ -1,7 +1,7 @@
-"""Rejected rows: how many lie beside a target after a load, and how they come into it once their cause is mended.
+"""Rejected rows: how many a target has after a load, and the command that loads them once their cause is corrected.
 
-A load rejects rows that it cannot load, goes on, and moves the watermark; no later load reads them by itself. So
-whoever reads loads back from the log counts what lies in the rejects, and says so.
+A load writes rows that it cannot load to the rejects table, continues, and moves the watermark. No later run reads them
+again. So every summary of loads includes the number of rejects.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.load_log import LoggedLoad, companion_table, standing_tables
+from flows.warehouse.load_log import LoggedLoad, companion_table, tables_in
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
 from flows.warehouse.sql import union_all
 from metadata_sync.loads import Rejects, to_second
@@ -35,23 +35,25 @@ def with_rejects(
     loads: Sequence[LoggedLoad],
     rejecting: Collection[str] = (),
 ) -> tuple[LoggedLoad, ...]:
-    """Return loads with what lies in their targets' rejects; where nothing can lie there, nobody looks.
+    """Return loads with the counts of their targets' rejects; targets that cannot have any are not queried.
 
     Args:
         warehouse: Read-only connection.
-        profile: Says how schemas are called in the warehouse.
+        profile: Maps schemas to their names in the warehouse.
         rows: The environment's rows.
-        loads: As the load log has them.
-        rejecting: Targets whose rejects held rows before.
+        loads: The loads of the load log.
+        rejecting: Targets that had rejects before.
     """
     by_name = {str(row.name): row for row in rows.transformations}
-    asked = [load for load in loads if load.target in by_name and (load.rows.rejected > 0 or load.target in rejecting)]
+    queried = [
+        load for load in loads if load.target in by_name and (load.rows.rejected > 0 or load.target in rejecting)
+    ]
     schema = profile.physical_schema(SLUICE_SCHEMA)
-    standing = standing_tables(warehouse, {schema}) if asked else frozenset()
-    asked = [load for load in asked if (schema, _table(load.target)) in standing]  # people may have dropped it
-    if not asked:
+    standing = tables_in(warehouse, {schema}) if queried else frozenset()
+    queried = [load for load in queried if (schema, _table(load.target)) in standing]  # a person may have dropped it
+    if not queried:
         return tuple(loads)
-    selects = [_count(schema, load).sql(warehouse.dialect) for load in asked]
+    selects = [_count(schema, load).sql(warehouse.dialect) for load in queried]
     counted = {row[0]: row[1:] for row in warehouse.query(union_all(selects))}
     starts = _starts(warehouse, schema, {first for *_, first in counted.values() if first is not None})
     return tuple(
@@ -63,7 +65,7 @@ def with_rejects(
 
 
 def _count(schema: str, load: LoggedLoad) -> exp.Select:
-    """Count the rejects of a load's target: all of them, its own, one reason of these, and the oldest load's id."""
+    """Return a query of a target's rejects: their number, those of this load, one reason, and the oldest load's id."""
     table = exp.table_(_table(load.target), db=schema, quoted=True)
     is_own = exp.column("load_id").eq(load.load_id)
     return exp.select(
@@ -80,7 +82,7 @@ def _table(target: str) -> str:
 
 
 def _starts(warehouse: Warehouse, schema: str, load_ids: Collection[str]) -> Mapping[str, str | None]:
-    """Return the least key that each of these loads read; None: it read from the beginning, or in full."""
+    """Return the least key that each load read; None: it read from the beginning or in full."""
     if not load_ids:
         return {}
     query = (
@@ -120,12 +122,12 @@ def _rejects(
 
 
 def load_again(row: TransformationRow, rows: ControlRows, start: str | None) -> str:
-    """Return the command that loads rejected rows again, once their cause is mended.
+    """Return the command that loads rejected rows again, once their cause is corrected.
 
     Args:
         row: The target's row.
         rows: The environment's rows.
-        start: Least key that the first load of them read; None: it read from the beginning.
+        start: Least key that the oldest of their loads read; None: it read from the beginning.
     """
     if row.increment is Increment.FULL:
         return f"sluice run {row.pipeline_id} --force"

@@ -1,4 +1,4 @@
-"""The few pieces of SQL text that every query for the warehouse is written with: quoting, casts, `union all`."""
+"""Helpers for SQL text: quoting, casts, `union all`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 CHUNK_SIZE: Final = 200
-"""SELECTs per statement: planners slow down on much longer ones."""
+"""SELECTs per statement: query planners are slow with many more."""
 
 
 def union_all(selects: Sequence[str]) -> str:

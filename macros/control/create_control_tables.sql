@@ -27,7 +27,7 @@
 {% endmacro %}
 
 
-{#- One row per load and driving source, only ever added to. -#}
+{#- One row per load and driving source. Rows are only added. -#}
 {% macro create_load_log_sql(load_log) -%}
 create table if not exists {{ load_log }} (
     load_id varchar(64),
@@ -54,7 +54,7 @@ create table if not exists {{ load_log }} (
 {%- endmacro %}
 
 
-{#- What finds a pair's newest row without reading all of the log, where the warehouse has indexes. -#}
+{#- An index that finds the newest row of a (target, source), on a warehouse that has indexes. -#}
 {% macro create_load_log_index_sql(load_log) -%}
     {{ return(adapter.dispatch("create_load_log_index_sql", "sluice")(load_log)) }}
 {%- endmacro %}
@@ -66,7 +66,7 @@ create index if not exists load_log_newest on {{ load_log }} (target, source, lo
     ;
 {%- endmacro %}
 
-{#- An adapter of PostgreSQL's family, but a warehouse without indexes. -#}
+{#- dbt's Redshift adapter inherits PostgreSQL's macros, but Redshift has no indexes. -#}
 {% macro redshift__create_load_log_index_sql(load_log) -%} {%- endmacro %}
 
 

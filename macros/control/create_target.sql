@@ -15,7 +15,7 @@
         ;
     {% endif %}
     {%- if load.makes_target %}
-        {#- a side table that outlived its target would bring back events of another life -#}
+        {#- a side table that is left from an earlier target of this name holds events that do not belong to the new one -#}
 drop table if exists {{ load.side }};
     {% endif %}
     {{ sluice.create_side_sql(load) }}
@@ -31,7 +31,7 @@ create table if not exists {{ load.rejects }} (
 {% endmacro %}
 
 
-{#- The one-row head: what was loaded last, and of what definition. -#}
+{#- The one-row head: the last load of the target, and the definition that the target is built as. -#}
 {% macro create_head_sql(load) -%}
 create table if not exists {{ load.head }} (
     load_id varchar(64),

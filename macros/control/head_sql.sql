@@ -1,8 +1,8 @@
-{#- First statements of a load: take the head, and stop when another load took it since its windows were read.
+{#- First statements of a load: take the head, and stop when another load took it after the windows were read.
 
-    The cast fails only when it is reached, and its text is the message. A division by zero would not do: DuckDB
-    yields
-    infinity. The message holds a column, so that no database folds the constant beforehand.
+    The cast runs only in the ELSE branch, and the text that it fails on is the message. A division by zero does not
+    work: DuckDB yields infinity. The message contains a column, so that no database evaluates the cast as a constant
+    beforehand.
 -#}
 {% macro take_head_sql(load) -%}
     {%- set load_id, loaded_at, fingerprint, definition, seen_load_id = sluice.literals(
@@ -36,7 +36,7 @@ from {{ load.head }}
 {%- endmacro %}
 
 
-{#- Last statement of a load: its log rows, one per driving source. The watermark is in them. -#}
+{#- Last statement of a load: its log rows, one per driving source. They hold the watermark. -#}
 {% macro insert_log_sql(load) -%}
     {%- set finished_at = sluice.instant_text(sluice.utc_now()) -%}
 insert into {{ load.log }} (

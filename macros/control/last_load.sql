@@ -1,9 +1,9 @@
-{#- The head of a target: its last committed load. It is what guards a load against another one of the same target.
+{#- The head of a target: its last committed load. It protects a load against a concurrent load of the same target.
 
     Args:
         target_name (str): `schema.table`.
-    Returns: dict(load_id, loaded_at, logged_at, epoch, definition) as text, epoch as int; none when Sluice never
-    made the target.
+    Returns: dict(load_id, loaded_at, logged_at, epoch, definition) as text, epoch as int; none when Sluice never made
+        the target.
 -#}
 {% macro read_head(target_name) %}
     {%- set head = sluice.companion_relation(target_name, "head") -%}
@@ -55,7 +55,7 @@
     {%- endcall -%}
     {%- set rows = load_result("sluice_watermark").table.rows -%}
     {%- if not rows -%} {{ return(none) }} {%- endif -%}
-    {#- the word before it keeps dbt from reading a number or a date into the text -#}
+    {#- the prefix 'is ' stops dbt from converting the text to a number or a date -#}
     {{
         return(
             {

@@ -30,7 +30,7 @@
 {% endmacro %}
 
 
-{#- Whether a relation stands in the warehouse now. dbt's cache does not know what another model of this run
+{#- Whether a relation exists in the warehouse now. dbt's cache does not know relations that another model of this run
     created. -#}
 {% macro is_there(relation) %}
     {%- set schema, identifier, database = sluice.literals(

@@ -4,11 +4,11 @@
 {% endmacro %}
 
 
-{#- An instant as Sluice writes it: YYYY-MM-DD HH:MM:SS.ffffff. -#}
+{#- A timestamp as Sluice writes it: YYYY-MM-DD HH:MM:SS.ffffff. -#}
 {% macro instant_text(instant) %} {{ return(instant.strftime("%Y-%m-%d %H:%M:%S.%f")) }} {% endmacro %}
 
 
-{#- Read an instant that Sluice wrote, or that a person wrote as a date or ISO timestamp; a zone must be UTC's. -#}
+{#- Parse a timestamp that Sluice wrote, or a date or ISO timestamp that a person wrote. A time zone must be UTC. -#}
 {% macro parse_instant(text) %}
     {{ return(modules.datetime.datetime.fromisoformat(text).replace(tzinfo=none)) }}
 {% endmacro %}

@@ -11,7 +11,7 @@
     {{ return(listed) }}
 {% endmacro %}
 
-{#- A backslash escapes what follows it, as QUOTE_LITERAL in the SQL reference shows. -#}
+{#- On Redshift a backslash escapes the next character; see QUOTE_LITERAL in its SQL reference. -#}
 {% macro redshift__literals(values) %}
     {%- set escaped = [] -%}
     {%- for value in values -%}
@@ -24,7 +24,7 @@
 {% macro literal(value) %} {{ return(sluice.literals([value])[0]) }} {% endmacro %}
 
 
-{#- Equality of never-NULL columns of two relations, joined by AND. -#}
+{#- Equality of NOT NULL columns of two relations, joined by AND. -#}
 {% macro matches(names, left, right) %}
     {%- set terms = [] -%}
     {%- for name in names -%}
@@ -34,8 +34,8 @@
 {% endmacro %}
 
 
-{#- Equality in which NULL equals NULL, of each pair of expressions: list of str. A term may yield NULL instead of false:
-    use it in a join or in CASE WHEN, never under NOT. -#}
+{#- Equality in which NULL equals NULL, of each pair of expressions: list of str. A term may yield NULL instead of
+    false: use it in a join or in CASE WHEN, never under NOT. -#}
 {% macro null_safe_equal(pairs) %}
     {{ return(adapter.dispatch("null_safe_equal", "sluice")(pairs)) }}
 {% endmacro %}
@@ -60,7 +60,8 @@
 {% endmacro %}
 
 
-{#- True where all columns are equal, NULL = NULL. Names of the right side may carry a prefix instead of an alias. -#}
+{#- True where all columns are equal, and NULL equals NULL. Names of the right side may have a prefix instead of an
+    alias. -#}
 {% macro same(names, left, right, prefix="") %}
     {%- set others = sluice.prefixed(prefix, names) if prefix else names -%}
     {%- set pairs = [] -%}
@@ -74,12 +75,12 @@
 {% endmacro %}
 
 
-{#- A column's value as text of at most so many bytes.
+{#- A column's value as text of at most `size` bytes.
 
     Args:
         name (str): the column.
         type (str): its type, as the warehouse names it.
-        size (int): bytes; what is longer is cut off, except on DuckDB.
+        size (int): bytes; longer text is cut off, except on DuckDB.
     Returns: str, an SQL expression.
     Source: https://docs.aws.amazon.com/redshift/latest/dg/r_Boolean_type.html (a boolean does not cast to varchar).
 -#}

@@ -1,4 +1,4 @@
-{#- Column names as SQL wants them: quoted only where they have to be, so that generated SQL stays readable.
+{#- Column names as SQL needs them: quoted only where quotes are necessary, so that generated SQL stays readable.
 
     Args:
         names (list of str, or str): the columns' names as the warehouse spells them.
@@ -20,8 +20,7 @@
 {% macro quote_name(name) %} {{ return(sluice.quoted([name])[0]) }} {% endmacro %}
 
 
-{#- Quoted or plain column names, each with a prefix before it: '_sluice_was_' makes '"_sluice_was_Total"' of
-    '"Total"'. -#}
+{#- Column names, quoted or not, with a prefix: prefix '_sluice_was_' turns '"Total"' into '"_sluice_was_Total"'. -#}
 {% macro prefixed(prefix, columns) %}
     {%- set listed = [] -%}
     {%- for column in columns -%}
@@ -31,8 +30,8 @@
 {% endmacro %}
 
 
-{#- Words that DuckDB, PostgreSQL or Redshift refuse as a bare column name. A word missed here is a syntax
-    error, never a wrong row. -#}
+{#- Words that DuckDB, PostgreSQL or Redshift reject as an unquoted column name. A word that is missing here causes a
+    syntax error, never a wrong row. -#}
 {% macro reserved_words() %}
     {%- set lines = [
         "aes128 aes256 all allowoverwrite analyse analyze and anti any array as asc asof asymmetric",
@@ -57,13 +56,13 @@
 {% endmacro %}
 
 
-{#- Column names in lines of eight.
+{#- Column names, eight to a line.
 
     Args:
         names (list of str): columns.
-        alias (str or none): of their table.
-        prefix (str): that the names bear there.
-        as_prefix (str or none): that they bear in the result.
+        alias (str or none): alias of their table.
+        prefix (str): prefix of the names in that table.
+        as_prefix (str or none): prefix of the names in the result.
 -#}
 {% macro columns(names, alias=none, prefix="", as_prefix=none) %}
     {%- set results = sluice.prefixed(as_prefix, names) if as_prefix else none -%}
@@ -76,7 +75,7 @@
 {% endmacro %}
 
 
-{#- Terms of a list, some to a line. -#}
+{#- Terms of a list, `count` to a line. -#}
 {% macro in_lines(terms, count=8) %}
     {%- set lines = [] -%}
     {%- for line in terms | batch(count) -%} {%- do lines.append(line | join(", ")) -%} {%- endfor -%}

@@ -1,4 +1,4 @@
-{#- Create or alter what a load writes to, in a transaction of its own; a probe rolls it back and ends there.
+{#- Create or alter the tables that a load writes to, in a separate transaction. A probe rolls it back and ends there.
 
     Args:
         load (dict): the load; a probe sets is_tried.
@@ -14,7 +14,7 @@
 {% endmacro %}
 
 
-{#- psycopg2 does not notice a COMMIT that dbt sends as a statement, and begins no further transaction by itself. -#}
+{#- psycopg2 does not notice a COMMIT that dbt sends as a statement, and does not begin another transaction. -#}
 {% macro default__try_change(change_sql) %}
     {%- call statement("sluice_change", auto_begin=false) -%}
         begin
@@ -25,7 +25,7 @@
     {%- endcall -%}
 {% endmacro %}
 
-{#- DuckDB refuses a second BEGIN; dbt has sent one, and rolls back what is not committed when the node ends. -#}
+{#- DuckDB rejects a second BEGIN. dbt has sent one, and rolls back uncommitted changes when the node ends. -#}
 {% macro duckdb__try_change(change_sql) %}
     {%- call statement("sluice_change") -%} {{ change_sql }} {%- endcall -%}
 {% endmacro %}

@@ -2,7 +2,7 @@
 
     Args:
         name (str): the setting, as control rows call it.
-        default (any): its value when nobody set it.
+        default (any): its value when it is not set.
     Returns: the value; lists and mappings as they were written.
 -#}
 {% macro setting(name, default=none) %}
@@ -13,19 +13,19 @@
 {% endmacro %}
 
 
-{#- A setting that is a list; a single word counts as a list of one. -#}
+{#- A setting that is a list. A single string counts as a list of one. -#}
 {% macro list_setting(name) %}
     {%- set value = sluice.setting(name, []) -%} {{ return([value] if value is string else value | list) }}
 {% endmacro %}
 
 
-{#- The current model as rows, logs and messages name it. -#}
+{#- The name of the current model in control rows, logs and messages. -#}
 {% macro target_name() %}
     {{ return(sluice.setting("target", this.schema ~ "." ~ this.identifier)) }}
 {% endmacro %}
 
 
-{#- What is done to the current target instead of a load: verify, survey or rebuild, none for a load.
+{#- The task that replaces a load of the current target: verify, survey or rebuild. None for a load.
 
     SLUICE_TASKS holds it as JSON, {target: task}; `sluice verify` and `sluice rebuild` set it.
 -#}
@@ -34,13 +34,14 @@
 {% endmacro %}
 
 
-{#- Windows that somebody asks for: {source: {start, end, moves_watermark}}, empty in a normal run. -#}
+{#- The windows that SLUICE_WINDOWS requests, by source: {source: {start, end, moves_watermark}}. Empty in a normal
+    run. -#}
 {% macro asked_windows(target_name) %}
     {{ return(fromjson(env_var("SLUICE_WINDOWS", "{}")).get(target_name, {})) }}
 {% endmacro %}
 
 
-{#- What Spark has left for this load, as the flow tells it in SLUICE_RESULTS; none in every other load.
+{#- The result that Spark wrote for this load, from SLUICE_RESULTS. None in a load without Spark.
 
     Returns: dict(manifest, pattern, row_count, columns, types, windows, groups) or none.
 -#}
@@ -49,5 +50,5 @@
 {% endmacro %}
 
 
-{#- Whether heal asks if the model would load: with --empty, also of rows that are switched off. -#}
+{#- Whether `sluice heal` probes the model: with --empty, also when its row is inactive. -#}
 {% macro is_probe() %} {{ return(flags.EMPTY and env_var("SLUICE_PROBE", "") == "1") }} {% endmacro %}

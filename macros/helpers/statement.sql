@@ -11,8 +11,8 @@
 {% endmacro %}
 
 
-{#- Create a temporary table. Every name is dropped first, in the same call: a connection is used by one model after
-    another, and one of them may have failed. -#}
+{#- Create a temporary table. The name is dropped first, in the same call: several models use one connection in turn,
+    and an earlier one may have failed. -#}
 {% macro run_temporary(load, name, title, query_sql) %}
     {%- set drop_sql = "drop table if exists " ~ name -%}
     {%- set create_sql = "create temporary table " ~ name ~ " as\n" ~ sluice.dedent(query_sql) -%}
@@ -51,10 +51,10 @@
 {% endmacro %}
 
 
-{#- Own SQL without the indentation that its macro's file gives it. Never for a user's SQL: a literal may span lines.
+{#- Sluice's SQL without the indentation of its macro file. Never for a user's SQL: a literal may span lines.
 
     Args:
-        text (str): SQL whose first line stands at the margin and whose other lines share an indentation.
+        text (str): SQL whose first line is not indented and whose other lines share an indentation.
     Returns: str.
 -#}
 {% macro dedent(text) %}
@@ -72,8 +72,8 @@
 {#- A query between parentheses, on lines of its own.
 
     Args:
-        query_sql (str): own SQL.
-        width (int): indentation, in the macro's file, of the line on which the parentheses stand.
+        query_sql (str): Sluice's SQL.
+        width (int): indentation of the line of the parentheses in the macro file.
 -#}
 {% macro nested(query_sql, width=4) %}
     {%- set lines = sluice.dedent(query_sql) | indent(width + 4, first=true) -%}
@@ -81,7 +81,7 @@
 {% endmacro %}
 
 
-{#- Queries one below the other, a set operator between them. -#}
+{#- Queries that a set operator combines. -#}
 {% macro combined(queries, operator) %}
     {%- set texts = [] -%}
     {%- for query_sql in queries -%} {%- do texts.append(sluice.dedent(query_sql)) -%} {%- endfor -%}

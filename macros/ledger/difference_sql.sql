@@ -1,9 +1,9 @@
-{#- A query of differences: what it is, in which row, and in what.
+{#- A query of differences: the kind of difference, the row, and the detail.
 
     Args:
         load (dict): the load.
-        difference (str): what is wrong, in a word or two.
-        names (list of str): columns that tell the row.
+        difference (str): the kind of difference.
+        names (list of str): columns that identify the row.
         detail (str): SQL that yields text.
         rows_sql (str): yields these columns.
 -#}
@@ -16,7 +16,7 @@
 {%- endmacro %}
 
 
-{#- Rows of target and side table that no load of the log wrote: inserted by hand, or from another table. -#}
+{#- Rows of target and side table that no logged load wrote: inserted by hand, or from another table. -#}
 {% macro unlogged_rows_sql(load) %}
     {%- set names = load.key + [load.at] if load.key else load.data -%}
     {%- set parts = [] -%}
@@ -39,7 +39,7 @@
         return(
             sluice.difference_sql(
                 load,
-                "no load wrote it",
+                "row of no load",
                 names,
                 "'in ' || place",
                 sluice.combined(parts, "union all"),
@@ -74,7 +74,7 @@
 {% endmacro %}
 
 
-{#- What is wrong with the keys of an SCD1 target, or of an append with a key: list of str. -#}
+{#- Queries of the faults in the keys of an SCD1 target, or of an append with a key: list of str. -#}
 {% macro key_differences(load) %}
     {%- set twice -%}
         select {{ sluice.columns(load.key) }}, count(*) as row_count
@@ -91,11 +91,11 @@
         return(
             [
                 sluice.difference_sql(
-                    load, "key stands twice", load.key, "cast(row_count as varchar) || ' rows'", twice
+                    load, "duplicate key", load.key, "cast(row_count as varchar) || ' rows'", twice
                 ),
                 sluice.difference_sql(
                     load,
-                    "deleted key stands",
+                    "deleted key is present",
                     load.key,
                     "'the side table holds its delete as its last event'",
                     deleted,

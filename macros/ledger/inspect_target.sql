@@ -1,4 +1,4 @@
-{#- Do what was asked instead of a load, without writing anything; what was found becomes the node's message, as
+{#- Verify or survey a target instead of loading it. Nothing is written; the findings become the node's message, as
     JSON.
 
     Args:

@@ -1,4 +1,4 @@
-{#- What was found, counted by kind, the first hundred in full: dict(counts, differences). -#}
+{#- The differences: counted by kind, and the first hundred in full: dict(counts, differences). -#}
 {% macro read_differences(load) %}
     {%- set counts = {} -%}
     {%- set differences = [] -%}
@@ -26,7 +26,7 @@
 {% endmacro %}
 
 
-{#- How many rows stand, and how many the loads since the target was last made anew account for. -#}
+{#- How many rows the tables hold, and how many the loads since the last rebuild or full refresh account for. -#}
 {% macro verified_counts_sql(load) -%}
     with
         loads as (

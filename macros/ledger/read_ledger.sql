@@ -1,7 +1,7 @@
-{#- Make the ledger what a load reads: every event that the target and its side table hold, in the types that the SELECT
+{#- Let a load read the ledger: every event that the target and its side table hold, in the types that the SELECT
     yields now.
 
-    Sets data_columns, columns and sql; added and retyped say how the tables differ from what is wanted.
+    Sets data_columns, columns and sql. added and retyped say how the tables differ from what the rebuild needs.
 
     Args:
         load (dict): the load with the SELECT's columns.
@@ -37,8 +37,8 @@
             name
             ~ " of "
             ~ load.target_name
-            ~ " is part of its key or sequence now, and no stored event has it: nothing can be restored.",
-            "Load it anew from its sources: --full-refresh.",
+            ~ " is part of its key or sequence now, and no stored event has that column: the ledger cannot be read.",
+            "Load it again from its sources: --full-refresh.",
         ) -%}
     {%- endfor -%}
     {%- do load.update(

@@ -1,6 +1,7 @@
-{#- Give target and side table the columns and types that a rebuild wants, in the transaction of the load: list of str.
+{#- Statements that give target and side table the columns and types of a rebuild, in the transaction of the load:
+    list of str.
 
-    Both tables are emptied and written anew in the same transaction, so values need not be converted in place.
+    The same transaction empties both tables and writes them again, so no value is converted in place.
 -#}
 {% macro rebuild_tables_sql(load) %}
     {{ return(adapter.dispatch("rebuild_tables_sql", "sluice")(load)) }}
@@ -35,8 +36,8 @@
     {{ return(statements) }}
 {% endmacro %}
 
-{#- Redshift alters no type in a transaction (ALTER TABLE in its SQL reference), but renames tables in one: where a type
-    changes, new tables take the place of the old ones. -#}
+{#- Redshift cannot alter a type in a transaction (ALTER TABLE in its SQL reference), but it can rename tables in one.
+    Where a type changes, new tables replace the old ones. -#}
 {% macro redshift__rebuild_tables_sql(load) %}
     {%- if not load.retyped -%} {{ return(sluice.default__rebuild_tables_sql(load)) }} {%- endif -%}
     {%- set statements = [] -%}

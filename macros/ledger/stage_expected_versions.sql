@@ -51,7 +51,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_standing",
-        "versions that should not stand",
+        "versions that the ledger does not give",
         standing ~ "\nexcept\n" ~ expected,
     ) -%}
 {% endmacro %}

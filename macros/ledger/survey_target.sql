@@ -1,7 +1,7 @@
-{#- What a rebuild from the ledger would do, as far as it can be counted beforehand. Writes nothing.
+{#- What a rebuild from the ledger would do, as far as it can be counted beforehand. It writes nothing.
 
-    Returns: dict(built_as, becomes, event_count, reject_count, tie_count, retyped: list of dict(name, from, to, lost_count,
-        changed_count), added: list of names).
+    Returns: dict(built_as, becomes, event_count, reject_count, tie_count, retyped: list of dict(name, from, to,
+        lost_count, changed_count), added: list of names).
 -#}
 {% macro survey_target(load) %}
     {%- do sluice.read_ledger(load) -%}
@@ -52,7 +52,7 @@
 {%- endmacro %}
 
 
-{#- Events that lost a tie since the target was last made anew: the ledger never had them. -#}
+{#- Events that lost a tie since the last rebuild or full refresh: the ledger does not hold them. -#}
 {% macro count_logged_ties(load) %}
     {%- set ties_sql -%}
         select coalesce(sum(tie_count), 0) as tie_count

@@ -1,12 +1,12 @@
-{#- Compare a target with what its ledger and its log say of it. Reads everything, set-based; writes temporary tables only.
+{#- Compare a target with its ledger and its load log. It reads everything and writes temporary tables only.
 
-    An SCD2 target is computed anew from all of its events and compared version by version; an SCD1 target must hold each
-    key once and none that was deleted. Of every target: no NULL in a key, every row written by a load of the log, as many
-    rows as the log counts.
+    The versions of an SCD2 target are computed again from all of its events and compared one by one. An SCD1 target
+    must hold each key once, and no deleted key. Every target is checked for three things: no NULL in a key, every row
+    was written by a logged load, and the row count is the log's.
 
-    Returns: dict(row_count, event_count, older_count: events derived by an older SELECT than today's, counts: difference → number, differences: list of dict(difference, row, detail), at
-        most 100).
-    Raises: when the settings are not those that the target was built with, or another load commits meanwhile.
+    Returns: dict(row_count, event_count, older_count: events that an older SELECT derived, counts: difference → number,
+        differences: list of dict(difference, row, detail), at most 100).
+    Raises: when the target was built with other settings, or another load commits meanwhile.
 -#}
 {% macro verify_target(load) %}
     {%- set stored = sluice.stored_columns(load) -%}
@@ -22,7 +22,7 @@
             load.target_name
             ~ " was built as "
             ~ load.stored.shape
-            ~ " and its row now says "
+            ~ " and its settings now define "
             ~ shape
             ~ ".",
             "Verify it after the next load (tracked columns) or after sluice rebuild (anything else).",
@@ -45,7 +45,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_difference",
-        "what is not as it should be",
+        "all differences",
         sluice.combined(queries, "union all"),
     ) -%}
     {%- set counts = sluice.run_counts(load, none, sluice.verified_counts_sql(load)) -%}
@@ -67,7 +67,7 @@
     {%- if sluice.read_head(load.target_name).load_id != load.seen_load_id -%}
         {%- do sluice.raise_error(
             load.type,
-            "another load of " ~ load.target_name ~ " committed first, while it was verified.",
+            "another load of " ~ load.target_name ~ " committed while it was verified.",
             "Run it again.",
         ) -%}
     {%- endif -%}

@@ -1,4 +1,4 @@
-{#- What is wrong with the versions of an SCD2 target: list of str. -#}
+{#- Queries of the faults in the versions of an SCD2 target: list of str. -#}
 {% macro version_differences(load) %}
     {%- set names = load.key + ["valid_from"] -%}
     {%- set twice -%}
@@ -17,14 +17,14 @@
             [
                 sluice.difference_sql(
                     load,
-                    "event stands twice",
+                    "duplicate event",
                     load.key + [load.at],
                     "cast(event_count as varchar) || ' times in target and side table'",
                     twice,
                 ),
                 sluice.difference_sql(
                     load,
-                    "version of no length",
+                    "version without length",
                     names,
                     "'it ends at ' || coalesce(cast(valid_to as varchar), 'no time')",
                     endless,
@@ -38,7 +38,7 @@
                 ),
                 sluice.difference_sql(
                     load,
-                    "version should not stand",
+                    "version is not expected",
                     names,
                     "'the ledger does not give it; it ends at ' || coalesce(cast(valid_to as varchar), 'no time')",
                     sluice.lone_versions_sql(load, "sluice_standing", "sluice_expected"),
@@ -60,7 +60,7 @@
 {%- endmacro %}
 
 
-{#- Versions that stand and should, with what differs in words. -#}
+{#- Versions that both the target and the ledger hold, and that differ; detail names the differing columns. -#}
 {% macro differing_versions_sql(load) -%}
     {%- set terms = [] -%}
     {%- for name in load.data + ["valid_to", "is_current"] if name not in load.key -%}

@@ -1,18 +1,18 @@
-{#- Before --full-refresh replaces a target: stop when its sources no longer give what the target still holds.
+{#- Before --full-refresh replaces a target: stop when the target holds rows that its sources no longer yield.
 
-    Of a history every event counts that is older than the oldest one staged. Of SCD1 and append only keys do that are
-    older and not staged: that the rest has moved on is what such a table is for.
+    In a history, every event counts that is older than the oldest staged one. In SCD1 and append, an older row counts
+    only when its key is not staged: a newer event of the same key replaces it as usual.
 
     Args:
         load (dict): the load, staged.
-    Raises: with what would be lost, unless SLUICE_FORCE_FULL_REFRESH is 1.
+    Raises: with the number of rows that would be lost, unless SLUICE_FORCE_FULL_REFRESH is 1.
 -#}
 {% macro check_reach(load) %}
     {%- set is_forced = env_var("SLUICE_FORCE_FULL_REFRESH", "") == "1" -%}
     {%- set reads_state = load.type == "scd1" and load.is_load_timed -%}
     {%- if not (load.is_first or load.makes_target or is_forced or reads_state or flags.EMPTY) -%}
         {%- set lost = sluice.run_counts(
-            load, "what only the target still holds", sluice.unreachable_sql(load)
+            load, "rows that only the target holds", sluice.unreachable_sql(load)
         ) -%}
         {%- if lost.event_count -%}
             {%- do sluice.raise_error(
@@ -20,8 +20,8 @@
                 lost.event_count
                 ~ " rows of "
                 ~ load.target_name
-                ~ " are older than anything its sources still give: --full-refresh would lose them. Nothing was written.",
-                "Leave --full-refresh out, or make the target anew from its ledger (sluice rebuild "
+                ~ " are older than every row that its sources still yield: --full-refresh would lose them. Nothing was written.",
+                "Run it without --full-refresh, or rebuild the target from its ledger (sluice rebuild "
                 ~ load.target_name
                 ~ "). To lose them on purpose: SLUICE_FORCE_FULL_REFRESH=1.",
             ) -%}

@@ -1,4 +1,4 @@
-{#- Stop at settings that do not go together, before anything is read.
+{#- Stop at settings that contradict each other, before anything is read.
 
     Args:
         load (dict): the load with its columns resolved.
@@ -14,7 +14,7 @@
         {%- do sluice.raise_error(
             load.type,
             load.target_name ~ " has delete_when, but append never deletes.",
-            "Use scd1, or leave it out.",
+            "Use scd1, or remove delete_when.",
         ) -%}
     {%- elif load.type == "append" and load.mode == "groups" -%}
         {%- do sluice.raise_error(
@@ -26,7 +26,7 @@
         {%- do sluice.raise_error(
             load.type,
             load.target_name
-            ~ " has no business_key and is read in full: every load would double it.",
+            ~ " has no business_key and is read in full: every load would duplicate its rows.",
             "Set business_key, or increment: rows.",
         ) -%}
     {%- elif load.on_tie not in ("warn", "error") -%}
@@ -47,7 +47,7 @@
             ~ load.stored.built_as
             ~ " and is now "
             ~ built_as
-            ~ ". Its ledger cannot be read the new way.",
+            ~ ". Its ledger cannot be read with the new settings.",
             "Change it back, or rebuild it from its ledger: sluice rebuild "
             ~ load.target_name
             ~ ".",
@@ -56,8 +56,8 @@
 {% endmacro %}
 
 
-{#- An append without a business key replaces the range that it reads, so it must hold the key that ranges are
-    cut by. -#}
+{#- An append without a business key replaces the range that it reads, so its rows must contain the key that cuts the
+    ranges. -#}
 {% macro check_range(load) %}
     {%- set range_key = sluice.setting("incremental_key") -%}
     {%- if load.windows | length != 1 or load.windows[0].kind is none or load.windows[
@@ -66,7 +66,7 @@
         {%- do sluice.raise_error(
             load.type,
             load.target_name
-            ~ " has no business_key, and no single source with an incremental key of its own.",
+            ~ " has no business_key: it needs exactly one driving source, and that needs an incremental key.",
             "Set business_key.",
         ) -%}
     {%- endif -%}

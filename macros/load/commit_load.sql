@@ -1,12 +1,11 @@
 {#- Write a load: head, side table, target, log, in one statement and one transaction.
 
-    One statement, because an adapter that repeats a statement after a lost connection must repeat all of the load
-    or nothing.
-    The log comes last: it is the watermark.
+    It is one statement because an adapter may repeat a statement after a lost connection: it must repeat the whole
+    load or nothing. The log comes last, because it holds the watermark.
 
     Args:
         load (dict): the load, staged and counted.
-        changes (list of str): statements that write side table and target; empty when there is nothing to write.
+        changes (list of str): statements that write side table and target; empty when nothing changes.
 -#}
 {% macro commit_load(load, changes) %}
     {%- if flags.EMPTY -%}
@@ -38,7 +37,7 @@
 {% endmacro %}
 
 
-{#- The whole write as one text; sets changes_rows. -#}
+{#- All statements of the write as one text. Sets changes_rows. -#}
 {% macro write_sql(load, changes) %}
     {%- do load.update({"changes_rows": (changes or load.reshape) | length > 0 or load.is_rekeyed}) -%}
     {%- if not load.windows -%}
@@ -74,7 +73,7 @@
 {% endmacro %}
 
 
-{#- Tell dbt what the load did: its log line, and run_results. -#}
+{#- Report the load to dbt, for its log line and run_results. -#}
 {% macro report_load(load) %}
     {%- set counts = load.counts -%}
     {%- set words = [] -%}
@@ -105,7 +104,7 @@
     {{ return("drop table if exists " ~ names | join(", ")) }}
 {% endmacro %}
 
-{#- DuckDB drops one table a statement. -#}
+{#- DuckDB drops one table per statement. -#}
 {% macro duckdb__drop_tables_sql(names) %}
     {{ return("drop table if exists " ~ names | join(";\ndrop table if exists ")) }}
 {% endmacro %}

@@ -1,6 +1,6 @@
-{#- What a target is built as, in the words that its head keeps: `<load type> by (<key>) in order of (<event time,
-    tie-breakers>) tracking <columns> deriving <number>:<hash>`. flows/warehouse/definition.py reads these words; a test
-    holds both to the same.
+{#- The definition of a target, as its head keeps it: `<load type> by (<key>) in order of (<event time, tie-breakers>)
+    tracking <columns> deriving <number>:<hash>`. The last part says which SELECT derived the newest rows.
+    flows/warehouse/definition.py reads this text, and a test compares both sides.
 
     Args:
         load (dict): type, key, tracks, definition_number and row_definition of the load.
@@ -27,10 +27,10 @@
 {#- The parts of a definition.
 
     Args:
-        text (str or none): what a head holds.
-    Returns: dict(text, shape: all but what rows are derived by, built_as: the shape without the tracked columns, tracks,
-        number and row_definition: what rows are derived by, 0 and empty when an earlier version of Sluice loaded it,
-        is_history, has_key); none for none.
+        text (str or none): the definition in a head.
+    Returns: dict(text, shape: all but the last part, built_as: the shape without the tracked columns, tracks, number and
+        row_definition: the last part, 0 and empty when an earlier version of Sluice loaded the target, is_history,
+        has_key); none for none.
 -#}
 {% macro read_definition(text) %}
     {%- if text is none -%} {{ return(none) }} {%- endif -%}
@@ -54,7 +54,7 @@
 {% endmacro %}
 
 
-{#- The tracked columns as the head keeps them; a change of them rebuilds the target from its ledger.
+{#- The tracked columns as the head keeps them. When they change, the target is rebuilt from its ledger.
 
     Args:
         load_type (str): scd1, scd2 or append.

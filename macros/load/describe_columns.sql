@@ -1,11 +1,11 @@
-{#- Find out what the SELECT yields, and whether it holds its own event time.
+{#- Read the columns of the SELECT, and decide which of them orders events.
 
-    Sets columns (the SELECT's, with _sluice_effective_at if the load's own time orders events, and _sluice_definition,
-    the number of the SELECT that an event is derived by) and is_load_timed.
+    Sets columns (those of the SELECT, _sluice_effective_at when the time of the load orders events, and
+    _sluice_definition, the number of the SELECT that derived an event), is_load_timed and sequence.
 
     Args:
         load (dict): the load.
-    Raises: for a name that is Sluice's own or comes twice.
+    Raises: for a name that Sluice uses itself, and for a name that occurs twice.
 -#}
 {% macro describe_columns(load) %}
     {%- set columns = sluice.selected_columns(load) -%}
@@ -26,7 +26,7 @@
             {%- do sluice.raise_error(
                 load.type,
                 "the SELECT of " ~ load.target_name ~ " yields " ~ name ~ " twice.",
-                "Name each column once.",
+                "Give each column its own name.",
             ) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -65,16 +65,16 @@
 {% endmacro %}
 
 
-{#- A timestamp without zone as the warehouse describes it. -#}
+{#- The name of the type timestamp without time zone, as the warehouse describes it. -#}
 {% macro instant_type() %}
     {{ return("timestamp" if target.type == "duckdb" else "timestamp without time zone") }}
 {% endmacro %}
 
 
-{#- Hold a model to its dbt contract: the SELECT yields the columns that the model declares, in these types.
+{#- Enforce dbt's contract of a model: the SELECT must yield the declared columns in the declared types.
 
-    Constraints of columns and model are not part of the tables that Sluice makes: history and rejects would break them.
-    Whoever declares some is told, unless the constraint says warn_unsupported: false.
+    Sluice does not create the declared constraints: history and rejects would violate them. It warns about each,
+    unless the constraint says warn_unsupported: false.
 -#}
 {% macro check_contract(load) %}
     {%- if config.get("contract") and config.get("contract").enforced -%}

@@ -1,9 +1,9 @@
-{#- What a load is about, before any column is known.
+{#- The description of a load, before its columns are known.
 
     Args:
         load_type (str): scd1, scd2 or append.
-        existing (Relation or none): the target as it stands.
-    Returns: dict; see the comments.
+        existing (Relation or none): the target in the warehouse.
+    Returns: dict, the load. Later steps add to it.
 -#}
 {% macro describe_load(load_type, existing) %}
     {%- set target_name = sluice.target_name() -%}
@@ -85,7 +85,7 @@
 {% endmacro %}
 
 
-{#- The time that this load's rows carry: now, and later than any load before it whatever the clocks say. -#}
+{#- The load time of this load's rows: now, and always later than the load before, even when a clock is wrong. -#}
 {% macro next_loaded_at(now, head) %}
     {%- if head and head.logged_at is not none -%}
         {%- set after = sluice.parse_instant(head.logged_at | string) + modules.datetime.timedelta(
@@ -97,7 +97,7 @@
 {% endmacro %}
 
 
-{#- A name of a load: sorts by time, and no two loads share it. -#}
+{#- The id of a load. Ids sort by time and are unique. -#}
 {% macro new_load_id(started_at) %}
     {{
         return(

@@ -1,9 +1,10 @@
-{#- What a refresh is about: the windows that it covers, and what the view was made of before.
+{#- The description of a refresh: the windows that it covers, and the definition that the view was created with.
 
     Args:
-        existing (Relation or none): the target as it stands.
-    Returns: dict, as describe_load, as far as commit_load asks; is_same tells whether the view stays as it is.
-    Raises: when the target is something else, or drives by windows.
+        existing (Relation or none): the target in the warehouse.
+    Returns: dict with those keys of describe_load that commit_load reads. is_same tells whether the definition is
+        unchanged.
+    Raises: when the target is a relation of another type.
 -#}
 {% macro describe_view(existing) %}
     {%- set target_name = sluice.target_name() -%}
@@ -46,7 +47,7 @@
         {%- do sluice.raise_error(
             "refresh",
             target_name ~ " is a " ~ existing.type ~ ", not a " ~ relation.type ~ ".",
-            "Drop or rename it, with its " ~ load.head ~ "; the next run makes it anew.",
+            "Drop or rename it, with its " ~ load.head ~ "; the next run creates it again.",
         ) -%}
     {%- endif -%}
     {%- do load.update(
@@ -61,7 +62,7 @@
 {% endmacro %}
 
 
-{#- The windows of all driving sources: a refresh reads everything, and logs up to where that was. -#}
+{#- The windows of all driving sources. A refresh reads everything, and the log records how far that was. -#}
 {% macro view_windows() %}
     {%- set windows = [] -%}
     {%- for written in sluice.setting('dependencies', []) if written.driving -%}
@@ -73,7 +74,7 @@
 {% endmacro %}
 
 
-{#- What the view is made of, as its head keeps it: another text means another view. -#}
+{#- The definition of the view, as its head keeps it. When it differs, the view is created again. -#}
 {% macro view_definition() %}
     {%- set layout = [sluice.setting("distkey", "")] + sluice.list_setting("sortkey") -%}
     {{

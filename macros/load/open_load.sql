@@ -1,13 +1,13 @@
-{#- Begin a load: decide whether there is anything to do, then make the target fit for it.
+{#- Begin a load: decide whether it has work, then create or alter the target.
 
-    Nothing to do: the row is inactive, or no driving source holds anything new. Then nothing is written and no
-    hook runs. A probe always has something to do: the model is checked, nothing is written, no hook runs. What it
-    would have to create or alter it does create or alter, and rolls back.
+    A load has no work when the row is inactive or no driving source has new rows. Then nothing is written and no hook
+    runs. A probe always has work: it checks the model, writes nothing and runs no hook. It creates or alters the
+    tables as a load would, and rolls that back.
 
     Args:
         load_type (str): scd1, scd2 or append.
-    Returns: dict, the load, that every later step takes. With has_work false it holds relations alone.
-    Raises: when the target and its head disagree, or settings do not suit the load type.
+    Returns: dict, the load, which every later step takes. When has_work is false it holds only relations.
+    Raises: when target and head contradict each other, or a setting does not fit the load type.
 -#}
 {% macro open_load(load_type) %}
     {%- set existing = load_cached_relation(this) -%}
@@ -48,14 +48,14 @@
 {% endmacro %}
 
 
-{#- A load that does nothing; dbt wants to hear of a statement called main all the same. -#}
+{#- The result of a load without work. dbt still needs the result of a statement named main. -#}
 {% macro no_load(existing, message) %}
     {%- do store_raw_result("main", message=message, code="SKIP", rows_affected="0") -%}
     {{ return({"has_work": false, "relations": [existing] if existing else []}) }}
 {% endmacro %}
 
 
-{#- Refuse settings under which Redshift would commit each statement on its own. -#}
+{#- Reject settings under which Redshift would commit each statement separately. -#}
 {% macro check_adapter() %}
     {%- if target.type == "redshift" -%}
         {%- if adapter.behavior.redshift_skip_autocommit_transaction_statements.no_warn -%}
@@ -68,14 +68,14 @@
             {%- do sluice.raise_error(
                 "check_adapter",
                 "autocommit is false in the profile: dbt would not begin transactions.",
-                "Leave autocommit at true.",
+                "Set autocommit to true, or remove it.",
             ) -%}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 
 
-{#- Stop when a person changed what a load relies on: the table, or its head. -#}
+{#- Stop when somebody changed the table or its head by hand. -#}
 {% macro check_target(load, existing, head) %}
     {%- if existing is not none and not existing.is_table -%}
         {%- do sluice.raise_error(
@@ -86,17 +86,21 @@
     {%- elif existing is not none and head is none -%}
         {%- do sluice.raise_error(
             load.type,
-            load.target_name ~ " exists and was not made by Sluice (it has no " ~ load.head ~ ").",
-            "Rename or drop the table; the next load makes it anew.",
+            load.target_name
+            ~ " exists and was not created by Sluice (it has no "
+            ~ load.head
+            ~ ").",
+            "Rename or drop the table; the next load creates it.",
         ) -%}
     {%- elif existing is none and head is not none and head.load_id != "none" and not should_full_refresh() and not sluice.is_there(
         load.relation
     ) -%}
-        {#- a table that another load made since dbt listed what there is refuses to be made again, which is soft -#}
+        {#- is_there also finds a table that another load created after dbt listed the relations: CREATE TABLE then fails,
+            which is a soft error -#}
         {%- do sluice.raise_error(
             load.type,
-            load.target_name ~ " is gone while its load log stands.",
-            "Restore the table, or load it anew with --full-refresh.",
+            load.target_name ~ " does not exist any more, but its head does.",
+            "Restore the table, or load it again with --full-refresh.",
         ) -%}
     {%- endif -%}
 {% endmacro %}

@@ -1,6 +1,7 @@
-{#- Give every column of the target its part in the load.
+{#- Assign every column of the target its role in the load.
 
-    Sets data (names in order), types, yielded, key, at, tie_breakers, tracked, compared, definition.
+    Sets data (names in order), types, yielded, key, at, tie_breakers, tracked, compared, casts, delete_when, on_tie
+    and definition.
 
     Raises: when a setting names a column that the SELECT does not yield, or the key or sequence changed.
 -#}
@@ -40,8 +41,8 @@
 {% endmacro %}
 
 
-{#- The columns that a load casts, because the SELECT yields another type than the target holds:
-    list of dict(name, raw_type, type). -#}
+{#- The columns that a load casts, because the SELECT yields another type than the target holds: list of dict(name,
+    raw_type, type). -#}
 {% macro changed_types(load) %}
     {%- set casts = [] -%}
     {%- for column in load.columns if column.raw_type not in (none, load.types[column.name]) -%}
@@ -53,7 +54,7 @@
 {% endmacro %}
 
 
-{#- Names of a setting as the SELECT spells and quotes them. -#}
+{#- The columns that a setting names, as the SELECT spells and quotes them. -#}
 {% macro find_columns(load, setting_name, names) %}
     {%- set found = [] -%}
     {%- set columns = {} -%}
@@ -72,7 +73,7 @@
                 ~ ", which the SELECT does not yield (it yields "
                 ~ (load.yielded | reject("equalto", "_sluice_definition"))
                 | join(", ") ~ ").",
-                "Mend the name or the SELECT.",
+                "Correct the name or the SELECT.",
             ) -%}
         {%- endif -%}
         {%- do found.append(columns[name | lower]) -%}

@@ -1,8 +1,9 @@
-{#- The statements that bring a materialized view up to date, by what changed: nothing but rows, auto refresh, the SELECT.
+{#- The statements that update a materialized view. They depend on what changed: only rows, auto refresh, or the
+    SELECT.
 
     Args:
         load (dict): see describe_view.
-        existing (Relation or none): the view as it stands.
+        existing (Relation or none): the view in the warehouse.
     Returns: list of str, for the transaction of the load.
     Source: https://docs.aws.amazon.com/redshift/latest/dg/materialized-view-create-sql-command.html
 -#}
@@ -27,7 +28,7 @@
     {{ return(sluice.drop_view_sql(load, existing) + [create]) }}
 {% endmacro %}
 
-{#- PostgreSQL's views refresh only when told to. -#}
+{#- PostgreSQL refreshes a materialized view only on request. -#}
 {% macro default__view_changes(load, existing) %}
     {%- if load.is_same_query and not should_full_refresh() -%}
         {{ return(["refresh materialized view " ~ load.relation]) }}
@@ -36,7 +37,7 @@
     {{ return(sluice.drop_view_sql(load, existing) + [create]) }}
 {% endmacro %}
 
-{#- DuckDB has no materialized views: a table that every refresh fills anew. -#}
+{#- DuckDB has no materialized views. A table takes the view's place, and every refresh fills it again. -#}
 {% macro duckdb__view_changes(load, existing) %}
     {%- if load.is_same_query and not should_full_refresh() -%}
         {{
@@ -58,7 +59,7 @@
 {% endmacro %}
 
 
-{#- Redshift's layout of a view; AUTO is not for views, EVEN is their default. -#}
+{#- The layout of a view on Redshift. Views do not support AUTO; their default is EVEN. -#}
 {% macro view_layout() %}
     {%- set distkey = sluice.setting("distkey") -%}
     {%- set sortkey = sluice.list_setting("sortkey") -%}

@@ -1,5 +1,5 @@
-{#- Append: each event once. With a business key that is its identity, without one the range of its incremental
-    key is. -#}
+{#- Append: each event once. The business key identifies an event. Without a key, a load replaces the range of the
+    incremental key that it reads. -#}
 {% materialization append, default %}
 
     {%- set load = sluice.open_load("append") -%}

@@ -1,8 +1,8 @@
-{#- A materialized view: created, altered, refreshed, only when a driving source holds something new. Native on Redshift
-    and PostgreSQL; DuckDB has none, so there it is a table with the same rows.
+{#- A materialized view that is created, altered or refreshed only when a driving source has new rows. It is native on
+    Redshift and PostgreSQL. DuckDB has no materialized views, so there it is a table with the same rows.
 
-    Settings: distkey, sortkey, auto_refresh (Redshift). The view's rows, the target's head and the log row commit
-    together. Its SELECT reads whole relations, never sluice.increment().
+    Settings: distkey, sortkey, auto_refresh (Redshift). The view, the target's head and the log row commit together.
+    The SELECT reads whole relations, without sluice.increment().
 -#}
 {% materialization refresh, default %}
 

@@ -1,4 +1,4 @@
-{#- Copy what Spark has left into a temporary table of the column list's types, and read that.
+{#- Copy Spark's result into a temporary table with the types of the column list, and read that table.
 
     COPY takes Parquet's columns by position and does not convert types, so names and types are compared first. The
     role comes from SLUICE_REDSHIFT_COPY_ROLE; without it Redshift takes the cluster's default role.
@@ -19,7 +19,7 @@
     {%- do sluice.copy_parquet(
         load,
         "sluice_result",
-        "what Spark has left, in the types of the column list",
+        "the result of Spark, in the types of the column list",
         columns,
         result.manifest if result.pattern else none,
     ) -%}
@@ -27,7 +27,7 @@
 {% endmacro %}
 
 
-{#- Copy the files of a manifest into a new temporary table; without one it stays empty. -#}
+{#- Copy the files of a manifest into a new temporary table. Without a manifest the table stays empty. -#}
 {% macro copy_parquet(load, name, title, columns, manifest) %}
     {%- do sluice.run_step(load, none, "drop table if exists " ~ name) -%}
     {%- do sluice.run_step(
@@ -84,7 +84,7 @@
                 ~ " in the column list and "
                 ~ written
                 ~ " in the result of Spark. Nothing was written.",
-                "Cast it in the SELECT, or mend the type in column_list.",
+                "Cast it in the SELECT, or correct the type in column_list.",
             ) -%}
         {%- endif -%}
     {%- endfor -%}

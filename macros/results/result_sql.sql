@@ -1,4 +1,4 @@
-{#- The rows that Spark has left, as a SELECT.
+{#- A SELECT of the rows that Spark wrote.
 
     Args:
         load (dict): the load.
@@ -14,7 +14,10 @@
 {% macro default__result_sql(load, result) %}
     {%- do sluice.raise_error(
         "result_sql",
-        target.type ~ " cannot read the Parquet that Spark has left for " ~ load.target_name ~ ".",
+        target.type
+        ~ " cannot read the Parquet files that Spark wrote for "
+        ~ load.target_name
+        ~ ".",
         "Use engine: warehouse.",
     ) -%}
 {% endmacro %}

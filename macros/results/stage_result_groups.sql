@@ -1,5 +1,5 @@
-{#- Stage the groups that Spark has computed again, as sluice_touched: those whose rows the result holds, whatever has
-    landed in the sources since.
+{#- Stage the groups that Spark recomputed, as sluice_touched. They are the groups of the result, whatever has landed
+    in the sources since.
 
     Args:
         load (dict): the load.
@@ -25,7 +25,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_touched",
-        "the groups that Spark has computed again",
+        "the groups that Spark recomputed",
         "select " ~ columns | join(", ") ~ "\n" ~ (files if groups.pattern else "where 1 = 0"),
     ) -%}
 {% endmacro %}
@@ -40,7 +40,7 @@
     {%- do sluice.copy_parquet(
         load,
         "sluice_touched",
-        "the groups that Spark has computed again",
+        "the groups that Spark recomputed",
         columns,
         groups.manifest if groups.pattern else none,
     ) -%}

@@ -1,6 +1,6 @@
-{#- Let the load read what Spark made instead of running the model's SELECT.
+{#- Let the load read Spark's result instead of running the model's SELECT.
 
-    The windows are those that Spark read: increment() has taken them from the result, too.
+    The windows are those that Spark read: increment() takes them from the result.
 
     Args:
         load (dict): the load.
@@ -20,7 +20,7 @@
 {% endmacro %}
 
 
-{#- Stop when the warehouse has read other rows than Spark has written. -#}
+{#- Stop when the warehouse read another number of rows than Spark wrote. -#}
 {% macro check_result(load, row_count) %}
     {%- if row_count != load.result.row_count | int -%}
         {%- do sluice.raise_error(
@@ -32,7 +32,7 @@
             ~ " rows by its manifest, and "
             ~ row_count
             ~ " were read from it. Nothing was written.",
-            "Run it again; files below output_path must not be changed by others.",
+            "Run it again. Nothing else may change files below output_path.",
         ) -%}
     {%- endif -%}
 {% endmacro %}

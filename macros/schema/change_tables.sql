@@ -12,8 +12,9 @@
     {%- do sluice.run_change(load, statements | join(";\n")) -%}
 {% endmacro %}
 
-{#- Redshift alters a type outside of transactions only (ALTER TABLE in its SQL reference), so a probe cannot try it.
-    The side table first: a load that dies in between finds the target as it was, and goes over both again. -#}
+{#- Redshift alters a type only outside of a transaction (ALTER TABLE in its SQL reference), so a probe cannot try it.
+    The side table is altered first: when a load stops in between, the target is unchanged and the next load alters
+    both. -#}
 {% macro redshift__change_tables(load, changes) %}
     {%- set additions = [] -%}
     {%- for change in changes if change.startswith("add column ") -%}

@@ -1,8 +1,8 @@
-{#- Names and types of what a SELECT yields, in the words in which the warehouse describes a table.
+{#- Names and types of the columns that a SELECT yields, with the type names that the warehouse uses for tables.
 
     Args:
         query_sql (str): the SELECT.
-        name (str): of the temporary table that some adapters need for it.
+        name (str): name of the temporary table that some adapters need.
     Returns: list of dict(name: quoted where needed, type).
 -#}
 {% macro describe_query(query_sql, name="sluice_shape") %}
@@ -32,20 +32,20 @@
 {% endmacro %}
 
 
-{#- Names and types of a table that stands in the warehouse; same shape as describe_query. -#}
+{#- Names and types of the columns of a table in the warehouse, in the shape of describe_query. -#}
 {% macro describe_relation(relation) %}
     {{ return(adapter.dispatch("describe_relation", "sluice")(relation)) }}
 {% endmacro %}
 
 {% macro default__describe_relation(relation) %} {{ return(sluice.describe_table(relation)) }} {% endmacro %}
 
-{#- DuckDB's catalog writes some types in other words than DESCRIBE does. -#}
+{#- DuckDB's catalog spells some types differently from DESCRIBE. -#}
 {% macro duckdb__describe_relation(relation) %}
     {{ return(sluice.describe_query("select * from " ~ relation)) }}
 {% endmacro %}
 
 
-{#- A table's columns as dbt's adapter describes them; same shape as describe_query. -#}
+{#- The columns of a table as dbt's adapter describes them, in the shape of describe_query. -#}
 {% macro describe_table(relation) %}
     {%- set columns = adapter.dispatch("table_columns", "sluice")(relation) -%}
     {{
@@ -61,8 +61,8 @@
     {{ return(adapter.get_columns_in_relation(relation)) }}
 {% endmacro %}
 
-{#- dbt begins a transaction to ask. Left open, the load would read the log inside the transaction that writes it
-    (error 1023 in serializable isolation) and could not alter a column's type. -#}
+{#- dbt begins a transaction for this query. If it stayed open, the load would read the log inside the transaction
+    that writes it (error 1023 under serializable isolation) and could not alter the type of a column. -#}
 {% macro redshift__table_columns(relation) %}
     {%- set columns = adapter.get_columns_in_relation(relation) -%}
     {%- do adapter.commit() -%}
@@ -79,7 +79,8 @@
 {% endmacro %}
 
 
-{#- What the model's SELECT yields: each column in the type that the model declares for it, and as the SELECT has it.
+{#- The columns of the model's SELECT: each in the type that the model declares for it, and in the type that the
+    SELECT yields.
 
     Returns: list of dict(name, type, raw_type).
 -#}

@@ -1,14 +1,15 @@
-{#- Bring a target and its side table to the columns of the SELECT, before anything is loaded, in a transaction
-    of its own.
+{#- Alter a target and its side table to the columns of the SELECT, before anything is loaded, in a separate
+    transaction.
 
-    A new column is added, NULL for older rows. A column that the SELECT dropped stays. A type may widen. Anything
-    else stops. on_schema_change fail stops at any change; ignore leaves the tables as they are: new columns are not
-    loaded, and a value that does not fit its column goes to the rejects.
+    A new column is added, with NULL in older rows. A column that the SELECT no longer yields stays. A type may widen.
+    Any other difference stops the load. on_schema_change: fail stops at every difference. on_schema_change: ignore
+    leaves the tables unchanged: new columns are not loaded, and a row with a value that does not fit its column goes
+    to the rejects.
 
     Args:
-        load (dict): the load; columns holds the SELECT's columns, and loses those that are ignored.
+        load (dict): the load. Ignored columns are removed from its columns.
     Returns: list of dict(name, type): the target's data columns afterwards.
-    Raises: naming column, both types and the DDL to run.
+    Raises: with the column, both types and the DDL to run.
 -#}
 {% macro evolve_target(load) %}
     {%- set stored = sluice.paired_columns(load) -%}
@@ -21,7 +22,7 @@
     {%- if policy == "ignore" -%}
         {%- do load.update({"columns": load.columns | selectattr("name", "in", stored) | list}) -%}
     {%- endif -%}
-    {#- valid_from and valid_to have the type of the event time, so that stays -#}
+    {#- valid_from and valid_to have the type of the event time, so that type does not widen -#}
     {%- set event_time = "" if load.is_load_timed or load.type != "scd2" else load.sequence[0] -%}
     {%- set changes = [] -%}
     {%- for column in load.columns -%}
@@ -30,7 +31,7 @@
             {%- do changes.append("add column " ~ column.name ~ " " ~ column.type) -%}
             {%- do stored.update({column.name: column.type}) -%}
         {%- elif type == column.type -%}
-        {#- nothing to alter: a decimal widens to itself by is_widening -#}
+        {#- is_widening is true for equal decimals: without this branch each load would alter them -#}
         {%- elif policy != "ignore" and not sluice.is_named(column.name, event_time) and sluice.can_widen(
             type, column.type
         ) -%}
@@ -86,8 +87,8 @@
 {% endmacro %}
 
 
-{#- What to do when the SELECT's columns differ from the target's: append_new_columns, fail or ignore. dbt itself
-    fills in ignore for models that say nothing, so only what somebody wrote counts. -#}
+{#- The policy for a SELECT whose columns differ from the target's: append_new_columns, fail or ignore. dbt itself
+    fills in ignore for a model without a policy, so only a policy that is written in the model or its row counts. -#}
 {% macro schema_change_policy() %}
     {%- set policy = (
         (model.unrendered_config or {}).get("on_schema_change")
@@ -105,7 +106,7 @@
 {% endmacro %}
 
 
-{#- Whether a column, as the warehouse spells and quotes it, is the one that a setting names. -#}
+{#- Whether a column, as the warehouse spells and quotes it, is the column that a setting names. -#}
 {% macro is_named(column, name) %}
     {{ return(column | replace('"', "") | lower == name | lower) }}
 {% endmacro %}

@@ -1,8 +1,8 @@
-{#- Whether every value of one type is, unchanged, a value of another.
+{#- Whether a type holds every value of another type without a change.
 
     Args:
         narrow (str), wide (str): types as the warehouse describes them.
-    Returns: bool. Real to double is none: 0.1 changes.
+    Returns: bool. False for real to double, because 0.1 changes.
 -#}
 {% macro is_widening(narrow, wide) %}
     {%- set integers = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19, "hugeint": 39} -%}
@@ -41,7 +41,7 @@
 {% endmacro %}
 
 
-{#- Whether the warehouse can widen a column in place without rewriting the history by hand. -#}
+{#- Whether the warehouse can widen a column in place. -#}
 {% macro can_widen(narrow, wide) %}
     {{
         return(
@@ -52,7 +52,7 @@
 
 {% macro default__can_alter_type(narrow, wide) %} {{ return(true) }} {% endmacro %}
 
-{#- Redshift alters nothing in place but the length of a varchar (ALTER TABLE in its SQL reference). -#}
+{#- Redshift can only alter the length of a varchar in place (ALTER TABLE in its SQL reference). -#}
 {% macro redshift__can_alter_type(narrow, wide) %}
     {{ return("char" in narrow and "char" in wide) }}
 {% endmacro %}

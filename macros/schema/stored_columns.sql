@@ -1,11 +1,11 @@
-{#- The data columns of a target, after a look at whether a person altered the table: target and side table must hold the
-    same columns in the same types, and the target Sluice's own. A side table with a wider type is a change that a load
-    of Redshift began and did not finish.
+{#- The data columns of a target, after a check that nobody altered its tables. Target and side table must have the
+    same columns in the same types, and the target must have Sluice's own columns. A wider type in the side table is
+    allowed: a load on Redshift began that change and did not finish it.
 
     Args:
         load (dict): the load.
     Returns: dict, name → type, in the target's order.
-    Raises: naming the column and what to do.
+    Raises: with the column and the remedy.
 -#}
 {% macro paired_columns(load) %}
     {%- set own = sluice.own_columns(load) -%}
@@ -56,14 +56,14 @@
     {%- do sluice.raise_error(
         load.type,
         "somebody altered " ~ load.target_name ~ ": " ~ finding ~ ". Nothing was written.",
-        "Undo it (target and side table hold the same data columns), or drop "
+        "Undo the change (target and side table must have the same data columns), or drop "
         ~ load.relation
-        ~ " and load it anew with --full-refresh.",
+        ~ " and load it again with --full-refresh.",
     ) -%}
 {% endmacro %}
 
 
-{#- The SELECT's own columns of a target as they stand: list of dict(name, type). -#}
+{#- The data columns that a target has in the warehouse: list of dict(name, type). -#}
 {% macro stored_columns(load) %}
     {%- set columns = [] -%}
     {%- for column in sluice.describe_relation(load.relation) if column.name not in sluice.own_columns(load) -%}
@@ -73,7 +73,7 @@
 {% endmacro %}
 
 
-{#- Columns of a target that are Sluice's, not the SELECT's. -#}
+{#- The columns of a target that Sluice adds to those of the SELECT. -#}
 {% macro own_columns(load) %}
     {%- set audit = ["_sluice_run_id", "_sluice_loaded_at"] -%}
     {%- set is_history = load.type == "scd2" or sluice.was_history(load) -%}
@@ -81,5 +81,5 @@
 {% endmacro %}
 
 
-{#- Whether the target, as it stands, holds versions. -#}
+{#- Whether the target was built as SCD2. -#}
 {% macro was_history(load) %} {{ return(load.stored is not none and load.stored.is_history) }} {% endmacro %}

@@ -1,8 +1,8 @@
-{#- What --full-refresh and rebuilds do to the columns of versions when the load type, or the type of the event time, is
-    another now.
+{#- The changes that a full refresh or a rebuild makes to the version columns when the load type or the type of the
+    event time has changed.
 
-    Returns: list of str, actions of ALTER TABLE. They run in the transaction of the load, so a load that fails
-    leaves the table alone.
+    Returns: list of str, actions of ALTER TABLE. They run in the transaction of the load, so a failed load leaves the
+        table unchanged.
 -#}
 {% macro version_column_changes(load) %}
     {%- set changes = [] -%}

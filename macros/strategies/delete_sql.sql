@@ -1,10 +1,10 @@
-{#- Delete the rows of a table that a staged one names.
+{#- Delete the rows of a table that match a staged row.
 
     Args:
         relation (Relation): the table.
-        names (list of str): columns in which both agree; none of them is NULL.
+        names (list of str): columns to match by; none of them is NULL.
         staged (str): temporary table.
-        condition (str or none): what else holds of the staged row.
+        condition (str or none): another condition on the staged row.
 -#}
 {% macro delete_sql(relation, names, staged, condition=none) -%}
     delete from {{ relation }}

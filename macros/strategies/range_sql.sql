@@ -45,7 +45,8 @@
 {%- endmacro %}
 
 
-{#- Rows that are gone for good, kept so that downstream readers by groups hear of them. -#}
+{#- Rows that the range no longer holds. The side table keeps them, so that downstream targets that read by groups
+    recompute their groups. -#}
 {% macro range_vanished_sql(load) -%}
     select {{ sluice.columns(load.data) }}, cast(1 as smallint) as _sluice_deleted
     from {{ load.relation }}

@@ -48,7 +48,7 @@
 {% endtest %}
 
 
-{#- Every version begins before it ends, and is_current says whether it has an end.
+{#- Every version begins before it ends, and is_current is true exactly when it has no end.
 
     Args:
         model (Relation): an SCD2 table.
@@ -68,7 +68,7 @@
 {% endtest %}
 
 
-{#- Two versions of a key that touch differ in a tracked column; else they are one.
+{#- Two versions of a key that touch differ in a tracked column; otherwise they would be one version.
 
     Args:
         model (Relation): an SCD2 table.

@@ -1,8 +1,8 @@
 {#- Cut the window of a source by its incremental key.
 
-    Low end: the last watermark less the lookback, itself included; before the first load backfill_start. High end:
-    the greatest key that is not in the future, read before the rows are. A row may also arrive late, at or below the
-    watermark: then no maximum rises, but the number of rows in the lookback band does.
+    The low end, which is part of the window, is the last watermark minus the lookback; in the first load it is
+    backfill_start. The high end is the greatest key that is not in the future. It is read before the rows. A late row
+    at or below the watermark does not raise the maximum, but it raises the number of rows in the lookback band.
 
     Args:
         window (dict): filled in here.
@@ -41,18 +41,18 @@
             ~ newest.future_count
             ~ " rows of "
             ~ dependency.source
-            ~ " lie more than "
+            ~ " are more than "
             ~ dependency.max_skew_minutes
-            ~ " minutes in the future by "
+            ~ " minutes in the future ("
             ~ dependency.key
-            ~ " and were left out."
+            ~ ") and were not loaded."
         ) -%}
     {%- endif -%}
 {% endmacro %}
 
 
-{#- Rows without a key, which lie in no window: dict(relation, key, row_count) or none. A read in full reads
-    them, too. -#}
+{#- The rows whose key is NULL: dict(relation, key, row_count) or none. They are in no window, but increment: full
+    reads them. -#}
 {% macro find_unkeyed(dependency) %}
     {%- if sluice.setting("increment", "rows") == "full" -%} {{ return(none) }} {%- endif -%}
     {%- call statement("sluice_unkeyed", fetch_result=true, auto_begin=false) -%}
@@ -69,7 +69,7 @@
 {% endmacro %}
 
 
-{#- The greatest key from start on that is not in the future, and how many rows are: dict(window_end,
+{#- The greatest key from start on that is not in the future, and the number of rows in the future: dict(window_end,
     future_count). -#}
 {% macro newest_key(dependency, kind, start) %}
     {%- set key = sluice.key_expression(dependency, kind) -%}
@@ -102,7 +102,7 @@
 {% endmacro %}
 
 
-{#- How many rows lie in the lookback band below end. -#}
+{#- The number of rows in the lookback band below end. -#}
 {% macro count_band(dependency, kind, end) %}
     {%- set band = {
         "kind": kind,

@@ -1,13 +1,11 @@
-{#- The window of one driving source for the load that is about to run: from the last watermark to the newest
-    row there is now.
+{#- The window of one driving source for the current load: from the last watermark to the newest row now.
 
     Args:
         dependency (dict): see driving_dependencies.
-    Returns: dict, ready for JSON:
-        source (str), kind (str or none: no key), start and end (text or none), is_open (start itself is left out),
-        new (bool), moves_watermark (bool), lookback_count, future_count (int or none), source_epoch (int or none),
-        unkeyed (dict(relation, key, row_count) or none: rows whose key is NULL lie in no window),
-        head (str: the target's last load, seen before the window was cut).
+    Returns: dict, ready for JSON: source (str), kind (str or none: no key), start and end (text or none), is_open
+        (start itself is left out), new (bool), moves_watermark (bool), lookback_count, future_count (int or none),
+        source_epoch (int or none), unkeyed (dict(relation, key, row_count) or none: rows whose key is NULL, which are
+        in no window), head (str: the target's last load, seen before the window was cut).
 -#}
 {% macro capture_window(dependency) %}
     {%- set target_name = sluice.target_name() -%}
@@ -48,8 +46,8 @@
 {% endmacro %}
 
 
-{#- A backfill reads what it was asked for, nothing of the other sources, and leaves the watermark where it is. A
-    chunk of a first load moves it up to the chunk's end, and never down. -#}
+{#- A backfill reads the requested windows, reads nothing from other sources, and does not move the watermark. A chunk
+    of a first load moves the watermark up to the chunk's end, and never down. -#}
 {% macro take_asked_window(window, dependency, asked, watermark) %}
     {%- set wanted = asked.get(dependency.source) -%}
     {%- do window.update({"moves_watermark": false}) -%}
@@ -84,7 +82,7 @@
 {% endmacro %}
 
 
-{#- A source without a key has news when its change token differs; a token nobody knows counts as changed. -#}
+{#- A source without a key has changed when its change token differs. A missing token counts as a change. -#}
 {% macro capture_token(window, watermark) %}
     {%- set token = fromjson(env_var("SLUICE_CHANGE_TOKENS", "{}")).get(window.source) -%}
     {%- do window.update(
@@ -96,8 +94,8 @@
 {% endmacro %}
 
 
-{#- Another Sluice target has news when its head moved. Its rows of one load commit together, so the low end is
-    left out. -#}
+{#- Another Sluice target has new rows when the load time in its head changed. The rows of one load commit together,
+    so the window excludes its low end. -#}
 {% macro capture_managed_window(window, dependency, watermark) %}
     {%- set upstream = sluice.read_head(dependency.source) -%}
     {%- do window.update({"kind": "timestamp", "is_open": true}) -%}

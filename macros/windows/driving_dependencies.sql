@@ -1,7 +1,7 @@
-{#- The driving sources of the current model, as sync wrote them or as a hand-written model gives them.
+{#- The driving sources of the current model, as sync wrote them or as a hand-written model declares them.
 
     Args:
-        relation (Relation): the source that increment() stands on.
+        relation (Relation): the argument of increment().
         incremental_key (str or none): its key, for a hand-written model.
     Returns: list of dict(source, relation, key, managed, recompute_by, lookback_minutes, max_skew_minutes).
     Raises: when relation is no driving source.
@@ -48,8 +48,8 @@
 {% endmacro %}
 
 
-{#- The one driving source of a hand-written model that declares none: another Sluice target is managed,
-    anything else has a key. -#}
+{#- The one driving source of a hand-written model that declares none: another Sluice target is managed, anything else
+    has a key. -#}
 {% macro undeclared_dependency(relation, incremental_key) %}
     {%- set upstream = namespace(node=none) -%}
     {%- for node in graph.nodes.values()

@@ -1,10 +1,9 @@
-{#- The part of a driving source that this load reads, as a subselect between two literals.
+{#- The part of a driving source that this load reads, as a subselect with literal bounds.
 
-    Rows: the rows of the window. Groups: every row of the groups that the windows of all driving sources touch.
-    Neither
-    yields a row whose key is NULL: nothing tells when it came. Full: all
-    rows. While parsing, in dbt's unit tests, and when the target is verified or rebuilt, it is the bare
-    relation.
+    increment: rows reads the rows of the window. increment: groups reads every row of the groups that the windows of
+    all driving sources touch. Neither reads a row whose key is NULL, because its time is unknown. increment: full
+    reads all rows. While parsing, in dbt's unit tests, and when the target is verified or rebuilt, the macro returns
+    the bare relation.
 
         from {{ sluice.increment(source('lake', 'flights')) }} as flights
 
@@ -27,7 +26,7 @@
 {% endmacro %}
 
 
-{#- The windows of all driving sources, captured once for the whole model: sources that are joined must agree. -#}
+{#- The windows of all driving sources, read once for the whole model, so that joined sources match. -#}
 {% macro capture_windows(dependencies) %}
     {%- set windows = {} -%}
     {%- set captured = load_result("sluice_windows") -%}
@@ -76,7 +75,7 @@
 {% endmacro %}
 
 
-{#- The windows that increment() wrote into a model's SQL, in order and without repetition.
+{#- The windows that increment() wrote into a model's SQL, in order and without duplicates.
 
     Args:
         compiled_sql (str): the compiled SELECT.

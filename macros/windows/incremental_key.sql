@@ -1,4 +1,4 @@
-{#- A value of an incremental key as the text that logs and windows hold, in UTC and to the microsecond.
+{#- A value of an incremental key as text for logs and windows, in UTC and to the microsecond.
 
     Args:
         expression (str): SQL that yields the value.
@@ -28,7 +28,7 @@
     {{ return("strftime(" ~ expression ~ ", '%Y-%m-%d %H:%M:%S.%f')") }}
 {% endmacro %}
 
-{#- A timestamp with time zone as the same instant in UTC, without a zone. -#}
+{#- A timestamp with time zone as the same time in UTC, without a zone. -#}
 {% macro default__in_utc(expression) %} {{ return(expression ~ " at time zone 'UTC'") }} {% endmacro %}
 
 {#- DuckDB's AT TIME ZONE needs the icu extension, which an installation may lack. -#}
@@ -37,7 +37,7 @@
 {% endmacro %}
 
 
-{#- What kind of value a source's incremental key holds.
+{#- The kind of values of a source's incremental key.
 
     Args:
         dependency (dict): the driving dependency (see driving_dependencies).
@@ -62,18 +62,18 @@
         ~ " is "
         ~ type
         ~ ", which cannot cut windows.",
-        "Use a timestamp, date or integer column, or leave the key out and read the source in full.",
+        "Use a timestamp, date or integer column, or remove the key and read the source in full.",
     ) -%}
 {% endmacro %}
 
 
-{#- Move a bound by some minutes; a date by whole days, an integer not at all.
+{#- Move a bound down by some minutes. A date moves by whole days, an integer does not move.
 
     Args:
-        bound (str): bound, or any instant, as text.
+        bound (str): bound, or any timestamp, as text.
         minutes (int): how far down; negative moves it up.
         kind (str): see key_kind.
-    Returns: str, a bound of that kind: for a date the day in which the moved instant lies.
+    Returns: str, a bound of that kind; for a date, the day of the moved timestamp.
 -#}
 {% macro minutes_before(bound, minutes, kind) %}
     {%- if kind == "integer" -%} {{ return(bound) }} {%- endif -%}
@@ -83,7 +83,7 @@
 {% endmacro %}
 
 
-{#- The rows of a window, as a condition on the source. -#}
+{#- The condition that selects the rows of a window. -#}
 {% macro window_condition(dependency, window) %}
     {%- if window.kind is none -%} {{ return("1 = 1" if window.new else "1 = 0") }}
     {%- elif window.end is none -%} {{ return("1 = 0") }}
@@ -95,7 +95,7 @@
 {% endmacro %}
 
 
-{#- The key as bounds are compared with it. -#}
+{#- The key expression that bounds are compared with. -#}
 {% macro key_expression(dependency, kind) %}
     {{ return(adapter.dispatch("key_expression", "sluice")(dependency, kind)) }}
 {% endmacro %}
@@ -103,7 +103,7 @@
 {% macro default__key_expression(dependency, kind) %} {{ return(dependency.key) }} {% endmacro %}
 
 
-{#- Whether one bound of a kind lies below another; the text of instants and dates sorts as they do. -#}
+{#- Whether one bound is lower than another. The text of timestamps and dates sorts as the values do. -#}
 {% macro is_lower(left, right, kind) %}
     {{ return((left | int) < (right | int) if kind == "integer" else left < right) }}
 {% endmacro %}

@@ -1,6 +1,6 @@
 {#- The groups that the windows of all driving sources touch, as a subselect of sluice_group_1, sluice_group_2, ….
 
-    Its text is the same in every increment() of a model, so that the materialization can compute it once.
+    The text is the same in every increment() of a model, so that the materialization can compute the groups once.
 -#}
 {% macro touched_groups_sql(dependencies, windows) %}
     {%- set parts = [] -%}
@@ -9,7 +9,7 @@
         {%- do parts.append(sluice.window_groups_sql(dependency, dependency.relation, window)) -%}
         {%- set side = sluice.companion_relation(dependency.source, "side") -%}
         {%- if dependency.managed and window.end is not none and sluice.is_there(side) -%}
-            {#- what left an upstream target is in its side table only -#}
+            {#- rows that left an upstream target are only in its side table -#}
             {%- do parts.append(sluice.window_groups_sql(dependency, side, window)) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -24,7 +24,7 @@
 {%- endmacro %}
 
 
-{#- Whether a row of a table is in a touched group; columns by position, NULL = NULL. -#}
+{#- Whether a row of a table is in a touched group. Columns match by position, and NULL equals NULL. -#}
 {% macro in_group(alias, columns, touched) %}
     {%- set pairs = [] -%}
     {%- for column in columns -%}
@@ -42,7 +42,7 @@
             ~ " drives "
             ~ sluice.target_name()
             ~ " by groups and has no recompute_by.",
-            "Name the columns of " ~ dependency.source ~ " that tell its group.",
+            "Name the columns of " ~ dependency.source ~ " that identify its groups.",
         ) -%}
     {%- endif -%}
     {%- set listed = [] -%}
@@ -53,10 +53,10 @@
 {% endmacro %}
 
 
-{#- Whether every group has to be computed: in a first load or full refresh, after a new epoch upstream, and
-    when a source without a key changed.
+{#- Whether every group has to be computed: in a first load or full refresh, after a rebuild or full refresh of an
+    upstream target, and when a source without a key changed.
 
-    A source that was never read has no start; one that a backfill does not ask for is not read at all.
+    A source that was never read has a window without a start. A source that a backfill does not request is not new.
 -#}
 {% macro touches_everything(windows) %}
     {%- for window in windows.values() if window.new and window.start is none -%}

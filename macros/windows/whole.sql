@@ -1,7 +1,7 @@
-{#- A relation that a model reads as a whole: a lookup, or whatever a materialized view reads.
+{#- A relation that a model reads as a whole: a lookup, or a source of a materialized view.
 
-    With --empty dbt puts a subselect in its place, and for PostgreSQL an alias of its own behind it. The SELECT has one
-    already, and two are a syntax error.
+    With --empty, dbt replaces it by a subselect, and on PostgreSQL adds an alias. The SELECT already has an alias,
+    and a second one is a syntax error.
 
         left join {{ sluice.whole(source('lake', 'planes')) }} as planes on …
 

@@ -1,4 +1,4 @@
-"""Whom faults stop: the row that is at fault, and the transformations that cannot do without it."""
+"""Which transformations faults stop: the rows with faults, and the rows that depend on them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from metadata_sync.errors import Fault
 from metadata_sync.rows.model import ControlRow, ControlRows, SourceRow, TransformationRow
 
 COLUMNS_UNKNOWN: Final = "columns_unknown"
-"""Rule of the fault that is nobody's: the warehouse could not tell a SELECT's columns."""
+"""Rule of a fault that is not the row's: the warehouse could not be reached for a SELECT's columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """Faults by the row that they are of.
+    """Faults by row.
 
     Attributes:
         by_row: Control table and key → its faults.
@@ -25,7 +25,7 @@ class Blame:
 
     @classmethod
     def of(cls, faults: Iterable[Fault]) -> Self:
-        """Sort faults by row."""
+        """Group faults by row."""
         found: dict[tuple[str, str], tuple[Fault, ...]] = {}
         for fault in faults:
             key = fault.table, fault.key
@@ -33,16 +33,16 @@ class Blame:
         return cls(found)
 
     def faults_of(self, row: ControlRow | None) -> tuple[Fault, ...]:
-        """Return what is wrong with a row itself."""
+        """Return the faults of a row."""
         return () if row is None else self.by_row.get((row.control_table, row.key), ())
 
     def sources_of(self, row: TransformationRow, rows: ControlRows) -> tuple[SourceRow, ...]:
-        """Return the sources at fault that a transformation reads."""
+        """Return the sources with faults that a transformation reads."""
         if not self.by_row:
             return ()
         read = {item.table for item in row.dependencies}
         return tuple(source for source in rows.sources if source.key in read and self.faults_of(source))
 
     def stops(self, row: TransformationRow, rows: ControlRows) -> bool:
-        """Whether a transformation cannot be loaded: it, its pipeline or a source that it reads is at fault."""
+        """Tell whether faults of a transformation, its pipeline or its sources prevent its load."""
         return bool(self.faults_of(row) or self.faults_of(rows.pipeline(row.pipeline_id)) or self.sources_of(row, rows))

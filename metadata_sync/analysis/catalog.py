@@ -1,4 +1,4 @@
-"""What is known of every table's columns, looked up once: sources in the warehouse, targets in rows or SELECTs."""
+"""The columns of every table, cached: sources from the warehouse, targets from rows or SELECTs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from metadata_sync.sql import ParsedSelect, parse_select
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What a row's SELECT is and yields.
+    """The analysis of a row's SELECT.
 
     Attributes:
-        select: The parsed SELECT, or None when there is none to speak of.
-        problems: What is wrong with its file or form.
-        columns: Its output columns with types, as the warehouse tells; None when it cannot tell.
+        select: The parsed SELECT, or None when it cannot be read or parsed.
+        problems: Problems of its file or form.
+        columns: Its output columns with types, from the warehouse; None when they are unknown.
         refusal: Why the warehouse cannot bind it, or None.
     """
 
@@ -55,7 +55,7 @@ class Catalog:
         self._in_progress: set[TableName] = set()
 
     def look_up(self, sources: Sequence[SourceRow]) -> None:
-        """Look the columns of many sources up at once; those that this does not find are asked for one by one."""
+        """Read the columns of many sources in one query; missing ones are read one by one later."""
         self._source_columns |= self._columns.columns_of_tables(
             [row for row in sources if row.name not in self._source_columns]
         )
@@ -76,7 +76,7 @@ class Catalog:
         return self._source_refusals.get(source.name)
 
     def table_columns(self, name: TableName) -> tuple[Column, ...] | None:
-        """Return all columns of a source or a target, the added ones included; None when nobody knows."""
+        """Return all columns of a source or a target, including those that the load adds; None when unknown."""
         target = self._targets.get(name)
         if target is not None:
             columns = self.target_columns(target)
@@ -85,11 +85,11 @@ class Catalog:
         return None if source is None else self.source_columns(source)
 
     def target_columns(self, row: TransformationRow) -> tuple[Column, ...] | None:
-        """Return the columns that a row's SELECT yields: its column list, else what the warehouse tells."""
+        """Return the columns of a row's SELECT: its column list, otherwise the warehouse's answer."""
         return row.column_list or self.analysis(row).columns
 
     def analysis(self, row: TransformationRow) -> Analysis:
-        """Return what a row's SELECT is and yields; a SELECT that (indirectly) reads itself yields nothing known."""
+        """Return the analysis of a row's SELECT; the columns of a SELECT in a dependency cycle are unknown."""
         if row.name in self._analyses:
             return self._analyses[row.name]
         if row.name in self._in_progress:
@@ -116,5 +116,5 @@ class Catalog:
             return Analysis(select, problems, self._columns.describe(text, known))
         except ValueError as error:
             return Analysis(select, problems, refusal=str(error))
-        except SoftRunError:  # not reachable now: nobody can tell
+        except SoftRunError:  # the warehouse cannot be reached now
             return Analysis(select, problems)

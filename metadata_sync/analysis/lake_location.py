@@ -1,4 +1,4 @@
-"""What the location of a lake source means: which files, and which columns stand in the names of their folders."""
+"""The location of a lake source: its files, and the partition columns in its folders' names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FILES: Final = ".parquet"
 
 
 def resolved(project: Project, location: str) -> str:
-    """Return a location as an absolute path, or as the s3 address that it is.
+    """Return a location as an absolute path or an s3 URI.
 
     Args:
         project: The project.
@@ -32,7 +32,7 @@ def file_pattern(project: Project, location: str) -> str:
 
 
 def _is_glob_of_files(location: str) -> bool:
-    """Whether a location names files by itself, and no folder that holds them at any depth.
+    """Tell whether a location is a glob of files; otherwise it is a folder that is read recursively.
 
     >>> _is_glob_of_files("lake/orders"), _is_glob_of_files("lake/orders/day=*")
     (False, False)
@@ -45,7 +45,7 @@ def _is_glob_of_files(location: str) -> bool:
 
 
 def partition_columns(location: str) -> tuple[str, ...]:
-    """Return the columns that a location takes from the names of folders, `name=*`, as Spark and Hive write them.
+    """Return the partition columns of a location, `name=*` in folders' names as Spark and Hive write them.
 
     >>> partition_columns("s3://lake/orders/country=*/day=*")
     ('country', 'day')
@@ -55,11 +55,11 @@ def partition_columns(location: str) -> tuple[str, ...]:
 
 
 def read_parquet(pattern: str, *, is_partitioned: bool) -> str:
-    """Return DuckDB's table of the files of a glob; they all have the same columns.
+    """Return DuckDB's table expression for the files of a glob; all files must have the same columns.
 
     Args:
         pattern: The glob.
-        is_partitioned: Whether folders' names are columns; a condition on them leaves the other folders unread.
+        is_partitioned: Whether folders' names are columns; DuckDB then skips folders that a condition excludes.
     """
     quoted = pattern.replace("'", "''")
     return f"read_parquet('{quoted}', union_by_name = false, hive_partitioning = {str(is_partitioned).lower()})"

@@ -1,4 +1,4 @@
-"""Where tables and columns come from and where they go: from the rows' dependencies and the SELECTs themselves."""
+"""Lineage of tables and columns, from the rows' dependencies and the SELECTs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from metadata_sync.rows.names import TableName
 from metadata_sync.sql.lineage import ColumnName, column_lineage
 
 Thing = TableName | ColumnName
-"""What lineage is about."""
+"""A node of the graph."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LineageStep:
     """One edge of the graph.
 
     Attributes:
-        of: What is made.
-        reads: What it is made from.
-        depth: How many edges away from what was asked about, from 1.
+        of: The derived table or column.
+        reads: The table or column that it is derived from.
+        depth: Distance in edges from the start, from 1.
     """
 
     of: Thing
@@ -46,14 +46,14 @@ class Lineage:
 
     @property
     def tables(self) -> frozenset[TableName]:
-        """Every table that rows name."""
+        """All tables of the rows."""
         return frozenset({*self._rows, *(row.name for row in self._catalog.rows.sources)})
 
     def find(self, text: str) -> Thing:
-        """Return the table or column that `schema.table` or `schema.table.column` means.
+        """Return the table or column that `schema.table` or `schema.table.column` names.
 
         Raises:
-            ConfigurationError: When there is none of that name.
+            ConfigurationError: When it does not exist.
         """
         schema, _, rest = text.partition(".")
         table, _, column = rest.partition(".")
@@ -61,7 +61,7 @@ class Lineage:
         if name not in self.tables:
             known = [str(item) for item in sorted(self.tables)]
             raise ConfigurationError(
-                f"No row names a table {schema}.{table}.",
+                f"No row names the table {schema}.{table}.",
                 did_you_mean(str(name), known) or f"There are: {', '.join(known) or 'none'}.",
             )
         if not column:
@@ -74,16 +74,16 @@ class Lineage:
             )
         return ColumnName(name, column)
 
-    def upstream(self, thing: Thing) -> tuple[Step, ...]:
-        """Return everything that a table or column is made from, the nearest first."""
-        return tuple(_walk(thing, self._reads, Step))
+    def upstream(self, thing: Thing) -> tuple[LineageStep, ...]:
+        """Return everything that a table or column is derived from, nearest first."""
+        return tuple(_walk(thing, self._reads, LineageStep))
 
-    def downstream(self, thing: Thing) -> tuple[Step, ...]:
-        """Return everything that is made from a table or column, the nearest first."""
-        return tuple(_walk(thing, self._read_by, lambda found, other, depth: Step(other, found, depth)))
+    def downstream(self, thing: Thing) -> tuple[LineageStep, ...]:
+        """Return everything that is derived from a table or column, nearest first."""
+        return tuple(_walk(thing, self._read_by, lambda found, other, depth: LineageStep(other, found, depth)))
 
     def unresolved(self, things: Iterable[TableName]) -> tuple[TableName, ...]:
-        """Return those among the tables whose SELECT could not be traced column by column."""
+        """Return the tables whose SELECT could not be traced by column."""
         return tuple(sorted(name for name in set(things) if name in self._rows and self._traced(name) is None))
 
     def _reads(self, thing: Thing) -> tuple[Thing, ...]:
@@ -129,9 +129,9 @@ def _dependencies(row: TransformationRow) -> tuple[TableName, ...]:
 def _walk(
     start: Thing,
     neighbours: Callable[[Thing], Iterable[Thing]],
-    step: Callable[[Thing, Thing, int], Step],
-) -> Iterator[Step]:
-    """Walk breadth first; each thing is entered once, each edge told once."""
+    step: Callable[[Thing, Thing, int], LineageStep],
+) -> Iterator[LineageStep]:
+    """Walk breadth first; each node and each edge is visited once."""
     seen, layer, depth = {start}, [start], 1
     while layer:
         following: list[Thing] = []

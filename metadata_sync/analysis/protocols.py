@@ -1,4 +1,4 @@
-"""What the control plane asks of a warehouse; `flows.warehouse.columns` implements it."""
+"""The questions of metadata_sync to a warehouse; `flows.warehouse.columns` implements the protocol."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metadata_sync.rows.names import TableName
 
 
 class WarehouseColumns(Protocol):
-    """Columns and types, as the warehouse sees them."""
+    """Columns and types of a warehouse."""
 
     @property
     def dialect(self) -> str:
@@ -19,9 +19,9 @@ class WarehouseColumns(Protocol):
         ...
 
     def connected(self) -> AbstractContextManager[None]:
-        """Return a context in which the connection of one question is kept for the next.
+        """Return a context in which calls share one connection.
 
-        Outside of it each question connects by itself, and leaves no lock behind.
+        Outside of it each call opens and closes its own connection, so that no lock remains.
         """
         ...
 
@@ -32,19 +32,19 @@ class WarehouseColumns(Protocol):
             source: The row that names the table or the lake folder.
 
         Returns:
-            Its columns; None when nobody can tell now: the warehouse is not reachable.
+            Its columns; None when the warehouse cannot be reached.
 
         Raises:
-            ValueError: When it is plain that the source cannot be read: the lake folder is missing or empty, its files
-                have different schemas, the table does not exist. The text says which and where.
+            ValueError: When the source cannot be read: the lake folder is missing or empty, its files have different
+                schemas, or the table does not exist. The text gives the reason and the place.
         """
         ...
 
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
-        """Return the columns of many sources that are tables, in few questions.
+        """Return the columns of many sources that are tables, in few queries.
 
         Args:
-            sources: Any; those that are no tables, or are not there, or cannot be asked now, are left out.
+            sources: Any sources; lake folders, missing tables and tables that cannot be read now are left out.
         """
         ...
 
@@ -56,10 +56,10 @@ class WarehouseColumns(Protocol):
             tables: Columns of every table that the SELECT reads.
 
         Returns:
-            The SELECT's columns, in order, with types in the warehouse's words.
+            The SELECT's columns, in order, with the warehouse's type names.
 
         Raises:
-            ValueError: When the warehouse cannot bind the SELECT; the text is its explanation.
+            ValueError: When the warehouse cannot bind the SELECT; the text is the warehouse's message.
             SoftRunError: When the warehouse is not reachable.
         """
         ...

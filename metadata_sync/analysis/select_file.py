@@ -1,4 +1,4 @@
-"""Reading the file that a row's `sql_path` names."""
+"""Read the file of a row's `sql_path`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MAX_BYTES: Final = 1_000_000
 
 
 def read_select(row: TransformationRow, project: Project) -> str | Problem:
-    """Read a row's SELECT, or say why it cannot be read.
+    """Return the text of a row's SELECT, or the problem that prevents reading it.
 
-    `sql_path` is relative to the dbt project, like every path in it, and stays inside the project.
+    `sql_path` is relative to the dbt project and must stay inside the project.
     """
     if "://" in row.sql_path:
         return Problem("sql_path", "SELECTs are read from the project only.", "Put the file below dbt_project/.")
@@ -26,16 +26,16 @@ def read_select(row: TransformationRow, project: Project) -> str | Problem:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return Problem("sql_path", f"There is no file {shown}.", "Create it, or mend the path.")
+        return Problem("sql_path", f"There is no file {shown}.", "Create it, or correct the path.")
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        return Problem("sql_path", f"{shown} cannot be read: {reason}.", "Make it a file that this user may read.")
+        return Problem("sql_path", f"{shown} cannot be read: {reason}.", "Make it a file that this user can read.")
     return _decode(content)
 
 
 def _decode(content: bytes) -> str | Problem:
     if len(content) > _MAX_BYTES:
-        return Problem("sql_path", f"The file holds {len(content)} bytes.", "A SELECT has at most a million.")
+        return Problem("sql_path", f"The file has {len(content)} bytes.", "Shorten it: the limit is a million bytes.")
     try:
         return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Which rows can run on Spark: what stands in the way of one, and its SELECT in Spark's words."""
+"""Translate a row's SELECT to Spark, or return why the row cannot run there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IN_WAREHOUSE = "Use engine: warehouse, or a pipeline of its own."
 
 @dataclass(frozen=True, slots=True)
 class SparkGroups:
-    """The groups that a load computes again, written down beside its result: the load closes what left them.
+    """The groups that a load recomputes; Spark writes them too, so that the load can close rows that left them.
 
     Attributes:
         sql: Spark SQL that yields them.
@@ -37,7 +37,7 @@ class SparkSelect:
         sql: Spark SQL over one view per source.
         sources: What it reads.
         columns: Name and Spark type of each column of the result, in order.
-        groups: With increment: groups, those that are computed again; None: all of them.
+        groups: The groups that are recomputed; None unless `increment: groups` with a window.
     """
 
     sql: str
@@ -47,11 +47,11 @@ class SparkSelect:
 
 
 def spark_problems(row: TransformationRow, catalog: Catalog) -> tuple[Problem, ...]:
-    """Return everything that keeps a row from Spark; nothing when it can run there.
+    """Return everything that prevents a row from running on Spark; empty when it can.
 
     Args:
         row: The transformation.
-        catalog: What is known of tables and columns.
+        catalog: The catalog of tables and columns.
     """
     found = tuple(_row_problems(row, catalog))
     if found:
@@ -63,19 +63,19 @@ def spark_problems(row: TransformationRow, catalog: Catalog) -> tuple[Problem, .
 def translate(
     row: TransformationRow, catalog: Catalog, cuts: Mapping[TableName, Cut]
 ) -> SparkSelect | tuple[Problem, ...]:
-    """Write a row's SELECT for Spark.
+    """Translate a row's SELECT to Spark.
 
     Args:
-        row: A row that `spark_problems` finds nothing wrong with.
-        catalog: What is known of tables and columns.
-        cuts: Windows of driving sources; a source that is left out is read whole.
+        row: A row without `spark_problems`.
+        catalog: The catalog of tables and columns.
+        cuts: Windows of driving sources; other sources are read in full.
 
     Returns:
-        The SELECT, or what cannot be said in Spark.
+        The SELECT, or the problems of the translation.
     """
     analysis = catalog.analysis(row)
     if analysis.select is None or analysis.problems:
-        return analysis.problems or (Problem("spark_select", "It has no SELECT.", "Mend sql_path."),)
+        return analysis.problems or (Problem("spark_select", "It has no SELECT.", "Correct sql_path."),)
     listed: dict[TableName, dict[str, str]] = {}
     for name in analysis.select.tables:
         columns = catalog.table_columns(name)
@@ -111,7 +111,7 @@ def _groups(
 
 
 def _warehouse_type(spark_type_: str) -> str:
-    """Return what every warehouse calls a Spark type, wide enough for all of its values."""
+    """Return a type, valid in every warehouse, that holds all values of a Spark type."""
     plain = {"STRING": "varchar(65535)", "TIMESTAMP_NTZ": "timestamp", "TIMESTAMP_LTZ": "timestamptz"}
     plain |= {"INT": "integer", "DOUBLE": "double precision", "FLOAT": "real", "TINYINT": "smallint"}
     return plain.get(spark_type_, spark_type_.lower())
@@ -119,22 +119,20 @@ def _warehouse_type(spark_type_: str) -> str:
 
 def _row_problems(row: TransformationRow, catalog: Catalog) -> Iterator[Problem]:
     if catalog.dialect == "postgres":
-        yield Problem("spark_warehouse", "PostgreSQL cannot read what Spark leaves.", "Use engine: warehouse.")
+        yield Problem("spark_warehouse", "PostgreSQL cannot read the results of Spark.", "Use engine: warehouse.")
     if row.output_path is None:
-        message = "Spark needs a place for its result."
-        yield Problem("missing_value", message, "Give output_path an s3:// address, or a path below the project.")
+        message = "Spark needs a folder for its result."
+        yield Problem("missing_value", message, "Set output_path to an s3:// URI, or to a path below the project.")
     for item in resolve_dependencies(row, catalog.rows):
         source = catalog.rows.source(item.name)
         if item.is_managed or source is None or source.kind is not SourceKind.LAKE:
-            yield Problem(
-                "spark_source", f"{item.name} stands in the warehouse, which Spark does not read.", _IN_WAREHOUSE
-            )
+            yield Problem("spark_source", f"{item.name} is in the warehouse, which Spark cannot read.", _IN_WAREHOUSE)
 
 
 def _group_problems(
     row: TransformationRow, catalog: Catalog, listed: Mapping[TableName, Mapping[str, str]]
 ) -> Iterator[Problem]:
-    """Groups of several sources are put together: their columns must be of one type."""
+    """Check that the group columns of all driving sources have the same types, because the groups are combined."""
     if row.increment is not Increment.GROUPS:
         return
     driving = [item for item in resolve_dependencies(row, catalog.rows) if item.is_driving]

@@ -1,4 +1,4 @@
-"""Changing control rows: plan, check the rows that would be, write. Files, commands and forms all come through here."""
+"""Change control rows: plan the change, validate its outcome, write it. Files, commands and forms use this module."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from metadata_sync.validation import find_faults
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What a change of rows needs.
+class ChangeContext:
+    """The context of a change of rows.
 
     Attributes:
-        project: Where the files are.
-        store: The rows.
-        columns: What the warehouse knows.
-        who: Person or role on whose behalf it happens.
+        project: The project with its files.
+        store: The control database.
+        columns: The columns of the warehouse.
+        who: Person or role in whose name the change is recorded.
     """
 
     project: Project
@@ -54,7 +54,7 @@ class Assignment:
 
     Attributes:
         column: Column of the row.
-        text: The value as typed: YAML, so that lists, numbers and `null` can be said.
+        text: The value as YAML, so that it can be a list, a number or `null`.
     """
 
     column: str
@@ -73,117 +73,117 @@ class Assignment:
         return cls(column.strip(), text)
 
 
-def plan_files(desk: Desk, files: Sequence[Path] = (), *, prune: bool = False) -> Plan:
-    """Work out and check what applying files would do; nothing is written.
+def plan_files(context: ChangeContext, files: Sequence[Path] = (), *, prune: bool = False) -> Plan:
+    """Plan and validate the application of files; nothing is written.
 
     Args:
-        desk: What the change needs.
+        context: The context of the change.
         files: YAML files or folders of them; all of `dbt_project/control/` by default.
         prune: Remove rows that the files once declared and no longer do.
 
     Raises:
-        ConfigurationError: When there is no such file, or prune is asked of a part of the files.
+        ConfigurationError: When a file does not exist, or prune is combined with some of the files.
         MetadataError: With every fault of files, merge and rows.
     """
-    bundle = read_bundle(_find(desk.project, files), desk.store.environment, desk.project.root)
+    bundle = read_bundle(_find(context.project, files), context.store.environment, context.project.root)
     if files and prune:
         raise ConfigurationError(
-            "--prune needs all files: rows that other files declare would be removed.", "Leave the file names out."
+            "--prune needs all files: it would remove the rows of the other files.", "Run it without file names."
         )
-    plan = make_plan(bundle.rows, desk.store.read_state(), is_complete=not (files or bundle.faults), prune=prune)
+    plan = make_plan(bundle.rows, context.store.read_state(), is_complete=not (files or bundle.faults), prune=prune)
     faults = [*bundle.faults, *plan.conflicts]
     if faults or not plan.is_empty:
-        faults += _news(find_faults(plan.outcome, desk.project, desk.columns), faults, bundle)
+        faults += _new_faults(find_faults(plan.outcome, context.project, context.columns), faults, bundle)
     if faults:
         raise MetadataError(faults)
     return plan
 
 
-def apply_plan(desk: Desk, plan: Plan, reason: str | None = None) -> None:
-    """Write a plan: all of it or nothing.
+def apply_plan(context: ChangeContext, plan: Plan, reason: str | None = None) -> None:
+    """Write a plan in one transaction.
 
     Raises:
         StoreError: When a row was changed since the plan was made, or the database refuses.
     """
     if not plan.is_empty:
-        desk.store.write(plan.changes, desk.who, Via.APPLY, reason)
+        context.store.write(plan.changes, context.who, Via.APPLY, reason)
 
 
 def set_values(
-    desk: Desk, row_id: RowId, assignments: Sequence[Assignment], reason: str | None, via: Via = Via.SET
+    context: ChangeContext, row_id: RowId, assignments: Sequence[Assignment], reason: str | None, via: Via = Via.SET
 ) -> RowChange:
     """Change columns of one row.
 
     Args:
-        desk: What the change needs.
+        context: The context of the change.
         row_id: The row.
-        assignments: What to change.
+        assignments: The new values.
         reason: Why, for the audit.
-        via: The way.
+        via: How the change is made.
 
     Returns:
-        What was changed; without columns when the row held these values already.
+        The change; without columns when the row already had these values.
 
     Raises:
-        MetadataError: With every fault of the values, and of the rows as they would be; nothing was changed.
+        MetadataError: With every fault of the values and of the resulting rows; nothing was changed.
     """
-    row = find_row(desk.store.read_rows(), row_id)
+    row = find_row(context.store.read_rows(), row_id)
     after, faults = _assigned(row, assignments)
     if faults or after is None:
         raise MetadataError(faults)
-    return _change(desk, RowChange(before=row, after=after), reason, via)
+    return _change(context, RowChange(before=row, after=after), reason, via)
 
 
 def add_row(
-    desk: Desk, row_type: type[ControlRow], values: Mapping[str, Any], reason: str | None, via: Via
+    context: ChangeContext, row_type: type[ControlRow], values: Mapping[str, Any], reason: str | None, via: Via
 ) -> RowChange:
     """Add one row.
 
     Args:
-        desk: What the change needs.
-        row_type: Which control table.
-        values: Column → value; columns left out take their defaults.
+        context: The context of the change.
+        row_type: The row's type, one per control table.
+        values: Column → value; other columns get their defaults.
         reason: Why, for the audit.
-        via: The way.
+        via: How the change is made.
 
     Raises:
-        MetadataError: With every fault of the row, and of the rows as they would be; nothing was changed.
+        MetadataError: With every fault of the row and of the resulting rows; nothing was changed.
     """
     row_id = RowId(row_type.control_table, key_of(row_type, values))
     parsed = parse_row(row_type, values, row_id.key)
     faults = list(parsed.faults)
-    if row_id in {RowId.of(row) for row in all_rows(desk.store.read_rows())}:
+    if row_id in {RowId.of(row) for row in all_rows(context.store.read_rows())}:
         remedy = "Change it with `sluice control set`, or choose another name."
-        faults.append(Fault(row_id.table, row_id.key, None, None, "row_exists", "There is such a row already.", remedy))
+        faults.append(Fault(row_id.table, row_id.key, None, None, "row_exists", "The row already exists.", remedy))
     if faults or parsed.row is None:
         raise MetadataError(faults)
-    return _change(desk, RowChange(before=None, after=parsed.row), reason, via)
+    return _change(context, RowChange(before=None, after=parsed.row), reason, via)
 
 
-def switch(desk: Desk, key: str, reason: str | None, *, is_active: bool) -> RowChange:
+def switch(context: ChangeContext, key: str, reason: str | None, *, is_active: bool) -> RowChange:
     """Activate or deactivate a transformation or a pipeline.
 
     Args:
-        desk: What the change needs.
+        context: The context of the change.
         key: `schema.table` of a target, or a pipeline's id.
-        reason: Why, for the audit; of a deactivated transformation it stands in `comments`, too.
+        reason: Why, for the audit; for a deactivated transformation also written to `comments`.
         is_active: On or off.
 
     Raises:
-        MetadataError: When there is no such row, or the rows would be at fault; nothing was changed.
+        MetadataError: When there is no such row, or the change would cause faults; nothing was changed.
     """
-    rows = desk.store.read_rows()
+    rows = context.store.read_rows()
     table = TransformationRow.control_table if "." in key else PipelineRow.control_table
     row = find_row(rows, RowId(table, key))
     via = Via.ACTIVATE if is_active else Via.DEACTIVATE
-    return _change(desk, RowChange(before=row, after=_switched(row, reason, is_active=is_active)), reason, via)
+    return _change(context, RowChange(before=row, after=_switched(row, reason, is_active=is_active)), reason, via)
 
 
 def find_row(rows: ControlRows, row_id: RowId) -> ControlRow:
     """Return a row.
 
     Raises:
-        MetadataError: When there is none.
+        MetadataError: When it does not exist.
     """
     found = {RowId.of(row): row for row in all_rows(rows)}
     if row_id in found:
@@ -208,12 +208,14 @@ def _find(project: Project, files: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(path.resolve() for path in found))
 
 
-def _news(found: Sequence[Fault], known: Sequence[Fault], bundle: Bundle) -> list[Fault]:
-    """Leave out what only follows from a known fault: of the same column, or naming a row that cannot be read."""
-    said = {(fault.table, fault.key, fault.column) for fault in known}
+def _new_faults(found: Sequence[Fault], known: Sequence[Fault], bundle: Bundle) -> list[Fault]:
+    """Return the faults that do not follow from a known fault of the same column or from an unreadable row."""
+    places = {(fault.table, fault.key, fault.column) for fault in known}
     unreadable = {row.key for row in bundle.unreadable}
     return [
-        fault for fault in found if (fault.table, fault.key, fault.column) not in said and fault.value not in unreadable
+        fault
+        for fault in found
+        if (fault.table, fault.key, fault.column) not in places and fault.value not in unreadable
     ]
 
 
@@ -246,7 +248,7 @@ def _assigned(row: ControlRow, assignments: Sequence[Assignment]) -> tuple[Contr
 
 
 def _value(row_type: type[ControlRow], stored: Mapping[str, Any], item: Assignment) -> Any:
-    """Return a typed-in value: YAML, unless only the plain text fits the column (`owner=123`, `schedule=@daily`)."""
+    """Return the value of an assignment: YAML, unless only the plain text fits (`owner=123`, `schedule=@daily`)."""
     try:
         value = yaml.safe_load(item.text)
     except (yaml.YAMLError, ValueError):
@@ -263,21 +265,21 @@ def _switched(row: ControlRow, reason: str | None, *, is_active: bool) -> Contro
     return replaced(row, is_active=False, deactivated_by=DeactivatedBy.OPERATOR, comments=reason)
 
 
-def _change(desk: Desk, change: RowChange, reason: str | None, via: Via) -> RowChange:
+def _change(context: ChangeContext, change: RowChange, reason: str | None, via: Via) -> RowChange:
     if change.columns:
-        # Whatever else is at fault, stopping must work.
+        # Deactivating must work even when other rows have faults.
         if via is not Via.DEACTIVATE:
-            _refuse_new_faults(desk, change)
-        desk.store.write([change], desk.who, via, reason)
+            _refuse_new_faults(context, change)
+        context.store.write([change], context.who, via, reason)
     return change
 
 
-def _refuse_new_faults(desk: Desk, change: RowChange) -> None:
-    """Refuse what the change would break; faults that stand already must not keep people from mending rows singly."""
-    rows = desk.store.read_rows()
-    found = find_faults(with_changes(rows, [change]), desk.project, desk.columns)
+def _refuse_new_faults(context: ChangeContext, change: RowChange) -> None:
+    """Refuse a change that causes new faults. Existing faults do not block it: rows can be corrected one by one."""
+    rows = context.store.read_rows()
+    found = find_faults(with_changes(rows, [change]), context.project, context.columns)
     if found:
-        standing = set(find_faults(rows, desk.project, desk.columns))
-        new = [fault for fault in found if fault not in standing]
+        existing = set(find_faults(rows, context.project, context.columns))
+        new = [fault for fault in found if fault not in existing]
         if new:
             raise MetadataError(new)

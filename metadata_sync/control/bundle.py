@@ -1,4 +1,4 @@
-"""Control rows as YAML files: read with every fault at once, and written back readable."""
+"""Read YAML files of control rows, with all their faults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from metadata_sync.control.yaml_source import Item, YamlError, read_yaml
+from metadata_sync.control.yaml_source import YamlError, YamlItem, read_yaml
 from metadata_sync.errors import ConfigurationError, Fault
 from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.rows.merge import RowId
@@ -28,12 +28,12 @@ OVERRIDES: Final = "environments"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What the files declare for one environment.
+    """The rows that files declare for one environment.
 
     Attributes:
-        rows: The rows, overrides merged; `model_fields_set` tells which columns the files name. Rows with faults are
-            here too, as far as they can stand, so that everything else can be checked.
-        faults: Everything wrong with the files.
+        rows: The rows with overrides merged; `model_fields_set` holds the columns that the files name. Rows with faults
+            are included if possible, with defaults for the faulty columns, so that they can be validated further.
+        faults: All faults of the files.
         unreadable: Rows that are missing from `rows` because of their faults.
         files: The files read.
     """
@@ -48,16 +48,16 @@ def bundle_files(folder: Path, confine: Path) -> tuple[Path, ...]:
     """Return the .yml and .yaml files of a folder and the folders in it, sorted.
 
     Args:
-        folder: Where to look; it need not exist.
-        confine: Folder that no file may lead out of.
+        folder: The folder; it may be missing.
+        confine: Folder that every file must be in, after links are resolved.
 
     Raises:
-        ConfigurationError: When a file is a link that leads out.
+        ConfigurationError: When a file is a link to a place outside.
     """
     found = [path for path in folder.rglob("*") if path.suffix in {".yml", ".yaml"} and path.is_file()]
     for path in found:
         if not path.resolve().is_relative_to(confine.resolve()):
-            raise ConfigurationError(f"{path} links to a file outside {confine}.", "Copy the file there.")
+            raise ConfigurationError(f"{path} links to a file outside {confine}.", "Replace the link by a copy.")
     return tuple(sorted(found))
 
 
@@ -72,7 +72,7 @@ def read_bundle(files: Sequence[Path], environment: str, root: Path) -> Bundle:
     Returns:
         The rows and every fault of every file.
     """
-    reader = _Reader(environment)
+    reader = _BundleReader(environment)
     for path in files:
         name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
         reader.read_file(path, name)
@@ -85,7 +85,7 @@ def read_bundle(files: Sequence[Path], environment: str, root: Path) -> Bundle:
 
 
 @dataclass
-class _Reader:
+class _BundleReader:
     """Collects rows and faults over all files."""
 
     environment: str
@@ -110,7 +110,7 @@ class _Reader:
         for section, items in document.value.items():
             self._read_section(name, section, items)
 
-    def _read_section(self, name: str, section: str, items: Item) -> None:
+    def _read_section(self, name: str, section: str, items: YamlItem) -> None:
         row_type = SECTIONS.get(section)
         if row_type is None:
             remedy = did_you_mean(section, SECTIONS) or f"A file holds: {', '.join(SECTIONS)}."
@@ -125,7 +125,7 @@ class _Reader:
             for item in items.value:
                 self._read_row(name, row_type, item)
 
-    def _read_row(self, name: str, row_type: type[ControlRow], item: Item) -> None:
+    def _read_row(self, name: str, row_type: type[ControlRow], item: YamlItem) -> None:
         where = f"{name}:{item.line}"
         if not isinstance(item.value, dict):
             self._file_fault(
@@ -137,7 +137,7 @@ class _Reader:
         before = len(self.faults)
         self._duplicate_keys(name, item, row_id)
         if row_id in self.places:
-            message = f"The row stands twice: at {self.places[row_id]} and at {where}."
+            message = f"The row is declared twice: at {self.places[row_id]} and at {where}."
             self._fault(row_id, None, None, Problem("duplicate_row", message, "Keep one of them."))
             return
         self.places[row_id] = where
@@ -148,9 +148,9 @@ class _Reader:
             self.unreadable.add(row_id)
 
     def _merge(
-        self, row_type: type[ControlRow], row_id: RowId, values: dict[str, Any], item: Item, where: str
+        self, row_type: type[ControlRow], row_id: RowId, values: dict[str, Any], item: YamlItem, where: str
     ) -> ControlRow | None:
-        """Type the row as it is for the acting environment, and check it as it is for the others."""
+        """Return the row for the current environment, and validate it for the others."""
         self._refuse_framework_columns(row_type, row_id, values, where)
         plain = _without(values, row_type.framework_columns)
         parsed = parse_row(row_type, plain, row_id.key, where)
@@ -158,7 +158,7 @@ class _Reader:
         row = parsed.row
         for environment, override in self._overrides(row_type, row_id, item, where).items():
             merged = parse_row(row_type, {**plain, **override}, row_id.key, f"{where}, environment {environment}")
-            # What is wrong without the override was said already.
+            # Faults that do not come from the override are in the list already.
             found += [fault for fault in merged.faults if fault.column in override and fault not in found]
             if environment == self.environment:
                 row = merged.row
@@ -166,9 +166,9 @@ class _Reader:
         return row
 
     def _overrides(
-        self, row_type: type[ControlRow], row_id: RowId, item: Item, where: str
+        self, row_type: type[ControlRow], row_id: RowId, item: YamlItem, where: str
     ) -> dict[str, dict[str, Any]]:
-        """Return the overrides of every environment, without those that are not allowed."""
+        """Return the allowed overrides of every environment."""
         block = item.value.get(OVERRIDES)
         if block is None or block.value is None:
             return {}
@@ -183,7 +183,10 @@ class _Reader:
             if not is_slug(environment):
                 remedy = "Use lower case letters, digits, '_' or '-'."
                 self._fault(
-                    row_id, OVERRIDES, environment, Problem("bad_name", f"Names no environment ({place}).", remedy)
+                    row_id,
+                    OVERRIDES,
+                    environment,
+                    Problem("bad_name", f"Is not an environment name ({place}).", remedy),
                 )
             elif not isinstance(values.value, dict | None):
                 self._fault(
@@ -216,9 +219,9 @@ class _Reader:
                     row_id, column, values[column], Problem("framework_column", message, "Remove it from the file.")
                 )
 
-    def _duplicate_keys(self, name: str, item: Item, row_id: RowId | None = None) -> None:
+    def _duplicate_keys(self, name: str, item: YamlItem, row_id: RowId | None = None) -> None:
         for key, line in item.duplicates:
-            message, remedy = f"The key stands twice ({name}:{line}).", "Keep one of them."
+            message, remedy = f"The key is used twice ({name}:{line}).", "Keep one of them."
             if row_id is None:
                 self._file_fault(name, line, key, Problem("duplicate_key", message, remedy))
             else:
@@ -227,7 +230,7 @@ class _Reader:
             for value in item.value.values():
                 self._nested_duplicates(name, value, row_id)
 
-    def _nested_duplicates(self, name: str, item: Item, row_id: RowId) -> None:
+    def _nested_duplicates(self, name: str, item: YamlItem, row_id: RowId) -> None:
         if isinstance(item.value, list):
             for child in item.value:
                 if isinstance(child.value, dict):

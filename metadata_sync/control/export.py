@@ -1,4 +1,4 @@
-"""Control rows written back as YAML files that people like to read."""
+"""Write control rows as readable YAML files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metadata_sync.rows.merge import ColumnId, ControlState, RowId, all_rows
 from metadata_sync.rows.model import ControlRow, PipelineRow, SourceRow, TransformationRow
 
 SOURCES_FILE: Final = "_sources.yml"
-"""No pipeline can be called so: an id begins with a letter or a digit."""
+"""No pipeline's file has this name: an id begins with a letter or a digit."""
 
 _WIDTH: Final = 120
 
@@ -32,12 +32,13 @@ class ExportedFile:
 
 
 def export_rows(state: ControlState) -> tuple[ExportedFile, ...]:
-    """Write rows as the files would declare them: one file of sources, one per pipeline with its transformations.
+    """Return rows as files: one for sources, and one per pipeline with its transformations.
 
-    Columns at their default are left out unless a file named them; what the framework wrote stands as it was declared.
+    Columns with default values are left out unless a file named them. Columns that the framework wrote have the value
+    that was declared.
 
     Args:
-        state: What the control database holds.
+        state: The state of the control database.
     """
     files: dict[str, list[ControlRow]] = {}
     for row in all_rows(state.rows):
@@ -50,7 +51,7 @@ def export_rows(state: ControlState) -> tuple[ExportedFile, ...]:
 
 
 def export_document(state: ControlState) -> str:
-    """Write all rows as one YAML document."""
+    """Return all rows as one YAML document."""
     declared = {RowId.of(row): row for row in all_rows(state.declared)}
     return _render([(row, _values(row, declared.get(RowId.of(row)), state)) for row in all_rows(state.rows)])
 
@@ -63,7 +64,7 @@ def _file_of(row: ControlRow) -> str:
 
 
 def _values(row: ControlRow, declared: ControlRow | None, state: ControlState) -> dict[str, Any]:
-    """Return what a file should say of a row: column → JSON-ready value."""
+    """Return the values of a row for a file: column → JSON-ready value."""
     stored = row.model_dump(mode="json", by_alias=True)
     named = {} if declared is None else declared.model_dump(mode="json", by_alias=True, exclude_unset=True)
     changed = row.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -93,7 +94,7 @@ class _Row(dict[str, Any]):
 
 
 class _Dumper(yaml.SafeDumper):
-    """List items indented under their key, no anchors, texts of several lines as they look."""
+    """Indents list items under their key, writes no anchors, and writes multi-line texts as blocks."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
         super().increase_indent(flow=flow, indentless=False)
@@ -130,7 +131,7 @@ def _on_one_line(node: yaml.Node) -> None:
 def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
     style = "|" if "\n" in text and text == text.strip() else None
     if not text.replace("\n", "").isprintable():
-        style = '"'  # the other styles would write a NEL or a form feed as it is, and read it back as a line break
+        style = '"'  # other styles write a NEL or a form feed unescaped, and read it back as a line break
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -1,7 +1,9 @@
-"""YAML with line numbers, from people who may mean harm: no tags, no bombs, no duplicate keys.
+"""YAML with line numbers, safe for untrusted input: no tags, no alias bombs, duplicate keys are reported.
 
-Aliases and merge keys work as in YAML 1.1, within a budget of nodes, so that a page of nested aliases cannot fill the
-memory.
+Aliases and merge keys work as in YAML 1.1, with a limit of nodes, so that nested aliases cannot exhaust the memory.
+
+PyYAML's nodes are read, not ruamel.yaml's round trip. That one takes six times as long, reads `yes` and `017` as YAML
+1.2 does, and stops at the first duplicate key; the limits would have to be checked here all the same.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ class YamlError(Exception):
     """Text that is not usable YAML.
 
     Args:
-        line: Where, from 1.
+        line: The line, from 1.
         message: What is wrong, one sentence.
-        remedy: What to do.
+        remedy: What to do about it.
         rule: Machine-readable name.
     """
 
@@ -42,11 +44,11 @@ class YamlError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """A value of a YAML file and where it stands.
+class YamlItem:
+    """A value of a YAML file with its line.
 
     Attributes:
-        value: A dict of `Item` by key, a list of `Item`, or a plain scalar.
+        value: A dict of `YamlItem` by key, a list of `YamlItem`, or a plain scalar.
         line: Line of its first character, from 1.
         duplicates: Keys that a mapping holds more than once, with the line of the later one.
     """
@@ -57,7 +59,7 @@ class Item:
 
     @property
     def plain(self) -> Any:
-        """The value without places."""
+        """The value without line numbers."""
         if isinstance(self.value, dict):
             return {key: item.plain for key, item in self.value.items()}
         if isinstance(self.value, list):
@@ -65,11 +67,11 @@ class Item:
         return self.value
 
 
-def read_yaml(path: Path) -> Item | None:
+def read_yaml(path: Path) -> YamlItem | None:
     """Read one YAML document; None when the file holds nothing.
 
     Raises:
-        YamlError: When it cannot be read, is not YAML, or goes beyond what a bundle of rows needs.
+        YamlError: When it cannot be read, is not YAML, or exceeds a limit.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -82,22 +84,22 @@ def read_yaml(path: Path) -> Item | None:
     return parse_yaml(text)
 
 
-def parse_yaml(text: str) -> Item | None:
+def parse_yaml(text: str) -> YamlItem | None:
     """Parse one YAML document; None when the text holds nothing.
 
     Raises:
-        YamlError: When it is not YAML, or goes beyond what a bundle of rows needs.
+        YamlError: When it is not YAML, or exceeds a limit.
     """
     try:
         _check_depth(text)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise _syntax_error(error) from error
-    return None if node is None else _Reader().read(node)
+    return None if node is None else _YamlReader().read(node)
 
 
 def _check_depth(text: str) -> None:
-    """Refuse deep nesting before anything recurses into it."""
+    """Refuse deep nesting before the text is parsed recursively."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -109,35 +111,35 @@ def _check_depth(text: str) -> None:
             raise YamlError(line, f"Nested more than {MAX_DEPTH} deep.", "Rows are flat: simplify it.", "too_deep")
 
 
-class _Reader:
-    """Turns nodes into items, counting them: an alias costs as much as writing its content out."""
+class _YamlReader:
+    """Converts nodes to items and counts them; an alias counts as much as its content."""
 
     def __init__(self) -> None:
         self._count = 0
         self._open: set[int] = set()
         self._scalars = yaml.constructor.SafeConstructor()
 
-    def read(self, node: yaml.Node) -> Item:
+    def read(self, node: yaml.Node) -> YamlItem:
         line = _line_of(node)
         self._count += 1
         if self._count > MAX_NODES:
-            raise YamlError(line, "Aliases unfold to too many values.", "Write the values out.", "too_many_values")
+            raise YamlError(line, "Aliases expand to too many values.", "Write the values out.", "too_many_values")
         if node.tag not in _PLAIN_TAGS:
             raise YamlError(line, f"The tag {node.tag!r} is not allowed.", "Remove the tag.", "yaml_tag")
         if id(node) in self._open:
-            raise YamlError(line, "An alias holds itself.", "Write the value out.", "yaml_recursion")
+            raise YamlError(line, "An alias contains itself.", "Write the value out.", "yaml_recursion")
         self._open.add(id(node))
         try:
             return self._read_content(node, line)
         finally:
             self._open.discard(id(node))
 
-    def _read_content(self, node: yaml.Node, line: int) -> Item:
+    def _read_content(self, node: yaml.Node, line: int) -> YamlItem:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, line)
         if isinstance(node, yaml.SequenceNode):
-            return Item([self.read(child) for child in node.value], line)
-        return Item(self._scalar(node, line), line)
+            return YamlItem([self.read(child) for child in node.value], line)
+        return YamlItem(self._scalar(node, line), line)
 
     def _scalar(self, node: yaml.Node, line: int) -> Any:
         try:
@@ -145,9 +147,9 @@ class _Reader:
         except (ValueError, OverflowError, yaml.YAMLError) as error:
             raise YamlError(line, f"Cannot be read as a value: {error}.", "Put the value in quotes.") from error
 
-    def _mapping(self, node: yaml.MappingNode, line: int) -> Item:
-        merged: dict[str, Item] = {}
-        own: dict[str, Item] = {}
+    def _mapping(self, node: yaml.MappingNode, line: int) -> YamlItem:
+        merged: dict[str, YamlItem] = {}
+        own: dict[str, YamlItem] = {}
         duplicates: list[tuple[str, int]] = []
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE_TAG:
@@ -158,9 +160,9 @@ class _Reader:
             if key in own:
                 duplicates.append((key, _line_of(key_node)))
             own[key] = self.read(value_node)
-        return Item({**merged, **own}, line, tuple(duplicates))
+        return YamlItem({**merged, **own}, line, tuple(duplicates))
 
-    def _merged(self, node: yaml.Node) -> Iterator[dict[str, Item]]:
+    def _merged(self, node: yaml.Node) -> Iterator[dict[str, YamlItem]]:
         parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for part in parts:
             item = self.read(part)
@@ -171,7 +173,7 @@ class _Reader:
     def _key(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode):
             line = _line_of(node)
-            raise YamlError(line, "A key must be a word.", "Write `name: value`; quote text that holds braces.")
+            raise YamlError(line, "A key must be a word.", "Write `name: value`; quote text that contains braces.")
         return str(node.value)
 
 

@@ -1,4 +1,20 @@
-"""The control database: rows, their audit, decisions and loads; SQLite by default, PostgreSQL by URL."""
+"""The control database: rows, their audit, journals and leases; SQLite by default, PostgreSQL by URL.
+
+Way in: `ControlStore.open(url, environment)`.
+
+| module or package | what it holds |
+| --- | --- |
+| `store` | `ControlStore`: all reads and writes of one environment |
+| `tables` | the tables |
+| `codec` | rows to and from columns |
+| `changes`, `audit` | changes of rows, and their audit entries |
+| `leases` | one lease per target |
+| `journals/` | decisions, loads, incidents, alerts, Spark, backfills |
+| `engine`, `upgrade`, `migrations/` | connections, transactions, schema migrations |
+| `clock` | the shared clock and sortable ids |
+
+Never imported here: YAML, SQL analysis, a warehouse driver.
+"""
 
 from metadata_sync.database.journals.entries import (
     AuditEntry,

@@ -1,4 +1,4 @@
-"""The audit trail: one entry per changed column, written with the change."""
+"""The audit trail: one entry per changed column, written in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from metadata_sync.rows.model import ControlRows
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """On whose behalf a change is made.
+    """The author of a change.
 
     Attributes:
         who: Person or role.
-        via: The way.
+        via: How the change is made.
         reason: Why.
     """
 
@@ -37,7 +37,7 @@ class Author:
 def append(
     connection: Connection, environment: str, changes: Sequence[RowChange], author: Author, now: datetime
 ) -> str:
-    """Write the entries of changes that are made in the same transaction, secrets masked.
+    """Write the audit entries of changes in the same transaction, with secrets masked.
 
     Returns:
         The change id that the entries share.
@@ -92,7 +92,7 @@ def read(connection: Connection, environment: str, key: str | None, limit: int) 
 
 
 def framework_written(connection: Connection, environment: str, rows: ControlRows) -> frozenset[ColumnId]:
-    """Return the columns whose newest audited change is the framework's and whose value still is what it wrote."""
+    """Return the columns whose last audited change is the framework's and whose value is still the one it wrote."""
     columns = control_audit.c
     newest = func.row_number().over(
         partition_by=(columns.table, columns.key, columns.column),
@@ -118,7 +118,7 @@ def _present(rows: ControlRows, wanted: Any) -> Iterator[tuple[ColumnId, str]]:
 
 
 def _columns(change: RowChange) -> tuple[ColumnChange, ...]:
-    """Return what is written of a change; a declaration by itself only when nothing else says that it was applied."""
+    """Return the columns to audit; for an adoption, which changes no value, the declaration."""
     if change.kind is not ChangeKind.ADOPT:
         return change.columns
     assert change.declared is not None, "a change without columns records a declaration"

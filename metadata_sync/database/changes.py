@@ -1,4 +1,4 @@
-"""Changes of control rows as statements: one look at what is stored, then one statement for all rows alike."""
+"""Write changes of control rows: lock and read the stored rows, then one statement for changes of the same shape."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from metadata_sync.rows.merge import ChangeKind, RowChange
 from metadata_sync.rows.model import ControlRow
 from metadata_sync.rows.parsing import key_of
 
-_KEYS_PER_QUERY: Final = 1000  # well below the number of parameters that a statement may have
+_KEYS_PER_QUERY: Final = 1000  # well below the databases' limits of parameters per statement
 _WRITTEN_ALIKE: Final = {ChangeKind.ADOPT: ChangeKind.CHANGE}
 
 
 def in_writing_order(changes: Iterable[RowChange]) -> list[RowChange]:
-    """Order changes so that a pipeline stands before its transformations come and goes after they went."""
+    """Order changes so that pipelines are added before their transformations and removed after them."""
     rank = {table: position for position, table in enumerate(ROW_TABLES)}
 
     def order(change: RowChange) -> tuple[bool, int]:
@@ -32,20 +32,20 @@ def in_writing_order(changes: Iterable[RowChange]) -> list[RowChange]:
 
 
 def write_changes(connection: Connection, environment: str, changes: Sequence[RowChange]) -> None:
-    """Write changes, each only onto the row that it supposes.
+    """Write changes; each requires that the stored row equals its `before`.
 
     Args:
-        connection: In a transaction that writes.
-        environment: Whose rows they are.
+        connection: A writing transaction.
+        environment: The environment of the rows.
         changes: In writing order; at most one per row.
 
     Raises:
-        StaleRowError: When a row is no longer what its change supposes.
+        StaleRowError: When a stored row differs from its change's `before`.
     """
     for name, group in groupby(changes, key=lambda change: change.id.table):
-        alike = list(group)
-        _refuse_stale(connection, environment, ROW_TABLES[name], alike)
-        _write(connection, environment, ROW_TABLES[name], alike)
+        of_table = list(group)
+        _refuse_stale(connection, environment, ROW_TABLES[name], of_table)
+        _write(connection, environment, ROW_TABLES[name], of_table)
 
 
 def _refuse_stale(connection: Connection, environment: str, table: Table, changes: Sequence[RowChange]) -> None:
@@ -56,7 +56,7 @@ def _refuse_stale(connection: Connection, environment: str, table: Table, change
         if found.get(change.id.key) != change.before:
             raise StaleRowError(
                 f"{change.id} was changed by somebody else meanwhile; nothing was written.",
-                "Look with `sluice control history`, then run the command again.",
+                "Look at `sluice control history`, then run the command again.",
                 subject=change.id.key,
             )
 
@@ -64,7 +64,7 @@ def _refuse_stale(connection: Connection, environment: str, table: Table, change
 def _stored_rows(
     connection: Connection, environment: str, table: Table, changes: Sequence[RowChange]
 ) -> Iterator[tuple[str, ControlRow | None]]:
-    """Lock and read the rows that changes are about, by key; None where a hand made of one what is no row."""
+    """Lock and read the rows of changes, by key; None for a row that was edited by hand and cannot be parsed."""
     row_type = type(_row(changes[0]))
     wanted = tuple_(*(table.c[name] for name in row_type.key_columns)).in_([_row(item).key_values for item in changes])
     query = select(*raw_columns(table)).where(table.c.environment == environment, wanted).with_for_update()
@@ -73,7 +73,7 @@ def _stored_rows(
 
 
 def _write(connection: Connection, environment: str, table: Table, changes: Sequence[RowChange]) -> None:
-    """Write changes of one table: those that touch the same columns in the same way by one statement."""
+    """Write changes of one table: one statement for all changes of the same kind and columns."""
     values = [(change.kind, _values(change, environment)) for change in changes]
     key_columns = ("environment", *type(_row(changes[0])).key_columns)
     here: ColumnElement[bool] = and_(*(table.c[name] == bindparam(f"key_{name}") for name in key_columns))
@@ -86,7 +86,7 @@ def _write(connection: Connection, environment: str, table: Table, changes: Sequ
         if kind == ChangeKind.REMOVE.value:
             connection.execute(delete(table).where(here), keys)
             continue
-        # Bound values are named apart from their columns: an UPDATE keeps those names for itself.
+        # Parameters have other names than columns, because SQLAlchemy's UPDATE reserves the columns' names.
         written = {name: f"new_{name}" for name in names if name not in key_columns}
         new = {name: bindparam(bound, type_=table.c[name].type) for name, bound in written.items()}
         bound_rows = [{bound: row[name] for name, bound in written.items()} for row in rows]
@@ -100,7 +100,7 @@ def _shape(item: tuple[ChangeKind, dict[str, Any]]) -> tuple[str, tuple[str, ...
 
 
 def _values(change: RowChange, environment: str) -> dict[str, Any]:
-    """Return the columns that a change writes, those of the key included."""
+    """Return the columns that a change writes, including the key."""
     row = _row(change)
     values = {"environment": environment} | encode(row)
     if change.kind in {ChangeKind.CHANGE, ChangeKind.ADOPT}:

@@ -1,4 +1,4 @@
-"""Time in the control database: the clock that all machines share, ids that sort by time, instants as stored."""
+"""Time in the control database: the shared clock, ids that sort by time, conversion to UTC."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from metadata_sync.database.engine import reading
 
 
 class SharedClock:
-    """Tells the control database's time. It is asked once; from then on this machine only counts seconds.
+    """The control database's clock. It is read once; after that this machine counts the seconds.
 
-    SQLite's clients are on one machine, whose clock they share.
+    With SQLite all clients are on one machine and use its clock.
 
     Args:
         engine: A connection to the control database.
@@ -35,7 +35,7 @@ class SharedClock:
         return self._counted_from + timedelta(seconds=time.monotonic())
 
     def correct(self, instant: datetime) -> datetime:
-        """Return what the shared clock said when this machine's own said that."""
+        """Convert an instant of this machine's clock to the shared clock."""
         if self._engine.dialect.name == "sqlite":
             return instant
         return instant + (self() - datetime.now(UTC))
@@ -44,12 +44,13 @@ class SharedClock:
     def _counted_from(self) -> datetime:
         with reading(self._engine) as connection:
             began = time.monotonic()
-            told = database_now(connection)
-            return told - timedelta(seconds=(began + time.monotonic()) / 2)  # it told half-way there and back
+            now = database_now(connection)
+            # The database read its clock about half-way through the round trip.
+            return now - timedelta(seconds=(began + time.monotonic()) / 2)
 
 
 def database_now(connection: Connection) -> datetime:
-    """Return the instant by the database's clock, which all its clients share; machines' own clocks may differ."""
+    """Return the current instant of the database's clock, which all its clients share."""
     if connection.dialect.name == "sqlite":  # a file: its clients are on one machine
         text: str = connection.execute(select(func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
@@ -58,7 +59,7 @@ def database_now(connection: Connection) -> datetime:
 
 
 def new_id(now: datetime) -> str:
-    """Return an id that sorts by time and that nobody else makes.
+    """Return a unique id that sorts by time.
 
     >>> new_id(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))[:22]
     '20260102T030405000006-'
@@ -67,5 +68,5 @@ def new_id(now: datetime) -> str:
 
 
 def to_utc(instant: datetime) -> datetime:
-    """Return an instant in UTC without its zone, as it is stored; one without a zone is UTC already."""
+    """Return an instant in UTC without zone, as it is stored; an instant without zone is taken as UTC."""
     return instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)

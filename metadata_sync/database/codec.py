@@ -1,4 +1,4 @@
-"""Rows to and from the columns of the control tables. What stands in a table may have been edited by hand."""
+"""Convert rows to and from the columns of the control tables. Stored values may have been edited by hand."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ Stored: TypeAlias = Mapping[Any, Any]
 """A row as the driver returned it: column → value."""
 
 _PLAIN: Final = (str, int, Decimal, datetime)
-# A NUL; in JSON also escapes, numbers beyond 64 bits and what is no number: each is rare, and looked at closely.
+# NUL, and in JSON escapes, numbers beyond 64 bits and NaN: rare values that need the full validation.
 _ODD_TEXT: Final = re.compile(r"\x00|\\u|\d{19}|\d[eE]|NaN|Infinity")
 _HAND_EDITED: Final = "Correct the row in the control database, where it was edited by hand."
 
 
 def encode(row: ControlRow) -> dict[str, Any]:
-    """Return the column values of a row, `environment` and `declared` aside."""
+    """Return the column values of a row, except `environment` and `declared`."""
     values = row.model_dump(mode="json", by_alias=True)
     table = ROW_TABLES[row.control_table]
     return {name: _to_column(table.c[name], value) for name, value in values.items()}
 
 
 def encode_declared(row: ControlRow) -> dict[str, Any]:
-    """Return what a file says of a row: only the columns that it names."""
+    """Return the columns of a row that its file names, with their values."""
     return row.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def decode(row_type: type[Row], stored: Stored) -> Parsed[Row]:
-    """Make a typed row of what the driver returned.
+    """Parse a stored row.
 
     Args:
-        row_type: Which control table.
+        row_type: The row's type, one per control table.
         stored: Column → value as the driver returned it.
     """
     table = ROW_TABLES[row_type.control_table]
@@ -58,7 +58,7 @@ def decode(row_type: type[Row], stored: Stored) -> Parsed[Row]:
 
 
 def _is_as_written(values: Iterable[Any]) -> bool:
-    """Tell whether all values can be what `encode` wrote; otherwise a hand may have put in what no row can hold."""
+    """Tell whether all values look as `encode` writes them; otherwise they may have been edited by hand."""
     return all(
         value is None or (isinstance(value, _PLAIN) and not (isinstance(value, str) and _ODD_TEXT.search(value)))
         for value in values
@@ -66,9 +66,9 @@ def _is_as_written(values: Iterable[Any]) -> bool:
 
 
 def decode_declared(row_type: type[Row], stored: Stored) -> Parsed[Row] | None:
-    """Make a typed row of what the files last declared; None when the row never came from a file.
+    """Parse the row as the files last declared it; None when it never came from a file.
 
-    Columns that this version no longer has are left out.
+    Columns that this version no longer has are ignored.
     """
     table = ROW_TABLES[row_type.control_table]
     key = key_of(row_type, stored)
@@ -85,18 +85,18 @@ def decode_declared(row_type: type[Row], stored: Stored) -> Parsed[Row] | None:
 
 
 def raw_columns(table: Table) -> list[Label[Any]]:
-    """Return a table's columns as they are stored: a value edited by hand must not break the reading of the others."""
+    """Return a table's columns without type conversion, so that one invalid value does not break the whole query."""
     return [raw_column(column) for column in table.columns]
 
 
 def raw_column(column: ColumnElement[Any], name: str | None = None) -> Label[Any]:
-    """Return a column as it is stored; of JSON, its text, which the two drivers would return differently."""
+    """Return a column without type conversion; JSON as text, because the two drivers return it differently."""
     stored = cast(column, Text) if isinstance(column.type, JSON) else type_coerce(column, NullType())
     return stored.label(name or str(column.key))
 
 
 def parse_json(text: str | None) -> Any:
-    """Read the text of a JSON column.
+    """Parse the text of a JSON column.
 
     Raises:
         ValueError: When it is not JSON.
@@ -139,6 +139,6 @@ def _broken_declaration(table: Table, key: str) -> Fault:
         column="declared",
         value=None,
         rule="broken_declaration",
-        message="What the files last declared cannot be read.",
+        message="The row as the files last declared it cannot be read.",
         remedy="Set the column to NULL in the control database, then run `sluice control apply`.",
     )

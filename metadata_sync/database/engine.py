@@ -1,4 +1,4 @@
-"""Connecting to the control database: SQLite in WAL, or PostgreSQL through psycopg 3."""
+"""Connections to the control database: SQLite in WAL mode, or PostgreSQL through psycopg 3."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from metadata_sync.errors import ConfigurationError, StoreError
 
 BUSY_SECONDS: Final = 30
-"""How long a statement waits for another process that writes."""
+"""How long a statement waits for another writer."""
 
 _WRITES: Final = "sluice_writes"
 _ADVISORY_LOCK: Final = 0x51_C1_CE  # any number that every Sluice process agrees on
 
 
 def parse_url(url: str) -> URL:
-    """Read a SQLAlchemy URL; `postgresql://` and `postgres://` mean psycopg 3.
+    """Parse a SQLAlchemy URL; `postgresql://` and `postgres://` mean psycopg 3.
 
     Raises:
-        ConfigurationError: When it is not a URL of a database that can hold control rows.
+        ConfigurationError: When it is not a URL of SQLite or PostgreSQL.
     """
     hint = "Set SLUICE_CONTROL_URL to sqlite:///path/to/control.db or postgresql://user@host/database."
     try:
@@ -35,14 +35,14 @@ def parse_url(url: str) -> URL:
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
         return parsed
-    raise ConfigurationError(f"Control rows cannot live in {parsed.drivername!r}: only in SQLite or PostgreSQL.", hint)
+    raise ConfigurationError(f"{parsed.drivername!r} is not supported: only SQLite and PostgreSQL are.", hint)
 
 
 def open_engine(url: URL) -> Engine:
-    """Make an engine; nothing is connected yet, but the folder of an SQLite file is created.
+    """Create an engine without connecting; the folder of an SQLite file is created.
 
     Raises:
-        StoreError: When the driver is not installed or the folder cannot be made.
+        StoreError: When the driver is not installed or the folder cannot be created.
     """
     if url.get_backend_name() == "sqlite":
         return _sqlite_engine(url)
@@ -56,7 +56,7 @@ def open_engine(url: URL) -> Engine:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that sees one snapshot and writes nothing."""
+    """Open a read-only transaction with a consistent snapshot."""
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -66,19 +66,19 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """Open a transaction that writes: all of it or, on any error, nothing; writers wait for one another."""
+    """Open a writing transaction; it rolls back on any error, and writers wait for each other."""
     with _explained(engine), engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
         yield connection
 
 
 def lock_writers(connection: Connection) -> None:
-    """Wait until no other process changes rows or the schema; SQLite's transactions do so by themselves."""
+    """Wait until no other process changes rows or the schema; with SQLite the transaction has done so."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
 
 
 def describe(url: URL) -> str:
-    """Name the database for a message, without its password."""
+    """Return the database's name for a message, without its password."""
     return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
 
 
@@ -89,10 +89,10 @@ def _sqlite_engine(url: URL) -> Engine:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"The folder of the control database cannot be made: {error.strerror} ({folder}).",
+                f"The folder of the control database cannot be created: {error.strerror} ({folder}).",
                 "Make it writable, or set SLUICE_CONTROL_URL to another place.",
             ) from error
-    # No pool: a file is opened in no time, and nobody has to remember to close it.
+    # No pool: opening a file is fast, and no connection stays open.
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -100,20 +100,20 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    # The driver's own transaction handling begins too late and commits before DDL; `_begin_sqlite` says BEGIN instead.
+    # The driver's own transaction handling begins too late and commits before DDL; `_begin_sqlite` sends BEGIN instead.
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # IMMEDIATE takes the write lock at once: two writers queue up instead of failing when they upgrade their locks.
+    # IMMEDIATE takes the write lock at once: two writers wait for each other, instead of failing at the lock upgrade.
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 @contextmanager
 def _explained(engine: Engine) -> Iterator[None]:
-    """Turn a driver's error into one that says what to do."""
+    """Convert a driver's error to a StoreError with a remedy."""
     try:
         yield
     except DBAPIError as error:
@@ -144,6 +144,7 @@ def _explain(url: URL, error: DBAPIError) -> StoreError:
     elif error.connection_invalidated or "connection" in cause:
         return StoreError(
             f"The control database {name} cannot be reached: {cause}",
-            "Start it, or correct SLUICE_CONTROL_URL; `sluice doctor` shows what is configured.",
+            "Start it, or correct SLUICE_CONTROL_URL; `sluice doctor` shows the configuration.",
         )
-    return StoreError(f"The control database {name} refused: {cause}", "Nothing was changed. Run `sluice doctor`.")
+    message = f"The control database {name} refused the statement: {cause}"
+    return StoreError(message, "Nothing was changed. Run `sluice doctor`.")

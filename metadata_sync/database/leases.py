@@ -1,8 +1,8 @@
-"""Leases: one per target, so that two runs do not load it at once. All times are the database's own.
+"""Leases: one per target, so that two runs do not load it at the same time. All times are of the database's clock.
 
-A lease belongs to a token, which one run makes for itself. It ends when it is given back, when nobody renews it in
-time, or when another process sees that its holder has died. What a load may write is not decided here but by the
-target's head row in the warehouse, which holds even when two runs believe that the lease is theirs.
+A lease belongs to the token of one run. It ends when the run releases it, when it is not renewed in time, or when
+another process finds that its holder has died. Leases only avoid useless work. Correctness does not depend on them: the
+target's head row in the warehouse rejects the second of two loads.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from metadata_sync.redact import redact_text
 
 @dataclass(frozen=True, slots=True)
 class LeaseHolder:
-    """Who holds leases.
+    """The holder of leases.
 
     Attributes:
-        token: Made by one run for itself.
+        token: Unique token of the run.
         run_id: The run.
         held_by: Person or role, and what it does, for people.
-        machine: Where its process runs: processes of one machine can tell whether another one lives.
+        machine: Pid namespace of its process: processes in the same one can check whether it lives.
         pid: Its process id there.
-        process: Tells its process from a later one of that id.
+        process: Start of its process, to tell it from a later one with the same pid.
     """
 
     token: str
@@ -45,10 +45,10 @@ class Lease:
 
     Attributes:
         target: `schema.table`.
-        holder: Who holds it.
-        taken_at: Since when, UTC by the database's clock.
-        expires_at: Until when, unless it is renewed; by the same clock.
-        is_expired: Whether that time was over when it was read.
+        holder: Its holder.
+        taken_at: When it was taken, UTC by the database's clock.
+        expires_at: When it expires unless it is renewed, by the same clock.
+        is_expired: Whether it had expired when it was read.
     """
 
     target: str
@@ -74,28 +74,28 @@ def take(
     seconds: float,
     abandoned: Collection[str],
 ) -> tuple[Lease, ...]:
-    """Take the leases of targets, each for itself, where nobody else has them; needs a transaction that locks writers.
+    """Take the leases of those targets that no other holder has; needs a transaction that locks writers.
 
     Args:
         connection: A writing transaction.
         environment: The environment.
-        targets: What is wanted.
-        holder: By whom.
-        seconds: For how long.
-        abandoned: Tokens of holders that are known to have died: theirs are taken over.
+        targets: The targets.
+        holder: The new holder.
+        seconds: Duration of the leases.
+        abandoned: Tokens of dead holders, whose leases are taken over.
 
     Returns:
-        The leases of others that stand in the way; every other wanted target is now the holder's.
+        The leases that other holders keep; the new holder has the leases of all other targets.
     """
     now = database_now(connection)
     wanted = target_lease.c.target.in_(sorted(targets))
-    standing = _read(connection, environment, now, wanted)
-    in_the_way = [
+    existing = _read(connection, environment, now, wanted)
+    held_by_others = [
         lease
-        for lease in standing
+        for lease in existing
         if not lease.is_expired and lease.holder.token not in abandoned and lease.holder.token != holder.token
     ]
-    free = sorted(set(targets) - {lease.target for lease in in_the_way})
+    free = sorted(set(targets) - {lease.target for lease in held_by_others})
     if free:
         here = and_(target_lease.c.environment == environment, target_lease.c.target.in_(free))
         connection.execute(delete(target_lease).where(here))
@@ -105,11 +105,11 @@ def take(
         connection.execute(
             insert(target_lease), [{"environment": environment, "target": name, **who, **times} for name in free]
         )
-    return tuple(in_the_way)
+    return tuple(held_by_others)
 
 
 def renew(connection: Connection, environment: str, token: str, seconds: float) -> frozenset[str]:
-    """Let the leases of a token last so many seconds from now, and return the targets that it still holds."""
+    """Extend the leases of a token to a number of seconds from now, and return the targets that it still holds."""
     now = database_now(connection)
     mine = and_(target_lease.c.environment == environment, target_lease.c.token == token)
     until = to_utc(now + timedelta(seconds=seconds))
@@ -118,14 +118,14 @@ def renew(connection: Connection, environment: str, token: str, seconds: float) 
 
 
 def give_back(connection: Connection, environment: str, token: str, targets: Collection[str]) -> None:
-    """End the leases of a token on these targets."""
+    """Release the leases of a token on targets."""
     columns = target_lease.c
     mine = and_(columns.environment == environment, columns.token == token, columns.target.in_(sorted(targets)))
     connection.execute(delete(target_lease).where(mine))
 
 
 def read(connection: Connection, environment: str) -> tuple[Lease, ...]:
-    """Return every lease, by target, expired ones included."""
+    """Return all leases, by target, including expired ones."""
     return tuple(_read(connection, environment, database_now(connection)))
 
 

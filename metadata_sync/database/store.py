@@ -1,4 +1,4 @@
-"""The control database of one environment: rows in, rows out, every change audited."""
+"""`ControlStore`: the reads and writes of one environment in the control database."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ from metadata_sync.rows.parsing import Parsed
 logger = logging.getLogger(__name__)
 
 FRAMEWORK: Final = "sluice"
-"""Who changes rows on the framework's behalf."""
+"""Author of the framework's changes of rows."""
 
 INCIDENT_MEMORY: Final = timedelta(days=2)
-"""For so long an incident that is over still counts when the next one of its kind begins."""
+"""How long a resolved incident is considered when the next one of its kind begins."""
 
 
 class ControlStore:
-    """The control rows of one environment, and what happened to them.
+    """The control rows of one environment with their audit, journals and leases.
 
     Args:
         engine: A connection to a database at this code's version.
         environment: The environment whose rows are read and written.
-        clock: Tells the time, with its zone; the database's by default.
+        clock: Returns the current instant, with its zone; by default the database's clock.
     """
 
     def __init__(self, engine: Engine, environment: str, clock: Callable[[], datetime] | None = None) -> None:
@@ -64,12 +64,12 @@ class ControlStore:
 
     @classmethod
     def open(cls, url: str, environment: str, clock: Callable[[], datetime] | None = None) -> Self:
-        """Open a control database, creating or migrating it when it is behind this code.
+        """Open a control database; create or migrate it if necessary.
 
         Args:
             url: SQLAlchemy URL of SQLite or PostgreSQL.
-            environment: The environment to act for.
-            clock: Tells the time, with its zone; the database's by default.
+            environment: The environment whose rows are read and written.
+            clock: Returns the current instant, with its zone; by default the database's clock.
 
         Raises:
             StoreError: When it is newer than this code, cannot be reached or cannot be written.
@@ -92,11 +92,11 @@ class ControlStore:
         return self._clock()
 
     def correct(self, instant: datetime) -> datetime:
-        """Return what the shared clock said when this machine's own said that; a machine may be an hour off."""
+        """Convert an instant of this machine's clock to the shared clock; a machine's clock may be wrong."""
         return self._shared.correct(instant)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -106,36 +106,36 @@ class ControlStore:
         self.close()
 
     def read_rows(self) -> ControlRows:
-        """Return every row of the environment.
+        """Return all rows of the environment.
 
         Raises:
-            MetadataError: With all faults, when rows were edited to something that is not a row.
+            MetadataError: With all faults, when stored rows are invalid.
         """
         return self.read_stored().rows
 
     def usable_rows(self) -> ControlRows:
-        """Return every row of the environment; of one that was edited to no row, what is left of it.
+        """Return all rows of the environment; faulty columns have their defaults.
 
         Raises:
-            MetadataError: When a row cannot stand without what is wrong in it.
+            MetadataError: When a faulty column has no default.
         """
         return self.read_stored().usable
 
     def read_stored(self) -> StoredRows:
-        """Return every row as it is stored: a snapshot that becomes typed rows when they are asked for."""
+        """Return a snapshot of all rows as they are stored; it parses them on access."""
         with reading(self._engine) as connection:
             return StoredRows(self._stored(connection))
 
     def declared(self) -> ControlRows:
-        """Return what the files last declared, `model_fields_set` telling which columns they name."""
+        """Return the rows as the files last declared them; `model_fields_set` holds the columns that they name."""
         with reading(self._engine) as connection:
             return _declared(self._stored(connection))
 
     def read_state(self) -> ControlState:
-        """Return rows, declarations and what the framework wrote, of one snapshot: the base of a plan.
+        """Return rows, declarations and columns written by the framework, in one snapshot: the input of a plan.
 
         Raises:
-            MetadataError: With all faults, when rows were edited to something that is not a row.
+            MetadataError: With all faults, when stored rows are invalid.
         """
         with reading(self._engine) as connection:
             stored = self._stored(connection)
@@ -147,16 +147,16 @@ class ControlStore:
         """Write changes and their audit in one transaction.
 
         Args:
-            changes: Rows as they were when the change was thought out, and as they shall be.
+            changes: Rows before and after the change.
             who: Person or role.
-            via: The way, one of `Via`.
+            via: How the change is made, one of `Via`.
             reason: Why.
 
         Returns:
-            The change id under which `history` shows it.
+            The change id in `history`.
 
         Raises:
-            StoreError: When a row is no longer what the change supposes, or the database refuses; nothing is written.
+            StoreError: When a row has changed in the meantime, or the database refuses; nothing is written.
         """
         ordered = in_writing_order(changes)
         author = audit.Author(who, Via(via), reason)
@@ -168,29 +168,29 @@ class ControlStore:
         return change_id
 
     def history(self, key: str | None = None, limit: int = 100) -> tuple[AuditEntry, ...]:
-        """Return changes, the newest first.
+        """Return changes, newest first.
 
         Args:
-            key: Only of the rows with this key.
-            limit: At most so many entries.
+            key: Only changes of the rows with this key.
+            limit: Maximum number of entries.
         """
         with reading(self._engine) as connection:
             return audit.read(connection, self._environment, key, limit)
 
     def record_decisions(self, entries: Sequence[DecisionEntry]) -> None:
-        """Keep decisions of the gate, secrets masked."""
+        """Store decisions of the gate, with secrets masked."""
         if entries:
             with writing(self._engine) as connection:
                 decisions_loads.append_decisions(connection, self._environment, entries)
 
     def record_loads(self, entries: Sequence[LoadEntry]) -> None:
-        """Keep the summaries of loads, secrets masked."""
+        """Store the summaries of loads, with secrets masked."""
         if entries:
             with writing(self._engine) as connection:
                 decisions_loads.append_loads(connection, self._environment, entries)
 
     def settle(self, settlement: Settlement) -> None:
-        """Write what a run leaves, in one transaction: loads, rows that the framework changes, incidents, alerts."""
+        """Write a settlement in one transaction: loads, changes of rows by the framework, incidents, alerts."""
         now = self._clock()
         with writing(self._engine) as connection:
             lock_writers(connection)
@@ -204,7 +204,7 @@ class ControlStore:
             incidents.append_alerts(connection, self._environment, alerts)
 
     def incidents(self, since: datetime | None = None) -> tuple[Incident, ...]:
-        """Return open incidents, and those that were open since an instant; the oldest first."""
+        """Return open incidents, and those that were open since an instant; oldest first."""
         with reading(self._engine) as connection:
             return incidents.read_incidents(connection, self._environment, since)
 
@@ -214,22 +214,22 @@ class ControlStore:
             incidents.append_alerts(connection, self._environment, alerts)
 
     def alerts(self, incident_id: str | None = None) -> tuple[Alert, ...]:
-        """Return the alerts of an incident, or all of them, the oldest first."""
+        """Return the alerts of an incident, or all alerts, oldest first."""
         with reading(self._engine) as connection:
             return incidents.read_alerts(connection, self._environment, incident_id)
 
     def count_waiting_alerts(self) -> int:
-        """Return how many alerts no channel has taken yet."""
+        """Return the number of alerts that no channel has accepted yet."""
         with reading(self._engine) as connection:
             return incidents.count_waiting(connection, self._environment)
 
     def claim_alerts(self, now: datetime, until: datetime) -> tuple[Alert, ...]:
-        """Return the alerts that are due; nobody else gets them before `until`."""
+        """Return the alerts that are due, and reserve them until an instant."""
         with writing(self._engine) as connection:
             return incidents.claim_alerts(connection, self._environment, now, until)
 
     def write_alert(self, alert: Alert) -> None:
-        """Keep how an alert fared."""
+        """Store the state of an alert."""
         with writing(self._engine) as connection:
             incidents.write_alert(connection, self._environment, alert)
 
@@ -239,7 +239,7 @@ class ControlStore:
             return decisions_loads.latest_loads(connection, self._environment)
 
     def recorded_loads(self, loads: Mapping[str, str]) -> frozenset[str]:
-        """Return which loads the run log holds, however long ago.
+        """Return which loads are in the run log.
 
         Args:
             loads: Target → id of a load of it.
@@ -248,7 +248,7 @@ class ControlStore:
             return decisions_loads.recorded_loads(connection, self._environment, loads)
 
     def record_spark(self, entries: Sequence[SparkEntry]) -> None:
-        """Keep what ran on Spark, secrets masked."""
+        """Store entries of Spark, with secrets masked."""
         from metadata_sync.database.journals import spark
 
         if entries:
@@ -258,12 +258,12 @@ class ControlStore:
     def spark_entries(
         self, target: str | None = None, since: datetime | None = None, limit: int = 100
     ) -> tuple[SparkEntry, ...]:
-        """Return what ran on Spark, the newest first.
+        """Return entries of Spark, newest first.
 
         Args:
             target: Only this target, `schema.table`.
-            since: Only what ended at this instant or later.
-            limit: At most so many.
+            since: Only entries that ended at this instant or later.
+            limit: Maximum number of entries.
         """
         from metadata_sync.database.journals import spark
 
@@ -273,23 +273,23 @@ class ControlStore:
     def latest_decisions(
         self, target: str | None = None, before: datetime | None = None, limit: int = 100
     ) -> tuple[DecisionEntry, ...]:
-        """Return decisions of the gate, the newest first.
+        """Return decisions of the gate, newest first.
 
         Args:
-            target: Only of this target, `schema.table`.
-            before: Only those made at this instant or earlier.
-            limit: At most so many.
+            target: Only decisions on this target, `schema.table`.
+            before: Only decisions at this instant or earlier.
+            limit: Maximum number of decisions.
         """
         with reading(self._engine) as connection:
             return decisions_loads.latest_decisions(connection, self._environment, target, before, limit)
 
     def load_at(self, target: str, run_id: str, before: datetime | None = None) -> LoadEntry | None:
-        """Return what a run did with a target; when it did nothing, the last load that had ended by then.
+        """Return a run's load of a target; without one, the last load that had ended by then.
 
         Args:
             target: `schema.table`.
             run_id: The run.
-            before: Nothing later than this instant; None: up to now.
+            before: Only loads that ended at this instant or earlier; None: up to now.
         """
         with reading(self._engine) as connection:
             return decisions_loads.load_at(connection, self._environment, target, run_id, before)
@@ -300,70 +300,70 @@ class ControlStore:
             return decisions_loads.last_decisions(connection, self._environment)
 
     def count_decisions(self, since: datetime) -> tuple[DecisionCount, ...]:
-        """Return how often was decided what since an instant, by target."""
+        """Return the number of decisions since an instant, by target, action and reason."""
         with reading(self._engine) as connection:
             return counts.count_decisions(connection, self._environment, since)
 
     def past_loads(self, targets: Collection[str]) -> tuple[PastLoad, ...]:
-        """Return what the last loads of targets took; see `counts.past_loads`."""
+        """Return duration and cost of the last loads of targets; see `counts.past_loads`."""
         with reading(self._engine) as connection:
             return counts.past_loads(connection, self._environment, targets)
 
     def waiting_since(self, targets: Collection[str], reason: str) -> dict[str, datetime]:
-        """Return since when targets are put off for a reason, UTC; see `journals.waiting_since`."""
+        """Return since when targets wait for a reason, UTC; see `decisions_loads.waiting_since`."""
         with reading(self._engine) as connection:
             return decisions_loads.waiting_since(connection, self._environment, targets, reason)
 
     def take_leases(
         self, targets: Collection[str], holder: LeaseHolder, seconds: float, abandoned: Collection[str] = ()
     ) -> tuple[Lease, ...]:
-        """Take the leases of targets where nobody else has them; see `leases.take`.
+        """Take the leases of those targets that no other holder has; see `leases.take`.
 
         Returns:
-            The leases of others that stand in the way; every other target is now the holder's.
+            The leases that other holders keep; the new holder has the leases of all other targets.
         """
         with writing(self._engine) as connection:
             lock_writers(connection)
             return leases.take(connection, self._environment, targets, holder, seconds=seconds, abandoned=abandoned)
 
     def renew_leases(self, token: str, seconds: float) -> frozenset[str]:
-        """Let the leases of a token last longer, and return the targets that it still holds."""
+        """Extend the leases of a token, and return the targets that it still holds."""
         with writing(self._engine) as connection:
             lock_writers(connection)
             return leases.renew(connection, self._environment, token, seconds)
 
     def give_back_leases(self, token: str, targets: Collection[str]) -> None:
-        """End the leases of a token on these targets."""
+        """Release the leases of a token on targets."""
         with writing(self._engine) as connection:
             lock_writers(connection)
             leases.give_back(connection, self._environment, token, targets)
 
     def leases(self) -> tuple[Lease, ...]:
-        """Return every lease, by target, expired ones included."""
+        """Return all leases, by target, including expired ones."""
         with reading(self._engine) as connection:
             return leases.read(connection, self._environment)
 
     def begin_backfill(self, entry: BackfillEntry) -> None:
-        """Keep a backfill that is about to start."""
+        """Store a backfill before it starts."""
         with writing(self._engine) as connection:
             backfills.begin(connection, self._environment, entry)
 
     def end_backfill(self, backfill_id: str, finished_at: datetime | None, error_message: str | None) -> None:
-        """Keep how a backfill ended; without finished_at it can go on."""
+        """Store the end of a backfill; without finished_at it can be resumed."""
         with writing(self._engine) as connection:
             backfills.end(connection, self._environment, backfill_id, finished_at, error_message)
 
     def unfinished_backfills(self, subject: str | None = None) -> tuple[BackfillEntry, ...]:
-        """Return backfills that were not finished, the newest first.
+        """Return unfinished backfills, newest first.
 
         Args:
-            subject: Only of this pipeline or target.
+            subject: Only backfills of this pipeline or target.
         """
         with reading(self._engine) as connection:
             return backfills.unfinished(connection, self._environment, subject)
 
     def _stored(self, connection: Connection) -> list[tuple[type[ControlRow], Stored]]:
-        """Return every row of the environment as it is stored."""
+        """Return all rows of the environment as they are stored."""
         stored: list[tuple[type[ControlRow], Stored]] = []
         for row_type in ROW_TYPES:
             table = ROW_TABLES[row_type.control_table]
@@ -374,7 +374,7 @@ class ControlStore:
         return stored
 
     def _amend(self, connection: Connection, amendment: Amendment, now: datetime) -> None:
-        """Change a row as it stands now; one that is gone is left alone, and so are columns that hands broke."""
+        """Change the current row; a missing row is skipped, and invalid columns are not changed."""
         table = ROW_TABLES[TransformationRow.control_table]
         name = amendment.target
         here = and_(
@@ -396,7 +396,7 @@ class ControlStore:
 
 @dataclass(frozen=True)
 class StoredRows:
-    """Every row of an environment, as its columns hold it.
+    """All rows of an environment, as they are stored.
 
     Attributes:
         stored: Each row with its type.
@@ -409,24 +409,24 @@ class StoredRows:
         """The typed rows.
 
         Raises:
-            MetadataError: With all faults, when rows were edited to something that is not a row.
+            MetadataError: With all faults, when stored rows are invalid.
         """
         _refuse(self.faults)
         return self.usable
 
     @cached_property
     def usable(self) -> ControlRows:
-        """The typed rows; in those that were edited to no row, each column at fault holds its default.
+        """The typed rows; faulty columns have their defaults.
 
         Raises:
-            MetadataError: When a row cannot stand without what is wrong in it.
+            MetadataError: When a faulty column has no default.
         """
         _refuse([fault for item in self._parsed if item.row is None for fault in item.faults])
         return collect_rows(item.row for item in self._parsed if item.row is not None)
 
     @cached_property
     def faults(self) -> tuple[Fault, ...]:
-        """What is wrong with rows that were edited to no row."""
+        """The faults of invalid stored rows."""
         return tuple(fault for item in self._parsed for fault in item.faults)
 
     @cached_property
@@ -435,7 +435,7 @@ class StoredRows:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of everything that stands in them."""
+        """A hash of all stored values."""
         total = hashlib.sha256()
         for row_type, row in self.stored:
             total.update(f"{row_type.control_table}{tuple(row.values())}".encode(errors="surrogatepass"))
@@ -443,7 +443,7 @@ class StoredRows:
 
     @property
     def sql_paths(self) -> tuple[str, ...]:
-        """The SELECTs that rows name."""
+        """The paths of the rows' SELECTs."""
         return tuple(str(row["sql_path"]) for row_type, row in self.stored if row_type is TransformationRow)
 
 
@@ -460,4 +460,4 @@ def _declared(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:
 def _refuse(faults: Sequence[Fault]) -> None:
     if faults:
         count = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
-        raise MetadataError(faults, f"The control database holds {count}; nothing was done.")
+        raise MetadataError(faults, f"The control database holds {count}; nothing was changed.")

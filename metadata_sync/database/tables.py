@@ -1,4 +1,4 @@
-"""The control tables. Columns are called as in YAML; `environment` leads every primary key."""
+"""The control tables. Columns have the names of the YAML keys; every primary key begins with `environment`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from metadata_sync.rows.vocabulary import (
 
 
 class ExactNumber(TypeDecorator[Any]):
-    """A decimal number: NUMERIC, but text on SQLite, whose NUMERIC is a binary float."""
+    """A decimal number: NUMERIC, or text on SQLite, whose NUMERIC is a binary float."""
 
     impl = Numeric
     cache_ok = True
@@ -54,12 +54,12 @@ class ExactNumber(TypeDecorator[Any]):
         return dialect.type_descriptor(Text() if dialect.name == "sqlite" else Numeric())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        """Hand SQLite the digits."""
+        """Convert the number to text for SQLite."""
         return str(value) if value is not None and dialect.name == "sqlite" else value
 
 
 _NAME: Final = String(MAX_IDENTIFIER_LENGTH)
-_JSON: Final = JSON(none_as_null=True)  # not JSONB: it would reorder the keys that a person wrote
+_JSON: Final = JSON(none_as_null=True)  # not JSONB, which reorders keys
 _INSTANT: Final = DateTime(timezone=False)
 
 metadata = MetaData(
@@ -81,7 +81,7 @@ def _key(name: str) -> Column[str]:
 
 
 def _text(name: str, default: str | None = None) -> Column[str]:
-    """Free text; with a default it is required."""
+    """Return a text column; with a default it is not nullable."""
     return Column(name, Text, nullable=default is None, server_default=default)
 
 
@@ -98,7 +98,7 @@ def _word(name: str, words: type[StrEnum], default: str | None = None, *, is_opt
 
 
 def _whole(name: str, low: int, default: int | None = None, high: int | None = None) -> list[Any]:
-    """A whole number; SQLite would keep text in it, and hold text greater than any number."""
+    """Return an integer column with checks of range and, on SQLite, of type: SQLite stores text in integer columns."""
     rule = f"{name} >= {low}" if high is None else f"{name} BETWEEN {low} AND {high}"
     return [
         Column(name, Integer, nullable=default is None, server_default=None if default is None else text(str(default))),
@@ -115,7 +115,7 @@ def _flag(name: str, *, default: bool) -> list[Any]:
 
 
 def _list(name: str) -> list[Any]:
-    """A JSON list; SQLite has no JSON type, so the column must at least parse."""
+    """Return a JSON column with a check that it is a list."""
     sqlite = CheckConstraint(f"json_valid({name}) AND json_type({name}) = 'array'", name=f"{name}_list")
     postgres = CheckConstraint(f"json_typeof({name}) = 'array'", name=f"{name}_list")
     return [
@@ -126,12 +126,12 @@ def _list(name: str) -> list[Any]:
 
 
 def _position() -> Column[int]:
-    """The place in a log in which entries were written: what came later, whatever the clocks of machines say."""
+    """Return the column that orders a log's entries as they were written, independent of the machines' clocks."""
     return Column("position", BigInteger, nullable=False, server_default=text("0"))
 
 
 def _declared() -> Column[Any]:
-    """What the files said when they were last applied, only the columns that they name; NULL: never from a file."""
+    """Return the column with the row as the files last declared it, named columns only; NULL: never from a file."""
     return Column("declared", _JSON, nullable=True)
 
 
@@ -411,4 +411,4 @@ backfill_log: Final = Table(
 ROW_TABLES: Final[dict[str, Table]] = {
     table.name: table for table in (source_control, pipeline_control, transformation_control)
 }
-"""The tables that hold control rows, in the order in which rows may refer to one another."""
+"""The tables of control rows, in the order of their references."""

@@ -1,4 +1,4 @@
-"""Bringing the control database to the version of the code: created or migrated by whoever opens it first."""
+"""Create the control database, or migrate it to the version of the code, when it is opened."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 def bring_up_to_date(engine: Engine) -> None:
-    """Create or migrate the control database, unless it is current. Others who open it meanwhile wait.
+    """Create or migrate the control database unless it is current; other processes that open it wait.
 
     Raises:
         StoreError: When it is newer than this code, cannot be reached or cannot be written.
@@ -63,7 +63,7 @@ def _migrate(connection: Connection) -> None:
         raise StoreError(
             f"The control database {describe(connection.engine.url)} is at version {found}, "
             f"which is newer than this Sluice knows ({HEAD_REVISION}).",
-            "Upgrade Sluice to the version that wrote it, or point SLUICE_CONTROL_URL at another database.",
+            "Upgrade Sluice to the version that wrote it, or set SLUICE_CONTROL_URL to another database.",
         )
     try:
         command.upgrade(config, "head")
@@ -73,9 +73,9 @@ def _migrate(connection: Connection) -> None:
 
 
 def _switch_to_wal(engine: Engine) -> None:
-    """Let readers and one writer work side by side; the mode is kept in the file.
+    """Switch to WAL, so that readers and one writer can work in parallel; the file stores the mode.
 
-    Switching needs the file for itself, and SQLite does not wait for that by itself.
+    The switch needs exclusive access, and SQLite does not wait for it, so it is repeated here.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
@@ -85,7 +85,7 @@ def _switch_to_wal(engine: Engine) -> None:
                 assert driver is not None, "a fresh connection has a driver"
                 driver.execute("PRAGMA journal_mode = WAL")
                 return
-        except (OperationalError, sqlite3.OperationalError) as error:  # of the connection, or of the driver itself
+        except (OperationalError, sqlite3.OperationalError) as error:  # from SQLAlchemy or from the driver
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A calendar: on which days of the week something new is expected. Days are those of UTC."""
+"""A calendar: the days of the week on which new data is expected, in UTC."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WEEK: Final = timedelta(days=7)
 
 
 def parse_calendar(text: str) -> frozenset[int]:
-    """Read days of the week.
+    """Parse days of the week.
 
     Args:
         text: Names and ranges, e.g. `mon-fri` or `mon,wed,fri`.
@@ -20,7 +20,7 @@ def parse_calendar(text: str) -> frozenset[int]:
         Days, Monday is 0.
 
     Raises:
-        ValueError: When it is something else.
+        ValueError: When a part is neither a day nor a range.
 
     >>> sorted(parse_calendar("fri-mon, wed"))
     [0, 2, 4, 5, 6]
@@ -29,14 +29,14 @@ def parse_calendar(text: str) -> frozenset[int]:
     for part in text.lower().split(","):
         first, _, last = (name.strip() for name in part.partition("-"))
         if first not in NAMES or (last or first) not in NAMES:
-            raise ValueError(f"{part.strip()!r} is no day of the week, and no range of them")
+            raise ValueError(f"{part.strip()!r} is neither a day of the week nor a range of days")
         start, end = NAMES.index(first), NAMES.index(last or first)
         days |= {day % len(NAMES) for day in range(start, end + 1 + (len(NAMES) if end < start else 0))}
     return frozenset(days)
 
 
 def time_on(days: frozenset[int], start: datetime, end: datetime) -> timedelta:
-    """Return how much of the time between two instants lies on certain days.
+    """Return the part of the time between two instants that is on the given days.
 
     Args:
         days: Days of the week, Monday is 0.

@@ -1,11 +1,11 @@
-"""What applying files would do: a three-way merge, column by column, of files, last applied and table. Pure.
+"""The plan of applying files: a three-way merge, by column, of files, last applied rows and table. Pure.
 
-    file = last applied, table differs      an operator or the framework changed it: kept
-    file differs, table = last applied      the file changed: the table follows
-    file differs, table differs             both changed: a conflict, unless they agree
+    file = last applied, table differs      an operator or the framework changed the table: its value is kept
+    file differs, table = last applied      the file changed: its value is written
+    file differs, table differs             both changed: a conflict, unless both have the same value
 
-A value that the framework wrote (a row it switched off, a column list it filled in) is nobody's opinion: it is kept
-while the file stands still, and a change of the file wins over it.
+A value that the framework wrote (a row it switched off, a column list it filled in) is not a decision of a person. It
+is kept while the file does not change; when the file changes, the file's value is written without a conflict.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SWITCH: Final = "is_active"
 
 
 class ChangeKind(StrEnum):
-    """What happens to a row."""
+    """The kind of a row's change."""
 
     ADD = "add"
     CHANGE = "change"
@@ -40,14 +40,14 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowId:
-    """Which row of which control table."""
+    """Identifies a row by control table and key."""
 
     table: str
     key: str
 
     @classmethod
     def of(cls, row: ControlRow) -> RowId:
-        """Name the row."""
+        """Return the id of a row."""
         return cls(row.control_table, row.key)
 
     def __str__(self) -> str:
@@ -65,12 +65,12 @@ class ColumnChange:
 
 @dataclass(frozen=True)
 class RowChange:
-    """One row as it is and as it will be.
+    """The change of one row.
 
     Attributes:
         before: The row in the table now; None when it is added.
-        after: The row as it will be; None when it is removed.
-        declared: What the files now say of it (`model_fields_set`: which columns they name); None leaves that as it is.
+        after: The row after the change; None when it is removed.
+        declared: The row as the files declare it now (`model_fields_set`: the columns that they name); None: unchanged.
     """
 
     before: ControlRow | None
@@ -79,14 +79,14 @@ class RowChange:
 
     @cached_property
     def id(self) -> RowId:
-        """The row concerned."""
+        """The row's id."""
         row = self.after or self.before
         assert row is not None, "a change has a row before or after it"
         return RowId.of(row)
 
     @property
     def kind(self) -> ChangeKind:
-        """What happens to the row; ADOPT records what the files say without changing a value."""
+        """The kind of change; ADOPT records the files' declaration without changing a value."""
         if self.before is None:
             return ChangeKind.ADD
         if self.after is None:
@@ -95,7 +95,7 @@ class RowChange:
 
     @cached_property
     def columns(self) -> tuple[ColumnChange, ...]:
-        """Every column whose value changes; of an added or removed row, every column that holds something."""
+        """All columns whose value changes; for an added or removed row, all columns with a value."""
         old = _stored(self.before)
         new = _stored(self.after)
         names = [name for name in dict.fromkeys((*old, *new)) if old.get(name) != new.get(name)]
@@ -106,7 +106,7 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True)
 class ColumnId:
-    """Which column of which row."""
+    """Identifies a column of a row."""
 
     row: RowId
     column: str
@@ -114,12 +114,12 @@ class ColumnId:
 
 @dataclass(frozen=True, slots=True)
 class ControlState:
-    """What the control database holds for one environment, read in one snapshot.
+    """The control rows of one environment, read in one snapshot.
 
     Attributes:
-        rows: The rows as they stand.
-        declared: The rows as the files last declared them; rows that never came from a file are missing here.
-        framework_written: Columns whose present value the framework wrote, and nobody since.
+        rows: The current rows.
+        declared: The rows as the files last declared them; rows that never came from a file are missing.
+        framework_written: Columns whose current value was written by the framework.
     """
 
     rows: ControlRows
@@ -129,12 +129,12 @@ class ControlState:
 
 @dataclass(frozen=True, slots=True)
 class KeptColumn:
-    """A value in the table that differs from the file and stays.
+    """A value in the table that differs from the file and is kept.
 
     Attributes:
         id: The column.
-        file: What the file says.
-        table: What the table holds, and keeps.
+        file: The file's value.
+        table: The table's value.
         is_framework: True when the framework wrote it, False when a person did.
     """
 
@@ -146,14 +146,14 @@ class KeptColumn:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an apply would do.
+    """The plan of an apply.
 
     Attributes:
-        changes: What would be written.
-        kept: Values that stay although the files say otherwise.
+        changes: The changes to write.
+        kept: Values that are kept although the files differ.
         orphans: Rows that the files once declared and no longer do; kept without `--prune`.
-        conflicts: Columns that both the files and somebody else changed: nothing may be applied.
-        outcome: All rows as they would be.
+        conflicts: Columns that both the files and an operator changed; a plan with conflicts must not be applied.
+        outcome: All rows after the changes.
     """
 
     changes: tuple[RowChange, ...]
@@ -169,12 +169,12 @@ class Plan:
 
 
 def make_plan(files: ControlRows, state: ControlState, *, is_complete: bool = True, prune: bool = False) -> Plan:
-    """Merge what the files say into what the tables hold.
+    """Merge the rows of files into the rows of the tables.
 
     Args:
-        files: The rows of the files, overrides of the environment merged; `model_fields_set` tells what they name.
-        state: What the control database holds.
-        is_complete: True when `files` is everything the team declares, so that a missing row means something.
+        files: The rows of the files with the environment's overrides; `model_fields_set` holds the columns they name.
+        state: The state of the control database.
+        is_complete: True when `files` holds all declared rows, so that a missing row counts as removed.
         prune: Remove rows that the files once declared and no longer do.
 
     Returns:
@@ -198,12 +198,12 @@ def make_plan(files: ControlRows, state: ControlState, *, is_complete: bool = Tr
 
 
 def all_rows(rows: ControlRows) -> tuple[ControlRow, ...]:
-    """Return every row, sources first, transformations last: the order in which rows may refer to one another."""
+    """Return all rows: sources, pipelines, transformations, which is the order of their references."""
     return (*rows.sources, *rows.pipelines, *rows.transformations)
 
 
 def with_changes(rows: ControlRows, changes: Iterable[RowChange]) -> ControlRows:
-    """Return the rows as they will be after the changes."""
+    """Return the rows after the changes."""
     outcome = {RowId.of(row): row for row in all_rows(rows)}
     for change in changes:
         if change.after is None:
@@ -214,7 +214,7 @@ def with_changes(rows: ControlRows, changes: Iterable[RowChange]) -> ControlRows
 
 
 def replaced(row: ControlRow, **values: Any) -> ControlRow:
-    """Return a copy of row with other values, by field name; a switch that turns clears the notes of who turned it."""
+    """Return a copy of a row with new values, by field name; a new is_active clears deactivated_by and comments."""
     copy = row.model_copy(update=values)
     if isinstance(copy, TransformationRow) and values.keys() & {SWITCH} and not values.keys() & {"deactivated_by"}:
         return copy.model_copy(update={"deactivated_by": None, "comments": None})
@@ -222,10 +222,10 @@ def replaced(row: ControlRow, **values: Any) -> ControlRow:
 
 
 def find_table(name: str) -> str:
-    """Return the control table that a person means: `transformation_control`, `transformation` or `transformations`.
+    """Return the control table for `transformation_control`, `transformation` or `transformations`.
 
     Raises:
-        ConfigurationError: When there is none.
+        ConfigurationError: When it does not exist.
     """
     tables = [row_type.control_table for row_type in ROW_TYPES]
     for table in tables:
@@ -282,7 +282,7 @@ class _Merge:
         return bool(getattr(self.file, name) != getattr(self.table, name))
 
     def _base_value(self, name: str) -> Any:
-        """What the file said last; for a value of the framework without a declaration, the column's default."""
+        """Return the last applied value; the column's default when the row was never declared."""
         if self.base is not None:
             return getattr(self.base, name)
         return type(self.file).model_fields[name].get_default(call_default_factory=True)
@@ -298,8 +298,8 @@ class _Merge:
         return self.base is None or getattr(self.table, name) != getattr(self.base, name)
 
     def _follows_file(self, name: str) -> bool:
-        # A switch that the file turns off for good is written even when the framework had turned it off already:
-        # the row must stop being the framework's to heal.
+        # When the file switches off a row that the framework has switched off already, the switch is still written:
+        # `heal` must not reactivate the row any more.
         differs = self._differs(name) or (name == SWITCH and self._is_framework(name))
         return differs and self._file_changed(name) and not self._table_changed(name)
 
@@ -317,9 +317,9 @@ class _Merge:
             column=name,
             value=str(_json(self.file, name)),
             rule="conflict",
-            message=f"The file changed and so did the table: it holds {table_value!r}, and {was}.",
-            remedy="Write the table's value into the file (`sluice control export` does), "
-            "or set the table to the file's (`sluice control set`), then apply again.",
+            message=f"Both the file and the table changed: the table has {table_value!r}, which {was}.",
+            remedy="Write the table's value into the file (`sluice control export`), "
+            "or set the table to the file's value (`sluice control set`), then apply again.",
         )
 
 
@@ -332,5 +332,5 @@ def _json(row: ControlRow | None, name: str) -> Any:
 
 
 def _same(first: ControlRow, second: ControlRow) -> bool:
-    """Tell whether two rows of one table hold the same values, whether written or left to their defaults."""
+    """Tell whether two rows of one table have the same values, explicit or by default."""
     return all(getattr(first, name) == getattr(second, name) for name in type(first).model_fields)

@@ -31,7 +31,7 @@ class _Strict(BaseModel):
 
 
 class Column(_Strict):
-    """One column of a target: its name, its type in the warehouse's words, its description and dbt tests."""
+    """One column of a target: its name, its type in the warehouse, its description and dbt tests."""
 
     name: str
     type: str
@@ -44,10 +44,10 @@ class Dependency(_Strict):
 
     Attributes:
         table: `schema.table`, of a source row or of another transformation's target (a managed source).
-        driving: True: windowed and gated on. False: a lookup, read whole.
-        incremental_key: Column that windows are cut by; else the transformation's, else the source's.
-        recompute_by: Columns whose touched values are recomputed (`increment: groups`).
-        lookback_minutes: How far below the watermark a window begins; else the source's.
+        driving: True: windowed and gated on. False: a lookup, read in full.
+        incremental_key: Column that bounds windows; by default the transformation's, then the source's.
+        recompute_by: Columns of the groups that are recomputed (`increment: groups`).
+        lookback_minutes: How far below the watermark a window begins; by default the source's.
     """
 
     table: str
@@ -208,13 +208,13 @@ class ControlRows(_Strict):
         return self._transformations_by_name.get(name)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Copy the rows; the copy makes its own indexes, for the update may hold other rows."""
+        """Copy the rows; the copy builds its own indexes, because the update may contain other rows."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]
         return copied
 
-    # The first row wins, as when the tuples are read in order: duplicates are a fault that validation reports.
+    # For duplicate keys the first row is used; validation reports duplicates as faults.
     @cached_property
     def _sources_by_name(self) -> dict[TableName, SourceRow]:
         return {row.name: row for row in reversed(self.sources)}

@@ -1,4 +1,4 @@
-"""Untyped values, of a file, a table or a command line, into typed rows: the row, or everything wrong with it."""
+"""Parse untyped values of a file, a table or a command line to a typed row and its faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from metadata_sync.rows.model import ControlRow
 
 MAX_WHOLE: Final = 2**63 - 1
 MAX_SHOWN: Final = 200
-"""Characters of a value that a message repeats."""
+"""Maximum characters of a value in a message."""
 
 _UNSTORABLE_CHARACTER: Final = re.compile("[\x00\ud800-\udfff]")
 
@@ -27,12 +27,12 @@ Row = TypeVar("Row", bound=ControlRow)
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[Row]):
-    """A typed row and what was wrong with the values.
+    """A typed row and the faults of its values.
 
     Attributes:
-        row: The row; with faults, what is left of it when the columns at fault take their defaults, so that it can be
-            checked further. None when it cannot stand without them.
-        faults: Everything wrong; empty when the row is as written.
+        row: The row; faulty columns have their defaults, so that the row can be validated further. None when a faulty
+            column has no default.
+        faults: All faults.
     """
 
     row: Row | None
@@ -41,18 +41,18 @@ class Parsed(Generic[Row]):
 
 @cache
 def column_names(row_type: type[ControlRow]) -> tuple[str, ...]:
-    """Return the columns of a control table, as YAML and the database call them."""
+    """Return the columns of a control table, as named in YAML and in the database."""
     return tuple(field.alias or name for name, field in row_type.model_fields.items())
 
 
 def parse_row(row_type: type[Row], values: Mapping[str, Any], key: str, where: str = "") -> Parsed[Row]:
-    """Make a typed row.
+    """Parse a typed row.
 
     Args:
-        row_type: Which control table.
-        values: Column → value; columns left out take their defaults.
-        key: The row's key for messages, which may be broken itself.
-        where: Where the values stand, e.g. `control/flights.yml:12`.
+        row_type: The row's type, one per control table.
+        values: Column → value; other columns get their defaults.
+        key: The row's key for messages; it may be invalid.
+        where: File and line of the values, e.g. `control/flights.yml:12`.
 
     Returns:
         The row and its faults.
@@ -71,12 +71,12 @@ def parse_row(row_type: type[Row], values: Mapping[str, Any], key: str, where: s
 
 
 def parse_stored_row(row_type: type[Row], values: Mapping[str, Any]) -> Row | None:
-    """Make a typed row of values that once were written as one, or return None: then `parse_row` tells the faults.
+    """Parse a row that the database has stored, or return None; `parse_row` then returns the faults.
 
-    What a database returned has been through JSON and can be stored, so it is validated once.
+    Stored values have been through JSON, so one validation is enough.
 
     Args:
-        row_type: Which control table.
+        row_type: The row's type, one per control table.
         values: Column → value.
     """
     try:
@@ -86,12 +86,12 @@ def parse_stored_row(row_type: type[Row], values: Mapping[str, Any]) -> Row | No
 
 
 def key_of(row_type: type[ControlRow], values: Mapping[str, Any]) -> str:
-    """Return a row's key, or what there is of it."""
+    """Return a row's key, with a question mark for missing parts."""
     return ".".join(str(values.get(name, "?"))[:MAX_SHOWN] for name in row_type.key_columns)
 
 
 def shown(value: Any) -> str | None:
-    """Return a value as a message repeats it: never thousands of characters; None stays None."""
+    """Return a value for a message, shortened; None stays None."""
     if value is None:
         return None
     text = value if isinstance(value, str) else repr(value)
@@ -101,14 +101,14 @@ def shown(value: Any) -> str | None:
 def _validate(row_type: type[Row], values: Mapping[str, Any]) -> tuple[Row | None, list[ErrorDetails]]:
     try:
         row = row_type.model_validate(dict(values))
-        # Once through JSON, as it will be stored: what YAML reads as a date inside a list of tests comes back as text.
+        # Through JSON, as it will be stored: a date in a list of tests becomes text.
         return row_type.model_validate(row.model_dump(mode="json", by_alias=True, exclude_unset=True)), []
     except ValidationError as error:
         return None, error.errors(include_url=False)
 
 
 def _is_storable(value: Any) -> bool:
-    """Tell whether a value can be kept: text that both databases can hold, whole numbers that they can count to."""
+    """Tell whether both databases can store a value: text without NUL, integers of 64 bits, finite numbers."""
     try:
         return all(_is_storable_leaf(leaf) for leaf in _leaves(value))
     except (RecursionError, PydanticSerializationError):
@@ -164,7 +164,7 @@ def _typed_fault(row_type: type[ControlRow], key: str, error: ErrorDetails, plac
     column = _path(error["loc"])
     known = _words(error)
     if error["type"] == "missing":
-        rule, message, remedy = "missing_value", f"A value is required{place}.", f"Give {column} a value."
+        rule, message, remedy = "missing_value", f"A value is required{place}.", f"Set {column}."
         value = None
     elif error["type"] == "extra_forbidden":
         rule, message, value = "unknown_key", f"There is no such key{place}.", None
@@ -196,7 +196,7 @@ def _type_remedy(error: ErrorDetails) -> str:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Return a place inside a row, e.g. `dependencies[0].table`; branches of a union are pydantic's own business."""
+    """Return the path of a value in a row, e.g. `dependencies[0].table`, without pydantic's union branches."""
     text = ""
     for step in location:
         if isinstance(step, int):

@@ -1,4 +1,4 @@
-"""What a transformation row means with the rows it refers to: keys, windows and order, all defaults applied."""
+"""Resolve a transformation's settings with the defaults of the rows that it refers to: keys, windows, order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Increment, LoadType, Template
 
 LOADED_AT: Final = "_sluice_loaded_at"
-"""When a load wrote the row (UTC); what a reader of a managed source is windowed by."""
+"""When a load wrote the row (UTC); the incremental key of readers of a managed source."""
 
 RUN_ID: Final = "_sluice_run_id"
 EFFECTIVE_AT: Final = "_sluice_effective_at"
@@ -24,17 +24,17 @@ _MANAGED_SKEW_MINUTES: Final = SourceRow.model_fields["max_skew_minutes"].defaul
 
 @dataclass(frozen=True, slots=True)
 class ResolvedDependency:
-    """A table that a SELECT reads, with the settings that hold for this reader.
+    """A table that a SELECT reads, with the settings for this reader.
 
     Attributes:
         name: The table.
-        is_driving: Windowed and gated on.
-        is_managed: The target of another transformation.
-        incremental_key: Column that windows are cut by; None: a lookup, or a table that is read whole and gated by a
+        is_driving: Whether it is windowed and gated on.
+        is_managed: Whether it is the target of another transformation.
+        incremental_key: Column that bounds windows; None: a lookup, or a table that is read in full and gated by a
             change token.
-        recompute_by: Columns whose touched values are recomputed.
+        recompute_by: Columns of the groups that are recomputed.
         lookback_minutes: How far below the watermark a window begins.
-        max_skew_minutes: How far in the future a row may lie before it is left out.
+        max_skew_minutes: How far in the future a row's key may be; later rows are left out.
     """
 
     name: TableName
@@ -47,14 +47,14 @@ class ResolvedDependency:
 
     @property
     def relation(self) -> str:
-        """The dbt expression that stands for the table."""
+        """The dbt expression of the table."""
         if self.is_managed:
             return f"ref('{self.name.model_name}')"
         return f"source('{self.name.schema}', '{self.name.table}')"
 
     @property
     def jinja(self) -> str:
-        """What stands in the model instead of the table's name."""
+        """The Jinja expression that replaces the table's name in the model."""
         return f"{{{{ sluice.{'increment' if self.is_driving else 'whole'}({self.relation}) }}}}"
 
 
@@ -92,19 +92,19 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
 
 
 def model_reads(row: TransformationRow, rows: ControlRows) -> tuple[ResolvedDependency, ...]:
-    """Return what a row's model reads, as it stands in the model: a materialized view reads everything whole."""
+    """Return the dependencies as the model reads them: a materialized view reads everything in full."""
     reads = resolve_dependencies(row, rows)
     return tuple(replace(item, is_driving=False) for item in reads) if is_view(row, rows) else reads
 
 
 def window_key(row: TransformationRow, rows: ControlRows) -> str | None:
-    """Return the incremental key of the row's one driving source, or None when it has none or several sources."""
+    """Return the incremental key of the row's only driving source, or None with several sources or without a key."""
     driving = [item for item in resolve_dependencies(row, rows) if item.is_driving]
     return driving[0].incremental_key if len(driving) == 1 else None
 
 
 def history_start(row: TransformationRow) -> str | None:
-    """Return `backfill_start` as window bounds are written, in UTC; None: a history begins with its source."""
+    """Return `backfill_start` as a window bound in UTC; None: the history begins with its source."""
     start = row.backfill_start
     if start is None or isinstance(start, int):
         return None if start is None else str(start)
@@ -113,10 +113,10 @@ def history_start(row: TransformationRow) -> str | None:
 
 
 def sequence_columns(row: TransformationRow, rows: ControlRows, columns: Collection[str]) -> tuple[str, ...]:
-    """Return the output columns that order a key's events; empty: the time of the load orders them.
+    """Return the output columns that order a key's events; empty: the load time orders them.
 
-    The incremental key is the default where single rows are read. A recomputed group or a full read says how things
-    are now, whatever the largest timestamp in it, so there the load's own time orders unless the row names columns.
+    With `increment: rows` the incremental key is the default. A recomputed group or a full read shows the current
+    state, independent of the timestamps in it, so the load time orders unless the row names columns.
 
     Args:
         row: The transformation.
@@ -130,7 +130,7 @@ def sequence_columns(row: TransformationRow, rows: ControlRows, columns: Collect
 
 
 def recompute_columns(row: TransformationRow) -> tuple[str, ...]:
-    """Return the output columns that carry the recomputed group; empty unless `increment: groups`."""
+    """Return the output columns that identify the recomputed group; empty unless `increment: groups`."""
     if row.increment is not Increment.GROUPS:
         return ()
     by_source = next((item.recompute_by for item in row.driving if item.recompute_by), ())
@@ -138,11 +138,11 @@ def recompute_columns(row: TransformationRow) -> tuple[str, ...]:
 
 
 def added_columns(row: TransformationRow, rows: ControlRows, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """Return the columns that the materialization adds behind the SELECT's."""
+    """Return the columns that the materialization adds after the SELECT's."""
     if is_view(row, rows):
         return ()
     sequence = sequence_columns(row, rows, {column.name for column in columns})
-    if row.increment is not Increment.ROWS:  # the load's own time orders recomputed groups and full reads
+    if row.increment is not Increment.ROWS:  # the load time orders recomputed groups and full reads
         sequence = ()
     time = next((column.type for column in columns if sequence and column.name == sequence[0]), "timestamp")
     added = []
@@ -161,6 +161,6 @@ def is_view(row: TransformationRow, rows: ControlRows) -> bool:
 
 
 def is_active(row: TransformationRow, rows: ControlRows) -> bool:
-    """Tell whether the row runs: it and its pipeline are switched on."""
+    """Tell whether the row and its pipeline are active."""
     pipeline = rows.pipeline(row.pipeline_id)
     return row.is_active and (pipeline is None or pipeline.is_active)

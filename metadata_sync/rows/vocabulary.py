@@ -1,4 +1,4 @@
-"""The closed words of control rows: what each column may say."""
+"""The allowed words of control rows' columns."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class SourceKind(StrEnum):
-    """Where a source lives."""
+    """Where a source is."""
 
     LAKE = "lake"
     WAREHOUSE = "warehouse"
 
 
 class Template(StrEnum):
-    """What a pipeline may be."""
+    """The kind of a pipeline; validation checks its rows against it."""
 
     LAKE_TO_WAREHOUSE = "lake_to_warehouse"
     PRESENTATION = "presentation"
@@ -67,7 +67,7 @@ class Trigger(StrEnum):
 
 
 class DeactivatedBy(StrEnum):
-    """Who switched a row off after it was declared active; heal touches only the framework's."""
+    """Who switched a row off after it was declared active; heal reactivates only the framework's rows."""
 
     FRAMEWORK = "framework"
     OPERATOR = "operator"

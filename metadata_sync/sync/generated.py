@@ -1,4 +1,4 @@
-"""Generated files: a header that says whose they are and what they were made of, written atomically."""
+"""Generated files: their header with the hashes of inputs and body, and atomic writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TEMPORARY: Final = ".tmp"
 
 
 class FileState(StrEnum):
-    """What stands at a path that sync would write to."""
+    """The state of the file at a path that sync would write."""
 
     ABSENT = "absent"
     CURRENT = "current"
@@ -32,12 +32,12 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GeneratedFile:
-    """A file that rows ask for.
+    """A file that rows require.
 
     Attributes:
-        path: Where it belongs, below the folder of generated files.
-        origin: The row (and SELECT) it is made of, for its header.
-        inputs: Hash of everything it is made of.
+        path: Its path, below the folder of generated files.
+        origin: The row (and SELECT) that it comes from, for its header.
+        inputs: Hash of its inputs.
     """
 
     path: Path
@@ -46,7 +46,7 @@ class GeneratedFile:
 
 
 def digest(*parts: str) -> str:
-    """Hash texts, each apart from the next."""
+    """Return a hash of texts; the boundaries between them count."""
     total = hashlib.sha256()
     for part in parts:
         total.update(f"{len(part)}:{part}".encode())
@@ -54,7 +54,7 @@ def digest(*parts: str) -> str:
 
 
 def file_state(file: GeneratedFile) -> FileState:
-    """Compare what stands at a file's path with what it would be made of now.
+    """Compare the file at a path with its current inputs.
 
     Raises:
         SyncError: When the file cannot be read.
@@ -69,7 +69,7 @@ def file_state(file: GeneratedFile) -> FileState:
 
 
 def intact_inputs(text: str) -> str | None:
-    """Return the inputs hash of a generated file's text; None when a hand has changed it, or it is not ours."""
+    """Return the inputs hash of a generated file's text; None when it was edited by hand or is not generated."""
     *header, body = text.split("\n", _HEADER_LINES)
     if len(header) < _HEADER_LINES or not is_ours(text):
         return None
@@ -78,19 +78,19 @@ def intact_inputs(text: str) -> str | None:
 
 
 def is_ours(text: str) -> bool:
-    """Tell whether a text begins as sync's files do."""
+    """Tell whether a text has the header of generated files."""
     return text.startswith(tuple(comment + _MARK for comment in _COMMENTS.values()))
 
 
 def write_file(file: GeneratedFile, body: str) -> None:
-    """Write a file in one step: whoever reads it finds the old text or the new one.
+    """Write a file atomically.
 
     Args:
-        file: Where and of what.
-        body: Everything below the header.
+        file: Path, origin and inputs.
+        body: The text below the header.
 
     Raises:
-        SyncError: When the folder cannot be written to.
+        SyncError: When the folder cannot be written.
     """
     comment = _COMMENTS[file.path.suffix]
     origin = " ".join(file.origin.split())
@@ -109,10 +109,10 @@ def write_file(file: GeneratedFile, body: str) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file, and its folder when nothing else is in it.
+    """Remove a file, and its folder when it is then empty.
 
     Raises:
-        SyncError: When the folder cannot be written to.
+        SyncError: When the folder cannot be written.
     """
     try:
         path.unlink(missing_ok=True)
@@ -123,15 +123,15 @@ def remove_file(path: Path) -> None:
 
 
 def find_orphans(folder: Path, expected: set[Path]) -> tuple[list[Path], list[Path]]:
-    """Find files in the folder that no row asks for.
+    """Find generated files that no row requires.
 
     Args:
         folder: The folder of generated files.
-        expected: What rows ask for.
+        expected: The files that rows require.
 
     Returns:
-        The ones that sync wrote, leftovers of a killed sync included; and the ones among them that a hand has changed.
-        Files that are not sync's are neither.
+        Unchanged generated files, including temporary files of a killed sync; and generated files that were edited by
+        hand. Other files are ignored.
     """
     orphans: list[Path] = []
     edited: list[Path] = []
@@ -146,10 +146,10 @@ def find_orphans(folder: Path, expected: set[Path]) -> tuple[list[Path], list[Pa
 
 
 def cannot_write(path: Path, error: OSError) -> SyncError:
-    """Explain why a generated file could not be written."""
+    """Return the error for a generated file that could not be written."""
     return SyncError(
         f"{path} cannot be written: {error.strerror or error}.",
-        "Make the folder writable for this user and run `sluice sync` again; what was written so far is complete.",
+        "Make the folder writable for this user and run `sluice sync` again. The files written so far are complete.",
         subject=path.name,
     )
 

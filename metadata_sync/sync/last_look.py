@@ -1,7 +1,7 @@
-"""What a sync that found nothing to do looked at, so that the next one can tell at once that nothing moved since.
+"""Snapshot of the inputs and files of a sync without changes, so that the next sync can skip the comparison.
 
-As git does with its index: a file whose inode, size and times are those of the last look holds what it held then. Files
-that changed within seconds of the look are not trusted, because a later change might bear the same time.
+As in git's index, a file with the same inode, size and times is taken as unchanged. A snapshot is not used when a file
+changed within seconds before it, because a later change could have the same time.
 """
 
 from __future__ import annotations
@@ -23,72 +23,72 @@ _NANOSECONDS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Everything that decides whether the generated files are right, at one moment.
+class Snapshot:
+    """The state of everything that generated files depend on, and of the files themselves.
 
     Attributes:
-        digest: Of the rows as they are stored, of the code's and the files' state.
-        newest_at: When the youngest of the files last changed, in nanoseconds since 1970.
-        looked_at: When this was.
+        digest: Hash of the stored rows, of the code's version and of the files' state.
+        newest_at: When the last of the files changed, in nanoseconds since 1970.
+        taken_at: When the snapshot was taken.
     """
 
     digest: str
     newest_at: int
-    looked_at: int
+    taken_at: int
 
     @property
     def is_settled(self) -> bool:
-        """Whether every file is old enough that a change after this look would show."""
-        return self.newest_at < self.looked_at - _SETTLED_SECONDS * _NANOSECONDS
+        """Whether all files are old enough that a later change has a different time."""
+        return self.newest_at < self.taken_at - _SETTLED_SECONDS * _NANOSECONDS
 
 
-def look(project: Project, made_of: Iterable[str], sql_paths: Iterable[str]) -> Look:
-    """Look at the generated files and at the SELECTs, without reading any.
+def take_snapshot(project: Project, inputs: Iterable[str], sql_paths: Iterable[str]) -> Snapshot:
+    """Take a snapshot of the generated files and the SELECTs, without reading them.
 
     Args:
-        project: Where they are.
-        made_of: What else decides over the generated files.
-        sql_paths: The SELECTs that rows name, relative to the dbt project.
+        project: The project with the files.
+        inputs: Other inputs of the generated files.
+        sql_paths: The SELECTs of the rows, relative to the dbt project.
     """
     total = hashlib.sha256()
-    for text in (str(project.root), *made_of):
+    for text in (str(project.root), *inputs):
         total.update(f"{len(text)}:{text}".encode())
-    looked_at, newest_at = time.time_ns(), 0
+    taken_at, newest_at = time.time_ns(), 0
     dbt_dir = str(project.dbt_dir)
     for path in (*_files(project.generated_dir), *(f"{dbt_dir}/{path}" for path in sorted(set(sql_paths)))):
         try:
-            found = os.stat(path)  # noqa: PTH116 - thousands of them: a Path for each would cost more than the look
+            found = os.stat(path)  # noqa: PTH116 - for thousands of files, creating a Path costs more than the stat
         except OSError:
             total.update(f"{path} none\n".encode())
             continue
         state = f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n"
         total.update(state.encode(errors="surrogateescape"))
         newest_at = max(newest_at, found.st_mtime_ns, found.st_ctime_ns)
-    return Look(total.hexdigest(), newest_at, looked_at)
+    return Snapshot(total.hexdigest(), newest_at, taken_at)
 
 
-def recall(project: Project, now: Look) -> tuple[str, ...] | None:
-    """Return the files that were right at the last look, or None when anything moved since."""
+def recall(project: Project, now: Snapshot) -> tuple[str, ...] | None:
+    """Return the generated files when the last snapshot equals this one, or None when something changed."""
     try:
         kept = json.loads(_state_file(project).read_text(encoding="utf-8"))
         return tuple(kept["files"]) if kept["digest"] == now.digest else None
-    except (OSError, ValueError, TypeError, KeyError):  # none, or not ours: then everything is compared
+    except (OSError, ValueError, TypeError, KeyError):  # no snapshot, or an unreadable one
         return None
 
 
-def remember(project: Project, seen: Look, files: Sequence[str]) -> None:
-    """Keep a look whose comparison found nothing to do; a folder that cannot be written to costs speed only."""
-    if seen.is_settled:
+def remember(project: Project, snapshot: Snapshot, files: Sequence[str]) -> None:
+    """Store the snapshot of a sync without changes; when the folder cannot be written, the next sync is only slower."""
+    if snapshot.is_settled:
         path = _state_file(project)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps({"digest": seen.digest, "files": files}), encoding="utf-8")
+            temporary.write_text(json.dumps({"digest": snapshot.digest, "files": files}), encoding="utf-8")
             temporary.replace(path)
 
 
 def _files(folder: Path) -> list[str]:
-    """List what stands two levels deep, as the generated files do."""
+    """List the files in subfolders of a folder, which is the layout of generated files."""
     found: list[str] = []
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as folders:
         for entry in sorted(folders, key=lambda item: item.name):

@@ -1,6 +1,6 @@
-"""Rendering: a row becomes the text of a dbt model and of its properties file. Pure and deterministic.
+"""Render a row as the text of a dbt model and of its properties file. Pure and deterministic.
 
-dbt renders nearly every string of a properties file as Jinja. Whatever a row holds is data, so its braces are escaped.
+dbt renders nearly every string of a properties file as Jinja. Values of rows are data, so their braces are escaped.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from metadata_sync.sql import ParsedSelect
 
 RENDER_VERSION: Final = 2
-"""Raised when the same row is to be rendered differently, so that every file is written again."""
+"""Increment it when rendering changes, so that every file is written again."""
 
 VIEW_MATERIALIZATION: Final = "refresh"
-"""The package's materialization of a materialized view; dbt has one of its own under the usual name."""
+"""The package's materialization of materialized views; dbt has its own under the name materialized_view."""
 
 _NO_WRAPPING: Final = 1_000_000
 _KEY_TESTS: Final = ("key_not_null", "one_current_row", "no_overlap")
 _TEST_PROPERTIES: Final = frozenset({"name", "config", "description", "arguments"})
 
 Document = dict[str, Any]
-"""A YAML document: what dbt reads, never what Sluice works with."""
+"""A YAML document for dbt."""
 
 
 def model_document(row: TransformationRow, rows: ControlRows) -> Document:
@@ -74,7 +74,7 @@ def model_document(row: TransformationRow, rows: ControlRows) -> Document:
 
 
 def placeholder_document(row: TransformationRow) -> Document:
-    """Return the properties of a model that only keeps a name, so that others can `ref` it; it is never run."""
+    """Return the properties of a placeholder model, which is never run; other models can `ref` it."""
     config = {"materialized": row.load_type.value, "schema": row.target_schema, "alias": row.target_table}
     return {
         "version": 2,
@@ -83,8 +83,8 @@ def placeholder_document(row: TransformationRow) -> Document:
 
 
 def placeholder_text(row: TransformationRow) -> str:
-    """Return the SQL of such a model."""
-    return f"-- {row.key} is at fault and has never been rendered; `sluice validate` says why\nselect 1 as at_fault\n"
+    """Return the SQL of a placeholder model."""
+    return f"-- {row.key} has faults and was never rendered; `sluice validate` shows them\nselect 1 as has_faults\n"
 
 
 def source_document(source: SourceRow, project: Project, dialect: str) -> Document:
@@ -92,8 +92,8 @@ def source_document(source: SourceRow, project: Project, dialect: str) -> Docume
 
     Args:
         source: The source.
-        project: Where relative locations begin.
-        dialect: The warehouse: on DuckDB the lake is read from its files, elsewhere through an external schema.
+        project: The project, for relative locations.
+        dialect: The warehouse's dialect: on DuckDB the lake is read from its files, elsewhere from an external schema.
     """
     table: Document = {"name": source.source_table}
     if source.kind is SourceKind.LAKE and source.location is not None and dialect == "duckdb":
@@ -116,7 +116,7 @@ def model_text(select: ParsedSelect, dependencies: Sequence[ResolvedDependency])
 
 
 def document_text(document: Document) -> str:
-    """Write a document as YAML, the same text for the same document."""
+    """Return a document as YAML, deterministically."""
     import yaml
 
     return yaml.dump(document, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=_NO_WRAPPING)
@@ -124,7 +124,7 @@ def document_text(document: Document) -> str:
 
 @cache
 def _dumper() -> Any:
-    """Return PyYAML's dumper, libyaml's where it is built in: no aliases, odd characters always as escapes."""
+    """Return PyYAML's dumper, with libyaml if available: no aliases, non-printable characters as escapes."""
     import yaml
 
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -143,13 +143,13 @@ def _dumper() -> Any:
 
 
 def fingerprint(row: TransformationRow, sequence_by: Sequence[str]) -> str:
-    """Hash the settings under which a target's rows were made; another value means that the target must be rebuilt."""
+    """Return a hash of the settings that determine a target's rows; when it changes, the target must be rebuilt."""
     settings = [row.load_type.value, row.business_key, list(sequence_by), sorted(row.scd_columns)]
     return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
 
 def _settings(row: TransformationRow, rows: ControlRows) -> Document:
-    """Sluice's own settings of a model, as the macros read them: `config.meta.sluice`."""
+    """Return Sluice's settings of a model for the macros: `config.meta.sluice`."""
     sequence = sequence_columns(row, rows, [column.name for column in row.column_list])
     return {
         "target": str(row.name),
@@ -173,7 +173,7 @@ def _settings(row: TransformationRow, rows: ControlRows) -> Document:
 
 
 def _own_key(row: TransformationRow, rows: ControlRows) -> str | None:
-    """Return the key that the one driving source is cut by, unless it is another target's."""
+    """Return the incremental key of the only driving source, unless that source is managed."""
     key = window_key(row, rows)
     return row.incremental_key if key in {None, LOADED_AT} else key
 
@@ -195,7 +195,7 @@ def _dependency(item: ResolvedDependency) -> Document:
 
 
 def _model_tests(row: TransformationRow, rows: ControlRows) -> list[Document]:
-    """What holds of every history: the invariants of SCD2, as the package's own data tests."""
+    """Return the package's data tests of the invariants of SCD2."""
     if row.load_type is not LoadType.SCD2:
         return []
     key = {"business_key": list(row.business_key)}
@@ -221,14 +221,14 @@ def _column(column: Column, rows: ControlRows) -> Document:
 
 
 def _data_test(test: str | Mapping[str, Any], rows: ControlRows) -> str | Document:
-    """Write a data test as dbt 1.11 wants it: everything but its properties under `arguments`."""
+    """Return a data test in the format of dbt 1.11, with everything except its properties under `arguments`."""
     if isinstance(test, str):
         return escape_jinja(test)
-    ((name, given),) = test.items()
-    given = dict(given or {})
-    arguments = {key: value for key, value in given.items() if key not in _TEST_PROPERTIES}
-    arguments |= given.get("arguments", {})
-    properties = {key: value for key, value in given.items() if key in _TEST_PROPERTIES - {"arguments"}}
+    ((name, body),) = test.items()
+    body = dict(body or {})
+    arguments = {key: value for key, value in body.items() if key not in _TEST_PROPERTIES}
+    arguments |= body.get("arguments", {})
+    properties = {key: value for key, value in body.items() if key in _TEST_PROPERTIES - {"arguments"}}
     written = _escaped({**properties, **({"arguments": arguments} if arguments else {})})
     target = arguments.get("to")
     if isinstance(target, str):
@@ -237,7 +237,7 @@ def _data_test(test: str | Mapping[str, Any], rows: ControlRows) -> str | Docume
 
 
 def _relation(table: str, rows: ControlRows) -> str:
-    """Turn the `schema.table` of a relationships test into dbt's ref or source."""
+    """Return dbt's ref or source for the `schema.table` of a relationships test."""
     try:
         name = TableName.parse(table)
     except ValueError:
@@ -252,9 +252,7 @@ def _external_location(source: SourceRow, project: Project) -> str:
     location = source.location or ""
     try:
         pattern = file_pattern(project, location)
-    except (
-        ValueError
-    ):  # outside of the project: rendered to be compared only, for row rules refuse it before it is written
+    except ValueError:  # outside the project: rendered for the comparison only, a row rule refuses it before a write
         pattern = location
     reading = read_parquet(pattern, is_partitioned=bool(partition_columns(location)))
     return reading.replace("{", "{{").replace("}", "}}")

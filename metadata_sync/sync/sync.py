@@ -1,4 +1,4 @@
-"""Sync: control rows become dbt models on disk. Unchanged rows leave their files untouched."""
+"""Sync: write control rows as dbt models. Files of unchanged rows are not touched."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from metadata_sync.sync.generated import (
     remove_file,
     write_file,
 )
-from metadata_sync.sync.last_look import look, recall, remember
+from metadata_sync.sync.last_look import recall, remember, take_snapshot
 from metadata_sync.sync.render import (
     RENDER_VERSION,
     Document,
@@ -52,15 +52,15 @@ _LOCK_WAIT_SECONDS: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What sync did, or with `check` would do; paths are relative to the folder of generated files.
+    """The result of a sync; paths are relative to the folder of generated files.
 
     Attributes:
         written: Files created or changed.
-        removed: Files that no row asks for any more.
-        unchanged: Files that were right already.
+        removed: Files that no row requires any more.
+        unchanged: Files without changes.
         drifted: With `check`: files that would be written or removed.
         filled: Column lists taken from SELECTs, by target; the caller stores them in the rows.
-        faults: With `keep_going`: what is wrong with rows and SELECTs whose files were left as they are.
+        faults: With `keep_going`: faults of rows and SELECTs whose files were not changed.
     """
 
     written: tuple[str, ...] = ()
@@ -73,12 +73,12 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A file that rows ask for.
+    """A file that rows require.
 
     Attributes:
-        file: Where it belongs and what it is made of.
-        row: The transformation it is a model of, or the source.
-        document: Its properties, or None when it is the model's SQL.
+        file: Its path and inputs.
+        row: Its transformation or source.
+        document: The document of a properties file; None for a model's SQL.
     """
 
     file: GeneratedFile
@@ -88,7 +88,7 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What has to be done on disk."""
+    """The changes of files."""
 
     stale: tuple[_Wanted, ...]
     current: tuple[Path, ...]
@@ -109,40 +109,40 @@ def sync(
     keep_going: bool = False,
     faults: tuple[Fault, ...] = (),
 ) -> SyncReport:
-    """Bring the generated models in step with the rows.
+    """Write the generated models so that they match the rows.
 
-    All rows are rendered, inactive ones too: a missing model would break every `ref` to it. When nothing changed, no
-    SELECT is parsed and nothing is asked of the warehouse.
+    All rows are rendered, also inactive ones: a missing model would break every `ref` to it. When nothing changed, no
+    SELECT is parsed and the warehouse is not queried.
 
     Args:
         rows: All rows of the environment.
-        project: Where the files are.
-        columns: The warehouse, for SELECTs that changed and column lists that are left out.
-        check: Write nothing; report what would be written or removed as drift.
+        project: The project with the files.
+        columns: The warehouse, for changed SELECTs and missing column lists.
+        check: Write nothing; report files that would be written or removed.
         overwrite: Replace files that were edited by hand.
-        keep_going: What is at fault stops only itself: its files stay as they are, and the report holds the faults.
-        faults: Known before, of rows that are only what is left of them; when it keeps going.
+        keep_going: Leave files of rows with faults unchanged, write the others, and report the faults.
+        faults: Faults of stored rows, known from reading them; used with keep_going.
 
     Returns:
-        What was done.
+        The result.
 
     Raises:
-        MetadataError: When rows or changed SELECTs are at fault and it does not keep going; nothing was written.
+        MetadataError: Without keep_going, when rows or changed SELECTs have faults; nothing was written.
         SyncError: When generated files were edited by hand, or cannot be written.
     """
     wanted = _wanted(rows, project, columns.dialect)
     plan = _plan(wanted, project, overwrite=overwrite)
     if plan.is_empty:
         return SyncReport(unchanged=_shown(plan.current, project), faults=faults)
-    bring = partial(
-        _bring_in_step, rows, project=project, columns=columns, overwrite=overwrite, keep_going=keep_going, known=faults
+    update = partial(
+        _update_files, rows, project=project, columns=columns, overwrite=overwrite, keep_going=keep_going, known=faults
     )
     if check:
         with columns.connected():
-            return bring(plan, check=True)
-    with _only_one(project), columns.connected():
-        plan = _plan(wanted, project, overwrite=overwrite)  # another sync, or a hand, may have written meanwhile
-        return bring(plan, check=False)
+            return update(plan, check=True)
+    with _locked(project), columns.connected():
+        plan = _plan(wanted, project, overwrite=overwrite)  # another sync or a person may have changed files
+        return update(plan, check=False)
 
 
 def sync_store(
@@ -157,35 +157,35 @@ def sync_store(
 ) -> SyncReport:
     """Sync the rows of a control database, and store the column lists that sync took from SELECTs.
 
-    When neither rows nor files moved since a sync found nothing to do, not even the rows are made typed.
+    When neither rows nor files have changed since the last sync without changes, the rows are not even parsed.
 
     Args:
         store: The environment's control database.
         stored: All its rows, as they were read.
-        project: Where the files are.
+        project: The project with the files.
         columns: The warehouse.
         check: Write nothing, neither files nor rows.
         overwrite: Replace files that were edited by hand.
-        keep_going: What is at fault stops only itself: its files stay as they are, and the report holds the faults.
+        keep_going: Leave files of rows with faults unchanged, write the others, and report the faults.
 
     Returns:
-        What was done.
+        The result.
 
     Raises:
-        MetadataError: When rows or changed SELECTs are at fault and it does not keep going; nothing was written.
+        MetadataError: Without keep_going, when rows or changed SELECTs have faults; nothing was written.
         SyncError: When generated files were edited by hand, or cannot be written.
-        StaleRowError: When a row was changed meanwhile; the files are right, the next sync stores the list.
+        StaleRowError: When a row was changed in the meantime; the files are written, the next sync stores the list.
     """
     from metadata_sync.rows.merge import RowChange
 
-    seen = look(project, (str(RENDER_VERSION), columns.dialect, stored.digest), stored.sql_paths)
-    in_step = recall(project, seen)
-    if in_step is not None:
-        return SyncReport(unchanged=in_step)
+    snapshot = take_snapshot(project, (str(RENDER_VERSION), columns.dialect, stored.digest), stored.sql_paths)
+    unchanged = recall(project, snapshot)
+    if unchanged is not None:
+        return SyncReport(unchanged=unchanged)
     rows, faults = (stored.usable, stored.faults) if keep_going else (stored.rows, ())
     report = sync(rows, project, columns, check=check, overwrite=overwrite, keep_going=keep_going, faults=faults)
     if not check and report == SyncReport(unchanged=report.unchanged):
-        remember(project, seen, report.unchanged)
+        remember(project, snapshot, report.unchanged)
     if report.filled and not check:
         changes = [
             RowChange(before=row, after=row.model_copy(update={"column_list": report.filled[row.name]}))
@@ -196,7 +196,7 @@ def sync_store(
     return report
 
 
-def _bring_in_step(
+def _update_files(
     rows: ControlRows,
     plan: _Plan,
     *,
@@ -213,18 +213,18 @@ def _bring_in_step(
     changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
     faults = _find_faults(catalog, project, changed, keep_going=keep_going, known=known)
     blame = Blame.of(faults)
-    filled = _taken_from_selects(catalog, blame)
+    filled = _columns_of_selects(catalog, blame)
     if filled:
         wanted = _wanted(_with_columns(rows, filled), project, columns.dialect)
         plan = _plan(wanted, project, overwrite=overwrite)
-    sound = [item for item in plan.stale if not _is_stopped(item, blame, rows)]
-    current, stale = _shown(plan.current, project), _shown([item.file.path for item in sound], project)
+    valid = [item for item in plan.stale if not _is_stopped(item, blame, rows)]
+    current, stale = _shown(plan.current, project), _shown([item.file.path for item in valid], project)
     orphans = _shown(plan.orphans, project)
     if check:
         return SyncReport(unchanged=current, drifted=tuple(sorted({*stale, *orphans})), filled=filled, faults=faults)
-    for item in sound:
+    for item in valid:
         write_file(item.file, _body(item, catalog))
-    _hold_places([item for item in plan.stale if item not in sound])
+    _write_placeholders([item for item in plan.stale if item not in valid])
     for path in sorted(plan.orphans, key=lambda path: path.suffix):  # a model's .sql goes before its .yml
         remove_file(path)
     log.info("sync written=%d removed=%d unchanged=%d faults=%d", len(stale), len(orphans), len(current), len(faults))
@@ -237,8 +237,8 @@ def _is_stopped(item: _Wanted, blame: Blame, rows: ControlRows) -> bool:
     return bool(blame.faults_of(item.row))
 
 
-def _hold_places(stopped: Sequence[_Wanted]) -> None:
-    """Give a row at fault that never had a model one that does nothing, for a missing one breaks every `ref` to it."""
+def _write_placeholders(stopped: Sequence[_Wanted]) -> None:
+    """Write a placeholder for a row with faults and no model yet: a missing model would break every `ref` to it."""
     absent = {item.file.path for item in stopped if not item.file.path.with_suffix(".sql").exists()}
     for item in stopped:
         row = item.row
@@ -277,9 +277,9 @@ def _source_files(rows: ControlRows, project: Project, dialect: str) -> Iterator
 
 
 def _model_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[_Wanted]:
-    """List each model's properties before its SQL.
+    """Yield each model's properties before its SQL.
 
-    Without its properties a model is a view under a wrong name, so a sync that is killed must not leave one.
+    A killed sync must not leave a model without properties: dbt would build it as a view with a wrong name.
     """
     for row in rows.transformations:
         base = project.generated_dir / row.pipeline_id / row.name.model_name
@@ -288,8 +288,8 @@ def _model_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[
         yield _Wanted(GeneratedFile(base.with_suffix(".yml"), origin, _document_digest(document)), row, document)
         text = read_select(row, project)
         relations = [[str(item.name), item.jinja] for item in model_reads(row, rows)]
-        made_of = text if isinstance(text, str) else text.message
-        inputs = digest(str(RENDER_VERSION), dialect, made_of, json.dumps(relations))
+        select = text if isinstance(text, str) else text.message
+        inputs = digest(str(RENDER_VERSION), dialect, select, json.dumps(relations))
         yield _Wanted(GeneratedFile(base.with_suffix(".sql"), f"{origin} and {row.sql_path}", inputs), row, None)
 
 
@@ -302,17 +302,17 @@ def _body(item: _Wanted, catalog: Catalog) -> str:
         return document_text(item.document)
     assert isinstance(item.row, TransformationRow)
     select = catalog.analysis(item.row).select
-    assert select is not None  # a SELECT that does not parse was a fault
+    assert select is not None  # a SELECT that cannot be parsed is a fault, found before
     return model_text(select, model_reads(item.row, catalog.rows))
 
 
 def _find_faults(
     catalog: Catalog, project: Project, changed: set[TableName], *, keep_going: bool, known: tuple[Fault, ...]
 ) -> tuple[Fault, ...]:
-    """Return what is wrong, when sync keeps going; what is left of a row that is none is not asked further rules.
+    """Return the faults; a row with faults from reading it is not checked by further rules.
 
     Raises:
-        MetadataError: When something is wrong that sync must not go on with.
+        MetadataError: Without keep_going when there are faults; with it, when a fault does not belong to a row.
     """
     from metadata_sync.rows.merge import all_rows
     from metadata_sync.validation.row_rules import row_faults
@@ -342,16 +342,16 @@ def _unknown_columns(row: TransformationRow) -> Fault:
         column="column_list",
         value=None,
         rule=COLUMNS_UNKNOWN,
-        message="is left out, and the warehouse cannot tell the SELECT's columns now.",
-        remedy="Try again when the warehouse and the sources can be read, or write the column list.",
+        message="is missing, and the warehouse cannot return the SELECT's columns now.",
+        remedy="Try again when the warehouse and the sources can be read, or write the column list into the row.",
     )
 
 
-def _taken_from_selects(catalog: Catalog, blame: Blame) -> dict[TableName, tuple[Column, ...]]:
-    """Describe the SELECTs of rows without a column list; an inactive row may stay without."""
+def _columns_of_selects(catalog: Catalog, blame: Blame) -> dict[TableName, tuple[Column, ...]]:
+    """Return the columns of the SELECTs of valid rows without a column list, as far as they are known."""
     rows = catalog.rows
-    sound = (row for row in rows.transformations if not row.column_list and not blame.stops(row, rows))
-    described = ((row.name, catalog.target_columns(row)) for row in sound)
+    missing = (row for row in rows.transformations if not row.column_list and not blame.stops(row, rows))
+    described = ((row.name, catalog.target_columns(row)) for row in missing)
     return {name: columns for name, columns in described if columns is not None}
 
 
@@ -364,8 +364,8 @@ def _with_columns(rows: ControlRows, filled: Mapping[TableName, tuple[Column, ..
 
 
 @contextmanager
-def _only_one(project: Project) -> Iterator[None]:
-    """Let one sync at a time write; the operating system frees the lock when its holder dies."""
+def _locked(project: Project) -> Iterator[None]:
+    """Hold the lock that lets one sync write at a time; the operating system releases it with its process."""
     from filelock import FileLock, Timeout
 
     path = project.state_dir / "sync.lock"
@@ -375,7 +375,7 @@ def _only_one(project: Project) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         message = f"Another sync of {project.root} has been writing for {_LOCK_WAIT_SECONDS:.0f} seconds."
-        raise SyncError(message, "Wait for it, or end it, and run `sluice sync` again.") from error
+        raise SyncError(message, "Wait for it or stop it, then run `sluice sync` again.") from error
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
@@ -387,7 +387,7 @@ def _only_one(project: Project) -> Iterator[None]:
 def _edited_by_hand(paths: list[Path], project: Project) -> SyncError:
     names = ", ".join(sorted(_shown(paths, project)))
     return SyncError(
-        f"Generated files were edited by hand, or are not sluice's: {names}.",
+        f"Generated files were edited by hand, or were not written by Sluice: {names}.",
         "Move the edits into the SELECT or the row, then run `sluice sync --overwrite` to write the files again.",
         subject=names,
     )

@@ -17,12 +17,12 @@ def test_second_demo_begins_from_scratch_and_ends_with_the_same_tables(nine_days
     """The port is taken, so no server can start: the story says so and goes on."""
     workspace = nine_days.copy(tmp_path / "project")
     mark_as_demo(workspace)
-    (workspace.lake / "notes.txt").write_text("not the demo's")
+    (workspace.lake / "notes.txt").write_text("the demo did not write")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = finish(workspace.start_program(*DEMO, prefect_port=taken.getsockname()[1]))
     assert done.code == 0, done.out + done.err
     assert_no_traceback(done.out + done.err)
-    assert "going on without it" in done.out
+    assert "continuing without it" in done.out
     assert "sluice why dwh.dim_airport" in done.out
     assert_same(workspace.contents(), nine_days.contents())
     assert (workspace.lake / "notes.txt").exists()

@@ -62,6 +62,15 @@ def test_on_schema_change_adds_columns_refuses_or_leaves_the_table_alone(project
     assert "Use append_new_columns, fail or ignore" in project.run("--select", "scd1").messages["scd1"]
 
 
+def test_column_of_an_equal_type_is_not_altered(project: DbtProject) -> None:
+    """Of equal decimals each holds the other's values; a load must not take that for a change."""
+    priced = "select e.id, e.v, cast(e.n as decimal(12, 2)) as price, e.t" + FROM
+    project.model("priced", priced, materialized="scd2", config={"on_schema_change": "fail"}, **KEYED)
+    project.run("--select", "priced")
+    project.execute("insert into lake.events values ('2', 'b', 2, '2024-01-02')")
+    assert project.run("--select", "priced").messages["priced"] == "1 inserted"
+
+
 def test_contract_is_enforced_at_every_load(project: DbtProject) -> None:
     held = {"contract": {"enforced": True}}
     text = "character varying" if project.adapter == "postgres" else "varchar"

@@ -1,4 +1,4 @@
-"""docs/loads-compared.md is executed: what it says of Sluice and of dbt's snapshots is what they do."""
+"""docs/concepts/loads-compared.md is executed: what it says of Sluice and of dbt's snapshots is what they do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 from tests.support.dbt_project import DbtProject, driving
 
-PAGE = Path(__file__).parents[2] / "docs" / "loads-compared.md"
+PAGE = Path(__file__).parents[2] / "docs" / "concepts" / "loads-compared.md"
 WAYS = ("Sluice", "snapshot, timestamp", "snapshot, check")
 BATCHES = 4
 COLUMNS = "batch integer, id varchar, took_effect timestamp, carrier varchar, note varchar, is_deleted boolean"

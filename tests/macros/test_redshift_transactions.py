@@ -102,7 +102,7 @@ def test_the_rights_that_the_documentation_names_suffice(redshift_standin: Stand
     project.model("kept", SELECT, materialized="scd2", **KEYED, **READS)
     view = SELECT.replace("{{ sluice.increment(source('lake', 'events')) }}", "{{ source('lake', 'events') }}")
     project.model("seen", view, materialized="refresh", increment="full", **KEYED, **READS)
-    (block,) = re.findall("```sql\n(.*?)```", (ROOT / "docs/redshift.md").read_text(), re.DOTALL)
+    (block,) = re.findall("```sql\n(.*?)```", (ROOT / "docs/operations/redshift.md").read_text(), re.DOTALL)
     database = redshift_standin.profile()["dbname"]
     with psycopg.connect(redshift_standin.url, autocommit=True) as connection:
         connection.execute("create role loader login password 'secret'")

@@ -123,7 +123,7 @@ def test_the_decision_says_where_it_ran_and_by_which_numbers(story: Story) -> No
     (decision,) = story.spark.context.store.latest_decisions("dwh.fact_flight", limit=1)
     engine = decision.evidence["engine"]
     assert engine["engine"] == "spark"
-    assert engine["message"] == "asked for spark in this run"
+    assert engine["message"] == "spark was requested for this run"
     assert engine["basis"] == "lake.flights: 24 of 31 files, by the dates in their names"
     assert engine["scan_bytes"] > 0
 

@@ -20,7 +20,7 @@ import yaml
 from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.run.model import OutcomeStatus, RunRequest, RunSummary
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
@@ -139,8 +139,8 @@ def production(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             (tmp_path / "dbt_project" / "control" / "rows.yml").write_text(yaml.safe_dump(control_rows()))
             settings = Settings(environment="redshift", lock_wait_seconds=30, tries=1)
             context = Context(Project(tmp_path.resolve()), settings, who="tester")
-            desk = Desk(context.project, context.store, context.columns, "tester")
-            apply_plan(desk, plan_files(desk))
+            change_context = ChangeContext(context.project, context.store, context.columns, "tester")
+            apply_plan(change_context, plan_files(change_context))
             summary = execute(context, prepare(context, RunRequest(requested_by="tester")))
             yield Production(emr, standin, context, summary)
             context.store.close()

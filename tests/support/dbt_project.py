@@ -144,6 +144,7 @@ class DbtProject:
         """
         meta: dict[str, Any] = {"is_active": settings.pop("is_active", True)}
         meta["sluice"] = {"target": f"dwh.{name}", **settings}
+        written: dict[str, Any] = {"materialized": materialized, "schema": "dwh", "meta": meta, **(config or {})}
         self.write(f"models/{name}.sql", sql + "\n")
         self._write_yaml(
             f"models/{name}.yml",
@@ -151,7 +152,7 @@ class DbtProject:
                 "models": [
                     {
                         "name": name,
-                        "config": {"materialized": materialized, "schema": "dwh", "meta": meta, **(config or {})},
+                        "config": written,
                         "columns": [{"name": column, "data_type": kind} for column, kind in (columns or {}).items()],
                         "data_tests": list(data_tests),
                     }

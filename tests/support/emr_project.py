@@ -70,7 +70,7 @@ class EmrProject:
     run_id: str = "run-1"
     pipeline: Mapping[str, Any] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
-    moved: Callable[[SparkMove], None] = lambda _: None
+    on_change: Callable[[SparkMove], None] = lambda _: None
 
     def __post_init__(self) -> None:
         folder = self.root / "dbt_project" / "transformations"
@@ -107,7 +107,7 @@ class EmrProject:
             self.run_id,
             requested_by="tester",
             say=self.heard.append,
-            moved=self.moved,
+            on_change=self.on_change,
             cluster=cluster,
         )
 

@@ -18,7 +18,7 @@ from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.gate.facts import Decision
 from flows.run.model import Retry, RunPlan, RunRequest, RunSummary, SparkMove, TargetOutcome, Wave
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.rows.model import TransformationRow
 from metadata_sync.rows.names import TableName
@@ -123,10 +123,10 @@ class Recorder:
     def wave_started(self, wave: Wave) -> None:
         self.waves.append(wave)
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
-    def moved(self, move: SparkMove) -> None:
+    def spark_changed(self, move: SparkMove) -> None:
         pass
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
@@ -189,8 +189,8 @@ class Workshop:
         path.write_text(yaml.safe_dump(rows))
         self.land("regions/all", "select 'n' as region, 'North' as label", only_if_missing=True)
         self.land_orders("day_0", range(1), "2013-01-01 12:00:00", only_if_missing=True)
-        desk = Desk(self.project, self.context.store, self.context.columns, "tester")
-        apply_plan(desk, plan_files(desk, prune=prune))
+        change_context = ChangeContext(self.project, self.context.store, self.context.columns, "tester")
+        apply_plan(change_context, plan_files(change_context, prune=prune))
 
     def land(self, name: str, select: str, *, only_if_missing: bool = False) -> Path:
         path = self.lake / f"{name}.parquet"

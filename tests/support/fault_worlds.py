@@ -190,7 +190,11 @@ class DuckDBWorld(World):
         away = self.workshop.lake.with_name("away")
         shutil.move(self.workshop.lake / name, away)
         self.tick()
-        return lambda: shutil.move(away, self.workshop.lake / name) and None
+
+        def mend() -> None:
+            shutil.move(away, self.workshop.lake / name)
+
+        return mend
 
     def disk_full(self, chance: random.Random) -> Mend:
         """Memory for next to nothing, and no disk to spill to."""
@@ -396,7 +400,11 @@ class PostgresWorld(World):
         self.run_apart()
         stop.set()
         thread.join()
-        return lambda: self.admin.execute(allow) and None
+
+        def mend() -> None:
+            self.admin.execute(allow)
+
+        return mend
 
     def _is_met(self, failure_class: FailureClass) -> None:
         """The fault has done its harm."""
@@ -411,7 +419,9 @@ class PostgresWorld(World):
         assert opened.message.endswith(str(rejects))
         command = shlex.split(rejects.again)
         assert command[:4] == ["sluice", "backfill", "dwh.fact_order", "--from"]
-        run_backfill(context, plan_backfill(context, BackfillRequest(*command[2::2])))
+        subject, start, *end = command[2::2]
+        request = BackfillRequest(subject, start, *end)  # type: ignore[arg-type]
+        run_backfill(context, plan_backfill(context, request))
         self._do(f"delete from {rejects.table}")
 
     def _cut(self) -> None:
@@ -426,7 +436,11 @@ class PostgresWorld(World):
         self.admin.execute(sql.SQL("revoke {} on {} from {}").format(sql.SQL(right), table, role))
         self.tick()
         self._is_met(FailureClass.PERMISSION)
-        return lambda: self.admin.execute(sql.SQL("grant {} on {} to {}").format(sql.SQL(right), table, role)) and None
+
+        def mend() -> None:
+            self.admin.execute(sql.SQL("grant {} on {} to {}").format(sql.SQL(right), table, role))
+
+        return mend
 
     def _as_role(self, setting: LiteralString) -> None:
         text = sql.SQL("alter role {} in database {} {}")

@@ -16,7 +16,7 @@ from flows.context import Context
 from flows.demo.dataset import data_folder
 from flows.engine.engine import execute, prepare
 from flows.run.model import RunPlan, RunRequest, RunSummary, SilentObserver
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.rows.vocabulary import Engine
 from metadata_sync.settings import Settings
@@ -95,7 +95,7 @@ class Heard(SilentObserver):
 
     sentences: list[str] = field(default_factory=list)
 
-    def said(self, sentence: str) -> None:
+    def say(self, sentence: str) -> None:
         self.sentences.append(sentence)
 
 
@@ -140,8 +140,8 @@ class FlightsProject:
         for row in rows["transformations"]:
             row["output_path"] = f".sluice/results/{row['target_table']}"
         path.write_text(yaml.safe_dump(rows))
-        desk = Desk(self.project, self.context.store, self.context.columns, "tester")
-        apply_plan(desk, plan_files(desk, prune=True))
+        change_context = ChangeContext(self.project, self.context.store, self.context.columns, "tester")
+        apply_plan(change_context, plan_files(change_context, prune=True))
 
     def _totals(self) -> dict[str, Any]:
         (self.root / "dbt_project" / "transformations" / "aircraft_total.sql").write_text(TOTALS)

@@ -166,7 +166,7 @@ def _run_here(root: Path, manifest: object, order: Order) -> Outcome:
     outcome = _run(root, manifest, order)
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-    DuckDBConnectionManager.close_all_connections()  # this process would hold the file against its forks
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # this process would hold the file against its forks
     return outcome
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.support import scd_oracle as oracle
 from tests.support.dbt_project import DbtProject, driving, history_tests
@@ -38,8 +39,8 @@ from {{ sluice.increment(source('lake', 'events')) }} as e
 where e.history = %d
 """
 ARRIVALS = SELECT.replace("e.v\n", "e.v, e.arrived\n")
-EVENTS = {"incremental_key": "arrived"}
-SETTINGS = {
+EVENTS: dict[str, Any] = {"incremental_key": "arrived"}
+SETTINGS: dict[str, Any] = {
     "business_key": ["k1", "k2"],
     "sequence_by": ["happened_at", "lsn"],
     "delete_when": "is_deleted",

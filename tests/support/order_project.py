@@ -8,7 +8,7 @@ import duckdb
 import yaml
 
 from flows.context import Context
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.support.live_server import free_port
@@ -42,8 +42,8 @@ def open_orders(root: Path, environment: str = "dev") -> Context:
         Settings(environment=environment, dbt_target="dev", work_pool=environment, prefect_port=free_port()),
         who="tester",
     )
-    desk = Desk(project, context.store, context.columns, context.who)
-    apply_plan(desk, plan_files(desk))
+    change_context = ChangeContext(project, context.store, context.columns, context.who)
+    apply_plan(change_context, plan_files(change_context))
     return context
 
 
@@ -56,7 +56,7 @@ def land(root: Path, table: str, select: str, file: str = "first") -> None:
 
 
 def _rows() -> dict[str, list[dict[str, object]]]:
-    sources = [
+    sources: list[dict[str, object]] = [
         {
             "schema": "lake",
             "table": table,
@@ -67,7 +67,7 @@ def _rows() -> dict[str, list[dict[str, object]]]:
         }
         for table in ("orders", "returns")
     ]
-    pipelines = [
+    pipelines: list[dict[str, object]] = [
         {"pipeline_id": name, "pipeline_name": name, "template": template, "schedule": "0 6 * * *"}
         for name, template in (("orders_daily", "lake_to_warehouse"), ("payments", "presentation"))
     ]

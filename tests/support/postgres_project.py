@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -34,16 +34,16 @@ class PostgresProject(DbtProject):
     def query(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Rows of one statement."""
         with psycopg.connect(self._url) as connection:
-            return connection.execute(cast("LiteralString", sql), parameters or None).fetchall()
+            return connection.execute(sql, parameters or None).fetchall()
 
     def execute(self, *statements: str) -> None:
         """Run statements, each committed."""
         with psycopg.connect(self._url, autocommit=True) as connection:
             for statement in statements:
-                connection.execute(cast("LiteralString", statement))
+                connection.execute(statement)
 
     def insert(self, table: str, rows: Sequence[Sequence[object]]) -> None:
         """Write rows to a table, all at once; there is at least one."""
         marks = ", ".join(["%s"] * len(rows[0]))
         with psycopg.connect(self._url) as connection:
-            connection.cursor().executemany(cast("LiteralString", f"insert into {table} values ({marks})"), rows)
+            connection.cursor().executemany(f"insert into {table} values ({marks})", rows)

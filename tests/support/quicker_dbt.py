@@ -31,7 +31,7 @@ def _remember_syntax_trees() -> None:
             known[source] = parse(self, source, *name)
         return known[source]
 
-    MacroFuzzEnvironment.parse = remembering
+    setattr(MacroFuzzEnvironment, "parse", remembering)  # noqa: B010 (a type checker refuses the assignment of a method)
 
 
 def _leave_sources_unread() -> None:
@@ -47,5 +47,5 @@ def _leave_sources_unread() -> None:
             return None
         return getmodule(thing, _filename)
 
-    inspect.getmodule = hurried
+    setattr(inspect, "getmodule", hurried)  # noqa: B010 (as above)
     inspect.stack = partial(inspect.stack, context=0)

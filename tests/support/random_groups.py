@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -48,9 +49,11 @@ class GroupCase:
                 connection.executemany("insert into t values (?, ?, ?)", [list(row) for row in rows])
                 connection.execute(f"copy t to '{place}/t.parquet' (format parquet)")
                 sources.append(
-                    SourceRow(
-                        schema="lake", table=name.table, kind="lake", location="lake", format="parquet",
-                        incremental_key="seq",
+                    SourceRow.model_validate(
+                        {
+                            "schema": "lake", "table": name.table, "kind": "lake", "location": "lake",
+                            "format": "parquet", "incremental_key": "seq",
+                        }
                     )
                 )  # fmt: skip
         select, _ = parse_select(SELECT, "duckdb")
@@ -133,6 +136,6 @@ def random_case(number: int) -> GroupCase:
     )
 
 
-def _over(aggregate: object, values: list[int | None]) -> int | None:
+def _over(aggregate: Callable[[list[int]], int], values: list[int | None]) -> int | None:
     known = [value for value in values if value is not None]
-    return aggregate(known) if known else None  # type: ignore[operator,no-any-return]
+    return aggregate(known) if known else None

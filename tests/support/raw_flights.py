@@ -94,16 +94,18 @@ def landed_flights(until: date) -> list[Flight]:
 
 def aircraft_history(flights: Iterable[Flight]) -> list[Version]:
     """Walk each plane's departures in time order and open a version whenever carrier or airport changes."""
-    flown = [flight for flight in flights if flight.tailnum and flight.departed_at]
-    flown.sort(key=lambda flight: (flight.tailnum, flight.departed_at, flight.number))
+    flown = [
+        (flight.tailnum, flight.departed_at, flight) for flight in flights if flight.tailnum and flight.departed_at
+    ]
+    flown.sort(key=lambda departure: (departure[0], departure[1], departure[2].number))
     history: list[Version] = []
-    for _, departures in groupby(flown, key=lambda flight: flight.tailnum):
-        runs = [list(run) for _, run in groupby(departures, key=lambda flight: (flight.carrier, flight.origin))]
-        starts = [run[0].departed_at for run in runs]
+    for tailnum, departures in groupby(flown, key=lambda departure: departure[0]):
+        runs = [list(run) for _, run in groupby(departures, key=lambda item: (item[2].carrier, item[2].origin))]
+        starts = [run[0][1] for run in runs]
         for run, start, end in zip(runs, starts, [*starts[1:], None], strict=True):
-            last = run[-1]
+            _, departed_at, last = run[-1]
             history.append(
-                Version(last.tailnum, last.carrier, last.origin, start, end, end is None, last.departed_at, last.number)
+                Version(tailnum, last.carrier, last.origin, start, end, end is None, departed_at, last.number)
             )
     return history
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import redshift_connector
+from redshift_connector.core import Connection
 
 from metadata_sync.sql.redshift import Finding, check_script
 from tests.redshift_standin.server import Standin
@@ -23,7 +24,7 @@ class Redshift(Protocol):
 
 
 @contextlib.contextmanager
-def connect(profile: Mapping[str, Any]) -> Iterator[redshift_connector.Connection]:
+def connect(profile: Mapping[str, Any]) -> Iterator[Connection]:
     """Open a session that commits each statement, where dbt's output leads."""
     connection = redshift_connector.connect(
         host=profile["host"],

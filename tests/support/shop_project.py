@@ -59,6 +59,7 @@ def bridged(api_url: str, flow_run_id: str) -> Iterator[DbtTaskRuns]:
 
 def build(folder: Path, runs: DbtTaskRuns, *select: str) -> dict[str, str]:
     """Run `dbt build` in this process; return the status by node."""
+    from dbt.artifacts.schemas.run import RunExecutionResult
     from dbt.cli.main import dbtRunner
 
     arguments = ["build", "--project-dir", str(folder), "--profiles-dir", str(folder), "--log-level", "none"]
@@ -68,4 +69,5 @@ def build(folder: Path, runs: DbtTaskRuns, *select: str) -> dict[str, str]:
         result = dbtRunner(callbacks=[runs.on_event]).invoke(arguments)
     finally:
         os.chdir(before)
+    assert isinstance(result.result, RunExecutionResult)
     return {item.node.name: str(item.status) for item in result.result.results}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from tests.support.dbt_project import DbtProject, driving
 
@@ -35,8 +36,8 @@ from {{ sluice.increment(source('lake', 'events')) }} as e
 WIDER = {"WIDER": "yes"}
 COLUMNS = "id, v, u, gone, happened"
 WIDE = f"{COLUMNS}, extra"
-KEYED = {"business_key": ["id"], "sequence_by": ["happened"]}
-KINDS = {
+KEYED: dict[str, Any] = {"business_key": ["id"], "sequence_by": ["happened"]}
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "scd2": ("scd2", {**KEYED, "scd_columns": ["v"], "delete_when": "gone"}),
     "scd1": ("scd1", {**KEYED, "delete_when": "gone"}),
     "range": ("append", {"incremental_key": "landed"}),

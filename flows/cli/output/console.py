@@ -15,7 +15,7 @@ from rich.table import Table
 from metadata_sync.errors import MetadataError, SluiceError
 
 _PIPED_WIDTH: Final = 1000
-"""Columns of a table that no terminal limits: each row then stands on one line, for grep and logs."""
+"""Width of tables without a terminal: each row fits on one line, for grep and logs."""
 
 out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 err = Console(stderr=True, soft_wrap=True)
@@ -43,7 +43,7 @@ def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[obje
 
 @contextmanager
 def progress(message: str, *, is_quiet: bool = False) -> Iterator[None]:
-    """Show that something is going on, on a terminal only."""
+    """Show a spinner with a message while the block runs, on a terminal only."""
     if is_quiet or not err.is_terminal:
         yield
         return

@@ -1,4 +1,4 @@
-"""Options that several commands take, in the same words."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from metadata_sync.rows.vocabulary import Engine
 
 EngineOption = Annotated[
-    Engine | None, typer.Option("--engine", help="Where SELECTs run this time, whatever the rows say.")
+    Engine | None, typer.Option("--engine", help="Where SELECTs run this time; overrides the rows.")
 ]
 ClusterOption = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""A run as it goes by on a terminal: a line per target, and what dbt is at while it works."""
+"""Progress of a run on a terminal: a line per target, and the models that dbt is building."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SIGNS = {
 
 
 class TerminalObserver:
-    """Tells people on stderr what a run does; lines only when stderr is no terminal.
+    """Prints the progress of a run on stderr; without a terminal it prints lines only.
 
     Args:
         console: Where to write.
@@ -40,31 +40,31 @@ class TerminalObserver:
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
-        """What follows dbt's nodes, to show which of them are at work."""
+        """Callbacks for dbt's events; they show the nodes that are running."""
         return [self._on_event] if self._console.is_terminal else []
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """Say which targets are held back, and why; the rest stands in the table at the end."""
+        """Print which targets are held, and why; the table at the end shows the rest."""
         for decision in decisions:
             if decision.action is Action.HOLD:
                 say(f"! {decision.target} is held: {decision.message}")
 
     def wave_started(self, wave: Wave) -> None:
-        """Say what is being built."""
+        """Print what is being built."""
         say(f"Building {', '.join(wave.targets)}")
         if self._console.is_terminal:
             self._status = self._console.status("dbt is reading the project…")
             self._status.start()
 
-    def said(self, sentence: str) -> None:
-        """Say it on a line of its own."""
+    def say(self, sentence: str) -> None:
+        """Print a sentence on its own line."""
         say(sentence)
 
-    def moved(self, move: SparkMove) -> None:
-        """Nothing more: the sentences tell it."""
+    def spark_changed(self, move: SparkMove) -> None:
+        """Do nothing: `say` prints these changes."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
-        """Say how each target of the wave fared."""
+        """Print the outcome of each target of the wave."""
         self._stop()
         for outcome in outcomes:
             seconds = "" if outcome.seconds is None else f" in {outcome.seconds:.1f} s"
@@ -72,13 +72,13 @@ class TerminalObserver:
             say(f"{_SIGNS[outcome.status]} {outcome.target} {outcome.status}{seconds}: {detail}")
 
     def retrying(self, retries: Sequence[Retry]) -> None:
-        """Say which targets are going to be tried again, and why."""
+        """Print which targets will be retried, and why."""
         self._stop()
         for retry in retries:
             say(f"↻ {retry.target} {retry.sentence}")
 
     def finished(self, summary: RunSummary) -> None:  # noqa: ARG002 - the command prints the summary on stdout
-        """Put the terminal in order."""
+        """Remove the spinner."""
         self._stop()
 
     def _on_event(self, event: Any) -> None:

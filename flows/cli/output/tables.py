@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _CELL_WIDTH: Final = 70
 _TOKEN_LENGTH: Final = 12
-_TOLD_BY_EVIDENCE: Final = frozenset(
+_EXPLAINED_BY_EVIDENCE: Final = frozenset(
     {
         *(Reason.FIRST_LOAD, Reason.NEW_ROWS, Reason.SOURCE_CHANGED, Reason.UPSTREAM_LOADED),
         *(Reason.NOTHING_NEW, Reason.SOURCE_EMPTY),
@@ -26,7 +26,7 @@ _TOLD_BY_EVIDENCE: Final = frozenset(
 
 
 def print_decisions(title: str, decisions: Sequence[Decision]) -> None:
-    """Print decisions with the evidence of every source: what was read of it, what it holds now."""
+    """Print decisions with the evidence of every source: up to where it was read, and what it holds now."""
     rows = [
         (
             decision.target,
@@ -40,11 +40,11 @@ def print_decisions(title: str, decisions: Sequence[Decision]) -> None:
         for decision in decisions
     ]
     print_table(title, ("Target", "Decision", "Engine", "Source", "Read up to", "Holds up to", "Why"), rows)
-    _print_details((item.target, item.message) for item in decisions if not _is_told_by_evidence(item))
+    _print_details((item.target, item.message) for item in decisions if not _is_explained_by_evidence(item))
     _print_details(
         (item.target, _engine_sentence(item.choice))
         for item in decisions
-        if item.choice is not None and _is_worth_telling(item.choice)
+        if item.choice is not None and _is_noteworthy(item.choice)
     )
 
 
@@ -68,13 +68,13 @@ def print_summary(summary: RunSummary) -> None:
     _print_details(
         (outcome.target, outcome.error or outcome.decision.message)
         for outcome in summary.outcomes
-        if outcome.error is not None or not _is_told_by_evidence(outcome.decision)
+        if outcome.error is not None or not _is_explained_by_evidence(outcome.decision)
     )
     print_rejects((outcome.target, outcome.rejects) for outcome in summary.outcomes)
 
 
 def print_rejects(found: Iterable[tuple[str, Rejects | None]]) -> None:
-    """Print what lies in the rejects of targets; of those without any, nothing."""
+    """Print the rejects of the targets that have any."""
     for target, rejects in found:
         if rejects is not None and rejects.kept:
             out.print(f"! {target}: {rejects}", highlight=False, markup=False, soft_wrap=True)
@@ -84,13 +84,13 @@ def _engine_sentence(choice: EngineChoice) -> str:
     return f"engine {choice.engine}: {choice.message}" + (f" ({choice.basis})" if choice.basis else "")
 
 
-def _is_worth_telling(choice: EngineChoice) -> bool:
-    """Whether Spark was in question; a warehouse that nobody questioned is not worth a line."""
+def _is_noteworthy(choice: EngineChoice) -> bool:
+    """Tell whether Spark was chosen or considered; the warehouse without an alternative gets no line."""
     return choice.engine is Engine.SPARK or choice.threshold_bytes is not None
 
 
 def short_bound(mode: SourceMode, bound: str) -> str:
-    """Return a bound to the second, or the beginning of a change token."""
+    """Return a bound to the second, or the first characters of a change token."""
     return f"{bound[:_TOKEN_LENGTH]}…" if mode is SourceMode.TOKEN else to_second(bound)
 
 
@@ -131,7 +131,7 @@ def summary_document(summary: RunSummary) -> dict[str, Any]:
 
 
 def expected_windows(decision: Decision) -> list[dict[str, str | None]]:
-    """Return what a run would read of each source now; a source that lookbacks reach below is read from there."""
+    """Return what a run would read of each source now, before any lookback is subtracted."""
     if decision.action is not Action.RUN:
         return []
     return [
@@ -157,7 +157,7 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
 
 
 def cost_document(cost: ClusterCost | None) -> dict[str, Any] | None:
-    """Return what Spark took, JSON-ready."""
+    """Return the cost of a cluster, JSON-ready."""
     if cost is None:
         return None
     as_of = cost.prices_as_of.isoformat() if cost.prices_as_of else None
@@ -165,13 +165,13 @@ def cost_document(cost: ClusterCost | None) -> dict[str, Any] | None:
 
 
 def _why(decision: Decision) -> str:
-    """Say why in few words where the evidence beside it says the rest."""
+    """Return the reason in few words when the evidence in the same table explains it, otherwise the message."""
     in_words = decision.reason.value.replace("_", " ")
-    return in_words if _is_told_by_evidence(decision) else _short(decision.message, in_words)
+    return in_words if _is_explained_by_evidence(decision) else _short(decision.message, in_words)
 
 
-def _is_told_by_evidence(decision: Decision) -> bool:
-    return bool(decision.evidence) and decision.reason in _TOLD_BY_EVIDENCE
+def _is_explained_by_evidence(decision: Decision) -> bool:
+    return bool(decision.evidence) and decision.reason in _EXPLAINED_BY_EVIDENCE
 
 
 def _short(message: str, instead: str) -> str:

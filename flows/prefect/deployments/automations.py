@@ -1,9 +1,9 @@
-"""Automations as code: what Prefect's server does by itself. Pure: rows and deployments in, automations out.
+"""Automations as code. Pure: rows and deployments in, automations of Prefect's server out.
 
-* An upstream's load starts the pipelines that read it.
-* A run that fell silent (its machine or process is gone) is marked as crashed, so that nobody waits for it.
-* What no run can tell is told by the server, where the environment's channel is a notification block: runs that no
-  worker takes, and upkeep or forms that crashed. (Crashed runs of pipelines are `monitor`'s: one incident, once told.)
+* A load of an upstream target starts the pipelines that read it.
+* A run without heartbeat (its machine or process is gone) is marked as crashed.
+* If the environment's alert channel is a notification block, the server sends an alert when no worker takes runs, and
+  when upkeep or a form crashes. `monitor` opens an incident for crashed runs of pipelines, so the server does not.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from flows.prefect.reporting.load_events import DEPENDANT_ROLE, LOADED_EVENT, ac
 from metadata_sync.rows.model import ControlRows
 
 HEARTBEAT_SECONDS: Final = 30
-"""How often a run says that it is alive: Prefect's least."""
+"""Interval of a run's heartbeats: Prefect's minimum."""
 SILENT_SECONDS: Final = 150
-"""After so long without a heartbeat or a new state a run counts as crashed."""
+"""A run without a heartbeat or a new state for this long counts as crashed."""
 LATE_SECONDS: Final = 600
-"""For so long a run may be late while no other starts, before somebody is told that no worker takes them."""
+"""An alert is sent when a run is late for this long and no other run starts."""
 _HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """An automation as it shall be, in the words of Prefect's API.
+    """A desired automation, as Prefect's API describes it.
 
     Attributes:
         name: Unique: `sluice dev: …`.
         description: For people.
-        trigger: When.
-        action: What.
+        trigger: When it fires.
+        action: What it does.
     """
 
     name: str
@@ -48,19 +48,19 @@ class Automation:
 
     @property
     def content_hash(self) -> str:
-        """Changes whenever anything of the automation does; kept as one of its tags."""
+        """Hash of the whole automation; stored as one of its tags."""
         content = [self.name, self.description, self.trigger, self.action]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class HeldAutomation:
-    """An automation that Prefect holds and Sluice made.
+    """An automation on the server that Sluice created.
 
     Attributes:
         id: Prefect's id.
-        content_hash: Hash under which it was written.
-        starts: The deployment that it starts; None: it does something else.
+        content_hash: Hash when it was written.
+        starts: The deployment that it starts; None: it has another action.
     """
 
     id: UUID
@@ -76,8 +76,8 @@ def automations(
     Args:
         rows: Its rows.
         environment: Its name.
-        deployment_ids: Prefect's id of each deployment, by name; a pipeline without one gets none yet.
-        alert_block_id: The notification block of the environment's alert channel; None: the server tells nobody.
+        deployment_ids: Prefect's id of each deployment, by name; a pipeline without a deployment gets no automation.
+        alert_block_id: The notification block of the environment's alert channel; None: the server sends no alerts.
     """
     if not rows.pipelines:
         return
@@ -98,7 +98,7 @@ def dependants(rows: ControlRows) -> frozenset[str]:
 
 
 def known_ids(rows: ControlRows, environment: str, existing: Mapping[str, HeldAutomation]) -> dict[str, UUID] | None:
-    """Return the deployments that automations start, by name, as the automations know them; None: one is missing.
+    """Return the ids of the deployments that existing automations start, by name; None: an automation is missing.
 
     Args:
         rows: The environment's rows.
@@ -116,22 +116,22 @@ def _upstream_name(pipeline_id: str, environment: str) -> str:
 
 def _silent_runs(environment: str) -> Automation:
     return Automation(
-        name=f"sluice {environment}: silent runs have crashed",
-        description=f"A run without a sign of life for {SILENT_SECONDS} s lost its process or its machine.",
+        name=f"sluice {environment}: mark runs without heartbeat as crashed",
+        description=f"A run without a heartbeat for {SILENT_SECONDS} s lost its process or its machine.",
         trigger=_unless_followed(environment, _HEARTBEAT, "prefect.flow-run.*", SILENT_SECONDS)
         | {"for_each": ["prefect.resource.id"]},
         action={
             "type": "change-flow-run-state",
             "state": "CRASHED",
             "name": "Crashed",
-            "message": f"No sign of life for {SILENT_SECONDS} s: its process or its machine is gone. What it had "
-            "committed stands; the next run goes on from there.",
+            "message": f"No heartbeat for {SILENT_SECONDS} s: its process or its machine is gone. Committed loads are "
+            "kept; the next run continues from there.",
         },
     )
 
 
 def _unless_followed(environment: str, event: str, expected: str, seconds: int) -> dict[str, Any]:
-    """Return the trigger that fires when an event of our runs is not followed by another in time."""
+    """Return a trigger that fires when an event of a managed run is not followed by an expected event in time."""
     return {
         "type": "event",
         "posture": "Proactive",
@@ -146,22 +146,22 @@ def _unless_followed(environment: str, event: str, expected: str, seconds: int) 
 
 def _late_runs(environment: str, block_id: UUID) -> Automation:
     return Automation(
-        name=f"sluice {environment}: late runs are told",
-        description=f"A run is late, and none started within {LATE_SECONDS} s: no worker is there, or it is full.",
+        name=f"sluice {environment}: alert on late runs",
+        description=f"A run is late, and none started within {LATE_SECONDS} s: no worker is up, or all are busy.",
         trigger=_unless_followed(environment, "prefect.flow-run.Late", "prefect.flow-run.Running", LATE_SECONDS),
-        action=_telling(
+        action=_notification(
             block_id,
-            f"[{environment}] Runs are late: no worker takes them",
-            f"A scheduled run is late, and no run has started for {LATE_SECONDS // 60} minutes. Is a worker of the "
-            "pool up, and has it room? `sluice doctor` looks. Nothing is lost: late runs go on from their watermarks.",
+            f"[{environment}] Runs are late: no worker starts them",
+            f"A scheduled run is late, and no run has started for {LATE_SECONDS // 60} minutes. Run `sluice doctor` to "
+            "check the workers of the pool. No data is lost: late runs continue from their watermarks.",
         ),
     )
 
 
 def _crashed_runs(environment: str, block_id: UUID) -> Automation:
     return Automation(
-        name=f"sluice {environment}: crashes beside pipelines are told",
-        description="Crashes of pipeline runs are told by `monitor`; those of monitor, heal and forms by the server.",
+        name=f"sluice {environment}: alert on crashes of upkeep and forms",
+        description="The server alerts on crashes of monitor, heal and forms; `monitor` on those of pipeline runs.",
         trigger={
             "type": "event",
             "posture": "Reactive",
@@ -175,7 +175,7 @@ def _crashed_runs(environment: str, block_id: UUID) -> Automation:
             "threshold": 1,
             "within": 0,
         },
-        action=_telling(
+        action=_notification(
             block_id,
             f"[{environment}] {{{{ flow_run.name }}}} crashed",
             "{{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
@@ -183,14 +183,14 @@ def _crashed_runs(environment: str, block_id: UUID) -> Automation:
     )
 
 
-def _telling(block_id: UUID, subject: str, body: str) -> dict[str, Any]:
+def _notification(block_id: UUID, subject: str, body: str) -> dict[str, Any]:
     return {"type": "send-notification", "block_document_id": str(block_id), "subject": subject, "body": body}
 
 
 def _upstream_loaded(pipeline_id: str, environment: str, deployment_id: UUID) -> Automation:
     return Automation(
         name=_upstream_name(pipeline_id, environment),
-        description="The started run asks the gate like any other, and ends at once when nothing is new.",
+        description="The run that it starts calls the gate, and ends at once when nothing is new.",
         trigger={
             "type": "event",
             "posture": "Reactive",

@@ -1,6 +1,7 @@
-"""Prefect's side of deployments: write one, remove one; reads.py reads them. One open client, one at a time.
+"""Writes and removes deployments with Prefect's client; reads.py reads them. One client, one request at a time.
 
-One at a time is on purpose: eight writers at once are three times slower than one on the server's SQLite, and lock it.
+One request at a time is on purpose: on the server's SQLite eight parallel writers are three times slower than one, and
+lock the database.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from metadata_sync.errors import Fault, RunError, SoftRunError
 
 POOL_TYPE: Final = "process"
 SCHEDULE_SLUG: Final = "row"
-"""Names the one schedule that comes from the row, so that it keeps its identity when it is written again."""
+"""Slug of the schedule of the row, so that it keeps its identity when it is written again."""
 _EXCLUSIVE: Final = 1
 
 
@@ -40,7 +41,7 @@ class PrefectDeployments(PrefectReads):
 
     Args:
         client: An open client.
-        work_pool: Pool that new deployments go to.
+        work_pool: Pool of new deployments.
     """
 
     def __init__(self, client: SyncPrefectClient, work_pool: str) -> None:
@@ -52,17 +53,17 @@ class PrefectDeployments(PrefectReads):
         self._flow_ids: dict[str, UUID] = {}
 
     def ensure_work_pool(self) -> None:
-        """Create the work pool, of type process, when there is none of that name."""
+        """Create the work pool, of type process, unless a pool of that name exists."""
         try:
             self._client.read_work_pool(self._work_pool)
         except ObjectNotFound:
             try:
                 self._client.create_work_pool(WorkPoolCreate(name=self._work_pool, type=POOL_TYPE))
-            except ObjectAlreadyExists:  # somebody else was quicker
+            except ObjectAlreadyExists:  # another process created it in the meantime
                 return
 
     def write(self, wanted: Deployment, *, is_paused: bool) -> UUID:
-        """Create a deployment, or replace what stands under its name."""
+        """Create a deployment, or replace the one of the same name."""
         return self._client.create_deployment(
             flow_id=self._flow_id(wanted.flow_name),
             name=wanted.name,
@@ -82,7 +83,7 @@ class PrefectDeployments(PrefectReads):
         )
 
     def remove(self, deployment: Existing) -> None:
-        """Remove a deployment; its runs stay. One that is gone already is no error."""
+        """Remove a deployment and keep its runs. A deployment that does not exist is ignored."""
         try:
             self._client.delete_deployment(deployment.id)
         except ObjectNotFound:
@@ -94,7 +95,7 @@ class PrefectDeployments(PrefectReads):
         return self._flow_ids[name]
 
     def remember(self, environment: str, text: str) -> None:
-        """Leave a note for the next deploy: a Prefect variable."""
+        """Write a note for the next deploy, as a Prefect variable."""
         write_note(self._client, self.note_name(environment), text, deployment_tags(environment))
 
     def write_automation(self, wanted: Automation, environment: str, existing_id: UUID | None) -> None:
@@ -132,7 +133,7 @@ def open_deployments(api_url: str, work_pool: str) -> Iterator[PrefectDeployment
 
     Raises:
         SoftRunError: When the server does not answer, or is too busy.
-        RunError: When it refuses.
+        RunError: When it refuses a request.
     """
     with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
         try:
@@ -140,18 +141,18 @@ def open_deployments(api_url: str, work_pool: str) -> Iterator[PrefectDeployment
         except httpx.HTTPStatusError as error:
             answer = error.response
             raise RunError(
-                f"Prefect refused with HTTP {answer.status_code}: {answer.text[:500]}",
-                "What was written before stands; run `sluice deploy` again when it is mended.",
+                f"Prefect refused the request with HTTP {answer.status_code}: {answer.text[:500]}",
+                "Earlier changes are kept; correct the cause, then run `sluice deploy` again.",
             ) from error
         except httpx.HTTPError as error:
             raise SoftRunError(
                 f"The Prefect server at {api_url} does not answer: {error!r}",
-                "What was written before stands; run `sluice deploy` again.",
+                "Earlier changes are kept; run `sluice deploy` again.",
             ) from error
 
 
 def schedule_faults(deployments: Sequence[Deployment]) -> tuple[Fault, ...]:
-    """Return a fault for every schedule that Prefect would not take, before anything is written."""
+    """Return a fault for every schedule that Prefect would refuse, before anything is written."""
     faults = []
     for deployment in deployments:
         if deployment.schedule is None:
@@ -166,7 +167,7 @@ def schedule_faults(deployments: Sequence[Deployment]) -> tuple[Fault, ...]:
                     column="schedule",
                     value=str(deployment.schedule),
                     rule="prefect_schedule",
-                    message=f"Prefect does not take it: {error.errors()[0]['msg']}.",
+                    message=f"Prefect refuses this schedule: {error.errors()[0]['msg']}.",
                     remedy="Write five fields: minute, hour, day, month, weekday.",
                 )
             )
@@ -182,13 +183,13 @@ def _schedule(schedule: Schedule, parameters: Mapping[str, Any]) -> DeploymentSc
     )
 
 
-@cache  # Prefect walks all time zones of the system for each
+@cache  # Prefect reads all time zones of the system for each schedule
 def _cron(schedule: Schedule) -> CronSchedule:
     return CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
 
 
 def run_environ(environment: str) -> dict[str, str]:
-    """Return the variables that every run of an environment is given, wherever it runs."""
+    """Return the environment variables of every run of an environment."""
     return {
         "SLUICE_ENVIRONMENT": environment,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),

@@ -1,4 +1,9 @@
-"""`sluice deploy`: bring Prefect's deployments in step with the rows. Only what differs is written."""
+"""`sluice deploy`: update Prefect's deployments to match the rows. Only differences are written.
+
+A deploy leaves a digest of what it wrote on the server. CI, forms and the reconciler deploy often, mostly without
+changes: with the digest such a deploy costs three small requests, instead of seconds to import Prefect and to read
+hundreds of deployments.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,14 @@ from uuid import UUID, uuid4
 from flows.context import Context
 from flows.incidents.outbox import webhook_of
 from flows.prefect.deployments.automations import automations, known_ids
-from flows.prefect.deployments.diff import AutomationStep, DeployPlan, Step, as_written, compare, compare_automations
+from flows.prefect.deployments.diff import (
+    AutomationStep,
+    DeployPlan,
+    DeployStep,
+    as_written,
+    compare,
+    compare_automations,
+)
 from flows.prefect.deployments.forms import FORM_FLOWS, form_deployments
 from flows.prefect.deployments.pipelines import RUN_FLOW, Deployment, pipeline_deployments
 from flows.prefect.deployments.reads import PrefectReads, open_reads
@@ -27,12 +39,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OnStep = Callable[[int, int, Step], None]
-"""Called before each change with its number, how many there are, and the change."""
+OnStep = Callable[[int, int, DeployStep], None]
+"""Called before each change with its number, the number of changes, and the change."""
 
 
 def desired_deployments(context: Context, rows: ControlRows) -> tuple[Deployment, ...]:
-    """Return everything that Prefect shall hold for the environment."""
+    """Return all deployments of the environment as they should be."""
     environment = context.settings.environment
     folder = context.project.dbt_dir
     selects = [str(path.relative_to(folder)) for path in (folder / "transformations").rglob("*.sql")]
@@ -50,28 +62,28 @@ def deploy(
     is_dry: bool = False,
     on_step: OnStep = lambda _number, _total, _step: None,
 ) -> DeployPlan:
-    """Bring deployments in step with the rows, one after the other; killed in the middle, the next call goes on.
+    """Update deployments to match the rows, one after the other; after an interruption the next call resumes.
 
     Args:
         context: Project, settings, control database.
         api_url: The Prefect server.
-        is_dry: Only work out what would be done.
-        on_step: Hears of each change.
+        is_dry: Compute the changes without writing them.
+        on_step: Called before each change.
 
     Returns:
-        What was (or would be) done.
+        The changes that were (or would be) made.
 
     Raises:
-        ConfigurationError: When a deployment of a wanted name is not Sluice's.
-        MetadataError: When a row holds a schedule that Prefect does not take; nothing was written.
+        ConfigurationError: When a deployment with a desired name was not created by Sluice.
+        MetadataError: When a row has a schedule that Prefect refuses; nothing was written.
         RunError: When the server refuses or does not answer.
     """
     settings = context.settings
     rows = context.store.read_rows()
     desired = desired_deployments(context, rows)
-    glanced = _glance(context, api_url, rows, desired)
-    if glanced is not None:
-        return glanced
+    unchanged = _unchanged_plan(context, api_url, rows, desired)
+    if unchanged is not None:
+        return unchanged
     from flows.prefect.deployments.client import open_deployments
 
     with open_deployments(api_url, settings.work_pool) as prefect:
@@ -88,8 +100,10 @@ def deploy(
     return replace(plan, automations=steps, notes=notes)
 
 
-def _glance(context: Context, api_url: str, rows: ControlRows, desired: Sequence[Deployment]) -> DeployPlan | None:
-    """Return the plan when everything is as it shall be, found out without importing Prefect; None: look closer."""
+def _unchanged_plan(
+    context: Context, api_url: str, rows: ControlRows, desired: Sequence[Deployment]
+) -> DeployPlan | None:
+    """Return the plan when nothing has to change, without importing Prefect; None: a full comparison is needed."""
     import httpx
 
     if _names_block(context):
@@ -99,7 +113,7 @@ def _glance(context: Context, api_url: str, rows: ControlRows, desired: Sequence
         with open_reads(api_url, pool) as prefect:
             held = prefect.existing_automations(environment)
             known = _as_remembered(context.settings, prefect, desired, known_ids(rows, environment, held))
-    except httpx.HTTPError:  # Prefect's own client may know how to ask, and says what is wrong
+    except httpx.HTTPError:  # the full comparison uses Prefect's client, which also reports errors
         return None
     if known is None or compare_automations(automations(rows, environment, known[1], None), held):
         return None
@@ -109,9 +123,9 @@ def _glance(context: Context, api_url: str, rows: ControlRows, desired: Sequence
 def _as_remembered(
     settings: Settings, prefect: PrefectReads, desired: Sequence[Deployment], ids: dict[str, UUID] | None
 ) -> tuple[DeployPlan, dict[str, UUID]] | None:
-    """Return plan and ids when everything stands as the last deploy left it; None: each deployment must be looked at.
+    """Return plan and ids when the server has what the last deploy wrote; None: each deployment must be compared.
 
-    What is asked is how many there are, and which are paused: reading hundreds takes the server seconds.
+    Only the number of deployments and the paused ones are read: reading hundreds takes the server seconds.
     """
     if ids is None or prefect.remembered(settings.environment) != _digest(desired):
         return None
@@ -133,12 +147,12 @@ def _compared(
 
 @contextmanager
 def _remembering(settings: Settings, prefect: PrefectDeployments, desired: Sequence[Deployment]) -> Iterator[None]:
-    """Let the next deploy know what this one wrote, unless it ends early or another one writes meanwhile."""
+    """Leave the digest for the next deploy, unless this one fails or another one writes at the same time."""
     mark = f"being written: {uuid4()}"
     prefect.remember(settings.environment, mark)
     yield
     is_alone = prefect.remembered(settings.environment) == mark
-    prefect.remember(settings.environment, _digest(desired) if is_alone else "two deploys met")
+    prefect.remember(settings.environment, _digest(desired) if is_alone else "two deploys at the same time")
 
 
 def _digest(desired: Sequence[Deployment]) -> str:
@@ -146,14 +160,14 @@ def _digest(desired: Sequence[Deployment]) -> str:
 
 
 def _alert_block(context: Context, prefect: PrefectDeployments) -> tuple[UUID | None, tuple[str, ...]]:
-    """Return the notification block that the environment's channel names, and what people should know of it."""
+    """Return the notification block of the environment's alert channel, and notes for people."""
     channel = context.settings.alert_channel
     if channel is None or not _names_block(context):
         return None, ()
     try:
         return prefect.notification_block(channel), ()
     except ConfigurationError as error:
-        return None, (f"The server tells nobody of late and crashed runs. {error.message} {error.hint}",)
+        return None, (f"The server cannot send alerts on late and crashed runs. {error.message} {error.hint}",)
 
 
 def _names_block(context: Context) -> bool:
@@ -169,7 +183,7 @@ def _refuse_faults(plan: DeployPlan) -> None:
         raise MetadataError(faults)
 
 
-def _carry_out(prefect: PrefectDeployments, steps: Sequence[Step], on_step: OnStep) -> dict[str, UUID]:
+def _carry_out(prefect: PrefectDeployments, steps: Sequence[DeployStep], on_step: OnStep) -> dict[str, UUID]:
     """Write the changes; return the ids of the deployments of the flow `run` that were written, by name."""
     written: dict[str, UUID] = {}
     if steps:
@@ -203,8 +217,8 @@ def require_server(api_url: str | None) -> str:
     """
     if api_url is None:
         raise ConfigurationError(
-            "No Prefect server answers, so there is nowhere to deploy to; nothing was changed.",
-            "`sluice up` starts a local one; PREFECT_API_URL names another.",
+            "No Prefect server answers; nothing was changed.",
+            "`sluice up` starts a local server; PREFECT_API_URL names another one.",
         )
     return api_url
 

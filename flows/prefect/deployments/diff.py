@@ -1,4 +1,4 @@
-"""What has to change in Prefect: desired deployments against those that are there. Pure."""
+"""The difference between desired deployments and those on the server. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from metadata_sync.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A deployment that Prefect holds.
+    """A deployment on the server.
 
     Attributes:
         id: Prefect's id.
         flow_name: Its flow.
         name: Its name.
-        content_hash: Hash under which it was written; None when Sluice did not write it.
+        content_hash: Hash when it was written; None when Sluice did not write it.
         tags: Its tags.
         is_paused: Whether it is paused now.
         work_pool: Its work pool.
@@ -36,17 +36,17 @@ class Existing:
 
     @property
     def is_managed(self) -> bool:
-        """Whether `sluice deploy` made it."""
+        """Whether `sluice deploy` created it."""
         return MANAGED_TAG in self.tags
 
     @property
     def is_paused_by_hand(self) -> bool:
-        """Whether a person paused it in Prefect, for its row did not."""
+        """Whether a person paused it in Prefect: it is paused although its row was active."""
         return self.is_paused and self.is_managed and INACTIVE_TAG not in self.tags
 
 
-class Action(StrEnum):
-    """What happens to a deployment."""
+class DeployAction(StrEnum):
+    """The kind of a change."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -54,18 +54,18 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One change.
+class DeployStep:
+    """One change of a deployment.
 
     Attributes:
-        action: What happens.
+        action: The kind of change.
         name: The deployment.
-        desired: As it shall be; None when it is removed.
-        existing: As it is; None when it is created.
-        stays_paused: A person paused it in Prefect: it is written, and stays paused.
+        desired: The desired deployment; None when it is removed.
+        existing: The deployment on the server; None when it is created.
+        stays_paused: Whether it is written as paused, because a person paused it in Prefect.
     """
 
-    action: Action
+    action: DeployAction
     name: str
     desired: Deployment | None = None
     existing: Existing | None = None
@@ -77,13 +77,13 @@ class AutomationStep:
     """One change of an automation.
 
     Attributes:
-        action: What happens.
+        action: The kind of change.
         name: The automation.
-        desired: As it shall be; None when it is removed.
+        desired: The desired automation; None when it is removed.
         existing_id: Prefect's id; None when it is created.
     """
 
-    action: Action
+    action: DeployAction
     name: str
     desired: Automation | None = None
     existing_id: UUID | None = None
@@ -91,17 +91,17 @@ class AutomationStep:
 
 @dataclass(frozen=True, slots=True)
 class DeployPlan:
-    """What a deploy would do.
+    """The changes of a deploy.
 
     Attributes:
-        steps: What is written, in order.
-        unchanged: How many are as they shall be.
-        automations: What is written of automations, after the deployments.
-        paused_by_hand: Deployments that a person paused in Prefect; they stay so until a person resumes them there.
+        steps: Changes of deployments, in order.
+        unchanged: Number of deployments without changes.
+        automations: Changes of automations; they are written after the deployments.
+        paused_by_hand: Deployments that a person paused in Prefect; they stay paused until a person resumes them.
         notes: What was left out and why, in sentences for people.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[DeployStep, ...]
     unchanged: int
     paused_by_hand: tuple[str, ...]
     automations: tuple[AutomationStep, ...] = ()
@@ -109,40 +109,40 @@ class DeployPlan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything is as it shall be."""
+        """Whether nothing has to change."""
         return not (self.steps or self.automations)
 
-    def count(self, action: Action) -> int:
-        """Return how many steps of that kind there are."""
+    def count(self, action: DeployAction) -> int:
+        """Return the number of steps of a kind."""
         return sum(step.action is action for step in self.steps)
 
 
 def compare(
     desired: Sequence[Deployment], existing: Iterable[Existing], *, environment: str, work_pool: str
 ) -> DeployPlan:
-    """Work out what to change.
+    """Return the changes that make the server's deployments match the desired ones.
 
     Args:
-        desired: What shall be.
-        existing: What is there of the same flows, whoever made it.
+        desired: The desired deployments.
+        existing: All deployments of the same flows, created by Sluice or not.
         environment: Only deployments of this environment are removed.
-        work_pool: Only deployments of this pool are removed: another pool is another team's.
+        work_pool: Only deployments of this pool are removed: another pool belongs to another team.
 
     Raises:
-        ConfigurationError: When a deployment of a wanted name is not Sluice's; nothing is overwritten.
+        ConfigurationError: When a deployment with a desired name was not created by Sluice; nothing is overwritten.
     """
     present = {(item.flow_name, item.name): item for item in existing}
     _refuse_foreign(desired, present)
-    steps: list[Step] = []
+    steps: list[DeployStep] = []
     for wanted in desired:
         found = present.pop((wanted.flow_name, wanted.name), None)
         if found is None:
-            steps.append(Step(Action.CREATE, wanted.name, wanted))
+            steps.append(DeployStep(DeployAction.CREATE, wanted.name, wanted))
         elif not _is_same(wanted, found, work_pool):
             stays_paused = found.is_paused_by_hand and not wanted.is_paused
-            steps.append(Step(Action.UPDATE, wanted.name, wanted, found, stays_paused))
-    orphans = [item for item in present.values() if _is_ours(item, environment, work_pool)]
-    steps += [Step(Action.REMOVE, item.name, existing=item) for item in sorted(orphans, key=lambda item: item.name)]
+            steps.append(DeployStep(DeployAction.UPDATE, wanted.name, wanted, found, stays_paused))
+    orphans = sorted((item for item in present.values() if _is_ours(item, environment, work_pool)), key=_by_name)
+    steps += [DeployStep(DeployAction.REMOVE, item.name, existing=item) for item in orphans]
     return DeployPlan(
         steps=tuple(steps),
         unchanged=len(desired) - sum(step.desired is not None for step in steps),
@@ -150,15 +150,19 @@ def compare(
     )
 
 
+def _by_name(item: Existing) -> str:
+    return item.name
+
+
 def as_written(desired: Sequence[Deployment], paused: Sequence[Existing]) -> DeployPlan | None:
-    """Return the plan of a deploy that finds everything as the last one wrote it; None: a row's pause was lifted.
+    """Return the plan when the server has what the last deploy wrote; None: a person resumed an inactive deployment.
 
     Args:
-        desired: What shall be, and was written so.
-        paused: Those that are paused now.
+        desired: The desired deployments, as the last deploy wrote them.
+        paused: The deployments that are paused now.
     """
-    standing = {(item.flow_name, item.name) for item in paused}
-    if any(item.is_paused and (item.flow_name, item.name) not in standing for item in desired):
+    paused_names = {(item.flow_name, item.name) for item in paused}
+    if any(item.is_paused and (item.flow_name, item.name) not in paused_names for item in desired):
         return None
     return DeployPlan((), unchanged=len(desired), paused_by_hand=_paused_by_hand(desired, paused))
 
@@ -166,22 +170,22 @@ def as_written(desired: Sequence[Deployment], paused: Sequence[Existing]) -> Dep
 def compare_automations(
     desired: Iterable[Automation], existing: Mapping[str, HeldAutomation]
 ) -> tuple[AutomationStep, ...]:
-    """Work out what to change of automations.
+    """Return the changes that make the server's automations match the desired ones.
 
     Args:
-        desired: What shall be.
-        existing: Those that Sluice made for this environment and pool, by name.
+        desired: The desired automations.
+        existing: Those that Sluice created for this environment and pool, by name.
     """
     wanted = {item.name: item for item in desired}
     steps = []
     for name, item in wanted.items():
         found = existing.get(name)
         if found is None:
-            steps.append(AutomationStep(Action.CREATE, name, item))
+            steps.append(AutomationStep(DeployAction.CREATE, name, item))
         elif found.content_hash != item.content_hash:
-            steps.append(AutomationStep(Action.UPDATE, name, item, existing_id=found.id))
-    gone = sorted(existing.keys() - wanted.keys())
-    return (*steps, *(AutomationStep(Action.REMOVE, name, existing_id=existing[name].id) for name in gone))
+            steps.append(AutomationStep(DeployAction.UPDATE, name, item, existing_id=found.id))
+    orphans = sorted(existing.keys() - wanted.keys())
+    return (*steps, *(AutomationStep(DeployAction.REMOVE, name, existing_id=existing[name].id) for name in orphans))
 
 
 def _refuse_foreign(desired: Sequence[Deployment], present: Mapping[tuple[str, str], Existing]) -> None:
@@ -192,15 +196,15 @@ def _refuse_foreign(desired: Sequence[Deployment], present: Mapping[tuple[str, s
     ]
     if foreign:
         raise ConfigurationError(
-            f"Prefect already holds {', '.join(foreign)}, which Sluice did not make; nothing was changed.",
-            f"Rename or delete it there, or give it the tag {MANAGED_TAG!r} to hand it over.",
+            f"Prefect already has {', '.join(foreign)}, which Sluice did not create; nothing was changed.",
+            f"Rename or delete it in Prefect, or add the tag {MANAGED_TAG!r} to let Sluice manage it.",
         )
 
 
 def _is_same(wanted: Deployment, found: Existing, work_pool: str) -> bool:
-    # One that the row pauses must not have been resumed by hand: its runs would all be skipped.
-    is_paused_enough = found.is_paused or not wanted.is_paused
-    return found.content_hash == wanted.content_hash and found.work_pool == work_pool and is_paused_enough
+    # A person may have resumed the deployment of an inactive row. It is paused again: its runs would be skipped.
+    is_pause_kept = found.is_paused or not wanted.is_paused
+    return found.content_hash == wanted.content_hash and found.work_pool == work_pool and is_pause_kept
 
 
 def _is_ours(item: Existing, environment: str, work_pool: str) -> bool:

@@ -1,4 +1,4 @@
-"""The forms as deployments: their choices come from the rows, so they are written again when rows come and go."""
+"""The deployments of the forms. Their choices come from the rows, so they are written again when rows change."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ FORM_TAG: Final = "form"
 
 @dataclass(frozen=True, slots=True)
 class _FormDeployment:
-    """A form's place in Prefect.
+    """The deployment of a form.
 
     Attributes:
-        name: Of the deployment.
-        flow_name: Of the flow.
-        entrypoint: Of the flow.
-        form: What it asks.
+        name: Name of the deployment.
+        flow_name: Name of the flow.
+        entrypoint: Entry point of the flow.
+        form: The form's fields.
     """
 
     name: str
@@ -58,12 +58,12 @@ FORM_FLOWS: Final = tuple(item.flow_name for item in _FORMS)
 
 
 def form_deployments(rows: ControlRows, environment: str, selects: Sequence[str]) -> Iterator[Deployment]:
-    """Yield the forms of an environment; none before it has a pipeline.
+    """Yield the forms of an environment that has at least one pipeline.
 
     Args:
-        rows: The environment's rows: what there is to choose from.
+        rows: The environment's rows, from which the choices come.
         environment: Its name.
-        selects: SELECT files of the project, as `sql_path` names them.
+        selects: SELECT files of the project, as values of `sql_path`.
     """
     if not rows.pipelines:
         return
@@ -72,7 +72,7 @@ def form_deployments(rows: ControlRows, environment: str, selects: Sequence[str]
         name=deployment_name("run now", environment),
         flow_name=RUN_FLOW,
         entrypoint=RUN_ENTRYPOINT,
-        description="Run pipelines now, whatever their schedules say.",
+        description="Run pipelines now, outside their schedules.",
         tags=tags,
         parameters={"pipelines": []},
         schema=_run_now_schema(rows),
@@ -112,7 +112,7 @@ def _run_now_schema(rows: ControlRows) -> dict[str, Any]:
         "properties": {
             "pipelines": {
                 "title": "Pipelines",
-                "description": "None: every active one.",
+                "description": "Empty: every active pipeline.",
                 "type": "array",
                 "items": {"type": "string", "enum": pipelines},
                 "default": [],
@@ -134,7 +134,7 @@ def _run_now_schema(rows: ControlRows) -> dict[str, Any]:
             },
             "engine": {
                 "title": "Engine",
-                "description": "Where SELECTs run this time; none: as the rows say.",
+                "description": "Where SELECTs run this time; empty: as in the rows.",
                 "anyOf": [{"type": "string", "enum": list(Engine)}, {"type": "null"}],
                 "default": None,
                 "position": 3,
@@ -148,7 +148,7 @@ def _run_now_schema(rows: ControlRows) -> dict[str, Any]:
             },
             "requested_by": {
                 "title": "Your name",
-                "description": "Stands in the run's summary.",
+                "description": "Shown in the run's summary.",
                 "type": "string",
                 "minLength": 1,
                 "position": 5,

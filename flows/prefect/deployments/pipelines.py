@@ -1,4 +1,4 @@
-"""What Prefect shall hold: one deployment per pipeline row, each with a content hash. Pure."""
+"""The desired deployments of pipelines: one per row, each with a content hash. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from flows.prefect.pages.summary import escape
 from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 
 MANAGED_TAG: Final = "sluice"
-"""Marks what `sluice deploy` made; nothing without it is ever changed or removed."""
+"""Tag of everything that `sluice deploy` creates; it never changes or removes anything without this tag."""
 INACTIVE_TAG: Final = "inactive"
-"""Marks a deployment that is paused because its row is switched off, not because a person paused it."""
+"""Tag of a deployment that is paused because its row is inactive, not because a person paused it."""
 RUN_FLOW: Final = "run"
 RUN_ENTRYPOINT: Final = "flows.prefect.run_flow.run"
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a deployment runs by itself.
+    """The schedule of a deployment.
 
     Attributes:
-        cron: As in the row.
+        cron: Cron expression of the row.
         timezone: IANA name.
     """
 
@@ -37,21 +37,21 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment as it shall be.
+    """A desired deployment.
 
     Attributes:
-        name: Unique per flow: `<pipeline_id>@<environment>`, or the form's name in its place.
-        flow_name: The flow it starts.
+        name: Unique per flow: `<pipeline_id>@<environment>` or `<form>@<environment>`.
+        flow_name: The flow that it starts.
         entrypoint: Where a worker imports the flow from.
         description: Markdown.
-        tags: Also those of its runs.
-        parameters: What runs are given unless somebody says otherwise.
+        tags: Tags of the deployment and of its runs.
+        parameters: Default parameters of runs.
         schema: JSON schema of the parameters: the form in the UI, enforced by the server.
         schedule: None: started by events and people only.
-        schedule_parameters: What runs that the schedule makes are given besides.
-        is_paused: True when its row is switched off.
-        is_exclusive: At most one run at a time; a second one is refused and the first looks again when it has ended.
-        environment: Given to every run as `SLUICE_ENVIRONMENT`.
+        schedule_parameters: Additional parameters of scheduled runs.
+        is_paused: True when its row is inactive.
+        is_exclusive: At most one run at a time. A second run is refused, and run again after the first has ended.
+        environment: The value of `SLUICE_ENVIRONMENT` in every run.
     """
 
     name: str
@@ -69,13 +69,13 @@ class Deployment:
 
     @property
     def content_hash(self) -> str:
-        """Changes whenever anything of the deployment does; kept in Prefect as the deployment's version."""
+        """Hash of the whole deployment; stored in Prefect as the deployment's version."""
         text = json.dumps(asdict(self), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def deployment_name(subject: str, environment: str) -> str:
-    """Name a deployment; environments may share a server.
+    """Return the name of a deployment; it contains the environment, because environments may share a server.
 
     >>> deployment_name("flights_hourly", "dev")
     'flights_hourly@dev'
@@ -84,12 +84,12 @@ def deployment_name(subject: str, environment: str) -> str:
 
 
 def environment_tag(environment: str) -> str:
-    """Return the tag that tells which environment a deployment belongs to."""
+    """Return the tag of an environment's deployments."""
     return f"environment:{environment}"
 
 
 def pipeline_deployments(rows: ControlRows, environment: str) -> Iterator[Deployment]:
-    """Yield the deployment of every pipeline row; one that is switched off is paused.
+    """Yield the deployment of every pipeline row; that of an inactive row is paused.
 
     Args:
         rows: The environment's rows.
@@ -143,7 +143,7 @@ def _description(row: PipelineRow, targets: list[TransformationRow]) -> str:
     lines += [
         f"- {escape(str(target.name))}{_remark(target)}" for target in sorted(targets, key=lambda item: item.name)
     ]
-    lines += ["", f"Made from pipeline_control\\[{escape(row.pipeline_id)}\\]: change the row, not this deployment."]
+    lines += ["", f"Generated from pipeline_control\\[{escape(row.pipeline_id)}\\]: edit the row, not this deployment."]
     return "\n".join(lines)
 
 
@@ -154,14 +154,14 @@ def _remark(target: TransformationRow) -> str:
 
 
 def _run_schema(pipeline_id: str) -> dict[str, Any]:
-    """Describe what a person may say when starting the pipeline by hand."""
+    """Return the schema of the parameters for a run that a person starts."""
     return {
         "title": "Parameters",
         "type": "object",
         "properties": {
             "pipelines": {
                 "title": "Pipeline",
-                "description": "What this deployment runs.",
+                "description": "The pipeline of this deployment.",
                 "type": "array",
                 "items": {"enum": [pipeline_id], "type": "string"},
                 "minItems": 1,
@@ -177,7 +177,7 @@ def _run_schema(pipeline_id: str) -> dict[str, Any]:
             },
             "requested_by": {
                 "title": "Your name",
-                "description": "Stands in the run's summary.",
+                "description": "Shown in the run's summary.",
                 "type": "string",
                 "default": "schedule",
                 "position": 2,

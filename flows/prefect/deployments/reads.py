@@ -1,4 +1,4 @@
-"""What Prefect holds, read by its API. Nothing here imports Prefect: that takes longer than the look itself."""
+"""Reads deployments and automations from Prefect's API, without importing Prefect: that takes longer than the reads."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from flows.prefect.deployments.pipelines import MANAGED_TAG, environment_tag
 from flows.prefect.reporting.variables import Post, read_note
 
 HASH_TAG: Final = "hash:"
-"""Begins the tag that holds an automation's content hash."""
+"""Prefix of the tag that holds an automation's content hash."""
 _PAGE: Final = 200
 _TIMEOUT_SECONDS: Final = 60.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class PrefectReads:
-    """The deployments of one Prefect server, to read.
+    """Reads the deployments of one Prefect server.
 
     Args:
-        post: Asks it.
-        work_pool: Pool of our deployments.
+        post: Sends a request.
+        work_pool: Pool of the managed deployments.
     """
 
     def __init__(self, post: Post, work_pool: str) -> None:
@@ -35,16 +35,16 @@ class PrefectReads:
         self._work_pool = work_pool
 
     def existing(self, flow_names: Sequence[str]) -> tuple[Existing, ...]:
-        """Return every deployment of these flows, whoever made it. Costs the server ten milliseconds for each."""
+        """Return every deployment of these flows, managed or not. Each costs the server ten milliseconds."""
         return self._read(flow_names, {})
 
     def paused(self, flow_names: Sequence[str], environment: str) -> tuple[Existing, ...]:
-        """Return those of an environment's deployments that are paused."""
+        """Return the paused deployments of an environment."""
         only = {"paused": {"eq_": True}, "tags": {"all_": deployment_tags(environment)}}
         return self._read(flow_names, {"deployments": only})
 
     def count(self, environment: str) -> int:
-        """Return how many deployments Sluice has made for an environment in this work pool."""
+        """Return the number of managed deployments of an environment in this work pool."""
         only = {
             "deployments": {"tags": {"all_": deployment_tags(environment)}},
             **_named("work_pools", [self._work_pool]),
@@ -52,11 +52,11 @@ class PrefectReads:
         return int(self._post("/deployments/count", only))
 
     def remembered(self, environment: str) -> str | None:
-        """Return the note that the last deploy left for the next."""
+        """Return the note that the last deploy wrote."""
         return read_note(self._post, self.note_name(environment))
 
     def note_name(self, environment: str) -> str:
-        """Name the variable that holds the note."""
+        """Return the name of the variable that holds the note."""
         return f"sluice-deployed-{environment}-{self._work_pool}"
 
     def _read(self, flow_names: Sequence[str], only: dict[str, Any]) -> tuple[Existing, ...]:
@@ -65,7 +65,7 @@ class PrefectReads:
         return tuple(_existing(item, flows[item["flow_id"]]) for item in found if item["flow_id"] in flows)
 
     def _pages(self, path: Any, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        # Plain documents: turning hundreds of deployments with their schemas into Prefect's models takes seconds.
+        # Plain documents: parsing hundreds of deployments with their schemas into Prefect's models takes seconds.
         offset = 0
         while True:
             page = self._post(path, {**body, "limit": _PAGE, "offset": offset})
@@ -75,21 +75,21 @@ class PrefectReads:
             offset += _PAGE
 
     def existing_automations(self, environment: str) -> dict[str, HeldAutomation]:
-        """Return the automations that Sluice made for an environment, by name."""
+        """Return the automations that Sluice created for an environment, by name."""
         only = {"automations": {"tags": {"all_": self.automation_tags(environment)}}}
         return {item["name"]: _held(item) for item in self._pages("/automations/filter", only)}
 
     def automation_tags(self, environment: str) -> list[str]:
-        """Return the tags of our automations of an environment."""
+        """Return the tags of the managed automations of an environment."""
         return [*deployment_tags(environment), f"pool:{self._work_pool}"]
 
 
 @contextmanager
 def open_reads(api_url: str, work_pool: str) -> Iterator[PrefectReads]:
-    """Read by plain HTTP with the environment's credentials; what else a server wants, Prefect's own client knows.
+    """Read over plain HTTP with the credentials of the environment variables.
 
     Raises:
-        httpx.HTTPError: When it does not answer, or refuses.
+        httpx.HTTPError: When the server does not answer or refuses; Prefect's own client may still succeed.
     """
     import httpx
 
@@ -98,8 +98,8 @@ def open_reads(api_url: str, work_pool: str) -> Iterator[PrefectReads]:
         headers = {"authorization": f"Basic {base64.b64encode(auth.encode()).decode()}"}
     elif key := os.environ.get("PREFECT_API_KEY"):
         headers = {"authorization": f"Bearer {key}"}
-    is_near = urlsplit(api_url).hostname in _LOOPBACK  # no proxy comes between this machine and itself
-    with httpx.Client(base_url=api_url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=not is_near) as client:
+    is_loopback = urlsplit(api_url).hostname in _LOOPBACK  # requests to loopback must not go through a proxy
+    with httpx.Client(base_url=api_url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=not is_loopback) as client:
 
         def post(path: str, body: dict[str, Any]) -> Any:
             return client.post(path, json=body).raise_for_status().json()
@@ -108,7 +108,7 @@ def open_reads(api_url: str, work_pool: str) -> Iterator[PrefectReads]:
 
 
 def deployment_tags(environment: str) -> list[str]:
-    """Return the tags of our deployments of an environment."""
+    """Return the tags of the managed deployments of an environment."""
     return [MANAGED_TAG, environment_tag(environment)]
 
 

@@ -1,4 +1,4 @@
-"""`monitor` and `heal` as deployments: what looks after the pipelines by itself, on schedules of its own. Pure."""
+"""The deployments of `monitor` and `heal`, with their own schedules. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ UPKEEP_TAG: Final = "upkeep"
 
 @dataclass(frozen=True, slots=True)
 class _Upkeep:
-    """A flow that runs by the clock, whatever the rows say.
+    """A flow with a fixed schedule.
 
     Attributes:
-        name: Of the flow and its deployment.
-        entrypoint: Of the flow.
-        schedule: Often enough that a person hears of trouble while it is small, and cheap: minutes without work in
-            them cost a process start.
-        description: What people read.
+        name: Name of the flow and of its deployment.
+        entrypoint: Entry point of the flow.
+        schedule: Frequent, so that alerts are timely; a run without work costs a process start.
+        description: Markdown.
     """
 
     name: str
@@ -35,21 +34,21 @@ _UPKEEP: Final = (
         "monitor",
         "flows.prefect.upkeep_flows.monitor",
         Schedule("*/5 * * * *", "UTC"),
-        "Finds runs that died and pipelines that are late, and sends the alerts that wait. What `monitor` finds stands "
-        "in `sluice status`.",
+        "Finds crashed and hanging runs, late pipelines and stale tables, and sends pending alerts. `sluice status` "
+        "shows what it finds.",
     ),
     _Upkeep(
         "heal",
         "flows.prefect.upkeep_flows.heal",
         Schedule("3-59/10 * * * *", "UTC"),
-        "Switches on again what the framework switched off, where the cause is gone: `sluice heal`.",
+        "Reactivates the rows that the framework deactivated, when their cause is gone: `sluice heal`.",
     ),
 )
 UPKEEP_FLOWS: Final = tuple(item.name for item in _UPKEEP)
 
 
 def upkeep_deployments(rows: ControlRows, environment: str) -> Iterator[Deployment]:
-    """Yield the upkeep of an environment; none before there is something to look after.
+    """Yield the upkeep of an environment that has at least one transformation.
 
     Args:
         rows: The environment's rows.
@@ -57,7 +56,7 @@ def upkeep_deployments(rows: ControlRows, environment: str) -> Iterator[Deployme
     """
     if not rows.transformations:
         return
-    schemas = {"monitor": _NOTHING_TO_SAY, "heal": _heal_schema(rows)}
+    schemas = {"monitor": _NO_PARAMETERS, "heal": _heal_schema(rows)}
     for item in _UPKEEP:
         yield Deployment(
             name=deployment_name(item.name, environment),
@@ -72,7 +71,7 @@ def upkeep_deployments(rows: ControlRows, environment: str) -> Iterator[Deployme
         )
 
 
-_NOTHING_TO_SAY: Final[Mapping[str, Any]] = {"title": "Parameters", "type": "object", "properties": {}}
+_NO_PARAMETERS: Final[Mapping[str, Any]] = {"title": "Parameters", "type": "object", "properties": {}}
 
 
 def _heal_schema(rows: ControlRows) -> Mapping[str, Any]:
@@ -83,15 +82,15 @@ def _heal_schema(rows: ControlRows) -> Mapping[str, Any]:
         "properties": {
             "targets": {
                 "title": "Targets",
-                "description": "None: all that the framework switched off.",
+                "description": "Empty: all that the framework deactivated.",
                 "type": "array",
                 "items": {"type": "string", "enum": targets},
                 "default": [],
                 "position": 0,
             },
             "force": {
-                "title": "Look now",
-                "description": "Whatever has changed, and however lately it was looked at.",
+                "title": "Check now",
+                "description": "Even when nothing changed and the last check was recent.",
                 "type": "boolean",
                 "default": False,
                 "position": 1,

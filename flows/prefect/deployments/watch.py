@@ -1,7 +1,7 @@
-"""The reconciler: looks at the rows again and again, and deploys when they changed. What `sluice deploy --watch` runs.
+"""The reconciler of `sluice deploy --watch`: reads the rows at an interval, and deploys when they changed.
 
-A look costs one read of the control database; Prefect is asked only when the rows changed, or after a while all the
-same, for people change deployments, too.
+An unchanged round costs one read of the control database. Prefect is compared when the rows changed, and every ten
+minutes, because people can change deployments there.
 """
 
 from __future__ import annotations
@@ -20,64 +20,64 @@ from metadata_sync.errors import SluiceError
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 10.0
-"""How often the rows are looked at."""
-ANYWAY_SECONDS: Final = 600.0
-"""After so long Prefect is asked even though no row changed."""
+POLL_SECONDS: Final = 10.0
+"""Interval of reading the rows."""
+COMPARE_SECONDS: Final = 600.0
+"""Interval of comparing with Prefect while no row changes."""
 
 
 @dataclass(slots=True)
 class Reconciler:
-    """Keeps deployments in step with the rows.
+    """Updates deployments when rows change.
 
     Args:
         context: Project, settings, control database.
-        tell: Hears a sentence about each change and each trouble, once.
+        say: Receives a sentence about each change, and about each error when it first occurs.
         clock: Monotonic seconds.
     """
 
     context: Context
-    tell: Callable[[str], None]
+    say: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
-    _seen: tuple[str, ...] | None = field(default=None, init=False)
-    _asked_at: float = field(default=0.0, init=False)
-    _trouble: str | None = field(default=None, init=False)
+    _deployed: tuple[str, ...] | None = field(default=None, init=False)
+    _compared_at: float = field(default=0.0, init=False)
+    _last_error: str | None = field(default=None, init=False)
 
-    def look(self) -> None:
-        """Look once; trouble is told, and tried again at the next look."""
+    def reconcile(self) -> None:
+        """Do one round; after an error the next round tries again."""
         try:
-            self._look()
+            self._reconcile()
         except SluiceError as error:
-            self._seen = None
-            if str(error) != self._trouble:
-                self.tell(str(error))
-            self._trouble = str(error)
+            self._deployed = None
+            if str(error) != self._last_error:
+                self.say(str(error))
+            self._last_error = str(error)
         else:
-            self._trouble = None
+            self._last_error = None
 
-    def _look(self) -> None:
+    def _reconcile(self) -> None:
         desired = desired_deployments(self.context, self.context.store.read_rows())
-        wanted = tuple(item.content_hash for item in desired)
-        if wanted == self._seen and self.clock() - self._asked_at < ANYWAY_SECONDS:
+        hashes = tuple(item.content_hash for item in desired)
+        if hashes == self._deployed and self.clock() - self._compared_at < COMPARE_SECONDS:
             return
         api_url = require_server(running_api_url(self.context))
         prepare_client(self.context, api_url)
         plan = deploy(self.context, api_url)
-        self._seen, self._asked_at = wanted, self.clock()
+        self._deployed, self._compared_at = hashes, self.clock()
         if not plan.is_empty:
-            self.tell(_told(plan))
+            self.say(_summary(plan))
         for note in plan.notes:
-            self.tell(note)
+            self.say(note)
 
 
-def watch(context: Context, tell: Callable[[str], None]) -> NoReturn:
-    """Look again and again until this process is ended."""
-    reconciler = Reconciler(context, tell)
+def watch(context: Context, say: Callable[[str], None]) -> NoReturn:
+    """Reconcile at an interval until this process ends."""
+    reconciler = Reconciler(context, say)
     while True:
-        reconciler.look()
-        time.sleep(LOOK_SECONDS)
+        reconciler.reconcile()
+        time.sleep(POLL_SECONDS)
 
 
-def _told(plan: DeployPlan) -> str:
+def _summary(plan: DeployPlan) -> str:
     steps = [(step.action, step.name) for step in plan.steps] + [(step.action, step.name) for step in plan.automations]
     return "Deployed: " + ", ".join(f"{action} {name}" for action, name in steps)

@@ -1,1 +1,10 @@
-"""Forms in Prefect's UI: what people may change there, by the same functions as on the command line."""
+"""Forms in Prefect's UI. They change rows by the same functions as the command line.
+
+| module | what it holds |
+| --- | --- |
+| `models` | the fields of each form, and its parameter schema |
+| `changes` | the change of rows that a form makes |
+| `pages` | the result of a form as Markdown |
+
+Never imported here: prefect (the flows are in `flows.prefect.form_flows`).
+"""

@@ -1,4 +1,4 @@
-"""What a form does to the rows: the same functions, rules and audit as the command line. No Prefect here."""
+"""The change of rows that a form makes, with the functions, rules and audit of the command line."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from dataclasses import replace
 import yaml
 
 from flows.prefect.forms.models import EditForm, OnboardForm, SwitchForm
-from metadata_sync.control.apply import Assignment, Desk, add_row, set_values, switch
+from metadata_sync.control.apply import Assignment, ChangeContext, add_row, set_values, switch
 from metadata_sync.database import Via
 from metadata_sync.rows.merge import RowChange, RowId
 from metadata_sync.rows.model import PipelineRow, TransformationRow
 
 
-def switch_row(desk: Desk, form: SwitchForm) -> RowChange:
-    """Do what `sluice activate` and `sluice deactivate` do.
+def switch_row(context: ChangeContext, form: SwitchForm) -> RowChange:
+    """Switch a row on or off, like `sluice activate` and `sluice deactivate`.
 
     Raises:
-        MetadataError: When there is no such row, or the rows would be at fault; nothing was changed.
+        MetadataError: When there is no such row, or the change would cause faults; nothing was changed.
     """
-    return switch(_by(desk, form.requested_by), form.row, form.reason, is_active=form.switch == "activate")
+    return switch(_by(context, form.requested_by), form.row, form.reason, is_active=form.switch == "activate")
 
 
-def edit_pipeline(desk: Desk, form: EditForm) -> RowChange:
-    """Do what `sluice control set pipeline …` does.
+def edit_pipeline(context: ChangeContext, form: EditForm) -> RowChange:
+    """Change columns of a pipeline, like `sluice control set pipeline …`.
 
     Raises:
         MetadataError: With every fault of the values; nothing was changed.
     """
     row_id = RowId(PipelineRow.control_table, form.pipeline)
-    return set_values(_by(desk, form.requested_by), row_id, list(_assignments(form)), form.reason, Via.FORM)
+    return set_values(_by(context, form.requested_by), row_id, list(_assignments(form)), form.reason, Via.FORM)
 
 
-def onboard(desk: Desk, form: OnboardForm) -> RowChange:
-    """Add a transformation row, as `sluice control apply` would add it from a file.
+def onboard(context: ChangeContext, form: OnboardForm) -> RowChange:
+    """Add a transformation row, like `sluice control apply` from a file.
 
     Raises:
         MetadataError: With every fault of the row and its SELECT; nothing was changed.
@@ -57,16 +57,16 @@ def onboard(desk: Desk, form: OnboardForm) -> RowChange:
         "scd_columns": list(form.scd_columns),
         "dependencies": dependencies,
     }
-    return add_row(_by(desk, form.requested_by), TransformationRow, values, form.reason, Via.FORM)
+    return add_row(_by(context, form.requested_by), TransformationRow, values, form.reason, Via.FORM)
 
 
-def _by(desk: Desk, who: str) -> Desk:
-    return replace(desk, who=who)
+def _by(context: ChangeContext, who: str) -> ChangeContext:
+    return replace(context, who=who)
 
 
 def _assignments(form: EditForm) -> Iterator[Assignment]:
-    said = form.model_dump(exclude={"requested_by", "pipeline", "reason", "clear"}, exclude_defaults=True)
-    for column, value in said.items():
+    values = form.model_dump(exclude={"requested_by", "pipeline", "reason", "clear"}, exclude_defaults=True)
+    for column, value in values.items():
         yield Assignment(column, yaml.safe_dump(list(value) if isinstance(value, tuple) else value))
     for column in form.clear:
         yield Assignment(column, "[]" if column == "emr_instance_types" else "null")

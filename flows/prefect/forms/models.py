@@ -1,4 +1,4 @@
-"""What a form asks. Field titles and descriptions are what people read; choices come from the control tables."""
+"""The fields of the forms. The UI shows titles and descriptions; choices come from the control tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
 Clearable = Literal[
     "schedule", "sla_minutes", "alert_channel", "owner", "emr_instance_types", "emr_core_min", "emr_core_max"
 ]
-CLUSTER_HELP: Final = "TYPE:N, such as r5.4xlarge:8: on Spark, on so many core nodes; empty: as it is sized."
+CLUSTER_HELP: Final = "TYPE:N, such as r5.4xlarge:8: run on Spark, on N core nodes; empty: sized automatically."
 CLEARABLE: Final[tuple[str, ...]] = get_args(Clearable)
 
 
@@ -22,27 +22,27 @@ class Form(BaseModel):
     """A form.
 
     Attributes:
-        choices: For each field that offers a choice, the name of the list that it offers.
+        choices: The name of the list of choices, by field.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     choices: ClassVar[Mapping[str, str]] = {}
 
-    requested_by: Word = Field(title="Your name", description="Stands in the history of the rows.")
+    requested_by: Word = Field(title="Your name", description="Recorded in the history of the rows.")
 
 
 class SwitchForm(Form):
-    """Let a pipeline or a target run, or stop it."""
+    """Activate or deactivate a pipeline or a target."""
 
     choices = {"row": "rows"}
 
     row: Word = Field(title="Pipeline or target", description="A target is schema.table.")
-    switch: Literal["activate", "deactivate"] = Field(title="Switch", description="Holds from the next run on.")
+    switch: Literal["activate", "deactivate"] = Field(title="Switch", description="Takes effect with the next run.")
     reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
 
 
 class EditForm(Form):
-    """Change a pipeline's schedule, SLA, cluster or alerts. What is left empty stays as it is."""
+    """Change a pipeline's schedule, SLA, cluster or alerts. Empty fields keep their value."""
 
     choices = {"pipeline": "pipelines"}
 
@@ -57,27 +57,29 @@ class EditForm(Form):
     )
     emr_core_min: int | None = Field(default=None, ge=1, title="Core nodes at least")
     emr_core_max: int | None = Field(default=None, ge=1, title="Core nodes at most")
-    clear: tuple[Clearable, ...] = Field(default=(), title="Clear", description="Columns to empty.")
+    clear: tuple[Clearable, ...] = Field(default=(), title="Clear", description="Columns to set to null.")
     reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
 
 
 class OnboardForm(Form):
-    """Make a SELECT of the project a managed table. Its columns are taken from the SELECT."""
+    """Make a SELECT of the project a managed table. Its columns come from the SELECT."""
 
     choices = {"pipeline": "pipelines", "sql_path": "selects", "driving": "tables", "lookups": "tables"}
 
-    pipeline: Word = Field(title="Pipeline", description="Runs it; its schedule holds.")
+    pipeline: Word = Field(title="Pipeline", description="The pipeline that loads it, on the pipeline's schedule.")
     sql_path: Word = Field(title="SELECT", description="File of the repository.")
     target_schema: Word = Field(title="Schema of the target")
     target_table: Word = Field(title="Table")
-    load_type: LoadType = Field(title="Load type", description="scd1: as it is now; scd2: its history; append: events.")
+    load_type: LoadType = Field(title="Load type", description="scd1: current state; scd2: history; append: events.")
     increment: Increment = Field(
         default=Increment.ROWS, title="Increment", description="What a run reads: new rows, touched groups, all."
     )
-    driving: tuple[Word, ...] = Field(min_length=1, title="Driving tables", description="New rows in them make it run.")
-    lookups: tuple[Word, ...] = Field(default=(), title="Lookups", description="Tables that are read whole.")
+    driving: tuple[Word, ...] = Field(
+        min_length=1, title="Driving tables", description="New rows in them start a load."
+    )
+    lookups: tuple[Word, ...] = Field(default=(), title="Lookups", description="Tables that are read in full.")
     business_key: tuple[Word, ...] = Field(default=(), title="Business key", description="Columns, one per item.")
-    incremental_key: Text = Field(default="", title="Incremental key", description="When a row landed: cuts windows.")
+    incremental_key: Text = Field(default="", title="Incremental key", description="When a row landed; bounds windows.")
     sequence_by: tuple[Word, ...] = Field(default=(), title="Sequence", description="What orders a key's events.")
     scd_columns: tuple[Word, ...] = Field(default=(), title="Tracked columns", description="scd2 only.")
     description: Text = Field(default="", title="Description")
@@ -85,18 +87,18 @@ class OnboardForm(Form):
 
 
 class BackfillForm(Form):
-    """Load a part of the past again, chunk by chunk. Watermarks stay where they are; what is loaded already stays."""
+    """Load a part of the past again, chunk by chunk. Watermarks do not move; rows already loaded stay."""
 
     choices = {"subject": "rows"}
 
     subject: Word = Field(title="Pipeline or target", description="A target is schema.table.")
     start: Word = Field(title="From", description="Least incremental key: date, timestamp (UTC) or integer.")
-    end: Text = Field(default="", title="To", description="Greatest key, itself included; empty: what runs have read.")
+    end: Text = Field(default="", title="To", description="Greatest key, inclusive; empty: the current watermark.")
     chunk_size: Text = Field(
         default="", title="Chunk", description="Size of one load: 12h, 7d, or a number of integer keys; empty: by rows."
     )
     engine: Engine | None = Field(
-        default=None, title="Engine", description="Where SELECTs run this time; none: as the rows say."
+        default=None, title="Engine", description="Where SELECTs run this time; empty: as in the rows."
     )
     cluster: Text = Field(default="", title="Cluster", description=CLUSTER_HELP)
 
@@ -106,7 +108,7 @@ def parameter_schema(form: type[Form], lists: Mapping[str, Sequence[str]]) -> di
 
     Args:
         form: The form.
-        lists: What there is to choose from, by name.
+        lists: The choices, by name of the list.
     """
     model = form.model_json_schema(ref_template="#/definitions/{model}")
     definitions = model.pop("$defs", {})

@@ -1,4 +1,4 @@
-"""What a form did, as people read it in Prefect's UI. Pure text; whatever came from outside is escaped."""
+"""The result of a form as Markdown for Prefect's UI. Pure text; all values are escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DASH: Final = "–"
 
 
 def change_line(change: RowChange) -> str:
-    """Say in one line what was changed."""
+    """Return the change in one line."""
     if change.before is None:
         return f"{change.id} added"
     parts = [f"{item.column} {_shown(item.old)} → {_shown(item.new)}" for item in change.columns]
@@ -31,7 +31,7 @@ def change_page(change: RowChange) -> str:
 
 
 def change_key(change: RowChange) -> str:
-    """Return the key under which the changes of a row form a history."""
+    """Return the artifact key of the changes of a row."""
     return "changes-" + change.id.key.replace("_", "-").replace(".", "-")
 
 

@@ -1,4 +1,4 @@
-"""How old the tables of a pipeline are, against what their rows allow."""
+"""The page on freshness: how old a pipeline's tables are, compared with their rows' limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def freshness_page(pipeline_id: str, tables: Sequence[Freshness], now: datetime)
     Args:
         pipeline_id: The pipeline.
         tables: Its targets and the sources that it reads.
-        now: When this is told, UTC.
+        now: The current instant, UTC.
     """
     late = [item.table for item in tables if item.is_late]
     headline = f"{len(late)} late ({', '.join(late)})" if late else "nothing is late"
@@ -29,7 +29,7 @@ def freshness_page(pipeline_id: str, tables: Sequence[Freshness], now: datetime)
 
 
 def freshness_cells(item: Freshness) -> tuple[str | None, ...]:
-    """Return what a table of tables says of one: name, kind, state, age, allowed age, newest instant."""
+    """Return the cells of one table: name, kind, state, age, allowed age, newest instant."""
     return (
         item.table,
         item.kind,

@@ -1,4 +1,4 @@
-"""What the gate decided of each target of a pipeline, and the evidence."""
+"""The page on the gate: its decision on each target of a pipeline, with the evidence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def gate_page(pipeline_id: str, decisions: Sequence[Decision]) -> str:
 
     Args:
         pipeline_id: The pipeline.
-        decisions: The gate's last word on each of its targets.
+        decisions: The gate's last decision on each of its targets.
     """
     counts: dict[str, int] = {}
     for decision in decisions:
@@ -27,7 +27,7 @@ def gate_page(pipeline_id: str, decisions: Sequence[Decision]) -> str:
     summary = ", ".join(f"{count} {action}" for action, count in sorted(counts.items()))
     lines = [f"## {escape(pipeline_id)}: {summary or 'no targets'}", ""]
     lines += table(_HEADERS, (_row(decision) for decision in decisions))
-    lines += ["", "`sluice why <target>` tells the same of any earlier time."]
+    lines += ["", "`sluice why <target> --at <time>` shows earlier decisions."]
     return "\n".join(lines) + "\n"
 
 

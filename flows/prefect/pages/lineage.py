@@ -1,4 +1,4 @@
-"""What a pipeline's targets are made from and what is made from them, as a picture in text."""
+"""The page on lineage: sources and readers of a pipeline's targets, as a tree in text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from metadata_sync.rows.names import TableName
 
 
 def lineage_page(rows: ControlRows, pipeline_id: str) -> str:
-    """Return the page: a tree of sources per target, and who reads it.
+    """Return the page: a tree of sources per target, and its readers.
 
     Args:
         rows: The environment's rows.
@@ -21,7 +21,7 @@ def lineage_page(rows: ControlRows, pipeline_id: str) -> str:
     for row in sorted(rows.transformations, key=lambda item: item.name):
         if row.pipeline_id == pipeline_id:
             lines += [*_tree(row, by_name), *_readers(row, by_name), ""]
-    lines += ["```", "", "`·` a lookup, read whole. `sluice lineage schema.table.column` follows a column."]
+    lines += ["```", "", "`·` a lookup, read in full. `sluice lineage schema.table.column` follows a column."]
     return "\n".join(lines) + "\n"
 
 

@@ -11,12 +11,12 @@ DASH: Final = "–"
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], numeric: frozenset[str] = frozenset()) -> list[str]:
-    """Return the lines of a table; None shows as a dash, everything is escaped.
+    """Return the lines of a table; None shows as a dash, all values are escaped.
 
     Args:
-        headers: Of the columns.
+        headers: Headers of the columns.
         rows: Cells.
-        numeric: Headers of columns that are aligned to the right.
+        numeric: Headers of right-aligned columns.
     """
     rule = ["---:" if header in numeric else "---" for header in headers]
     lines = [_line(headers), _line(rule)]
@@ -24,7 +24,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], numeric: fro
 
 
 def _parts(cell: object) -> Sequence[object]:
-    """A tuple in a cell stands on several lines."""
+    """Return the lines of a cell: one per item of a tuple."""
     return cell if isinstance(cell, tuple) and cell else (None if cell == () else cell,)
 
 

@@ -1,6 +1,6 @@
-"""The run summary as people read it in the Prefect UI: one Markdown page per pipeline, a history under one key.
+"""The run summary in the Prefect UI: one Markdown page per pipeline, with its history under one artifact key.
 
-Pure text from a `RunSummary`; whatever came from outside (names, messages, bounds) is escaped.
+Pure text from a `RunSummary`; names, messages and bounds are escaped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DASH: Final = "–"
 
 
 def artifact_key(pipeline_id: str) -> str:
-    """Return the key under which a pipeline's summaries form a history; Prefect takes lower case and dashes only.
+    """Return the artifact key of a pipeline's summaries; Prefect allows lower case and dashes only.
 
     >>> artifact_key("flights_hourly")
     'run-summary-flights-hourly'
@@ -29,14 +29,14 @@ def artifact_key(pipeline_id: str) -> str:
 
 
 def summary_pages(summary: RunSummary) -> Iterator[tuple[str, str]]:
-    """Yield (pipeline_id, Markdown) for every pipeline that the run touched, in the order of the run."""
+    """Yield (pipeline_id, Markdown) for every pipeline of the run, in the order of the run."""
     for pipeline_id in dict.fromkeys(outcome.pipeline_id for outcome in summary.outcomes):
         outcomes = [outcome for outcome in summary.outcomes if outcome.pipeline_id == pipeline_id]
         yield pipeline_id, _page(pipeline_id, outcomes, summary)
 
 
 def escape(text: str) -> str:
-    r"""Return text that Markdown shows as it is, on one line, inside a table cell as well.
+    r"""Return text on one line, escaped for Markdown and its table cells.
 
     >>> print(escape("a|b *c*"))
     a\|b \*c\*

@@ -1,4 +1,4 @@
-"""How long a pipeline's runs take, phase by phase, run after run; what has become slower is flagged."""
+"""The page on trends: durations of a pipeline's runs by phase; slower runs are flagged."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from flows.prefect.pages.markdown import table
 from flows.prefect.pages.summary import escape
 
 KEPT_RUNS: Final = 100
-"""So many runs stand in a trend."""
+"""Number of runs that a trend keeps."""
 ENOUGH_RUNS: Final = 8
-"""Fewer earlier runs say nothing about the next one."""
+"""Minimum number of earlier runs to compare with."""
 _SLOWER: Final = 1.5
-"""Slower than the median by this factor, than nineteen runs of twenty, and by `_SECONDS` at least: a regression."""
+"""A regression exceeds the median by this factor and by `_SECONDS`, and exceeds the 95th percentile."""
 _SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunTimes:
-    """One run that loaded something.
+    """The durations of one run that loaded something.
 
     Attributes:
         run_id: Identity of the run.
-        when: Its beginning, UTC, for people.
+        when: Its start, UTC, for people.
         outcome: Its headline.
-        queue: Seconds from when it was scheduled or asked for to when it began.
-        gate: Seconds of syncing and deciding; None when that was done before the flow began.
+        queue: Seconds from the scheduled or requested time to the start.
+        gate: Seconds of sync and gate; None when the caller did both before the flow started.
         compile: Seconds from the call of dbt to the first model: parsing and compiling.
         execute: Seconds from the first model to the last, data tests included.
         commit: Seconds from dbt's end to the last record of the run.
@@ -47,12 +47,12 @@ class RunTimes:
 
     @property
     def total(self) -> float:
-        """Seconds from the beginning to the end, without the queue."""
+        """Seconds from the start to the end, without the queue."""
         return (self.gate or 0.0) + self.compile + self.execute + self.commit
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> RunTimes | None:
-        """Read a row of the artifact; None when it is not one of this version."""
+        """Read a row of the artifact; None when another version of Sluice wrote it."""
         names = {field.name for field in fields(cls)}
         return cls(**{name: document[name] for name in names}) if names <= document.keys() else None
 
@@ -66,7 +66,7 @@ PHASES: Final = ("queue", "gate", "compile", "execute", "commit", "total")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest value that so many percent of them do not exceed (nearest rank).
+    """Return a percentile by the nearest-rank method.
 
     >>> percentile([3, 1, 2, 4], 50), percentile([3, 1, 2, 4], 95)
     (2, 4)
@@ -76,11 +76,11 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def regressions(latest: RunTimes, earlier: Sequence[RunTimes]) -> tuple[str, ...]:
-    """Return the phases in which a run was conspicuously slower than those before it.
+    """Return the phases in which a run was significantly slower than the runs before.
 
     Args:
         latest: The run.
-        earlier: Runs before it.
+        earlier: The runs before.
     """
     if len(earlier) < ENOUGH_RUNS:
         return ()
@@ -88,17 +88,17 @@ def regressions(latest: RunTimes, earlier: Sequence[RunTimes]) -> tuple[str, ...
 
 
 def trend_page(pipeline_id: str, runs: Sequence[RunTimes]) -> str:
-    """Return what is said above the table of runs: median and 95th percentile of each phase, and what became slower.
+    """Return the text above the table of runs: median and 95th percentile of each phase, and regressions.
 
     Args:
         pipeline_id: The pipeline.
-        runs: Its runs, the newest first.
+        runs: Its runs, newest first.
     """
     latest, earlier = runs[0], runs[1:]
     slow = regressions(latest, earlier)
-    verdict = f"slower than usual: {', '.join(slow)}" if slow else "as usual"
+    comparison = f"slower than usual: {', '.join(slow)}" if slow else "as usual"
     if len(earlier) < ENOUGH_RUNS:
-        verdict = f"{len(runs)} runs so far; from {ENOUGH_RUNS + 1} on, slower ones are flagged"
+        comparison = f"{len(runs)} runs so far; from {ENOUGH_RUNS + 1} on, slower ones are flagged"
     rows = [
         (
             phase,
@@ -110,12 +110,12 @@ def trend_page(pipeline_id: str, runs: Sequence[RunTimes]) -> str:
     ]
     rows.append(("rows", str(latest.rows), *(f"{percentile([run.rows for run in runs], p):.0f}" for p in (50, 95))))
     headers = ("Seconds", "This run", "p50", "p95")
-    lines = [f"**{escape(pipeline_id)}**: {escape(verdict)}", ""]
+    lines = [f"**{escape(pipeline_id)}**: {escape(comparison)}", ""]
     return "\n".join([*lines, *table(headers, rows, frozenset(headers[1:]))]) + "\n"
 
 
 def trend_rows(runs: Sequence[RunTimes]) -> list[dict[str, Any]]:
-    """Return the table of runs, the newest first; each is flagged by the runs before it."""
+    """Return the table of runs, newest first; each run is compared with the runs before it."""
     return [
         run.document(is_slow=bool(regressions(run, runs[place + 1 :]))) for place, run in enumerate(runs[:KEPT_RUNS])
     ]

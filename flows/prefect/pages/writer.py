@@ -1,4 +1,4 @@
-"""Writes a run's pages into Prefect: summary, gate, freshness, lineage and trend, each a history under its own key."""
+"""Writes a run's pages as Prefect artifacts: summary, gate, freshness, lineage and trend, each under its own key."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A run that has ended, and how it spent its time.
+    """A run that has ended, with its durations.
 
     Attributes:
-        plan: What it was to do.
-        summary: What it did.
-        phases: Of dbt.
-        queue_seconds: From when it was scheduled to when it began.
-        gate_seconds: Of syncing and deciding; None when that was done before the flow began.
+        plan: What was decided.
+        summary: What the run did.
+        phases: The phases of dbt.
+        queue_seconds: From the scheduled time to the start.
+        gate_seconds: Sync and gate; None when the caller did both before the flow started.
     """
 
     plan: RunPlan
@@ -47,7 +47,7 @@ class Executed:
 
 
 def write_pages(executed: Executed, store: ControlStore) -> None:
-    """Write every page of a run; a server that fails meanwhile costs pages, never the run."""
+    """Write every page of a run. An error of the server is logged and does not fail the run."""
     summary = executed.summary
     try:
         for pipeline_id, page in summary_pages(summary):
@@ -60,7 +60,7 @@ def write_pages(executed: Executed, store: ControlStore) -> None:
 
 
 def _shown(summary: RunSummary) -> Iterator[str]:
-    """Yield the pipelines that the run is about: those that it names, and those in which anything happened."""
+    """Yield the pipelines that get pages: those of the request, and those in which something ran or was held."""
     touched = {item.pipeline_id for item in summary.outcomes if item.status is not OutcomeStatus.SKIPPED}
     for pipeline_id in dict.fromkeys(item.pipeline_id for item in summary.outcomes):
         if pipeline_id in touched or pipeline_id in summary.request.pipelines:
@@ -74,7 +74,7 @@ def _write_details(executed: Executed, store: ControlStore, pipelines: list[str]
         for pipeline_id in pipelines:
             outcomes = [item for item in executed.summary.outcomes if item.pipeline_id == pipeline_id]
             gate = gate_page(pipeline_id, [item.decision for item in outcomes])
-            _write(_key("gate-decisions", pipeline_id), gate, f"What the gate decided of {pipeline_id}, and why.")
+            _write(_key("gate-decisions", pipeline_id), gate, f"The gate's decisions on {pipeline_id}, and why.")
             page = freshness_page(pipeline_id, [item for item in freshness if pipeline_id in item.pipeline_ids], now)
             _write(_key("freshness", pipeline_id), page, f"How old the tables of {pipeline_id} are.")
             _write_lineage(client, executed.plan, pipeline_id)
@@ -83,16 +83,16 @@ def _write_details(executed: Executed, store: ControlStore, pipelines: list[str]
 
 
 def _write_lineage(client: SyncPrefectClient, plan: RunPlan, pipeline_id: str) -> None:
-    """Write the picture when it differs from the last one: its history is that of the pipeline's shape."""
+    """Write the page when it differs from the last one, so that its history shows changes of the pipeline."""
     key, page = _key("lineage", pipeline_id), lineage_page(plan.rows, pipeline_id)
     if _latest(client, key) != page:
-        _write(key, page, f"What {pipeline_id} is made from, and who reads it.")
+        _write(key, page, f"The sources and the readers of {pipeline_id}.")
 
 
 def _write_trend(
     client: SyncPrefectClient, executed: Executed, pipeline_id: str, outcomes: list[TargetOutcome]
 ) -> None:
-    """Write the trend: the rows of the last one, and this run before them."""
+    """Write the trend: this run, followed by the rows of the last trend."""
     key = _key("run-trend", pipeline_id)
     held = _latest(client, key)
     documents: list[dict[str, Any]] = json.loads(held) if isinstance(held, str) else held or []

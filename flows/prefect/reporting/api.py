@@ -1,4 +1,4 @@
-"""Prefect's API as the pump uses it: one client with a short time-out, opened in the pump's own thread."""
+"""Prefect's API for the pump: one client with a short timeout, opened in the pump's thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORTH_ANOTHER_TRY: Final = frozenset(
     {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 )
 _MESSAGE_LENGTH: Final = 25_000
-"""Characters that Prefect keeps of a log line everywhere."""
+"""Maximum length of a log line in every Prefect version."""
 
 
 class PrefectReportApi:
@@ -41,17 +41,17 @@ class PrefectReportApi:
             self._client.create_logs([_log_create(line) for line in lines])
 
     def _post(self, path: Any, body: Any) -> None:
-        # The path is not among the literals that the client's annotation lists, though the API documents it.
+        # The API documents the path, but the client's type annotation does not list it.
         with _rejections():
             self._client.request("POST", path, json=body)
 
 
 @contextmanager
 def open_report_api(api_url: str) -> Iterator[ReportApi]:
-    """Open the API for a thread of its own.
+    """Open the API for the current thread.
 
     Args:
-        api_url: The server that the flow run stands on.
+        api_url: The server of the flow run.
     """
     settings = {PREFECT_API_URL: api_url, PREFECT_CLIENT_MAX_RETRIES: 0}
     with (

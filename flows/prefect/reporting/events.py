@@ -1,11 +1,11 @@
-"""What Prefect is told of one task run: the documented `prefect.task-run.<State>` events, built from plain values.
+"""Reports of one task run: the documented `prefect.task-run.<State>` events, built from plain values.
 
-Prefect's own task engine does not ask the server before a task run changes its state; it reports these events and the
-server records them. Whoever reports the same events has task runs, with true times even when the report comes late.
+Prefect's own task engine changes the state of a task run locally and reports these events; the server creates task runs
+from them. Sluice reports the same events, so it gets task runs with correct times even when reports arrive late.
 
-Source: https://docs.prefect.io/v3/api-ref/events/task-run-events. That the server records them is convention, not
-contract: tests/flows/prefect/test_task_runs.py holds every Prefect version to it, and fallback.py is
-there for one that keeps it no more.
+Source: https://docs.prefect.io/v3/api-ref/events/task-run-events. The documentation does not promise that the server
+creates task runs from events of other clients: tests/flows/prefect/test_task_runs.py checks it for the locked version,
+and fallback.py handles servers that do not.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 ORCHESTRATION: Final = "client"
-"""Says that no server has recorded the change yet: only such events become task runs."""
+"""Marks a change that no server has recorded yet: only such events become task runs."""
 _FOLLOWS_WITHIN: Final = timedelta(minutes=5)
-"""How far apart two events may be for the server to order the second after the first."""
+"""Maximum distance of two events that the server orders by `follows`."""
 _SHORT_MESSAGE: Final = 1_000
-"""Characters of a message that stand in the event's resource; the state holds all of it."""
+"""Characters of a message in the event's resource; the state holds the whole message."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A state of a task run: its type in Prefect's words, and the name that the UI shows."""
+    """A state of a task run: Prefect's type, and the name that the UI shows."""
 
     type: str
     name: str
@@ -40,32 +40,32 @@ COMPLETED: Final = TaskState("COMPLETED", "Completed", is_final=True)
 FAILED: Final = TaskState("FAILED", "Failed", is_final=True)
 CRASHED: Final = TaskState("CRASHED", "Crashed", is_final=True)
 NOT_DUE: Final = TaskState("COMPLETED", "Skipped", is_final=True)
-"""The gate found nothing to do: not a failure, and nothing was cut short."""
+"""The gate found nothing to do."""
 BLOCKED: Final = TaskState("CANCELLED", "Skipped", is_final=True)
-"""It was due, and something upstream failed."""
+"""The target was due, but something upstream failed."""
 HELD: Final = TaskState("CANCELLED", "Held", is_final=True)
-"""It waits for a person."""
+"""The target waits for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """One reported task run as it stands; each change gives a new one, together with the event that tells of it.
+    """A task run in its current state; each change returns a new one, together with the event that reports it.
 
     Attributes:
         flow_run_id: The flow run that it is part of.
-        key: What it is a run of, unique within the flow run.
-        name: What the UI shows.
+        key: Key of the node, unique within the flow run.
+        name: The name in the UI.
         tags: Prefect tags.
         upstream_ids: Task runs that it waits for: the edges of the run's graph.
-        id: Prefect's id of it.
+        id: Prefect's id.
         attempts: How often it was started.
         first_started_at: When it was started first, or None.
         started_at: When it was started last, or None.
-        busy_seconds: How long its attempts took together.
+        busy_seconds: Total duration of its attempts.
         state: The state last reported, or None.
-        message: What was said with it.
+        message: The message of that state.
         last_event_id: Id of the event last reported, or None.
-        changed_at: When that was.
+        changed_at: When that event occurred, or None.
     """
 
     flow_run_id: UUID
@@ -85,22 +85,20 @@ class TaskRun:
 
     @property
     def is_open(self) -> bool:
-        """True while it runs."""
+        """Whether it has started and not ended."""
         return self.state is not None and not self.state.is_final
 
     @property
     def inputs(self) -> dict[str, list[dict[str, str]]]:
-        """What it waits for, as the API takes it."""
+        """Its upstream task runs, in the API's format."""
         waits_for = [{"input_type": "task_run", "id": str(upstream)} for upstream in self.upstream_ids]
         return {"wait_for": waits_for} if waits_for else {}
 
     def start(self, when: datetime) -> tuple[TaskRun, TaskRunEvent]:
-        """Begin an attempt."""
+        """Start an attempt."""
         state = RETRYING if self.attempts else RUNNING
-        begun = replace(
-            self, attempts=self.attempts + 1, first_started_at=self.first_started_at or when, started_at=when
-        )
-        return begun.move(state, when)
+        run = replace(self, attempts=self.attempts + 1, first_started_at=self.first_started_at or when, started_at=when)
+        return run.move(state, when)
 
     def finish(self, state: TaskState, when: datetime, message: str = "") -> tuple[TaskRun, TaskRunEvent]:
         """End it, whether it was started or not."""
@@ -108,7 +106,7 @@ class TaskRun:
         return replace(self, busy_seconds=self.busy_seconds + seconds).move(state, when, message)
 
     def await_retry(self, when: datetime, message: str) -> tuple[TaskRun, TaskRunEvent]:
-        """Let it wait for another try; the pause is not counted among its busy seconds."""
+        """Let it wait for a retry; the pause does not count as busy time."""
         return replace(self, started_at=None).move(AWAITING_RETRY, when, message)
 
     def move(self, state: TaskState, when: datetime, message: str = "") -> tuple[TaskRun, TaskRunEvent]:
@@ -119,14 +117,14 @@ class TaskRun:
 
 @dataclass(frozen=True, slots=True)
 class TaskRunEvent:
-    """A change of state, ready to be reported; the id makes it harmless to report it twice.
+    """A change of state, ready to be reported. The server ignores a second event with the same id.
 
     Attributes:
-        id: Id of the event, and of the state that the server makes of it.
-        run: The task run, still with the state before.
-        state: The state after.
+        id: Id of the event, and of the state that the server creates from it.
+        run: The task run before the change.
+        state: The new state.
         when: When it changed, in UTC.
-        message: What the UI shows beside the state.
+        message: The state's message in the UI.
     """
 
     id: UUID
@@ -136,7 +134,7 @@ class TaskRunEvent:
     message: str
 
     def body(self) -> Mapping[str, Any]:
-        """Return the event as the API takes it."""
+        """Return the event in the API's format."""
         run, before, after = self.run, self.run.state, self.state
         body = {
             "id": str(self.id),

@@ -1,7 +1,8 @@
-"""What holds when a Prefect version makes no task runs of what a run reports: its public API is told, at the run's end.
+"""Task runs for a Prefect server that creates none from events: written at the run's end, through the public API.
 
-That the server turns reported events into task runs is its convention (events.py). The way back shows
-the same names, states, reasons, edges and logs; only the times are those of the writing. Loads know nothing of it.
+The project's pin fixes the version of the client only. A shared server may have another version, and the documentation
+does not promise that a server creates task runs from events (events.py). The fallback shows the same names, states,
+messages, edges and logs; only the times are those of the writing. Loads do not depend on it.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ from flows.prefect.reporting.variables import read_note, write_note
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 15.0
-"""How long a server that has taken the reports may need until the first task run is there."""
+"""How long a server may need to create the first task run from the delivered events."""
 _KNOWN_GRACE_SECONDS: Final = 3.0
-"""The same, where it is known: runs look whether the server does it again."""
+"""The same for a server that created none in an earlier run: a later version may create them."""
 _POLL_SECONDS: Final = 0.5
 _NOTE: Final = "sluice-task-runs"
-"""The Prefect variable that holds the version of which it is known."""
+"""The Prefect variable with the server version that created no task runs."""
 
 
 def ensure_task_runs(runs: Sequence[TaskRun]) -> str | None:
-    """Write the task runs of one flow run that the server of this context did not make; its reports must be delivered.
+    """Write the task runs of one flow run if the server did not create them; all reports must be delivered before.
 
     Args:
-        runs: All that were reported, as they stand in the end.
+        runs: All reported task runs in their final states.
 
     Returns:
-        What people should know; None: the server made them, or is gone.
+        A note for people; None: the server created them, or does not answer.
     """
     if not runs:
         return None
@@ -53,13 +54,13 @@ def ensure_task_runs(runs: Sequence[TaskRun]) -> str | None:
 
 
 def version_without_task_runs(client: SyncPrefectClient) -> str | None:
-    """Return the server version that was seen to make no task runs of reports; None: the last run had them."""
+    """Return the server version that created no task runs from events; None: the last run had task runs."""
     return read_note(partial(_request, client), _NOTE)
 
 
 def _ensure(client: SyncPrefectClient, runs: Sequence[TaskRun]) -> str | None:
     known = version_without_task_runs(client)
-    if _are_made(client, runs, GRACE_SECONDS if known is None else _KNOWN_GRACE_SECONDS):
+    if _exist(client, runs, GRACE_SECONDS if known is None else _KNOWN_GRACE_SECONDS):
         if known is not None:
             with suppress(ObjectNotFound):
                 client.delete_variable_by_name(_NOTE)
@@ -68,20 +69,20 @@ def _ensure(client: SyncPrefectClient, runs: Sequence[TaskRun]) -> str | None:
     for run in runs:
         _request(client, "/task_runs/", _body(run))
     write_note(client, _NOTE, version, ["sluice"])
-    told = (
-        f"Prefect {version} makes no task runs of what runs report: they were written at the end, without their times."
+    note = (
+        f"Prefect {version} creates no task runs from the events of runs: they were written at the end, without times."
     )
-    log.warning("task_runs made_of_events=false prefect=%s", version)
+    log.warning("task_runs created_from_events=false prefect=%s", version)
     line = LogCreate(
-        name="sluice", level=logging.WARNING, message=told, timestamp=datetime.now(UTC), flow_run_id=runs[0].flow_run_id
+        name="sluice", level=logging.WARNING, message=note, timestamp=datetime.now(UTC), flow_run_id=runs[0].flow_run_id
     )
     client.create_logs([line])
-    return told
+    return note
 
 
-def _are_made(client: SyncPrefectClient, runs: Sequence[TaskRun], patience: float) -> bool:
+def _exist(client: SyncPrefectClient, runs: Sequence[TaskRun], timeout_seconds: float) -> bool:
     only = {"flow_runs": {"id": {"any_": [str(runs[0].flow_run_id)]}}}
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout_seconds
     while not _request(client, "/task_runs/count", only):
         if time.monotonic() >= deadline:
             return False
@@ -90,7 +91,7 @@ def _are_made(client: SyncPrefectClient, runs: Sequence[TaskRun], patience: floa
 
 
 def _body(run: TaskRun) -> dict[str, Any]:
-    assert run.state is not None, "only what was reported is written"
+    assert run.state is not None, "only reported task runs are written"
     return {
         "id": str(run.id),
         "flow_run_id": str(run.flow_run_id),
@@ -108,5 +109,5 @@ def _request(client: SyncPrefectClient, path: str, body: Any) -> Any:
 
 
 def _path(path: str) -> Any:
-    """Return a path of the API; the client's annotation lists only some."""
+    """Return an API path as Any: the client's type annotation lists only some paths."""
     return path

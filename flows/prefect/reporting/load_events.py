@@ -1,7 +1,7 @@
-"""What Prefect is told of loads, so that the pipelines that read a target start when it has loaded. Pure.
+"""Events of loads: they start the pipelines that read a loaded target. Pure.
 
-One event per target whose load changed rows. An automation that `sluice deploy` installs starts the pipelines that
-the event is related to; their gates decide as always.
+There is one event per target whose load changed rows. An automation of `sluice deploy` starts the related pipelines of
+the event; each run then calls the gate as usual.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class LoadedEvent:
     """A target has loaded rows.
 
     Attributes:
-        id: Makes it harmless to report it twice.
+        id: Id of the event; the server ignores a second event with the same id.
         when: UTC.
-        environment: Of the row.
+        environment: The row's environment.
         flow_run_id: The flow run that loaded it.
-        run_id: The run's identity in the load log.
-        outcome: How the load ended.
+        run_id: The run's id in the load log.
+        outcome: The outcome of the load.
         dependants: Active pipelines outside the run that read the target as a driving source.
-        starts: Those of them that this event starts: each is started once per wave, however many of its sources loaded.
+        starts: The dependants that this event starts: each is started once per wave, even if several sources loaded.
     """
 
     id: UUID
@@ -45,7 +45,7 @@ class LoadedEvent:
     starts: tuple[str, ...]
 
     def body(self) -> Mapping[str, Any]:
-        """Return the event as Prefect's API takes it."""
+        """Return the event in the API's format."""
         outcome = self.outcome
         related = [(f"prefect.flow-run.{self.flow_run_id}", "flow-run")]
         related += [(f"sluice.pipeline.{self.environment}.{name}", DEPENDANT_ROLE) for name in self.starts]
@@ -77,9 +77,9 @@ def loaded_events(
     """Yield the events of one wave.
 
     Args:
-        plan: The run; its rows tell who reads what.
-        outcomes: How the wave's targets fared.
-        environment: Of the rows.
+        plan: The run, with its rows.
+        outcomes: The outcomes of the wave's targets.
+        environment: The rows' environment.
         flow_run_id: The flow run.
         when: UTC.
     """
@@ -96,7 +96,7 @@ def loaded_events(
 
 
 def active_readers(rows: ControlRows) -> Mapping[TableName, set[str]]:
-    """Return for each table the active pipelines with an active transformation that it drives."""
+    """Return, by table, the active pipelines with an active transformation that reads it as a driving source."""
     active = {row.pipeline_id for row in rows.pipelines if row.is_active}
     readers: dict[TableName, set[str]] = {}
     for row in rows.transformations:

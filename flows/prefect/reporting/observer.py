@@ -1,4 +1,4 @@
-"""Watches a run for Prefect: decisions into the flow run's log, targets that do not run as skipped task runs."""
+"""The observers of a flow run: they report decisions, waves, clusters and outcomes to Prefect."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from metadata_sync.rows.model import TransformationRow
 from metadata_sync.rows.names import TableName
 
 GATE: Final = Node("step gate", "gate", ("step",))
-"""A step of the run itself; dbt's names hold no blanks, so no model has its key."""
-_CUT_SHORT: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
-_GOES_WELL: Final = frozenset({SparkState.STARTED, SparkState.DONE})
+"""The gate as a task run; dbt's names hold no blanks, so no model has the same key."""
+_BLOCKED_BY_UPSTREAM: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
+_HEALTHY: Final = frozenset({SparkState.STARTED, SparkState.DONE})
 
 
 class PrefectObserver:
     """The engine's `RunObserver` inside a flow run.
 
     Args:
-        plan: What is about to run; its rows give the task runs their names and edges.
+        plan: The run; its rows give the task runs their names and edges.
         task_runs: The flow run's task runs.
         now: The clock, UTC.
-        announce: Told how each wave ended, so that whoever reads its targets can start.
+        announce: Called with the outcomes of each wave, to start the readers of its targets.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class PrefectObserver:
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
-        """What makes dbt's nodes task runs."""
+        """The callback that turns dbt's nodes into task runs."""
         return [self._task_runs.on_event]
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """Log each decision with its reason, in the gate's step."""
+        """Log each decision with its reason, in the gate's task run."""
         now = self._now()
         for decision in decisions:
             self._decided_at[decision.target] = now
@@ -69,15 +69,15 @@ class PrefectObserver:
         self._task_runs.end(GATE.key, COMPLETED, now, _counted(decisions))
 
     def wave_started(self, wave: Wave) -> None:
-        """Log what dbt is about to build."""
+        """Log what dbt will build."""
         self._task_runs.say(None, self._now(), f"Wave {wave.number}: dbt builds {', '.join(wave.targets)}")
 
-    def said(self, sentence: str) -> None:
-        """Log it."""
+    def say(self, sentence: str) -> None:
+        """Log a sentence."""
         self._task_runs.say(None, self._now(), sentence)
 
-    def moved(self, move: SparkMove) -> None:
-        """Show clusters and steps as task runs: the cluster before its steps, each step before its model."""
+    def spark_changed(self, move: SparkMove) -> None:
+        """Show clusters and steps as task runs: a step waits for its cluster, a model for its step."""
         runs, key = self._task_runs, move.key
         runs.expect([Node(key, move.name, ("spark",), move.needs)])
         if move.feeds is not None:
@@ -89,89 +89,89 @@ class PrefectObserver:
         elif move.state is not SparkState.STARTED:
             runs.end(key, COMPLETED if move.state is SparkState.DONE else FAILED, move.at, move.message)
         if move.message:
-            runs.say(key, move.at, move.message, logging.INFO if move.state in _GOES_WELL else logging.WARNING)
+            runs.say(key, move.at, move.message, logging.INFO if move.state in _HEALTHY else logging.WARNING)
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
-        """Log what each target got, and fail the task runs whose data tests failed after the load."""
+        """Log the outcome of each target, and fail the task runs whose data tests failed after the load."""
         for outcome in outcomes:
             key = TableName.parse(outcome.target).model_name
             if outcome.status is OutcomeStatus.FAILED:
                 self._task_runs.fail(key, self._now(), outcome.error or "Failed.")
             else:
                 self._task_runs.complete(key, self._now())
-                self._task_runs.say(key, self._now(), _told(outcome))
+                self._task_runs.say(key, self._now(), _outcome_line(outcome))
         self._announce(outcomes)
 
     def retrying(self, retries: Sequence[Retry]) -> None:
-        """Show the targets as waiting for their next try, and why."""
+        """Show the targets as waiting for a retry, and why."""
         for retry in retries:
             key = TableName.parse(retry.target).model_name
             self._task_runs.await_retry(key, self._now(), retry.sentence)
             self._task_runs.say(key, self._now(), retry.sentence, logging.WARNING)
 
     def finished(self, summary: RunSummary) -> None:
-        """Show what did not run as skipped or held, with the gate's reason."""
+        """Show the targets that did not run as skipped or held, with the gate's reason."""
         for outcome in summary.outcomes:
             key = TableName.parse(outcome.target).model_name
             when = self._decided_at.get(outcome.target, summary.finished_at)
             self._task_runs.finish(key, _state_of(outcome), when, outcome.decision.message)
 
 
-class ObserverPair:
-    """Two observers of one run: Prefect's, and the one of the caller's terminal."""
+class Observers:
+    """Several observers of one run, called in order."""
 
-    def __init__(self, first: RunObserver, second: RunObserver) -> None:
-        self._both = (first, second)
+    def __init__(self, *observers: RunObserver) -> None:
+        self._observers = observers
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
-        """The callbacks of both."""
-        return [callback for observer in self._both for callback in observer.dbt_callbacks]
+        """The callbacks of all observers."""
+        return [callback for observer in self._observers for callback in observer.dbt_callbacks]
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """Tell both."""
-        for observer in self._both:
+        """Call each observer."""
+        for observer in self._observers:
             observer.decided(decisions)
 
     def wave_started(self, wave: Wave) -> None:
-        """Tell both."""
-        for observer in self._both:
+        """Call each observer."""
+        for observer in self._observers:
             observer.wave_started(wave)
 
-    def said(self, sentence: str) -> None:
-        """Tell both."""
-        for observer in self._both:
-            observer.said(sentence)
+    def say(self, sentence: str) -> None:
+        """Call each observer."""
+        for observer in self._observers:
+            observer.say(sentence)
 
-    def moved(self, move: SparkMove) -> None:
-        """Tell both."""
-        for observer in self._both:
-            observer.moved(move)
+    def spark_changed(self, move: SparkMove) -> None:
+        """Call each observer."""
+        for observer in self._observers:
+            observer.spark_changed(move)
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
-        """Tell both."""
-        for observer in self._both:
+        """Call each observer."""
+        for observer in self._observers:
             observer.loaded(outcomes)
 
     def retrying(self, retries: Sequence[Retry]) -> None:
-        """Tell both."""
-        for observer in self._both:
+        """Call each observer."""
+        for observer in self._observers:
             observer.retrying(retries)
 
     def finished(self, summary: RunSummary) -> None:
-        """Tell both."""
-        for observer in self._both:
+        """Call each observer."""
+        for observer in self._observers:
             observer.finished(summary)
 
 
 def gate_begins(task_runs: DbtTaskRuns, when: datetime) -> None:
-    """Show that the gate is at work; it ends with its decisions."""
+    """Start the gate's task run; it ends with the decisions."""
     task_runs.expect([GATE])
     task_runs.start(GATE.key, when)
 
 
 def nodes_of(rows: Sequence[TransformationRow]) -> Iterator[Node]:
-    """Yield what is known of the rows' models before dbt runs."""
+    """Yield the nodes of the rows' models, as known before dbt runs."""
     keys = {str(row.name): row.name.model_name for row in rows}
     for row in rows:
         yield Node(
@@ -185,7 +185,7 @@ def nodes_of(rows: Sequence[TransformationRow]) -> Iterator[Node]:
 def _state_of(outcome: TargetOutcome) -> TaskState:
     if outcome.decision.action is Action.HOLD:
         return HELD
-    return BLOCKED if outcome.decision.reason in _CUT_SHORT else NOT_DUE
+    return BLOCKED if outcome.decision.reason in _BLOCKED_BY_UPSTREAM else NOT_DUE
 
 
 def _counted(decisions: Sequence[Decision]) -> str:
@@ -193,6 +193,6 @@ def _counted(decisions: Sequence[Decision]) -> str:
     return ", ".join(f"{count} {action}" for action, count in sorted(counts.items())) or "nothing to decide"
 
 
-def _told(outcome: TargetOutcome) -> str:
+def _outcome_line(outcome: TargetOutcome) -> str:
     windows = "; ".join(str(window) for window in outcome.windows)
     return " · ".join(part for part in (str(outcome.status), str(outcome.rows or ""), windows) if part)

@@ -1,4 +1,4 @@
-"""How a run spends its time, watched from outside: dbt's start, its models, what comes after them."""
+"""Durations of a run's phases: dbt's start, its models, and what follows them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class PhaseClock(SilentObserver):
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
-        """What hears of nodes, on dbt's threads."""
+        """The callback for dbt's node events, on dbt's threads."""
         return [self._on_event]
 
     def wave_started(self, wave: Wave) -> None:  # noqa: ARG002 (what is built does not matter here)
-        """Remember when dbt is called."""
+        """Record when dbt is called."""
         self._wave_at, self._first_node_at, self._last_node_at = self.clock(), None, None
 
-    def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:  # noqa: ARG002 (how it fared does not matter here)
+    def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:  # noqa: ARG002 (the outcome does not matter here)
         """Add up the wave."""
         now = self.clock()
         began = self._wave_at if self._wave_at is not None else now

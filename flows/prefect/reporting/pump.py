@@ -1,7 +1,7 @@
-"""Carries reports to Prefect in the background, so that whoever reports never waits and never sees an error.
+"""Sends reports to Prefect in the background: the caller never waits and never gets an error.
 
-One thread, one client, bulk requests. While the API is silent the reports wait in memory and are sent again; when it
-stays silent after the work has ended they are given up, counted, and told in one warning.
+One thread, one client, bulk requests. While the API does not answer, reports wait in memory and are sent again. If it
+still does not answer after the run has ended, they are dropped and counted in one warning.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ FLUSH_SECONDS: Final = 0.5
 """How often reports are sent."""
 BATCH_SIZE: Final = 200
 QUEUE_LIMIT: Final = 50_000
-"""Reports that wait at most; the oldest are given up first."""
+"""Maximum number of waiting reports; the oldest are dropped first."""
 PATIENCE_SECONDS: Final = 10.0
-"""For how long the API may be silent before the reports that are left at the end are given up."""
+"""How long the API may be silent before the reports that are left at the end are dropped."""
 LAST_CHANCE_SECONDS: Final = 2.0
-"""How long the end is tried in any case."""
+"""Minimum time of delivery after the run has ended."""
 REQUEST_SECONDS: Final = 3.0
-"""How long one request may take."""
+"""Timeout of one request."""
 _LONGEST_PAUSE: Final = 2.0
 
 _Report = TypeVar("_Report")
@@ -41,11 +41,11 @@ class LogLine:
 
     Attributes:
         flow_run_id: The flow run.
-        task_run_id: The task run; None: the line is the flow run's own.
+        task_run_id: The task run; None: the line belongs to the flow run.
         when: UTC.
         level: As in `logging`.
         message: Its text.
-        logger: Who says it.
+        logger: Name of the logger.
     """
 
     flow_run_id: UUID
@@ -57,29 +57,29 @@ class LogLine:
 
 
 class RejectedReportsError(Exception):
-    """The API answered that it will never take these reports."""
+    """The API refused these reports for good."""
 
 
 class ReportedEvent(Protocol):
     """An event that may be delivered more than once: its body holds an id."""
 
     def body(self) -> Mapping[str, Any]:
-        """Return the event as the API takes it."""
+        """Return the event in the API's format."""
         ...
 
 
 class ReportApi(Protocol):
-    """Where reports go. Any other exception means: not delivered, send it again."""
+    """Receives reports. Raises RejectedReportsError to refuse them; after any other exception they are sent again."""
 
     def send_events(self, events: Sequence[ReportedEvent]) -> None:
-        """Deliver events; delivering one twice does no harm."""
+        """Deliver events; the server ignores a second delivery."""
 
     def send_lines(self, lines: Sequence[LogLine]) -> None:
         """Deliver log lines."""
 
 
 class ReportPump:
-    """The queue and the thread that empties it.
+    """The queue of reports, and the thread that sends them.
 
     Args:
         open_api: Opens the API, in the pump's own thread.
@@ -120,10 +120,10 @@ class ReportPump:
             self._make_room()
 
     def close(self) -> int:
-        """Send what is left and end, within seconds whatever the API does.
+        """Send the remaining reports and stop, within seconds even if the API does not answer.
 
         Returns:
-            How many reports were lost; one warning has told of them.
+            Number of lost reports; one warning logs it.
         """
         self._closed_at = time.monotonic()
         self._closing.set()
@@ -149,7 +149,7 @@ class ReportPump:
                     if self._events or self._lines:
                         api = api or stack.enter_context(self._open_api())
                         self._deliver(api)
-                except Exception as error:  # noqa: BLE001 (whatever it is, the run must not see it)
+                except Exception as error:  # noqa: BLE001 (no error of a report may fail the run)
                     log.debug("prefect_reports delivered=false error=%r", error)
                     pause = min(pause * 2, _LONGEST_PAUSE)
                     self._silent_since = self._silent_since or time.monotonic()
@@ -176,7 +176,7 @@ class ReportPump:
             send(batch)
         except RejectedReportsError as error:
             log.warning("prefect_reports rejected=%d reason=%s", len(batch), error)
-            with self._lock:  # events that a version refuses are made up for: flows/prefect/reporting/fallback.py
+            with self._lock:  # refused events do not count as lost: fallback.py writes the task runs
                 self._lost += len(batch) if queue is self._lines else 0
         except Exception:
             with self._lock:

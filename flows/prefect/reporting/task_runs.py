@@ -1,12 +1,12 @@
-"""Shows every model, seed and snapshot of dbt invocations in this process as a task run of one Prefect flow run.
+"""Reports every model, seed and snapshot of dbt invocations in this process as a task run of one Prefect flow run.
 
     pump = ReportPump(partial(open_report_api, api_url))
     runs = DbtTaskRuns(flow_run_id, pump)
-    dbtRunner(callbacks=[runs.on_event]).invoke(["build", …])     # as often as there are waves
+    dbtRunner(callbacks=[runs.on_event]).invoke(["build", …])     # once per wave
     runs.close(); pump.close()
 
-dbt calls `on_event` on its own threads; it takes microseconds, never waits for the API and never raises. Several
-invocations may follow one another: a node that runs again goes on in its task run, as a retry.
+dbt calls `on_event` on its own threads; it takes microseconds, never waits for the API and never raises. With several
+invocations, a node that runs again continues its task run as a retry.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _LEVELS: Final = {"info": logging.INFO, "warn": logging.WARNING, "error": loggin
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What is known of a dbt node before it runs.
+    """A dbt node, as known before it runs.
 
     Attributes:
         key: The node's name in dbt, e.g. `dwh__dim_aircraft`; unique among models, seeds and snapshots.
-        name: What the UI shows, e.g. `dwh.dim_aircraft`.
+        name: The name in the UI, e.g. `dwh.dim_aircraft`.
         tags: Prefect tags.
-        upstream_keys: Nodes that it reads; those that are unknown here make no edge.
+        upstream_keys: Keys of the nodes that it reads; unknown keys are ignored.
     """
 
     key: str
@@ -56,8 +56,8 @@ class DbtTaskRuns:
 
     Args:
         flow_run_id: The flow run.
-        pump: Takes the reports; the caller closes it.
-        nodes: What is known beforehand; a node that is not among them is shown under dbt's name and without edges.
+        pump: Sends the reports; the caller closes it.
+        nodes: Nodes known beforehand; other nodes are shown under dbt's name and without edges.
     """
 
     def __init__(self, flow_run_id: UUID, pump: ReportPump, nodes: Iterable[Node] = ()) -> None:
@@ -69,12 +69,12 @@ class DbtTaskRuns:
 
     @property
     def reported(self) -> tuple[TaskRun, ...]:
-        """Those of which anything was reported, as they stand."""
+        """The task runs that were reported, in their current states."""
         with self._lock:
             return tuple(run for run in self._runs.values() if run.state is not None)
 
     def expect(self, nodes: Iterable[Node]) -> None:
-        """Make nodes known, upstreams among themselves in any order; those known already stay as they are."""
+        """Add nodes, in any order; known nodes are not changed."""
         with self._lock:
             fresh = [node for node in nodes if node.key not in self._runs]
             for node in fresh:
@@ -84,55 +84,55 @@ class DbtTaskRuns:
                 self._runs[node.key] = replace(self._runs[node.key], upstream_ids=upstream_ids)
 
     def link(self, key: str, upstream_key: str) -> None:
-        """Let a node wait for another one, for the edge that the graph shows; unknown ones make none."""
+        """Add an edge between two nodes for the graph in the UI; unknown nodes are ignored."""
         with self._lock:
             run, upstream = self._runs.get(key), self._runs.get(upstream_key)
             if run is not None and upstream is not None and upstream.id not in run.upstream_ids:
                 self._runs[key] = replace(run, upstream_ids=(*run.upstream_ids, upstream.id))
 
     def start(self, key: str, when: datetime) -> None:
-        """Begin an attempt at a node that dbt knows nothing of; one that runs goes on."""
+        """Start an attempt of a node outside dbt; a running node is not changed."""
         with self._lock:
             run = self._runs.get(key)
             if run is not None and (not run.is_open or run.state is AWAITING_RETRY):
                 self._runs[key] = self._report(run.start(_not_before(run, when)))
 
     def end(self, key: str, state: TaskState, when: datetime, message: str = "") -> None:
-        """End a node that dbt knows nothing of; it need not have begun."""
+        """End a node outside dbt, started or not."""
         with self._lock:
             run = self._runs.get(key)
             if run is not None and (run.state is None or run.is_open):
                 self._runs[key] = self._report(run.finish(state, _not_before(run, when), _clean(message)))
 
     def on_event(self, event: EventMsg) -> None:
-        """Take an event of dbt: the callback for `dbtRunner(callbacks=[…])`."""
+        """Process an event of dbt: the callback for `dbtRunner(callbacks=[…])`."""
         try:
-            self._take(event)
-        except Exception:  # dbt would end the run
+            self._process(event)
+        except Exception:  # an exception here would end dbt's run
             log.debug("dbt_event reported=false", exc_info=True)
 
     def finish(self, key: str, state: TaskState, when: datetime, message: str) -> None:
-        """Give a node that dbt was not asked to run its final state; one that ran keeps its own."""
+        """Set the final state of a node that dbt did not run; a node that ran keeps its state."""
         with self._lock:
             run = self._runs.get(key)
             if run is not None and run.state is None:
                 self._runs[key] = self._report(run.finish(state, when, _clean(message)))
 
     def fail(self, key: str, when: datetime, message: str) -> None:
-        """Fail a node that dbt counted as built: one of its data tests failed, or its load was not recorded."""
+        """Fail a node that dbt reported as built: one of its data tests failed, or its load was not recorded."""
         with self._lock:
             run = self._runs.get(key)
             if run is not None and run.state not in {FAILED, BLOCKED}:
                 self._runs[key] = self._report(run.finish(FAILED, when, _clean(message)))
 
     def await_retry(self, key: str, when: datetime, message: str) -> None:
-        """Show a node that has failed as waiting for another try."""
+        """Show a failed node as waiting for a retry."""
         with self._lock:
             if (run := self._runs.get(key)) is not None:
                 self._runs[key] = self._report(run.await_retry(when, _clean(message)))
 
     def complete(self, key: str, when: datetime) -> None:
-        """Complete a node that waited for a retry in which dbt only had to run its data tests."""
+        """Complete a node whose retry ran only its data tests."""
         with self._lock:
             run = self._runs.get(key)
             if run is not None and run.state is AWAITING_RETRY:
@@ -145,17 +145,17 @@ class DbtTaskRuns:
         self._pump.put_line(LogLine(self._flow_run_id, run.id if run else None, when, level, _clean(message)))
 
     def close(self, when: datetime, *, is_crash: bool = False) -> None:
-        """End what dbt began and never finished."""
+        """End the nodes that dbt started and did not finish."""
         with self._lock:
             for key, run in self._runs.items():
                 if run.is_open:
                     state = CRASHED if is_crash else FAILED
-                    self._runs[key] = self._report(run.finish(state, when, "The run ended before this did."))
+                    self._runs[key] = self._report(run.finish(state, when, "The run ended before this node."))
 
-    def _take(self, event: Any) -> None:
+    def _process(self, event: Any) -> None:
         name, info = event.info.name, getattr(event.data, "node_info", None)
         when = event.info.ts.ToDatetime(tzinfo=UTC)
-        # NodeStart comes for nodes that dbt then skips as well; NodeCompiling only for those that it runs.
+        # dbt sends NodeStart also for nodes that it then skips; NodeCompiling only for those that it runs.
         if name == "NodeCompiling":
             self._started(info, when)
         elif name == "NodeFinished":
@@ -206,10 +206,10 @@ class DbtTaskRuns:
 
 
 def _not_before(run: TaskRun, when: datetime) -> datetime:
-    """Return when a state began, never before the last one: other machines' clocks differ, and the server sorts."""
+    """Return when a state began, but not before the last state: clocks differ, and the server sorts by time."""
     return when if run.changed_at is None else max(when, run.changed_at + timedelta(microseconds=1))
 
 
 def _clean(text: str) -> str:
-    """Take out the terminal's colours, what looks like a secret, and the middle of what is very long."""
+    """Remove terminal colours and secrets, and shorten a long text in the middle."""
     return safe_text(text, _MESSAGE_LENGTH)

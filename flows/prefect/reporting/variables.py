@@ -1,4 +1,4 @@
-"""Notes that Sluice leaves on a Prefect server for itself to read: Prefect variables. Reading imports no Prefect."""
+"""Notes for later runs, as variables on the Prefect server. Reading them does not import Prefect."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 Post = Callable[[str, dict[str, Any]], Any]
-"""Asks the API; returns what it answers, raises `httpx.HTTPError` when it does not."""
+"""Sends a POST request to the API and returns the answer; raises `httpx.HTTPError`."""
 
 
 def read_note(post: Post, name: str) -> str | None:
-    """Return a note; None when there is none of that name."""
+    """Return a note, or None when it does not exist."""
     found = post("/variables/filter", {"variables": {"name": {"any_": [name]}}})
     return str(found[0]["value"]) if found else None
 
 
 def write_note(client: SyncPrefectClient, name: str, text: str, tags: Sequence[str]) -> None:
-    """Write a note, or write over it; a new one gets the tags."""
+    """Create or overwrite a note; only a new note gets the tags."""
     from prefect.client.schemas.actions import VariableCreate, VariableUpdate
     from prefect.exceptions import ObjectAlreadyExists
 

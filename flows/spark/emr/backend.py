@@ -1,8 +1,8 @@
-"""EMR on EC2: a cluster for each run and job group, one step for each job, ended whatever happens.
+"""EMR on EC2: a cluster for each run and job group, one step for each job, terminated in every case.
 
-Three things end a cluster: `close` in every way out of a run, EMR's own auto-termination policy when our process is
-gone and the steps are done, and the sweep (`sweep.py`), which finds by its tags and its lease what nobody waits for.
-A cluster or step whose answer was lost is found again and taken, never asked for twice (`once.py`).
+Three mechanisms terminate a cluster: `close` at every exit of a run; EMR's auto-termination policy, when the run's
+process is gone and the steps are done; and the sweep (`sweep.py`), which finds clusters by their tags whose lease has
+expired. A cluster or step whose response was lost is found and used, never requested twice (`idempotency.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from uuid import uuid4
 from flows.run.leases import LeaseKeeper
 from flows.spark.aws import aws_client, aws_errors
 from flows.spark.backend import Bill, JobEnd, JobStatus, OnStep, Order, Say
-from flows.spark.emr.cluster_state import ClusterSeen, StepSeen, end_of, read_cluster
-from flows.spark.emr.clusters import OurCluster, our_clusters
+from flows.spark.emr.cluster_state import ClusterState, StepState, end_of, read_cluster
+from flows.spark.emr.clusters import ManagedCluster, managed_clusters
 from flows.spark.emr.idempotency import call_once
 from flows.spark.emr.request import cluster_request, step_request
 from flows.spark.jobs import SparkJob, jobs_text
@@ -36,29 +36,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STEPS_AT_ONCE: Final = 256
-"""EMR takes no more pending steps: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-work-with-steps.html."""
+"""EMR's limit of pending steps: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-work-with-steps.html."""
 
 Sleep = Callable[[float], None]
 
 
 def lease_of(token: str) -> str:
-    """Return the lease that says that a process waits for the cluster with this token."""
+    """Return the name of the lease of the process that waits for the cluster with this token."""
     return f"emr.{token}"
 
 
 class EmrBackend:
-    """Rents clusters.
+    """Creates clusters.
 
     Args:
-        settings: What a cluster is made with.
-        spark: Packages and options.
-        store: Keeps the lease of each cluster, so that the sweep knows which are waited for.
-        owner_tag: Tells this control database's clusters from those of others in the account.
-        clock: Tells the current instant, with its zone.
-        sleep: Waits that many seconds.
+        settings: Settings of clusters.
+        spark: Packages and options of Spark.
+        store: Holds the lease of each cluster, which tells the sweep that a run waits for it.
+        owner_tag: Tag of the clusters of this control database.
+        clock: Returns the current instant, with its zone.
+        sleep: Waits a number of seconds.
 
     Raises:
-        ConfigurationError: When there is no place on S3 for the job files.
+        ConfigurationError: When SLUICE_EMR_WORK_URI is not set.
     """
 
     name = "emr"
@@ -75,8 +75,8 @@ class EmrBackend:
     ) -> None:
         if settings.work_uri is None:
             raise ConfigurationError(
-                "SLUICE_SPARK_BACKEND is emr, and SLUICE_EMR_WORK_URI is not set.",
-                "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/emr.md).",
+                "SLUICE_SPARK_BACKEND is emr, but SLUICE_EMR_WORK_URI is not set.",
+                "Set it to s3://bucket/prefix: the Spark script and the job files go there (docs/operations/emr.md).",
             )
         self.settings = settings
         self.spark = spark
@@ -94,25 +94,25 @@ class EmrBackend:
         return self.settings.subnets or (None,)
 
     def obstacle(self, job: SparkJob) -> str | None:
-        """Refuse a source or output that does not lie on S3, which a cluster does not reach."""
-        here = next((place for place in job.places if not place.startswith("s3://")), None)
-        if here is None:
+        """Refuse a source or output that is not on S3: a cluster cannot access it."""
+        local = next((place for place in job.places if not place.startswith("s3://")), None)
+        if local is None:
             return None
         return (
-            f"a cluster reads and writes s3:// only, not {here}. "
+            f"a cluster reads and writes s3:// only, not {local}. "
             "Move it to S3, set SLUICE_SPARK_BACKEND=local, or run it in the warehouse: --engine warehouse."
         )
 
     def start(self, order: Order, say: Say, on_step: OnStep) -> EmrCluster:
-        """Ask for a cluster; it is not ready yet, and costs from now on.
+        """Request a cluster. It is not ready yet, but costs money from now on.
 
         Args:
-            order: What for.
-            say: Told how far it is.
-            on_step: Told of each step that begins.
+            order: The request.
+            say: Prints progress.
+            on_step: Called when a step starts.
 
         Raises:
-            RunError: When EMR does not take the order.
+            RunError: When EMR refuses the request.
         """
         script = SCRIPT.read_text("utf-8")
         address = f"{self.work_uri}/code/spark_job-{hashlib.sha256(script.encode()).hexdigest()[:12]}.py"
@@ -131,9 +131,9 @@ class EmrBackend:
                               on_step=on_step, lease=lease.pop_all())  # fmt: skip
 
     def end_others(self, order: Order, token: str, kept: str | None = None) -> None:
-        """End what an order has rented besides one cluster: a late child of a lost answer. Never raises."""
+        """Terminate other clusters of an order, which exist when a response was lost. Never raises."""
         try:
-            with aws_errors("looking for clusters whose answer was lost"):
+            with aws_errors("looking for clusters whose response was lost"):
                 others = [item for item in self._rented(order, token) if item.cluster_id != kept]
             for item in others:
                 end_cluster(self.emr, item.cluster_id, is_protected=item.is_protected)
@@ -143,22 +143,22 @@ class EmrBackend:
     def _rent(self, order: Order, token: str) -> str:
         request = cluster_request(order, self.settings, self._tags(order, token))
         return call_once(
-            f"renting {order.sizing}",
+            f"creating a cluster of {order.sizing}",
             lambda: str(self.emr_once.run_job_flow(**request)["JobFlowId"]),
             lambda: next((item.cluster_id for item in self._rented(order, token)), None),
             self.sleep,
         )
 
-    def _rented(self, order: Order, token: str) -> list[OurCluster]:
+    def _rented(self, order: Order, token: str) -> list[ManagedCluster]:
         with aws_errors("listing clusters"):
-            ours = our_clusters(self.emr, order.environment, self._owner_tag)
+            ours = managed_clusters(self.emr, order.environment, self._owner_tag)
             return [item for item in ours if item.token == token]
 
     def put(self, url: str, text: str) -> None:
         """Write a small file to S3.
 
         Raises:
-            RunError: When S3 does not take it.
+            RunError: When S3 refuses or does not answer.
         """
         address = urlsplit(url)
         with aws_errors(f"writing {url}"):
@@ -178,7 +178,7 @@ class EmrBackend:
 
 
 class EmrCluster:
-    """A cluster that is ours until it is closed."""
+    """A cluster of one run, until it is closed."""
 
     def __init__(
         self,
@@ -205,18 +205,18 @@ class EmrCluster:
         self._lease = lease
         self._sizing = order.sizing
         self._bill = Bill("emr", cluster_id, order.sizing, order.sizing.cores, requested_at)
-        self._seen = ClusterSeen(cluster_id, "STARTING", "", order.sizing.master_count > 1, {})
-        self._heard_at = requested_at
+        self._seen = ClusterState(cluster_id, "STARTING", "", order.sizing.master_count > 1, {})
+        self._answered_at = requested_at
         say(f"{order.job_group}: EMR cluster {cluster_id} is starting, {self._page}")
 
     @property
     def bill(self) -> Bill:
-        """What it is and how long it was ours."""
+        """Its size and lifetime."""
         return self._bill
 
     @property
     def links(self) -> str:
-        """Its page in the console, and where its logs go."""
+        """Links to its page in the console and to its logs."""
         logs = self._backend.settings.log_uri
         return f"EMR cluster {self._id}: {self._page}" + (f" Logs: {logs.rstrip('/')}/{self._id}/" if logs else "")
 
@@ -228,7 +228,7 @@ class EmrCluster:
         """Run jobs as steps, one after the other.
 
         Raises:
-            RunError: When EMR does not take the steps, or has not answered for too long.
+            RunError: When EMR refuses the steps, or does not answer for too long.
         """
         ends: dict[str, JobEnd] = {}
         left = iter(jobs)
@@ -241,7 +241,7 @@ class EmrCluster:
         return ends
 
     def close(self) -> None:
-        """End it, and give its lease back. Called again it does nothing."""
+        """Terminate the cluster and release its lease; a second call does nothing."""
         if self._bill.closed_at is not None:
             return
         self._bill.closed_at = self._backend.clock()
@@ -252,8 +252,8 @@ class EmrCluster:
             except RunError as error:
                 logger.warning("emr.not_ended cluster=%s error=%s", self._id, error.message)
                 self._say(
-                    f"EMR cluster {self._id} could not be ended: {error.message} It ends by itself when it has been "
-                    f"idle for {self._backend.settings.idle_minutes} minutes; `sluice emr sweep` ends it now."
+                    f"EMR cluster {self._id} could not be terminated: {error.message} EMR terminates it when it has "
+                    f"been idle for {self._backend.settings.idle_minutes} minutes; `sluice emr sweep` does so now."
                 )
 
     def _run_batch(self, batch: Sequence[SparkJob]) -> dict[str, JobEnd]:
@@ -261,10 +261,10 @@ class EmrCluster:
         self._targets |= {step_id: job.target for step_id, job in waiting.items()}
         ends: dict[str, JobEnd] = {}
         while True:
-            seen = self._look()
+            seen = self._poll()
             now = self._backend.clock()
             for step_id, job in list(waiting.items()):
-                step = seen.steps.get(step_id, StepSeen("PENDING", None, None, ""))
+                step = seen.steps.get(step_id, StepState("PENDING", None, None, ""))
                 if (end := end_of(job, step, seen, now)) is not None:
                     ends[job.target] = end
                     del waiting[step_id]
@@ -272,7 +272,7 @@ class EmrCluster:
                 return ends
             if self._bill.ready_at is None and now - self._bill.requested_at > self._start_limit:
                 minutes = self._backend.settings.start_minutes
-                short = f"insufficient capacity: {seen} {minutes:g} minutes after it was asked for"
+                short = f"insufficient capacity: {seen} {minutes:g} minutes after the request"
                 return ends | {job.target: JobEnd(JobStatus.LOST, None, now, error=short) for job in waiting.values()}
             self._backend.sleep(self._backend.settings.poll_seconds)
 
@@ -281,7 +281,7 @@ class EmrCluster:
         return timedelta(minutes=self._backend.settings.start_minutes)
 
     def _add_steps(self, batch: Sequence[SparkJob]) -> list[str]:
-        """Give the cluster a step for each job, and return their ids; a step is known by its job file."""
+        """Add a step for each job and return their ids; a step is identified by its job file."""
         steps = {}
         for job in batch:
             file = f"{self._backend.work_uri}/runs/run_id={self._order.run_id}/{job.target}-{job.attempt}.json"
@@ -303,24 +303,24 @@ class EmrCluster:
             known.update({file: step["Id"] for step in listed for file in step["Config"]["Args"][-1:]})
             return [known[file] for file in steps] if steps.keys() <= known.keys() else None
 
-        return call_once(f"giving steps to {self._id}", add, find, self._backend.sleep)
+        return call_once(f"adding steps to {self._id}", add, find, self._backend.sleep)
 
-    def _look(self) -> ClusterSeen:
-        """Ask EMR; what it said last stands while it does not answer, for a while."""
+    def _poll(self) -> ClusterState:
+        """Read the state from EMR; while EMR does not answer, return the last state for a limited time."""
         now = self._backend.clock()
         try:
-            seen = look_at(self._backend.emr, self._id)
+            seen = describe_cluster(self._backend.emr, self._id)
         except SoftRunError:
-            if now - self._heard_at > timedelta(minutes=self._backend.settings.silence_minutes):
+            if now - self._answered_at > timedelta(minutes=self._backend.settings.silence_minutes):
                 raise
             return self._seen
         if seen.is_ready and self._bill.ready_at is None:
             self._bill.ready_at = now
-        self._tell(seen)
-        self._heard_at, self._seen = now, seen
+        self._report_changes(seen)
+        self._answered_at, self._seen = now, seen
         return seen
 
-    def _tell(self, seen: ClusterSeen) -> None:
+    def _report_changes(self, seen: ClusterState) -> None:
         if seen.state != self._seen.state:
             self._say(f"{self._order.job_group}: {seen}")
         for step_id, step in seen.steps.items():
@@ -337,30 +337,30 @@ class EmrCluster:
         return f"Step {step_id}: {self._page}{where}"
 
 
-def look_at(emr: Any, cluster_id: str) -> ClusterSeen:
-    """Ask EMR what a cluster and its steps do: the steps first, so that what ended them is known when they are.
+def describe_cluster(emr: Any, cluster_id: str) -> ClusterState:
+    """Read the state of a cluster and its steps. Steps come first: the cluster's state then explains ended steps.
 
     Raises:
-        RunError: When it does not answer.
+        RunError: When EMR does not answer.
     """
-    with aws_errors(f"asking after {cluster_id}"):
+    with aws_errors(f"describing {cluster_id}"):
         steps = list_steps(emr, cluster_id)
         return read_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"], steps)
 
 
 def list_steps(emr: Any, cluster_id: str) -> list[Mapping[str, Any]]:
-    """Return a cluster's steps as EMR describes them."""
+    """Return a cluster's steps as documents of EMR's API."""
     pages = emr.get_paginator("list_steps").paginate(ClusterId=cluster_id)
     return [step for page in pages for step in page["Steps"]]
 
 
 def end_cluster(emr: Any, cluster_id: str, *, is_protected: bool) -> None:
-    """End a cluster; one that has ended stays so.
+    """Terminate a cluster; a terminated cluster is not changed.
 
     Raises:
-        RunError: When EMR does not take it.
+        RunError: When EMR refuses or does not answer.
     """
-    with aws_errors(f"ending {cluster_id}"):
+    with aws_errors(f"terminating {cluster_id}"):
         if is_protected:
             emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
         emr.terminate_job_flows(JobFlowIds=[cluster_id])

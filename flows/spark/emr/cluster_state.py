@@ -1,4 +1,4 @@
-"""What EMR says of a cluster and its steps, as values; and what follows for a job. Pure but for a job's own files."""
+"""The state of a cluster and its steps, and the end of a job. Pure, except that it reads a job's result files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _NEVER_RAN: Final = ("CANCELLED", "INTERRUPTED")
 
 
 @dataclass(frozen=True, slots=True)
-class StepSeen:
-    """One step.
+class StepState:
+    """The state of one step.
 
     Attributes:
         state: PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, INTERRUPTED.
-        started_at: UTC; None: it never did.
-        ended_at: UTC; None: it has not.
-        reason: Why it failed, in EMR's words; empty when it did not.
+        started_at: UTC; None: it has not started.
+        ended_at: UTC; None: it has not ended.
+        reason: EMR's message when it failed, otherwise empty.
     """
 
     state: str
@@ -37,14 +37,14 @@ class StepSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterSeen:
-    """A cluster with its steps.
+class ClusterState:
+    """The state of a cluster and its steps.
 
     Attributes:
-        cluster_id: EMR's name.
+        cluster_id: EMR's id.
         state: STARTING, BOOTSTRAPPING, RUNNING, WAITING, TERMINATING, TERMINATED, TERMINATED_WITH_ERRORS.
-        reason: Why it is in that state: EMR's code and words.
-        is_protected: Whether it must be unprotected before it can be ended; EMR does so with three primary nodes.
+        reason: EMR's code and message for the state.
+        is_protected: Whether it has termination protection, which EMR sets for clusters with three primary nodes.
         steps: By id.
     """
 
@@ -52,26 +52,26 @@ class ClusterSeen:
     state: str
     reason: str
     is_protected: bool
-    steps: Mapping[str, StepSeen]
+    steps: Mapping[str, StepState]
 
     @property
     def is_ready(self) -> bool:
-        """Whether it takes steps."""
+        """Whether it accepts steps."""
         return self.state in _READY_STATES
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is gone."""
+        """Whether it is terminated."""
         return self.state in _ENDED_STATES
 
     def __str__(self) -> str:
         return f"EMR cluster {self.cluster_id} is {self.state}" + (f": {self.reason}" if self.reason else "")
 
 
-def read_cluster(cluster: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> ClusterSeen:
-    """Read what DescribeCluster and ListSteps answer."""
+def read_cluster(cluster: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> ClusterState:
+    """Parse the responses of DescribeCluster and ListSteps."""
     status = cluster["Status"]
-    return ClusterSeen(
+    return ClusterState(
         cluster_id=cluster["Id"],
         state=status["State"],
         reason=_reason(status),
@@ -80,10 +80,10 @@ def read_cluster(cluster: Mapping[str, Any], steps: Sequence[Mapping[str, Any]])
     )
 
 
-def end_of(job: SparkJob, step: StepSeen, cluster: ClusterSeen, now: datetime) -> JobEnd | None:
-    """Tell how a job ended; None: it has not.
+def end_of(job: SparkJob, step: StepState, cluster: ClusterState, now: datetime) -> JobEnd | None:
+    """Return how a job ended; None: it has not ended.
 
-    What the job left has the last word: a manifest is a whole result, whatever became of the cluster afterwards.
+    The job's files decide: a manifest means a complete result, even if the cluster failed afterwards.
 
     Args:
         job: The job.
@@ -94,26 +94,26 @@ def end_of(job: SparkJob, step: StepSeen, cluster: ClusterSeen, now: datetime) -
     if step.state not in (*_RAN, *_NEVER_RAN) and not cluster.has_ended:
         return None
     ended_at = step.ended_at or now
-    told = read_end(job, ended_at) if step.started_at is not None else None
-    if told is not None:
-        return replace(told, started_at=step.started_at)
+    end = read_end(job, ended_at) if step.started_at is not None else None
+    if end is not None:
+        return replace(end, started_at=step.started_at)
     if cluster.state == _ENDING_STATE:
-        return None  # only at its end EMR says why
+        return None  # EMR gives the reason only after the termination
     if cluster.has_ended:
         return JobEnd(JobStatus.LOST, step.started_at, ended_at, error=str(cluster))
     if step.state in _NEVER_RAN:
         return JobEnd(
             JobStatus.LOST, step.started_at, ended_at, error=f"its step on {cluster.cluster_id} was cancelled"
         )
-    silence = f"its step on {cluster.cluster_id} ended as {step.state} and left no result. {step.reason}"
-    return JobEnd(JobStatus.FAILED, step.started_at, ended_at, error=silence.strip())
+    message = f"its step on {cluster.cluster_id} ended as {step.state} and left no result. {step.reason}"
+    return JobEnd(JobStatus.FAILED, step.started_at, ended_at, error=message.strip())
 
 
-def _read_step(status: Mapping[str, Any]) -> StepSeen:
+def _read_step(status: Mapping[str, Any]) -> StepState:
     timeline = status.get("Timeline", {})
     details = status.get("FailureDetails", {})
     words = (details.get("Reason"), details.get("Message"), details.get("LogFile"), _reason(status))
-    return StepSeen(
+    return StepState(
         state=status["State"],
         started_at=timeline.get("StartDateTime"),
         ended_at=timeline.get("EndDateTime"),

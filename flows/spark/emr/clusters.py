@@ -1,4 +1,4 @@
-"""Our clusters among those of the account: known by name first, then by their tags."""
+"""Find the managed clusters of an environment in the account: by name first, then by their tags."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from flows.spark.emr.request import TAG, cluster_name
 
 
 @dataclass(frozen=True, slots=True)
-class OurCluster:
-    """A cluster of one control database and environment that has not ended.
+class ManagedCluster:
+    """A live cluster of one control database and environment.
 
     Attributes:
-        cluster_id: EMR's name.
-        name: Ours.
+        cluster_id: EMR's id.
+        name: Its name in EMR.
         state: Its state in EMR.
-        run_id: The run that rented it.
-        requested_by: On whose behalf.
-        token: Names the lease that its run keeps alive, and the order that it was rented for.
+        run_id: The run that created it.
+        requested_by: The person or schedule that requested the run.
+        token: Identifies the order, and the lease that its run renews.
         created_at: UTC.
-        is_protected: Whether it must be unprotected before it can be ended.
+        is_protected: Whether it has termination protection.
     """
 
     cluster_id: str
@@ -36,13 +36,13 @@ class OurCluster:
     is_protected: bool
 
 
-def our_clusters(emr: Any, environment: str, owner_tag: str) -> Iterator[OurCluster]:
-    """Yield an environment's clusters; only those whose names fit are asked for their tags.
+def managed_clusters(emr: Any, environment: str, owner_tag: str) -> Iterator[ManagedCluster]:
+    """Yield an environment's clusters; tags are read only for clusters whose name matches.
 
     Args:
         emr: boto3's client.
         environment: Sluice's environment.
-        owner_tag: Tells this control database's clusters from those of others in the account.
+        owner_tag: Tag of the clusters of this control database.
     """
     for page in emr.get_paginator("list_clusters").paginate(ClusterStates=list(LIVE_STATES)):
         for listed in page["Clusters"]:
@@ -53,7 +53,7 @@ def our_clusters(emr: Any, environment: str, owner_tag: str) -> Iterator[OurClus
             if (tags.get("owner"), tags.get("environment")) != (owner_tag, environment):
                 continue
             status = cluster["Status"]
-            yield OurCluster(
+            yield ManagedCluster(
                 cluster_id=cluster["Id"],
                 name=cluster["Name"],
                 state=status["State"],

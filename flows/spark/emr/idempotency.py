@@ -1,7 +1,7 @@
-"""Calls to AWS that must not be taken twice: clusters that cost money, steps that compute.
+"""Calls that AWS must not execute twice: creating a cluster, adding steps.
 
-An answer can be lost when the request has arrived, and EMR knows no token that would make two requests one. So
-botocore does not make such a call again; it is made again here, once nothing is found that the lost one has left.
+A response can be lost after AWS has executed the request, and EMR has no idempotency token. So botocore does not retry
+such a call. It is retried here, after a check that the first request has left nothing.
 
 Source: https://docs.aws.amazon.com/emr/latest/APIReference/API_RunJobFlow.html (no client token; read, not tested).
 """
@@ -29,21 +29,21 @@ T = TypeVar("T")
 
 
 def call_once(doing: str, call: Callable[[], T], find: Callable[[], T | None], sleep: Callable[[float], None]) -> T:
-    """Make a call that counts once, however often its answer is lost.
+    """Execute a call exactly once, even when responses are lost.
 
     Args:
-        doing: What is being done, for errors.
-        call: Makes it, and does not repeat it by itself.
-        find: Returns what an earlier call has left; None when there is nothing. While it fails nothing is asked again.
-        sleep: Waits that many seconds: EMR shows what it has taken a moment later.
+        doing: The activity, for errors.
+        call: Makes one request, without retries.
+        find: Returns the result of an earlier request, or None. While it fails, the call is not repeated.
+        sleep: Waits a number of seconds: EMR lists new clusters and steps with a delay.
 
     Raises:
-        RunError: When AWS refuses, or still does not answer at the last try.
+        RunError: When AWS refuses, or does not answer the last attempt.
     """
-    trouble: SoftRunError | None = None
+    last_error: SoftRunError | None = None
     for number in range(max_tries()):
         try:
-            if trouble is not None:
+            if last_error is not None:
                 sleep(min(_FIRST_PAUSE_SECONDS * 2 ** (number - 1), _LONGEST_PAUSE_SECONDS))
                 if (found := find()) is not None:
                     logger.info("aws.adopted doing=%s", doing)
@@ -53,21 +53,21 @@ def call_once(doing: str, call: Callable[[], T], find: Callable[[], T | None], s
         except SoftRunError as error:
             if _is_refusal(error):
                 raise
-            trouble = error
-    assert trouble is not None, "each try returns, raises or leaves its trouble"
+            last_error = error
+    assert last_error is not None, "each attempt returns, raises or sets last_error"
     with suppress(RunError):
         if (found := find()) is not None:
             return found
-    raise trouble
+    raise last_error
 
 
 def _is_refusal(error: SoftRunError) -> bool:
-    """Whether AWS has answered, and would answer the same to the next call: no capacity, for example."""
+    """Tell whether AWS refused the request, so that a retry gets the same answer: no capacity, for example."""
     from botocore.exceptions import ClientError
 
     cause = error.__cause__
     if not isinstance(cause, ClientError):
-        return False  # no answer, or none that could be read
+        return False  # no response, or an unreadable one
     if cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_FAILED:
-        return False  # it may have been taken before EMR failed
+        return False  # EMR may have executed the request before it failed
     return classify(read_facts(str(error)), DEFAULT_RULES).failure_class not in _PASSING

@@ -1,4 +1,4 @@
-"""What EMR is asked for: a cluster for an order, a step for a job. Pure."""
+"""The arguments of EMR requests: a cluster for an order, a step for a job. Pure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from flows.spark.settings import EmrSettings, SparkSettings
 from flows.spark.sizing.sizing import Bounds, Layout, Sizing
 
 TAG: Final = "sluice:"
-"""Tags of ours begin with it."""
+"""Prefix of Sluice's tags."""
 
 _NO_TAG_CHARACTER: Final = re.compile(r"[^\w +\-=.:/@]")
 _MAX_TAG_LENGTH: Final = 256
 _AM_MB: Final = 1024
-"""What YARN's application master takes on one of the nodes: 512 MB and 384 on it, rounded up by YARN."""
+"""Memory of YARN's application master on one node: 512 MB plus 384 MB overhead, rounded up by YARN."""
 _DRIVER_MEMORY: Final = "4g"
-"""The driver runs on the primary node, which does little else."""
+"""The driver runs on the primary node, which has little other load."""
 
 
 def cluster_name(environment: str, job_group: str) -> str:
-    """Return the name that people see in EMR's console."""
+    """Return the cluster's name in EMR's console."""
     return f"sluice-{environment}-{job_group}"
 
 
@@ -32,9 +32,9 @@ def cluster_request(order: Order, settings: EmrSettings, tags: Mapping[str, str]
     """Return the arguments of RunJobFlow.
 
     Args:
-        order: What the cluster is for; it has a sizing.
-        settings: What the project says of clusters.
-        tags: What tells our clusters from others, by name without its prefix.
+        order: The request; it has a sizing.
+        settings: Settings of clusters.
+        tags: Tags that identify the cluster, by name without the prefix.
     """
     sizing = order.sizing
     assert sizing is not None, "a cluster on EMR has a size"
@@ -46,7 +46,7 @@ def cluster_request(order: Order, settings: EmrSettings, tags: Mapping[str, str]
         "JobFlowRole": settings.instance_profile,
         "Instances": {
             "InstanceGroups": _instance_groups(sizing),
-            "KeepJobFlowAliveWhenNoSteps": True,  # what EMR's auto-termination policy is for
+            "KeepJobFlowAliveWhenNoSteps": True,  # the auto-termination policy below ends idle clusters
             "TerminationProtected": False,
             **_network(settings, order.place),
         },
@@ -63,12 +63,12 @@ def cluster_request(order: Order, settings: EmrSettings, tags: Mapping[str, str]
 
 
 def step_request(job: SparkJob, script: str, jobs_file: str, sizing: Sizing, spark: SparkSettings) -> dict[str, Any]:
-    """Return a step that runs one job; when it fails, the next one is run.
+    """Return a step that runs one job; when it fails, the next step still runs.
 
     Args:
         job: The job.
-        script: Where the Spark script lies on S3.
-        jobs_file: Where the job is written down on S3.
+        script: The Spark script on S3.
+        jobs_file: The job file on S3.
         sizing: The cluster.
         spark: Packages and options.
     """
@@ -91,7 +91,7 @@ def step_request(job: SparkJob, script: str, jobs_file: str, sizing: Sizing, spa
 
 
 def executor_mb(layout: Layout) -> int:
-    """Return an executor's heap: what sizing lays out, less its share of the application master's place.
+    """Return an executor's heap: the layout's heap minus a share of the application master's memory.
 
     >>> executor_mb(Layout(executors=1, cores=3, heap_mb=10347, task_mb=2069))
     9484
@@ -121,7 +121,7 @@ def _group(role: str, instance_type: str, count: int, market: str = "ON_DEMAND")
 
 
 def _limits(sizing: Sizing, bounds: Bounds) -> dict[str, Any]:
-    """Return the row's bounds; no node is spot while a deadline must hold, else all that are added."""
+    """Return the limits of managed scaling; added nodes are on demand with an SLA, otherwise spot."""
     on_demand = sizing.core_count - sizing.spot_count
     most = bounds.core_max if sizing.spot_count == 0 else on_demand
     return {
@@ -148,5 +148,5 @@ def _bootstrap(path: str) -> dict[str, Any]:
 
 
 def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return tags as EMR takes them: what AWS allows in no tag becomes an underscore."""
+    """Return tags in EMR's format; characters that AWS does not allow become underscores."""
     return [{"Key": name, "Value": _NO_TAG_CHARACTER.sub("_", value)[:_MAX_TAG_LENGTH]} for name, value in tags.items()]

@@ -1,7 +1,7 @@
-"""The sweep: clusters of ours that nobody waits for are ended.
+"""The sweep: terminate managed clusters that no run waits for.
 
-A cluster carries the tag of the control database that rented it and the token of a lease in that database. The process
-that waits for the cluster keeps the lease alive; when it is gone, killed or cut off, so is soon the lease.
+A cluster has the tag of the control database that created it, and the token of a lease in that database. The process
+that waits for the cluster renews the lease; when that process is killed or disconnected, the lease expires.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flows.run.leases import foreign_leases
 from flows.spark.aws import aws_client, aws_errors
 from flows.spark.emr.backend import end_cluster, lease_of
-from flows.spark.emr.clusters import OurCluster, our_clusters
+from flows.spark.emr.clusters import ManagedCluster, managed_clusters
 from flows.spark.settings import load_emr_settings
 from metadata_sync.settings import control_database_url
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from flows.context import Context
 
 
-def sweep(context: Context, *, is_dry: bool = False) -> tuple[OurCluster, ...]:
-    """End the clusters of this environment that nobody waits for.
+def sweep(context: Context, *, is_dry: bool = False) -> tuple[ManagedCluster, ...]:
+    """Terminate the clusters of this environment that no run waits for.
 
     Args:
         context: The project.
-        is_dry: Only find them.
+        is_dry: Find them without terminating them.
 
     Returns:
-        What was found, and, unless dry, ended.
+        The clusters that were found.
 
     Raises:
-        RunError: When AWS does not answer, or does not let a cluster be ended.
+        RunError: When AWS does not answer, or refuses to terminate a cluster.
     """
     emr = aws_client("emr", load_emr_settings(context.project).region)
     with aws_errors("listing clusters"):
-        ours = list(our_clusters(emr, context.settings.environment, owner_tag(context)))
-    awaited = foreign_leases(context.store)  # asked after EMR: a cluster's lease is there before the cluster
+        ours = list(managed_clusters(emr, context.settings.environment, owner_tag(context)))
+    awaited = foreign_leases(context.store)  # read after EMR: a cluster's lease exists before the cluster
     orphans = tuple(cluster for cluster in ours if lease_of(cluster.token) not in awaited)
     for orphan in () if is_dry else orphans:
         end_cluster(emr, orphan.cluster_id, is_protected=orphan.is_protected)
@@ -45,9 +45,9 @@ def sweep(context: Context, *, is_dry: bool = False) -> tuple[OurCluster, ...]:
 
 
 def owner_tag(context: Context) -> str:
-    """Return what tells a control database's clusters from those of others in the same account.
+    """Return the tag value that identifies this control database's clusters in the account.
 
-    An embedded database is known by its machine and path, any other by its address.
+    It is a hash of the machine and path for an embedded database, and of the URL for a server.
     """
     from sqlalchemy import make_url
 

@@ -1,4 +1,4 @@
-"""What a run would rent, told before it does: the groups and sizes that the stage would ask for."""
+"""The clusters that a run would create, with the groups and sizes of the stage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import date
 from flows.context import Context
 from flows.gate.facts import Action, Decision
 from flows.spark.settings import BackendName, load_emr_settings, load_spark_settings
-from flows.spark.sizing.groups import Item, make_groups, parse_cluster
+from flows.spark.sizing.groups import GroupMember, make_groups, parse_cluster
 from flows.spark.sizing.prices import load_instances
 from flows.spark.sizing.sizing import Sizing
 from flows.spark.stage import learn_from
@@ -21,11 +21,11 @@ from metadata_sync.rows.vocabulary import Engine
 
 @dataclass(frozen=True, slots=True)
 class PlannedCluster:
-    """A cluster on EMR that a run would rent.
+    """A cluster on EMR that a run would create.
 
     Attributes:
-        job_group: Whose.
-        targets: What would run on it, in this order.
+        job_group: Its job group.
+        targets: The targets that would run on it, in order.
         prices_as_of: Date of the price list.
         sizing: The cluster with its forecast; None when none fits.
         problem: Why none fits.
@@ -49,13 +49,13 @@ class PlannedCluster:
 def planned_clusters(
     context: Context, rows: ControlRows, decisions: Sequence[Decision], cluster: str | None = None
 ) -> tuple[PlannedCluster, ...]:
-    """Size what decisions send to Spark; nothing where that is this machine.
+    """Size the clusters of decisions with engine Spark; empty for the local backend.
 
     Args:
         context: Project, settings, control database.
         rows: The environment's rows.
-        decisions: The gate's, with their engines.
-        cluster: What a person asked for, TYPE:N.
+        decisions: The gate's decisions, with their engines.
+        cluster: The cluster of the request, TYPE:N.
 
     Raises:
         ConfigurationError: When a setting, the price list or the cluster cannot be read.
@@ -67,7 +67,7 @@ def planned_clusters(
         choice = decision.choice if decision.action is Action.RUN else None
         if row and pipeline and choice and choice.engine is Engine.SPARK:
             learned = learn_from(context.store.spark_entries(decision.target), BackendName.EMR.value)
-            items.append(Item(row, pipeline, choice.scan_bytes or 0, learned))
+            items.append(GroupMember(row, pipeline, choice.scan_bytes or 0, learned))
     if not items or load_spark_settings(context.project).backend is not BackendName.EMR:
         return ()
     settings = load_emr_settings(context.project)

@@ -1,4 +1,4 @@
-"""Groups: which transformations of a run share a cluster, and how large that is. Pure."""
+"""Groups: which transformations of a run share a cluster, and its size. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _CLUSTER: Final = re.compile(r"(?P<type>[a-z][a-z0-9-]*\.[a-z0-9-]+):(?P<count>[
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One transformation that goes to Spark.
+class GroupMember:
+    """One transformation that runs on Spark.
 
     Attributes:
         row: The transformation.
         pipeline: Its pipeline.
-        scan_bytes: What it reads.
-        learned: What is known of its speed.
+        scan_bytes: Estimated bytes that it reads.
+        learned: Its calibration.
     """
 
     row: TransformationRow
@@ -38,20 +38,20 @@ class Group:
     """Transformations that share one cluster.
 
     Attributes:
-        job_group: Theirs.
-        bounds: What their pipelines allow.
-        sla_minutes: The tightest of their deadlines; None: none has any.
-        items: In the order in which they run.
+        job_group: Their job group.
+        bounds: The bounds of their pipelines.
+        sla_minutes: The shortest of their SLAs; None: none has an SLA.
+        items: The transformations, in the order in which they run.
     """
 
     job_group: str
     bounds: Bounds
     sla_minutes: float | None
-    items: tuple[Item, ...]
+    items: tuple[GroupMember, ...]
 
     @property
     def workload(self) -> Workload:
-        """What they read together."""
+        """Their total bytes and the SLA."""
         return Workload(max(1, sum(item.scan_bytes for item in self.items)), self.sla_minutes)
 
     def sized(self, prices: PriceList, types: Sequence[str] | None = None) -> Sizing:
@@ -66,29 +66,29 @@ class Group:
         return size(self.workload, bounds, calibration, prices)
 
     def alternatives(self, chosen: Sizing, prices: PriceList) -> tuple[Sizing, ...]:
-        """Return what else would do, by the row's other types in the row's order."""
+        """Return the best sizing of each other type, in the row's order."""
         found = []
         for name in self.bounds.types:
             if name == chosen.instance_type:
                 continue
             try:
                 found.append(self.sized(prices, [name]))
-            except SluiceError:  # this type does not fit: the next may
+            except SluiceError:  # this type does not fit
                 continue
         return tuple(found)
 
 
-def make_groups(items: Sequence[Item], cluster: Bounds | None, architecture: str | None) -> tuple[Group, ...]:
-    """Group by job group; pipelines of a group that allow different clusters do not share one.
+def make_groups(items: Sequence[GroupMember], cluster: Bounds | None, architecture: str | None) -> tuple[Group, ...]:
+    """Group by job group and bounds.
 
-    A pipeline that says nothing about clusters joins the first of its group that does.
+    A pipeline without bounds uses those of the first pipeline in its group that has some.
 
     Args:
-        items: What goes to Spark.
-        cluster: What a person asked for this run, instead of the rows' bounds; None: nothing.
-        architecture: What jars and bootstrap actions need.
+        items: The transformations that run on Spark.
+        cluster: The cluster of the request, which replaces the rows' bounds; None: not set.
+        architecture: The CPU architecture that jars and bootstrap actions need.
     """
-    members: dict[tuple[str, Bounds], list[Item]] = {}
+    members: dict[tuple[str, Bounds], list[GroupMember]] = {}
     declared: dict[str, Bounds] = {}
     for item in items:
         bounds = bounds_of(item.pipeline, architecture)
@@ -103,7 +103,7 @@ def make_groups(items: Sequence[Item], cluster: Bounds | None, architecture: str
 
 
 def bounds_of(pipeline: PipelineRow, architecture: str | None) -> Bounds | None:
-    """Return what a row allows; None when it says nothing about clusters."""
+    """Return the bounds of a row; None when it sets none."""
     if not pipeline.emr_instance_types and pipeline.emr_core_min is None and pipeline.emr_core_max is None:
         return None
     most = pipeline.emr_core_max
@@ -118,7 +118,7 @@ def bounds_of(pipeline: PipelineRow, architecture: str | None) -> Bounds | None:
 
 
 def parse_cluster(text: str) -> Bounds:
-    """Read a cluster as commands take it.
+    """Parse a cluster in the notation of commands.
 
     >>> parse_cluster("r5.4xlarge:8").core_max
     8
@@ -133,5 +133,5 @@ def parse_cluster(text: str) -> Bounds:
     return Bounds((match["type"],), count, count)
 
 
-def _tightest(items: Sequence[Item]) -> int | None:
+def _tightest(items: Sequence[GroupMember]) -> int | None:
     return min((item.pipeline.sla_minutes for item in items if item.pipeline.sla_minutes is not None), default=None)

@@ -1,7 +1,7 @@
-"""Learning: what a transformation's own runs say about its speed, and what would have been cheaper. Pure.
+"""Learning: calibrate a transformation's speed by its own runs, and compare a cluster with a cheaper one. Pure.
 
-One slow or lucky run must not move the next cluster, so the middle of the last runs counts, and the prior stands in for
-runs that there have not been yet.
+The median of the last runs counts, so that one slow or fast run does not change the next cluster. The prior replaces
+missing runs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from flows.spark.sizing.sizing import MIB, PRIOR, TASK_MIB, Bounds, Calibration,
 from metadata_sync.errors import SluiceError
 
 REMEMBERED: Final = 9
-"""So many of the newest runs count."""
+"""Number of newest runs that count."""
 
 TRUSTED: Final = 3
-"""From so many runs on the prior no longer counts."""
+"""Number of runs from which the prior no longer counts."""
 
 _WORTH_SAYING: Final = 0.9
-"""A cheaper cluster is worth a sentence when it costs less than this share."""
+"""A cheaper cluster is reported when it costs less than this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class Sample:
     """One finished run of a transformation.
 
     Attributes:
-        scan_bytes: What it read.
-        step_seconds: How long its step took.
-        task_cores: Tasks that ran at once.
-        startup_seconds: From the request until its cluster took steps.
+        scan_bytes: Bytes that it read.
+        step_seconds: Duration of its step.
+        task_cores: Tasks that ran in parallel.
+        startup_seconds: From the request until its cluster accepted steps.
     """
 
     scan_bytes: int
@@ -44,19 +44,19 @@ class Sample:
 
     @property
     def mib_per_core_second(self) -> float:
-        """Speed of one core: of those that had a task."""
+        """Speed of one busy core."""
         busy = min(self.task_cores, max(1, math.ceil(self.scan_bytes / (TASK_MIB * MIB))))
         return self.scan_bytes / MIB / max(self.step_seconds, 1.0) / busy
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What is known of a transformation, and how well.
+    """The calibration of a transformation.
 
     Attributes:
-        calibration: To size with.
-        prior: What it would be without any run.
-        sample_count: Runs that it rests on.
+        calibration: The calibration for sizing.
+        prior: The calibration without any run.
+        sample_count: Number of runs that it is based on.
     """
 
     calibration: Calibration
@@ -72,14 +72,14 @@ class Learned:
 
 
 def learn(samples: Sequence[Sample], prior: Calibration = PRIOR) -> Learned:
-    """Take the middle of the newest runs.
+    """Calibrate by the median of the newest runs.
 
     Args:
-        samples: Runs, the newest first; those that read nothing are left out.
-        prior: Stands in for runs that are missing.
+        samples: Runs, newest first; those that read nothing are ignored.
+        prior: Replaces missing runs.
 
     Returns:
-        Throughput and start-up learned; expansion and safety are the prior's.
+        Learned throughput and start-up; expansion and safety of the prior.
     """
     counted = [sample for sample in samples if sample.scan_bytes > 0][:REMEMBERED]
     missing = max(0, TRUSTED - len(counted))
@@ -93,10 +93,10 @@ def combine(parts: Sequence[tuple[int, Calibration]]) -> Calibration:
     """Return the calibration of steps that run one after the other on one cluster.
 
     Args:
-        parts: Bytes of each step with what is known of it; at least one.
+        parts: Bytes and calibration of each step; at least one.
 
     Returns:
-        Speeds weighed by the time that each step takes; of memory and start-up the greatest.
+        The speed weighted by the time of each step; the maximum of expansion and start-up.
     """
     total = sum(scan_bytes for scan_bytes, _ in parts)
     effort = sum(scan_bytes / known.mib_per_core_second for scan_bytes, known in parts)
@@ -109,16 +109,16 @@ def combine(parts: Sequence[tuple[int, Calibration]]) -> Calibration:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a cluster fared.
+class ClusterUse:
+    """The use of a cluster that has ended.
 
     Attributes:
-        sizing: What was rented.
-        scan_bytes: What its steps read together.
-        step_seconds: What they took together.
-        startup_seconds: Before the first of them.
-        usd: What it cost.
-        sla_minutes: The deadline; None: there was none.
+        sizing: The cluster.
+        scan_bytes: Total bytes of its steps.
+        step_seconds: Total duration of its steps.
+        startup_seconds: Time before the first step.
+        usd: Its cost.
+        sla_minutes: The SLA; None: there was none.
     """
 
     sizing: Sizing
@@ -129,34 +129,34 @@ class Ended:
     sla_minutes: float | None = None
 
 
-def look_back(ended: Ended, bounds: Bounds, prices: PriceList) -> str:
-    """Say what would have been cheaper and still in time, now that the speed is known.
+def advise(use: ClusterUse, bounds: Bounds, prices: PriceList) -> str:
+    """Compare a cluster with its forecast and with the best cluster for the measured speed.
 
     Args:
-        ended: What happened.
-        bounds: What the row allows.
-        prices: Of the region.
+        use: The cluster's use.
+        bounds: The row's bounds.
+        prices: Prices of the region.
     """
-    took = (ended.startup_seconds + ended.step_seconds) / 60
-    said = (
-        f"{took:.0f} minutes and ${ended.usd:.2f} where {ended.sizing.minutes:.0f} and ${ended.sizing.usd:.2f} "
+    minutes = (use.startup_seconds + use.step_seconds) / 60
+    comparison = (
+        f"{minutes:.0f} minutes and ${use.usd:.2f} where {use.sizing.minutes:.0f} and ${use.sizing.usd:.2f} "
         "were expected"
     )
-    sample = Sample(ended.scan_bytes, ended.step_seconds, ended.sizing.cores, ended.startup_seconds)
-    seen = replace(
+    sample = Sample(use.scan_bytes, use.step_seconds, use.sizing.cores, use.startup_seconds)
+    measured = replace(
         PRIOR,
         mib_per_core_second=sample.mib_per_core_second,
-        startup_minutes=ended.startup_seconds / 60,
+        startup_minutes=use.startup_seconds / 60,
         safety=1.0,
     )
     try:
-        better = size(Workload(ended.scan_bytes, ended.sla_minutes), bounds, seen, prices)
-    except (SluiceError, ValueError):  # nothing was read, or nothing fits: there is nothing to compare with
-        return f"{said}."
+        better = size(Workload(use.scan_bytes, use.sla_minutes), bounds, measured, prices)
+    except (SluiceError, ValueError):  # nothing was read, or no type fits
+        return f"{comparison}."
     if bounds.is_fixed:
-        return f"{said}."
-    if ended.sla_minutes is not None and took > ended.sla_minutes and better.is_feasible:
-        return f"{said}; too late: {better} would have been in time, for ${better.usd:.2f}."
-    if better.usd >= ended.usd * _WORTH_SAYING or str(better) == str(ended.sizing):
-        return f"{said}; no cheaper cluster within the row's bounds would have been in time."
-    return f"{said}; {better} would have done it in {better.minutes:.0f} minutes for ${better.usd:.2f}."
+        return f"{comparison}."
+    if use.sla_minutes is not None and minutes > use.sla_minutes and better.is_feasible:
+        return f"{comparison}; too late: {better} would have been in time, for ${better.usd:.2f}."
+    if better.usd >= use.usd * _WORTH_SAYING or str(better) == str(use.sizing):
+        return f"{comparison}; no cheaper cluster within the row's bounds would have been in time."
+    return f"{comparison}; {better} would have done it in {better.minutes:.0f} minutes for ${better.usd:.2f}."

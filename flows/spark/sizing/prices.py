@@ -1,4 +1,4 @@
-"""Machines and prices: a dated file that a team edits, read once and checked whole."""
+"""Machines and prices, from a dated YAML file that a team can edit."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from metadata_sync.problems import did_you_mean
 from metadata_sync.project import Project
 
 OWN_FILE: Final = "emr_instances.yml"
-"""A project's own copy, in its root; else the one beside this module is read."""
+"""The project's own copy, in its root; without it the file beside this module is used."""
 
 _SHIPPED: Final = Path(__file__).with_name("instances.yml")
 
 
-class _Strict(BaseModel):
+class _PriceModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Machine(_Strict):
+class Machine(_PriceModel):
     """An EC2 instance type.
 
     Attributes:
         vcpus: Virtual CPUs.
         memory_gib: Memory.
-        yarn_mb: What YARN may hand out on it.
-        architecture: What its CPU runs.
+        yarn_mb: Memory that YARN allocates on it.
+        architecture: CPU architecture.
     """
 
     vcpus: int = Field(gt=0)
@@ -40,12 +40,12 @@ class Machine(_Strict):
     architecture: Literal["x86_64", "arm64"] = "x86_64"
 
 
-class Price(_Strict):
+class Price(_PriceModel):
     """US dollars per hour, on demand.
 
     Attributes:
-        ec2: For the machine.
-        emr: EMR's fee on top.
+        ec2: Price of the machine.
+        emr: EMR's surcharge.
     """
 
     ec2: float = Field(gt=0)
@@ -53,11 +53,11 @@ class Price(_Strict):
 
     @property
     def total(self) -> float:
-        """Both together."""
+        """The sum of both."""
         return self.ec2 + self.emr
 
 
-class InstanceFile(_Strict):
+class InstanceFile(_PriceModel):
     """The whole file."""
 
     as_of: date
@@ -70,30 +70,30 @@ class InstanceFile(_Strict):
         for region, prices in self.prices.items():
             unknown = sorted(set(prices) - set(self.instances))
             if unknown:
-                raise ValueError(f"prices of {region} name {', '.join(unknown)}, which stands not under instances")
+                raise ValueError(f"prices of {region} name {', '.join(unknown)}, which is missing under instances")
         return self
 
     def in_region(self, region: str) -> PriceList:
         """Return the machines that have a price in a region.
 
         Raises:
-            ConfigurationError: When the file has no price for the region at all.
+            ConfigurationError: When the file has no prices for the region.
         """
         if region not in self.prices:
             known = ", ".join(sorted(self.prices))
             raise ConfigurationError(
                 f"There are no prices for region {region!r} (only for {known}).",
-                f"Add them to {OWN_FILE} in the project's root; docs/emr.md shows the file.",
+                f"Add them to {OWN_FILE} in the project's root; docs/operations/emr.md shows the file.",
             )
         return PriceList(region, self)
 
 
 class PriceList:
-    """The machines of one region with what they cost.
+    """The machines of one region with their prices.
 
     Args:
         region: The AWS region.
-        file: Where the numbers come from.
+        file: The price file.
     """
 
     def __init__(self, region: str, file: InstanceFile) -> None:
@@ -111,16 +111,16 @@ class PriceList:
         """Return a machine.
 
         Raises:
-            ConfigurationError: When the file does not know it.
+            ConfigurationError: When the file does not contain it.
         """
         self.price(name)
         return self._file.instances[name]
 
     def price(self, name: str) -> Price:
-        """Return what a machine costs.
+        """Return the price of a machine.
 
         Raises:
-            ConfigurationError: When the file does not know: nothing is ever taken to be free.
+            ConfigurationError: When the file has no price for it.
         """
         found = self._file.prices[self.region].get(name)
         if found is None:
@@ -132,10 +132,10 @@ class PriceList:
 
 
 def load_instances(project: Project) -> InstanceFile:
-    """Read the project's file, or the one that comes with Sluice.
+    """Read the project's file, or the default one.
 
     Raises:
-        ConfigurationError: When the file cannot be read or is not as it should be.
+        ConfigurationError: When the file cannot be read or is invalid.
     """
     own = project.root / OWN_FILE
     return read_instances(own if own.exists() else _SHIPPED)
@@ -145,7 +145,7 @@ def read_instances(path: Path) -> InstanceFile:
     """Read one file.
 
     Raises:
-        ConfigurationError: When it cannot be read or is not as it should be.
+        ConfigurationError: When it cannot be read or is invalid.
     """
     import yaml
 
@@ -154,6 +154,6 @@ def read_instances(path: Path) -> InstanceFile:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise ConfigurationError(f"{path.name}: {where}: {first['msg']}.", "Mend the file.") from error
+        raise ConfigurationError(f"{path.name}: {where}: {first['msg']}.", "Correct the file.") from error
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path.name} cannot be read: {error}.", "Mend the file.") from error
+        raise ConfigurationError(f"{path.name} cannot be read: {error}.", "Correct the file.") from error

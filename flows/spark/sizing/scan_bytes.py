@@ -1,8 +1,8 @@
-"""How many bytes a run would make Spark read: from a listing alone, no file is opened. Pure but for its listing.
+"""Estimate the bytes that Spark would read, from listings alone; no file is opened. Pure, except for the listing.
 
-A lookup, a first load and a full read take the whole folder. A window takes the files that can hold its rows: by the
-dates in their names, where every name has one; else those that came after the target's last load; else all of them.
-So the estimate errs on the side of more.
+A lookup, a first load and a full read count the whole folder. A window counts the files that can hold its rows: by the
+dates in their names if every name has one; otherwise those modified after the target's last load; otherwise all of
+them. So the estimate is rather too high than too low.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _DATE: Final = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a run reads of a keyed source.
+    """The keys that a run reads of a source.
 
     Attributes:
         start: Lower bound as the load log writes it; None: from the beginning.
         end: Upper bound; None: to the end.
-        since: When the target was loaded last, UTC; None: unknown, or a window from the past is asked for.
+        since: When the target was loaded last, UTC; None: unknown, or the run is a backfill.
     """
 
     start: str | None = None
@@ -35,12 +35,12 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class ScanEstimate:
     """An estimate.
 
     Attributes:
-        scan_bytes: Compressed, as the files lie in the lake.
-        basis: How it was found, in plain words.
+        scan_bytes: Compressed bytes in the lake.
+        basis: What the estimate is based on, for people.
     """
 
     scan_bytes: int
@@ -51,39 +51,39 @@ def estimate_scan(
     reads: Sequence[ResolvedDependency],
     spans: Mapping[str, Span],
     listing: Callable[[ResolvedDependency], Sequence[LakeFile]],
-) -> Scan:
-    """Estimate what one transformation reads.
+) -> ScanEstimate:
+    """Estimate the bytes that one transformation reads.
 
     Args:
         reads: Its dependencies, all of them in the lake.
-        spans: What it reads of each keyed source; a source that is left out is read whole.
+        spans: The span of each keyed source; other sources are read in full.
         listing: Lists a dependency's files.
     """
     total, bases = 0, []
     for item in reads:
         files = listing(item)
-        is_cut = item.is_driving and not item.recompute_by  # by groups, any file may hold rows of a touched one
+        is_cut = item.is_driving and not item.recompute_by  # with groups, any file may hold rows of a touched group
         scan = _scan(files, spans.get(str(item.name)) if is_cut else None)
         total += scan.scan_bytes
         bases.append(f"{item.name}: {scan.basis}")
-    return Scan(total, "; ".join(bases))
+    return ScanEstimate(total, "; ".join(bases))
 
 
-def _scan(files: Sequence[LakeFile], span: Span | None) -> Scan:
+def _scan(files: Sequence[LakeFile], span: Span | None) -> ScanEstimate:
     if span is None or (span.start is None and span.end is None):
-        return Scan(_sum(files), f"all {len(files)} files")
+        return ScanEstimate(_sum(files), f"all {len(files)} files")
     dates = [_date_of(file.name) for file in files]
     if files and all(day is not None for day in dates) and _is_dated(span):
         chosen = [file for file, day in zip(files, dates, strict=True) if day is not None and _is_within(day, span)]
-        return Scan(_sum(chosen), f"{len(chosen)} of {len(files)} files, by the dates in their names")
+        return ScanEstimate(_sum(chosen), f"{len(chosen)} of {len(files)} files, by the dates in their names")
     since = span.since
     if since is None or any(file.modified_at is None for file in files):
-        return Scan(_sum(files), f"all {len(files)} files: nothing tells which hold the window")
+        return ScanEstimate(_sum(files), f"all {len(files)} files: no dates or times to select by")
     chosen = [file for file in files if file.modified_at is not None and file.modified_at > since]
-    if not chosen and files:  # they kept the times of where they were copied from
+    if not chosen and files:  # copied files may keep their old modification times
         chosen = [max(files, key=lambda file: file.size_bytes)]
-        return Scan(_sum(chosen), f"its largest file of {len(files)}: none came since the last load")
-    return Scan(_sum(chosen), f"{len(chosen)} of {len(files)} files, come since the last load")
+        return ScanEstimate(_sum(chosen), f"its largest file of {len(files)}: none was changed since the last load")
+    return ScanEstimate(_sum(chosen), f"{len(chosen)} of {len(files)} files, changed since the last load")
 
 
 def _sum(files: Sequence[LakeFile]) -> int:
@@ -99,12 +99,12 @@ def _date_of(name: str) -> date | None:
 
 
 def _is_dated(span: Span) -> bool:
-    """Whether the bounds are instants: a number has nothing to do with the dates in names."""
+    """Tell whether the bounds are dates, so that they can be compared with the dates in names."""
     return all(bound is None or _date_of(bound) is not None for bound in (span.start, span.end))
 
 
 def _is_within(day: date, span: Span) -> bool:
-    """Whether a day's file can hold rows of the span; what is named after a day often lands on the next."""
+    """Tell whether a day's file can hold rows of the span; a day's file often lands on the next day."""
     start = _date_of(span.start) if span.start else None
     end = _date_of(span.end) if span.end else None
     return (start is None or day >= start - timedelta(days=1)) and (end is None or day <= end)

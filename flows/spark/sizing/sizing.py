@@ -1,12 +1,12 @@
-"""Sizing: how large a cluster for so many bytes in so many minutes, how long, how much money, and why. Pure.
+"""Sizing: the cheapest cluster that reads a number of bytes within an SLA, with its duration and cost. Pure.
 
     size(Workload(500 * GIB, sla_minutes=60), Bounds(("m5.xlarge", "m5.4xlarge"), 2, 20), PRIOR, prices)
     → 2 × m5.4xlarge, 53 minutes, $1.90, in time
 
-Nobody can know beforehand how long a job takes; AWS says so itself. This is a bounded estimate that learns: the time is
-start-up plus waves of 128 MiB tasks at so many MiB per second and core, and that number comes from the transformation's
-own runs (`learning.py`). Every allowed type and every allowed number of nodes is tried, so that what one would expect
-holds: never outside the bounds; more bytes or less time never cost less; wider bounds are never worse.
+The duration of a job is not known in advance. The estimate is the start-up time plus waves of 128 MiB tasks at a number
+of MiB per second and core, which is calibrated by the transformation's own runs (`learning.py`). Every allowed type
+with every allowed number of nodes is compared. So a sizing is never outside the bounds, more bytes or a shorter SLA
+never cost less, and wider bounds are never worse.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ MIB: Final = 2**20
 GIB: Final = 2**30
 
 TASK_MIB: Final = 128
-"""spark.sql.files.maxPartitionBytes: what one task reads."""
+"""spark.sql.files.maxPartitionBytes: the input of one task."""
 
 PRIMARY_TYPE: Final = "m5.xlarge"
 """A small primary node suffices up to fifty nodes: https://aws.github.io/aws-emr-best-practices/."""
 
 DEFAULT_TYPES: Final = ("m5.xlarge", "m5.2xlarge", "m5.4xlarge")
-"""General purpose, where a row names no type: memory-heavy types are for who has measured that they pay."""
+"""General-purpose types, for rows that name no type."""
 
 DEFAULT_CORE_MIN: Final = 2
 DEFAULT_CORE_MAX: Final = 10
 
 _OVERHEAD: Final = 1.1875
-"""A YARN container is the heap and 18.75 % on it: EMR's spark.executor.memoryOverheadFactor."""
+"""A YARN container is the heap plus 18.75 %: EMR's spark.executor.memoryOverheadFactor."""
 _USABLE: Final = 0.6
-"""spark.memory.fraction: the share of the heap that tasks work in."""
+"""spark.memory.fraction: the share of the heap that tasks use."""
 _CORES_PER_EXECUTOR: Final = range(2, 6)
 _BILLED_SECONDS: Final = 60
-"""Billing is by the second, a minute at least."""
+"""Billing is by the second, with a minimum of one minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is to be done.
+    """The work of a cluster.
 
     Attributes:
-        scan_bytes: What the window makes Spark read, compressed as it lies in the lake.
-        sla_minutes: Within how many minutes; None: whenever.
+        scan_bytes: Compressed bytes to read.
+        sla_minutes: The time limit; None: no limit.
     """
 
     scan_bytes: int
@@ -58,20 +58,20 @@ class Workload:
 
     @property
     def tasks(self) -> int:
-        """How many tasks read it."""
+        """Number of tasks that read it."""
         return math.ceil(self.scan_bytes / (TASK_MIB * MIB))
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a row allows.
+    """The bounds of a row.
 
     Attributes:
-        types: Instance types of the core nodes, the preferred first.
-        core_min: Fewest core nodes.
-        core_max: Most core nodes.
-        master_count: Primary nodes: 1, or 3.
-        architecture: What bootstrap actions and jars run on; None: on any.
+        types: Instance types of the core nodes, preferred first.
+        core_min: Minimum of core nodes.
+        core_max: Maximum of core nodes.
+        master_count: Primary nodes: 1 or 3.
+        architecture: CPU architecture that bootstrap actions and jars need; None: any.
     """
 
     types: tuple[str, ...] = DEFAULT_TYPES
@@ -82,19 +82,19 @@ class Bounds:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether there is nothing to choose."""
+        """Whether the bounds allow one cluster only."""
         return len(self.types) == 1 and self.core_min == self.core_max
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What is known of a transformation on Spark.
+    """The performance of a transformation on Spark.
 
     Attributes:
-        mib_per_core_second: Compressed MiB that one core gets through in a second.
-        expansion: How much larger data are in memory than in the lake.
+        mib_per_core_second: Compressed MiB that one core processes per second.
+        expansion: Ratio of the data's size in memory to its size in the lake.
         startup_minutes: From the request until the first step runs.
-        safety: The run's time is divided by it.
+        safety: Divisor of the run's time, as a safety margin.
     """
 
     mib_per_core_second: float = 8.0
@@ -104,18 +104,18 @@ class Calibration:
 
 
 PRIOR: Final = Calibration()
-"""Assumed until a transformation has runs of its own: a guess, and shown as one."""
+"""Assumption for a transformation without runs of its own; reports say that it is assumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How executors lie on a node.
+    """The executors of a node.
 
     Attributes:
-        executors: Per node.
-        cores: Per executor.
-        heap_mb: Per executor.
-        task_mb: Memory for one task.
+        executors: Executors per node.
+        cores: Cores per executor.
+        heap_mb: Heap per executor.
+        task_mb: Memory of one task.
     """
 
     executors: int
@@ -125,27 +125,27 @@ class Layout:
 
     @property
     def node_cores(self) -> int:
-        """Tasks that run at once on a node."""
+        """Parallel tasks on a node."""
         return self.executors * self.cores
 
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """A cluster, and what is expected of it.
+    """A cluster with its forecast.
 
     Attributes:
-        instance_type: Of the core nodes.
+        instance_type: Type of the core nodes.
         core_count: Core nodes, on demand and spot together.
-        spot_count: How many of them may be spot (as task nodes): none while a deadline must hold.
-        master_type: Of the primary nodes.
+        spot_count: Spot nodes among them (as task nodes); none with an SLA.
+        master_type: Type of the primary nodes.
         master_count: Primary nodes.
         layout: Executors on each node.
         partitions: spark.sql.shuffle.partitions.
-        minutes: From the request to the end.
-        usd: For that time, at the list's prices.
-        is_feasible: Whether it ends in time.
-        is_fixed: Whether the row left no choice.
-        reason: Why this one, in plain words.
+        minutes: Estimated minutes from the request to the end.
+        usd: Estimated cost at list prices.
+        is_feasible: Whether it meets the SLA.
+        is_fixed: Whether the bounds allow one cluster only.
+        reason: Why it was chosen, for people.
     """
 
     instance_type: str
@@ -163,12 +163,12 @@ class Sizing:
 
     @property
     def executors(self) -> int:
-        """On all nodes."""
+        """Executors on all nodes."""
         return self.layout.executors * self.core_count
 
     @property
     def cores(self) -> int:
-        """Tasks that run at once on all nodes."""
+        """Parallel tasks on all nodes."""
         return self.layout.node_cores * self.core_count
 
     @property
@@ -181,21 +181,21 @@ class Sizing:
 
 
 def size(workload: Workload, bounds: Bounds, calibration: Calibration, prices: PriceList) -> Sizing:
-    """Choose the cheapest cluster that is in time; when none is, the fastest.
+    """Choose the cheapest cluster that meets the SLA; if none does, the fastest.
 
     Args:
-        workload: Bytes and deadline; more than no bytes.
-        bounds: What the row allows.
-        calibration: What is known of its runs.
+        workload: Bytes (more than zero) and SLA.
+        bounds: The row's bounds.
+        calibration: The calibration by earlier runs.
         prices: Machines and prices of the region.
 
     Returns:
         The cluster with its forecast.
 
     Raises:
-        HardRunError: When no allowed type has the memory that a task needs, or runs what it must run.
+        HardRunError: When no allowed type has enough memory for a task or the right architecture.
         ConfigurationError: When a type is not in the price list.
-        ValueError: When there is nothing to read: the gate answers that, without a cluster.
+        ValueError: When there is nothing to read; the gate skips such a target.
     """
     if workload.scan_bytes <= 0:
         raise ValueError("nothing to read needs no cluster")
@@ -214,17 +214,17 @@ def size(workload: Workload, bounds: Bounds, calibration: Calibration, prices: P
     in_time = [sizing for sizing in candidates if sizing.is_feasible]
     if in_time:
         return min(in_time, key=lambda sizing: (sizing.usd, sizing.minutes, sizing.core_count, sizing.instance_type))
-    # Of equally fast ones those with a core for every task: a wave more or less is an estimate, a core is not.
+    # Of equally fast clusters prefer one with a core for every task: the number of waves is only an estimate.
     return min(candidates, key=lambda sizing: (sizing.minutes, -min(sizing.cores, workload.tasks), sizing.usd))
 
 
 def cluster_usd(sizing: Sizing, seconds: float, prices: PriceList) -> float:
-    """Return what a cluster costs for so many seconds.
+    """Return the cost of a cluster.
 
     Args:
         sizing: The cluster.
-        seconds: From its first to its last; a minute is billed at least.
-        prices: Of the region.
+        seconds: Its lifetime; at least a minute is billed.
+        prices: Prices of the region.
     """
     nodes = (
         Rented(sizing.instance_type, sizing.core_count - sizing.spot_count),
@@ -236,7 +236,7 @@ def cluster_usd(sizing: Sizing, seconds: float, prices: PriceList) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Rented:
-    """So many nodes of one kind."""
+    """A number of nodes of one type."""
 
     instance_type: str
     count: int
@@ -244,7 +244,7 @@ class Rented:
 
 
 def rent_usd(nodes: Sequence[Rented], seconds: float, prices: PriceList) -> float:
-    """Return what nodes cost together for so many seconds. Spot lowers EC2's part alone."""
+    """Return the total cost of nodes for a number of seconds. Spot lowers only EC2's part of the price."""
     hours = max(seconds, _BILLED_SECONDS) / 3600
     rate = 0.0
     for node in nodes:
@@ -262,7 +262,7 @@ class _Candidate:
 
 
 def _candidates(workload: Workload, bounds: Bounds, fitting: dict[str, Layout]) -> Iterator[_Candidate]:
-    """Every type with every number of nodes that tasks can fill."""
+    """Yield every type with every number of nodes that tasks can use."""
     for name, layout in fitting.items():
         useful = math.ceil(workload.tasks / layout.node_cores)
         most = max(bounds.core_min, min(bounds.core_max, useful))
@@ -337,7 +337,7 @@ def _fitting(bounds: Bounds, calibration: Calibration, prices: PriceList) -> dic
 
 @lru_cache(maxsize=64)
 def _layout(machine: Machine) -> Layout | None:
-    """Lay executors on a node: as many cores as possible in use, one left to the system; None on a node too small."""
+    """Return the layout that uses the most cores, with one left for the system; None when the node is too small."""
     free = machine.vcpus - 1
     cores = max(_CORES_PER_EXECUTOR, key=lambda count: (count * (free // count), count))
     executors = free // cores

@@ -1,7 +1,7 @@
-{#- The last event of each key beside what is stored of it; _sluice_is_tied when its time is that of the stored
-    event. -#}
+{#- The last event of each key, joined with the stored event of the key. _sluice_is_tied is 1 when both have the same
+    time. -#}
 {% macro scd1_event_sql(load) -%}
-    {#- what stands in a target that is replaced decides nothing -#}
+    {#- a target that is replaced counts as empty -#}
     {%- set nothing = " and 1 = 0" if load.replaces else "" -%}
     {%- set stored_at = "coalesce(stored." ~ load.at ~ ", buried." ~ load.at ~ ")" -%}
     with
@@ -60,7 +60,7 @@
 {%- endmacro %}
 
 
-{#- The columns of an event; what the SELECT no longer yields is as the stored event of the same time has it. -#}
+{#- The columns of an event. A column that the SELECT no longer yields comes from the stored event of the same time. -#}
 {% macro event_columns(load) %}
     {%- set terms = [] -%}
     {%- for name in load.data -%}

@@ -29,7 +29,7 @@
         {%- do sluice.run_temporary(
             load,
             "sluice_loser",
-            "keys whose stored event is the greater one",
+            "keys whose stored event wins",
             sluice.scd1_loser_sql(load),
         ) -%}
         {%- do sluice.run_step(
@@ -45,7 +45,7 @@
 {% endmacro %}
 
 
-{#- Events of a stored event's very time, with the stored ones. -#}
+{#- Events that have the same time as the stored event of their key, together with these stored events. -#}
 {% macro scd1_contest_sql(load) -%}
     select {{ sluice.columns(load.data) }}, _sluice_deleted, 0 as _sluice_is_stored
     from sluice_event

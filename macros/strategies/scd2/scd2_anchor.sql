@@ -1,5 +1,5 @@
-{#- The anchor of a late key is the last version start strictly before its earliest change: at a tie the two
-    could merge. -#}
+{#- The anchor of a late key is the last version start before its earliest change. A version that starts at the same
+    time is not enough: it could merge with the one before. -#}
 {% macro scd2_anchor_sql(load) -%}
     with
         earliest_changes as (

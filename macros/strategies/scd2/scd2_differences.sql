@@ -1,4 +1,4 @@
-{#- Differences, both ways, between what is stored and what should be. -#}
+{#- Differences, in both directions, between the stored rows and the computed ones. -#}
 {% macro stage_scd2_differences(load) %}
     {%- set version = sluice.columns(load.data) ~ ", valid_from, valid_to" -%}
     {%- set event = sluice.columns(load.data) ~ ", _sluice_deleted" -%}
@@ -15,7 +15,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_version_gone",
-        "versions that no longer stand",
+        "versions to remove",
         versions_before ~ "\nexcept\n" ~ versions_now,
     ) -%}
     {%- do sluice.run_temporary(
@@ -27,7 +27,7 @@
     {%- do sluice.run_temporary(
         load,
         "sluice_side_gone",
-        "side events that no longer stand",
+        "side events to remove",
         side_before ~ "\nexcept\n" ~ side_now,
     ) -%}
     {%- do sluice.run_temporary(
@@ -39,8 +39,8 @@
 {% endmacro %}
 
 
-{#- A version that goes and comes with the same start is updated, or closed if it was current; else it is new or
-    gone. -#}
+{#- A version in both tables with the same start counts as updated, or as closed when it was current. Any other counts
+    as inserted or deleted. -#}
 {% macro scd2_difference_counts_sql(load) -%}
     select
         coalesce(sum(case when gone.valid_from is null then 1 else 0 end), 0) as rows_inserted,
@@ -76,7 +76,7 @@
 {%- endmacro %}
 
 
-{#- Only what differs from what is stored. -#}
+{#- The statements that write the differences only. -#}
 {% macro scd2_differences_sql(load) %}
     {%- set statements = [] -%}
     {%- if load.history.side_gone -%}

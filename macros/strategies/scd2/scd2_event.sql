@@ -1,8 +1,8 @@
-{#- Each staged event beside its key's current version and last delete.
+{#- Each staged event, joined with the current version and the last delete of its key.
 
-    _sluice_order: new (later than the key's last event), known (that event again) or old (anything else).
-    _sluice_touches: 1 when the event goes on with the current version, its tracked columns being the same.
-    Under a load's own time an event is known when nothing of it differs, whatever the time.
+    _sluice_order: new (later than the key's last event), known (equal to that event) or old (anything else).
+    _sluice_touches: 1 when the event continues the current version, because the tracked columns are equal.
+    When the time of the load orders events, an event is known when all of its columns are equal, whatever the time.
 -#}
 {% macro scd2_event_sql(load) -%}
     with

@@ -1,4 +1,4 @@
-{#- Keys with one event are versions as they stand; only the others need windows. -#}
+{#- The event of a key with one event is a version. Only keys with several events need window functions. -#}
 {% macro stage_scd2_first(load) %}
     {%- do sluice.run_temporary(
         load, "sluice_busy", "keys with several events", sluice.scd2_busy_sql(load)
@@ -61,7 +61,7 @@
 {%- endmacro %}
 
 
-{#- Everything, into empty tables. -#}
+{#- The statements that write all versions into empty tables. -#}
 {% macro scd2_first_sql(load) %}
     {%- set statements = [] -%}
     {%- if load.fast.side_count -%}

@@ -1,8 +1,7 @@
-{#- Compute again, from an anchor on, the keys that a late event touches or that have several new events.
+{#- Compute keys with a late event or with several new events again, each from its anchor.
 
-    Leaves the differences to what is stored in sluice_version_gone, sluice_version_new, sluice_side_gone,
-    sluice_side_new,
-    and takes these keys out of sluice_event.
+    The differences from the stored rows go to sluice_version_gone, sluice_version_new, sluice_side_gone and
+    sluice_side_new. The events of these keys are removed from sluice_event.
 -#}
 {% macro stage_scd2_history(load) %}
     {%- do sluice.count_ties(
@@ -20,7 +19,10 @@
         sluice.scd2_changed_sql(load),
     ) -%}
     {%- do sluice.run_temporary(
-        load, "sluice_anchor", "keys to compute again, and from when", sluice.scd2_anchor_sql(load)
+        load,
+        "sluice_anchor",
+        "keys to compute again, and their anchors",
+        sluice.scd2_anchor_sql(load),
     ) -%}
     {%- set anchors = sluice.run_counts(load, none, "select count(*) as anchor_count from sluice_anchor") -%}
     {%- if anchors.anchor_count -%}
@@ -42,7 +44,7 @@
         {%- do sluice.stage_scd2_differences(load) -%}
         {%- do sluice.run_step(
             load,
-            "these keys are done",
+            "the events of these keys are in the differences",
             "delete from sluice_event using sluice_anchor where "
             ~ sluice.matches(load.key, "sluice_event", "sluice_anchor"),
         ) -%}
@@ -50,9 +52,9 @@
 {% endmacro %}
 
 
-{#- The events from the anchor on: stored ones unless a changed one took their place, changed and new ones.
+{#- The events from the anchor on: stored events that no changed event replaces, changed events and new events.
 
-    _sluice_run_from is the start of what an event stands for: of a current version that only goes on, its valid_from.
+    _sluice_run_from is the time from which an event holds. For a current version that continues, it is valid_from.
 -#}
 {% macro scd2_history_sql(load) -%}
     with

@@ -19,7 +19,8 @@
 {% endmacro %}
 
 
-{#- Keys with one new event: moved rows and deletes to the side table, close what ends, insert what begins. -#}
+{#- The statements for keys with one new event: write replaced rows and deletes to the side table, close the versions
+    that end, and insert those that begin. -#}
 {% macro scd2_fast_sql(load) %}
     {%- set statements = [] -%}
     {%- if load.fast.side_count -%}
@@ -30,7 +31,7 @@
 {% endmacro %}
 
 
-{#- What leaves the target for the side table: the row that a version showed until now, and deletes. -#}
+{#- The rows of the side table: the previous row of each version that continues, and deletes. -#}
 {% macro scd2_moved_sql(load) -%}
     select {{ sluice.columns(load.data) }}, _sluice_deleted
     from sluice_event
@@ -42,7 +43,7 @@
 {%- endmacro %}
 
 
-{#- Current versions as the events leave them. -#}
+{#- The current versions after the events. -#}
 {% macro scd2_opened_sql(load) -%}
     select
         {{ sluice.columns(load.data) }},
@@ -53,7 +54,7 @@
 {%- endmacro %}
 
 
-{#- The versions that end, as they stand then. -#}
+{#- The versions that end, with their new end. -#}
 {% macro scd2_closed_sql(load) -%}
     select {{ sluice.columns(load.data, prefix="_sluice_was_") }}, _sluice_was_valid_from, {{ load.at }}
     from sluice_event
@@ -61,7 +62,7 @@
 {%- endmacro %}
 
 
-{#- The statements that close the versions that end and write those that begin: list of str. -#}
+{#- The statements that close versions that end and insert versions that begin: list of str. -#}
 {% macro close_versions(load) %}
     {{ return(adapter.dispatch("close_versions", "sluice")(load)) }}
 {% endmacro %}
@@ -78,7 +79,7 @@
     }}
 {% endmacro %}
 
-{#- DuckDB updates a row of a column store by delete and insert anyway, and slower than these two do. -#}
+{#- DuckDB's UPDATE deletes and inserts the row, and is slower than these two statements. -#}
 {% macro duckdb__close_versions(load) %}
     {%- set versions = [sluice.scd2_opened_sql(load), sluice.scd2_closed_sql(load)] -%}
     {{

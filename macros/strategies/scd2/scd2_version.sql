@@ -1,8 +1,8 @@
 {#- Versions from events: sluice_history (key, time, columns, deleted, _sluice_run_from) with the bounds of each
     event's version.
 
-    _sluice_is_end marks the last event of a version, which becomes the version's row; the rest and the deletes
-    belong to the side table.
+    _sluice_is_end marks the last event of a version, which becomes the version's row. Other events and deletes belong
+    to the side table.
 -#}
 {% macro scd2_version_sql(load) -%}
     {%- set over_key = "over (partition by " ~ sluice.columns(load.key) ~ " order by " ~ load.at ~ ")" -%}

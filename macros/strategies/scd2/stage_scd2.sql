@@ -1,9 +1,8 @@
-{#- Find what an increment changes in an SCD2 target. Reads target and side table, writes temporary tables only.
+{#- Find what an increment changes in an SCD2 target. It reads target and side table and writes temporary tables only.
 
-    Three paths. First: an empty target, or one that is replaced. Fast: keys with one new event, later than any
-    before.
-    General: keys with a late event or several new ones are computed again from an anchor, and only differences
-    are written.
+    There are three paths. First: the target is empty or is replaced. Fast: a key has one new event, later than all of
+    its stored events. General: a key with a late event or several new events is computed again from an anchor, and
+    only the differences are written.
 
     Args:
         load (dict): the load, staged; sets counts and paths.
@@ -35,7 +34,7 @@
 {% endmacro %}
 
 
-{#- Add counts of rows to the load's, name by name. -#}
+{#- Add counts of rows to the counts of the load. -#}
 {% macro add_counts(load, counts) %}
     {%- for name in ("rows_inserted", "rows_updated", "rows_closed", "rows_deleted") -%}
         {%- do load.counts.update({name: load.counts[name] + counts.get(name, 0)}) -%}
@@ -43,7 +42,7 @@
 {% endmacro %}
 
 
-{#- How many events go which way. -#}
+{#- How many events are old or known, and how many keys have several new events. -#}
 {% macro scd2_paths_sql(load) -%}
     select
         coalesce(sum(_sluice_old_count), 0) as old_count,
@@ -62,7 +61,7 @@
 {%- endmacro %}
 
 
-{#- What the fast path writes: one event per key is left in sluice_event. -#}
+{#- The row counts of the fast path, for which sluice_event holds one event per key. -#}
 {% macro scd2_fast_counts_sql(load) -%}
     select
         count(*) as new_count,

@@ -1,10 +1,10 @@
-{#- Cast a value to a column's type; NULL for a value that does not cast, so that its row goes to the rejects.
+{#- Cast a value to a column's type. A value that cannot be cast yields NULL, so that its row goes to the rejects.
 
     Args:
         expression (str): the value.
-        type (str): the type it shall have.
-        raw_type (str): the type it has.
-    Returns: str, an SQL expression. PostgreSQL needs prepare_casts before it is run.
+        type (str): the type to cast to.
+        raw_type (str): the type of the value.
+    Returns: str, an SQL expression. PostgreSQL needs prepare_casts first.
 -#}
 {% macro cast_value(expression, type, raw_type) %}
     {%- if raw_type == type -%} {{ return(expression) }}
@@ -18,8 +18,8 @@
     {{ return("try_cast(" ~ expression ~ " as " ~ type ~ ")") }}
 {% endmacro %}
 
-{#- PostgreSQL 15 has no TRY_CAST. What evidently casts is cast by the server itself; only the rest goes through a
-    function that catches the error, which costs a subtransaction per value. -#}
+{#- PostgreSQL 15 has no TRY_CAST. A value that matches castable_pattern is cast directly. Only other values go
+    through a function that catches the error, which costs a subtransaction per value. -#}
 {% macro postgres__cast_value(expression, type, raw_type) %}
     {%- set careful = "pg_temp." ~ sluice.cast_function(raw_type, type) ~ "(" ~ expression ~ ")" -%}
     {%- set pattern = sluice.castable_pattern(type) if sluice.is_text(raw_type) else none -%}
@@ -41,7 +41,8 @@
     }}
 {% endmacro %}
 
-{#- TRY_CAST takes no blank text, only some pairs of types, and no text for a boolean.
+{#- Redshift's TRY_CAST does not accept blank text, supports only some pairs of types, and does not cast text to a
+    boolean.
 
     Source: https://docs.aws.amazon.com/redshift/latest/dg/r_TRY_CAST.html, …/r_Boolean_type.html
 -#}
@@ -69,7 +70,7 @@
 {% macro is_text(type) %} {{ return("char" in type or "text" in type) }} {% endmacro %}
 
 
-{#- Whether a cast may stop at a value; to text, and to a wider type, none does. -#}
+{#- Whether a cast may fail at a value. A cast to text or to a wider type never fails. -#}
 {% macro cast_may_fail(raw_type, type) %}
     {{ return(not (sluice.is_text(type) or sluice.is_widening(raw_type, type))) }}
 {% endmacro %}
@@ -80,7 +81,7 @@
 {% endmacro %}
 
 
-{#- Text that surely casts to a type, as a regular expression; none: nothing is sure. -#}
+{#- A regular expression of text that can always be cast to a type; none when there is no such expression. -#}
 {% macro castable_pattern(type) %}
     {%- set name, sizes = sluice.type_parts(type) -%}
     {%- set digits = {"smallint": 4, "integer": 9, "bigint": 18} -%}
@@ -98,7 +99,7 @@
 {% endmacro %}
 
 
-{#- Make what cast_value relies on, for the columns that a load casts.
+{#- Create the functions that cast_value calls, for the columns that a load casts.
 
     Args:
         load (dict): the load with its columns resolved.
@@ -115,7 +116,7 @@
     {%- endfor -%}
 {% endmacro %}
 
-{#- Of this session only: no right is needed, and no two loads meet. -#}
+{#- The function belongs to this session: it needs no privilege, and concurrent loads do not share it. -#}
 {% macro cast_function_sql(raw_type, type) -%}
     create or replace function pg_temp.{{ sluice.cast_function(raw_type, type) }} (value {{ raw_type }})
     returns {{ type }}

@@ -1,9 +1,9 @@
-{#- Stop when a staged column has a collation under which different texts are equal: 'a' and 'A' would be one key, and
-    which of them stays would depend on which came first.
+{#- Stop when a staged column has a collation under which different texts are equal. Under such a collation 'a' and
+    'A' are one key, and the order of the events would decide which of them stays.
 
     Args:
         load (dict): the load, staged.
-    Raises: naming the column.
+    Raises: with the name of the column.
 -#}
 {% macro check_collations(load) %}
     {%- set collations_sql = adapter.dispatch("loose_collations_sql", "sluice")() -%}
@@ -26,7 +26,8 @@
 {% endmacro %}
 
 
-{#- Columns of the stage with such a collation, as people should read them; none where there is no such thing. -#}
+{#- A query of the staged columns with such a collation, as text for a message; none on a warehouse without such
+    collations. -#}
 {% macro default__loose_collations_sql() %} {{ return(none) }} {% endmacro %}
 
 {% macro postgres__loose_collations_sql() -%}
@@ -38,7 +39,7 @@
 
 {% macro redshift__loose_collations_sql() %} {{ return(none) }} {% endmacro %}
 
-{#- DuckDB tells a collation only in the statement that would make the table again. -#}
+{#- DuckDB shows a collation only in the table's CREATE statement. -#}
 {% macro duckdb__loose_collations_sql() -%}
     select columns.definition
     from

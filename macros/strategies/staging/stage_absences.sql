@@ -1,4 +1,4 @@
-{#- What the target holds and the SELECT no longer yields becomes a delete at this load's time. -#}
+{#- A current row that the SELECT no longer yields becomes a delete at the time of this load. -#}
 {% macro stage_absences(load) %}
     {%- do sluice.run_temporary(
         load,
@@ -41,8 +41,8 @@
 {%- endmacro %}
 
 
-{#- A source that came back empty, or with much of it missing, is a fault of the source until a person says
-    otherwise. -#}
+{#- Stop when the SELECT yields no row, or when a larger part of the target than max_vanish_percent would be deleted:
+    that is treated as a fault of the source. -#}
 {% macro guard_absences(load, counts) %}
     {%- set limit = sluice.setting("max_vanish_percent", 20) -%}
     {%- if counts.staged_count == 0 -%}
@@ -53,7 +53,7 @@
             ~ " yields no row; "
             ~ counts.absent_count
             ~ " would be deleted. Nothing was written.",
-            "Mend the source; --full-refresh empties the target if that is meant.",
+            "Correct the source. To empty the target on purpose, use --full-refresh.",
         ) -%}
     {%- elif counts.absent_count * 100 > limit * counts.current_count -%}
         {%- do sluice.raise_error(
@@ -66,7 +66,7 @@
             ~ " are no longer yielded, max_vanish_percent is "
             ~ limit
             ~ ". Nothing was written.",
-            "Mend the source, or raise max_vanish_percent if they are meant to go.",
+            "Correct the source, or raise max_vanish_percent if the rows shall be deleted.",
         ) -%}
     {%- endif -%}
 {% endmacro %}

@@ -1,7 +1,7 @@
-{#- Compute the touched groups once, and let every increment() of the SELECT read them from there.
+{#- Compute the touched groups once, and let every increment() of the SELECT read that table.
 
-    The same groups then decide which rows are read and which absences count, whatever the sources do in between. What
-    Spark has read by groups comes with them.
+    The same groups then decide which rows are read and which absences count, whatever happens to the sources in
+    between. A result of Spark that was read by groups brings its groups with it.
 -#}
 {% macro stage_touched_groups(load) %}
     {%- set windows = {} -%}
@@ -17,8 +17,8 @@
                 load.type,
                 "the SELECT of "
                 ~ load.target_name
-                ~ " does not read its driving sources by sluice.increment().",
-                "Run sluice sync, or mend the model.",
+                ~ " does not read its driving sources with sluice.increment().",
+                "Run sluice sync, or correct the model.",
             ) -%}
         {%- endif -%}
         {%- do sluice.run_temporary(

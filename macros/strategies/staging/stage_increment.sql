@@ -1,11 +1,12 @@
-{#- Stage what the SELECT yields: rejects apart, absences added as deletes, one winner per key and time.
+{#- Stage the rows of the SELECT: rejects are separated, absences are added as deletes, and one event per key and time
+    wins.
 
-    Everything goes to temporary tables. Sets stage (the table that holds the events) and the first counts.
+    It writes temporary tables only. Sets stage (the table that holds the events) and the first counts.
 
     Args:
         load (dict): the load.
-    Raises: for more rejects than max_rejects, ties under on_tie error, more absences than max_vanish_percent, and a full
-        refresh that would lose what the sources no longer give.
+    Raises: for more rejects than max_rejects, ties under on_tie: error, more absences than max_vanish_percent, and a
+        full refresh that would lose rows that the sources no longer yield.
 -#}
 {% macro stage_increment(load) %}
     {%- if load.mode == "groups" and not load.is_rekeyed -%}
@@ -18,7 +19,7 @@
     {%- do sluice.check_collations(load) -%}
     {%- set counts = sluice.run_counts(
         load,
-        "how many, how many of them rejected, how many (key, time) pairs more than once",
+        "number of rows, of rejects, and of (key, time) pairs with several rows",
         sluice.stage_counts_sql(load),
     ) -%}
     {%- if load.result is not none -%} {%- do sluice.check_result(load, counts.rows_read) -%} {%- endif -%}

@@ -1,13 +1,12 @@
-{#- An append without a business key: afterwards the range that was read holds what was read, each row as often
-    as it was read.
+{#- Stage an append without a business key: after the load, the target holds the rows of the window exactly as often
+    as they were read.
 
-    A retry and an overlapping backfill therefore never double a row. Rows that stand there already stay; only
-    when one of
-    them is not yielded any more is the whole range written anew, because nothing tells two equal rows apart.
+    A retry or an overlapping backfill therefore never duplicates a row. Rows that the target already holds stay. When
+    one of them is no longer yielded, the whole range is written again, because equal rows cannot be told apart.
 -#}
 {% macro stage_range(load) %}
     {%- set before = sluice.run_counts(
-        load, "rows that stand in the range", sluice.range_before_sql(load)
+        load, "rows that the target holds in the range", sluice.range_before_sql(load)
     ) -%}
     {%- set counts = {"rows_inserted": before.staged_count, "rows_deleted": before.stored_count} -%}
     {#- equal rows are equal whichever SELECT derived them -#}
@@ -68,7 +67,7 @@
 {% endmacro %}
 
 
-{#- The rows of a table, equal ones numbered, so that EXCEPT minds how many there are. -#}
+{#- The rows of a table, with equal rows numbered, so that EXCEPT respects their number. -#}
 {% macro numbered_rows_sql(load, relation, condition) -%}
     select
         {{ sluice.columns(load.content) }},

@@ -1,7 +1,7 @@
-{#- Take the rows that cannot be loaded out of the stage; they go to the target's rejects with the load.
+{#- Remove the rows that cannot be loaded from the stage. They go to the target's rejects with the load.
 
-    A row that is rejected again, because its window is read again or it lies in none, stands there once; every
-    load counts it.
+    A row that is rejected again is stored once, although every load counts it. That happens when its window is read
+    again, or when its key is NULL.
 -#}
 {% macro stage_rejects(load) %}
     {%- set max_rejects = sluice.setting("max_rejects") -%}
@@ -19,7 +19,7 @@
             ~ ". Nothing was written. One reason: "
             ~ example
             ~ ".",
-            "Mend the source or the SELECT, or raise max_rejects.",
+            "Correct the source or the SELECT, or raise max_rejects.",
         ) -%}
     {%- endif -%}
     {%- do sluice.run_temporary(
@@ -29,7 +29,7 @@
 {% endmacro %}
 
 
-{#- Rows of driving sources whose incremental key is NULL: how many, each source warned about by name. -#}
+{#- Count the rows of driving sources whose incremental key is NULL, and warn about each such source. -#}
 {% macro count_unkeyed(load) %}
     {%- set found = namespace(row_count=0) -%}
     {%- for window in load.windows if window.unkeyed -%}
@@ -41,11 +41,11 @@
             ~ window.unkeyed.row_count
             ~ " rows of "
             ~ window.source
-            ~ " have no "
+            ~ " have NULL in "
             ~ window.unkeyed.key
             ~ ", so no load of "
             ~ load.target_name
-            ~ " reads them; they stand in "
+            ~ " reads them. They are in "
             ~ load.rejects
             ~ "."
         ) -%}
@@ -90,7 +90,7 @@
 {%- endmacro %}
 
 
-{#- Columns of a target with the types in which it holds them. -#}
+{#- The named columns of a target with their types. -#}
 {% macro typed_columns(load, names) %}
     {%- set columns = [] -%}
     {%- for name in names -%}
@@ -100,7 +100,7 @@
 {% endmacro %}
 
 
-{#- A row as a person reads it: name=value, …; at most 2000 characters. -#}
+{#- A row as readable text: name=value, …; at most 2000 characters. -#}
 {% macro row_text(columns) %}
     {%- set parts = [] -%}
     {%- for column in columns -%}

@@ -1,5 +1,5 @@
-{#- The SELECT, each column in the target's type, with what decides over the row: is it a delete, is it fit to
-    be loaded. -#}
+{#- The statement that stages the SELECT: each column in the target's type, _sluice_deleted, and _sluice_reject, the
+    reason why a row cannot be loaded. -#}
 {% macro stage_sql(load) %}
     {%- set raw_types = {} -%}
     {%- for column in load.columns -%}
@@ -19,7 +19,7 @@
     {%- do columns.append("cast(" ~ is_delete ~ " as smallint) as _sluice_deleted") -%}
     {%- do columns.append(sluice.reject_reason(load) ~ " as _sluice_reject") -%}
     {%- set create = ("create temporary table sluice_stage " ~ sluice.table_options(load)) | trim -%}
-    {#- the SELECT stays letter for letter: a literal in it may span lines -#}
+    {#- the SELECT is not reformatted: a literal in it may span lines -#}
     {{
         return(
             create ~ " as\nwith sluice_selected as (\n" ~ load.sql ~ "\n)\n\nselect\n    " ~ columns
@@ -29,8 +29,8 @@
 {% endmacro %}
 
 
-{#- One column of the stage. Minus zero becomes zero: the two are equal, and a result must not depend on which
-    came first. -#}
+{#- The expression of one staged column. Minus zero becomes zero: both are equal, and the result must not depend on
+    which of them comes first. -#}
 {% macro staged_column(load, column, raw_type) %}
     {%- if column.name == "_sluice_effective_at" and not load.is_rekeyed -%}
         {{ return("cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)") }}
@@ -51,7 +51,7 @@
 {% macro float_types() %} {{ return(("float", "double", "real", "double precision")) }} {% endmacro %}
 
 
-{#- Why a row cannot be loaded, NULL for a row that can. -#}
+{#- The reason why a row cannot be loaded; NULL for a row that can be loaded. -#}
 {% macro reject_reason(load) %}
     {%- set reasons = [] -%}
     {%- for cast in load.casts -%}
@@ -91,13 +91,13 @@
 {% endmacro %}
 
 
-{#- How a warehouse lays the rows of a target out. -#}
+{#- The clauses of CREATE TABLE that lay out the rows of a target. -#}
 {% macro table_options(load) %} {{ return(adapter.dispatch("table_options", "sluice")(load)) }} {% endmacro %}
 
 {% macro default__table_options(load) %} {{ return("") }} {% endmacro %}
 
-{#- Loads join target, side table and staged rows by key: the same DISTKEY keeps these joins on their node. The row's
-    distkey and sortkey take the place of the business key. -#}
+{#- Loads join target, side table and staged rows by key. The same DISTKEY keeps these joins local to a node. The
+    settings distkey and sortkey replace the business key. -#}
 {% macro redshift__table_options(load) %}
     {%- set asked = sluice.setting("distkey") -%}
     {%- set spread = asked if asked in ("all", "even") else none -%}

@@ -1,5 +1,5 @@
-{#- Keep one winner per (key, time) of the stage and count the ties: equal in key, time and tie-breakers,
-    different in content. -#}
+{#- Keep one event per (key, time) of the stage, and count the ties: events of equal key, time and tie-breakers and
+    different content. -#}
 {% macro stage_winners(load) %}
     {%- do sluice.count_ties(
         load,
@@ -17,7 +17,7 @@
 {% endmacro %}
 
 
-{#- Add ties to the load's count, and stop when they are not allowed. -#}
+{#- Add ties to the counts of the load, and stop when on_tie is error. -#}
 {% macro count_ties(load, number) %}
     {%- if number -%}
         {%- do load.counts.update({"tie_count": load.counts.tie_count + number}) -%}
@@ -34,12 +34,15 @@
                 "Add a tie-breaker to sequence_by, or set on_tie: warn.",
             ) -%}
         {%- endif -%}
-        {%- do exceptions.warn("sluice." ~ load.type ~ ": " ~ message ~ "; the greater content won.") -%}
+        {%- do exceptions.warn(
+            "sluice." ~ load.type ~ ": " ~ message ~ "; the event with the greater content won."
+        ) -%}
     {%- endif -%}
 {% endmacro %}
 
 
-{#- Events of a batch that lose a tie: all contents of one key, time, tie-breakers and definition but the greatest. -#}
+{#- The number of events of a batch that lose a tie: all of one key, time, tie-breakers and definition but the
+    greatest. -#}
 {% macro ties_sql(load, events_sql) -%}
     {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers + ["_sluice_definition"]) -%}
     select coalesce(sum(_sluice_content_count - 1), 0) as tie_count
@@ -58,8 +61,8 @@
 {%- endmacro %}
 
 
-{#- Ties that stored events add: those that another content of the batch meets. A stored event that came again
-    is counted already. -#}
+{#- The number of ties with stored events: stored events that meet an event of the batch with another content. A
+    stored event that is also in the batch is already counted. -#}
 {% macro stored_ties_sql(load, contest_sql) -%}
     {%- set tied = sluice.columns(load.key + [load.at] + load.tie_breakers + ["_sluice_definition"]) -%}
     {%- set content = sluice.columns(load.key + [load.at] + load.compared) -%}

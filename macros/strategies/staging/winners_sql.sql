@@ -18,7 +18,7 @@
 {%- endmacro %}
 
 
-{#- Target and side table together: every event that ever won; then those of the stage. -#}
+{#- The ledger: every event of target and side table, and the events of the stage. -#}
 {% macro ledger_sql(load) -%}
     select {{ sluice.columns(load.data) }}, cast(0 as smallint) as _sluice_deleted, 1 as _sluice_is_stored
     from {{ load.relation }}
@@ -31,8 +31,8 @@
 {%- endmacro %}
 
 
-{#- Data columns of events that contest one (key, time), with _sluice_is_stored: what the SELECT no longer
-    yields stays as stored. -#}
+{#- The data columns of events that compete for one (key, time). A column that the SELECT no longer yields keeps its
+    stored value. -#}
 {% macro kept_columns(load) %}
     {%- set listed = [] -%}
     {%- for name in load.data -%}
@@ -52,11 +52,12 @@
 {% endmacro %}
 
 
-{#- ORDER BY that puts the winner first among events of equal key and time: later tie-breakers, the newer definition, an
-    upsert before a delete, then the greater content, columns in name order, NULL lowest, text by its bytes.
+{#- ORDER BY terms that put the winner first among events of equal key and time: the greatest tie-breakers, the newest
+    definition, an upsert before a delete, then the greatest content. Contents are compared column by column in the
+    order of their names; NULL is lowest, and text is compared by its bytes.
 
-    While a target is restated as a whole, the definition comes before the tie-breakers: an event of an older definition
-    may be one that the SELECT no longer yields, and must not keep out one that it yields. -#}
+    When a whole target is restated, the definition comes before the tie-breakers: today's SELECT may no longer yield the
+    event with the greatest tie-breakers, and that event must not win over one that it yields. -#}
 {% macro winner_order(load) %}
     {%- set newer = ["_sluice_definition"] -%}
     {%- set leading = newer + load.tie_breakers if load.is_restated else load.tie_breakers + newer -%}
@@ -84,7 +85,7 @@
 {% endmacro %}
 
 
-{#- A column in the order of its bytes, whatever the database's collation. -#}
+{#- An expression that sorts a column by its bytes, whatever the collation of the database. -#}
 {% macro binary_text(name, type) %}
     {{ return(adapter.dispatch("binary_text", "sluice")(name, type)) }}
 {% endmacro %}
@@ -95,5 +96,5 @@
     {{ return(name ~ ' collate "C"' if "char" in type or "text" in type else name) }}
 {% endmacro %}
 
-{#- Redshift orders text by its bytes unless the database says otherwise; it knows no COLLATE "C". -#}
+{#- Redshift sorts text by its bytes unless the database has another collation, and has no COLLATE "C". -#}
 {% macro redshift__binary_text(name, type) %} {{ return(name) }} {% endmacro %}

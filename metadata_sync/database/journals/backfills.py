@@ -1,4 +1,4 @@
-"""Backfills: begun, and ended once. Which chunks are done is the warehouse's to say."""
+"""The journal of backfills: their requests and ends. The warehouse's load log shows which chunks are done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from metadata_sync.redact import redact_text
 
 
 def begin(connection: Connection, environment: str, entry: BackfillEntry) -> None:
-    """Keep a backfill that is about to start."""
+    """Store a backfill before it starts."""
     chunks = {target: [asdict(window) for window in windows] for target, windows in entry.chunks.items()}
     values = {
         "environment": environment,
@@ -39,7 +39,7 @@ def begin(connection: Connection, environment: str, entry: BackfillEntry) -> Non
 def end(
     connection: Connection, environment: str, backfill_id: str, finished_at: datetime | None, error: str | None
 ) -> None:
-    """Keep how a backfill ended."""
+    """Store the end of a backfill."""
     columns = backfill_log.c
     here = (columns.environment == environment) & (columns.backfill_id == backfill_id)
     values = {
@@ -50,7 +50,7 @@ def end(
 
 
 def unfinished(connection: Connection, environment: str, subject: str | None) -> tuple[BackfillEntry, ...]:
-    """Return backfills without an end, the newest first."""
+    """Return unfinished backfills, newest first."""
     columns = backfill_log.c
     query = select(backfill_log).where(columns.environment == environment, columns.finished_at.is_(None))
     if subject is not None:

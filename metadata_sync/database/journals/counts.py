@@ -1,4 +1,4 @@
-"""What decisions and loads of a period add up to: counted by the database, a row per target."""
+"""Counts of decisions in a period, and the last loads of targets, aggregated by the database."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from metadata_sync.database.tables import decision_log, run_log
 from metadata_sync.loads import ClusterCost
 
 RECENT_LOADS: Final = 20
-"""So many of a target's last loads tell how long the next one would take."""
+"""Number of a target's last loads from which durations are estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionCount:
-    """How often the gate decided in one way on one target.
+    """The number of decisions with the same target, action and reason.
 
     Attributes:
         target: `schema.table`.
-        pipeline_id: Its pipeline at the newest of them.
+        pipeline_id: Its pipeline.
         action: run, skip or hold.
         reason: Machine-readable reason.
-        count: How often.
+        count: Number of decisions.
     """
 
     target: str
@@ -39,12 +39,12 @@ class DecisionCount:
 
 @dataclass(frozen=True, slots=True)
 class PastLoad:
-    """What one load took.
+    """Duration and cost of one load.
 
     Attributes:
         target: `schema.table`.
-        seconds: Of the warehouse.
-        cluster: Of Spark; None: it ran in the warehouse.
+        seconds: Seconds in the warehouse.
+        cluster: Cost of Spark; None: it ran in the warehouse.
     """
 
     target: str
@@ -53,7 +53,7 @@ class PastLoad:
 
 
 def count_decisions(connection: Connection, environment: str, since: datetime) -> tuple[DecisionCount, ...]:
-    """Return how often was decided what since an instant, by target."""
+    """Return the number of decisions since an instant, by target, action and reason."""
     columns = decision_log.c
     query = (
         select(columns.target, func.max(columns.pipeline_id), columns.action, columns.reason, func.count())
@@ -65,7 +65,7 @@ def count_decisions(connection: Connection, environment: str, since: datetime) -
 
 
 def past_loads(connection: Connection, environment: str, targets: Collection[str]) -> tuple[PastLoad, ...]:
-    """Return what the last loads of targets took, at most `RECENT_LOADS` of each."""
+    """Return the last successful loads of targets, at most `RECENT_LOADS` of each."""
     columns = run_log.c
     place = func.row_number().over(partition_by=columns.target, order_by=columns.position.desc()).label("place")
     ranked = (

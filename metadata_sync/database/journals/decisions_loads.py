@@ -1,4 +1,4 @@
-"""Decisions and loads: appended, never changed, and ordered as they were written, not as clocks say."""
+"""The journals of decisions and loads: append-only, ordered as they were written, independent of clocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metadata_sync.redact import redact, redact_text
 
 
 def append_decisions(connection: Connection, environment: str, entries: Sequence[DecisionEntry]) -> None:
-    """Keep decisions, secrets masked."""
+    """Store decisions, with secrets masked."""
     rows = [
         {
             **_simple_fields(entry, "evidence"),
@@ -35,7 +35,7 @@ def append_decisions(connection: Connection, environment: str, entries: Sequence
 
 
 def append_loads(connection: Connection, environment: str, entries: Sequence[LoadEntry]) -> None:
-    """Keep summaries of loads, secrets masked."""
+    """Store summaries of loads, with secrets masked."""
     rows = [
         {
             **_simple_fields(entry, "windows", "rows", "cluster", "rejects"),
@@ -57,7 +57,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
 
 
 def latest_loads(connection: Connection, environment: str) -> LatestLoads:
-    """Return the last loads of every target that has a row, by one seek per target and way of ending."""
+    """Return the last loads of every target that has a row; one index lookup per target and status."""
     ways = union_all(*(select(literal(status.value).label("status")) for status in LoadStatus)).subquery()
     row, load = transformation_control.c, run_log.c
     newest = (
@@ -89,7 +89,7 @@ def latest_loads(connection: Connection, environment: str) -> LatestLoads:
 
 
 def recorded_loads(connection: Connection, environment: str, loads: Mapping[str, str]) -> frozenset[str]:
-    """Return those of the loads, by target, that the run log holds."""
+    """Return which of the loads are in the run log."""
     columns = run_log.c
     query = select(columns.load_id).where(
         columns.environment == environment,
@@ -102,7 +102,7 @@ def recorded_loads(connection: Connection, environment: str, loads: Mapping[str,
 def latest_decisions(
     connection: Connection, environment: str, target: str | None, before: datetime | None, limit: int
 ) -> tuple[DecisionEntry, ...]:
-    """Return decisions, the newest first."""
+    """Return decisions, newest first."""
     columns = decision_log.c
     query = select(decision_log).where(columns.environment == environment)
     if target is not None:
@@ -116,7 +116,7 @@ def latest_decisions(
 def load_at(
     connection: Connection, environment: str, target: str, run_id: str, before: datetime | None
 ) -> LoadEntry | None:
-    """Return what a run did with a target; when it did nothing, the last load before it."""
+    """Return a run's load of a target; without one, the last load before."""
     columns = run_log.c
     is_known = columns.finished_at <= to_utc(before) if before is not None else true()
     query = (
@@ -131,7 +131,7 @@ def load_at(
 
 
 def last_decisions(connection: Connection, environment: str) -> tuple[DecisionEntry, ...]:
-    """Return the last decision on every target that has a row, by target; by one seek per target."""
+    """Return the last decision on every target that has a row, by target; one index lookup per target."""
     row, decision = transformation_control.c, decision_log.c
     newest = (
         select(func.max(decision.position))
@@ -154,7 +154,7 @@ def last_decisions(connection: Connection, environment: str) -> tuple[DecisionEn
 def waiting_since(
     connection: Connection, environment: str, targets: Collection[str], reason: str
 ) -> dict[str, datetime]:
-    """Return since when targets are put off for a reason: their first such decision after their last good load."""
+    """Return since when targets wait for a reason: the first such decision after their last successful load."""
     decided, loaded = decision_log.c, run_log.c
     has_loaded_since = (
         select(loaded.entry_id)
@@ -176,7 +176,7 @@ def waiting_since(
 
 
 def _append(connection: Connection, log: Table, environment: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows behind all others; who else writes meanwhile waits for the end of this transaction."""
+    """Append rows to a log; other writers wait for the end of this transaction."""
     lock_writers(connection)
     last = select(func.coalesce(func.max(log.c.position), 0)).where(log.c.environment == environment)
     first = connection.execute(last).scalar_one() + 1
@@ -231,5 +231,5 @@ def _with_zone(instant: datetime | None) -> datetime | None:
 
 
 def _plain(value: Mapping[str, Any]) -> Any:
-    """Return evidence as JSON has it; what JSON does not know becomes text."""
+    """Return evidence as JSON values; other types become text."""
     return json.loads(json.dumps(dict(value), default=str))

@@ -1,4 +1,4 @@
-"""What the control database remembers besides rows: changes, decisions, loads."""
+"""The entries of the journals: audit, decisions, loads, Spark, backfills."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window
 
 
 class Via(StrEnum):
-    """The way by which a change came."""
+    """How a change was made."""
 
     APPLY = "apply"
     SET = "set"
@@ -23,7 +23,7 @@ class Via(StrEnum):
 
 
 class LoadStatus(StrEnum):
-    """How a load ended."""
+    """The result of a load."""
 
     SUCCESS = "success"
     ERROR = "error"
@@ -35,10 +35,10 @@ class AuditEntry:
     """One changed column of one row.
 
     Attributes:
-        change_id: Shared by everything that was written in the same transaction; sorts by time.
+        change_id: The same for all entries of one transaction; sorts by time.
         changed_at: When, UTC.
         who: Person or role.
-        via: The way: one of `Via`.
+        via: How the change was made: one of `Via`.
         table: Control table.
         key: Key of the row, e.g. `dwh.dim_aircraft`.
         column: Changed column.
@@ -64,14 +64,14 @@ class DecisionEntry:
     """One decision of the gate.
 
     Attributes:
-        run_id: The run that asked.
+        run_id: The run.
         decided_at: When, UTC.
         pipeline_id: Pipeline of the transformation.
         target: `schema.table`.
         action: run, skip or hold.
         reason: Machine-readable reason.
-        message: The same for people.
-        evidence: What the decision rests on, JSON-ready.
+        message: The reason for people.
+        evidence: The evidence of the decision, JSON-ready.
     """
 
     run_id: str
@@ -86,23 +86,23 @@ class DecisionEntry:
 
 @dataclass(frozen=True, slots=True)
 class LoadEntry:
-    """A copy of one load's summary, so that status and why never need the warehouse.
+    """A copy of one load's summary, so that `sluice status` and `sluice why` do not need the warehouse.
 
     Attributes:
         run_id: The run.
         pipeline_id: Pipeline of the transformation.
         target: `schema.table`.
-        load_id: The warehouse's load; None when nothing was written.
+        load_id: The load's id in the warehouse; None when nothing was written.
         status: success, error or skipped.
         started_at: UTC.
         finished_at: UTC.
         seconds: Wall-clock duration.
-        rows: How many rows moved; None when nothing was logged.
-        windows: What was read of each driving source.
+        rows: Row counts; None when nothing was logged.
+        windows: The window of each driving source.
         loaded_at: `_sluice_loaded_at` of the load's rows.
-        error_message: What went wrong, secrets masked.
-        cluster: What Spark took for it; None: it ran in the warehouse.
-        rejects: What lies in the rejects table; None: nothing was rejected, and nothing was known to lie there.
+        error_message: The error, with secrets masked.
+        cluster: Cost of Spark; None: it ran in the warehouse.
+        rejects: The rejects table after the load; None: no rejects are known.
     """
 
     run_id: str
@@ -126,8 +126,8 @@ class LatestLoads:
     """The last loads of every target that has a row, in the order in which they were written.
 
     Attributes:
-        newest: The last one of each target, however it ended, by target.
-        successful: The last one of each target that succeeded, by target.
+        newest: The last load of each target, successful or not, by target.
+        successful: The last successful load of each target, by target.
     """
 
     newest: tuple[LoadEntry, ...]
@@ -141,31 +141,31 @@ class LatestLoads:
 
 @dataclass(frozen=True, slots=True)
 class SparkEntry:
-    """What one transformation did on Spark in one run, and its share of the cluster.
+    """One transformation on Spark in one run, with its share of the cluster.
 
     Attributes:
         run_id: The run.
-        job_group: The pipelines that shared the cluster.
+        job_group: The job group that used the cluster.
         target: `schema.table`.
-        status: success, error, or skipped: the cluster ended before its step began.
+        status: success, error, or skipped: the cluster ended before its step started.
         backend: emr or local.
-        cluster_id: EMR's name of the cluster; None where there is none.
-        instance_type: Of the core nodes; None on this machine.
+        cluster_id: EMR's id of the cluster; None on this machine.
+        instance_type: Type of the core nodes; None on this machine.
         core_count: Core nodes.
-        task_cores: Tasks that ran at once on all of them.
-        started_at: When its step began, UTC.
+        task_cores: Parallel tasks on all of them.
+        started_at: When its step started, UTC.
         finished_at: When its step ended, UTC.
-        scan_bytes: What it was expected to read.
+        scan_bytes: Estimated bytes to read.
         row_count: Rows of the result; None when there is none.
-        predicted_minutes: The forecast for the whole cluster.
-        predicted_usd: The same in money.
-        startup_seconds: From the request until the cluster took its first step.
-        step_seconds: Its step alone.
-        cluster_seconds: Its share of the cluster's life, start-up included.
-        usd: What that share cost at the price list's prices.
-        prices_as_of: The day of the price list.
-        advice: What would have been cheaper and still in time.
-        error_message: What went wrong, secrets masked.
+        predicted_minutes: Forecast of the whole cluster's duration.
+        predicted_usd: Forecast of its cost.
+        startup_seconds: From the request until the cluster accepted its first step.
+        step_seconds: Duration of its step.
+        cluster_seconds: Its share of the cluster's lifetime, start-up included.
+        usd: Cost of that share at list prices.
+        prices_as_of: Date of the price list.
+        advice: Comparison with the best cluster for the measured speed.
+        error_message: The error, with secrets masked.
     """
 
     run_id: str
@@ -194,21 +194,21 @@ class SparkEntry:
 
 @dataclass(frozen=True, slots=True)
 class BackfillEntry:
-    """A backfill: what somebody asked for, and the chunks it was cut into when it began.
+    """A backfill: its request, and its chunks.
 
     Attributes:
-        backfill_id: Also the run id of its loads in the warehouse's log, which tells the chunks that are done.
-        subject: The pipeline or the target that was named.
-        range_start: Least key, as asked.
-        range_end: Greatest key, as asked; None: what normal runs have read.
-        chunk_size: As asked; None: by the number of rows.
-        chunks: Target → its chunks in order: what one load reads of one source.
+        backfill_id: Also the run id of its loads in the warehouse's load log, which shows the chunks that are done.
+        subject: The pipeline or target of the request.
+        range_start: Least key of the request.
+        range_end: Greatest key of the request; None: the watermark.
+        chunk_size: Chunk size of the request; None: by the number of rows.
+        chunks: Target → its chunks in order; a chunk is the window of one source that one load reads.
         requested_by: Person or deployment.
         started_at: UTC.
         finished_at: When its last chunk was loaded, UTC; None: it is not done.
-        error_message: Why it stopped, secrets masked.
-        engine: Where its SELECTs run, as asked; None: as the rows say.
-        cluster: The cluster that was asked for, TYPE:N; None: none was.
+        error_message: Why it stopped, with secrets masked.
+        engine: Engine of the request; None: as in the rows.
+        cluster: Cluster of the request, TYPE:N; None: not set.
         definition: What a restatement derives rows by, `<number>:<hash>`; None: it is a backfill.
     """
 

@@ -1,4 +1,4 @@
-"""Incidents and the outbox of alerts: who is told what, and whether it arrived."""
+"""The journal of incidents, and the outbox of alerts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LISTS: Final = ("targets", "held_up", "pipeline_ids")
 
 
 def read_incidents(connection: Connection, environment: str, since: datetime | None = None) -> tuple[Incident, ...]:
-    """Return what is open, and what was open since an instant, the oldest first."""
+    """Return open incidents, and those that were open since an instant; oldest first."""
     columns = incident.c
     wanted: ColumnElement[bool] = columns.resolved_at.is_(None)
     if since is not None:
@@ -28,7 +28,7 @@ def read_incidents(connection: Connection, environment: str, since: datetime | N
 
 
 def write_incidents(connection: Connection, environment: str, incidents: Sequence[Incident]) -> None:
-    """Keep incidents, new ones and known ones."""
+    """Insert or update incidents."""
     for item in incidents:
         values = {name: _stored(value) for name, value in asdict(item).items()}
         values["message"] = safe_text(item.message)
@@ -45,7 +45,7 @@ def append_alerts(connection: Connection, environment: str, alerts: Sequence[Ale
 
 
 def claim_alerts(connection: Connection, environment: str, now: datetime, until: datetime) -> tuple[Alert, ...]:
-    """Return what is to be sent now; nobody else gets it before `until`, when whoever claimed it must have died."""
+    """Return the alerts that are due, and reserve them until an instant; after it another process may send them."""
     columns = alert_outbox.c
     query = (
         select(alert_outbox)
@@ -60,20 +60,20 @@ def claim_alerts(connection: Connection, environment: str, now: datetime, until:
 
 
 def write_alert(connection: Connection, environment: str, alert: Alert) -> None:
-    """Keep how an alert fared."""
+    """Store the state of an alert."""
     here = and_(alert_outbox.c.environment == environment, alert_outbox.c.alert_id == alert.alert_id)
     names = ("due_at", "attempts", "sent_at", "given_up_at", "last_error")
     connection.execute(update(alert_outbox).where(here).values({name: _stored(getattr(alert, name)) for name in names}))
 
 
 def count_waiting(connection: Connection, environment: str) -> int:
-    """Return how many alerts nobody has taken yet."""
+    """Return the number of alerts that no channel has accepted yet."""
     query = select(func.count()).where(alert_outbox.c.environment == environment, *_waiting())
     return int(connection.execute(query).scalar_one())
 
 
 def read_alerts(connection: Connection, environment: str, incident_id: str | None) -> tuple[Alert, ...]:
-    """Return alerts, the oldest first; of one incident when it is named."""
+    """Return alerts, oldest first; only those of an incident if it is given."""
     query = select(alert_outbox).where(alert_outbox.c.environment == environment).order_by(alert_outbox.c.alert_id)
     if incident_id is not None:
         query = query.where(alert_outbox.c.incident_id == incident_id)

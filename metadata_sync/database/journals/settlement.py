@@ -1,4 +1,4 @@
-"""What one stretch of a run leaves in the control database, all of it or nothing."""
+"""The settlement of a part of a run: everything that it writes to the control database in one transaction."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from metadata_sync.rows.names import TableName
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """A change that the framework makes to one row, whatever became of the row since the run read it.
+    """A change of one row by the framework, computed from the current row inside the transaction.
 
     Attributes:
         target: The row.
-        amend: Returns the row as it shall be, or as it is.
-        reason: For the audit.
+        amend: Returns the changed row, or the row itself.
+        reason: Why, for the audit.
     """
 
     target: TableName
@@ -27,17 +27,17 @@ class Amendment:
 
 
 Judge = Callable[[Sequence[Incident]], tuple[Sequence[Incident], Sequence[Alert]]]
-"""Given the incidents that are open or were lately, returns those that change and the alerts that tell of it."""
+"""Receives the open and recent incidents, and returns the changed incidents and the alerts to send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What happened, and what follows.
+    """Loads with their consequences.
 
     Attributes:
         loads: Summaries of loads.
-        amendments: Rows that the framework changes.
-        judge: What becomes of incidents; asked within the transaction, so that two runs do not open one twice.
+        amendments: Changes of rows by the framework.
+        judge: Updates incidents; called inside the transaction, so that two runs do not open the same incident twice.
     """
 
     loads: Sequence[LoadEntry] = ()

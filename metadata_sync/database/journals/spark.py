@@ -1,4 +1,4 @@
-"""What ran on Spark: appended, never changed."""
+"""The journal of Spark: append-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIELDS: Final = tuple(field.name for field in fields(SparkEntry))
 
 
 def append_spark(connection: Connection, environment: str, entries: Sequence[SparkEntry]) -> None:
-    """Keep what ran on Spark, secrets masked."""
+    """Store entries of Spark, with secrets masked."""
     rows = [
         {
             **{name: getattr(entry, name) for name in _FIELDS},
@@ -37,7 +37,7 @@ def append_spark(connection: Connection, environment: str, entries: Sequence[Spa
 def read_spark(
     connection: Connection, environment: str, target: str | None, since: datetime | None, limit: int
 ) -> tuple[SparkEntry, ...]:
-    """Return what ran on Spark, the newest first."""
+    """Return entries of Spark, newest first."""
     columns = spark_log.c
     query = select(spark_log).where(columns.environment == environment)
     if target is not None:

@@ -28,7 +28,7 @@ def test_backfill_loads_again_what_is_missing_and_leaves_the_watermark(workshop:
 
     assert {item.target: len(item.chunks) for item in plan.targets} == {"dwh.customer": 2, "dwh.fact_order": 2}
     (left_out,) = plan.left_out
-    assert (left_out.target, "reads all of its sources" in left_out.reason) == ("dwh.dim_region", True)
+    assert (left_out.target, "reads its sources in full" in left_out.reason) == ("dwh.dim_region", True)
     assert not summary.has_failed
     assert [(step.target, step.number) for step in steps] == [
         *(("dwh.customer", 1), ("dwh.fact_order", 1)),
@@ -148,7 +148,7 @@ def test_backfill_and_run_of_one_target_meet_at_its_lease_and_say_who_has_it(wor
 def test_backfill_that_makes_no_sense_is_refused_with_reasons(workshop: Workshop) -> None:
     code, document = run_json(workshop, "backfill", "totals", "--from", "2013-01-01", "--yes")
     assert (code, document["targets"]) == (2, [])
-    assert "reads dwh.fact_order, and its next run finds" in document["left_out"][0]["reason"]
+    assert "reads dwh.fact_order: its next run loads" in document["left_out"][0]["reason"]
 
     code, out, err = finish(workshop.sluice("backfill", "orders", "--from", "2013-01-01"))
     assert (code, "dwh.fact_order" in out, "Pass --yes" in err) == (2, True, True)
@@ -162,8 +162,8 @@ def test_backfill_that_makes_no_sense_is_refused_with_reasons(workshop: Workshop
     [
         (BackfillRequest("nothing", "2013-01-01"), "no pipeline or target 'nothing'"),
         (BackfillRequest("orders", "yesterday"), "Nothing was loaded"),
-        (BackfillRequest("orders", "2013-02-01", "2013-01-01"), "lies behind"),
-        (BackfillRequest("orders", "2013-01-01", chunk_size="1 fortnight"), "is no size"),
+        (BackfillRequest("orders", "2013-02-01", "2013-01-01"), "is later than"),
+        (BackfillRequest("orders", "2013-01-01", chunk_size="1 fortnight"), "is not a chunk size"),
     ],
 )
 def test_request_that_cannot_be_read_is_a_usage_error(

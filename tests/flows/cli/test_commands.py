@@ -133,7 +133,7 @@ def test_why_tells_the_decision_that_stood_at_a_time(workshop: Workshop) -> None
     assert now["remedy"] == "It would run with a row of lake.orders beyond 2013-01-02 12:09:00.000000."
     assert (then["decision"], then["reason"], then["run_id"]) == ("run", "first_load", first.run_id)
     assert then["engine"]["engine"] == "warehouse"
-    assert "Nothing was decided on dwh.fact_order until 2013-01-02 02:00 UTC" in never[2]
+    assert "No decision on dwh.fact_order is recorded until 2013-01-02 02:00 UTC" in never[2]
     assert (never[0], wrong[0]) == (2, 2)
 
 
@@ -171,7 +171,7 @@ def test_doctor_finds_what_is_wrong(workshop: Workshop) -> None:
     [
         (["run", "nope"], 2, "There is no pipeline 'nope'"),
         (["run", "--job-group", "nope"], 2, "There is no job group 'nope'"),
-        (["savings", "--since", "yesterday"], 2, "is no time"),
+        (["savings", "--since", "yesterday"], 2, "is not a time span"),
         (["why", "dwh.nope"], 2, "There is no transformation 'dwh.nope'"),
         (["dbt", "build", "--target", "redshift"], 2, "contradicts environment 'dev'"),
     ],

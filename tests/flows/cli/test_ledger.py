@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from flows.ledger import rebuild, survey, verify
+from flows.ledger import plan_rebuild, rebuild, verify
 from metadata_sync.errors import ConfigurationError, HardRunError
 from tests.support.engine_project import Workshop, control_rows
 
@@ -52,6 +52,6 @@ def test_verify_finds_a_hand_edit_and_rebuild_follows_a_changed_key(workshop: Wo
 
 
 def test_a_target_that_nobody_knows_is_named(workshop: Workshop) -> None:
-    for question in (verify, survey, rebuild):
+    for question in (verify, plan_rebuild, rebuild):
         with pytest.raises(ConfigurationError, match=r"no transformation 'dwh\.nothing' in this"):
             question(workshop.context, "dwh.nothing")

@@ -13,7 +13,7 @@ from flows.gate.facts import Reason
 from flows.incidents.outbox import deliver
 from flows.prefect.pages.summary import summary_pages
 from flows.upkeep.heal import heal
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.incident import IncidentKind, Severity
 from metadata_sync.settings import Settings
 from tests.support.engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
@@ -113,8 +113,8 @@ def test_hard_failure_switches_the_row_off_once_and_tells_of_it_once(told: Works
 def test_apply_does_not_undo_it_and_a_change_of_the_file_does(told: Workshop, receiver: Receiver) -> None:
     break_with(told, 'column "fare" does not exist')
     told.run()
-    desk = Desk(told.project, told.context.store, told.context.columns, "tester")
-    apply_plan(desk, plan_files(desk))
+    change_context = ChangeContext(told.project, told.context.store, told.context.columns, "tester")
+    apply_plan(change_context, plan_files(change_context))
     assert not told.row_of().is_active
 
     rows = control_rows()

@@ -8,7 +8,7 @@ from contextlib import closing
 from flows.gate.facts import Reason
 from flows.upkeep.heal import HealState, heal
 from flows.upkeep.monitor import monitor
-from metadata_sync.control.apply import Desk, switch
+from metadata_sync.control.apply import ChangeContext, switch
 from metadata_sync.incident import IncidentKind
 from tests.support.engine_project import SELECTS, TOTALS_BY_HAND, Workshop
 from tests.support.receiver import Receiver
@@ -108,8 +108,8 @@ def edit(workshop: Workshop, table: str, column: str, value: str, **key: str) ->
 
 def test_readers_of_a_row_that_is_off_follow_their_policy(told: Workshop) -> None:
     told.land("regions/all", "select * from (values ('n', 'North'), ('s', 'Deep South')) as t (region, label)")
-    desk = Desk(told.project, told.context.store, told.context.columns, "tester")
-    switch(desk, "dwh.fact_order", "not today", is_active=False)
+    change_context = ChangeContext(told.project, told.context.store, told.context.columns, "tester")
+    switch(change_context, "dwh.fact_order", "not today", is_active=False)
 
     (decision,) = told.plan("totals").decisions
 

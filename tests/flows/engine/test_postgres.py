@@ -18,7 +18,7 @@ from flows.doctor.finding import Level
 from flows.engine.engine import execute, prepare
 from flows.gate.facts import Reason
 from flows.run.model import RunRequest, RunSummary
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.support.engine_project import copy_project
@@ -59,8 +59,8 @@ def run(context: Context) -> RunSummary:
 
 def test_engine_runs_on_postgresql(context: Context, server: psycopg.Connection[tuple[object, ...]]) -> None:
     with server:
-        desk = Desk(context.project, context.store, context.columns, "tester")
-        apply_plan(desk, plan_files(desk))
+        change_context = ChangeContext(context.project, context.store, context.columns, "tester")
+        apply_plan(change_context, plan_files(change_context))
 
         first = run(context)
         assert [(outcome.target, outcome.status, outcome.error) for outcome in first.outcomes] == [
@@ -90,8 +90,8 @@ def test_engine_runs_on_postgresql(context: Context, server: psycopg.Connection[
 
 def test_backfill_runs_on_postgresql(context: Context, server: psycopg.Connection[tuple[object, ...]]) -> None:
     with server:
-        desk = Desk(context.project, context.store, context.columns, "tester")
-        apply_plan(desk, plan_files(desk))
+        change_context = ChangeContext(context.project, context.store, context.columns, "tester")
+        apply_plan(change_context, plan_files(change_context))
         run(context)
         server.execute(b"delete from postgres_dwh.fact_order where order_id between 3 and 15")
         watermarks = b"select target, source, window_end, load_id from postgres_sluice.watermark_control order by 1, 2"

@@ -17,7 +17,7 @@ from flows.doctor.clocks import examine_clocks
 from flows.engine.engine import execute, prepare
 from flows.gate.facts import Reason
 from flows.run.model import RunRequest, TargetOutcome
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import running
@@ -99,8 +99,8 @@ def _open(root: Path, environment: str, run_sql: Callable[[str], list[tuple[Any,
     shop = Shop(Context(Project(root), settings, who="tester"), run_sql, prefix)
     for statement in ORDERS:
         run_sql(statement)
-    desk = Desk(shop.context.project, shop.context.store, shop.context.columns, "tester")
-    apply_plan(desk, plan_files(desk))
+    change_context = ChangeContext(shop.context.project, shop.context.store, shop.context.columns, "tester")
+    apply_plan(change_context, plan_files(change_context))
     return shop
 
 

@@ -22,7 +22,7 @@ from psycopg.conninfo import conninfo_to_dict
 from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.run.model import RunRequest
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.support.engine_project import REPOSITORY, copy_project
@@ -132,8 +132,8 @@ def test_no_row_is_lost_and_none_is_loaded_twice(
         )
         server.execute(b"create table shop.regions as select 'n'::text as region, 'North'::text as label, 1 as version")
         land(server, 1, 20)
-        desk = Desk(context.project, context.store, context.columns, "tester")
-        apply_plan(desk, plan_files(desk))
+        change_context = ChangeContext(context.project, context.store, context.columns, "tester")
+        apply_plan(change_context, plan_files(change_context))
 
         machines = [start(root, who, minutes, environment) for who, minutes in MACHINES.items()]
         land_until_all_have_ended(server, machines)

@@ -16,7 +16,7 @@ from flows.prefect.deployments.automations import dependants
 from flows.prefect.deployments.deploy import deploy
 from flows.prefect.reporting.load_events import loaded_events
 from flows.run.model import OutcomeStatus, RunPlan, RunRequest, TargetOutcome
-from metadata_sync.control.apply import Desk, switch
+from metadata_sync.control.apply import ChangeContext, switch
 from metadata_sync.loads import RowCounts
 from tests.support.live_server import Server
 from tests.support.order_project import open_orders, write_project
@@ -92,7 +92,7 @@ def test_run_without_a_sign_of_life_is_marked_as_crashed(
     server.set_state(ended, "COMPLETED")
 
     server.until(lambda: server.ask(f"/flow_runs/{silent}")["state_type"] == "CRASHED", 60)
-    assert "No sign of life" in server.ask(f"/flow_runs/{silent}")["state"]["message"]
+    assert "No heartbeat" in server.ask(f"/flow_runs/{silent}")["state"]["message"]
     assert server.ask(f"/flow_runs/{ended}")["state_type"] == "COMPLETED"
 
 
@@ -120,8 +120,8 @@ def test_server_tells_what_no_run_can_where_the_channel_is_a_block(
     assert "no Prefect block named 'night-watch'" in without.notes[0]
     assert plan.notes == ()
     name = server.ask(f"/flow_runs/{upkeep}")["name"]
-    assert sorted(receiver.told()) == ["[auto] Runs are late: no worker takes them", f"[auto] {name} crashed"]
-    assert "sluice auto: late runs are told" not in automations(server, "auto")
+    assert sorted(receiver.told()) == ["[auto] Runs are late: no worker starts them", f"[auto] {name} crashed"]
+    assert "sluice auto: alert on late runs" not in automations(server, "auto")
 
 
 def save_webhook_block(name: str, url: str, api_url: str) -> None:
@@ -135,12 +135,12 @@ def save_webhook_block(name: str, url: str, api_url: str) -> None:
 
 def test_automation_goes_with_the_row(orders: Context, server: Server) -> None:
     deploy(orders, server.api_url)
-    desk = Desk(orders.project, orders.store, orders.columns, "tester")
+    change_context = ChangeContext(orders.project, orders.store, orders.columns, "tester")
     assert "sluice auto: upstream loads start payments" in automations(server, "auto")
-    switch(desk, "payments", "for a test", is_active=False)
+    switch(change_context, "payments", "for a test", is_active=False)
 
     plan = deploy(orders, server.api_url)
-    switch(desk, "payments", None, is_active=True)
+    switch(change_context, "payments", None, is_active=True)
 
     assert [step.action for step in plan.automations] == [difference.Action.REMOVE]
     assert "sluice auto: upstream loads start payments" not in automations(server, "auto")

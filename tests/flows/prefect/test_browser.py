@@ -97,7 +97,7 @@ def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page
     expect(page.get_by_role("cell", name="lake.returns is empty")).to_be_visible()
     picture(page, "artifact")
 
-    # Its analytics host is the one that docs/prefect.md tells of; nothing depends on it.
+    # Its analytics host is the one that docs/operations/prefect.md tells of; nothing depends on it.
     assert {host for host in hosts if host and not host.endswith("amplitude.com")} == {"127.0.0.1"}
 
 

@@ -13,7 +13,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from flows.context import Context
 from flows.prefect.deployments.deploy import deploy
-from flows.prefect.deployments.diff import Action, Step
+from flows.prefect.deployments.diff import DeployAction, DeployStep
 from flows.prefect.deployments.forms import form_deployments
 from flows.prefect.deployments.pipelines import pipeline_deployments
 from flows.prefect.deployments.reads import PrefectReads
@@ -68,7 +68,7 @@ def counts(context: Context, server: Server, *, is_dry: bool = False) -> tuple[i
     assert is_dry or plan.unchanged == len(names - steps.keys())
     of_pipelines = [action for name, action in steps.items() if _is_pipeline(name)]
     left = [name for name in names - steps.keys() if _is_pipeline(name)]
-    return (*(of_pipelines.count(action) for action in Action), len(left))
+    return (*(of_pipelines.count(action) for action in DeployAction), len(left))
 
 
 def _is_pipeline(name: str) -> bool:
@@ -125,7 +125,7 @@ def test_deploy_that_ended_early_is_followed_by_one_that_looks_at_everything(tea
         change(team, None, pipeline(number))
     deploy(team, server.api_url)
 
-    def die(number: int, _total: int, _step: Step) -> None:
+    def die(number: int, _total: int, _step: DeployStep) -> None:
         if number == 2:
             raise KeyboardInterrupt
 
@@ -145,11 +145,11 @@ def test_deploys_that_meet_are_followed_by_one_that_looks_at_everything(team: Co
     deploy(team, server.api_url)
     has_read, may_write = threading.Event(), threading.Event()
 
-    def linger(_number: int, _total: int, _step: Step) -> None:
+    def linger(_number: int, _total: int, _step: DeployStep) -> None:
         has_read.set()
         may_write.wait(60)
 
-    def let_it_write(number: int, _total: int, _step: Step) -> None:
+    def let_it_write(number: int, _total: int, _step: DeployStep) -> None:
         if number == 2:
             may_write.set()
             slow.join()
@@ -233,7 +233,7 @@ def test_deployment_that_sluice_did_not_make_is_left_alone(team: Context, server
     name = f"p001@{team.settings.environment}"
     foreign = server.ask("/deployments/", {"name": name, "flow_id": flow["id"]})
 
-    with pytest.raises(ConfigurationError, match="which Sluice did not make"):
+    with pytest.raises(ConfigurationError, match="which Sluice did not create"):
         deploy(team, server.api_url)
 
     assert held(server, team) == {}

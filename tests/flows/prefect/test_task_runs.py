@@ -138,7 +138,7 @@ def test_clusters_and_steps_are_task_runs_with_states_links_and_reasons(
         emr.clusters_to_come = [ClusterPlot(ends="spot", after_steps=1), ClusterPlot(steps={"dwh.days": "failed"})]
         project = EmrProject(tmp_path, pipeline={"emr_instance_types": ("m5.xlarge", "m5.2xlarge")})
         plan = RunPlan("run-1", datetime.now(UTC), RunRequest(), project.rows, project.rows.transformations, ())
-        project.moved = PrefectObserver(plan, runs, lambda: datetime.now(UTC)).moved
+        project.on_change = PrefectObserver(plan, runs, lambda: datetime.now(UTC)).spark_changed
         project.run()
         runs.start("dwh__orders", datetime.now(UTC))
         project.context.store.close()

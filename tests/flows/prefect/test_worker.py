@@ -49,7 +49,7 @@ def _check_refused_run_is_made_up_for(server: Server) -> None:
     (third,) = [run for key, run in runs.items() if key not in {first, second}]
     assert runs[first]["state_type"] == "COMPLETED"
     assert (runs[second]["state_type"], third["state_type"]) == ("CANCELLED", "COMPLETED")
-    assert third["parameters"]["requested_by"] == "bob (refused while another run was under way)"
+    assert third["parameters"]["requested_by"] == "bob (refused while another run was active)"
     assert third["parameters"]["force"] is True
     assert third["start_time"] >= runs[first]["end_time"]
 
@@ -113,10 +113,10 @@ def test_up_starts_everything_once_and_down_ends_it_also_when_a_part_was_killed(
 @pytest.mark.parametrize(
     ("host", "auth", "message"),
     [
-        ("10.1.2.3", None, "would ask nobody"),
+        ("10.1.2.3", None, "no authentication is set"),
         ("0.0.0.0", "team:secret", "every network"),
         ("::", "team:secret", "every network"),
-        ("example.com", "team:secret", "no IP address"),
+        ("example.com", "team:secret", "not an IP address"),
     ],
 )
 def test_server_does_not_open_to_others_without_authentication(

@@ -67,7 +67,7 @@ def test_start_names_the_port_when_another_program_has_it(context: Context) -> N
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", context.settings.prefect_port))
         taken.listen()
-        with pytest.raises(ConfigurationError, match="taken by another program") as caught:
+        with pytest.raises(ConfigurationError, match="used by another program") as caught:
             start(local_server(context))
 
     assert str(context.settings.prefect_port) in caught.value.message

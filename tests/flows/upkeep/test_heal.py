@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from flows.upkeep.heal import HealState, heal
-from metadata_sync.control.apply import Desk, switch
+from metadata_sync.control.apply import ChangeContext, switch
 from metadata_sync.errors import ConfigurationError
 from tests.support.engine_project import SELECTS, TOTALS_BY_HAND, Workshop, control_rows
 from tests.support.instants import at
@@ -90,7 +90,7 @@ def test_dropped_column_keeps_the_row_off_until_it_is_restored(told: Workshop, r
     assert first.state is HealState.BROKEN
     assert "amount" in first.reason
     assert second.state is HealState.WAITING
-    assert second.reason.startswith("nothing has changed; looked at again at ")
+    assert second.reason.startswith("nothing has changed: next check at ")
     assert (third.state, third.reason.split(", ")[0]) == (HealState.HEALED, "changed since: source")
     assert told.query("select count(*) from sluice.load_log") == loads
     assert len(receiver.told("resolved")) == 1
@@ -121,8 +121,8 @@ def test_failed_data_test_is_asked_by_that_test(told: Workshop, receiver: Receiv
 
 
 def test_row_that_a_person_switched_off_is_never_touched(told: Workshop, receiver: Receiver) -> None:
-    desk = Desk(told.project, told.context.store, told.context.columns, "tester")
-    switch(desk, "dwh.fact_order", "not today", is_active=False)
+    change_context = ChangeContext(told.project, told.context.store, told.context.columns, "tester")
+    switch(change_context, "dwh.fact_order", "not today", is_active=False)
 
     assert heal(told.context, is_forced=True) == ()
     with pytest.raises(ConfigurationError, match="Not switched off by the framework"):

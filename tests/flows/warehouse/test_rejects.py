@@ -50,10 +50,10 @@ def test_retyped_column_is_told_once_shown_until_it_is_loaded_and_loads_again(
     assert not first.has_failed, "a load goes on"
     assert (opened.kind, opened.subject, opened.severity) == (IncidentKind.REJECTS, "dwh.fact_order", Severity.ERROR)
     assert opened.message.startswith("All 15 rows that the load read were rejected, 15 of them for the first time: ")
-    assert opened.message.endswith(f"15 rejected rows lie in {TABLE}. Once their cause is mended: {again}")
+    assert opened.message.endswith(f"15 rejected rows in {TABLE}. Once their cause is corrected, run: {again}")
     assert (standing.incident_id, standing.ticks) == (opened.incident_id, 2)
-    assert f"18 rejected rows lie in {TABLE}" in status
-    assert f"18 rejected rows lie in {TABLE}" in "".join(page.replace("\\", "") for _, page in summary_pages(second))
+    assert f"18 rejected rows in {TABLE}" in status
+    assert f"18 rejected rows in {TABLE}" in "".join(page.replace("\\", "") for _, page in summary_pages(second))
     assert closed == ()
     assert rejects == Rejects(TABLE, kept=18, added=0, reason=None, again=again)
     assert told.totals() == told.query(TOTALS_BY_HAND)

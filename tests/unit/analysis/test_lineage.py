@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from flows.cli.lineage import register
 from flows.context import load_context
-from metadata_sync.control.apply import Desk, apply_plan, plan_files
+from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
@@ -112,8 +112,8 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
     write_select(project, "plane", "select d.tailnum as plane, d.seats * 2 as legs from dwh.dim as d")
     (project.control_dir / "p.yml").write_text(BUNDLE)
     context = load_context()
-    desk = Desk(project, context.store, context.columns, "tester")
-    apply_plan(desk, plan_files(desk))
+    change_context = ChangeContext(project, context.store, context.columns, "tester")
+    apply_plan(change_context, plan_files(change_context))
     application = typer.Typer()
     application.callback()(lambda: None)
     register(application)
@@ -132,8 +132,8 @@ def test_command_follows_a_column_both_ways_through_every_select(app: typer.Type
 def test_command_shows_tables_as_a_tree(app: typer.Typer) -> None:
     answer = CliRunner().invoke(app, ["lineage", "mart.plane"])
 
-    assert "mart.plane is made from\n└── dwh.dim\n    └── raw.flights\n" in answer.stdout
-    assert "mart.plane goes into: nothing" in answer.stdout
+    assert "mart.plane is derived from\n└── dwh.dim\n    └── raw.flights\n" in answer.stdout
+    assert "mart.plane is read by: nothing" in answer.stdout
 
 
 @pytest.mark.parametrize(

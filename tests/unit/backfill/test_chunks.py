@@ -54,7 +54,7 @@ def test_instant_with_a_zone_keeps_it() -> None:
     [
         ("1", "9", "1d", "the key is an integer"),
         ("2013-01-01", "2013-01-09", "5", "the key is a time"),
-        ("1", str(MAX_CHUNKS + 1), "1", "make them larger"),
+        ("1", str(MAX_CHUNKS + 1), "1", "use larger ones"),
     ],
 )
 def test_size_that_does_not_suit_the_key_is_refused(low: str, high: str, size: str, message: str) -> None:

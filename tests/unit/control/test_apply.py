@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metadata_sync.control.apply import Assignment, Desk, apply_plan, plan_files, set_values, switch
+from metadata_sync.control.apply import Assignment, ChangeContext, apply_plan, plan_files, set_values, switch
 from metadata_sync.control.bundle import read_bundle
 from metadata_sync.database import ControlStore, Via
 from metadata_sync.errors import ConfigurationError, MetadataError
@@ -51,101 +51,103 @@ class BrokenWarehouse(NoWarehouse):
 
 
 @pytest.fixture
-def desk(store: ControlStore, project: Project) -> Desk:
+def change_context(store: ControlStore, project: Project) -> ChangeContext:
     select = "select tailnum, carrier, base_airport, recorded_at from lake.flights join lake.planes using (tailnum)\n"
     folder = project.dbt_dir / "transformations"
     folder.mkdir()
     (folder / "dim_aircraft.sql").write_text(select)
     write_rows(project, FLIGHTS)
-    return Desk(project=project, store=store, columns=NoWarehouse(), who="ada")
+    return ChangeContext(project=project, store=store, columns=NoWarehouse(), who="ada")
 
 
 def write_rows(project: Project, text: str) -> None:
     (project.control_dir / "flights.yml").write_text(text)
 
 
-def apply(desk: Desk, **options: bool) -> None:
-    apply_plan(desk, plan_files(desk, **options))
+def apply(change_context: ChangeContext, **options: bool) -> None:
+    apply_plan(change_context, plan_files(change_context, **options))
 
 
-def test_apply_twice_changes_once(desk: Desk) -> None:
-    apply(desk)
-    before = desk.store.history(limit=1000)
-    plan = plan_files(desk)
+def test_apply_twice_changes_once(change_context: ChangeContext) -> None:
+    apply(change_context)
+    before = change_context.store.history(limit=1000)
+    plan = plan_files(change_context)
     assert plan.is_empty
-    apply_plan(desk, plan)
-    assert desk.store.history(limit=1000) == before
+    apply_plan(change_context, plan)
+    assert change_context.store.history(limit=1000) == before
     assert {entry.who for entry in before} == {"ada"}
 
 
-def test_apply_writes_nothing_when_anything_is_at_fault(desk: Desk) -> None:
+def test_apply_writes_nothing_when_anything_is_at_fault(change_context: ChangeContext) -> None:
     write_rows(
-        desk.project,
+        change_context.project,
         FLIGHTS.replace("5 * * * *", "5 * *").replace("[tailnum]", "[]").replace("lake.planes", "lake.plane"),
     )
     with pytest.raises(MetadataError) as caught:
-        plan_files(desk)
+        plan_files(change_context)
     rules = {fault.rule for fault in caught.value.faults}
     assert {"bad_schedule", "missing_business_key", "unknown_dependency"} <= rules
     assert caught.value.exit_code == 3
-    assert all_rows(desk.store.read_rows()) == ()
+    assert all_rows(change_context.store.read_rows()) == ()
 
 
-def test_faults_of_files_and_of_rows_come_together(desk: Desk) -> None:
+def test_faults_of_files_and_of_rows_come_together(change_context: ChangeContext) -> None:
     write_rows(
-        desk.project,
+        change_context.project,
         FLIGHTS.replace("5 * * * *", "5 * *").replace(
             "kind: lake, format: parquet, location: lake/planes", "kind: pond"
         ),
     )
     with pytest.raises(MetadataError) as caught:
-        plan_files(desk)
+        plan_files(change_context)
     found = {(fault.rule, fault.key) for fault in caught.value.faults}
     assert ("unknown_word", "lake.planes") in found
     assert ("bad_schedule", "flights_hourly") in found
     assert not any(rule == "unknown_dependency" for rule, _ in found), "lake.planes is declared, only badly"
 
 
-def test_a_conflict_stops_everything(desk: Desk) -> None:
-    apply(desk)
-    set_values(desk, PIPELINE, [Assignment("sla_minutes", "20"), Assignment("owner", "ops")], "why not")
-    write_rows(desk.project, FLIGHTS.replace("pipeline_name: Flights", "pipeline_name: Planes, sla_minutes: 30"))
+def test_a_conflict_stops_everything(change_context: ChangeContext) -> None:
+    apply(change_context)
+    set_values(change_context, PIPELINE, [Assignment("sla_minutes", "20"), Assignment("owner", "ops")], "why not")
+    write_rows(
+        change_context.project, FLIGHTS.replace("pipeline_name: Flights", "pipeline_name: Planes, sla_minutes: 30")
+    )
     with pytest.raises(MetadataError) as caught:
-        plan_files(desk)
+        plan_files(change_context)
     (fault,) = caught.value.faults
     assert (fault.rule, fault.column, fault.value) == ("conflict", "sla_minutes", "30")
-    assert desk.store.read_rows().pipelines[0].pipeline_name == "Flights"
-    set_values(desk, PIPELINE, [Assignment("sla_minutes", "30")], None)
-    apply(desk)
-    (row,) = desk.store.read_rows().pipelines
+    assert change_context.store.read_rows().pipelines[0].pipeline_name == "Flights"
+    set_values(change_context, PIPELINE, [Assignment("sla_minutes", "30")], None)
+    apply(change_context)
+    (row,) = change_context.store.read_rows().pipelines
     assert (row.pipeline_name, row.sla_minutes, row.owner) == ("Planes", 30, "ops")
 
 
-def test_prune_removes_what_the_files_no_longer_declare(desk: Desk) -> None:
-    apply(desk)
-    write_rows(desk.project, FLIGHTS[: FLIGHTS.index("transformations:")])
-    assert [orphan.key for orphan in plan_files(desk).orphans] == ["dwh.dim_aircraft"]
-    apply(desk)
-    assert len(desk.store.read_rows().transformations) == 1
-    apply(desk, prune=True)
-    assert desk.store.read_rows().transformations == ()
-    assert len(desk.store.read_rows().pipelines) == 1
+def test_prune_removes_what_the_files_no_longer_declare(change_context: ChangeContext) -> None:
+    apply(change_context)
+    write_rows(change_context.project, FLIGHTS[: FLIGHTS.index("transformations:")])
+    assert [orphan.key for orphan in plan_files(change_context).orphans] == ["dwh.dim_aircraft"]
+    apply(change_context)
+    assert len(change_context.store.read_rows().transformations) == 1
+    apply(change_context, prune=True)
+    assert change_context.store.read_rows().transformations == ()
+    assert len(change_context.store.read_rows().pipelines) == 1
 
 
-def test_some_files_say_nothing_of_other_rows(desk: Desk) -> None:
-    apply(desk)
-    part = desk.project.root / "part.yml"
+def test_some_files_say_nothing_of_other_rows(change_context: ChangeContext) -> None:
+    apply(change_context)
+    part = change_context.project.root / "part.yml"
     part.write_text("sources: [{schema: lake, table: weather, kind: lake, format: parquet, location: lake/weather}]\n")
-    plan = plan_files(desk, [part])
+    plan = plan_files(change_context, [part])
     assert [change.id.key for change in plan.changes] == ["lake.weather"]
     assert plan.orphans == ()
     with pytest.raises(ConfigurationError, match="--prune needs all files"):
-        plan_files(desk, [part], prune=True)
+        plan_files(change_context, [part], prune=True)
 
 
-def test_a_file_that_is_missing_is_a_usage_error(desk: Desk) -> None:
+def test_a_file_that_is_missing_is_a_usage_error(change_context: ChangeContext) -> None:
     with pytest.raises(ConfigurationError, match="There is no file"):
-        plan_files(desk, [Path("nowhere.yml")])
+        plan_files(change_context, [Path("nowhere.yml")])
 
 
 @pytest.mark.parametrize(
@@ -169,66 +171,70 @@ def test_a_file_that_is_missing_is_a_usage_error(desk: Desk) -> None:
         ("max_rejects", "99999999999999999999", MetadataError),
     ],
 )
-def test_set_changes_one_column_or_says_why_not(desk: Desk, column: str, text: str, expected: object) -> None:
-    apply(desk)
-    (before,) = desk.store.read_rows().transformations
+def test_set_changes_one_column_or_says_why_not(
+    change_context: ChangeContext, column: str, text: str, expected: object
+) -> None:
+    apply(change_context)
+    (before,) = change_context.store.read_rows().transformations
     if expected is MetadataError:
         with pytest.raises(MetadataError) as caught:
-            set_values(desk, TARGET, [Assignment(column, text)], None)
+            set_values(change_context, TARGET, [Assignment(column, text)], None)
         assert all(fault.remedy for fault in caught.value.faults)
-        assert desk.store.read_rows().transformations == (before,)
+        assert change_context.store.read_rows().transformations == (before,)
     else:
-        change = set_values(desk, TARGET, [Assignment(column, text)], "because")
+        change = set_values(change_context, TARGET, [Assignment(column, text)], "because")
         assert [item.column for item in change.columns] == [column] or getattr(before, column) == expected
-        (after,) = desk.store.read_rows().transformations
+        (after,) = change_context.store.read_rows().transformations
         assert getattr(after, column) == expected
 
 
-def test_set_may_mend_one_fault_among_others(desk: Desk) -> None:
+def test_set_may_mend_one_fault_among_others(change_context: ChangeContext) -> None:
     """Rows that went wrong together must be mendable one by one."""
-    apply(desk)
-    (row,) = desk.store.read_rows().pipelines
+    apply(change_context)
+    (row,) = change_context.store.read_rows().pipelines
     broken = replaced(row, schedule="never", timezone="Nowhere/None")
-    desk.store.write([RowChange(row, broken)], "sql", Via.SET, None)
-    set_values(desk, PIPELINE, [Assignment("schedule", "@daily")], None)
-    assert desk.store.read_rows().pipelines[0].schedule == "@daily"
+    change_context.store.write([RowChange(row, broken)], "sql", Via.SET, None)
+    set_values(change_context, PIPELINE, [Assignment("schedule", "@daily")], None)
+    assert change_context.store.read_rows().pipelines[0].schedule == "@daily"
     with pytest.raises(MetadataError):
-        set_values(desk, PIPELINE, [Assignment("schedule", "never")], None)
+        set_values(change_context, PIPELINE, [Assignment("schedule", "never")], None)
 
 
-def test_set_of_an_unknown_row_suggests_one(desk: Desk) -> None:
-    apply(desk)
+def test_set_of_an_unknown_row_suggests_one(change_context: ChangeContext) -> None:
+    apply(change_context)
     with pytest.raises(MetadataError) as caught:
-        set_values(desk, RowId("transformation_control", "dwh.dim_aircrat"), [Assignment("max_rejects", "1")], None)
+        set_values(
+            change_context, RowId("transformation_control", "dwh.dim_aircrat"), [Assignment("max_rejects", "1")], None
+        )
     assert caught.value.faults[0].remedy == "Did you mean 'dwh.dim_aircraft'?"
 
 
-def test_deactivate_and_activate(desk: Desk) -> None:
-    apply(desk)
-    switch(desk, "dwh.dim_aircraft", "wrong fares", is_active=False)
-    (row,) = desk.store.read_rows().transformations
+def test_deactivate_and_activate(change_context: ChangeContext) -> None:
+    apply(change_context)
+    switch(change_context, "dwh.dim_aircraft", "wrong fares", is_active=False)
+    (row,) = change_context.store.read_rows().transformations
     assert (row.is_active, row.deactivated_by, row.comments) == (False, DeactivatedBy.OPERATOR, "wrong fares")
-    assert desk.store.history(limit=1)[0].via == "deactivate"
-    assert plan_files(desk).is_empty
-    switch(desk, "dwh.dim_aircraft", None, is_active=True)
-    (row,) = desk.store.read_rows().transformations
+    assert change_context.store.history(limit=1)[0].via == "deactivate"
+    assert plan_files(change_context).is_empty
+    switch(change_context, "dwh.dim_aircraft", None, is_active=True)
+    (row,) = change_context.store.read_rows().transformations
     assert (row.is_active, row.deactivated_by, row.comments) == (True, None, None)
-    assert switch(desk, "dwh.dim_aircraft", None, is_active=True).columns == ()
-    switch(desk, "flights_hourly", None, is_active=False)
-    assert desk.store.read_rows().pipelines[0].is_active is False
+    assert switch(change_context, "dwh.dim_aircraft", None, is_active=True).columns == ()
+    switch(change_context, "flights_hourly", None, is_active=False)
+    assert change_context.store.read_rows().pipelines[0].is_active is False
 
 
-def test_deactivate_works_whatever_else_is_at_fault(desk: Desk) -> None:
-    apply(desk)
-    (desk.project.dbt_dir / "transformations" / "dim_aircraft.sql").unlink()
-    switch(replace(desk, columns=BrokenWarehouse()), "dwh.dim_aircraft", "gone", is_active=False)
-    assert desk.store.read_rows().transformations[0].is_active is False
+def test_deactivate_works_whatever_else_is_at_fault(change_context: ChangeContext) -> None:
+    apply(change_context)
+    (change_context.project.dbt_dir / "transformations" / "dim_aircraft.sql").unlink()
+    switch(replace(change_context, columns=BrokenWarehouse()), "dwh.dim_aircraft", "gone", is_active=False)
+    assert change_context.store.read_rows().transformations[0].is_active is False
 
 
-def test_set_is_active_is_the_same_switch(desk: Desk) -> None:
-    apply(desk)
-    set_values(desk, TARGET, [Assignment("is_active", "false")], "stop")
-    (row,) = desk.store.read_rows().transformations
+def test_set_is_active_is_the_same_switch(change_context: ChangeContext) -> None:
+    apply(change_context)
+    set_values(change_context, TARGET, [Assignment("is_active", "false")], "stop")
+    (row,) = change_context.store.read_rows().transformations
     assert row.deactivated_by is DeactivatedBy.OPERATOR
 
 
@@ -266,6 +272,7 @@ KILLED = """
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("statements", [1, 2, 4, 6, 8, 9, 10])
 def test_apply_killed_in_the_middle_leaves_all_or_nothing(store_url: str, tmp_path: Path, statements: int) -> None:
     file = tmp_path / "rows.yml"
@@ -281,6 +288,7 @@ def test_apply_killed_in_the_middle_leaves_all_or_nothing(store_url: str, tmp_pa
             assert (count, store.history()) == (0, ())
 
 
+@pytest.mark.processes
 def test_two_applies_at_once_are_one_after_the_other(store_url: str, tmp_path: Path) -> None:
     """The later one finds the rows of the first: it is refused, or has nothing to do."""
     file = tmp_path / "rows.yml"

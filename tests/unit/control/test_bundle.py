@@ -96,7 +96,7 @@ FAULTS = [
     (ROW + "environments: {stage: {table: x}}}", "key_override", "table", "another row"),
     (ROW + "environments: {stage: {kind: pond}}}", "unknown_word", "kind", "Use one"),
     ("sources: [{schema: lake, table: t, kind: lak}]", "unknown_word", "kind", "Did you mean 'lake'?"),
-    ("sources: [{schema: lake, kind: lake}]", "missing_value", "table", "Give table"),
+    ("sources: [{schema: lake, kind: lake}]", "missing_value", "table", "Set table"),
     ("sources: [{schema: a, table: b, kind: lake}, {schema: a, table: b, kind: lake}]", "duplicate_row", None, "Keep"),
     (FLIGHTS + "    comments: all well", "framework_column", "comments", "Remove it"),
     (FLIGHTS + "    fingerprint: abc", "framework_column", "fingerprint", "Remove it"),

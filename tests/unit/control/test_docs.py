@@ -1,4 +1,4 @@
-"""docs/control-tables.md says what the tables are."""
+"""docs/reference/control-tables.md says what the tables are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import JSON, CheckConstraint, Table
 from metadata_sync.database.tables import metadata
 from tests.support.control_support import read_text
 
-PAGE = (Path(__file__).parents[3] / "docs" / "control-tables.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "control-tables.md").read_text(encoding="utf-8")
 
 
 def documented(table: str) -> dict[str, tuple[str, str]]:

@@ -107,6 +107,7 @@ def test_opening_waits_for_whoever_writes_before_it_changes_the_mode(tmp_path: P
         end.join()
 
 
+@pytest.mark.processes
 def test_opened_by_many_at_once_is_made_once(store_url: str) -> None:
     code = """
         import sys

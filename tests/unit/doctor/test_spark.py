@@ -50,7 +50,7 @@ def test_doctor_finds_what_a_cluster_would_lack(
         "emr bucket",
     }
     assert "EMR_EC2_DefaultRole" in half["emr machines' role"][1]
-    assert half["emr subnets"] == (Level.OK, f"{subnet} is there")
+    assert half["emr subnets"] == (Level.OK, f"{subnet} exists")
     assert {check: level for check, (level, _) in whole.items() if level is not Level.OK} == {
         "emr settings": Level.WARN
     }
@@ -68,7 +68,7 @@ def test_doctor_asks_nothing_when_no_row_goes_to_spark_or_nobody_may_ask(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    assert found(project)["emr aws"] == (Level.WARN, "no AWS credentials here: AWS was not asked")
+    assert found(project)["emr aws"] == (Level.WARN, "no AWS credentials here: AWS was not checked")
     monkeypatch.delenv("SLUICE_EMR_WORK_URI")
     assert found(project)["emr settings"][0] is Level.FAIL
 

@@ -161,7 +161,7 @@ def test_project_without_rules_has_the_default_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("rules: [", "is not YAML"),
+        ("rules: [", "is not valid YAML"),
         ("rules: 1", "rules: Input should be"),
         ("rules:\n- {name: a, class: sof, source: b, pattern: c}", "rules.0.class: Input should be"),
         (
@@ -169,7 +169,7 @@ def test_project_without_rules_has_the_default_ones(tmp_path: Path) -> None:
             "rules.0.pattern: Input should be a valid",
         ),
         ("rules:\n- {name: a, class: lock, source: b}", "has no condition"),
-        ("rules:\n- {name: value, class: lock, source: b, pattern: c}", "one name twice: value"),
+        ("rules:\n- {name: value, class: lock, source: b, pattern: c}", "same name: value"),
         ("rules:\n- {name: a, class: lock, source: b, patern: c}", "rules.0.patern: Extra inputs"),
     ],
 )
@@ -186,7 +186,7 @@ def test_rule_needs_all_its_conditions() -> None:
 
 
 def test_page_tells_every_class_and_its_example_loads(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "failures.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "concepts" / "failures.md").read_text()
     told = dict(re.findall(r"^\| `(\w+)` \| (soft|hard)", page, re.MULTILINE))
     assert told == {kind.value: "soft" if advice.is_soft else "hard" for kind, advice in ADVICE.items()}
     example = page.split("```yaml\n")[1].split("```")[0]

@@ -88,7 +88,7 @@ worlds = st.builds(
     renamed_from=st.sampled_from([None, None, None, "dwh.old"]),
     sources=sources,
     upstreams=upstreams,
-    unreadable=st.sampled_from([(), (), (), ("odd file",)]),
+    unreadable=st.sampled_from([(), (), (), ("different file",)]),
     forced_by=st.sampled_from([None, None, None, "anna"]),
 )
 

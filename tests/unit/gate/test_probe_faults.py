@@ -30,6 +30,8 @@ from metadata_sync.rows.model import SourceRow
 from tests.support.postgres_cluster import SETTINGS, Cluster, start_cluster, stop_cluster
 from tests.support.probe_support import NOW, postgres_profile, table
 
+pytestmark = pytest.mark.processes
+
 SLOW_ON_POSTGRES = "create view shop.slow as select 9 as id from pg_sleep(60)"
 SLOW_ON_DUCKDB = """
     create view shop.slow as

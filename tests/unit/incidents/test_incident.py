@@ -157,7 +157,7 @@ def test_alert_says_what_since_when_why_what_waits_what_next_and_where() -> None
     assert title == "[prod] dwh.a is well again after 2 h 5 min"
 
 
-RUNBOOK = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+RUNBOOK = (Path(__file__).parents[3] / "docs" / "operations" / "runbook.md").read_text()
 WITHOUT_CLASS = (IncidentKind.FRESHNESS, IncidentKind.SLA, IncidentKind.CRASH, IncidentKind.REJECTS)
 
 
@@ -173,7 +173,7 @@ def test_every_alert_leads_to_its_section_of_the_runbook(word: FailureClass | In
     (line,) = [line for line in body_of(incident, event, NOON).splitlines() if line.startswith("Runbook: ")]
 
     path, _, anchor = line.removeprefix("Runbook: ").partition("#")
-    assert path == "docs/operations.md"
+    assert path == "docs/operations/runbook.md"
     section = RUNBOOK.partition(f"\n## {anchor}\n")[2].partition("\n## ")[0]
     parts = re.findall(r"^\*\*(Means|Check|Reactivate)\*\* (.+?)\n(?:\n|\Z)", section, re.MULTILINE | re.DOTALL)
     assert [name for name, _ in parts] == ["Means", "Check", "Reactivate"], anchor

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.prefect.deployments.diff import Action, Existing, compare
+from flows.prefect.deployments.diff import DeployAction, Existing, compare
 from flows.prefect.deployments.pipelines import Deployment, pipeline_deployments
 from flows.prefect.deployments.upkeep import upkeep_deployments
 from flows.prefect.run_guards import why_not_to_run
@@ -40,7 +40,9 @@ def held(wanted: Deployment, **changes: object) -> Existing:
     return replace(found, **changes)
 
 
-def steps(wanted: list[Deployment], existing: list[Existing], environment: str = "dev") -> list[tuple[Action, str]]:
+def steps(
+    wanted: list[Deployment], existing: list[Existing], environment: str = "dev"
+) -> list[tuple[DeployAction, str]]:
     plan = compare(wanted, existing, environment=environment, work_pool="sluice")
     return [(step.action, step.name) for step in plan.steps]
 
@@ -63,14 +65,17 @@ def test_deployment_is_updated_when_its_row_changed(change: dict[str, object]) -
     (before,) = desired(pipeline())
     after = desired(pipeline(**change))
 
-    assert steps(after, [held(before)]) == [(Action.UPDATE, "flights@dev")]
+    assert steps(after, [held(before)]) == [(DeployAction.UPDATE, "flights@dev")]
 
 
 def test_unchanged_new_and_orphaned_are_told_apart() -> None:
     kept, new = desired(pipeline("kept"), pipeline("new"))
     (gone,) = desired(pipeline("gone"))
 
-    assert steps([kept, new], [held(kept), held(gone)]) == [(Action.CREATE, "new@dev"), (Action.REMOVE, "gone@dev")]
+    assert steps([kept, new], [held(kept), held(gone)]) == [
+        (DeployAction.CREATE, "new@dev"),
+        (DeployAction.REMOVE, "gone@dev"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +97,7 @@ def test_deployment_without_a_row_stays_when_it_is_not_ours(change: dict[str, ob
 def test_foreign_deployment_of_a_wanted_name_is_not_overwritten() -> None:
     (wanted,) = desired(pipeline())
 
-    with pytest.raises(ConfigurationError, match="run/flights@dev, which Sluice did not make"):
+    with pytest.raises(ConfigurationError, match="run/flights@dev, which Sluice did not create"):
         steps([wanted], [held(wanted, tags=frozenset())])
 
 
@@ -114,8 +119,8 @@ def test_pause_by_the_row_ends_with_the_row_and_cannot_be_lifted_by_hand() -> No
     activated = compare([active], [held(inactive)], environment="dev", work_pool="sluice")
     resumed_by_hand = compare([inactive], [held(inactive, is_paused=False)], environment="dev", work_pool="sluice")
 
-    assert [(step.action, step.stays_paused) for step in activated.steps] == [(Action.UPDATE, False)]
-    assert [step.action for step in resumed_by_hand.steps] == [Action.UPDATE]
+    assert [(step.action, step.stays_paused) for step in activated.steps] == [(DeployAction.UPDATE, False)]
+    assert [step.action for step in resumed_by_hand.steps] == [DeployAction.UPDATE]
 
 
 def test_upkeep_runs_by_the_clock_once_there_is_something_to_look_after() -> None:
@@ -162,9 +167,9 @@ def test_plan_of_its_own_result_is_empty(rows: set[str], there: set[str], inacti
     ("row", "scheduled_by", "expected"),
     [
         (pipeline(), "5 * * * * UTC", None),
-        (pipeline(schedule="6 * * * *"), "5 * * * * UTC", "the row now says 6 * * * * UTC"),
-        (pipeline(timezone="Asia/Jakarta"), "5 * * * * UTC", "the row now says 5 * * * * Asia/Jakarta"),
-        (pipeline(schedule=None), "5 * * * * UTC", "the row now says no schedule"),
+        (pipeline(schedule="6 * * * *"), "5 * * * * UTC", "the row's schedule is now 6 * * * * UTC"),
+        (pipeline(timezone="Asia/Jakarta"), "5 * * * * UTC", "the row's schedule is now 5 * * * * Asia/Jakarta"),
+        (pipeline(schedule=None), "5 * * * * UTC", "the row's schedule is now no schedule"),
         (pipeline(is_active=False), "5 * * * * UTC", "flights is switched off"),
         (pipeline("other"), "5 * * * * UTC", "flights is no longer in pipeline_control"),
     ],

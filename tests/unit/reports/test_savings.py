@@ -87,6 +87,6 @@ def test_database_counts_the_period_and_gives_the_last_loads(store: ControlStore
 
 
 def test_page_says_how_each_number_is_estimated() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "gate.md").read_text().replace("\n", " ")
+    page = (Path(__file__).parents[3] / "docs" / "concepts" / "gate.md").read_text().replace("\n", " ")
     for sentence in HOW:
         assert sentence in page

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from flows.errors.rules import DEFAULT_RULES
 from flows.gate.facts import Action, Decision, Reason
 from flows.run.model import OutcomeStatus, TargetOutcome
 from flows.run.outcome import Build, NodeResult, load_variables, outcome_of
@@ -25,7 +26,7 @@ def node(
 
 
 def fared(*results: NodeResult, load: LoggedLoad | None = LOAD, stop: str | None = None) -> TargetOutcome:
-    return outcome_of(DECISION, "dwh__fact", Build(results, stop), load)
+    return outcome_of(DECISION, "dwh__fact", Build(results, stop), load, rules=DEFAULT_RULES)
 
 
 MODEL = node("dwh__fact", "success", message="4 inserted")

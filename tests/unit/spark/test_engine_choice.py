@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from flows.gate.facts import EngineChoice
 from flows.spark.engine_choice import choose_engine
-from flows.spark.sizing.groups import Item, make_groups, parse_cluster
-from flows.spark.sizing.learning import Ended, Sample, combine, learn, look_back
+from flows.spark.sizing.groups import GroupMember, make_groups, parse_cluster
+from flows.spark.sizing.learning import ClusterUse, Sample, advise, combine, learn
 from flows.spark.sizing.prices import read_instances
-from flows.spark.sizing.scan_bytes import Scan, Span, estimate_scan
+from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
 from flows.spark.sizing.sizing import GIB, MIB, PRIOR, Bounds, Calibration, Workload, size
 from flows.warehouse.lake import LakeFile
 from metadata_sync.errors import ConfigurationError
@@ -49,12 +49,12 @@ def plain(*days: int) -> list[LakeFile]:
     [
         (plain(1, 2, 3), None, 1110, "all 3 files"),
         (plain(1, 2, 3), Span(), 1110, "all 3 files"),
-        (plain(1, 2, 3), Span("2013-01-02 00:00:00.0", None, day(2)), 1000, "1 of 3 files, come since the last load"),
-        (plain(1, 2), Span("5", None, day(9)), 100, "its largest file of 2: none came since the last load"),
-        (plain(1, 2), Span("2013-01-02", "2013-01-02"), 110, "all 2 files: nothing tells which hold the window"),
+        (plain(1, 2, 3), Span("2013-01-02 00:00:00", None, day(2)), 1000, "1 of 3 files, changed since the last load"),
+        (plain(1, 2), Span("5", None, day(9)), 100, "its largest file of 2: none was changed since the last load"),
+        (plain(1, 2), Span("2013-01-02", "2013-01-02"), 110, "all 2 files: no dates or times to select by"),
         (dated(1, 2, 3, 4), Span("2013-01-03 8:00", "2013-01-03"), 1100, "2 of 4 files, by the dates in their names"),
         (dated(1, 2, 3), Span("2013-01-03", None, day(1)), 1100, "2 of 3 files, by the dates in their names"),
-        (dated(1, 2, 3), Span("17", None, day(2)), 1000, "1 of 3 files, come since the last load"),
+        (dated(1, 2, 3), Span("17", None, day(2)), 1000, "1 of 3 files, changed since the last load"),
         ([], None, 0, "all 0 files"),
     ],
 )  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_listing_tells_how_much_is_read(
 ) -> None:
     spans = {} if span is None else {"lake.t": span}
 
-    assert estimate_scan([dependency("lake.t")], spans, lambda _: files) == Scan(scan_bytes, f"lake.t: {basis}")
+    assert estimate_scan([dependency("lake.t")], spans, lambda _: files) == ScanEstimate(scan_bytes, f"lake.t: {basis}")
 
 
 def test_a_lookup_counts_whole_whatever_the_window() -> None:
@@ -79,7 +79,7 @@ def pipeline(**values: Any) -> PipelineRow:
 
 
 def choose(row: PipelineRow, *, asked: Engine | None = None, cluster: str | None = None, obstacle: str | None = None, scan: int = 0) -> EngineChoice:  # fmt: skip # noqa: E501
-    return choose_engine(row, asked, cluster, lambda: obstacle, lambda: Scan(scan, "listed"))
+    return choose_engine(row, asked, cluster, lambda: obstacle, lambda: ScanEstimate(scan, "listed"))
 
 
 def never(*_: object) -> Any:
@@ -100,8 +100,8 @@ def never(*_: object) -> Any:
             "less than the row's threshold",
         ),
         (pipeline(engine="spark"), None, 1, Engine.SPARK, "engine: spark"),
-        (pipeline(engine="spark"), Engine.WAREHOUSE, 1, Engine.WAREHOUSE, "asked for warehouse in this run"),
-        (pipeline(engine="warehouse"), Engine.SPARK, 1, Engine.SPARK, "asked for spark in this run"),
+        (pipeline(engine="spark"), Engine.WAREHOUSE, 1, Engine.WAREHOUSE, "warehouse was requested for this run"),
+        (pipeline(engine="warehouse"), Engine.SPARK, 1, Engine.SPARK, "spark was requested for this run"),
     ],
 )
 def test_row_request_and_bytes_decide_the_engine(
@@ -170,7 +170,7 @@ def test_looking_back_names_the_cheaper_cluster() -> None:
     sizing = size(Workload(100 * GIB, 15), bounds, PRIOR, PRICES)
     assert str(sizing) == "3 × m5.4xlarge"
 
-    said = look_back(Ended(sizing, 100 * GIB, 60.0, 300.0, 0.6, sla_minutes=60), bounds, PRICES)
+    said = advise(ClusterUse(sizing, 100 * GIB, 60.0, 300.0, 0.6, sla_minutes=60), bounds, PRICES)
 
     assert "6 minutes and $0.60 where 14 and $0.73 were expected" in said
     assert "2 × m5.xlarge would have done it" in said
@@ -180,18 +180,18 @@ def test_looking_back_says_when_it_was_late_or_right() -> None:
     bounds = Bounds(("m5.xlarge",), 2, 20)
     sizing = size(Workload(10 * GIB, 30), bounds, PRIOR, PRICES)
 
-    late = look_back(Ended(sizing, 10 * GIB, 3600.0, 480.0, 1.0, sla_minutes=30), bounds, PRICES)
-    right = look_back(Ended(sizing, 10 * GIB, 280.0, 480.0, sizing.usd, sla_minutes=30), bounds, PRICES)
+    late = advise(ClusterUse(sizing, 10 * GIB, 3600.0, 480.0, 1.0, sla_minutes=30), bounds, PRICES)
+    right = advise(ClusterUse(sizing, 10 * GIB, 280.0, 480.0, sizing.usd, sla_minutes=30), bounds, PRICES)
 
     assert "too late: 7 × m5.xlarge would have been in time" in late
     assert "no cheaper cluster" in right
 
 
-def item(name: str, **values: Any) -> Item:
+def item(name: str, **values: Any) -> GroupMember:
     row = TransformationRow(
         target_schema="dwh", target_table=name, pipeline_id=name, sql_path="x.sql", load_type="append"
     )
-    return Item(row, pipeline(pipeline_id=name, **values), GIB, learn([]))
+    return GroupMember(row, pipeline(pipeline_id=name, **values), GIB, learn([]))
 
 
 def test_a_job_group_shares_a_cluster_and_its_tightest_deadline() -> None:

@@ -1,4 +1,4 @@
-"""The examples of docs/transformations.md are what they are said to be."""
+"""The examples of docs/daily-work/transformations.md are what they are said to be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metadata_sync.sql.checks import form_problems
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.increments import increment_problems
 
-PAGE = Path(__file__).parents[3] / "docs" / "transformations.md"
+PAGE = Path(__file__).parents[3] / "docs" / "daily-work" / "transformations.md"
 EXAMPLES = re.findall(r"```sql (rows|groups|full) (accepted|refused)\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 

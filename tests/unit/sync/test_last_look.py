@@ -113,10 +113,10 @@ def test_files_that_changed_just_now_are_not_trusted(
 ) -> None:
     monkeypatch.setattr(last_look, "_SETTLED_SECONDS", 3600.0)
     stored: StoredRows = store.read_stored()
-    seen = last_look.look(project, (), stored.sql_paths)
+    snapshot = last_look.take_snapshot(project, (), stored.sql_paths)
     (project.state_dir / "in-step.json").unlink()
-    last_look.remember(project, seen, ())
-    assert last_look.recall(project, seen) is None
+    last_look.remember(project, snapshot, ())
+    assert last_look.recall(project, snapshot) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"digest": 1, "files": []}'])

@@ -326,6 +326,7 @@ sync(rows, Project(Path(sys.argv[1])), FakeWarehouse())
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("line", [1, 6, 8, 10, 13, 17])
 def test_sync_that_is_killed_anywhere_is_right_when_run_again(
     project: Project, synced: ControlRows, warehouse: FakeWarehouse, line: int
@@ -421,7 +422,7 @@ def test_row_at_fault_that_never_had_a_model_leaves_its_name_to_its_readers(
     assert again.faults == first.faults
     files = generated(project)
     assert "is_active: false" in files["flights_hourly/dwh__broken.yml"]
-    assert files["flights_hourly/dwh__broken.sql"].endswith("select 1 as at_fault\n")
+    assert files["flights_hourly/dwh__broken.sql"].endswith("select 1 as has_faults\n")
     write_select(project, "broken", SELECT)
     mended = sync(rows, project, warehouse, keep_going=True)
     assert mended.faults == ()

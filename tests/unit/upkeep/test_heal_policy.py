@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from flows.upkeep.heal_policy import fall_count, look_at
+from flows.upkeep.heal_policy import due_check, failure_count
 from metadata_sync.incident import Incident, IncidentKind, Severity
 
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
@@ -18,22 +18,22 @@ INCIDENT = Incident(
 
 def test_a_change_is_looked_at_at_once_and_silence_every_so_often() -> None:
     soon, late = NOON + timedelta(minutes=1), NOON + timedelta(minutes=31)
-    assert look_at(INCIDENT, ("sql",), falls=1, every=HALF_HOUR, now=soon).is_due
-    assert not look_at(INCIDENT, (), falls=1, every=HALF_HOUR, now=soon).is_due
-    assert look_at(INCIDENT, (), falls=1, every=HALF_HOUR, now=late).is_due
+    assert due_check(INCIDENT, ("sql",), failures=1, every=HALF_HOUR, now=soon).is_due
+    assert not due_check(INCIDENT, (), failures=1, every=HALF_HOUR, now=soon).is_due
+    assert due_check(INCIDENT, (), failures=1, every=HALF_HOUR, now=late).is_due
 
 
 def test_a_value_waits_for_a_change_however_long() -> None:
     value = replace(INCIDENT, failure_class="value")
     in_a_week = NOON + timedelta(days=7)
-    assert not look_at(value, (), falls=1, every=HALF_HOUR, now=in_a_week).is_due
-    assert look_at(value, ("data",), falls=1, every=HALF_HOUR, now=in_a_week).is_due
+    assert not due_check(value, (), failures=1, every=HALF_HOUR, now=in_a_week).is_due
+    assert due_check(value, ("data",), failures=1, every=HALF_HOUR, now=in_a_week).is_due
 
 
 def test_a_row_that_falls_again_within_a_day_waits_twice_as_long_each_time() -> None:
-    def is_due(falls: int, minutes: float) -> bool:
+    def is_due(failures: int, minutes: float) -> bool:
         now = NOON + timedelta(minutes=minutes)
-        return look_at(INCIDENT, ("sql",), falls=falls, every=HALF_HOUR, now=now).is_due
+        return due_check(INCIDENT, ("sql",), failures=failures, every=HALF_HOUR, now=now).is_due
 
     assert [is_due(2, 59), is_due(2, 61), is_due(3, 119), is_due(3, 121)] == [False, True, False, True]
     assert is_due(40, 24 * 60 + 1)
@@ -43,4 +43,4 @@ def test_falls_are_counted_for_a_day() -> None:
     yesterday = replace(INCIDENT, incident_id="i0", opened_at=NOON - timedelta(hours=25), resolved_at=NOON)
     earlier = replace(INCIDENT, incident_id="i2", opened_at=NOON - timedelta(hours=2), resolved_at=NOON)
     other = replace(earlier, subject="dwh.other")
-    assert fall_count("dwh.fact", [yesterday, earlier, other, INCIDENT], NOON) == 2
+    assert failure_count("dwh.fact", [yesterday, earlier, other, INCIDENT], NOON) == 2

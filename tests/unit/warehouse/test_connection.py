@@ -72,7 +72,7 @@ def test_warehouse_without_a_file_is_an_empty_one(duckdb_profile: Profile) -> No
 def test_file_that_another_process_writes_is_soft_and_names_it(duckdb_profile: Profile) -> None:
     with other_process(WRITER, duckdb_profile) as writer, pytest.raises(SoftRunError) as refused:
         open_warehouse(duckdb_profile, wait_seconds=0)
-    assert "Another process writes" in refused.value.message
+    assert "Another process is writing" in refused.value.message
     assert str(writer.pid) in refused.value.message
 
     warehouse = open_warehouse(duckdb_profile, wait_seconds=0)
@@ -225,5 +225,5 @@ def test_holder_is_shown_with_its_time() -> None:
 def test_gate_refuses_a_profile_that_logs_in_otherwise_than_by_password() -> None:
     profile = Profile("sluice", "redshift", "redshift", "prod", {"type": "redshift", "method": "iam", "host": "x"})
 
-    with pytest.raises(ConfigurationError, match="logs in by method 'iam'; the gate knows user and password only"):
+    with pytest.raises(ConfigurationError, match="uses login method 'iam'; the gate supports user and password only"):
         open_warehouse(profile, wait_seconds=0)

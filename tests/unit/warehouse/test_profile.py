@@ -88,7 +88,7 @@ def test_environments_that_share_a_warehouse_share_no_schema(environment: str, t
     ("environment", "words"),
     [
         ("nowhere", r"has no target 'nowhere' in .*profiles\.yml .*has: dev, elsewhere, snow, stage"),
-        ("stage", "asks for SLUICE_HOST, which is not set"),
+        ("stage", "uses SLUICE_HOST, which is not set"),
         ("elsewhere", r"writes /var/lib/other\.duckdb, but the embedded warehouse of environment 'elsewhere' is"),
         ("snow", "has type 'snowflake'"),
     ],
@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_refused(project: Project, environment: str, words:
         ("sluice: {outputs: {dev: {type: duckdb, path: '{{ 1 +'}}}", "cannot be rendered"),
         ("sluice: {outputs: {dev: {type: duckdb, path: '{{ 1 / 0 }}'}}}", "cannot be rendered: division by zero"),
         ("sluice: {outputs: {dev: {type: duckdb, threads: '{{ \"{\" | as_number }}'}}}", "cannot be rendered"),
-        ("sluice: {outputs: {dev: {type: duckdb}}}", "names no file: dbt would load into memory"),
+        ("sluice: {outputs: {dev: {type: duckdb}}}", "has no path: dbt would load into memory"),
         ("sluice: {outputs: {dev: {type: duckdb, path: '{{ env_var.__globals__ }}'}}}", "cannot be rendered"),
     ],
 )
@@ -132,7 +132,7 @@ def test_env_file_that_is_not_text_is_explained(project: Project) -> None:
 
 
 def test_profile_of_redshift_leaves_retries_to_the_flow_and_transactions_to_dbt() -> None:
-    """Other values could log a watermark without its rows: docs/redshift.md."""
+    """Other values could log a watermark without its rows: docs/operations/redshift.md."""
     values = yaml.safe_load((REPOSITORY / "profiles.yml").read_text())["sluice"]["outputs"]["redshift"]
     flags = yaml.safe_load((REPOSITORY / "dbt_project" / "dbt_project.yml").read_text())["flags"]
 

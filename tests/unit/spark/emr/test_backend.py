@@ -30,6 +30,8 @@ from metadata_sync.rows.vocabulary import Engine
 from tests.support.emr_project import SELECTS, EmrProject
 from tests.support.emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
 
+pytestmark = pytest.mark.processes
+
 M5 = ("m5.xlarge", "m5.2xlarge")
 
 
@@ -318,7 +320,7 @@ def test_an_api_that_stays_down_is_soft_and_emr_ends_the_cluster_by_itself(
     is_active, comment = project.comment("dwh.orders")
     assert is_active
     assert comment.startswith("connection in run run-1")
-    assert any("could not be ended" in sentence and "sluice emr sweep" in sentence for sentence in project.heard)
+    assert any("could not be terminated" in sentence and "sluice emr sweep" in sentence for sentence in project.heard)
     emr.down_after = None
     emr.wait_until(lambda: emr.live == [])
     assert emr.states == ["TERMINATED"]

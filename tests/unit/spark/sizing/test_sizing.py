@@ -1,4 +1,4 @@
-"""Sizing: the case table of docs/emr.md, single rules, and what must hold of any case."""
+"""Sizing: the case table of docs/operations/emr.md, single rules, and what must hold of any case."""
 
 from __future__ import annotations
 
