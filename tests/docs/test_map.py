@@ -21,7 +21,7 @@ QUESTIONS = (
     ("Where is the text of an alert written?", "flows/incidents/alert_text.py", "body_of"),
     ("Where are incidents opened and closed?", "flows/incidents/settle.py", "settle_incidents"),
     ("Where is a row switched on again?", "flows/upkeep/heal.py", "heal"),
-    ("Where is it decided when heal looks again?", "flows/upkeep/heal_policy.py", "look_at"),
+    ("Where is it decided when heal looks again?", "flows/upkeep/heal_policy.py", "due_check"),
     ("Where are late pipelines found?", "flows/upkeep/monitor.py", "monitor"),
     ("Where is it decided whether a target runs?", "flows/gate/rules.py", "decide"),
     ("Where are the sources asked for new rows?", "flows/gate/probe.py", "Prober"),
