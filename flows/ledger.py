@@ -49,6 +49,7 @@ class Verification:
     Attributes:
         target: `schema.table`.
         row_count: Rows of the table.
+        older_count: Events that an older SELECT than today's derived.
         event_count: Events of the ledger: the table's rows and the side table's.
         counts: Kind of difference → number of differences.
         differences: The first hundred.
@@ -57,6 +58,7 @@ class Verification:
     target: str
     row_count: int
     event_count: int
+    older_count: int
     counts: Mapping[str, int]
     differences: tuple[Difference, ...]
 
@@ -165,7 +167,9 @@ def verify(context: Context, target: str) -> Verification:
     """
     found = _ask(context, target, "verify")
     differences = tuple(Difference(**item) for item in found["differences"])
-    return Verification(target, found["row_count"], found["event_count"], found["counts"], differences)
+    return Verification(
+        target, found["row_count"], found["event_count"], found["older_count"], found["counts"], differences
+    )
 
 
 def plan_rebuild(context: Context, target: str) -> RebuildPlan:

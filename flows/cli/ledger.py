@@ -60,6 +60,11 @@ def verify(target: Target, as_json: AsJson = False) -> None:
             "Another program wrote to the table or its side table. `sluice rebuild` writes the table again from its "
             "events. Events that are gone come back from the sources only: `sluice backfill`."
         )
+    if found.older_count and not as_json:
+        say(
+            f"{found.older_count:,} of {found.event_count:,} events were derived by an older SELECT. "
+            f"`sluice restate {target}` derives them again."
+        )
     if not found.is_sound:
         raise typer.Exit(1)
 
