@@ -83,7 +83,9 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
     earlier = _earlier(context, request)
     targets: list[TargetChunks] = []
     left_out: list[ExcludedTarget] = []
-    warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
+    warehouse = open_warehouse(
+        context.profile, wait_seconds=context.settings.lock_wait_seconds, file_places=context.file_places
+    )
     try:
         loads = read_loads(warehouse, context.profile, run_id=earlier.backfill_id) if earlier else ()
         cutter = Cutter(context.project, warehouse, run.rows, key_range)
@@ -275,7 +277,11 @@ class _Backfill:
         return {**load_variables(self._plan.backfill_id, self._plan.run.tokens), "SLUICE_WINDOWS": json.dumps(windows)}
 
     def _read_back(self, since: datetime) -> tuple[LoggedLoad, ...]:
-        warehouse = open_warehouse(self._context.profile, wait_seconds=self._context.settings.lock_wait_seconds)
+        warehouse = open_warehouse(
+            self._context.profile,
+            wait_seconds=self._context.settings.lock_wait_seconds,
+            file_places=self._context.file_places,
+        )
         try:
             profile = self._context.profile
             found = read_loads(warehouse, profile, run_id=self._plan.backfill_id, since=since)
