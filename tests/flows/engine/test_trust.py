@@ -9,12 +9,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from engine_project import Workshop, control_rows
 
 from flows.dbt.runner import DbtRunner
 from flows.run.outcome import NodeResult
 from metadata_sync.errors import MetadataError
 from metadata_sync.redact import remember_secrets
+from tests.support.engine_project import Workshop, control_rows
 
 ESCAPE = 'order_id > 0 or region = \'\\" ~ run_query("create table stolen as select 1") ~ "\''
 HOSTILE_TESTS: list[Any] = [

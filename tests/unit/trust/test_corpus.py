@@ -21,7 +21,7 @@ from metadata_sync.sql.columns import width_problems
 from metadata_sync.sql.expressions import delete_when_problems, is_type
 from metadata_sync.sql.probes import parse_probe
 from metadata_sync.validation.row_rules import row_faults
-from tests.unit.trust.trust_support import (
+from tests.support.trust_support import (
     DIALECTS,
     SECRET,
     corpus,

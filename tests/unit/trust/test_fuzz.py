@@ -20,7 +20,7 @@ from metadata_sync.sql.functions import KNOWN_BY_NAME
 from metadata_sync.sql.parse import ParsedSelect
 from metadata_sync.sql.probes import parse_probe
 from metadata_sync.validation.pipeline_rules import _is_cron
-from tests.unit.trust.trust_support import DIALECTS, SECRET, corpus, rows, target
+from tests.support.trust_support import DIALECTS, SECRET, corpus, rows, target
 
 TABLES = {TableName("lake", "flights"): ("tailnum", "carrier"), TableName("lake", "planes"): ("tailnum",)}
 SEEDS = [*corpus("selects")["refused"], *corpus("selects")["accepted"], *corpus("probes")["refused"]]

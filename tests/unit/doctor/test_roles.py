@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from test_probes import postgres_profile
 
 from flows.doctor.finding import Level
 from flows.doctor.roles import examine_role
 from flows.warehouse.profile import Profile
 from metadata_sync.rows.model import ControlRows
+from tests.support.probe_support import postgres_profile
 
 pytestmark = pytest.mark.postgres
 

@@ -11,7 +11,7 @@ import yaml
 from metadata_sync.project import Project
 from metadata_sync.rows.model import ControlRows, PipelineRow, SourceRow, TransformationRow
 
-CORPUS = Path(__file__).parent / "corpus"
+CORPUS = Path(__file__).parents[1] / "unit" / "trust" / "corpus"
 DIALECTS = ("duckdb", "postgres", "redshift")
 SECRET = "hunter2Zq9"
 

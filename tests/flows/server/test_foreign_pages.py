@@ -12,13 +12,13 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from live_server import free_port
 from playwright.sync_api import Page, expect, sync_playwright
 
 from flows.context import Context
 from flows.server.local import LocalServer, local_server, start, stop
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
+from tests.support.live_server import free_port
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
