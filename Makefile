@@ -86,6 +86,11 @@ lock: $(VENV)/.dev ## Refresh the lock files
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/dbt_next/requirements.lock tests/dbt_next/requirements.in
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
+.PHONY: audit
+audit: $(VENV)/.dev ## Compare the lock files with known vulnerabilities (needs the network)
+	$(BIN)/uv tool run --quiet pip-audit --require-hashes --disable-pip -r requirements.lock
+	$(BIN)/uv tool run --quiet pip-audit --require-hashes --disable-pip -r requirements-dev.lock
+
 .PHONY: clean
 clean: ## Stop the local server and remove everything that is not in git
 	@test ! -x $(BIN)/sluice || $(BIN)/sluice down

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -36,6 +36,10 @@ class Context:
     who: str
     clock: Callable[[], datetime] | None = None
 
+    def __post_init__(self) -> None:
+        allowed = self.project.allowed_functions | self.settings.functions
+        object.__setattr__(self, "project", replace(self.project, allowed_functions=allowed))
+
     def now(self) -> datetime:
         """Return the current instant."""
         return self.clock() if self.clock is not None else self.store.now()
@@ -55,6 +59,15 @@ class Context:
 
         return load_profile(self.project, self.settings)
 
+    @property
+    def file_places(self) -> tuple[str, ...]:
+        """Folders and prefixes that the embedded warehouse may read: those of the sources as they stand now."""
+        from flows.warehouse.confinement import file_places
+
+        if not self.profile.is_embedded:
+            return ()
+        return file_places(self.project, self.settings, self.store.lake_locations())
+
     @cached_property
     def columns(self) -> WarehouseColumns:
         """What the warehouse knows of columns and types."""
@@ -72,6 +85,7 @@ def load_context() -> Context:
     from metadata_sync.settings import load_settings
 
     project = find_project()
+    project.close_state_dir()
     return Context(project=project, settings=load_settings(project), who=_current_user())
 
 
@@ -89,7 +103,10 @@ def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
 
     settings = context.settings
     warehouse = open_warehouse(
-        profile, wait_seconds=settings.lock_wait_seconds, timeout_seconds=settings.statement_timeout_seconds
+        profile,
+        wait_seconds=settings.lock_wait_seconds,
+        timeout_seconds=settings.statement_timeout_seconds,
+        file_places=context.file_places,
     )
     try:
         yield warehouse

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from metadata_sync.errors import ConfigurationError
+
+_PRIVATE: Final = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +20,11 @@ class Project:
 
     Attributes:
         root: Absolute path of the project's folder.
+        allowed_functions: Functions, in lower case, that the team lets SELECTs call beside the known ones.
     """
 
     root: Path
+    allowed_functions: frozenset[str] = frozenset()
 
     @property
     def dbt_dir(self) -> Path:
@@ -43,6 +50,22 @@ class Project:
     def state_dir(self) -> Path:
         """`.sluice/`: embedded databases, locks, the local Prefect server; ignored by git."""
         return self.root / ".sluice"
+
+    def make_state_dir(self) -> Path:
+        """Create `.sluice/`, or close it to other users: it holds rows, loaded data and the local server's password.
+
+        Raises:
+            OSError: When it cannot be made.
+        """
+        self.state_dir.mkdir(mode=_PRIVATE, exist_ok=True)
+        self.close_state_dir()
+        return self.state_dir
+
+    def close_state_dir(self) -> None:
+        """Close `.sluice/` to other users where this user may; a missing one is left missing."""
+        with contextlib.suppress(OSError):  # not there, or somebody else's
+            if stat.S_IMODE(self.state_dir.stat().st_mode) != _PRIVATE:
+                self.state_dir.chmod(_PRIVATE)
 
     def resolve(self, path: str) -> Path:
         """Resolve a path written in a row against the project's root.

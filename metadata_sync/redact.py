@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import quote, quote_plus
+
+from metadata_sync.secret_shapes import NAME, NAME_HINTS, NUMBER, PASSWORD_NAME, SHAPES, SIGN, VALUE
 
 MASK: Final = "***"
 
-_URL_PASSWORD: Final = re.compile(r"(?<=://)([^\s:/@]*):([^\s/]+)@")
-_ASSIGNED: Final = re.compile(
-    r"(?i)\b(password|passwd|pwd|secret|token|api_?key|aws_secret_access_key|aws_session_token)(\"?'?\s*[=:]\s*)"
-    r"(\"[^\"]*\"|'[^']*'|[^\s,;)}]+)"
-)
-_PLAIN_ASSIGNMENT: Final = re.compile(
-    r"(?i)\b(password|passwd|pwd|api_?key|aws_secret_access_key|aws_session_token)=\S"
-)
-_AWS_KEY: Final = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")
-_ACCESS_KEY: Final = re.compile(
-    r"(?i)\b((?:aws_)?(?:access|secret|session|account)_?(?:access_?)?key(?:_id)?\s*[=:]\s*)[^\s,;)}\"']+"
-)
-_SIGNED_URL: Final = re.compile(
-    r"(?i)([?&;](?:x-amz-(?:signature|credential|security-token)|signature|sig|access_?token|key)=)[^&\s\"'<>]+"
-)
-_WEBHOOK: Final = re.compile(
-    r"(?i)(https://(?:hooks\.slack\.com/(?:services|workflows)|[a-z0-9.-]+\.webhook\.office\.com)/)[^\s\"'<>]+"
-)
-_AUTHORIZATION: Final = re.compile(r"(?i)\b((?:bearer|basic)\s+)[a-z0-9._~+/=-]{8,}")
-_TOKEN: Final = re.compile(
-    r"\b()(?:eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|xox[abprs]-[\w-]{8,}|pn[ub]_\w{16,}|gh[pousr]_\w{16,}|dapi[0-9a-f]{16,})"
-)
-_PRIVATE_KEY: Final = re.compile(r"()-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)")
+_CONTEXT: Final = 26
+"""Characters in front of a sign that may belong to the name, as in `"secret access key" : …`."""
+_SHORTEST: Final = 6
+_PLAIN_WORD: Final = 12
+"""A secret that is a plain word of fewer letters is masked only where its form tells it: it may be a name, too."""
+_PASSWORD_OF_URL: Final = re.compile(r"://[^\s:/@]*:(?P<password>[^\s]+)@")
 
 _TERMINAL: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -39,19 +27,87 @@ _LOOKED_AT: Final = 8
 """So many times that length is looked at, so that no secret is cut in half and then missed."""
 
 
+_known: dict[str, None] = {}
+"""Secrets of this process's settings, profile and environment, the longest first; kept in memory only."""
+
+
+def remember_secrets(named: Mapping[str, Any]) -> None:
+    """Mask these secrets from now on, wherever they appear: every text under a name that secrets stand behind.
+
+    Args:
+        named: Environment variables, the entries of a profile: values by name, nested as they are.
+    """
+    found = {form for value in _secrets_in(named) for form in _forms(value)}
+    if not found.issubset(_known):
+        ordered = sorted({*_known, *found}, key=len, reverse=True)
+        _known.clear()
+        _known.update(dict.fromkeys(ordered))
+
+
+def _secrets_in(value: Any, *, is_secret: bool = False) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _secrets_in(item, is_secret=is_secret or NAME.search(str(name)) is not None)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _secrets_in(item, is_secret=is_secret)
+    elif isinstance(value, str):
+        yield from (match.group("password") for match in _PASSWORD_OF_URL.finditer(value))
+        if is_secret:
+            yield value
+            yield from value.split(":", 1)[1:]  # user:password
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Return a secret as texts may hold it; a short or plain word is left out, for it would mask names."""
+    is_word = secret.isalpha() and len(secret) < _PLAIN_WORD
+    if len(secret) >= _SHORTEST and not is_word and not secret.startswith(("/", "~")):  # PWD is a folder
+        yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1])
+
+
 def redact_text(text: str) -> str:
-    """Mask passwords of URLs, `password=…` and the like, keys, tokens, webhooks, and what signs a URL.
+    """Mask what looks like a secret, and the secrets of this process's settings, wherever they stand.
 
     >>> redact_text("could not connect to postgresql://etl:hunter2@db/x, password='a b'")
     'could not connect to postgresql://etl:***@db/x, password=***'
     >>> redact_text("GET https://b.s3.amazonaws.com/k?X-Amz-Expires=60&X-Amz-Signature=0a1b failed")
     'GET https://b.s3.amazonaws.com/k?X-Amz-Expires=60&X-Amz-Signature=*** failed'
     """
-    text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
-    text = _ASSIGNED.sub(rf"\1\2{MASK}", text)
-    for pattern in (_ACCESS_KEY, _SIGNED_URL, _WEBHOOK, _AUTHORIZATION, _PRIVATE_KEY, _TOKEN):
-        text = pattern.sub(rf"\1{MASK}", text)
-    return _AWS_KEY.sub(MASK, text)
+    for secret in _known:
+        text = text.replace(secret, MASK)
+    lowered = text.lower()
+    for shape in SHAPES:
+        if shape.may_match(lowered):
+            text = shape.pattern.sub(rf"\g<keep>{MASK}", text)
+    return _without_assigned(text)
+
+
+def _without_assigned(text: str) -> str:
+    """Mask the values of assignments to names that secrets stand behind."""
+    kept: list[str] = []
+    position = 0
+    for start, end in _assigned(text):
+        kept += (text[position:start], MASK)
+        position = end
+    return "".join((*kept, text[position:])) if kept else text
+
+
+def _assigned(text: str) -> Iterator[tuple[int, int]]:
+    """Return where the values of such assignments begin and end."""
+    masked = 0
+    for sign in SIGN.finditer(text):
+        start = sign.end()
+        if start < masked:
+            continue
+        name = text[max(0, sign.start() - _CONTEXT) : sign.start()].rstrip(" \t\"'`\\]")
+        if not any(word in name.lower() for word in NAME_HINTS) or NAME.search(name) is None:
+            continue
+        value = VALUE.match(text, start)
+        if value is None or value.group().startswith(MASK):
+            continue
+        if PASSWORD_NAME.search(name) or not NUMBER.match(text, start):
+            yield value.span()
+            masked = value.end()
 
 
 def safe_text(text: str, length: int = SAFE_LENGTH) -> str:
@@ -75,21 +131,40 @@ def _middle_out(text: str, length: int) -> str:
     return f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
 
 
-def holds_secret(text: str) -> bool:
+def holds_secret(text: str, *, is_sql: bool = False) -> bool:
     """Tell whether text surely holds a password or a key, so that a row must not: prose about passwords may stand.
+
+    Args:
+        text: A value of a row.
+        is_sql: Whether it is SQL, in which `password = 'reset'` is a comparison.
 
     >>> holds_secret("password=hunter2"), holds_secret("password: how often it was reset")
     (True, False)
     """
-    return any(pattern.search(text) for pattern in (_URL_PASSWORD, _AWS_KEY, _PLAIN_ASSIGNMENT))
+    lowered = text.lower()
+    shapes = (shape for shape in SHAPES if shape.is_sure or (shape.is_written and not is_sql))
+    found = [match.group() for shape in shapes if shape.may_match(lowered) for match in shape.pattern.finditer(text)]
+    if not is_sql:
+        found += [text[start:end] for start, end in _assigned(text) if not _is_prose(text, start)]
+    return any(MASK not in match for match in found) or any(secret in text for secret in _known)
+
+
+def _is_prose(text: str, start: int) -> bool:
+    """Whether a value stands as in `password: how often it was reset`: a word without quotes behind a colon."""
+    value = VALUE.match(text, start)
+    return text[:start].rstrip().endswith(":") and value is not None and value.group().isalpha()
 
 
 def redact(value: Any) -> Any:
-    """Mask secrets in every text of a JSON-ready value."""
+    """Mask secrets in every text of a JSON-ready value, and every text under a name that secrets stand behind."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, list | tuple):
         return [redact(item) for item in value]
     if isinstance(value, dict):
-        return {key: redact(item) for key, item in value.items()}
+        return {key: MASK if _is_secret(key, item) else redact(item) for key, item in value.items()}
     return value
+
+
+def _is_secret(key: object, value: object) -> bool:
+    return isinstance(value, str) and bool(value) and NAME.search(str(key)) is not None

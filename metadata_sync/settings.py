@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
+from metadata_sync.redact import remember_secrets
 from metadata_sync.rows.names import is_slug
 
 _SECRET: Final = frozenset({"control_url", "prefect_auth"})
@@ -35,9 +37,13 @@ class Settings(BaseSettings):
         heal_minutes: Interval at which `heal` checks a row while nothing has changed.
         chunk_rows: Approximate number of rows of one backfill load, if rows are distributed evenly.
         statement_timeout_seconds: Timeout of one query of the gate.
+        load_timeout_seconds: Timeout of one load of the embedded warehouse; 0 disables it.
         prefect_port: Port of the local Prefect server of `sluice up`.
         prefect_host: IP address that it listens on; any other than loopback needs prefect_auth.
-        prefect_auth: `user:password` that it requires; by default it requires no authentication.
+        prefect_auth: `user:password` that it requires; by default `sluice up` makes one.
+        duckdb_directories: Folders and s3:// prefixes, separated by commas, that SELECTs of the embedded warehouse may
+            read in addition to the locations of the rows.
+        allowed_functions: Functions, separated by commas, that SELECTs may call in addition to the known ones.
         work_pool: Prefect work pool of the deployments of `sluice deploy`.
     """
 
@@ -58,9 +64,12 @@ class Settings(BaseSettings):
     heal_minutes: float = Field(default=30.0, gt=0)
     chunk_rows: int = Field(default=20_000_000, ge=1)
     statement_timeout_seconds: float = Field(default=300.0, gt=0)
+    load_timeout_seconds: float = Field(default=14_400.0, ge=0)
     prefect_port: int = Field(default=4271, ge=1024, le=65535)
     prefect_host: str = "127.0.0.1"
     prefect_auth: str | None = Field(default=None, repr=False, pattern=r"^[^:]+:.+$")
+    duckdb_directories: str = ""
+    allowed_functions: str = ""
     work_pool: str = "sluice"
 
     @field_validator("environment", "work_pool")
@@ -69,6 +78,11 @@ class Settings(BaseSettings):
         if not is_slug(value):
             raise ValueError("must be lower case letters, digits, '_' or '-'")
         return value
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The names in `allowed_functions`."""
+        return frozenset(name.strip().lower() for name in self.allowed_functions.split(",") if name.strip())
 
     @property
     def target(self) -> str:
@@ -82,8 +96,9 @@ def load_settings(project: Project) -> Settings:
     Raises:
         ConfigurationError: When a variable has an invalid value.
     """
+    remember_secrets(os.environ)
     try:
-        return Settings(_env_file=project.root / ".env")
+        settings = Settings(_env_file=project.root / ".env")
     except ValidationError as error:
         first = error.errors()[0]
         name = "SLUICE_" + str(first["loc"][0]).upper()
@@ -94,6 +109,8 @@ def load_settings(project: Project) -> Settings:
         raise ConfigurationError(
             f"{project.root / '.env'} is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
         ) from error
+    remember_secrets({name: getattr(settings, name) for name in _SECRET})
+    return settings
 
 
 def control_database_url(project: Project, settings: Settings) -> str:

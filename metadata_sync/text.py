@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""Write out what a terminal would obey instead of showing it: escapes, carriage returns, changes of direction.
+
+    >>> visible("dim\x1b[2J\u202e")
+    'dim\\x1b[2J\\u202e'
+    """
+    return _UNSEEN.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+
 
 def duration_text(seconds: float) -> str:
     """Return a duration in its two largest units.

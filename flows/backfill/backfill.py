@@ -85,7 +85,9 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
     left_out: list[ExcludedTarget] = []
     definition = definition_to_restate(context, run.rows, request.subject) if request.restates else None
     earlier = _earlier(context, request, definition)
-    warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
+    warehouse = open_warehouse(
+        context.profile, wait_seconds=context.settings.lock_wait_seconds, file_places=context.file_places
+    )
     try:
         loads = read_loads(warehouse, context.profile, run_id=earlier.backfill_id) if earlier else ()
         cutter = Cutter(context.project, warehouse, run.rows, key_range)
@@ -289,7 +291,11 @@ class _Backfill:
         }
 
     def _read_back(self, since: datetime) -> tuple[LoggedLoad, ...]:
-        warehouse = open_warehouse(self._context.profile, wait_seconds=self._context.settings.lock_wait_seconds)
+        warehouse = open_warehouse(
+            self._context.profile,
+            wait_seconds=self._context.settings.lock_wait_seconds,
+            file_places=self._context.file_places,
+        )
         try:
             profile = self._context.profile
             found = read_loads(warehouse, profile, run_id=self._plan.backfill_id, since=since)

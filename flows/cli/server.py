@@ -26,6 +26,9 @@ def up(as_json: AsJson = False) -> None:
     reconciler gives every pipeline row its deployment, and follows changes of the rows within seconds. All of them
     outlive the terminal and listen on this machine only. Repeating the command starts nothing twice.
 
+    The server asks for a password, which is made at the first start (.sluice/prefect/auth). The link that is printed
+    logs the browser in.
+
     Examples:
         sluice up
 
@@ -39,7 +42,7 @@ def up(as_json: AsJson = False) -> None:
     from flows.server.local import local_server, start
 
     context = load_context()
-    server = local_server(context)
+    server = local_server(context).secured()
     with progress("Starting the local Prefect server (the first start takes half a minute)…", is_quiet=as_json):
         started = start(server)
     companions = start_companions(context)
@@ -53,6 +56,7 @@ def up(as_json: AsJson = False) -> None:
                 "reconciler_pid": companions.reconciler.pid,
                 "seconds": round(started.seconds, 1),
                 "ui": server.ui_url,
+                "open": server.open_url,
                 "api": server.api_url,
                 "log": str(server.log_file),
             }
@@ -67,7 +71,7 @@ def up(as_json: AsJson = False) -> None:
     configured = os.environ.get("PREFECT_API_URL", "").rstrip("/")
     if configured and configured != server.api_url:
         say(f"PREFECT_API_URL is set: `sluice run` reports to {configured}, not to this server.")
-    out.print(server.ui_url, highlight=False)
+    out.print(server.open_url, highlight=False)
 
 
 def down(as_json: AsJson = False) -> None:

@@ -105,7 +105,9 @@ def current_tokens(context: Context) -> dict[str, str | None]:
     questions = [Question(source, None, 0, None) for name in sorted(names) if (source := rows.source(name)) is not None]
     if not questions:
         return {}
-    warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
+    warehouse = open_warehouse(
+        context.profile, wait_seconds=context.settings.lock_wait_seconds, file_places=context.file_places
+    )
     try:
         answers = Prober(context.project, warehouse, datetime.now(UTC)).ask(questions)
     finally:

@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from flows.dbt.masking import mask_log
+from flows.dbt.time_limit import TimeLimit
 from flows.run.outcome import FAILED, NodeResult
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
@@ -35,6 +37,7 @@ class DbtRunner:
         self._project = project
         self._profile = profile
         self._environment = dbt_environment(project, settings)
+        self._load_timeout_seconds = settings.load_timeout_seconds if profile.is_embedded else 0
         self._manifest: Any = None
         mask_log()
 
@@ -97,11 +100,14 @@ class DbtRunner:
         from dbt.cli.main import dbtRunner
 
         command = [arguments[0], *self._options(), "--no-write-json", *arguments[1:]]
-        result: Any = dbtRunner(manifest=self._manifest, callbacks=list(callbacks)).invoke(command)
+        limit = TimeLimit(self._load_timeout_seconds)
+        with limit.watching():
+            result: Any = dbtRunner(manifest=self._manifest, callbacks=[limit.hear, *callbacks]).invoke(command)
         _raise_interrupt(result.exception)
         if result.result is None:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "See dbt's log file for details.")
-        return tuple(_node_result(item) for item in result.result.results)
+        nodes = (_node_result(item) for item in result.result.results)
+        return tuple(replace(node, message=limit.explain(node)) for node in nodes)
 
     def compile(self, models: Sequence[str], *, variables: Mapping[str, str]) -> dict[str, str]:
         """Compile models, which sets their windows, and write nothing.

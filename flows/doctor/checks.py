@@ -174,6 +174,12 @@ def _clocks(context: Context) -> Iterator[CheckFinding]:
     return examine_clocks(context)
 
 
+def _role(context: Context) -> Iterator[CheckFinding]:
+    from flows.doctor.roles import examine_role
+
+    return examine_role(context)
+
+
 def _emr(context: Context) -> Iterator[CheckFinding]:
     from flows.doctor.spark import examine_emr
 
@@ -204,6 +210,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("profile", _profile),
     ("control database", _control_database),
     ("warehouse", _warehouse),
+    ("warehouse role", _role),
     ("clocks", _clocks),
     ("lake", _lake),
     ("emr", _emr),

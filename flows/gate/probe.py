@@ -14,8 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sqlglot import exp, parse_one
-from sqlglot.errors import ParseError
+from sqlglot import exp
 
 from flows.gate.facts import Probe
 from flows.gate.probe_sql import (
@@ -35,11 +34,15 @@ from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutEr
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import SourceKind
+from metadata_sync.sql.probes import parse_probe
 
 __all__ = ["Prober", "Question"]
 
 LISTINGS_AT_ONCE: Final = 16
 """Folders that are listed at the same time: a listing is a wait for the network."""
+
+_TOKEN_LENGTH: Final = 1_000
+"""Characters of what a probe may yield: it is kept with each decision."""
 
 _Statement = Callable[[Sequence[Scan]], str]
 
@@ -118,11 +121,21 @@ class Prober:
     def _probe_query(self, source: SourceRow) -> Probe:
         if source.probe is None:
             return Probe(has_rows=True)
+        dialect = self._warehouse.dialect
+        select, problems = parse_probe(source.probe, dialect, source.tables, self._project.allowed_functions)
+        if select is None:
+            return Probe(error=f"its probe was refused: {' '.join(problem.message for problem in problems)}")
+        value = exp.cast(select.tree.subquery(), "text")
         try:
-            value = exp.cast(_query(parse_one(source.probe, dialect=self._warehouse.dialect)).subquery(), "text")
-            ((token,),) = self._warehouse.query(exp.select(value))
-        except (ParseError, ValueError, RunError) as error:
+            ((token,),) = self._warehouse.query(
+                exp.select(exp.func("left", value, exp.Literal.number(_TOKEN_LENGTH + 1)))
+            )
+        except (ValueError, RunError) as error:
             return Probe(error=f"its probe query failed: {error}")
+        if token is not None and len(token) > _TOKEN_LENGTH:
+            return Probe(
+                error=f"its probe yields more than {_TOKEN_LENGTH:,} characters: probe a number, a time or a hash"
+            )
         return Probe(has_rows=True, newest=token)
 
     def _scans_of(self, group: Sequence[Question]) -> Iterator[Scan]:
@@ -270,9 +283,3 @@ def _is_bound(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _query(tree: object) -> exp.Query:
-    if not isinstance(tree, exp.Query):
-        raise ValueError("a probe is one SELECT that yields one value")  # noqa: TRY004 - a fault in a row, not in code
-    return tree

@@ -128,7 +128,9 @@ def _table_columns(context: Context, name: TableName) -> tuple[Column, ...]:
     from flows.warehouse.connection import open_warehouse
 
     profile = context.profile
-    warehouse = open_warehouse(profile, wait_seconds=context.settings.lock_wait_seconds)
+    warehouse = open_warehouse(
+        profile, wait_seconds=context.settings.lock_wait_seconds, file_places=context.file_places
+    )
     try:
         return table_columns(warehouse, profile.physical_schema(name.schema), name.table)
     finally:

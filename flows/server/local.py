@@ -11,6 +11,7 @@ import ipaddress
 import json
 import logging
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -29,6 +30,7 @@ from flows.context import Context
 from flows.process import ProcessIdentity
 from flows.server.background import STOP_SECONDS, detach, end, log_tail, spawn, write_atomically
 from metadata_sync.errors import ConfigurationError, RunError
+from metadata_sync.redact import remember_secrets
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class LocalServer:
         folder: `.sluice/prefect`, the server's PREFECT_HOME.
         port: From `SLUICE_PREFECT_PORT`.
         host: Address that it listens on, from `SLUICE_PREFECT_HOST`.
-        auth: `user:password` that it requires, from `SLUICE_PREFECT_AUTH`.
+        auth: `user:password` that it requires: `SLUICE_PREFECT_AUTH`, or the one that `sluice up` has made.
     """
 
     folder: Path
@@ -78,6 +80,34 @@ class LocalServer:
     def ui_url(self) -> str:
         """Address of the UI."""
         return ui_url(self.api_url)
+
+    @property
+    def open_url(self) -> str:
+        """Address that logs a browser in and opens the UI; it holds the password, behind `#`."""
+        base = self.api_url.removesuffix("/api")
+        return f"{base}/open#{quote(self.auth, safe='')}" if self.auth else self.ui_url
+
+    @property
+    def auth_file(self) -> Path:
+        """The password that `sluice up` has made; only this user may read it."""
+        return self.folder / "auth"
+
+    def secured(self) -> LocalServer:
+        """Return the server with a password, made at the first start and kept for the next ones.
+
+        Raises:
+            ConfigurationError: When the file cannot be written.
+        """
+        if self.auth is not None:
+            return self
+        with self.locked():
+            kept = read_auth(self.folder)
+            if kept is None:
+                kept = f"sluice:{secrets.token_urlsafe(24)}"
+                self.auth_file.unlink(missing_ok=True)
+                with os.fdopen(os.open(self.auth_file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                    file.write(kept + "\n")
+        return replace(self, auth=kept)
 
     @property
     def log_file(self) -> Path:
@@ -116,7 +146,7 @@ class LocalServer:
         """
         lock = FileLock(self.folder / "server.lock", timeout=START_SECONDS + STOP_SECONDS)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.acquire()
         except Timeout as error:
             raise RunError(
@@ -170,7 +200,19 @@ def local_server(context: Context) -> LocalServer:
     """Return where this project's server is, running or not."""
     settings = context.settings
     folder = context.project.state_dir / "prefect"
-    return LocalServer(folder, settings.prefect_port, settings.prefect_host, settings.prefect_auth)
+    auth = settings.prefect_auth or read_auth(folder)
+    if auth is not None:
+        remember_secrets({"auth_string": auth})
+    return LocalServer(folder, settings.prefect_port, settings.prefect_host, auth)
+
+
+def read_auth(folder: Path) -> str | None:
+    """Return the password that `sluice up` has made, or None."""
+    try:
+        text = (folder / "auth").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if ":" in text else None
 
 
 def running_api_url(context: Context, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -337,6 +379,7 @@ def _spawn(server: LocalServer) -> subprocess.Popen[bytes]:
         **_SERVER_SETTINGS,
         "PREFECT_HOME": str(server.folder),
         "PREFECT_API_URL": server.api_url,  # also what the UI in the browser calls
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": server.api_url.removesuffix("/api"),
     }
     if server.auth is not None:
         environ |= {
@@ -344,7 +387,7 @@ def _spawn(server: LocalServer) -> subprocess.Popen[bytes]:
             "PREFECT_API_AUTH_STRING": server.auth,
             "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", server.host, "--port", str(server.port)]
+    command = [sys.executable, "-m", "flows.server.app", server.host, str(server.port)]
     return spawn(command, environ, server.folder, server.log_file)
 
 

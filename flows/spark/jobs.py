@@ -20,6 +20,8 @@ from metadata_sync.sql.spark import Cut, view_name
 Window = dict[str, Any]
 """A window as the macro `capture_window` wrote it; it is passed to the load unchanged."""
 
+_EXECUTION: Final = re.compile(r"[0-9a-z]{1,32}")
+_RESULT_FILE: Final = re.compile(r"[\w.+=-]+\.parquet")
 _WINDOW: Final = re.compile(r"/\* sluice:window (\{.*?\}) \*/")
 
 
@@ -155,29 +157,66 @@ def jobs_text(jobs: Sequence[SparkJob], settings: Mapping[str, str]) -> str:
 
 
 def read_manifest(job: SparkJob, text: str) -> Result:
-    """Read a job's manifest.
+    """Read a job's manifest. Whoever may write to the results may write manifests, so nothing in it is taken on trust.
 
     Raises:
-        ValueError: When it belongs to another attempt, because another program has written there.
+        ValueError: When it belongs to another attempt, or names files outside the folder of the attempt.
     """
-    document = json.loads(text)
-    author = document["author"]
-    if author.get("attempt") != job.attempt:
-        raise ValueError(f"{job.manifest} is of attempt {author.get('attempt')}, not of {job.attempt}")
-    return Result(
-        manifest=job.manifest,
-        pattern=f"{author['folder']}/*.parquet" if document["entries"] else "",
-        row_count=int(document["meta"]["record_count"]),
-        columns=tuple(element["name"] for element in document["schema"]["elements"]),
-        types=tuple(element["type"]["base"] for element in document["schema"]["elements"]),
-        groups=_groups_of(job, author),
-    )
+    try:
+        document = json.loads(text)
+        author = document["author"]
+        if author.get("attempt") != job.attempt:
+            raise ValueError(f"{job.manifest} is of attempt {author.get('attempt')!r}, not of {job.attempt}")
+        folder = _attempt_folder(job, author["folder"])
+        elements = document["schema"]["elements"]
+        return Result(
+            manifest=job.manifest,
+            pattern=f"{folder}/*.parquet" if read_entries(job.manifest, text, folder) else "",
+            row_count=int(document["meta"]["record_count"]),
+            columns=tuple(str(element["name"]) for element in elements),
+            types=tuple(str(element["type"]["base"]) for element in elements),
+            groups=_groups_of(job, author, folder),
+        )
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{job.manifest} is no manifest: {type(error).__name__}: {error}") from error
 
 
-def _groups_of(job: SparkJob, author: Mapping[str, Any]) -> Groups | None:
+def read_entries(manifest: str, text: str, folder: str) -> set[str]:
+    """Return the files that a manifest names.
+
+    Args:
+        manifest: Where it lies, for messages.
+        text: The manifest.
+        folder: The folder that they all must lie in.
+
+    Raises:
+        ValueError: When it is no manifest, or names another file.
+    """
+    try:
+        found = {str(entry["url"]) for entry in json.loads(text)["entries"]}
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{manifest} is no manifest: {type(error).__name__}: {error}") from error
+    for url in found:
+        name = url.removeprefix(f"{folder}/")
+        if name == url or not _RESULT_FILE.fullmatch(name):
+            raise ValueError(f"{manifest} names {url!r}, which is not a Parquet file in {folder}")
+    return found
+
+
+def _attempt_folder(job: SparkJob, folder: object) -> str:
+    """Return the folder of one execution of this attempt; the job script makes its name."""
+    own = f"{job.folder}/attempt={job.attempt}-"
+    if not isinstance(folder, str) or not _EXECUTION.fullmatch(folder.removeprefix(own)) or not folder.startswith(own):
+        raise ValueError(f"{job.manifest} names the folder {folder!r}, which is not one of this attempt ({own}…)")
+    return folder
+
+
+def _groups_of(job: SparkJob, author: Mapping[str, Any], folder: str) -> Groups | None:
     if job.select.groups is None:
         return None
     found = author["groups"]
+    if (found["folder"], found["manifest"]) != (f"{folder}-groups", f"{folder}-groups.manifest.json"):
+        raise ValueError(f"{job.manifest} names groups outside of its attempt: {found['folder']!r}")
     columns = tuple((name, kind) for name, _, kind in job.select.groups.columns)
     return Groups(found["manifest"], f"{found['folder']}/*.parquet" if found["file_count"] else "", columns)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flows.spark.aws import aws_client, aws_errors
 from flows.spark.backend import JobEnd, JobStatus
-from flows.spark.jobs import SparkJob, read_manifest
+from flows.spark.jobs import Result, SparkJob, read_entries, read_manifest
 
 
 def read_text(url: str) -> str | None:
@@ -44,9 +44,42 @@ def read_end(job: SparkJob, ended_at: datetime) -> JobEnd | None:
         document = json.loads(failure)
         began = ended_at - timedelta(seconds=document["seconds"])
         return JobEnd(JobStatus.FAILED, began, ended_at, error=str(document["error"]))
-    began = ended_at - timedelta(seconds=json.loads(text)["author"].get("seconds", 0.0))
     try:
-        result = read_manifest(job, text)
-    except ValueError as error:
-        return JobEnd(JobStatus.FAILED, began, ended_at, error=str(error))
+        result = _checked(read_manifest(job, text), text)
+        began = ended_at - timedelta(seconds=float(json.loads(text)["author"].get("seconds", 0.0)))
+    except (ValueError, TypeError, OverflowError) as error:
+        return JobEnd(JobStatus.FAILED, None, ended_at, error=str(error))
     return JobEnd(JobStatus.DONE, began, ended_at, result)
+
+
+def _checked(result: Result, text: str) -> Result:
+    """Compare the files that lie there with those that manifests name: another program may have put one beside them.
+
+    Raises:
+        ValueError: When they differ.
+    """
+    named = [(result.manifest, text, result.pattern)]
+    if result.groups is not None:
+        named.append((result.groups.manifest, read_text(result.groups.manifest) or "", result.groups.pattern))
+    for manifest, content, pattern in named:
+        folder = pattern.removesuffix("/*.parquet")
+        if not folder:
+            continue
+        strange = sorted(read_entries(manifest, content, folder) ^ _list_parquet(folder))
+        if strange:
+            raise ValueError(f"{manifest} and the files in {folder} differ in {strange[0]!r}: others write there, too")
+    return result
+
+
+def _list_parquet(folder: str) -> set[str]:
+    if not folder.startswith("s3://"):
+        return {str(path) for path in Path(folder).iterdir() if path.suffix == ".parquet"}
+    address, s3 = urlsplit(folder), aws_client("s3")
+    found: set[str] = set()
+    with aws_errors(f"listing {folder}"):
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=address.netloc, Prefix=f"{address.path.lstrip('/')}/", Delimiter="/"
+        )
+        for page in pages:
+            found |= {f"s3://{address.netloc}/{item['Key']}" for item in page.get("Contents", ())}
+    return {name for name in found if name.endswith(".parquet")}

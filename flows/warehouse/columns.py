@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
+from flows.warehouse.confinement import confine
 from flows.warehouse.connection import Warehouse, first_line, open_warehouse
 from flows.warehouse.lake import LakeFolder, list_files, resolve_folder
 from flows.warehouse.profile import Profile, load_profile
@@ -103,19 +104,20 @@ class DuckDBColumns:
     def __init__(self, project: Project, connect: Callable[[], Warehouse]) -> None:
         self._project = project
         self._warehouse = _LazyResource(connect)
-        self._scratch = _LazyResource(_Scratch)
+        self._binder = _LazyResource(_Binder)
+        self._files = _LazyResource(_Files)
 
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Keep connections open between calls; see `WarehouseColumns.connected`."""
-        with self._warehouse.keep(), self._scratch.keep():
+        with self._warehouse.keep(), self._binder.keep(), self._files.keep():
             yield
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         if source.kind is SourceKind.LAKE and source.location:
-            with self._scratch.use() as scratch:
-                return scratch.files(resolve_folder(self._project, source.location))
+            with self._files.use() as files:
+                return files.columns(resolve_folder(self._project, source.location))
         return _table_columns(self._warehouse, source.source_schema, source.source_table)
 
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
@@ -125,8 +127,8 @@ class DuckDBColumns:
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
-        with self._scratch.use() as scratch:
-            return scratch.describe(select, tables)
+        with self._binder.use() as binder:
+            return binder.describe(select, tables)
 
 
 def lake_columns(folder: LakeFolder) -> tuple[Column, ...]:
@@ -135,17 +137,18 @@ def lake_columns(folder: LakeFolder) -> tuple[Column, ...]:
     Raises:
         ValueError: When the folder is missing or empty, or its files differ in columns or types.
     """
-    with _LazyResource(_Scratch).use() as scratch:
-        return scratch.files(folder)
+    with _LazyResource(_Files).use() as files:
+        return files.columns(folder)
 
 
-class _Scratch:
-    """An in-memory database with empty tables, to bind SELECTs and to read the columns of files."""
+class _Binder:
+    """An in-memory database with empty tables, to bind SELECTs. It can read no file."""
 
     def __init__(self) -> None:
         import duckdb
 
         self._connection = duckdb.connect(":memory:")
+        confine(self._connection, places=())
         self._tables: dict[TableName, tuple[Column, ...]] = {}
 
     def close(self) -> None:
@@ -160,11 +163,26 @@ class _Scratch:
                 if self._tables.get(name) != columns:
                     _create_empty(self._connection, name, columns)
                     self._tables[name] = columns
+            kinds = [statement.type for statement in self._connection.extract_statements(select)]
+            if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):  # a PIVOT
+                raise ValueError("it is not one SELECT to the warehouse's own parser")
             return _described(self._connection, select)
         except duckdb.Error as error:
             raise ValueError(first_line(error)) from error
 
-    def files(self, folder: LakeFolder) -> tuple[Column, ...]:
+
+class _Files:
+    """A database in memory that looks at the files of lake folders; no SELECT of a row reaches it."""
+
+    def __init__(self) -> None:
+        import duckdb
+
+        self._connection = duckdb.connect(":memory:")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def columns(self, folder: LakeFolder) -> tuple[Column, ...]:
         """Return the columns that all files of a folder share; see `lake_columns`."""
         import duckdb
 

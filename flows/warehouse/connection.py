@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
+from flows.warehouse.confinement import confine, is_confined
 from flows.warehouse.profile import Profile
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
 from metadata_sync.rows.model import Column
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 Row = Sequence[Any]
 
 STATEMENT_TIMEOUT_SECONDS: Final = 300.0
+_BIND_SECONDS: Final = 8
+"""How long a server may think about a SELECT that it only binds."""
 LOCK_POLL_SECONDS: Final = 0.2
 
 retry_reads = retry(
@@ -66,6 +69,7 @@ def open_warehouse(
     *,
     wait_seconds: float,
     timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+    file_places: Collection[str] = (),
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Warehouse:
@@ -75,6 +79,7 @@ def open_warehouse(
         profile: The target.
         wait_seconds: How long to wait for another process that writes the embedded warehouse.
         timeout_seconds: Statement timeout.
+        file_places: Folders and prefixes that the embedded warehouse may read; see `flows.warehouse.confinement`.
         clock: Monotonic seconds.
         sleep: Waits a number of seconds.
 
@@ -83,7 +88,8 @@ def open_warehouse(
         ConfigurationError: When its driver is not installed.
     """
     if profile.is_embedded:
-        return DuckDBWarehouse(_connect_duckdb(profile, wait_seconds, clock, sleep), timeout_seconds)
+        connection = _connect_duckdb(profile, wait_seconds, clock, sleep)
+        return DuckDBWarehouse(_prepared(connection, profile, file_places), timeout_seconds)
     return PostgresWarehouse(_connect_postgres(profile, timeout_seconds), profile.dialect)
 
 
@@ -149,7 +155,9 @@ class PostgresWarehouse:
         import psycopg
 
         try:
-            with self._connection.transaction():
+            with self._connection.transaction():  # read only, as the whole session
+                if self.dialect == "postgres":  # on Redshift SET LOCAL is unknown
+                    self._connection.execute(f"set local statement_timeout = {_BIND_SECONDS * 1000}")
                 cursor = self._connection.execute(expression.sql(self.dialect, copy=False).encode())
         except psycopg.Error as error:
             raise HardRunError(first_line(error)) from error
@@ -198,11 +206,11 @@ def _connect_duckdb(
     import duckdb
 
     if not profile.database_file.exists():
-        return _prepared(duckdb.connect(":memory:"), profile)
+        return duckdb.connect(":memory:")
     deadline = clock() + wait_seconds
     while True:
         try:
-            return _prepared(duckdb.connect(str(profile.database_file), read_only=True), profile)
+            return duckdb.connect(str(profile.database_file), read_only=True)
         except duckdb.IOException as error:
             if "lock" not in str(error):
                 raise HardRunError(f"{profile.database_file} cannot be opened: {first_line(error)}") from error
@@ -216,16 +224,20 @@ def _connect_duckdb(
         sleep(LOCK_POLL_SECONDS)
 
 
-def _prepared(connection: duckdb.DuckDBPyConnection, profile: Profile) -> duckdb.DuckDBPyConnection:
-    """Load the profile's extensions and settings, as dbt does, and set the time zone to UTC."""
+def _prepared(
+    connection: duckdb.DuckDBPyConnection, profile: Profile, file_places: Collection[str]
+) -> duckdb.DuckDBPyConnection:
+    """Load the profile's extensions and settings, as dbt does, set the time zone to UTC, and confine the connection."""
     from sqlglot import exp
 
+    settings = {**(profile.values.get("settings") or {}), "TimeZone": "UTC"}
     for extension in profile.values.get("extensions") or ():
-        if isinstance(extension, str):
+        if isinstance(extension, str) and not is_confined(connection):
             connection.load_extension(extension)
-    for name, value in {**(profile.values.get("settings") or {}), "TimeZone": "UTC"}.items():
+    for name, value in settings.items():
         literal = exp.Literal.string(str(value)).sql("duckdb")
         connection.execute(f"set {exp.to_identifier(str(name), quoted=True).sql('duckdb')} = {literal}")
+    confine(connection, file_places, map(str, settings))
     return connection
 
 

@@ -68,7 +68,7 @@ def warehouse_lock(
     from filelock import FileLock, Timeout
 
     path = project.state_dir / f"warehouse-{profile.environment}.lock"
-    _make_folder(path.parent)
+    _make_folder(project)
     lock = FileLock(path, thread_local=False, is_singleton=True)
     try:
         try:
@@ -89,12 +89,12 @@ def warehouse_lock(
         lock.release()
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(project: Project) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        project.make_state_dir()
     except OSError as error:
         raise SoftRunError(
-            f"{folder} cannot be created: {error.strerror}.", "Make the project's folder writable."
+            f"{project.state_dir} cannot be created: {error.strerror}.", "Make the project's folder writable."
         ) from error
 
 

@@ -35,10 +35,12 @@ class LakeFolder:
     Attributes:
         location: The row's location.
         pattern: The glob of its files: an absolute path or an s3 URI.
+        root: The folder that local files must be in after links are followed.
     """
 
     location: str
     pattern: str
+    root: Path
 
     @property
     def relation(self) -> str:
@@ -61,14 +63,14 @@ def resolve_folder(project: Project, location: str) -> LakeFolder:
     Raises:
         ValueError: When a path leaves the project.
     """
-    return LakeFolder(location, file_pattern(project, location))
+    return LakeFolder(location, file_pattern(project, location), project.root)
 
 
 def list_files(folder: LakeFolder) -> tuple[LakeFile, ...]:
     """List the files of a folder by name.
 
     Raises:
-        ValueError: When the folder itself is missing.
+        ValueError: When the folder itself is missing, or a link in it leads out of the project.
         ConfigurationError: When it is in S3 and boto3 is not installed.
         SoftRunError: When S3 does not answer, or refuses.
     """
@@ -96,6 +98,8 @@ def _list_local(folder: LakeFolder) -> Iterator[LakeFile]:
     if not root.exists():
         raise ValueError(f"{root} does not exist (location: {folder.location})")
     for name in glob.iglob(folder.pattern, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not Path(name).resolve().is_relative_to(folder.root):
+            raise ValueError(f"{name} is a link that leads out of the project {folder.root}")
         status = Path(name).stat()
         came = datetime.fromtimestamp(status.st_mtime, UTC)
         yield LakeFile(Path(name).relative_to(root).as_posix(), status.st_size, str(status.st_mtime_ns), came)

@@ -16,6 +16,7 @@ import yaml
 
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
+from metadata_sync.redact import remember_secrets
 from metadata_sync.settings import Settings, duckdb_path
 
 DIALECTS: Final[Mapping[str, str]] = {"duckdb": "duckdb", "postgres": "postgres", "redshift": "redshift"}
@@ -89,6 +90,8 @@ def load_profile(project: Project, settings: Settings) -> Profile:
             f"Target {settings.target!r} in {project.profiles_file} has type {kind!r}.",
             f"Sluice works with {', '.join(DIALECTS)}.",
         )
+    remember_secrets(environ)
+    remember_secrets(values)
     if values["type"] == "duckdb":
         values["path"] = str(_embedded_file(project, settings, values))
     return Profile(name, settings.target, values["type"], settings.environment, values)
@@ -107,6 +110,7 @@ def dbt_environment(project: Project, settings: Settings) -> dict[str, str]:
         "SLUICE_ENVIRONMENT": settings.environment,
         "SLUICE_DUCKDB_PATH": str(duckdb_path(project, settings)),
         "SLUICE_PROJECT_ROOT": str(project.root),
+        "SLUICE_DUCKDB_DIRECTORIES": settings.duckdb_directories,
         "DBT_SEND_ANONYMOUS_USAGE_STATS": os.environ.get("DBT_SEND_ANONYMOUS_USAGE_STATS", "false"),
         "DO_NOT_TRACK": os.environ.get("DO_NOT_TRACK", "1"),
     }

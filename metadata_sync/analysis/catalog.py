@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from metadata_sync.analysis.protocols import WarehouseColumns
@@ -14,6 +14,8 @@ from metadata_sync.rows.model import Column, ControlRows, SourceRow, Transformat
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import added_columns
 from metadata_sync.sql import ParsedSelect, parse_select
+from metadata_sync.sql.checks import form_problems
+from metadata_sync.sql.columns import width_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Catalog:
     def __init__(self, rows: ControlRows, project: Project, columns: WarehouseColumns) -> None:
         self.rows = rows
         self.dialect = columns.dialect
-        self._project = project
+        self.functions = project.allowed_functions
+        self.project = project
         self._columns = columns
         self._sources = {row.name: row for row in rows.sources}
         self._targets = {row.name: row for row in rows.transformations}
@@ -97,12 +100,15 @@ class Catalog:
         self._in_progress.add(row.name)
         try:
             self._analyses[row.name] = self._analyse(row)
+        except RecursionError:
+            remedy = "Split it into common table expressions."
+            self._analyses[row.name] = Analysis(None, (Problem("too_deep", "The query is nested too deeply.", remedy),))
         finally:
             self._in_progress.discard(row.name)
         return self._analyses[row.name]
 
     def _analyse(self, row: TransformationRow) -> Analysis:
-        text = read_select(row, self._project)
+        text = read_select(row, self.project)
         if isinstance(text, Problem):
             return Analysis(None, (text,))
         select, problems = parse_select(text, self.dialect)
@@ -110,11 +116,16 @@ class Catalog:
             return Analysis(select, problems)
         tables = {name: self.table_columns(name) for name in select.tables}
         known = {name: columns for name, columns in tables.items() if columns is not None}
-        if len(known) < len(tables):
+        problems = (*form_problems(select, self.functions), *width_problems(select, known))
+        if problems or len(known) < len(tables):
             return Analysis(select, problems)
+        return self._described(select, known)
+
+    def _described(self, select: ParsedSelect, known: Mapping[TableName, tuple[Column, ...]]) -> Analysis:
+        """Ask the warehouse for the columns of a SELECT that may run there."""
         try:
-            return Analysis(select, problems, self._columns.describe(text, known))
+            return Analysis(select, (), self._columns.describe(select.text, known))
         except ValueError as error:
-            return Analysis(select, problems, refusal=str(error))
+            return Analysis(select, (), refusal=str(error))
         except SoftRunError:  # the warehouse cannot be reached now
-            return Analysis(select, problems)
+            return Analysis(select, ())

@@ -44,6 +44,21 @@ def _is_glob_of_files(location: str) -> bool:
     return bool(_WILDCARD.search(location)) and not _PARTITION.fullmatch(location.rstrip("/").rpartition("/")[2])
 
 
+def file_folder(project: Project, location: str) -> str:
+    """Return the folder or prefix that all files of a location lie below, with a final slash.
+
+    Args:
+        project: The project.
+        location: `s3://…`, or a path below the project's root: a folder, a file or a glob.
+
+    Raises:
+        ValueError: When a path leaves the project.
+    """
+    fixed = _WILDCARD.split(resolved(project, location), maxsplit=1)[0]
+    is_whole = fixed == resolved(project, location) and not fixed.endswith(_FILES)
+    return f"{fixed}/" if is_whole else f"{fixed.rpartition('/')[0]}/"
+
+
 def partition_columns(location: str) -> tuple[str, ...]:
     """Return the partition columns of a location, `name=*` in folders' names as Spark and Hive write them.
 

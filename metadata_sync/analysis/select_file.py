@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
 from typing import Final
 
 from metadata_sync.problems import Problem
@@ -20,22 +23,39 @@ def read_select(row: TransformationRow, project: Project) -> str | Problem:
         return Problem("sql_path", "SELECTs are read from the project only.", "Put the file below dbt_project/.")
     try:
         path = project.resolve(f"{project.dbt_dir.name}/{row.sql_path}")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return Problem("sql_path", f"{error}.", "Put the file below dbt_project/.")
-    shown = path.relative_to(project.root)
+    if not path.is_relative_to(project.dbt_dir) or path.suffix != ".sql":
+        message = f"{path.relative_to(project.root)} is not a .sql file below dbt_project/."
+        return Problem("sql_path", message, "Put the SELECT into a .sql file below dbt_project/.")
+    content = _read_bytes(path, shown=str(path.relative_to(project.root)))
+    return content if isinstance(content, Problem) else _decode(content)
+
+
+def _read_bytes(path: Path, shown: str) -> bytes | Problem:
+    """Read an ordinary file of a sensible size; a pipe would never end, and a device never be full."""
     try:
-        content = path.read_bytes()
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # O_NONBLOCK: never wait at a pipe
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                return Problem("sql_path", f"{shown} is not an ordinary file.", "Put the SELECT into a file.")
+            if status.st_size > _MAX_BYTES:
+                return _too_large(status.st_size)
+            return file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return Problem("sql_path", f"There is no file {shown}.", "Create it, or correct the path.")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return Problem("sql_path", f"{shown} cannot be read: {reason}.", "Make it a file that this user can read.")
-    return _decode(content)
+
+
+def _too_large(size: int) -> Problem:
+    return Problem("sql_path", f"The file has {size} bytes.", "Shorten it: the limit is a million bytes.")
 
 
 def _decode(content: bytes) -> str | Problem:
     if len(content) > _MAX_BYTES:
-        return Problem("sql_path", f"The file has {len(content)} bytes.", "Shorten it: the limit is a million bytes.")
+        return _too_large(len(content))
     try:
         return content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:

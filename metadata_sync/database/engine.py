@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,15 +79,16 @@ def lock_writers(connection: Connection) -> None:
 
 
 def describe(url: URL) -> str:
-    """Return the database's name for a message, without its password."""
-    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+    """Return the database's name for a message, without its password, which can also be in the query."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.set(query={}).render_as_string()
 
 
 def _sqlite_engine(url: URL) -> Engine:
     if url.database and url.database != ":memory:":
         folder = Path(url.database).parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _create_private(Path(url.database))
         except OSError as error:
             raise StoreError(
                 f"The folder of the control database cannot be created: {error.strerror} ({folder}).",
@@ -97,6 +99,12 @@ def _sqlite_engine(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _create_private(file: Path) -> None:
+    """Create a file that no other user may read; SQLite takes an empty one for a new database."""
+    with suppress(OSError):  # it is there, or cannot be made: opening it says why
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

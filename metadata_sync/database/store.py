@@ -35,7 +35,7 @@ from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError
 from metadata_sync.incident import Alert, Incident
 from metadata_sync.rows.merge import ControlState, RowChange
-from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, TransformationRow, collect_rows
+from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, SourceRow, TransformationRow, collect_rows
 from metadata_sync.rows.parsing import Parsed
 
 logger = logging.getLogger(__name__)
@@ -125,6 +125,13 @@ class ControlStore:
         """Return a snapshot of all rows as they are stored; it parses them on access."""
         with reading(self._engine) as connection:
             return StoredRows(self._stored(connection))
+
+    def lake_locations(self) -> tuple[str, ...]:
+        """Return the locations of the environment's lake sources, without making any row typed."""
+        table = ROW_TABLES[SourceRow.control_table]
+        query = select(table.c.location).where(table.c.environment == self._environment, table.c.location.is_not(None))
+        with reading(self._engine) as connection:
+            return tuple(str(location) for location in connection.scalars(query.distinct()))
 
     def declared(self) -> ControlRows:
         """Return the rows as the files last declared them; `model_fields_set` holds the columns that they name."""

@@ -108,6 +108,12 @@ class SourceRow(ControlRow):
         """The source as SELECTs name it."""
         return TableName(self.source_schema, self.source_table)
 
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        """The source's table, under each name that its probe may call it by."""
+        named = self.external_schema and TableName(self.external_schema, self.source_table)
+        return (self.name, named) if named else (self.name,)
+
 
 class PipelineRow(ControlRow):
     """A set of transformations that is scheduled, gated and alerted on together."""

@@ -2,70 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from sqlglot import exp
 
 from metadata_sync.problems import Problem
-from metadata_sync.sql.functions import TABLE_FUNCTIONS, function_name, is_refused
+from metadata_sync.sql.functions import TABLE_FUNCTIONS, function_name, is_known, qualified_name
 from metadata_sync.sql.parse import ParsedSelect, folded
 
 _STATEMENTS: Final = (
     exp.DDL,
     exp.DML,
+    exp.Alter,
+    exp.Analyze,
+    exp.Attach,
+    exp.Cache,
     exp.Command,
+    exp.Comment,
+    exp.Commit,
     exp.Copy,
     exp.Describe,
+    exp.Detach,
     exp.Drop,
+    exp.Execute,
+    exp.Export,
+    exp.Grant,
     exp.Into,
+    exp.Kill,
+    exp.LoadData,
+    exp.Lock,
+    exp.LockingStatement,
     exp.Merge,
     exp.Pragma,
+    exp.Refresh,
+    exp.Rollback,
     exp.Set,
+    exp.Show,
     exp.Summarize,
+    exp.Transaction,
     exp.TruncateTable,
+    exp.Uncache,
+    exp.Use,
 )
 _PLACEHOLDERS: Final = (exp.Placeholder, exp.Parameter, exp.SessionParameter)
 
 
-def form_problems(select: ParsedSelect) -> tuple[Problem, ...]:
-    """Find everything in a SELECT that is refused in every increment mode."""
-    problems = [problem for node in select.tree.walk() for problem in _node_problems(node)]
+def form_problems(select: ParsedSelect, allowed: Collection[str] = ()) -> tuple[Problem, ...]:
+    """Find everything in a SELECT that is refused in every increment mode.
+
+    Args:
+        select: The parsed SELECT.
+        allowed: Functions that the team allows beside the known ones.
+    """
+    problems = [problem for node in select.tree.walk() for problem in _node_problems(node, select.dialect, allowed)]
+    if not select.tree.selects and not isinstance(select.tree, exp.Values | exp.Table):
+        problems.append(Problem("no_columns", "The SELECT yields no column.", "Name the columns behind SELECT."))
     problems.extend(_qualified_column_problems(select))
     problems.extend(_placement_problems(select))
     return tuple(dict.fromkeys(problems))
 
 
-def _node_problems(node: exp.Expr) -> Iterator[Problem]:
-    if isinstance(node, _STATEMENTS) and not isinstance(node, exp.Query):
+def _node_problems(node: exp.Expr, dialect: str, allowed: Collection[str]) -> Iterator[Problem]:
+    if isinstance(node, exp.Lock):
+        yield Problem("not_a_select", "The query locks rows (FOR UPDATE).", "Remove the locking clause.")
+    elif isinstance(node, _STATEMENTS) and not isinstance(node, exp.Query):
         kind = "SELECT … INTO" if isinstance(node, exp.Into) else type(node).__name__.upper()
         yield Problem("not_a_select", f"The query holds {kind}.", "A transformation only reads: keep SELECTs only.")
-    elif isinstance(node, exp.Lock):
-        yield Problem("not_a_select", "The query locks rows (FOR UPDATE).", "Remove the locking clause.")
     elif isinstance(node, _PLACEHOLDERS):
         yield Problem("placeholder", "The query holds a parameter.", "Write the value, or a column of a lookup table.")
     elif isinstance(node, exp.TableSample):
         yield Problem("sample", "The query samples at random.", "Choose rows by a column instead.")
+    elif isinstance(node, exp.Operator):
+        yield Problem("operator", "The query names an operator by OPERATOR().", "Write the operator itself.")
     elif isinstance(node, exp.Table | exp.Lateral):
-        yield from _table_function_problems(node)
-    name = function_name(node)
-    if name is not None and is_refused(name) and not isinstance(node.parent, exp.Table | exp.Lateral):
-        yield Problem(
-            "function",
-            f"The query calls {name}(), which reaches outside the declared tables.",
-            "Declare what it reads as a source in source_control, and read that.",
-            name,
-        )
+        yield from _table_function_problems(node, allowed)
+    if not is_known(node, dialect, allowed) and not _is_table_function(node):
+        yield unknown_function(node, dialect)
 
 
-def _table_function_problems(node: exp.Table | exp.Lateral) -> Iterator[Problem]:
+def unknown_function(node: exp.Expr, dialect: str) -> Problem:
+    """Say that a function is not known, where it stands and what to do."""
+    name = qualified_name(node) if isinstance(node, exp.Dot) else function_name(node)
+    line = next((found.meta["line"] for found in node.walk() if "line" in found.meta), None)
+    if isinstance(node, exp.Dot):
+        remedy = "Call it by its name alone, with the value as the first argument; a team's own function is listed in "
+    else:
+        remedy = "Use another function, or declare what it reads as a source; a team's own function is listed in "
+    place = "The query" if line is None else f"Line {line}"
+    return Problem(
+        "function",
+        f"{place} calls {name}(), which is not a known function of {dialect}.",
+        f"{remedy}SLUICE_ALLOWED_FUNCTIONS.",
+        name,
+    )
+
+
+def _is_table_function(node: exp.Expr) -> bool:
+    """Whether a call stands in FROM, where `_table_function_problems` looks at it."""
+    parent = node.parent
+    while isinstance(parent, exp.Dot):
+        node, parent = parent, parent.parent
+    return isinstance(parent, exp.Table | exp.Lateral) and parent.this is node
+
+
+def _table_function_problems(node: exp.Table | exp.Lateral, allowed: Collection[str]) -> Iterator[Problem]:
     called = node.this
     if isinstance(called, exp.Identifier | exp.Query | exp.Values | exp.Unnest):
         return
-    while isinstance(called, exp.Dot):
-        called = called.expression
-    name = function_name(called) or type(called).__name__.lower()
-    if name not in TABLE_FUNCTIONS:
+    name = qualified_name(called) if isinstance(called, exp.Dot) else function_name(called)
+    name = name or type(called).__name__.lower()
+    schema = node.args.get("db")
+    name = name if schema is None else f"{schema.name.lower()}.{name}"
+    if name not in allowed and (schema is not None or name not in TABLE_FUNCTIONS):
         yield Problem(
             "table_function",
             f"The query reads from {name}(), which is not an allowed table function.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -10,7 +12,13 @@ from sqlglot.optimizer.qualify import qualify
 
 from metadata_sync.problems import Problem
 from metadata_sync.rows.names import TableName, is_identifier
-from metadata_sync.sql.parse import ParsedSelect, folded
+from metadata_sync.sql.parse import ParsedSelect, folded, resolve_cte
+
+MAX_COLUMNS: Final = 1600
+"""PostgreSQL's and Redshift's limit of a table; a query that doubles its columns with each step passes any other."""
+
+_UNKNOWN_WIDTH: Final = 20
+"""Columns that a table or function counts for when nobody knows them."""
 
 
 def output_columns(
@@ -52,13 +60,69 @@ def output_columns(
                 )
             )
         names.append(name or "")
-    for name in sorted({name for name in names if name and names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if name and count > 1):
         problems.append(  # noqa: PERF401
             Problem(
                 "duplicate_column", f"The SELECT yields {name} more than once.", "Name each column differently.", name
             )
         )
     return (None if problems else tuple(names)), tuple(problems)
+
+
+def width_problems(select: ParsedSelect, tables: Mapping[TableName, Sequence[object]]) -> tuple[Problem, ...]:
+    """Refuse a SELECT with a query, at any depth, of more columns than a table may have: binding it may take hours.
+
+    Args:
+        select: The parsed SELECT.
+        tables: Columns of the tables that are known.
+    """
+    widths = _Widths(tables)
+    widest = max(widths.of(query) for query in select.tree.find_all(exp.Query))
+    if widest <= MAX_COLUMNS:
+        return ()
+    message = f"A query in the SELECT yields {widest:,} columns."
+    return (Problem("too_many_columns", message, f"Name the columns that are needed, at most {MAX_COLUMNS:,}."),)
+
+
+class _Widths:
+    """How many columns queries yield; an upper bound, with every star expanded."""
+
+    def __init__(self, tables: Mapping[TableName, Sequence[object]]) -> None:
+        self._tables = tables
+        self._known: dict[int, int] = {}
+
+    def of(self, node: exp.Expr) -> int:
+        """Return the columns of a query, or of an item of FROM."""
+        if id(node) not in self._known:
+            self._known[id(node)] = 0  # a recursive reference adds nothing
+            self._known[id(node)] = self._count(node)
+        return self._known[id(node)]
+
+    def _count(self, node: exp.Expr) -> int:
+        if isinstance(node, exp.Select):
+            items = [node.args.get("from_"), *(node.args.get("joins") or []), *(node.args.get("laterals") or [])]
+            below = sum(self.of(item.this) for item in items if item is not None and item.this is not None)
+            return sum(below if _is_starred(item) else 1 for item in node.expressions)
+        if isinstance(node, exp.SetOperation):
+            return max(self.of(node.this), self.of(node.expression))
+        if isinstance(node, exp.Subquery):
+            return self.of(node.this) + sum(self.of(join.this) for join in node.args.get("joins") or [])
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+            return self._table(node) + sum(self.of(join.this) for join in node.args.get("joins") or [])
+        if isinstance(node, exp.Values) and node.expressions:
+            return len(node.expressions[0].expressions) or 1
+        return _UNKNOWN_WIDTH
+
+    def _table(self, node: exp.Table) -> int:
+        cte = None if node.args.get("db") else resolve_cte(node)
+        if cte is not None:
+            return self.of(cte.this)
+        columns = self._tables.get(TableName(node.db.lower(), node.name.lower()))
+        return _UNKNOWN_WIDTH if columns is None else len(columns)
+
+
+def _is_starred(projection: exp.Expr) -> bool:
+    return projection.is_star or projection.find(exp.Columns) is not None
 
 
 def _leftmost(query: exp.Expr) -> exp.Query:

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from dataclasses import replace
+from typing import Final
 
 import sqlglot
-from sqlglot import TokenType, exp
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from metadata_sync.problems import Problem, did_you_mean, listed
-from metadata_sync.sql.functions import function_name, is_aggregate, is_clock, is_refused
-from metadata_sync.sql.parse import WINDOW_MARKER, folded
+from metadata_sync.sql.checks import unknown_function
+from metadata_sync.sql.functions import is_aggregate, is_clock, is_known
+from metadata_sync.sql.parse import WINDOW_MARKER, escape_problem, folded, is_balanced
 
-_REMEDY = "Write one condition over the SELECT's output columns, e.g. operation = 'D'."
+_MAX_CONDITION: Final = 10_000
+"""Characters of a condition."""
+_TYPE: Final = re.compile(r"""[\w\s(),\[\].'"<>-]{1,2000}""")
+_REMEDY: Final = "Write one condition over the SELECT's output columns, e.g. operation = 'D'."
 
 
-def delete_when_problems(text: str, dialect: str, columns: Collection[str] | None) -> tuple[Problem, ...]:
+_NO_VALUES: Final = (
+    exp.Alias,
+    exp.Aliases,
+    exp.Columns,
+    exp.Kwarg,
+    exp.Operator,
+    exp.Parameter,
+    exp.Placeholder,
+    exp.PropertyEQ,
+    exp.SessionParameter,
+    exp.Star,
+)
+"""What is no value of one row."""
+
+
+def delete_when_problems(
+    text: str, dialect: str, columns: Collection[str] | None, allowed: Collection[str] = ()
+) -> tuple[Problem, ...]:
     """Find what is wrong with a `delete_when`.
 
     Args:
         text: The condition as the row holds it.
         dialect: The warehouse's SQL.
         columns: The SELECT's output columns, or None when they are not known.
+        allowed: Functions that the team allows beside the known ones.
     """
+    try:
+        return _condition_problems(text, dialect, columns, allowed)
+    except RecursionError:
+        return (Problem("delete_when", "It is nested too deeply.", _REMEDY),)
+
+
+def _condition_problems(
+    text: str, dialect: str, columns: Collection[str] | None, allowed: Collection[str]
+) -> tuple[Problem, ...]:
     tree = _parse(text, dialect)
     if isinstance(tree, Problem):
         return (tree,)
-    problems = [problem for node in tree.walk() if (problem := _node_problem(node)) is not None]
+    problems = [problem for node in tree.walk() if (problem := _node_problem(node, dialect, allowed)) is not None]
     if columns is not None:
         for name in sorted({folded(column.this) for column in tree.find_all(exp.Column)} - set(columns)):
             hint = did_you_mean(name, columns)
@@ -36,37 +70,43 @@ def delete_when_problems(text: str, dialect: str, columns: Collection[str] | Non
 
 
 def _parse(text: str, dialect: str) -> exp.Paren | Problem:
-    wrong = Problem("delete_when", "It is not one boolean expression.", _REMEDY)
+    if len(text) > _MAX_CONDITION:
+        return Problem("delete_when", f"It has {len(text):,} characters, more than {_MAX_CONDITION:,}.", _REMEDY)
     if WINDOW_MARKER in text.lower():
         return Problem("window_marker", f"It holds the words {WINDOW_MARKER!r}.", "Remove them.")
     try:
         tokens = sqlglot.tokenize(f"({text})", dialect=dialect)
-        if any(token.token_type is TokenType.SEMICOLON for token in tokens):
-            return wrong
-        statements = sqlglot.parse(f"({text})", dialect=dialect)
+        is_plain = is_balanced(tokens[1:-1]) and escape_problem(tokens) is None
+        statements = sqlglot.parse(f"({text})", dialect=dialect) if is_plain else []
     except (SqlglotError, RecursionError):
-        return wrong
+        tokens, statements = [], []
     if any(token.comments for token in tokens):
         return Problem("delete_when", "It holds a comment.", "Put comments beside it, into the YAML file.")
-    if len(statements) != 1 or not isinstance(statements[0], exp.Paren):
-        return wrong
-    return statements[0]
+    if len(statements) == 1 and isinstance(statements[0], exp.Paren) and _is_condition(statements[0].unnest()):
+        return statements[0]
+    return Problem("delete_when", "It is not one boolean expression.", _REMEDY)
 
 
-def _node_problem(node: exp.Expr) -> Problem | None:
-    name = function_name(node)
+def _is_condition(node: exp.Expr) -> bool:
+    """Whether an expression may be true or false: not a number, a text, a sum or an assignment."""
+    if isinstance(node, exp.Predicate | exp.Connector | exp.Not | exp.Boolean | exp.Column | exp.Func | exp.Dot):
+        return not isinstance(node, exp.PropertyEQ)
+    return isinstance(node, exp.Paren | exp.Bracket | exp.Collate) and not isinstance(node, exp.PropertyEQ)
+
+
+def _node_problem(node: exp.Expr, dialect: str, allowed: Collection[str]) -> Problem | None:
     fault: str | None = None
     remedy = _REMEDY
     if isinstance(node, exp.Query | exp.Table | exp.DML | exp.DDL | exp.Command):
         fault, remedy = "It holds a subquery.", "Join what it needs in the SELECT and yield a column."
-    elif isinstance(node, exp.Placeholder | exp.Parameter | exp.Alias):
+    elif isinstance(node, _NO_VALUES):
         fault = "It is not one boolean expression."
     elif isinstance(node, exp.Window) or is_aggregate(node):
         fault = "It looks at more than one row."
     elif is_clock(node):
         fault = "It depends on the clock or on chance."
-    elif name is not None and is_refused(name):
-        fault = f"It calls {name}()."
+    elif not is_known(node, dialect, allowed):
+        return replace(unknown_function(node, dialect), rule="delete_when")
     elif isinstance(node, exp.Column) and node.table:
         fault, remedy = f"It qualifies the column {node.sql()}.", "Name output columns alone."
     return Problem("delete_when", fault, remedy) if fault else None
@@ -80,7 +120,7 @@ def is_type(text: str, dialect: str) -> bool:
     """
     try:
         tokens = sqlglot.tokenize(text, dialect=dialect)
-        if any(token.comments or token.token_type is TokenType.SEMICOLON for token in tokens):
+        if _TYPE.fullmatch(text) is None or any(token.comments for token in tokens) or not is_balanced(tokens):
             return False
         cast = sqlglot.parse_one(f"cast(null as {text})", dialect=dialect)
     except (SqlglotError, RecursionError):
@@ -88,5 +128,8 @@ def is_type(text: str, dialect: str) -> bool:
     if not isinstance(cast, exp.Cast) or any(value for name, value in cast.args.items() if name not in {"this", "to"}):
         return False
     kinds = [*cast.to.find_all(exp.DataType)]
-    is_known = dialect != "duckdb" or not any(kind.this is exp.DataType.Type.USERDEFINED for kind in kinds)
+    if dialect == "duckdb":
+        is_known = not any(kind.this is exp.DataType.Type.USERDEFINED for kind in kinds)
+    else:
+        is_known = not any(literal.is_string for literal in cast.to.find_all(exp.Literal))
     return is_known and cast.find(exp.Query, exp.Column) is None

@@ -1,11 +1,17 @@
-"""Which functions a SELECT may call: nothing that reads files, reaches other systems or changes state."""
+"""Which functions a SELECT may call: those known to compute a value of their arguments, and no others.
+
+A name that is not known is refused: it may read files, reach other systems or change state, now or after the next
+upgrade of the warehouse. A team adds names by `SLUICE_ALLOWED_FUNCTIONS`.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Collection
 from typing import Final
 
 from sqlglot import exp
+
+from metadata_sync.sql.known_functions import KNOWN_BY_NAME
 
 TABLE_FUNCTIONS: Final = frozenset(
     {
@@ -32,16 +38,67 @@ TABLE_FUNCTIONS: Final = frozenset(
 )
 """Functions that may stand in FROM: they turn a value of the row into rows."""
 
-_REFUSED: Final = re.compile(
-    r"""
-    read_\w+ | write_\w+ | \w+_scan | scan_\w+ | parquet_\w+ | sniff_\w+ | glob | st_read\w* | which_secret # files
-  | pg_(?!typeof$|column_size$)\w+ | lo_\w+ | dblink\w* | duckdb_\w+ | \w+_to_xml(schema|_and_xmlschema)?   # the server
-  | set_config | current_setting | getenv | getvariable | nextval | setval | currval | lastval              # state
-  | query | query_table | json_execute_serialized_sql | from_substrait\w* | sql_auto_complete               # other SQL
-  | postgres_\w+ | mysql_\w+ | sqlite_\w+ | load_aws_credentials | http_\w+ | txid_\w+ | ts_stat
-    """,
-    re.VERBOSE,
+_REFUSED_TYPES: Final = frozenset(
+    {
+        exp.AIAgg,
+        exp.AIClassify,
+        exp.AIEmbed,
+        exp.AIForecast,
+        exp.AIGenerate,
+        exp.AISimilarity,
+        exp.AISummarizeAgg,
+        exp.CurrentAccount,
+        exp.CurrentAccountName,
+        exp.CurrentAvailableRoles,
+        exp.CurrentCatalog,
+        exp.CurrentClient,
+        exp.CurrentDatabase,
+        exp.CurrentIpAddress,
+        exp.CurrentOrganizationName,
+        exp.CurrentOrganizationUser,
+        exp.CurrentRegion,
+        exp.CurrentRole,
+        exp.CurrentRoleType,
+        exp.CurrentSchema,
+        exp.CurrentSchemas,
+        exp.CurrentSecondaryRoles,
+        exp.CurrentSession,
+        exp.CurrentStatement,
+        exp.CurrentTransaction,
+        exp.CurrentUser,
+        exp.CurrentUserId,
+        exp.CurrentVersion,
+        exp.CurrentWarehouse,
+        exp.DynamicIdentifier,
+        exp.FeaturesAtTime,
+        exp.GapFill,
+        exp.GenerateBool,
+        exp.GenerateDouble,
+        exp.GenerateEmbedding,
+        exp.GenerateInt,
+        exp.GenerateTable,
+        exp.GenerateText,
+        exp.Generator,
+        exp.JSONTable,
+        exp.MLForecast,
+        exp.MLTranslate,
+        exp.NetFunc,
+        exp.NextValueFor,
+        exp.ObjectId,
+        exp.OpenJSON,
+        exp.Predict,
+        exp.ReadCSV,
+        exp.ReadParquet,
+        exp.Search,
+        exp.SearchIp,
+        exp.Secret,
+        exp.SessionUser,
+        exp.ToFile,
+        exp.VectorSearch,
+        exp.XMLTable,
+    }
 )
+"""Functions that sqlglot types and that ask models, sessions, catalogs, sequences or files."""
 
 _CLOCK: Final = frozenset(
     {
@@ -119,13 +176,41 @@ def function_name(node: exp.Expr) -> str | None:
     return None
 
 
-def is_refused(name: str) -> bool:
-    """Tell whether a function may not be called anywhere.
+def qualified_name(node: exp.Dot) -> str:
+    """Return the lower-case name of a call that is written with a schema or behind a value: `cron.schedule(…)`."""
+    parts: list[str] = []
+    left: exp.Expr = node
+    while isinstance(left, exp.Dot):
+        parts.insert(0, function_name(left.expression) or str(left.expression.name).lower())
+        left = left.this
+    return ".".join([str(left.name).lower(), *parts])
 
-    >>> is_refused("read_parquet"), is_refused("pg_read_file"), is_refused("date_trunc")
-    (True, True, False)
+
+def is_known(node: exp.Expr, dialect: str, allowed: Collection[str] = ()) -> bool:
+    """Tell whether a call may stand in a SELECT; what is no call always may.
+
+    Args:
+        node: Any part of a SELECT.
+        dialect: The warehouse's SQL, as sqlglot names it.
+        allowed: What the team allows beside the known functions, in lower case.
+
+    >>> import sqlglot
+    >>> [is_known(sqlglot.parse_one(text), "postgres") for text in ("upper(a)", "pg_read_file('x')")]
+    [True, False]
     """
-    return _REFUSED.fullmatch(name) is not None
+    if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Func):
+        return qualified_name(node) in allowed
+    name = function_name(node)
+    if name is None or name in allowed or _is_qualified(node):
+        return True
+    if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc):
+        return name in KNOWN_BY_NAME.get(dialect, ())
+    return type(node) not in _REFUSED_TYPES
+
+
+def _is_qualified(node: exp.Expr) -> bool:
+    """Whether a call is the last part of a dotted name, which is looked at as a whole."""
+    return isinstance(node.parent, exp.Dot) and node.parent.expression is node
 
 
 def is_clock(node: exp.Expr) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,7 +12,7 @@ from sqlglot import Dialect, Token, TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from metadata_sync.problems import Problem
-from metadata_sync.rows.names import TableName
+from metadata_sync.rows.names import TableName, is_identifier
 
 WINDOW_MARKER: Final = "sluice:window"
 """What the window's comment in compiled SQL begins with; only macros may write it."""
@@ -24,6 +25,17 @@ _QUERY_BEGINNINGS: Final = (
     TokenType.VALUES,
     TokenType.WITH,
 )
+MAX_TOKENS: Final = 100_000
+"""Words and signs of a SELECT; a million take minutes to parse."""
+
+MAX_LENGTH: Final = 400_000
+"""Characters of a SELECT."""
+
+_CLOSING: Final = {
+    TokenType.L_PAREN: TokenType.R_PAREN,
+    TokenType.L_BRACKET: TokenType.R_BRACKET,
+    TokenType.L_BRACE: TokenType.R_BRACE,
+}
 _JINJA_OPENING: Final = re.compile(r"\{[{%#]")
 _GAP_COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _MISSING_PART: Final = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(\w+)'>")
@@ -96,6 +108,7 @@ def parse_select(text: str, dialect: str) -> tuple[ParsedSelect | None, tuple[Pr
     if not isinstance(tree, exp.Query):
         return None, (_not_a_select(tokens[0]),)
     reads, problems = _find_reads(tree, text)
+    problems.extend(cte_problems(tree))
     semicolon = tokens[-1].start if tokens[-1].token_type is TokenType.SEMICOLON else None
     return ParsedSelect(text, dialect, tree, tuple(reads), semicolon), tuple(problems)
 
@@ -109,7 +122,51 @@ def _tokenize(text: str, dialect: str) -> list[Token] | Problem:
         tokens = sqlglot.tokenize(text, dialect=dialect)
     except SqlglotError as error:
         return _syntax_problem(error)
-    return _token_problem(text, tokens) or _statement_problem(tokens) or tokens
+    if len(tokens) > MAX_TOKENS:
+        message = f"The query holds {len(tokens):,} words and signs."
+        return Problem("too_long", message, f"A SELECT has at most {MAX_TOKENS:,}; put long lists into a table.")
+    return (
+        _token_problem(text, tokens)
+        or escape_problem(tokens)
+        or _statement_problem(tokens)
+        or _balance_problem(tokens)
+        or tokens
+    )
+
+
+def _balance_problem(tokens: list[Token]) -> Problem | None:
+    """Refuse brackets that are not closed, some of which sqlglot lets pass."""
+    if is_balanced([token for token in tokens if token.token_type is not TokenType.SEMICOLON]):
+        return None
+    return Problem("syntax", "Syntax error: brackets are not closed, or closed twice.", "Close each of them once.")
+
+
+def is_balanced(tokens: Sequence[Token]) -> bool:
+    """Tell whether text closes what it opens, and no more, and ends no statement: sqlglot lets some of that pass."""
+    opened: list[TokenType] = []
+    for token in tokens:
+        if token.token_type is TokenType.SEMICOLON:
+            return False
+        if token.token_type in _CLOSING:
+            opened.append(_CLOSING[token.token_type])
+        elif token.token_type in _CLOSING.values() and (not opened or opened.pop() is not token.token_type):
+            return False
+    return not opened
+
+
+def escape_problem(tokens: list[Token]) -> Problem | None:
+    """Refuse U&"…" and U&'…': names and texts that PostgreSQL spells out and sqlglot reads as written."""
+    for first, sign, quoted in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        is_joined = first.end + 1 == sign.start and sign.end + 1 == quoted.start
+        if first.text.lower() == "u" and sign.token_type is TokenType.AMP and is_joined and quoted.text:
+            return _unicode_escape(first.line)
+    found = next((token for token in tokens if token.token_type is TokenType.UNICODE_STRING), None)
+    return None if found is None else _unicode_escape(found.line)
+
+
+def _unicode_escape(line: int) -> Problem:
+    message = f"Line {line} holds a name or text with Unicode escapes (U&)."
+    return Problem("unicode_escape", message, "Write the characters themselves; put spaces around the operator &.")
 
 
 def _statement_problem(tokens: list[Token]) -> Problem | None:
@@ -134,6 +191,9 @@ def _text_problem(text: str) -> Problem | None:
             f"The text holds the words {WINDOW_MARKER!r}, which mark Sluice's own windows.",
             "Remove them, also from comments and strings.",
         )
+    if len(text) > MAX_LENGTH:
+        message = f"The query holds {len(text):,} characters."
+        return Problem("too_long", message, f"A SELECT has at most {MAX_LENGTH:,}; put long lists into a table.")
     match = _CONTROL_CHARACTER.search(text)
     if match:
         line = text.count("\n", 0, match.start()) + 1
@@ -219,7 +279,10 @@ def folded(identifier: exp.Expr) -> str:
 
 
 def resolve_cte(node: exp.Table) -> exp.CTE | None:
-    """Find the common table expression that an unqualified name refers to, or None."""
+    """Find the common table expression that an unqualified name refers to in every warehouse, or None.
+
+    A name that a warehouse does not see there means something else to it: a file, a catalog, another table.
+    """
     name = folded(node.this)
     inner: exp.Expr = node
     outer = node.parent
@@ -234,14 +297,33 @@ def resolve_cte(node: exp.Table) -> exp.CTE | None:
 
 
 def _visible_cte(clause: exp.With, name: str, inside: exp.Expr | None, node: exp.Table) -> exp.CTE | None:
-    """Look a name up among the CTEs of one WITH; from inside it, only earlier ones are visible unless RECURSIVE."""
+    """Look a name up among the CTEs of one WITH; from inside it, the earlier ones are visible.
+
+    The CTE itself is visible only in the recursive term of WITH RECURSIVE. PostgreSQL also sees later ones there, but
+    DuckDB and Redshift do not.
+    """
     found = None
     for cte in clause.expressions:
-        if inside is not None and not clause.args.get("recursive") and _is_within(node, cte):
-            break
+        if inside is not None and _is_within(node, cte):
+            is_itself = folded(cte.args["alias"].this) == name
+            return cte if is_itself and clause.args.get("recursive") and _is_in_recursive_term(node, cte) else found
         if folded(cte.args["alias"].this) == name:
             found = cte
     return found
+
+
+def _is_in_recursive_term(node: exp.Expr, cte: exp.CTE) -> bool:
+    query = cte.this
+    return isinstance(query, exp.Union) and _is_within(node, query.expression)
+
+
+def cte_problems(tree: exp.Query) -> Iterator[Problem]:
+    """Refuse names of common table expressions that a warehouse may take for something else, such as a file."""
+    for cte in tree.find_all(exp.CTE):
+        name = folded(cte.args["alias"].this)
+        if not is_identifier(name):
+            remedy = "Name it in lower case letters, digits and underscores."
+            yield Problem("cte_name", f"A common table expression is named {name!r}.", remedy, name)
 
 
 def _is_within(node: exp.Expr, ancestor: exp.Expr) -> bool:

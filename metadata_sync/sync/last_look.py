@@ -82,7 +82,7 @@ def remember(project: Project, snapshot: Snapshot, files: Sequence[str]) -> None
         path = _state_file(project)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            project.make_state_dir()
             temporary.write_text(json.dumps({"digest": snapshot.digest, "files": files}), encoding="utf-8")
             temporary.replace(path)
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from metadata_sync.analysis.lake_location import file_pattern, partition_columns, read_parquet
+from metadata_sync.analysis.data_tests import TestScope, test_document
+from metadata_sync.analysis.lake_location import file_folder, file_pattern, partition_columns, read_parquet
 from metadata_sync.jinja import escape_jinja
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
-from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import (
     LOADED_AT,
     ResolvedDependency,
@@ -40,19 +40,18 @@ VIEW_MATERIALIZATION: Final = "refresh"
 
 _NO_WRAPPING: Final = 1_000_000
 _KEY_TESTS: Final = ("key_not_null", "one_current_row", "no_overlap")
-_TEST_PROPERTIES: Final = frozenset({"name", "config", "description", "arguments"})
 
 Document = dict[str, Any]
 """A YAML document for dbt."""
 
 
-def model_document(row: TransformationRow, rows: ControlRows) -> Document:
+def model_document(scope: TestScope) -> Document:
     """Return the properties of a transformation's model.
 
     Args:
-        row: The transformation, its column list filled in.
-        rows: All rows.
+        scope: The transformation, its column list filled in, and what its data tests may refer to.
     """
+    row, rows = scope.row, scope.rows
     pipeline = rows.pipeline(row.pipeline_id)
     tags = [f"pipeline:{row.pipeline_id}", f"load_type:{row.load_type.value}"]
     if pipeline is not None:
@@ -68,7 +67,7 @@ def model_document(row: TransformationRow, rows: ControlRows) -> Document:
             "meta": {"is_active": is_active(row, rows), "sluice": _escaped(_settings(row, rows))},
         },
         "data_tests": _model_tests(row, rows),
-        "columns": [_column(column, rows) for column in row.column_list],
+        "columns": [_column(column, scope) for column in row.column_list],
     }
     return {"version": 2, "models": [_without_empty(model)]}
 
@@ -97,7 +96,8 @@ def source_document(source: SourceRow, project: Project, dialect: str) -> Docume
     """
     table: Document = {"name": source.source_table}
     if source.kind is SourceKind.LAKE and source.location is not None and dialect == "duckdb":
-        table["config"] = {"meta": {"external_location": escape_jinja(_external_location(source, project))}}
+        places = {"external_location": _external_location(source, project), "folder": _file_folder(source, project)}
+        table["config"] = {"meta": {name: escape_jinja(text) for name, text in places.items()}}
     schema = source.external_schema or source.source_schema
     return {"version": 2, "sources": [{"name": source.source_schema, "schema": schema, "tables": [table]}]}
 
@@ -209,42 +209,16 @@ def _model_tests(row: TransformationRow, rows: ControlRows) -> list[Document]:
     return tests
 
 
-def _column(column: Column, rows: ControlRows) -> Document:
+def _column(column: Column, scope: TestScope) -> Document:
+    tests = (test_document(test, scope) for test in column.tests)
     return _without_empty(
         {
             "name": column.name,
             "data_type": escape_jinja(column.type),
             "description": escape_jinja(column.description),
-            "data_tests": [_data_test(test, rows) for test in column.tests],
+            "data_tests": [test for test in tests if test is not None],
         }
     )
-
-
-def _data_test(test: str | Mapping[str, Any], rows: ControlRows) -> str | Document:
-    """Return a data test in the format of dbt 1.11, with everything except its properties under `arguments`."""
-    if isinstance(test, str):
-        return escape_jinja(test)
-    ((name, body),) = test.items()
-    body = dict(body or {})
-    arguments = {key: value for key, value in body.items() if key not in _TEST_PROPERTIES}
-    arguments |= body.get("arguments", {})
-    properties = {key: value for key, value in body.items() if key in _TEST_PROPERTIES - {"arguments"}}
-    written = _escaped({**properties, **({"arguments": arguments} if arguments else {})})
-    target = arguments.get("to")
-    if isinstance(target, str):
-        written["arguments"]["to"] = _relation(target, rows)
-    return {name: written}
-
-
-def _relation(table: str, rows: ControlRows) -> str:
-    """Return dbt's ref or source for the `schema.table` of a relationships test."""
-    try:
-        name = TableName.parse(table)
-    except ValueError:
-        return escape_jinja(table)
-    if rows.transformation(name) is not None:
-        return f"ref('{name.model_name}')"
-    return f"source('{name.schema}', '{name.table}')"
 
 
 def _external_location(source: SourceRow, project: Project) -> str:
@@ -256,6 +230,14 @@ def _external_location(source: SourceRow, project: Project) -> str:
         pattern = location
     reading = read_parquet(pattern, is_partitioned=bool(partition_columns(location)))
     return reading.replace("{", "{{").replace("}", "}}")
+
+
+def _file_folder(source: SourceRow, project: Project) -> str:
+    """Return the folder that the connection may read for a source; see `_external_location` on locations outside."""
+    try:
+        return file_folder(project, source.location or "")
+    except ValueError:
+        return ""
 
 
 def _escaped(value: Any) -> Any:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
+from metadata_sync.analysis.data_tests import TestScope
+from metadata_sync.analysis.declared_tests import FILE_NAME, read_declared_tests
 from metadata_sync.analysis.protocols import WarehouseColumns
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import Fault, MetadataError, SyncError
@@ -178,7 +180,9 @@ def sync_store(
     """
     from metadata_sync.rows.merge import RowChange
 
-    snapshot = take_snapshot(project, (str(RENDER_VERSION), columns.dialect, stored.digest), stored.sql_paths)
+    snapshot = take_snapshot(
+        project, (str(RENDER_VERSION), columns.dialect, stored.digest), [*stored.sql_paths, FILE_NAME]
+    )
     unchanged = recall(project, snapshot)
     if unchanged is not None:
         return SyncReport(unchanged=unchanged)
@@ -281,10 +285,11 @@ def _model_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[
 
     A killed sync must not leave a model without properties: dbt would build it as a view with a wrong name.
     """
+    declared = read_declared_tests(project)
     for row in rows.transformations:
         base = project.generated_dir / row.pipeline_id / row.name.model_name
         origin = f"transformation_control[{row.key}]"
-        document = model_document(row, rows)
+        document = model_document(TestScope(row, rows, dialect, declared, project.allowed_functions))
         yield _Wanted(GeneratedFile(base.with_suffix(".yml"), origin, _document_digest(document)), row, document)
         text = read_select(row, project)
         relations = [[str(item.name), item.jinja] for item in model_reads(row, rows)]
@@ -370,7 +375,7 @@ def _locked(project: Project) -> Iterator[None]:
 
     path = project.state_dir / "sync.lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        project.make_state_dir()
         lock = FileLock(path, timeout=_LOCK_WAIT_SECONDS)
         lock.acquire()
     except Timeout as error:

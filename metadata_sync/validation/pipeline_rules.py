@@ -18,6 +18,10 @@ from metadata_sync.rows.vocabulary import Engine, Template
 from metadata_sync.validation.rule import Rule, Subject, repeated
 
 _CRON_FIELDS: Final = 5
+_CRON_VALUE: Final = r"(?:\d{1,2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat)"
+_CRON_RANGE: Final = rf"(?:\*|{_CRON_VALUE}(?:-{_CRON_VALUE})?)(?:/\d{{1,2}})?"
+_CRON_FIELD: Final = re.compile(rf"(?i)(?:{_CRON_RANGE}|L|{_CRON_VALUE}#[1-5]|L[0-7])(?:,(?:{_CRON_RANGE}))*")
+"""One field as cron, croniter and Prefect read it alike; croniter alone would also draw R and H at random."""
 _CRON_NICKNAMES: Final = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 _INSTANCE_TYPE: Final = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _MASTER_COUNTS: Final = (1, 3)
@@ -41,7 +45,10 @@ def _is_cron(text: str) -> bool:
     """Tell whether cron would take it: five fields or a nickname, and a moment at which it is due."""
     if text.strip() in _CRON_NICKNAMES:
         return True
-    if len(text) > 200 or len(text.split()) != _CRON_FIELDS or not croniter.is_valid(text):  # noqa: PLR2004
+    fields = text.split()
+    if len(text) > 200 or len(fields) != _CRON_FIELDS:  # noqa: PLR2004
+        return False
+    if not all(_CRON_FIELD.fullmatch(field) for field in fields) or not croniter.is_valid(text):
         return False
     try:
         croniter(text, datetime(2024, 1, 1, tzinfo=UTC)).get_next(datetime)

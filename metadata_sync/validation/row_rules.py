@@ -59,9 +59,10 @@ def _row_faults(rows: ControlRows, project: Project) -> Iterator[Fault]:
 
 
 def _secrets(subject: Subject[ControlRow]) -> Iterator[Fault]:
-    skipped = {*subject.row.framework_columns, *_SQL_COLUMNS}
     for column, value in subject.row.model_dump(mode="json", by_alias=True).items():
-        if column not in skipped and any(holds_secret(text) for text in _texts(value)):
+        if column in subject.row.framework_columns:
+            continue
+        if any(holds_secret(text, is_sql=column in _SQL_COLUMNS) for text in _texts(value)):
             remedy = "Take it out, and change that password: whoever reads the rows has seen it."
             yield subject.fault(column, None, Problem("secret", "Looks like a password or a key.", remedy))
 

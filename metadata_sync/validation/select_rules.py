@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from metadata_sync.analysis.catalog import Analysis, Catalog
+from metadata_sync.analysis.data_tests import TestScope
+from metadata_sync.analysis.declared_tests import read_declared_tests
 from metadata_sync.analysis.spark import spark_problems
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.rows.model import Column, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_identifier
+from metadata_sync.rows.parsing import shown
 from metadata_sync.rows.resolve import (
     LOADED_AT,
     RESERVED_PREFIX,
@@ -23,12 +26,12 @@ from metadata_sync.rows.resolve import (
     sequence_columns,
     window_key,
 )
-from metadata_sync.rows.vocabulary import Engine, Increment, LoadType
-from metadata_sync.sql.checks import form_problems
+from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, SourceKind
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems
 from metadata_sync.sql.groups import group_problems
 from metadata_sync.sql.increments import increment_problems
+from metadata_sync.sql.probes import parse_probe
 from metadata_sync.validation.column_rules import column_faults
 
 
@@ -40,11 +43,23 @@ def select_faults(catalog: Catalog, only: Collection[TableName] | None = None) -
         only: Targets to look at; all by default.
     """
     checked = [row for row in catalog.rows.transformations if only is None or row.name in only]
-    found = [*_source_faults(catalog, checked)]
+    found = [*_probe_faults(catalog), *_source_faults(catalog, checked)]
+    declared = read_declared_tests(catalog.project)
     for row in checked:
-        found.extend(column_faults(row, catalog.dialect))
-        found.extend(_Checked(row, catalog).faults())
+        found.extend(column_faults(TestScope(row, catalog.rows, catalog.dialect, declared, catalog.functions)))
+        found.extend(_Checked(row, catalog).found())
     return tuple(dict.fromkeys(found))
+
+
+def _probe_faults(catalog: Catalog) -> Iterator[Fault]:
+    """Look at the probes of all sources: the gate runs them before any SELECT."""
+    for source in catalog.rows.sources:
+        if source.probe is None or source.kind is not SourceKind.WAREHOUSE:
+            continue
+        _, problems = parse_probe(source.probe, catalog.dialect, source.tables, catalog.functions)
+        for problem in problems:
+            value = shown(source.probe)
+            yield Fault(source.control_table, source.key, "probe", value, problem.rule, problem.message, problem.remedy)
 
 
 def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> Iterator[Fault]:
@@ -104,17 +119,22 @@ class _Checked:
         shown = value or (self.row.sql_path if column == "sql_path" else problem.value)
         return Fault(self.row.control_table, self.row.key, column, shown, problem.rule, problem.message, problem.remedy)
 
-    def faults(self) -> Iterator[Fault]:
+    def found(self) -> list[Fault]:
+        """Return every fault; a query that is nested too deeply for one of the rules has that one."""
+        try:
+            return [*self._faults()]
+        except RecursionError:
+            remedy = "Split it into common table expressions."
+            return [self.fault(Problem("too_deep", "The query is nested too deeply.", remedy))]
+
+    def _faults(self) -> Iterator[Fault]:
         for problem in self.analysis.problems:
             yield self.fault(problem)
         if self.analysis.select is None:
             return
-        form = form_problems(self.analysis.select)
-        for problem in form:
-            yield self.fault(problem)
         yield from self._dependency_faults()
         yield from self._source_column_faults()
-        if self.analysis.problems or form:
+        if self.analysis.problems:
             return
         yield from self._increment_faults()
         names, problems = self._output_names()
@@ -127,7 +147,9 @@ class _Checked:
             yield from self._column_faults(names)
             yield from self._spark_faults()
         if self.row.delete_when is not None:
-            for problem in delete_when_problems(self.row.delete_when, self.catalog.dialect, names):
+            for problem in delete_when_problems(
+                self.row.delete_when, self.catalog.dialect, names, self.catalog.functions
+            ):
                 yield self.fault(problem, "delete_when", self.row.delete_when)
 
     def _dependency_faults(self) -> Iterator[Fault]:

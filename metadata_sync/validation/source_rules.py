@@ -18,6 +18,8 @@ FORMATS: Final = ("parquet", "iceberg", "hudi", "delta")
 
 _S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?")
 _GLOB: Final = re.compile(r"[*?\[]")
+_CODE: Final = frozenset({"dbt_project", "macros", "flows", "metadata_sync", "tests", "docs", "deploy", "benchmarks"})
+"""Folders that hold the project, whose files no load may write."""
 
 
 def path_problem(path: str, project: Project) -> Problem | None:
@@ -46,6 +48,32 @@ def path_problem(path: str, project: Project) -> Problem | None:
     if is_outside:
         remedy = "Write a path relative to the project's root, without '..' or links that lead out."
         return Problem("path_outside_project", "Leaves the project.", remedy)
+    return None
+
+
+_OPEN_STATE: Final = ("lake", "results")
+"""Folders of `.sluice/` that may hold data; its other files are Sluice's own."""
+
+
+def data_path_problem(path: str, project: Project, *, is_written: bool) -> Problem | None:
+    """Return what is wrong with a path that data is read from or written to; see `path_problem`.
+
+    Args:
+        path: As the row holds it.
+        project: The project it must stay in.
+        is_written: Whether files are made there: then the project's own folders are closed to it.
+    """
+    problem = path_problem(path, project)
+    if problem is not None or path.startswith("s3://"):
+        return problem
+    parts = project.resolve(_GLOB.split(path, maxsplit=1)[0]).relative_to(project.root).parts
+    first = parts[0] if parts else ""
+    is_closed = first.startswith(".") and not (first == ".sluice" and len(parts) > 2 and parts[1] in _OPEN_STATE)  # noqa: PLR2004
+    if is_written:
+        is_closed = is_closed or first in _CODE or (project.root / first).is_file()
+    if not parts or is_closed:
+        remedy = "Name a folder of its own for the data, e.g. lake/flights or .sluice/results/flights."
+        return Problem("reserved_path", "Is a place of the project itself.", remedy)
     return None
 
 
@@ -80,7 +108,7 @@ def _format(subject: Subject[SourceRow]) -> Iterator[Fault]:
 
 def _location(subject: Subject[SourceRow]) -> Iterator[Fault]:
     location = subject.row.location
-    problem = None if location is None else path_problem(location, subject.project)
+    problem = None if location is None else data_path_problem(location, subject.project, is_written=False)
     if problem is not None:
         yield subject.fault("location", location, problem)
 

@@ -11,7 +11,7 @@ from metadata_sync.rows.model import Column, TransformationRow
 from metadata_sync.rows.resolve import RESERVED_PREFIX, VERSION_COLUMNS, is_view
 from metadata_sync.rows.vocabulary import Engine, Increment, LoadType
 from metadata_sync.validation.rule import Rule, Subject, bad_names, repeated
-from metadata_sync.validation.source_rules import path_problem
+from metadata_sync.validation.source_rules import data_path_problem
 
 SLUICE_SCHEMA: Final = "sluice"
 
@@ -91,7 +91,7 @@ def _reserved_columns(subject: Subject[TransformationRow]) -> Iterator[Fault]:
 
 def _output_path(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     path = subject.row.output_path
-    problem = None if path is None else path_problem(path, subject.project)
+    problem = None if path is None else data_path_problem(path, subject.project, is_written=True)
     if problem is not None:
         yield subject.fault("output_path", path, problem)
 

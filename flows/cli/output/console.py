@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +12,28 @@ from typing import Any, Final
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from metadata_sync.errors import MetadataError, SluiceError
+from metadata_sync.redact import redact, redact_text
+from metadata_sync.text import visible
 
+_UNSEEN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+"""What a terminal obeys and JSON lets pass; within a document it only stands in texts."""
 _PIPED_WIDTH: Final = 1000
 """Width of tables without a terminal: each row fits on one line, for grep and logs."""
 
-out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-err = Console(stderr=True, soft_wrap=True)
+
+class _Terminal(Console):
+    """A console on which no text from a row, a file or a warehouse steers the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Render text as Rich does, with everything written out that a terminal would obey."""
+        return super().render_str(visible(text), **options)
+
+
+out = _Terminal(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+err = _Terminal(stderr=True, soft_wrap=True)
 
 
 def say(message: str) -> None:
@@ -28,7 +43,8 @@ def say(message: str) -> None:
 
 def print_json(document: Any) -> None:
     """Print one JSON document, the command's whole output."""
-    sys.stdout.write(json.dumps(document, indent=2, default=str, ensure_ascii=False) + "\n")
+    text = json.dumps(document, indent=2, default=str, ensure_ascii=False)
+    sys.stdout.write(_UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n")
 
 
 def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -47,7 +63,7 @@ def progress(message: str, *, is_quiet: bool = False) -> Iterator[None]:
     if is_quiet or not err.is_terminal:
         yield
         return
-    with err.status(escape(message)):
+    with err.status(escape(visible(message))):
         yield
 
 
@@ -56,10 +72,10 @@ def report_error(error: SluiceError, *, as_json: bool) -> None:
     faults = error.faults if isinstance(error, MetadataError) else ()
     if as_json:
         body = {"message": error.message, "hint": error.hint, "subject": error.subject}
-        print_json({"error": {**body, "faults": [fault.as_dict() for fault in faults]}})
+        print_json({"error": redact({**body, "faults": [fault.as_dict() for fault in faults]})})
         return
     for fault in faults:
-        say(f"  {fault}")
-    err.print(f"[bold red]Error:[/] {escape(error.message)}", highlight=False)
+        say(redact_text(f"  {fault}"))
+    err.print(f"[bold red]Error:[/] {escape(redact_text(error.message))}", highlight=False)
     if error.hint:
         say(error.hint)

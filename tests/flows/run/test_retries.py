@@ -91,17 +91,27 @@ def test_hard_failure_is_given_to_dbt_once(patient: Workshop) -> None:
     assert recorder.retries == []
 
 
+TROUBLED = """
+{% test troubled(model, column_name, files) %}
+    select {{ column_name }} from {{ model }}
+    where exists (select 1 from read_text({{ files }}) where error('connection was lost') is null)
+{% endtest %}
+"""
+"""A data test of the project that cannot be asked while there is such a file."""
+
+
 def test_data_test_that_could_not_be_asked_is_asked_again_without_a_load(patient: Workshop, tmp_path: Path) -> None:
-    trouble = tmp_path / "trouble"
+    trouble = patient.lake / "orders" / "trouble"
     trouble.write_text("x")
+    dbt_dir = patient.root / "dbt_project"
+    (dbt_dir / "macros" / "troubled.sql").write_text(TROUBLED)
+    (dbt_dir / "data_tests.yml").write_text("data_tests: {troubled: {files: text}}\n")
     rows = control_rows()
-    asked = {"values": [-1], "quote": False}
-    where = f"exists (select 1 from read_text('{tmp_path}/troubl*') where error('connection was lost') is null)"
     rows["transformations"][0]["column_list"] = [
         {
             "name": "order_id",
             "type": "bigint",
-            "tests": [{"accepted_values": {**asked, "config": {"where": f"order_id < 0 or {where}"}}}],
+            "tests": [{"troubled": {"files": f"{trouble.parent}/troubl*"}}],
         },
         {"name": "customer", "type": "varchar"},
         {"name": "region", "type": "varchar"},

@@ -201,7 +201,10 @@ def test_column_list_must_be_the_selects_columns_in_order(project: Project, ware
             {"name": "tailnum", "type": "varchar", "tests": [{"accepted_values": {"values": ["env_var('HOME')"]}}]},
             "column_test",
         ),
-        ({"name": "tailnum", "type": "varchar", "tests": [{"relationships": {"to": "ref('x')"}}]}, "column_test"),
+        (
+            {"name": "tailnum", "type": "varchar", "tests": [{"relationships": {"to": "ref('x')", "field": "a"}}]},
+            "column_test",
+        ),
     ],
 )
 def test_column_with_a_wrong_type_or_test_is_a_fault(
