@@ -11,7 +11,9 @@
 {% macro confine_files() %}
     {%- if execute and adapter.type() == "duckdb" -%}
         {%- set is_locked = run_query("select current_setting('lock_configuration')") -%}
-        {%- if not is_locked.rows[0][0] -%} {%- do sluice.confine_files_to(sluice.file_places()) -%} {%- endif -%}
+        {%- if not is_locked.rows[0][0] -%}
+            {%- do sluice.confine_files_to(sluice.file_places()) -%}
+        {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 
@@ -20,14 +22,16 @@
 {% macro confine_files_to(places) %}
     {%- set remote = [] -%}
     {%- set folders = [] -%}
-    {%- for folder in places.folders | unique -%} 
+    {%- for folder in places.folders | unique -%}
         {%- do folders.append(sluice.literal(folder)) -%}
         {%- if folder.startswith("s3://") -%} {%- do remote.append(folder) -%} {%- endif -%}
     {%- endfor -%}
     {%- set files = [] -%}
     {%- for file in places.files | unique -%} {%- do files.append(sluice.literal(file)) -%} {%- endfor -%}
     {%- set kept = [] -%}
-    {%- for name in target.get("settings") or {} -%} {%- do kept.append(sluice.literal(name)) -%} {%- endfor -%}
+    {%- for name in target.get("settings") or {} -%}
+        {%- do kept.append(sluice.literal(name)) -%}
+    {%- endfor -%}
     {%- if remote -%} {%- do run_query("install httpfs; load httpfs") -%} {%- endif -%}
     {%- do run_query("set allowed_directories = [" ~ folders | join(", ") ~ "]") -%}
     {%- do run_query("set allowed_paths = [" ~ files | join(", ") ~ "]") -%}
