@@ -68,8 +68,8 @@ class Settings(BaseSettings):
     prefect_port: int = Field(default=4271, ge=1024, le=65535)
     prefect_host: str = "127.0.0.1"
     prefect_auth: str | None = Field(default=None, repr=False, pattern=r"^[^:]+:.+$")
-    duckdb_directories: str = ""
-    allowed_functions: str = ""
+    duckdb_directories: str | None = None
+    allowed_functions: str | None = None
     work_pool: str = "sluice"
 
     @field_validator("environment", "work_pool")
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     @property
     def functions(self) -> frozenset[str]:
         """The names in `allowed_functions`."""
-        return frozenset(name.strip().lower() for name in self.allowed_functions.split(",") if name.strip())
+        return frozenset(name.strip().lower() for name in (self.allowed_functions or "").split(",") if name.strip())
 
     @property
     def target(self) -> str:

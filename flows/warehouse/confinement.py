@@ -31,7 +31,7 @@ def file_places(project: Project, settings: Settings, locations: Iterable[str]) 
             places.add(file_folder(project, location))
         except ValueError:
             continue
-    added = (place.strip().rstrip("/") for place in settings.duckdb_directories.split(","))
+    added = (place.strip().rstrip("/") for place in (settings.duckdb_directories or "").split(","))
     return tuple(sorted(places | {f"{place}/" for place in added if place}))
 
 

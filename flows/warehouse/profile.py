@@ -110,7 +110,7 @@ def dbt_environment(project: Project, settings: Settings) -> dict[str, str]:
         "SLUICE_ENVIRONMENT": settings.environment,
         "SLUICE_DUCKDB_PATH": str(duckdb_path(project, settings)),
         "SLUICE_PROJECT_ROOT": str(project.root),
-        "SLUICE_DUCKDB_DIRECTORIES": settings.duckdb_directories,
+        "SLUICE_DUCKDB_DIRECTORIES": settings.duckdb_directories or "",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": os.environ.get("DBT_SEND_ANONYMOUS_USAGE_STATS", "false"),
         "DO_NOT_TRACK": os.environ.get("DO_NOT_TRACK", "1"),
     }
