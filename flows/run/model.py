@@ -257,7 +257,7 @@ class RunObserver(Protocol):
         ...
 
     def wave_started(self, wave: Wave) -> None:
-        """dbt is about to build these targets."""
+        """These targets are the next that dbt builds."""
         ...
 
     def say(self, sentence: str) -> None:
