@@ -140,7 +140,7 @@ def _table_columns(context: Context, name: TableName) -> tuple[Column, ...]:
 def _data(
     context: Context, row: TransformationRow, rows: ControlRows, decision: Decision | None
 ) -> Mapping[str, Any] | None:
-    """Return how far the driving sources reach. A lake folder's files count too: a repaired file may hold no new key."""
+    """Return how far the driving sources reach, and the files of lake folders: a repaired file may hold no new key."""
     if decision is None or not decision.evidence:
         return None
     found: dict[str, Any] = {item.source: [item.newest, item.band_found] for item in decision.evidence}
