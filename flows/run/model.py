@@ -290,25 +290,25 @@ class SilentObserver:
         return []
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def wave_started(self, wave: Wave) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def say(self, sentence: str) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def spark_changed(self, move: SparkMove) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def retrying(self, retries: Sequence[Retry]) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def finished(self, summary: RunSummary) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
 
 _ALARMING: Final = frozenset({OutcomeStatus.FAILED, OutcomeStatus.HELD})
