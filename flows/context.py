@@ -1,4 +1,4 @@
-"""What every command and flow works with: the project, its settings, the control database, the warehouse's columns."""
+"""The context of every command and flow: project, settings, control database, columns of the warehouse."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Context:
     """One process's view of one project in one environment.
 
     Attributes:
-        project: Where the files are.
-        settings: What `SLUICE_*` and `.env` say.
+        project: Folders and files of the project.
+        settings: Values from `SLUICE_*` and `.env`.
         who: The person or role on whose behalf changes are audited.
-        clock: Tells the current instant, with its zone; None: the control database's, which all machines share.
+        clock: Returns the current instant, with its zone; None: the shared clock of the control database.
     """
 
     project: Project
@@ -61,7 +61,7 @@ class Context:
 
     @property
     def file_places(self) -> tuple[str, ...]:
-        """Folders and prefixes that the embedded warehouse may read: those of the sources as they stand now."""
+        """Folders and prefixes that the embedded warehouse may read: those of the current sources."""
         from flows.warehouse.confinement import file_places
 
         if not self.profile.is_embedded:
@@ -70,7 +70,7 @@ class Context:
 
     @cached_property
     def columns(self) -> WarehouseColumns:
-        """What the warehouse knows of columns and types."""
+        """Columns and types in the warehouse."""
         from flows.warehouse.columns import open_columns
 
         return open_columns(self.project, self.settings)

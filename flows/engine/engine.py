@@ -1,10 +1,11 @@
 """The engine: plan a run, then run it wave by wave. Plain functions; neither Prefect nor the command line is needed.
 
-    plan = prepare(context, request)              # sync when needed, gate; imports no dbt
-    summary = execute(context, plan, observer)    # dbt in process, log read back, readers gated again, all recorded
+    plan = prepare(context, request)              # sync if needed, gate; imports no dbt
+    summary = execute(context, plan, observer)    # dbt in process, load log, gate for readers, records
 
-A load counts when its row stands in the warehouse's load log, which commits with the data; dbt's word alone does not.
-So a run that is killed at any moment leaves each target either loaded and logged or untouched; the next run goes on.
+A load counts when its row is in the warehouse's load log, which commits with the data; dbt's result alone is not
+enough. A run that is killed at any moment leaves each target either loaded and logged, or unchanged. The next run
+continues from there.
 """
 
 from __future__ import annotations
@@ -43,15 +44,15 @@ __all__ = [
 
 @contextmanager
 def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Keep other writers off the embedded warehouse; held again within the same process it costs nothing.
+    """Lock the embedded warehouse against other writers. The same process can take the lock again at no cost.
 
     Args:
         context: Project and settings.
-        command: What the holder does, for those who wait.
-        on_wait: Called once with a sentence when somebody else holds it.
+        command: What the holder does; shown to processes that wait.
+        on_wait: Called once with a sentence when another process holds the lock.
 
     Raises:
-        SoftRunError: When somebody else still holds it after `SLUICE_LOCK_WAIT_SECONDS`.
+        SoftRunError: When another process still holds it after `SLUICE_LOCK_WAIT_SECONDS`.
     """
     wait_seconds = context.settings.lock_wait_seconds
     with warehouse_lock(context.project, context.profile, command=command, wait_seconds=wait_seconds, on_wait=on_wait):
@@ -60,13 +61,14 @@ def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None
 
 @contextmanager
 def startup_failures_reported(context: Context, request: RunRequest) -> Iterator[None]:
-    """Report whatever ends the block early as an incident, then raise it again.
+    """Report an error that ends the block as an incident, then raise it again.
 
-    A faulty request concerns only the person who made it. Without a control database nothing can be recorded.
+    Two kinds of error open no incident: a faulty request concerns only its sender, and an unreachable control database
+    cannot record one.
 
     Args:
         context: Control database, settings.
-        request: What was asked.
+        request: The request of the run.
     """
     try:
         yield
@@ -86,11 +88,11 @@ def prepare(
     is_dry: bool = False,
     on_wait: Callable[[str], None] = lambda _: None,
 ) -> RunPlan:
-    """Decide what a run would do now. Brings generated models in step with the rows, and loads nothing.
+    """Decide what a run would do now. Brings generated models in step with the rows; loads no data.
 
     Args:
         context: Project, settings, control database.
-        request: What is asked.
+        request: The request of the run.
         is_dry: Write nothing at all, not even generated models.
         on_wait: Called once with a sentence when the request waits for another run.
 
@@ -99,7 +101,7 @@ def prepare(
 
     Raises:
         ConfigurationError: When a pipeline does not exist, or settings and profile do not fit.
-        MetadataError: When the control database holds rows that are none.
+        MetadataError: When the control database holds invalid rows.
         RunError: When the warehouse cannot be read.
     """
     rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context)
@@ -141,20 +143,20 @@ def execute(
     sleep: Callable[[float], None] = time.sleep,
     url: str | None = None,
 ) -> RunSummary:
-    """Do what a plan says, record it, and report it.
+    """Execute a plan, record the outcomes, and report them.
 
     Args:
         context: Project, settings, control database.
         plan: What `prepare` decided.
-        observer: Watches; nobody by default.
-        sleep: Waits that many seconds, until the next retry.
+        observer: Receives the events of the run; None: no observer.
+        sleep: Waits a number of seconds, until the next retry.
         url: The run's page, for alerts; None when it has none.
 
     Returns:
         One outcome per selected target. A plan in which nothing is due is recorded and reported like any other.
 
     Raises:
-        RunError: When dbt or the warehouse cannot be started at all; what was loaded before is recorded.
+        RunError: When dbt or the warehouse cannot be started. Earlier loads are recorded.
     """
     watcher = observer or SilentObserver()
     keeper = LeaseKeeper(context.store, run_id=plan.run_id, held_by=plan.request.requested_by)
@@ -167,15 +169,15 @@ def execute(
 
 @retry(retry=retry_if_exception_type(StaleRowError), stop=stop_after_attempt(3), reraise=True)
 def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
-    """Bring the generated models in step with the rows, and keep column lists that sync took from SELECTs.
+    """Bring the generated models in step with the rows, and store the column lists that sync took from SELECTs.
 
-    When another run has filled in the lists of the same new rows meanwhile, it begins anew: theirs are as good.
+    If another run has filled in the lists of the same new rows meanwhile, sync starts again with those lists.
 
     Returns:
-        The rows, and what is wrong with them and their SELECTs: the models of those stay as they are.
+        The rows, and the faults of rows and SELECTs. The models of faulty rows stay as they are.
 
     Raises:
-        MetadataError: When the control database holds a row that cannot stand without what is wrong in it.
+        MetadataError: When the control database holds a row that is invalid without its faulty part.
         SyncError: When generated files were edited by hand or cannot be written.
     """
     from metadata_sync.sync.sync import sync_store
@@ -188,7 +190,7 @@ def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
 def _with_engines(
     context: Context, request: RunRequest, rows: ControlRows, state: WarehouseState, decisions: tuple[Decision, ...]
 ) -> tuple[Decision, ...]:
-    """Say of every target that is due where it runs."""
+    """Add to every target that is due the engine it runs on."""
     if all(decision.action is not Action.RUN for decision in decisions):
         return decisions
     from flows.spark.engine_choice import with_engines

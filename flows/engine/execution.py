@@ -1,4 +1,4 @@
-"""One run of one plan: waves of dbt, what the load log says of them, retries, what follows from failures."""
+"""One run of one plan: waves of dbt, their outcomes by the load log, retries, consequences of failures."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Execution:
         self._wave_count = 0
 
     def run(self) -> RunSummary:
-        """Run it to its end."""
+        """Run the plan to its end."""
         started_at = self._context.now()
         self._settle(self._plan.decisions)
         while (due := self._await_due()) or self._waiting():
@@ -85,7 +85,7 @@ class Execution:
         return summary
 
     def _await_due(self) -> list[TransformationRow]:
-        """Return what runs next, after the pause before a retry when there is nothing else; empty at the end."""
+        """Return what runs next; wait for the next retry if nothing else is due. Empty at the end of the run."""
         while True:
             now = self._context.now()
             open_ = [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
@@ -115,13 +115,13 @@ class Execution:
         self._observer.decided([self._decisions[decision.target] for decision in decisions])
 
     def _leased(self, decisions: Sequence[Decision]) -> list[Decision]:
-        """Take the leases of what shall run; what another run was quicker to take is left to it."""
+        """Take the leases of the targets to run; skip those whose lease another run took first."""
         due = [decision.target for decision in decisions if decision.action is Action.RUN]
         others = {lease.target: str(lease) for lease in self._leases.take(due)}
         return [left_to(item, others[item.target]) if item.target in others else item for item in decisions]
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
-        """Build targets together, believe what the load log says of them, plan retries of what may heal."""
+        """Build targets together, read their outcomes from the load log, plan retries of soft failures."""
         from flows.run.outcome import outcome_of
 
         self._wave_count += 1
@@ -188,7 +188,7 @@ class Execution:
         return Build(results, stopped=failed)
 
     def _run_on_spark(self, due: Sequence[TransformationRow], compile_models: CompileModels) -> Staged | None:
-        """Run the SELECTs on Spark that the gate chose it for; None when there is none."""
+        """Run the SELECTs whose engine is Spark; None when there are none."""
         choices = [self._decisions[str(row.name)].choice for row in due]
         if all(choice is None or choice.engine is not Engine.SPARK for choice in choices):
             return None
@@ -222,7 +222,7 @@ class Execution:
         return {load.target: load for load in loads}
 
     def _decide_waiting(self) -> None:
-        """Ask the gate again about the targets whose upstreams have ended meanwhile."""
+        """Apply the gate again to the targets whose upstreams have ended."""
         waiting = self._waiting()
         if not waiting:
             return
@@ -250,7 +250,7 @@ class Execution:
 
 
 def _state_of(outcome: TargetOutcome) -> UpstreamState:
-    """Return where a target that this run is done with stands for its readers."""
+    """Return the state that readers see of a target whose outcome is known."""
     from flows.gate.decide import state_after
 
     if outcome.status is OutcomeStatus.FAILED:

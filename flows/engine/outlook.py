@@ -18,7 +18,7 @@ class PendingRow:
     Attributes:
         row: The row, e.g. `transformation_control[dwh.dim_aircraft]`.
         kind: add, change, adopt or remove.
-        columns: The columns whose value would change.
+        columns: The columns whose values would change.
     """
 
     row: str
@@ -33,10 +33,10 @@ class Outlook:
     Attributes:
         rows: What applying the YAML files would change.
         drifted: Generated files that sync would write or remove.
-        faults: What is wrong with files, rows or SELECTs; while there are any, the rest may be incomplete.
-        run: What a run would do now; None when it cannot be told because of the faults.
-        clusters: What it would rent on EMR.
-        trouble: Why generated files cannot be brought in step, or None.
+        faults: Faults of files, rows or SELECTs. If there are any, the rest may be incomplete.
+        run: What a run would do now; None when faults prevent a plan.
+        clusters: The clusters that the run would rent on EMR.
+        trouble: Why sync cannot write the generated files, or None.
     """
 
     rows: tuple[PendingRow, ...]
@@ -48,11 +48,11 @@ class Outlook:
 
 
 def look_ahead(context: Context, request: RunRequest) -> Outlook:
-    """Find out what is pending; nothing is written.
+    """Find out what is pending, without writing anything.
 
     Args:
         context: The project.
-        request: What a run would be asked.
+        request: The request of the run.
 
     Raises:
         ConfigurationError: When a pipeline does not exist.

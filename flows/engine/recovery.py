@@ -1,7 +1,8 @@
-"""Recovery from runs that were killed: their leases are freed, an incident is opened, their loads are recorded.
+"""Recovery from killed runs: frees their leases, opens an incident, records their loads.
 
-A dead run is found by a lease that is no longer renewed. A load that it committed stands in the warehouse's load log
-only; so do loads of dbt by hand, of a backfill and of a rebuild. They are recorded as a run records its own.
+A lease that is no longer renewed shows a dead run. The loads that this run committed are only in the warehouse's load
+log. The same holds for loads by a manual dbt command, a backfill or a rebuild. All of them are recorded like the loads
+of a run.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SILENT = "The run ended without a word: it was killed, or its machine was lost.
 
 
 def mark_crashes(context: Context, rows: ControlRows) -> tuple[str, ...]:
-    """Record the runs that died, free their targets, and open an incident for each.
+    """Record the runs that died, free their leases, and open an incident for each run.
 
     Args:
         context: Control database.
@@ -70,7 +71,7 @@ def _mark(context: Context, rows: ControlRows, run_id: str, leases: Sequence[Lea
             load_id=None,
             status=LoadStatus.ERROR,
             started_at=lease.taken_at,
-            # Not now: when the load was committed after all, the entry that is adopted from the warehouse is the newer.
+            # Not now: if the load was committed, the entry adopted from the warehouse must be the newer one.
             finished_at=lease.taken_at,
             seconds=0.0,
             error_message=_SILENT,
@@ -84,14 +85,14 @@ def _mark(context: Context, rows: ControlRows, run_id: str, leases: Sequence[Lea
 
 
 def adopt_unknown(gate: Gate, loads: LatestLoads) -> LatestLoads:
-    """Record loads that only the warehouse knows (of a killed run, of dbt by hand) in the control database.
+    """Record loads that are only in the warehouse (of a killed run or a manual dbt command) in the control database.
 
     Args:
-        gate: Open, so that the load log can be read.
-        loads: What the control database knows.
+        gate: An open gate, through which the load log is read.
+        loads: The loads in the control database.
 
     Returns:
-        What it knows afterwards.
+        The loads in the control database afterwards.
     """
     from flows.warehouse.load_log import read_loads
     from flows.warehouse.rejects import with_rejects
@@ -102,7 +103,7 @@ def adopt_unknown(gate: Gate, loads: LatestLoads) -> LatestLoads:
     older = {name: last for name, last in gate.state.last_loads.items() if name in targets and last not in newest}
     if not older:
         return loads
-    unknown = frozenset(older.values()) - context.store.recorded_loads(older)  # a backfill may have come after it
+    unknown = frozenset(older.values()) - context.store.recorded_loads(older)  # a backfill may have come later
     if not unknown:
         return loads
     found = read_loads(gate.warehouse, context.profile, load_ids=unknown)
@@ -116,13 +117,13 @@ def adopt(
     loads: Sequence[LoggedLoad],
     costs: Mapping[str, ClusterCost] = {},
 ) -> None:
-    """Keep loads, and open or close the incidents of rows that they rejected, in one transaction.
+    """Record loads, and open or close the incidents of their rejected rows, in one transaction.
 
     Args:
         context: Control database, settings.
         rows: The environment's rows.
-        loads: As the load log has them, with what lies in the rejects.
-        costs: What Spark took, by target.
+        loads: The loads from the load log, with the contents of the rejects tables.
+        costs: Cost of Spark, by target.
     """
     pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
     known_targets = {load.target: load for load in loads if load.target in pipelines}

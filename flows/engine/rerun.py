@@ -1,8 +1,8 @@
-"""A run that was turned away while another one had its targets must not lose its reason to run.
+"""Reruns for the runs that were refused because this run held the leases of their targets.
 
-Whoever was turned away goes home: its rows would wait for the next tick, or for ever when a person asked. So the run
-that kept it out asks the gate again at its own end, and loads what has come meanwhile, if anything has.
-Prefect's own refusals are made up for by flows/prefect/run_guards.py.
+A refused run ends without loading. Its new rows would wait for the next scheduled run, or without limit when a person
+started it. So the run that held the leases applies the gate again when it ends, and loads the rows that have arrived
+since. flows/prefect/run_guards.py does the same for runs that Prefect refuses.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ def make_up(
     *,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[RunSummary, ...]:
-    """Run again for those who were turned away while a run was under way, until nobody was.
+    """Run the targets of refused runs again, until no run was refused in the meantime.
 
     Args:
         context: The project.
-        plan: Of the run that has just ended.
-        observer: Watches; nobody by default.
-        say: Told for whom it runs again.
+        plan: The plan of the run that has just ended.
+        observer: Receives the events of the reruns; None: no observer.
+        say: Called with a sentence that names the pipelines of each rerun.
 
     Returns:
-        What was run; empty when nobody was turned away, or nothing was left to load.
+        Summaries of the reruns; empty when no run was refused, or nothing was left to load.
     """
     mine, since = {plan.run_id}, plan.planned_at
     ended = []
@@ -56,9 +56,9 @@ def make_up(
 
 
 def _refused(store: ControlStore, since: datetime, mine: Collection[str]) -> Iterator[DecisionEntry]:
-    """Yield the targets on which the last word is that another run was turned away.
+    """Yield the targets whose last decision is that another run was refused.
 
-    One that was turned away before this run wrote its own decision down saw nothing that this run's load did not read.
+    A refusal older than this run's own decision needs no rerun: this run's load read everything that the other run saw.
     """
     for decision in store.last_decisions():
         if decision.reason in _TURNED_AWAY and decision.decided_at >= since and decision.run_id not in mine:

@@ -1,6 +1,6 @@
-"""Runs that end before they have decided anything: no profile, no warehouse, rows that cannot be read.
+"""Failures before the gate decides: no profile, no warehouse, rows that cannot be read.
 
-No target is to blame, so no row is switched off. One incident, about the warehouse, lasts until a run begins again.
+No target caused them, so no row is switched off. One incident, about the warehouse, lasts until a run starts again.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ logger = logging.getLogger(__name__)
 
 
 def report_startup_failure(context: Context, request: RunRequest, error: Exception) -> None:
-    """Open an incident for an error that ended a run before it decided anything, and send its alert.
+    """Open an incident for an error that ended a run before the gate decided, and send its alert.
 
     Args:
         context: Control database, settings.
-        request: What was asked.
-        error: What ended the run.
+        request: The request of the run.
+        error: The error that ended the run.
     """
     try:
         _record(context, request, error)
@@ -78,10 +78,10 @@ def _message(error: Exception) -> str:
 
 
 def _classified(context: Context, error: Exception, message: str) -> tuple[FailureClass, bool]:
-    """Return the class, and whether it may heal by itself."""
+    """Return the class, and whether the failure is soft (may end without a change)."""
     try:
         rules = load_rules(context.project)
-    except ConfigurationError:  # perhaps the very error
+    except ConfigurationError:  # possibly the error that ended the run
         rules = DEFAULT_RULES
     verdict = classify(read_facts(message), rules)
     if verdict.failure_class is not FailureClass.UNKNOWN:

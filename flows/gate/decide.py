@@ -1,4 +1,4 @@
-"""Gathers what the gate asks for and lets it decide: rows, the load log, a look at the sources, the run so far."""
+"""Collects the facts of each target (rows, load log, probes, the run so far) and applies the rules to them."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ from metadata_sync.sync.render import fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Everything around the targets that a decision depends on, but for the sources themselves.
+    """Everything that a decision depends on, except the targets and the state of their sources.
 
     Attributes:
         rows: The environment's rows.
-        state: What the warehouse remembers.
-        forced_by: Who insists; None: nobody.
+        state: What the load log and the tables in the warehouse say.
+        forced_by: Who asked for a forced run; None when the run is not forced.
         failed_before: Targets whose last recorded load failed.
         ages: Minutes since the last successful load, by target.
         waited: Minutes since a target with `trigger: all` first waited for a source, by target.
-        settled: Where targets stand that this run has decided on for good.
-        leases: Targets that other runs are at work on, and who that is.
-        blame: What is wrong with rows and SELECTs.
+        settled: State of the targets whose outcome in this run is final.
+        leases: Targets that other runs are loading, each with a text that names the run.
+        blame: Faults of rows and SELECTs.
     """
 
     rows: ControlRows
@@ -62,11 +62,11 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class GateDecisions:
-    """What was decided.
+    """The decisions on the targets of a run.
 
     Attributes:
-        decisions: One per target, in the order asked.
-        tokens: Change token of every source without an incremental key; None when it has none.
+        decisions: One per target, in the order of the request.
+        tokens: Change token of every source without an incremental key; None when the source offers none.
     """
 
     decisions: tuple[Decision, ...]
@@ -79,13 +79,13 @@ def decide_targets(
     prober: Prober,
     examine: Callable[[SourceRow], str | None],
 ) -> GateDecisions:
-    """Decide on targets, each after the ones that it reads.
+    """Decide on each target after the targets that it reads.
 
     Args:
         targets: Upstream before downstream.
-        around: What else is known.
-        prober: Asks the sources, all together.
-        examine: Says what makes a source unreadable, or None; asked for what would be read, once per source.
+        around: Everything else that the decisions depend on.
+        prober: Probes all sources together.
+        examine: Returns why a source is unreadable, or None. Called once per source that a load would read.
     """
     reads = {row.name: resolve_dependencies(row, around.rows) for row in targets}
     questions = {
@@ -130,7 +130,7 @@ def decide_targets(
 
 
 def state_after(decision: Decision) -> UpstreamState:
-    """Return where a target that did not run (yet) stands for its readers, by the newest decision on it."""
+    """Return the state that readers see of a target that has not run, from its newest decision."""
     if decision.action in (Action.RUN, Action.WAIT):
         return UpstreamState.PENDING
     otherwise = UpstreamState.HELD if decision.action is Action.HOLD else UpstreamState.SETTLED
@@ -148,14 +148,14 @@ _STATE_FOR_READERS: Final = {
     Reason.PIPELINE_INACTIVE: UpstreamState.OFF,
     Reason.UPSTREAM_OFF: UpstreamState.OFF,
 }
-"""What has happened further up holds for readers further down, too."""
+"""A reader passes the state of its upstream on to its own readers."""
 
 
 def hold_orphans(standing: Iterable[TableName]) -> tuple[Decision, ...]:
-    """Return a HOLD for every loaded table that no row fills any more.
+    """Return a HOLD for every loaded table that no longer has a row.
 
     Args:
-        standing: Targets that the load log knows, that no row names, and whose table is in the warehouse.
+        standing: Targets in the load log that have a table in the warehouse and no row.
     """
     return tuple(
         Decision(
@@ -171,7 +171,7 @@ def hold_orphans(standing: Iterable[TableName]) -> tuple[Decision, ...]:
 
 
 def _examiner(rows: ControlRows, examine: Callable[[SourceRow], str | None]) -> Callable[[TableName], str | None]:
-    """Return what examines a source by name, each only once; other targets are sound."""
+    """Return a function that examines a source by name, each source once; it reports no trouble for other targets."""
 
     @cache
     def trouble(name: TableName) -> str | None:
@@ -182,7 +182,7 @@ def _examiner(rows: ControlRows, examine: Callable[[SourceRow], str | None]) -> 
 
 
 def _explained(probe: Probe, question: Question, trouble_of: Callable[[TableName], str | None]) -> Probe:
-    """Say what is wrong with the source itself, where that is why it could not be asked."""
+    """Replace a probe's error by the fault of the source, if the source has one."""
     if probe.error is None:
         return probe
     return replace(probe, error=trouble_of(question.source.name) or probe.error)
@@ -213,7 +213,7 @@ def _question(row: TransformationRow, item: ResolvedDependency, around: Surround
 def _probe(
     item: ResolvedDependency, around: Surroundings, answers: Mapping[Question, Probe], question: Question | None
 ) -> Probe | None:
-    """Return what is known of a driving source; None when it was not asked because the row is switched off."""
+    """Return the facts of a driving source; None when the row is switched off and the source was not probed."""
     if not item.is_managed:
         return answers[question] if question is not None else None
     head = around.state.heads.get(str(item.name))
@@ -276,7 +276,7 @@ def _facts(
 
 
 def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surroundings) -> TargetFacts:
-    """Add what is wrong with the row, its pipeline, its sources; that nobody can tell its columns is not its fault."""
+    """Add the faults of the row, its pipeline and its sources. Unknown columns count as a fault of the sources."""
     rows, blame = around.rows, around.blame
     own = blame.faults_of(row)
     unreadable = [
@@ -294,7 +294,7 @@ def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surrounding
 
 
 def _fingerprint(row: TransformationRow, rows: ControlRows) -> str | None:
-    """Return the configuration that sync gives the model; None before the first sync has filled the columns in."""
+    """Return the configuration that sync gives the model; None before the first sync has filled in the columns."""
     if not row.column_list:
         return None
     return fingerprint(row, sequence_columns(row, rows, [column.name for column in row.column_list]))
@@ -305,7 +305,7 @@ def _renamed(
     reads: Mapping[TableName, Sequence[ResolvedDependency]],
     around: Surroundings,
 ) -> dict[TableName, str]:
-    """Match new targets with logged ones that lost their row and were read from the same driving sources."""
+    """Match new targets with logged targets that have no row now and had the same driving sources."""
     logged_sources: dict[str, set[str]] = {}
     for target, source in around.state.watermarks:
         logged_sources.setdefault(target, set()).add(source)

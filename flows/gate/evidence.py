@@ -1,4 +1,4 @@
-"""Decisions as the decision log keeps them: with all the facts, so that anybody can decide again and get the same."""
+"""Decisions as the decision log stores them: with all facts, so that the rules can be applied to them again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def evidence_document(decision: Decision) -> dict[str, Any]:
-    """Return what a decision rests on, JSON-ready: what was found of each source, where it runs, every other fact.
+    """Return the evidence of a decision, ready for JSON: its sources, its engine and every other fact.
 
     Args:
-        decision: Of the gate; one that was made without facts keeps its sources only.
+        decision: A decision of the gate. If it has no facts, the document holds its sources only.
     """
     document: dict[str, Any] = {"sources": [_sources().dump_python(item, **_SHORT) for item in decision.evidence]}
     if decision.choice is not None:
@@ -27,10 +27,10 @@ def evidence_document(decision: Decision) -> dict[str, Any]:
 
 
 def facts_of(evidence: Mapping[str, Any]) -> TargetFacts | None:
-    """Return the facts that a recorded decision was made from; None when it was made without.
+    """Return the facts of a recorded decision; None when it has none.
 
     Args:
-        evidence: As the decision log keeps it.
+        evidence: The evidence as the decision log stores it.
     """
     facts = evidence.get("facts")
     return None if facts is None else _facts().validate_python(facts)

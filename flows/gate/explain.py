@@ -1,4 +1,4 @@
-"""A recorded decision in plain words: what it rested on, and what would have made the target run."""
+"""Explains a recorded decision: its evidence, and what would make the target run."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def explain(decision: DecisionEntry) -> tuple[str, ...]:
-    """Return sentences that say what a decision rested on beyond its own message: sources, upstreams, rules, engine.
+    """Return sentences on the evidence of a decision beyond its own message: sources, upstreams, rules, engine.
 
     Args:
-        decision: As the decision log keeps it.
+        decision: The decision as the decision log stores it.
     """
     facts = facts_of(decision.evidence)
     return tuple(_sentences(decision, facts))
 
 
 def remedy(decision: DecisionEntry) -> str:
-    """Say what would make a target run that did not.
+    """Say what would make a target run that was skipped or held.
 
     Args:
         decision: The decision, as recorded.

@@ -1,4 +1,4 @@
-"""What a decision is made of: the words of the gate, and the facts that it is given. Nothing here looks anything up."""
+"""The gate's vocabulary (actions, reasons, guards) and the facts that it decides from. Pure data without I/O."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Action(StrEnum):
     SKIP = "skip"
     HOLD = "hold"
     WAIT = "wait"
-    """Not decided yet: an upstream loads first. Never the last word on a target."""
+    """Not decided yet: an upstream loads first. Never the final decision on a target."""
 
 
 class Reason(StrEnum):
-    """Why, in one word."""
+    """The reason of a decision."""
 
     FIRST_LOAD = "first_load"
     NEW_ROWS = "new_rows"
@@ -65,21 +65,21 @@ class Reason(StrEnum):
 
 
 class Guard(StrEnum):
-    """Something about a source that somebody should hear of, whatever is decided."""
+    """A condition of a source that is reported with every decision, whatever the action."""
 
     FUTURE_ROWS = "future_rows"
-    """Rows are dated in the future: counted, left out, and never a watermark."""
+    """Some keys lie in the future: these rows are counted, left out, and never become a watermark."""
     NULL_KEYS = "null_keys"
-    """Rows without a key lie in no window."""
+    """Some keys are NULL: no window contains these rows."""
     KEY_WENT_BACKWARDS = "key_went_backwards"
-    """All that the source holds lies below what was read of it."""
+    """All keys of the source lie below the window."""
     SOURCE_SHRANK = "source_shrank"
-    """It holds fewer rows than were read of it, or none."""
+    """The source holds fewer rows than earlier loads read from it, or none."""
     PROBE_FAILED = "probe_failed"
 
 
 class SourceMode(StrEnum):
-    """How a driving source is asked for news."""
+    """How the gate checks a driving source for new rows."""
 
     KEYED = "keyed"
     """By the bounded maximum of its incremental key."""
@@ -90,33 +90,33 @@ class SourceMode(StrEnum):
 
 
 class UpstreamState(StrEnum):
-    """Where another target that this one reads stands in the current run."""
+    """State in the current run of another target that this one reads."""
 
     SETTLED = "settled"
-    """Nothing more will happen to it: it loaded, was skipped, or is not part of the run."""
+    """Final: it loaded, was skipped, or is not part of the run."""
     PENDING = "pending"
     """It will load or may still load."""
     RUNNING = "running"
-    """Another run is at work on it, or on something that it waits for."""
+    """Another run is loading it, or an upstream that it waits for."""
     FAILED = "failed"
     HELD = "held"
     OFF = "off"
-    """It, its pipeline, or something that it waits for is switched off."""
+    """It, its pipeline, or an upstream that it waits for is switched off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a look at one driving source found.
+    """Result of probing one driving source.
 
     Attributes:
-        has_rows: Whether the source holds any row that a load would accept.
-        newest: Greatest accepted key, the change token, or the newest load of a managed source; None: there is none.
-        band_count: Source rows in the watermark's lookback band now; None when not asked.
-        future_count: Rows beyond the skew guard: left out until their time has come.
-        null_count: Rows whose key is NULL; counted only when no row at or above the window was found.
-        below: Greatest key of all, when it lies below the window; None when not asked, or there is none.
+        has_rows: Whether the source holds a row that a load would accept.
+        newest: Greatest accepted key, the change token, or the newest load of a managed source; None if there is none.
+        band_count: Rows in the watermark's lookback band now; None when they were not counted.
+        future_count: Rows beyond the skew guard. Loads leave them out until their time has come.
+        null_count: Rows whose key is NULL; counted only when no row lies at or above the window's start.
+        below: Greatest key, when all keys lie below the window; None when it was not queried or there is none.
         epoch: Epoch of a managed source now.
-        error: Why the source could not be asked, in plain words; None when it could.
+        error: Why the probe failed; None when it succeeded.
     """
 
     has_rows: bool = False
@@ -131,14 +131,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """One driving source of a target: what was loaded of it, and what it holds now.
+    """One driving source of a target: what was loaded from it, and what it holds now.
 
     Attributes:
         source: Its name, `schema.table`.
-        mode: How it is asked.
-        watermark: What was read of it; None when nothing was.
-        probe: What it answered.
-        is_read_whole: Each load reads all of it (`increment: full`), so that rows that are gone matter, too.
+        mode: How it is probed.
+        watermark: How far it was read; None before the first load.
+        probe: Result of the probe.
+        is_read_whole: Whether each load reads all of it (`increment: full`); then deleted rows count as a change.
     """
 
     source: str
@@ -154,11 +154,11 @@ class UpstreamFacts:
 
     Attributes:
         target: Its name, `schema.table`.
-        state: Where it stands in this run.
+        state: Its state in this run.
         exists: Whether its table is in the warehouse.
         has_failed_before: Whether its last recorded load failed.
-        age_minutes: Since its last successful load; None when there is none on record.
-        max_age_minutes: How old it may be to be good enough for `child_policy: stale`: its own `freshness_minutes`.
+        age_minutes: Minutes since its last successful load; None when no load is recorded.
+        max_age_minutes: Greatest age that `child_policy: stale` accepts: its own `freshness_minutes`.
     """
 
     target: str
@@ -170,7 +170,7 @@ class UpstreamFacts:
 
     @property
     def is_too_old(self) -> bool:
-        """Whether it is older than it may be; one without a limit never is."""
+        """Whether it is older than its limit; False without a limit."""
         if self.max_age_minutes is None:
             return False
         return self.age_minutes is None or self.age_minutes > self.max_age_minutes
@@ -178,7 +178,7 @@ class UpstreamFacts:
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """All that is known of one target when it is decided on.
+    """All facts that decide on one target.
 
     Attributes:
         target: Its name, `schema.table`.
@@ -186,23 +186,23 @@ class TargetFacts:
         is_active: The row's own switch.
         is_pipeline_active: The pipeline's switch.
         deactivated_by: Who switched the row off, when known.
-        leased_by: Who is at work on it in another run; None when nobody is.
-        trigger: How many driving sources must hold something new.
-        max_wait_minutes: How long `trigger: all` waits for the others; None: for ever.
-        waited_minutes: Since it first waited for them; None when it has not.
-        child_policy: What to do when an upstream failed.
+        leased_by: Holder of its lease in another run; None when the target is free.
+        trigger: Whether any or all driving sources must hold something new.
+        max_wait_minutes: How long `trigger: all` waits for the other sources; None: without limit.
+        waited_minutes: Minutes since this wait began; None when it does not wait.
+        child_policy: What to do when an upstream has failed.
         exists: Whether its table is in the warehouse.
-        has_log: Whether the load log knows it.
-        fingerprint: Configuration that the row asks for now; None when unknown.
-        head_fingerprint: Configuration that the table was built with; None when it was never loaded.
-        is_tracking_changed: The tracked columns are others now: the next load rebuilds the table from its ledger.
-        renamed_from: A target without a row that looks like this one's former name.
+        has_log: Whether it is in the load log.
+        fingerprint: Fingerprint of the row's configuration now; None when unknown.
+        head_fingerprint: Fingerprint of the configuration that the table was built with; None before the first load.
+        is_tracking_changed: Whether the tracked columns changed; then the next load rebuilds the table from its ledger.
+        renamed_from: A target without a row that is probably this target's former name.
         sources: Its driving sources.
         upstreams: Every other target that it reads.
-        unreadable: What is wrong with sources that it would read, lookups included; looked into only when it would run.
-        faults: What is wrong with the row or its SELECT, so that its model could not be brought in step.
-        pipeline_faults: What is wrong with its pipeline's row.
-        forced_by: Who asked for it, whatever the sources say; None when nobody did.
+        unreadable: Faults of the sources that it would read, lookups included; checked only when it would run.
+        faults: Faults of the row or its SELECT, for which sync left its model unchanged.
+        pipeline_faults: Faults of its pipeline's row.
+        forced_by: Who asked for a forced run; None when the run is not forced.
     """
 
     target: str
@@ -231,20 +231,20 @@ class TargetFacts:
 
 @dataclass(frozen=True, slots=True)
 class SourceEvidence:
-    """What one driving source contributed to a decision, for people; the facts suffice to decide again.
+    """What one driving source contributed to a decision, for display; the rules need only the facts.
 
     Attributes:
         source: Its name.
-        mode: How it was asked.
-        is_new: Whether it holds something that the target has not read.
-        reason: Why it is new or is not.
-        message: The same in plain words.
-        watermark: Upper end of what was read of it; None before the first load.
+        mode: How it was probed.
+        is_new: Whether it holds data that the target has not read.
+        reason: Why it counts as new or not.
+        message: The reason as a sentence.
+        watermark: Upper end of what was read from it; None before the first load.
         newest: What the probe found.
         band_expected: Rows of the lookback band at the last load.
         band_found: Rows of the lookback band now.
         future_count: Rows left out because they lie in the future.
-        guards: What somebody should hear of.
+        guards: Conditions to report.
     """
 
     source: str
@@ -262,15 +262,15 @@ class SourceEvidence:
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """Where a target's SELECT runs, and by which numbers that was decided.
+    """Where a target's SELECT runs, and the numbers behind that choice.
 
     Attributes:
         engine: warehouse or spark.
-        message: Why, in plain words.
-        scan_bytes: What it would read of the lake; None when nobody asked.
-        threshold_bytes: From so many bytes on it goes to Spark by itself; None: never.
-        basis: How the bytes were found.
-        cluster: The cluster that was asked for, TYPE:N; None: it is sized.
+        message: Why, as a sentence.
+        scan_bytes: Bytes that it would read from the lake; None when they were not estimated.
+        threshold_bytes: Bytes from which Spark is chosen automatically; None: never.
+        basis: How the bytes were estimated.
+        cluster: The requested cluster, TYPE:N; None: Sluice sizes it.
     """
 
     engine: Engine
@@ -290,10 +290,10 @@ class Decision:
         pipeline_id: Its pipeline.
         action: RUN, SKIP, HOLD or, while an upstream loads, WAIT.
         reason: The rule that decided.
-        message: The reason in plain words, with what to do when there is something to do.
-        evidence: One entry per driving source that was looked at.
-        choice: Where it runs; None when it does not.
-        facts: What it was decided from; None when it was not the rules that decided.
+        message: The reason as a sentence, with the next step if one is needed.
+        evidence: One entry per driving source that was probed.
+        choice: Where it runs; None when it does not run.
+        facts: The facts behind the decision; None when the rules were not applied.
     """
 
     target: str

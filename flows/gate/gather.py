@@ -1,4 +1,4 @@
-"""The way into the gate: reads what decisions rest on, asks the sources, applies the rules."""
+"""The way into the gate: reads the facts, probes the sources, applies the rules."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Gate:
         context: Project, settings, control database.
         rows: The environment's rows.
         targets: The targets to decide on, upstream before downstream.
-        blame: What sync found wrong with rows and SELECTs.
+        blame: Faults that sync found in rows and SELECTs.
         warehouse: Read-only connection.
-        state: What the warehouse remembers of these targets and of those that they read.
+        state: What the load log and the tables say of these targets and of those that they read.
     """
 
     context: Context
@@ -61,9 +61,9 @@ class Gate:
         Args:
             loads: The last loads of each target.
             now: The current instant.
-            forced_by: Who runs the targets whatever their sources say; None: nobody.
-            leases: Targets that other runs are loading, and which run that is.
-            settled: Where targets stand that this run has already decided on for good.
+            forced_by: Who asked for a forced run; None when the run is not forced.
+            leases: Targets that other runs are loading, each with a text that names the run.
+            settled: State of the targets whose outcome in this run is final.
         """
         from flows.gate.decide import Surroundings, decide_targets
         from flows.gate.probe import Prober
@@ -85,7 +85,7 @@ class Gate:
         return decide_targets(self.targets, around, prober, self._examine)
 
     def orphans(self) -> tuple[Decision, ...]:
-        """Return a HOLD for every loaded table that no row fills any more."""
+        """Return a HOLD for every loaded table that no longer has a row."""
         from flows.gate.decide import hold_orphans
         from flows.warehouse.load_log import existing_tables
         from metadata_sync.rows.names import TableName
@@ -97,7 +97,7 @@ class Gate:
         return hold_orphans(existing_tables(self.warehouse, self.context.profile, names))
 
     def _waited(self, now: datetime) -> Mapping[str, float]:
-        """Return for how many minutes targets with `trigger: all` have waited for their last source."""
+        """Return how many minutes targets with `trigger: all` have waited for their last source."""
         patient = [
             str(row.name)
             for row in self.rows.transformations
@@ -123,13 +123,13 @@ class Gate:
 def open_gate(
     context: Context, rows: ControlRows, targets: Sequence[TransformationRow], blame: Blame | None = None
 ) -> Iterator[Gate]:
-    """Open the warehouse and read its memory of some targets.
+    """Open the warehouse and read the state of some targets.
 
     Args:
         context: Project, settings, control database.
         rows: The environment's rows.
         targets: The targets to decide on, upstream before downstream.
-        blame: What sync found wrong with rows and SELECTs; None: nothing.
+        blame: Faults that sync found in rows and SELECTs; None: no faults.
 
     Raises:
         RunError: When the warehouse cannot be read.

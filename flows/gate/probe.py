@@ -1,8 +1,8 @@
-"""Asks the driving sources for news: few set-based, read-only statements for all of them together.
+"""Probes the driving sources for new rows: a few set-based, read-only statements for all of them together.
 
-A keyed source is asked once, whoever reads it, from the lowest of its readers' windows up (flows/gate/probe_sql.py).
-Folders of the lake are listed, several at a time, while the warehouse works on the tables. Managed sources are not
-asked at all: the load log knows.
+A keyed source is probed once for all its readers, from the lowest of their windows up (flows/gate/probe_sql.py).
+Folders of the lake are listed, several at a time, while the warehouse works on the tables. Managed sources need no
+probe: their loads are in the load log.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from metadata_sync.sql.probes import parse_probe
 __all__ = ["Prober", "Question"]
 
 LISTINGS_AT_ONCE: Final = 16
-"""Folders that are listed at the same time: a listing is a wait for the network."""
+"""Number of folders listed in parallel: a listing mostly waits for the network."""
 
 _TOKEN_LENGTH: Final = 1_000
-"""Characters of what a probe may yield: it is kept with each decision."""
+"""Greatest length of a probe's result, which is stored with each decision."""
 
 _Statement = Callable[[Sequence[Scan]], str]
 
@@ -51,10 +51,10 @@ class Prober:
     """Answers questions about sources.
 
     Args:
-        project: Where relative lake locations begin.
+        project: The root of relative lake locations.
         warehouse: Read-only connection.
         now: The instant that the skew guard counts from.
-        timeout_seconds: How long the sources of one statement that timed out are asked one by one, all together.
+        timeout_seconds: Total time to probe the sources of a failed statement one by one.
         clock: Monotonic seconds.
     """
 
@@ -74,7 +74,7 @@ class Prober:
         self._clock = clock
 
     def ask(self, questions: Iterable[Question]) -> dict[Question, Probe]:
-        """Answer every question; a source that cannot be asked answers with its error, and hinders no other."""
+        """Answer every question. If one source fails, its answer is the error; the other answers are complete."""
         asked = tuple(dict.fromkeys(questions))
         with ThreadPoolExecutor(LISTINGS_AT_ONCE, thread_name_prefix="sluice-listing") as pool:
             listings = {
@@ -109,7 +109,7 @@ class Prober:
     def _without_reading(
         self, question: Question, listings: Mapping[str, Future[tuple[LakeFile, ...]]]
     ) -> Probe | None:
-        """Answer from a listing or a probe query, when that is enough; None: the key has to be looked at."""
+        """Answer from a listing or a probe query, when that is enough; None: the key must be queried."""
         is_keyed = question.key is not None
         if is_keyed and question.end is not None and not _is_bound(question.end):
             return Probe(error=f"it was read up to {question.end!r}, which is no value of {question.key}")
@@ -139,7 +139,7 @@ class Prober:
         return Probe(has_rows=True, newest=token)
 
     def _scans_of(self, group: Sequence[Question]) -> Iterator[Scan]:
-        """Make one scan for the readers that have read nothing yet, and one for the others.
+        """Make one scan for the readers without a watermark, and one for the others.
 
         Readers whose watermarks are of different kinds (the key's type has changed) cannot share one.
         """
@@ -165,7 +165,7 @@ class Prober:
         return source_relation(self._project, self._warehouse.dialect, source)
 
     def _scan(self, scans: Sequence[Scan]) -> dict[Question, Probe]:
-        """Ask a chunk in one statement; those ahead of the clock, and those that hold nothing, in another one each."""
+        """Query a chunk in one statement; one more for sources ahead of the clock, and one for sources without rows."""
         answers: dict[Question, Probe] = {}
         doubtful: list[Scan] = []
         for scan, row in zip(scans, self._accepted(scans), strict=True):
@@ -179,10 +179,10 @@ class Prober:
         return answers | self._look_deeper(doubtful, answers)
 
     def _accepted(self, scans: Sequence[Scan]) -> Sequence[Row | Probe | None]:
-        """Ask each scan for its greatest key, and where that lies in the future, for the greatest one of the past.
+        """Query the greatest key of each scan; if that lies in the future, also the greatest accepted key.
 
         Returns:
-            For each scan as `_rows`: place, greatest accepted key, rows of the future, bands.
+            For each scan, as in `_rows`: place, greatest accepted key, number of future rows, bands.
         """
         rows = [
             row if row is None or isinstance(row, Probe) else (*row[:2], 0, *row[2:])
@@ -210,10 +210,10 @@ class Prober:
         return deeper
 
     def _rows(self, scans: Sequence[Scan], statement: _Statement) -> Sequence[Row | Probe | None]:
-        """Run one statement for all; when that fails, one each, to find out whose fault it is.
+        """Run one statement for all scans; when it fails, one per scan, to find the scan that fails.
 
         Returns:
-            For each scan its row, None when it has none, or the answer that it could not be asked.
+            For each scan its row, None when it has none, or a probe with the error.
         """
         if not scans:
             return []
@@ -232,12 +232,12 @@ class Prober:
         return [self._rows([scan], statement)[0] if self._clock() <= deadline else too_late for scan in scans]
 
     def _is_any_accepted(self, scan: Scan, high: Bound) -> bool:
-        """Look for one row of the past in a source whose sampled row lies in the future."""
+        """Look for one acceptable row in a source whose sampled row lies in the future."""
         return bool(self._warehouse.query(any_accepted_statement(scan, high)))
 
 
 def _is_ahead(scan: Scan, row: Row | Probe | None) -> bool:
-    """Whether the greatest key lies beyond what a window may hold; one that is no key is reported later."""
+    """Whether the greatest key lies beyond the greatest acceptable key. An invalid key is reported later."""
     if scan.high is None or row is None or isinstance(row, Probe) or row[1] is None:
         return False
     try:
@@ -247,7 +247,7 @@ def _is_ahead(scan: Scan, row: Row | Probe | None) -> bool:
 
 
 def _listed_location(question: Question) -> str | None:
-    """Return the folder that has to be listed to answer a question; a remote one with a key is read at once."""
+    """Return the folder to list for a question; None for a remote folder with a key, which is queried directly."""
     source = question.source
     if source.kind is not SourceKind.LAKE or not source.location:
         return None
@@ -265,11 +265,11 @@ def _read_listing(question: Question, listing: Future[tuple[LakeFile, ...]]) -> 
 
 
 def source_relation(project: Project, dialect: str, source: SourceRow) -> str:
-    """Return what a source is in the warehouse's SQL: its table, or on DuckDB the files of its folder.
+    """Return a source as a relation in the warehouse's SQL: its table, or on DuckDB the files of its folder.
 
     Args:
-        project: Where relative lake locations begin.
-        dialect: The warehouse's.
+        project: The root of relative lake locations.
+        dialect: The warehouse's SQL dialect.
         source: The source.
     """
     if source.kind is SourceKind.LAKE and source.location and dialect == "duckdb":

@@ -1,12 +1,12 @@
-"""What a probe asks in SQL: scans of sources, many in one `union all`. Writes text, runs nothing.
+"""The SQL of a probe: scans of sources, many in one `union all`. Writes text, runs nothing.
 
-A scan answers all readers of a source at once, in one row: its place, the greatest key, and how many rows lie in the
-lookback band of each reader. A source that was never read is asked for one row only. Some are asked once more: one
-whose greatest key lies in the future, what it holds of the past; one that answered with nothing, whether its key went
-backwards, or is NULL. So the usual case pays for the greatest key and one count.
+A scan answers all readers of a source in one row: its place, the greatest key, and the number of rows in the lookback
+band of each reader. For a source that was never read, one row is enough. Two cases need a second query. If the greatest
+key lies in the future, it asks for the greatest key that does not. If no row was found, it asks whether the key went
+backwards or is NULL. So the usual case costs the greatest key and one count.
 
-The words used here mean the same in every warehouse, so they are written as they stand: a syntax tree for each of
-thousands of sources would take as long as the warehouse takes to answer.
+This SQL is valid in every warehouse, so it is written as text. To build a syntax tree for each of thousands of sources
+would take as long as the queries themselves.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Question:
 
     Attributes:
         source: The source's row.
-        key: Incremental key by which this reader cuts windows; None: the source is gated by a change token.
+        key: Incremental key by which this reader cuts windows; None: the source has a change token.
         lookback_minutes: How far below its watermark the reader's window begins.
-        watermark: What the reader has read; None when it has read nothing.
+        watermark: How far the reader has read; None before its first load.
     """
 
     source: SourceRow
@@ -44,11 +44,11 @@ class Question:
 
     @property
     def end(self) -> str | None:
-        """Upper end of what was read."""
+        """Upper end of what the reader has read."""
         return self.watermark.end if self.watermark else None
 
     def band(self) -> Band:
-        """Return the lookback band; asked only of a reader that has a watermark."""
+        """Return the lookback band; valid only for a reader with a watermark."""
         assert self.end is not None
         end = parse_bound(self.end)
         return end.earlier_by(self.lookback_minutes), end
@@ -56,14 +56,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One pass over one source, for all readers that have a watermark or for all that have none.
+    """One pass over one source, for all readers with a watermark or for all readers without one.
 
     Attributes:
         relation: The source, as SQL.
         key: Its incremental key, as SQL.
-        questions: Whom the pass answers.
-        bands: The band of each of them, as text; empty when they have none.
-        low: Least key looked at; None: one row is enough.
+        questions: The questions that the pass answers.
+        bands: The lookback band of each question, as text; empty when the readers have no watermark.
+        low: Least key to scan; None: one row is enough.
         high: Greatest key accepted; None: no limit.
     """
 
@@ -80,9 +80,9 @@ class Scan:
         """Turn the statement's row into one answer per reader.
 
         Args:
-            row: Place, greatest accepted key, rows of the future, bands; None when the source holds no such row.
+            row: Place, greatest accepted key, number of future rows, bands; None when the source holds no such row.
             now: The instant that the skew guard counts from.
-            is_any_accepted: Looks for one row of the past, when the one row that was seen lies in the future.
+            is_any_accepted: Looks for one acceptable row when the sampled row lies in the future.
         """
         newest, future_count, *counts = row[1:] if row else (None, 0)
         try:
@@ -121,7 +121,7 @@ def scan_statement(scans: Sequence[Scan]) -> str:
 
 
 def skew_statement(scans: Sequence[Scan]) -> str:
-    """Write one `union all` with a row per scan that has a limit: place, greatest accepted key, rows in the future."""
+    """Write one `union all` with a row per scan that has a limit: place, greatest accepted key, future rows."""
     return union_all(
         [
             f"select {place}, {as_text(f'max(case when {scan.key} <= {_literal(scan.high)} then {scan.key} end)')}, "
@@ -133,7 +133,7 @@ def skew_statement(scans: Sequence[Scan]) -> str:
 
 
 def depth_statement(scans: Sequence[Scan]) -> str:
-    """Write one `union all` with a row per scan that looks at all of the source: place, greatest key, NULL keys."""
+    """Write one `union all` with a row per scan of the whole source: place, greatest key, number of NULL keys."""
     return union_all(
         [
             f"select {place}, {as_text(f'max({scan.key})')}, {_count(f'{scan.key} is null')} from {scan.relation}"
@@ -155,19 +155,19 @@ def _greatest(place: int, scan: Scan, bands: Sequence[tuple[str, str]], width: i
 
 
 def _band(scan: Scan, low: str, high: str) -> str:
-    """What lies in a band; the scan begins with the lowest, so that of this one only the end has to be looked at."""
+    """Write the condition for a band. The lowest band starts with the scan, so for it the upper end is enough."""
     at_most = f"{scan.key} <= '{high}'"
     return at_most if low == str(scan.low) else f"{scan.key} >= '{low}' and {at_most}"
 
 
 def _sample(place: int, scan: Scan, width: int) -> str:
-    """Write the look at any one row of a source that was never read."""
+    """Write the query for any one row of a source that was never read."""
     sample = f"select {scan.key} as sampled from {scan.relation} where {scan.key} is not null limit 1"
     return f"select {place}, {as_text('sampled')}{f', {NO_NUMBER}' * width} from ({sample}) as sluice_source"
 
 
 def _literal(bound: Bound | None) -> str:
-    """Write a bound, whose text is made of digits, points, colons and signs."""
+    """Write a bound as a literal; its text holds digits, points, colons and signs only."""
     return f"'{bound}'"
 
 

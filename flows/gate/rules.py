@@ -1,23 +1,23 @@
 """The gate: decides what runs, from facts alone. No input, no output, no clock.
 
-For one target the rules are asked in this order; the first that answers decides:
+The rules apply to one target in this order; the first that returns an answer decides:
 
     inactive row or pipeline             SKIP
-    another run is at work on it         SKIP
-    its row, SELECT or pipeline is wrong HOLD
-    something only a person can mend     HOLD   dropped target, changed configuration, renamed row
-    an upstream loads in this run        WAIT   asked again after it
-    another run works on an upstream     SKIP or go on, by the pipeline's child_policy
+    another run is loading it            SKIP
+    a fault in row, SELECT or pipeline   HOLD
+    only a person can repair it          HOLD   dropped target, changed configuration, renamed row
+    an upstream loads in this run        WAIT   decided again after that load
+    another run is loading an upstream   SKIP or go on, by the pipeline's child_policy
     an upstream failed, is held or off   SKIP, HOLD or go on, by the pipeline's child_policy
     an upstream was never loaded         SKIP
-    a source could not be asked or read  HOLD   never a blind run
-    a person insists                     RUN
+    a source cannot be probed or read    HOLD   no run without evidence
+    a person forces the run              RUN
     the tracked columns have changed     RUN    the load rebuilds the table from its ledger
     the sources                          RUN when they hold something new, by the row's trigger; else SKIP
 
-A source is new when its newest accepted key lies beyond the watermark, when the number of its rows in the lookback band
-is not the one that was logged, when its change token is another (or nobody can tell), or, for another target, when
-that target has changed rows since.
+A source counts as new in these cases: its newest accepted key lies beyond the watermark; the number of its rows in the
+lookback band differs from the logged number; its change token differs or is unknown. A source that is another target
+counts as new when that target has changed rows since.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def decide(facts: TargetFacts) -> Decision:
     """Decide on one target.
 
     Args:
-        facts: What is known; nothing else is looked at.
+        facts: The only input of the decision.
 
     Returns:
         The decision with the evidence of every driving source.
@@ -68,7 +68,7 @@ def decide(facts: TargetFacts) -> Decision:
 
 
 def weigh(source: SourceFacts) -> SourceEvidence:
-    """Say whether one driving source holds something new, and by what sign."""
+    """Say whether one driving source holds something new, and why."""
     is_new, reason, message = _judge(source)
     watermark, probe = source.watermark, source.probe
     guards = tuple(_guards(probe, reason))
@@ -108,7 +108,7 @@ _GUARDS: Final = {
 
 
 def left_to(decision: Decision, holder: str) -> Decision:
-    """Return the decision on a target that another run was quicker to take."""
+    """Return the decision on a target whose lease another run took first."""
     return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=_held_by(holder))
 
 
@@ -312,7 +312,7 @@ def _judge_keyed(source: SourceFacts, watermark: Watermark) -> _Judgement:
 
 
 def _judge_gone(source: SourceFacts, watermark: Watermark) -> _Judgement:
-    """Judge a source that holds no row at or above the window: there is nothing to read, and perhaps a mistake."""
+    """Judge a source without a row at or above the window's start: it has nothing to read, or its key is wrong."""
     probe, name = source.probe, source.source
     if probe.below is not None and source.is_read_whole:
         return True, Reason.ROWS_VANISHED, f"{name} holds rows up to {_shown(probe.below)} only, and held later ones"
@@ -361,7 +361,7 @@ def _judge_managed(source: SourceFacts, watermark: Watermark) -> _Judgement:
 
 
 def _shown(bound: str | None) -> str:
-    """Write a bound for people: without microseconds that are zero."""
+    """Write a bound for display, without microseconds that are zero."""
     return (bound or "").replace(".000000", "")
 
 

@@ -1,4 +1,4 @@
-"""What an alert says: what failed, since when, why, what it holds up, what happens next, where to look. Pure."""
+"""The text of an alert: what failed, since when, why, which targets wait, what happens next, links. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RUNBOOK: Final = "docs/operations/runbook.md"
 
 
 def title_of(incident: Incident, event: AlertEvent, environment: str, now: datetime) -> str:
-    """Return an alert's line."""
+    """Return the title of an alert."""
     where = f"[{environment}] {incident.subject}"
     if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.REJECTS:
         return f"{where} rejects nothing new any more; what it rejected is not loaded yet"
@@ -36,12 +36,12 @@ def title_of(incident: Incident, event: AlertEvent, environment: str, now: datet
 
 
 def body_of(incident: Incident, event: AlertEvent, now: datetime) -> str:
-    """Return an alert's text, one fact a line."""
+    """Return the body of an alert, one fact per line."""
     return "\n".join(_lines(incident, event, now))
 
 
 def comment_of(failure_class: str, message: str, *, run_id: str, attempts: int, now: datetime) -> str:
-    """Return what stands in a failed row's `comments`."""
+    """Return the text for a failed row's `comments`."""
     tries = "1 try" if attempts == 1 else f"{attempts} tries"
     sentence = ADVICE[FailureClass(failure_class)].sentence
     return f"{failure_class} in run {run_id} at {now:%Y-%m-%d %H:%M:%S} UTC after {tries}. {sentence}\n{message}"
@@ -103,7 +103,7 @@ def _next(incident: Incident) -> str:
 
 
 def _is_off(incident: Incident) -> bool:
-    """Whether the framework switched the row off: a target's own failure that will not heal by itself."""
+    """Whether Sluice switched the row off: the target itself has a hard failure."""
     if incident.kind is not IncidentKind.LOAD or incident.severity is not Severity.ERROR:
         return False
     failure_class = FailureClass(incident.failure_class or FailureClass.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Who is told: the channel of a row's pipeline, else of its job group, else of the environment."""
+"""Selects the channel of an alert: that of the row's pipeline, else of its job group, else of the environment."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def alert_policy(settings: Settings) -> AlertPolicy:
-    """Return when people are told."""
+    """Return the rules for when alerts are sent."""
     return AlertPolicy(timedelta(minutes=settings.alert_cooldown_minutes), settings.soft_escalation_ticks)
 
 
 def channels_of(pipeline_ids: Iterable[str], rows: ControlRows, settings: Settings) -> tuple[str, ...]:
-    """Return the channels of pipelines, each once; of none, the environment's.
+    """Return the channels of pipelines, each once; without pipelines, the environment's.
 
     Args:
         pipeline_ids: The pipelines concerned.
@@ -41,13 +41,13 @@ def channels_of(pipeline_ids: Iterable[str], rows: ControlRows, settings: Settin
 def alerts_for(
     incident: Incident, event: AlertEvent, rows: ControlRows, settings: Settings, now: datetime
 ) -> tuple[Alert, ...]:
-    """Return the messages that tell of an incident, one a channel; none when nobody is to be told.
+    """Return the alerts of an incident, one per channel; empty when it has no channel.
 
     Args:
-        incident: What it is about.
-        event: What is told of it.
-        rows: Name the channels.
-        settings: Name the channels that rows do not.
+        incident: The incident.
+        event: The event to report.
+        rows: The environment's rows, with the channels of pipelines.
+        settings: Channels of job groups, and of the environment.
         now: UTC.
     """
     title = title_of(incident, event, settings.environment, now)

@@ -1,6 +1,6 @@
-"""What a failed row depended on: its SELECT, the row itself, columns of sources and target, and the sources' data.
+"""Fingerprints of what a failed row depends on: SELECT, row, columns of sources and target, data of the sources.
 
-Two fingerprints tell what has changed between a failure and now, in words: that is when `heal` looks again.
+The difference of two fingerprints names what has changed since a failure. After a change, `heal` tries the row again.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _LENGTH: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Hashes of what a row depends on; `unknown` where it could not be looked at.
+    """Hashes of what a row depends on; `unknown` where it could not be read.
 
     Attributes:
         sql: The SELECT's text.
-        row: What the row says.
+        row: The row's settings.
         source: Columns and types of everything that it reads.
         target: Columns and types of the target.
-        data: How far the driving sources reach.
+        data: Newest data of the driving sources.
     """
 
     sql: str
@@ -50,7 +50,7 @@ class Fingerprint:
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
-        """Read what `str` wrote; None when it is not that.
+        """Read the text of a fingerprint; None when the text is something else.
 
         >>> str(Fingerprint.parse("sql=1 row=2 source=3 target=4 data=5"))
         'sql=1 row=2 source=3 target=4 data=5'
@@ -59,7 +59,7 @@ class Fingerprint:
         return cls(**parts) if parts.keys() == set(cls.__slots__) else None
 
     def changes_since(self, before: Fingerprint | None) -> tuple[str, ...]:
-        """Return what is known to be another than before, in words.
+        """Return the names of the parts that have changed; `unknown` parts count as unchanged.
 
         >>> Fingerprint("1", "2", "3", "4", "5").changes_since(Fingerprint("1", "x", "3", "unknown", "5"))
         ('row',)
@@ -73,13 +73,13 @@ class Fingerprint:
 def take_fingerprint(
     context: Context, row: TransformationRow, rows: ControlRows, decision: Decision | None
 ) -> Fingerprint:
-    """Look at what a row depends on now.
+    """Compute the fingerprint of a row now.
 
     Args:
         context: Project, warehouse.
         row: The row.
         rows: All rows of the environment.
-        decision: What the gate saw of the driving sources; None: nothing.
+        decision: The gate's decision, with what it found in the driving sources; None: no decision.
     """
     text = read_select(row, context.project)
     settings = {name: value for name, value in row.model_dump(mode="json").items() if name not in _WRITTEN_BY_RUNS}
@@ -99,7 +99,7 @@ def _source_columns(context: Context, row: TransformationRow, rows: ControlRows)
             name = TableName.parse(item.table)
             source = rows.source(name)
             columns = context.columns.source_columns(source) if source else _table_columns(context, name)
-        except ValueError as error:  # it cannot be read: that, too, is a state from which it may recover
+        except ValueError as error:  # an unreadable source is a state too, which may change
             found[item.table] = str(error)
             continue
         except RunError:
@@ -119,10 +119,10 @@ def _target_columns(context: Context, target: TableName) -> list[tuple[str, str]
 
 
 def _table_columns(context: Context, name: TableName) -> tuple[Column, ...]:
-    """Return the columns of another target; none when it does not stand.
+    """Return the columns of another target; empty when its table does not exist.
 
     Raises:
-        RunError: When the warehouse cannot be asked.
+        RunError: When the warehouse cannot be queried.
     """
     from flows.warehouse.columns import table_columns
     from flows.warehouse.connection import open_warehouse
@@ -140,7 +140,7 @@ def _table_columns(context: Context, name: TableName) -> tuple[Column, ...]:
 def _data(
     context: Context, row: TransformationRow, rows: ControlRows, decision: Decision | None
 ) -> Mapping[str, Any] | None:
-    """How far the driving sources reach; of a lake folder its files, for a mended file need not reach any further."""
+    """Return how far the driving sources reach, and the files of lake folders: a repaired file may hold no new key."""
     if decision is None or not decision.evidence:
         return None
     found: dict[str, Any] = {item.source: [item.newest, item.band_found] for item in decision.evidence}

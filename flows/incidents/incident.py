@@ -1,9 +1,10 @@
-"""Incidents: one per root cause, from its first failure until it is gone. Pure: what is found meets what is known.
+"""Incidents: one per root cause, from its first failure until it is resolved. Pure.
 
-    findings = find(outcomes, rows, …)           # what this run met, its consequences folded in
-    verdict = judge(finding, known, policy, now) # the incident as it now is, and whether people are told
+    findings = find(outcomes, rows, …)           # root causes of this run, each with its consequences
+    change = update_incident(finding, …)         # the incident's new state, and the event to report
 
-A target that was left alone because something upstream failed is no finding: it stands in `held_up` of the cause.
+A target that was skipped because an upstream failed has no finding of its own. The finding of the cause lists it in
+`held_up`.
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ if TYPE_CHECKING:
     from flows.errors.classify import FailureClass, Rule
 
 WAREHOUSE: Final = "warehouse"
-"""Subject of what no target is to blame for: the warehouse cannot be reached, dbt does not start."""
+"""Subject of failures that no target caused: the warehouse cannot be reached, dbt does not start."""
 
 _CONSEQUENCES: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
 _SAYS_NOTHING: Final = frozenset(
     {*_CONSEQUENCES, Reason.INACTIVE, Reason.PIPELINE_INACTIVE, Reason.UPSTREAM_NOT_LOADED}
 )
 _WARNS_ONLY: Final = frozenset({IncidentKind.REJECTS})
-"""Kinds that do not grow more urgent by lasting: whatever is not rejected is loaded."""
+"""Kinds that stay a warning however long they last: the accepted rows are loaded."""
 _UNREADABLE: Final = " cannot be read: "
-"""Stands between a source and what is wrong with it, in the gate's words."""
+"""Separates a source from its fault in the gate's messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertPolicy:
-    """When people are told.
+    """When alerts are sent.
 
     Attributes:
-        cooldown: Nobody is told of a soft failure again within it.
-        escalation_ticks: So many runs in a row, and a soft failure is no longer a warning.
+        cooldown: Shortest time between two alerts for the same soft failure.
+        escalation_ticks: Number of failed runs in a row after which a soft failure becomes an error.
     """
 
     cooldown: timedelta
@@ -52,18 +53,18 @@ class AlertPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One root cause as one run, or one look, met it.
+    """One root cause, as one run or one check found it.
 
     Attributes:
-        kind: What is wrong.
-        subject: With what.
+        kind: Kind of the incident.
+        subject: What the incident is about.
         failure_class: Class of the error; None when there is none.
-        message: What was said.
-        targets: What it hit itself.
-        held_up: What waits for it.
-        pipeline_ids: Pipelines of what it hit.
-        is_hard: It will not heal by itself.
-        attempts: How often it was tried this time.
+        message: The error message.
+        targets: Targets that failed from this cause.
+        held_up: Targets that wait for them.
+        pipeline_ids: Pipelines of the failed targets.
+        is_hard: Whether it lasts until something is changed.
+        attempts: Number of tries in this run.
     """
 
     kind: IncidentKind
@@ -79,7 +80,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class IncidentChange:
-    """An incident as it now is, and what people are told of it; None: nothing."""
+    """The new state of an incident, and the event to report; None: no alert."""
 
     incident: Incident
     event: AlertEvent | None
@@ -88,12 +89,12 @@ class IncidentChange:
 def find(
     outcomes: Iterable[TargetOutcome], rows: ControlRows, rules: Iterable[Rule], earlier: Mapping[str, int]
 ) -> tuple[Finding, ...]:
-    """Return the root causes of a run, those that share one folded into one.
+    """Return the root causes of a run, one finding per cause.
 
     Args:
-        outcomes: How targets fared.
+        outcomes: Outcomes of the targets.
         rows: The environment's rows.
-        rules: Say what kind of failure it is.
+        rules: Classify the failures.
         earlier: Target → how often it failed in the same way before this run.
     """
     found: dict[tuple[IncidentKind, str], Finding] = {}
@@ -108,13 +109,13 @@ def find(
 
 
 def rejected(target: str, pipeline_id: str, rows: RowCounts, rejects: Rejects) -> Finding:
-    """Return what there is to say of a load that rejected rows which no load had rejected before.
+    """Return the finding for a load that rejected rows for the first time.
 
     Args:
-        target: What was loaded.
+        target: The loaded target.
         pipeline_id: Its pipeline.
-        rows: How many rows the load moved; when it rejected all that it read, that is an error, not a warning.
-        rejects: What lies in the target's rejects.
+        rows: Row counts of the load. If the load rejected every row, the finding is an error, else a warning.
+        rejects: Contents of the target's rejects table.
     """
     is_all = rows.rejected >= rows.read
     share = f"All {rows.read:,}" if is_all else f"{rows.rejected:,} of {rows.read:,}"
@@ -134,7 +135,7 @@ def rejected(target: str, pipeline_id: str, rows: RowCounts, rejects: Rejects) -
 
 
 def is_hard(outcome: TargetOutcome, earlier_tries: int) -> bool:
-    """Whether a target failed by itself and will fail again: its row is switched off."""
+    """Whether the target itself caused the failure and will fail again; then its row is switched off."""
     return (
         outcome.status is OutcomeStatus.FAILED
         and not outcome.is_shared
@@ -144,16 +145,16 @@ def is_hard(outcome: TargetOutcome, earlier_tries: int) -> bool:
 
 
 def fares_well(outcome: TargetOutcome) -> bool:
-    """Whether a target shows that nothing is wrong with it: it loaded, or the gate looked at it and left it alone."""
+    """Whether an outcome shows a healthy target: it loaded, or the gate checked it and skipped it."""
     if outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED):
         return True
     return outcome.status is OutcomeStatus.SKIPPED and outcome.decision.reason not in _SAYS_NOTHING
 
 
 def held_up(targets: Iterable[str], rows: ControlRows) -> tuple[str, ...]:
-    """Return the active targets that wait for these: their readers, and those readers' readers.
+    """Return the active targets that wait for these: their readers, directly or through other readers.
 
-    A reader that runs with what there is (child_policy stale) does not wait.
+    A reader that runs with old data (child_policy stale) does not wait.
     """
     readers = _readers_that_wait(rows)
     waiting: set[str] = set()
@@ -187,16 +188,16 @@ def update_incident(
     new_id: Callable[[datetime], str],
     url: str | None = None,
 ) -> IncidentChange:
-    """Say what an incident has become, and whether people are told.
+    """Return the new state of an incident, and the event to report.
 
     Args:
-        finding: What was met.
+        finding: The finding.
         standing: The open incident of the same kind and subject; None when there is none.
-        policy: When people are told.
-        last_told_at: When people were last told of this kind and subject; None: never.
-        run_id: The run that met it; None when no run did.
+        policy: When alerts are sent.
+        last_told_at: When the last alert for this kind and subject was sent; None: never.
+        run_id: The run that made the finding; None for a check outside a run.
         now: UTC.
-        new_id: Makes an id of an instant.
+        new_id: Makes an id from an instant.
         url: Page of the run.
     """
     is_same_run = standing is not None and run_id is not None and standing.run_id == run_id
@@ -228,16 +229,16 @@ def update_incident(
 
 
 def resolve(incident: Incident, now: datetime) -> IncidentChange:
-    """Close an incident; those who were told that it began are told that it ended."""
+    """Close an incident. An alert reports the end if an alert reported the beginning."""
     event = AlertEvent.RESOLVED if incident.told_at is not None else None
     return IncidentChange(replace(incident, resolved_at=now, last_seen_at=now), event)
 
 
 def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[TargetOutcome]) -> bool:
-    """Whether a run shows that an open incident of targets is over: it was not met, and one that it hit fares well."""
+    """Whether a run ends an open incident: no finding repeats it, and one of its targets is healthy."""
     if any((item.kind, item.subject) == (incident.kind, incident.subject) for item in findings):
         return False
-    if incident.kind is IncidentKind.SHARED:  # without targets it kept runs from beginning, and one has begun
+    if incident.kind is IncidentKind.SHARED:  # without targets: it prevented runs from starting, and one has started
         return not incident.targets or any(
             outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED) for outcome in outcomes
         )
@@ -300,7 +301,7 @@ def _holds(decision: Decision, rules: Iterable[Rule]) -> Iterator[Finding]:
 
 
 def _causes(decision: Decision) -> Iterator[tuple[str, str]]:
-    """Name what a target is held for: the sources that cannot be asked or read, else the target itself."""
+    """Yield what a target is held for: the sources that cannot be probed or read, else the target itself."""
     if decision.reason is Reason.PROBE_FAILED:
         yield from ((item.source, item.message) for item in decision.evidence if item.reason is Reason.PROBE_FAILED)
     elif decision.reason is Reason.SOURCE_UNREADABLE and _UNREADABLE in decision.message:

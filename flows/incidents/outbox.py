@@ -1,9 +1,11 @@
-"""The outbox is emptied: each alert is sent to its channel until that has taken it, or a day has passed.
+"""Delivers the outbox: each alert is sent to its channel until the channel accepts it, or a day has passed.
 
-A channel that does not exist is given up at once. What a channel was given up for goes to the environment's instead.
+If the channel does not exist, delivery to it stops at once. An alert that its channel did not accept goes to the
+environment's channel.
 
-A channel is a name, never an address. `SLUICE_CHANNEL_<NAME>` in the environment or `.env` gives it a webhook, which
-needs no Prefect; else it is a notification block of the Prefect server, `slug/name` where several share a name.
+A channel is a name, not an address. `SLUICE_CHANNEL_<NAME>` in the environment or `.env` sets its webhook, which
+needs no Prefect. Without this variable the channel is a notification block of the Prefect server: its name, or
+`slug/name` if several blocks share the name.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CLAIM_SECONDS: Final = 120.0
-"""For so long nobody else sends an alert that a process has taken up."""
+"""Time for which a process claims an alert that it sends; other processes skip the alert meanwhile."""
 FIRST_PAUSE_SECONDS: Final = 30.0
 LONGEST_PAUSE_SECONDS: Final = 1_800.0
 GIVEN_UP_AFTER: Final = timedelta(hours=24)
@@ -36,25 +38,25 @@ _VARIABLE: Final = "SLUICE_CHANNEL_"
 
 
 class Sender(Protocol):
-    """Brings one alert to one channel."""
+    """Sends one alert to one channel."""
 
     def __call__(self, alert: Alert) -> None:
         """Send it.
 
         Raises:
-            SoftRunError: When the channel did not take it.
-            ConfigurationError: When there is no such channel.
+            SoftRunError: When the channel did not accept it.
+            ConfigurationError: When the channel does not exist.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the alerts that were due.
+    """Result of sending the alerts that were due.
 
     Attributes:
-        sent: Taken by their channels.
-        failed: Not taken; they stay in the outbox, or were given up, with the reason in `last_error`.
+        sent: Alerts that their channels accepted.
+        failed: Alerts that failed, with the reason in `last_error`; they stay in the outbox or are given up.
     """
 
     sent: tuple[Alert, ...] = ()
@@ -62,11 +64,11 @@ class Delivery:
 
 
 def deliver(context: Context, *, send: Sender | None = None) -> Delivery:
-    """Send every alert that is due; what is not taken is sent again later by whoever comes next.
+    """Send every alert that is due. A later call, of any process, sends the failed ones again.
 
     Args:
         context: Control database, settings.
-        send: Brings an alert to its channel; by default as its name says.
+        send: Sends an alert to its channel; by default by webhook or Prefect block.
 
     Raises:
         StoreError: When the control database cannot be reached.
@@ -84,7 +86,7 @@ def deliver(context: Context, *, send: Sender | None = None) -> Delivery:
 
 
 def channel_sender(context: Context) -> Sender:
-    """Return what sends by webhook where the environment names one, else by Prefect's block."""
+    """Return a sender that uses the channel's webhook if one is set, else its Prefect block."""
 
     def send(alert: Alert) -> None:
         address = webhook_of(context, alert.channel)
@@ -97,12 +99,12 @@ def channel_sender(context: Context) -> Sender:
 
 
 def webhook_of(context: Context, channel: str) -> str | None:
-    """Return the webhook that the environment or `.env` gives a channel; None: it is a block of Prefect's."""
+    """Return the webhook of a channel from the environment or `.env`; None: the channel is a Prefect block."""
     return channel_addresses(context).get(_variable(channel))
 
 
 def channel_addresses(context: Context) -> Mapping[str, str]:
-    """Return the webhooks that the environment and `.env` name, by variable."""
+    """Return the webhooks in the environment and `.env`, by variable."""
     from dotenv import dotenv_values
 
     written = {**dotenv_values(context.project.root / ".env"), **os.environ}
@@ -110,10 +112,10 @@ def channel_addresses(context: Context) -> Mapping[str, str]:
 
 
 def send_webhook(address: str, alert: Alert) -> None:
-    """Post an alert as JSON; `text` is what Slack and Teams show.
+    """Post an alert as JSON; Slack and Teams show the `text`.
 
     Raises:
-        SoftRunError: When the receiver did not answer with success; the address is not in the message.
+        SoftRunError: When the receiver did not answer with success. The message leaves out the address.
     """
     import httpx
 
@@ -126,7 +128,7 @@ def send_webhook(address: str, alert: Alert) -> None:
 
 
 def payload(alert: Alert) -> dict[str, Any]:
-    """Return what a webhook is sent."""
+    """Return the JSON document for a webhook."""
     return {
         "text": f"*{escape_mrkdwn(alert.title)}*\n{escape_mrkdwn(alert.body)}",
         "alert_id": alert.alert_id,
@@ -138,7 +140,7 @@ def payload(alert: Alert) -> dict[str, Any]:
 
 
 def escape_mrkdwn(text: str) -> str:
-    """Return text that Slack shows as it is: no links, no mentions.
+    """Return text that Slack shows unchanged: no links, no mentions.
 
     Source: https://api.slack.com/reference/surfaces/formatting#escaping
 
@@ -153,7 +155,7 @@ def _variable(channel: str) -> str:
 
 
 def _send_elsewhere(context: Context, given_up: Sequence[Alert], now: datetime) -> None:
-    """Queue what its own channel will never take for the environment's, and say why it comes there."""
+    """Queue alerts that were given up for the environment's channel, with the reason."""
     channel = context.settings.alert_channel
     moved = [
         Alert(
@@ -177,7 +179,7 @@ def _sent(alert: Alert, send: Sender, now: Callable[[], datetime]) -> Alert:
     tried = replace(alert, attempts=alert.attempts + 1)
     try:
         send(alert)
-    except ConfigurationError as error:  # no try will find a channel that there is not
+    except ConfigurationError as error:  # another try cannot find a channel that does not exist
         told = f"{error.message} {error.hint}".rstrip()
         return replace(tried, last_error=safe_text(told, _ERROR_LENGTH), given_up_at=now())
     except SoftRunError as error:

@@ -40,14 +40,14 @@ def send_by_block(api_url: str, channel: str, title: str, body: str) -> None:
         body: Plain text.
 
     Raises:
-        ConfigurationError: When there is no such block, or there are several.
-        SoftRunError: When the channel did not take it.
+        ConfigurationError: When no block or several blocks match.
+        SoftRunError: When the channel did not accept it.
     """
     settings: dict[Any, Any] = {PREFECT_API_URL: api_url, PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}
     with temporary_settings(settings):
         try:
             block = _load(channel)
-            # Slack's, Teams' and PagerDuty's blocks say nothing of a failure unless they are told to.
+            # The blocks of Slack, Teams and PagerDuty ignore a failure by default.
             with block.raise_on_failure():
                 _notify(block, body, title)
         except _REFUSALS as error:
@@ -56,7 +56,7 @@ def send_by_block(api_url: str, channel: str, title: str, body: str) -> None:
 
 
 def _notify(block: Any, body: str, title: str) -> None:
-    """Blocks are typed as coroutines; called where no loop runs they work at once."""
+    """Send by a block. Its `notify` is typed as a coroutine, but runs synchronously outside an event loop."""
     block.notify(body, title)
 
 
@@ -68,7 +68,7 @@ def find_block(client: SyncPrefectClient, channel: str) -> BlockName:
         channel: The block's name, or `slug/name` where blocks of several kinds share a name.
 
     Raises:
-        ConfigurationError: When there is no such block, or there are several.
+        ConfigurationError: When no block or several blocks match.
     """
     slug, _, name = channel.rpartition("/")
     named = _named(client, name)
@@ -96,8 +96,8 @@ def _load(channel: str) -> NotificationBlock:
 
 
 def _named(client: SyncPrefectClient, name: str) -> list[BlockName]:
-    """Return the blocks with this name that can notify."""
-    path: Any = "/block_documents/filter"  # not among the literals that the client's annotation lists
+    """Return the notification blocks with this name."""
+    path: Any = "/block_documents/filter"  # missing from the literals of the client's annotation
     body = {"block_schemas": {"block_capabilities": {"all_": ["notify"]}}, "limit": _LIMIT}
     found = client.request("POST", path, json=body).json()
     named = [BlockName(UUID(item["id"]), item["block_type"]["slug"], name) for item in found if item["name"] == name]

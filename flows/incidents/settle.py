@@ -1,6 +1,6 @@
-"""What follows from how targets fared: rows switched off or noted, incidents opened and closed, alerts queued.
+"""The consequences of outcomes: switches rows off or comments them, opens and closes incidents, queues alerts.
 
-Each call is one transaction of the control database: a row is never off without the incident that says why.
+Each call is one transaction of the control database, so every row that is switched off has an incident that says why.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _RAN = frozenset({OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED, OutcomeStatus.F
 
 
 class RunSettler:
-    """What follows from one run.
+    """Applies the consequences of one run.
 
     Args:
         context: Control database, settings.
         run_id: The run.
         rows: The environment's rows as the run read them.
-        rules: Say what kind of failure an error is.
-        fingerprint: Looks at what a failed row depends on.
+        rules: Classify errors.
+        fingerprint: Returns the fingerprint of a failed row.
         url: The run's page; None when it has none.
     """
 
@@ -73,7 +73,7 @@ class RunSettler:
 
     @property
     def earlier_tries(self) -> Mapping[str, int]:
-        """How often targets failed before this run with an error that no rule knows."""
+        """How often targets failed before this run with an error that matches no rule."""
         loads = [incident for incident in self._open if incident.kind is IncidentKind.LOAD]
         if not loads:
             return {}
@@ -82,7 +82,7 @@ class RunSettler:
         return {item.subject: item.attempts for item in loads if item.failure_class == FailureClass.UNKNOWN}
 
     def settle(self, outcomes: Sequence[TargetOutcome]) -> None:
-        """Record how targets fared, and all that follows from it."""
+        """Record the outcomes of targets and their consequences."""
         findings = find(outcomes, self._rows, self._rules, self.earlier_tries)
         self._met += findings
         ran = [item for item in outcomes if item.status in _RAN]
@@ -143,18 +143,18 @@ def settle_incidents(
     run_id: str | None = None,
     url: str | None = None,
 ) -> None:
-    """Record what was found and what is over, in one transaction with the loads and rows that go with it.
+    """Open, update and close incidents, in one transaction with the loads and row changes that belong to them.
 
     Incidents are read inside the transaction, so that two runs cannot open the same one twice.
 
     Args:
         context: Control database, settings.
-        rows: Name the channels.
-        findings: What failed.
-        is_over: Whether an open incident has ended; asked for each.
+        rows: The environment's rows, with the channels of pipelines.
+        findings: The root causes.
+        is_over: Returns whether an open incident has ended; called for each.
         loads: Summaries of loads to record.
-        amendments: Rows that the framework changes.
-        run_id: The run that found it; None when no run did.
+        amendments: Changes of rows by Sluice.
+        run_id: The run that made the findings; None for a check outside a run.
         url: The run's page.
     """
     now = context.now()
@@ -169,7 +169,7 @@ def settle_incidents(
 
 
 def deliver_or_log(context: Context) -> None:
-    """Send the alerts that wait, at the end of work that must not fail for it."""
+    """Send the waiting alerts. An error is logged only, so that it cannot fail the work before it."""
     try:
         if not context.store.count_waiting_alerts():
             return
@@ -192,7 +192,7 @@ def _opened(
     url: str | None,
     now: datetime,
 ) -> Iterator[IncidentChange]:
-    """Open an incident for each finding, or update the one that is open."""
+    """Open an incident for each finding, or update the open one."""
     if not findings:
         return
     from flows.incidents.channels import alert_policy

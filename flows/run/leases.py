@@ -1,12 +1,12 @@
-"""Who is at work on a target: leases in the control database, kept alive by a heartbeat, freed when their holder dies.
+"""Leases on targets in the control database: renewed by a heartbeat, freed when their holder dies.
 
     with LeaseKeeper(store, run_id=…, held_by=…) as keeper:
-        in_the_way = keeper.take(targets)        # leases of others; every other target is now this run's
-        …                                        # a thread renews them
+        in_the_way = keeper.take(targets)        # leases of other runs; this run now has the rest
+        …                                        # a thread renews the leases
         keeper.give_back(targets)
 
-Leases keep two runs from doing the same work. They do not protect the data: the head row of the target does, also from
-`dbt build` by hand, which takes no lease, and from a holder that slept through the end of its own.
+Leases keep two runs from doing the same work. They do not protect the data; the head row of the target does. It also
+protects against a manual `dbt build`, which takes no lease, and against a holder that paused past the end of its lease.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 120.0
-"""How long a lease lasts without a sign of life: a run that lost its machine keeps others out for so long."""
+"""Lifetime of a lease without renewal: a run that lost its machine blocks other runs for this time."""
 
 _BEATS_PER_LEASE: Final = 4
 _POLL_SECONDS: Final = 1.0
 
 
 def foreign_leases(store: ControlStore, run_id: str | None = None) -> Mapping[str, Lease]:
-    """Return the targets that other runs are at work on, with their leases; those of the dead do not count.
+    """Return the targets that other runs are loading, with their leases; leases of dead holders are left out.
 
     Args:
         store: The control database.
-        run_id: The run that asks; its own leases are left out.
+        run_id: The current run, whose own leases are left out.
     """
     return {
         lease.target: lease
@@ -50,12 +50,12 @@ def foreign_leases(store: ControlStore, run_id: str | None = None) -> Mapping[st
 
 
 def lease_texts(store: ControlStore, run_id: str | None = None) -> Mapping[str, str]:
-    """Return who holds the targets that other runs are loading, in words; see `foreign_leases`."""
+    """Return the holders of the targets that other runs are loading, as text; see `foreign_leases`."""
     return {target: str(lease) for target, lease in foreign_leases(store, run_id).items()}
 
 
 def has_died(lease: Lease) -> bool:
-    """Tell whether the holder's process is known to have ended: only a process of the same space can know."""
+    """Return whether the holder's process is known to have ended; only a process of the same space can know."""
     holder = lease.holder
     return holder.machine == process_space() and not ProcessIdentity(holder.pid, holder.process).is_alive()
 
@@ -69,15 +69,15 @@ def wait_until_free(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Wait until nobody is at work on the targets, or the time is over; what is held then, the gate says.
+    """Wait until no other run holds the targets, or the time is over. The gate then reports the targets still held.
 
     Args:
         store: The control database.
-        targets: What the caller wants to load.
-        wait_seconds: How long at most.
-        on_wait: Called once with a sentence that says who is waited for.
+        targets: The targets that the caller wants to load.
+        wait_seconds: Longest wait.
+        on_wait: Called once with a sentence that names the holder.
         clock: Monotonic seconds.
-        sleep: Waits that many seconds.
+        sleep: Waits a number of seconds.
     """
     deadline = clock() + wait_seconds
     is_told = False
@@ -97,8 +97,8 @@ class LeaseKeeper:
     Args:
         store: The control database.
         run_id: The run.
-        held_by: On whose behalf, and what is done, for those who are kept out.
-        seconds: How long a lease lasts without a sign of life.
+        held_by: Who started the run and what it does; shown to the runs that are refused.
+        seconds: Lifetime of a lease without renewal.
     """
 
     def __init__(self, store: ControlStore, *, run_id: str, held_by: str, seconds: float = LEASE_SECONDS) -> None:
@@ -111,7 +111,7 @@ class LeaseKeeper:
         self._heart: threading.Thread | None = None
 
     def take(self, targets: Collection[str]) -> tuple[Lease, ...]:
-        """Take leases, each for itself, and return those of others that stand in the way."""
+        """Take each lease separately, and return the leases of other runs that prevented one."""
         if not targets:
             return ()
         abandoned = {lease.holder.token for lease in self._store.leases() if has_died(lease)}
@@ -124,7 +124,7 @@ class LeaseKeeper:
         return in_the_way
 
     def give_back(self, targets: Collection[str]) -> None:
-        """End leases; those of others are left alone."""
+        """End leases of this run; leases of other runs stay."""
         with self._lock:
             mine = self._held & set(targets)
             if mine:
@@ -142,7 +142,7 @@ class LeaseKeeper:
             self._heart.join()
         try:
             self.give_back(tuple(self._held))
-        except StoreError as trouble:  # the work is done; nobody is kept out for longer than a lease lasts
+        except StoreError as trouble:  # the work is done, and the leases expire soon
             logger.warning("leases.not_given_back run_id=%s error=%s", self._holder.run_id, trouble.message)
 
     def _beat(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run is asked, plans and reports: shared by the engine, the command line and the Prefect flow."""
+"""Request, plan and outcome of a run: shared by the engine, the command line and the Prefect flow."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What somebody asked for.
+    """The request of a run.
 
     Attributes:
         pipelines: Pipelines to run; empty = every active one.
-        job_group: Only pipelines of this group; None = of any.
-        is_forced: Run whatever the sources say.
-        requested_by: Person or schedule that asked.
-        wait_seconds: How long to wait for other runs that are at work on the same targets, before deciding.
-        engine: Where SELECTs run this time, whatever the rows say; None = as they say.
-        cluster: The cluster to rent this time, TYPE:N; None = it is sized.
+        job_group: Only pipelines of this group; None = all groups.
+        is_forced: Run even if the sources hold no new rows.
+        requested_by: Person or schedule that sent the request.
+        wait_seconds: How long to wait, before the gate decides, for other runs that load the same targets.
+        engine: Where SELECTs run in this run, instead of the engine of the row; None = the engine of the row.
+        cluster: The cluster to rent for this run, TYPE:N; None = Sluice sizes it.
     """
 
     pipelines: tuple[str, ...] = ()
@@ -47,16 +47,16 @@ class RunPlan:
     """What a run would do now.
 
     Attributes:
-        run_id: Identity of the run that would do it.
-        planned_at: When it was decided, UTC.
-        request: What was asked.
+        run_id: Identity of the planned run.
+        planned_at: When the gate decided, UTC.
+        request: The request.
         rows: The environment's rows at that moment.
-        selected: The transformations concerned, upstream before downstream.
+        selected: The selected transformations, upstream before downstream.
         decisions: One per selected target, in the same order; WAIT where an upstream loads first.
-        orphans: Targets that the load log knows and no row does any more.
-        tokens: Change token of every source without an incremental key that was looked at; None when it has none.
-        absent: Targets of the environment, selected or not, whose table is not in the warehouse yet.
-        blame: What is wrong with rows and SELECTs.
+        orphans: Targets in the load log that no longer have a row.
+        tokens: Change token of every probed source without an incremental key; None when the source offers none.
+        absent: Targets of the environment, selected or not, whose table is missing from the warehouse.
+        blame: Faults of rows and SELECTs.
         rejecting: Targets whose rejects table held rows after their last load.
     """
 
@@ -74,16 +74,16 @@ class RunPlan:
 
     @property
     def is_due(self) -> bool:
-        """Whether anything runs."""
+        """Whether any target runs."""
         return any(decision.action is Action.RUN for decision in self.decisions)
 
 
 class OutcomeStatus(StrEnum):
-    """How a target fared in a run."""
+    """How a target ended in a run."""
 
     LOADED = "loaded"
     UNCHANGED = "unchanged"
-    """It ran and found nothing new: somebody else had loaded it meanwhile."""
+    """It ran and found nothing new: another run had loaded it meanwhile."""
     SKIPPED = "skipped"
     HELD = "held"
     FAILED = "failed"
@@ -91,26 +91,26 @@ class OutcomeStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TargetOutcome:
-    """How one target fared.
+    """Outcome of one target.
 
     Attributes:
         target: Its name, `schema.table`.
         pipeline_id: Its pipeline.
-        decision: The gate's last word.
+        decision: The gate's final decision.
         status: How it ended.
-        windows: What was read of each driving source.
-        load_id: The warehouse's load; None when nothing was written.
-        rows: How many rows moved; None when nothing was logged.
+        windows: The window that was read from each driving source.
+        load_id: Id of the load in the warehouse; None when nothing was written.
+        rows: Row counts of the load; None when nothing was logged.
         seconds: Wall-clock duration of the model.
-        started_at: When dbt began with it, UTC.
-        finished_at: When it was done, UTC.
+        started_at: When dbt started it, UTC.
+        finished_at: When dbt finished it, UTC.
         loaded_at: `_sluice_loaded_at` of the load's rows.
-        error: What went wrong, fit to be shown; None when nothing did.
-        verdict: What kind of failure that is; None when nothing went wrong.
-        attempts: How often it was given to dbt in this run.
-        is_shared: It failed for what is no fault of its own: dbt or its hooks stopped.
-        cluster: What Spark took for it in this run, earlier tries included; None: it ran in the warehouse.
-        rejects: What lies in its rejects table; None: nothing was rejected, and nothing was known to lie there.
+        error: Error message, without secrets; None without an error.
+        verdict: Class of the error; None without an error.
+        attempts: How often dbt built it in this run.
+        is_shared: Whether the cause is shared by all targets of the wave: dbt or its hooks stopped.
+        cluster: Cost of Spark for it in this run, earlier tries included; None: it ran in the warehouse.
+        rejects: Contents of its rejects table; None: the load rejected no row, and no earlier rejects were known.
     """
 
     target: str
@@ -134,15 +134,15 @@ class TargetOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A target that has failed and is going to be tried again in the same run.
+    """A target that failed and will be tried again in the same run.
 
     Attributes:
         target: Its name, `schema.table`.
-        number: Which try it will be: 2 for the first retry.
-        tries: How many there may be.
-        pause_seconds: How long it waits.
-        due_at: When it is tried, UTC.
-        failed: How it fared.
+        number: Number of the next try: 2 for the first retry.
+        tries: Greatest number of tries.
+        pause_seconds: Pause before the next try.
+        due_at: When the next try is due, UTC.
+        failed: Outcome of the last try.
     """
 
     target: str
@@ -154,22 +154,22 @@ class Retry:
 
     @property
     def sentence(self) -> str:
-        """What happens and why, for people."""
+        """What happens and why, as a sentence."""
         what = self.failed.verdict.failure_class if self.failed.verdict else "failed"
         return f"{what}: try {self.number} of at most {self.tries} in {self.pause_seconds:.1f} s. {self.failed.error}"
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """How a run ended.
+    """Result of a run.
 
     Attributes:
         run_id: Its identity, also in the load log.
-        request: What was asked.
+        request: The request.
         started_at: UTC.
         finished_at: UTC.
         outcomes: One per selected target, upstream before downstream.
-        orphans: Targets that the load log knows and no row does any more.
+        orphans: Targets in the load log that no longer have a row.
     """
 
     run_id: str
@@ -181,16 +181,16 @@ class RunSummary:
 
     @property
     def has_failed(self) -> bool:
-        """Whether something failed, or is held until a person mends it: exit code 1."""
+        """Whether a target failed, or is held until a person repairs it: exit code 1."""
         return any(outcome.status in (OutcomeStatus.FAILED, OutcomeStatus.HELD) for outcome in self.outcomes)
 
     @property
     def cluster(self) -> ClusterCost | None:
-        """What Spark took for all of them; None: nothing ran there."""
+        """Cost of Spark for all targets; None: no target ran on Spark."""
         return total(outcome.cluster for outcome in self.outcomes)
 
     def count(self, status: OutcomeStatus) -> int:
-        """Return how many targets ended that way."""
+        """Return the number of targets with this status."""
         return sum(outcome.status is status for outcome in self.outcomes)
 
 
@@ -200,7 +200,7 @@ class Wave:
 
     Attributes:
         number: 1 for the first of the run.
-        targets: What is built, `schema.table`.
+        targets: The targets to build, `schema.table`.
         upstreams: For each of them, the other selected targets that it reads.
     """
 
@@ -210,28 +210,28 @@ class Wave:
 
 
 class SparkState(StrEnum):
-    """How far a cluster or a step is."""
+    """State of a cluster or a step."""
 
     STARTED = "started"
     WAITS = "waits"
-    """It was lost and is going to be tried again, for the reason that is told."""
+    """It was lost and will be tried again; the message says why."""
     DONE = "done"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class SparkMove:
-    """A cluster of a run, or a step on it, has moved on.
+    """A change of state of a cluster of a run, or of a step on it.
 
     Attributes:
-        key: Which one it is, unique within the run; the next cluster for the same work has the same.
-        name: For people.
-        state: How far it is.
-        at: Since when, UTC.
-        message: What is there to see, with its links, or why it failed.
-        began_at: When it started, UTC, for one that was not told of before.
-        needs: Keys of what it runs on.
-        feeds: The target that waits for it, `schema.table`; None: none does directly.
+        key: Identifies the cluster or step within the run; a replacement cluster has the same key.
+        name: Name for display.
+        state: The new state.
+        at: When the state changed, UTC.
+        message: Details with links, or why it failed.
+        began_at: When it started, UTC, if no earlier move reported it.
+        needs: Keys of the clusters or steps that it needs.
+        feeds: The target that waits for it, `schema.table`; None: no target waits for it directly.
     """
 
     key: str
@@ -245,23 +245,23 @@ class SparkMove:
 
 
 class RunObserver(Protocol):
-    """Watches a run; it must be quick and must not raise."""
+    """Receives the events of a run. Methods must be quick and must not raise."""
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
-        """Called on dbt's threads with each of dbt's events (`EventMsg`)."""
+        """Functions that are called on dbt's threads with each dbt event (`EventMsg`)."""
         ...
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """Targets were decided on: all of them at the start, then those that waited."""
+        """The gate has decided: on all targets at the start, later on those that waited."""
         ...
 
     def wave_started(self, wave: Wave) -> None:
-        """These are about to be built by dbt."""
+        """These targets are the next that dbt builds."""
         ...
 
     def say(self, sentence: str) -> None:
-        """Progress outside dbt, as a sentence: of a cluster, a step."""
+        """Report progress outside dbt (of a cluster or a step) as a sentence."""
         ...
 
     def spark_changed(self, move: SparkMove) -> None:
@@ -269,11 +269,11 @@ class RunObserver(Protocol):
         ...
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
-        """A wave has ended so, as its load log says."""
+        """A wave has ended with these outcomes, as read from the load log."""
         ...
 
     def retrying(self, retries: Sequence[Retry]) -> None:
-        """These targets have failed and are going to be tried again in this run."""
+        """These targets failed and will be tried again in this run."""
         ...
 
     def finished(self, summary: RunSummary) -> None:
@@ -282,33 +282,33 @@ class RunObserver(Protocol):
 
 
 class SilentObserver:
-    """Watches a run and says nothing."""
+    """An observer that ignores all events."""
 
     @property
     def dbt_callbacks(self) -> list[Callable[[Any], None]]:
-        """None."""
+        """Return no callbacks."""
         return []
 
     def decided(self, decisions: Sequence[Decision]) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def wave_started(self, wave: Wave) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def say(self, sentence: str) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def spark_changed(self, move: SparkMove) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def retrying(self, retries: Sequence[Retry]) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
     def finished(self, summary: RunSummary) -> None:
-        """Say nothing."""
+        """Ignore the event."""
 
 
 _ALARMING: Final = frozenset({OutcomeStatus.FAILED, OutcomeStatus.HELD})
@@ -324,7 +324,7 @@ _IN_ORDER: Final = (
 
 
 def headline(outcomes: Sequence[TargetOutcome]) -> str:
-    """Say in one line what happened, what failed by name.
+    """Summarise outcomes in one line, with the names of the failed targets.
 
     Returns:
         For instance `3 loaded, 1 skipped` or `1 failed (mart.route_daily), 2 loaded`.

@@ -1,4 +1,4 @@
-"""How a target fared, told by two witnesses: dbt's results and the warehouse's load log, which has the last word."""
+"""The outcome of a target, from dbt's results and the warehouse's load log. If they differ, the load log decides."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 _SHOWN_TESTS: Final = 3
 _NOTHING_TO_DO: Final = "SKIP"
-"""How the message of a materialization begins that had nothing to do and wrote nothing."""
+"""Start of a materialization's message when it had nothing to do and wrote nothing."""
 _FOUND_SOMETHING: Final = "fail"
-"""dbt's word for a test that ran and found wrong rows."""
+"""dbt's status of a test that ran and found wrong rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What dbt says of the nodes that it was given together.
+    """Result of one dbt command.
 
     Attributes:
-        results: One per node that it took up.
-        stop: Why it stopped before its first node; None when it did not.
-        stopped: Why a target was not given to it at all, by target.
+        results: One per node that dbt started or skipped.
+        stop: Why dbt stopped before its first node; None when it reached the nodes.
+        stopped: Why a target was left out of the dbt command, by target.
     """
 
     results: Sequence[NodeResult] = ()
@@ -47,19 +47,19 @@ def outcome_of(
     rules: Iterable[Rule],
     before: TargetOutcome | None = None,
 ) -> TargetOutcome:
-    """Tell how a target fared.
+    """Return the outcome of a target that dbt was to build.
 
     Args:
         decision: The gate's decision to run it.
         model: Name of its dbt model.
-        build: What dbt says.
-        load: What the load log holds of this run for the target; None when it holds nothing.
-        rules: Say what kind of failure it is.
-        before: How it fared when it was tried last in this run; what was loaded then was only tested now.
+        build: Result of the dbt command.
+        load: This run's load of the target in the load log; None when there is none.
+        rules: Classify the failure.
+        before: Outcome of the previous try in this run. If that try loaded the target, only its tests ran now.
 
     Returns:
-        LOADED when the log says so and no test failed; UNCHANGED when dbt says that there was nothing to load; else
-        FAILED, also when dbt says that it loaded and the log knows nothing of it.
+        LOADED when the load log holds the load and no test failed; UNCHANGED when dbt reports that there was nothing to
+        load; else FAILED, also when dbt reports a load that the load log does not hold.
     """
     node = _node(model, build)
     error = build.stopped.get(decision.target) or complaint_of(
@@ -85,11 +85,11 @@ def outcome_of(
 
 
 def unlogged(target: str, node: NodeResult) -> str | None:
-    """Say that dbt claims a load that the load log does not have; None when it says that it skipped the target.
+    """Return an error if dbt reports a load that the load log does not hold; None if dbt reports a skip.
 
     Args:
         target: Its name, `schema.table`.
-        node: How its model fared.
+        node: dbt's result of its model.
     """
     if node.has_failed or node.message.startswith(_NOTHING_TO_DO):
         return None
@@ -101,11 +101,11 @@ def unlogged(target: str, node: NodeResult) -> str | None:
 
 
 def outcome_without_run(decision: Decision, rules: Iterable[Rule]) -> TargetOutcome:
-    """Tell how a target fared that is not given to dbt.
+    """Return the outcome of a target that dbt does not build.
 
     Args:
-        decision: The gate's last word, which is not to run it.
-        rules: Say what kind of failure it is when its row or SELECT is at fault; no rule makes that one that heals.
+        decision: The gate's final decision to skip or hold it.
+        rules: Classify the failure when its row or SELECT is at fault. Such a failure is always hard.
 
     Returns:
         FAILED when its row or SELECT is at fault; else HELD or SKIPPED.
@@ -130,7 +130,7 @@ def _verdict_on(error: str, rules: Iterable[Rule]) -> Verdict:
 
 
 def with_load(outcome: TargetOutcome, load: LoggedLoad) -> TargetOutcome:
-    """Return the outcome with what the load log says of it."""
+    """Return the outcome with the figures of the load log."""
     return replace(
         outcome,
         windows=load.windows,
@@ -148,24 +148,24 @@ def load_variables(run_id: str, tokens: Mapping[str, str | None]) -> dict[str, s
 
     Args:
         run_id: Written on every row and log row of the run.
-        tokens: Change tokens by source; unknown ones are left out, which the macros take for changed.
+        tokens: Change tokens by source. Unknown tokens are left out; the macros then treat the source as changed.
     """
     return {"SLUICE_RUN_ID": run_id, **tokens_variable(tokens)}
 
 
 def tokens_variable(tokens: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the variable that tells the macros the change tokens."""
+    """Return the variable that passes the change tokens to the macros."""
     known = {source: token for source, token in sorted(tokens.items()) if token is not None}
     return {"SLUICE_CHANGE_TOKENS": json.dumps(known)}
 
 
 def complaint_of(model: str, build: Build, *, is_test_only: bool) -> str | None:
-    """Return what dbt has to complain of a model; None when it is content.
+    """Return dbt's error on a model; None when dbt reports no error.
 
     Args:
         model: The model's name.
-        build: What dbt says.
-        is_test_only: The model itself was not run, its data tests were.
+        build: Result of the dbt command.
+        is_test_only: Whether only the data tests of the model ran.
     """
     if build.stop or is_test_only:
         return build.stop or _failed_hook(build) or _failed_tests(model, build)
@@ -187,7 +187,7 @@ def _failed_hook(build: Build) -> str | None:
 
 
 def _failed_tests(model: str, build: Build) -> str | None:
-    """Say which data tests of a model failed; those that could not even be asked say so, for that may heal."""
+    """Name the failed data tests of a model. Tests that could not run are named only if no test found wrong rows."""
     failed = [item for item in build.results if item.kind != "model" and item.has_failed and _reads(item, model)]
     if not failed:
         return None
@@ -208,18 +208,18 @@ FAILED: Final = frozenset({"error", "fail", "runtime error", "partial success"})
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """How one dbt node fared.
+    """Result of one dbt node.
 
     Attributes:
         unique_id: dbt's name of the node.
         kind: model, test, unit_test, …
         name: The node's short name; of a generated model `dwh__dim_aircraft`.
-        status: dbt's word: success, error, pass, fail, warn, skipped.
-        message: What dbt or the warehouse said.
+        status: dbt's status: success, error, pass, fail, warn, skipped.
+        message: Message of dbt or the warehouse.
         seconds: Wall-clock duration.
-        started_at: When its SQL began, UTC; None when it never did.
+        started_at: When its SQL began, UTC; None when it did not begin.
         finished_at: When its SQL ended, UTC.
-        parents: unique_ids of what it reads.
+        parents: unique_ids of the nodes that it reads.
     """
 
     unique_id: str
@@ -239,5 +239,5 @@ class NodeResult:
 
     @property
     def is_skipped(self) -> bool:
-        """Whether dbt left it out because something before it failed."""
+        """Whether dbt skipped it because an earlier node failed."""
         return self.status == "skipped"

@@ -1,4 +1,4 @@
-"""What the control database keeps of runs: every decision with its evidence, a copy of every load's summary."""
+"""Records of runs in the control database: every decision with its evidence, a copy of every load's summary."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def record_decisions(store: ControlStore, run_id: str, decisions: Sequence[Decision], decided_at: datetime) -> None:
-    """Keep final decisions.
+    """Record final decisions.
 
     Args:
         store: The control database.
-        run_id: The run that asked.
-        decisions: What the gate said; nothing that still waits.
-        decided_at: When, UTC.
+        run_id: The run.
+        decisions: Final decisions of the gate, without WAIT.
+        decided_at: When the gate decided, UTC.
     """
     store.record_decisions(
         [
@@ -46,13 +46,13 @@ def record_decisions(store: ControlStore, run_id: str, decisions: Sequence[Decis
 def load_entries(
     run_id: str, outcomes: Sequence[TargetOutcome], now: datetime, correct: Callable[[datetime], datetime]
 ) -> list[LoadEntry]:
-    """Return what the run log keeps of targets that were given to dbt.
+    """Return the run log's entries for targets that dbt built.
 
     Args:
         run_id: The run.
-        outcomes: How they fared.
-        now: Stands in for a time that dbt did not tell, UTC.
-        correct: Turns a time that this machine told into that of the clock that all machines share.
+        outcomes: Outcomes of the targets.
+        now: Replaces a time that dbt did not report, UTC.
+        correct: Converts a time of this machine's clock to the clock of the control database.
     """
     statuses = {OutcomeStatus.LOADED: LoadStatus.SUCCESS, OutcomeStatus.FAILED: LoadStatus.ERROR}
     return [
@@ -82,13 +82,13 @@ def adopted_entries(
     now: datetime,
     costs: Mapping[str, ClusterCost] = {},
 ) -> list[LoadEntry]:
-    """Return what the run log keeps of loads that no run has settled: of a killed one, of dbt by hand, of a backfill.
+    """Return the run log's entries for loads that no run recorded: of a killed run, a manual dbt command, a backfill.
 
     Args:
-        loads: What the load log says.
+        loads: The loads in the load log.
         pipelines: Target → its pipeline; loads of other targets are left out.
-        now: Stands in for a time that the log does not tell, UTC.
-        costs: What Spark took, by target.
+        now: Replaces a time that is missing from the load log, UTC.
+        costs: Cost of Spark, by target.
     """
     return [
         LoadEntry(

@@ -1,7 +1,7 @@
-"""Trying again within a run: which failures, when, and until when. Pure: clock and chance are passed in.
+"""Retries within a run: which failures, when, and until when. Pure: clock and chance are passed in.
 
-A soft failure is tried again after a pause that grows with each try; others of the run go on meanwhile, and what reads
-the failed target waits for it. The pipeline's SLA is the budget: no try begins that would come too late for it.
+A soft failure is tried again after a pause that grows with each try. Readers of the failed target wait; the other
+targets of the run go on. The pipeline's SLA is the budget: a try that would start after it is not made.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 from flows.run.model import OutcomeStatus, Retry, TargetOutcome
 
 _GROWTH: Final = 2.0
-"""Each pause is so many times the one before."""
+"""Factor from one pause to the next."""
 _LEAST_SHARE: Final = 0.5
-"""Chance takes at most this share off a pause, so that targets that failed together do not come back together."""
+"""Largest random share taken off a pause (jitter), so that targets that failed together retry at different times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +24,20 @@ class RetryPolicy:
     """How often and how long a run tries.
 
     Attributes:
-        tries: How often a target is given to dbt in one run, the first time included.
-        longest_pause_seconds: No pause is longer.
+        tries: How often dbt builds a target in one run at most, the first try included.
+        longest_pause_seconds: Upper limit of a pause.
     """
 
     tries: int
     longest_pause_seconds: float
 
     def pause_seconds(self, base_seconds: float, tries: int, chance: float) -> float:
-        """Return the pause after so many tries.
+        """Return the pause after a number of tries.
 
         Args:
-            base_seconds: What the failure's class advises for the first pause.
-            tries: How often it was tried.
-            chance: In [0, 1).
+            base_seconds: First pause that the failure's class advises.
+            tries: Number of tries so far.
+            chance: Random number in [0, 1).
 
         >>> [RetryPolicy(5, 60).pause_seconds(5, tries, 0) for tries in (1, 2, 3, 4, 5)]
         [5.0, 10.0, 20.0, 40.0, 60.0]
@@ -48,12 +48,12 @@ class RetryPolicy:
 
 @dataclass
 class RetryBook:
-    """What is going to be tried again in one run.
+    """The planned retries of one run.
 
     Attributes:
-        policy: How often and how long.
-        deadlines: Target → when its pipeline must be done.
-        earlier_tries: Target → how often it failed in this way before this run began.
+        policy: Number of tries and length of pauses.
+        deadlines: Target → end of its pipeline's SLA.
+        earlier_tries: Target → how often it failed in the same way before this run.
         chance: Returns a number in [0, 1).
     """
 
@@ -69,28 +69,28 @@ class RetryBook:
         return frozenset(self._waiting)
 
     def tries_of(self, target: str) -> int:
-        """Return which try of a target it is when it is built now."""
+        """Return the number of the try if the target is built now."""
         return self._waiting[target].number if target in self._waiting else 1
 
     def last_outcome(self, target: str) -> TargetOutcome | None:
-        """Return how a target fared that is tried again; None for a first try."""
+        """Return the outcome of the previous try; None for a first try."""
         return self._waiting[target].failed if target in self._waiting else None
 
     def is_due(self, target: str, now: datetime) -> bool:
-        """Whether a target need not wait any more, or never had to."""
+        """Whether a target's pause is over, or it has none."""
         return target not in self._waiting or self._waiting[target].due_at <= now
 
     def seconds_left(self, now: datetime) -> float | None:
-        """Return how long the next try is away; None when there is none."""
+        """Return the seconds until the next try; None when no try is planned."""
         if not self._waiting:
             return None
         return max(0.0, (min(retry.due_at for retry in self._waiting.values()) - now).total_seconds())
 
     def consider(self, outcome: TargetOutcome, now: datetime) -> Retry | None:
-        """Plan another try of a target that failed, when it makes sense and there is time; else it has ended so.
+        """Plan another try of a failed target if the failure is soft and there is time; else return None.
 
         Args:
-            outcome: How it fared; its attempts count this run's only.
+            outcome: Its outcome; `attempts` counts the tries of this run only.
             now: UTC.
         """
         self._waiting.pop(outcome.target, None)

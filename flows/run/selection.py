@@ -1,4 +1,4 @@
-"""Which transformations a run is about, and in which order their data flows."""
+"""Selects the transformations of a run, and orders them by data flow."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from metadata_sync.rows.names import TableName
 def select_transformations(
     rows: ControlRows, request: RunRequest, stopped: Collection[TableName] = ()
 ) -> tuple[TransformationRow, ...]:
-    """Return the transformations that a request is about, upstream before downstream.
+    """Return the transformations that a request selects, upstream before downstream.
 
-    Named pipelines are taken whether they are switched on or not, so that the gate can say so; without names only
-    active pipelines are.
+    Named pipelines are selected even if they are switched off, so that the gate reports them. Without names, only
+    active pipelines are selected.
 
     Args:
         rows: The environment's rows.
-        request: What was asked.
-        stopped: Targets that cannot run: what they read orders nothing, for it may be a circle.
+        request: The request.
+        stopped: Targets that cannot run. What they read is ignored in the order, because it may contain a cycle.
 
     Raises:
         RequestError: When a pipeline or job group does not exist.
@@ -52,14 +52,14 @@ def select_transformations(
 def order_by_data(
     transformations: Iterable[TransformationRow], stopped: Collection[TableName] = ()
 ) -> tuple[TransformationRow, ...]:
-    """Order transformations so that each stands behind those that it reads; ties by name.
+    """Order transformations so that each comes after those that it reads; ties by name.
 
     Args:
         transformations: In any order.
-        stopped: Those whose own reads do not count.
+        stopped: Transformations whose own reads are ignored.
 
     Raises:
-        HardRunError: When they read one another in a circle.
+        HardRunError: When their reads form a cycle.
     """
     by_name = {row.name: row for row in sorted(transformations, key=lambda row: row.name)}
     upstreams = {name: () if name in stopped else reads for name, reads in read_targets(by_name).items()}
@@ -72,7 +72,7 @@ def order_by_data(
 
 
 def read_targets(by_name: Mapping[TableName, TransformationRow]) -> dict[TableName, tuple[TableName, ...]]:
-    """Return for each transformation the others among them that it reads."""
+    """Return, for each transformation, the other given transformations that it reads."""
     names = {str(name): name for name in by_name}
     return {
         name: tuple(names[item.table] for item in row.dependencies if item.table in names)
