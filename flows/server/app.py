@@ -9,6 +9,7 @@ another site. `/open` logs the browser in: the link carries the password behind 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
@@ -41,8 +42,8 @@ class Guard:
     def __init__(self, app: App, host: str, port: int) -> None:
         names = {host, "localhost"} if host.startswith("127.") or host == "::1" else {host}
         self._app = app
-        self._hosts = {f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names}
-        self._origins = {f"http://{name}" for name in self._hosts}
+        self._names = {f"[{name}]" if ":" in name else name for name in names}
+        self._origins = {f"http://{name}:{port}" for name in self._names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or let Prefect do it."""
@@ -57,7 +58,9 @@ class Guard:
 
     def _is_own(self, scope: Scope) -> bool:
         headers = _texts(scope["headers"])
-        if headers.get("host") not in self._hosts or headers.get("origin", "") not in {"", *self._origins}:
+        # Any port: what forwards to this server, as `ssh -L` does, has one of its own, and a foreign name is what counts.
+        name = re.sub(r":\d+$", "", headers.get("host", ""))
+        if name not in self._names or headers.get("origin", "") not in {"", *self._origins}:
             return False
         is_called = scope["type"] == "websocket" or scope["path"].startswith(_API)
         return not is_called or headers.get("sec-fetch-site") not in _FOREIGN

@@ -142,7 +142,7 @@ def test_automation_goes_with_the_row(orders: Context, server: Server) -> None:
     plan = deploy(orders, server.api_url)
     switch(change_context, "payments", None, is_active=True)
 
-    assert [step.action for step in plan.automations] == [difference.Action.REMOVE]
+    assert [step.action for step in plan.automations] == [difference.DeployAction.REMOVE]
     assert "sluice auto: upstream loads start payments" not in automations(server, "auto")
-    assert [step.action for step in deploy(orders, server.api_url).automations] == [difference.Action.CREATE]
+    assert [step.action for step in deploy(orders, server.api_url).automations] == [difference.DeployAction.CREATE]
     assert deploy(orders, server.api_url).is_empty

@@ -209,7 +209,7 @@ def _check_doctor(production: Production) -> None:
     production.server.until(lambda: any(item["status"] == "ONLINE" for item in production.server.ask(workers, {})), 90)
     asked = production.sluice("doctor", "--json")
     levels = {item["check"]: (item["level"], item["message"]) for item in json.loads(asked.stdout)["findings"]}
-    assert levels["authentication"] == ("ok", "asked for")
+    assert levels["authentication"] == ("ok", "required")
     assert levels["telemetry"] == ("ok", "off")
     assert "CSRF protection" not in levels
     clocks = ("clock prefect server", "clock control database", "clock warehouse")

@@ -96,7 +96,8 @@ def test_up_starts_everything_once_and_down_ends_it_also_when_a_part_was_killed(
 
     report = json.loads(first.stdout)
     assert (report["running"], report["already_running"]) == (True, False)
-    assert report["ui"] == again.stdout.strip() == f"http://127.0.0.1:{local.port}/v2"
+    assert report["ui"] == f"http://127.0.0.1:{local.port}/v2"
+    assert report["open"] == again.stdout.strip() == f"http://127.0.0.1:{local.port}/open#team%3Asecret"
     assert "already running" in again.stderr
     assert str(report["pid"]) in again.stderr
     assert second is not None
