@@ -9,7 +9,6 @@ another site. `/open` logs the browser in: the link carries the password behind 
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
@@ -58,9 +57,9 @@ class Guard:
 
     def _is_own(self, scope: Scope) -> bool:
         headers = _texts(scope["headers"])
-        # Any port: what forwards to this server, as `ssh -L` does, has one of its own, and a foreign name is what counts.
-        name = re.sub(r":\d+$", "", headers.get("host", ""))
-        if name not in self._names or headers.get("origin", "") not in {"", *self._origins}:
+        # Any port: a forwarded one, as of `ssh -L`, differs from ours. A foreign name is what must not pass.
+        name, _, port = headers.get("host", "").rpartition(":")
+        if name not in self._names or not port.isdigit() or headers.get("origin", "") not in {"", *self._origins}:
             return False
         is_called = scope["type"] == "websocket" or scope["path"].startswith(_API)
         return not is_called or headers.get("sec-fetch-site") not in _FOREIGN
