@@ -174,7 +174,7 @@ def test_shapes_are_those_of_the_maintained_rule_set() -> None:
         "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
         "keyword": "password = 'hunter2'",
         "mailchimp": "0123456789abcdef0123456789abcdef-us12",
-        "npm": "//registry.npmjs.org/:_authToken=npm_" + "a1" * 18,
+        "npm": "//registry.example/:_authToken=npm_" + "a1" * 18,
         "openai": "sk-" + "a" * 20 + "T3BlbkFJ" + "b" * 20,
         "private_key": "-----BEGIN RSA PRIVATE KEY-----\nMIIE",
         "pypi_token": "pypi-AgEIcHlwaS5vcmc" + "a" * 75,
