@@ -220,7 +220,7 @@ def rebuild(context: Context, target: str) -> RowCounts:
         others = keeper.take([target])
         if others:
             raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Try again when that run has ended.")
-        _run_task(_runner(context), row, "rebuild", run_id)
+        run_task(_runner(context), row, "rebuild", run_id)
         rows = context.store.usable_rows()
         warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
         try:
@@ -235,14 +235,25 @@ def rebuild(context: Context, target: str) -> RowCounts:
 def _ask(context: Context, target: str, task: str) -> dict[str, Any]:
     row = _row(context, target)
     with hold_warehouse(context, f"{task} {target}"):
-        message = _run_task(_runner(context), row, task, f"{task}-{uuid4().hex[:8]}")
+        message = run_task(_runner(context), row, task, f"{task}-{uuid4().hex[:8]}")
     found = json.loads(message)
     assert isinstance(found, dict), "the macros write one JSON object"
     return found
 
 
-def _run_task(dbt: DbtRunner, row: TransformationRow, task: str, run_id: str) -> str:
-    """Run a task of a model and return its message."""
+def run_task(dbt: DbtRunner, row: TransformationRow, task: str, run_id: str) -> str:
+    """Run a task of a model and return its message.
+
+    Args:
+        dbt: Runs dbt on the project.
+        row: The target's row.
+        task: survey, verify, rebuild or prune; the macro `asked_task` reads it.
+        run_id: The run id of what the task writes.
+
+    Raises:
+        SoftRunError: When another load of the target committed first.
+        HardRunError: When the task failed.
+    """
     model = row.name.model_name
     tasks = {"SLUICE_TASKS": json.dumps({str(row.name): task})}
     results = dbt.run([model], variables=load_variables(run_id, {}) | tasks)

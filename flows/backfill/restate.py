@@ -10,15 +10,14 @@ does not yield: they are pruned, and history is computed anew from the ledger.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flows.context import Context, reading
 from flows.engine.engine import hold_warehouse
 from flows.engine.recovery import adopt
+from flows.ledger import run_task
 from flows.run.leases import LeaseKeeper
-from flows.run.outcome import load_variables
 from flows.warehouse.definition import Definition, derivation_of, row_definition
 from flows.warehouse.derivations import Derivations, count_derivations
 from flows.warehouse.load_log import read_loads, read_state
@@ -145,11 +144,7 @@ def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: Db
         others = keeper.take([target])
         if others:
             raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Restate it again when that has ended.")
-        variables = load_variables(run_id, {}) | {"SLUICE_TASKS": json.dumps({target: "prune"})}
-        results = dbt.run([row.name.model_name], variables=variables)
-        node = next((item for item in results if item.name == row.name.model_name), None)
-        if node is None or node.has_failed or node.is_skipped:
-            raise HardRunError(f"Pruning {target} failed: {node.message if node else 'dbt did not run the model'}")
+        run_task(dbt, row, "prune", run_id)
         with reading(context, context.profile) as warehouse:
             loads = read_loads(warehouse, context.profile, run_id=run_id)
     adopt(context, plan.run.rows, loads)
