@@ -74,9 +74,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator
         if not port_file.exists():
             port_file.write_text(str(free_port()))
         local = LocalServer(shared / "home", int(port_file.read_text()))
-        started = start(local)
+        start(local)
         users.write_text(str(_count(users) + 1))
-    yield Server(local, started.pid)
+    yield Server(local)
     with FileLock(shared / "lock"):
         users.write_text(str(_count(users) - 1))
         if _count(users) == 0:

@@ -260,7 +260,11 @@ def test_a_value_that_does_not_cast_is_a_reject(redshift_standin: Standin, tmp_p
 @pytest.mark.parametrize(
     ("profile", "flags", "message"),
     [
-        ({"autocommit": False}, {}, "autocommit is false in the profile: .* Leave autocommit at true."),
+        (
+            {"autocommit": False},
+            {},
+            r"autocommit is false in the profile: [^.]*\.\s+Set autocommit to true, or remove it",
+        ),
         (
             {},
             {"redshift_skip_autocommit_transaction_statements": True},

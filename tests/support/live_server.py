@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import socketserver
 import subprocess
@@ -47,7 +46,6 @@ class Server:
     """A server that runs, and what it recorded."""
 
     local: LocalServer
-    pid: int
 
     @property
     def api_url(self) -> str:
@@ -62,7 +60,7 @@ class Server:
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.api_url}{path}", data=data, headers=self.headers | _CONTENT_TYPE)
-        with urlopen(request, timeout=30) as response:
+        with urlopen(request, timeout=90) as response:  # the server waits up to 60 s for its SQLite file
             return json.load(response)
 
     def status(self, path: str, body: Any, headers: dict[str, str] | None = None) -> int:
@@ -143,19 +141,11 @@ class Server:
             assert time.monotonic() < deadline, f"{len(runs)} of {count} runs ended within {seconds} s: {states}"
             time.sleep(0.5)
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
-
 
 class Way(socketserver.ThreadingTCPServer):
-    """A way to a server that can be cut for good: whoever went it finds the server gone, as when it was killed.
+    """A way to a server that can be cut for good, as when the server was killed, or be frozen, as when it hangs.
 
-    Others still find the server: starting one for each death takes long.
+    Tests that go other ways still find the server: starting one for each death takes long.
     """
 
     daemon_threads = True
@@ -164,11 +154,22 @@ class Way(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Passage)
         self.port = port
         self.ends: list[socket.socket] = []
+        self.carries = threading.Event()
+        self.carries.set()
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/api"
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Accept connections, as a hanging server's kernel does, and carry nothing."""
+        self.carries.clear()
+        try:
+            yield
+        finally:
+            self.carries.set()
 
     def cut(self) -> None:
         self.shutdown()
@@ -184,15 +185,16 @@ class _Passage(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         with socket.create_connection(("127.0.0.1", self.server.port)) as behind:
             self.server.ends += [self.request, behind]
-            back = threading.Thread(target=_carry, args=(behind, self.request), daemon=True)
+            back = threading.Thread(target=_carry, args=(behind, self.request, self.server.carries), daemon=True)
             back.start()
-            _carry(self.request, behind)
+            _carry(self.request, behind, self.server.carries)
             back.join()
 
 
-def _carry(source: socket.socket, target: socket.socket) -> None:
+def _carry(source: socket.socket, target: socket.socket, carries: threading.Event) -> None:
     with suppress(OSError):
         while part := source.recv(65536):
+            carries.wait()
             target.sendall(part)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)

@@ -17,7 +17,7 @@ from flows.prefect.reporting.observer import PrefectObserver
 from flows.run.model import RunPlan, RunRequest
 from tests.support.emr_project import EmrProject
 from tests.support.emr_simulator import ClusterPlot, EmrSimulator
-from tests.support.live_server import Server
+from tests.support.live_server import Server, Way
 from tests.support.shop_project import bridged, build, write_shop
 
 SOON = timedelta(seconds=60)
@@ -163,7 +163,8 @@ def test_clusters_and_steps_are_task_runs_with_states_links_and_reasons(
 
 
 def test_nothing_is_lost_when_the_server_is_frozen_for_seconds(server: Server, flow_run_id: str, shop: Path) -> None:
-    with bridged(server.api_url, flow_run_id) as runs, server.frozen():
+    way = Way(server.local.port)
+    with bridged(way.api_url, flow_run_id) as runs, way.frozen():
         began = time.monotonic()
         build(shop, runs, "stg", "fct")
         took = time.monotonic() - began

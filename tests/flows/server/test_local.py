@@ -26,7 +26,7 @@ from flows.server.local import (
     ui_url,
 )
 from metadata_sync.errors import ConfigurationError, RunError
-from tests.support.live_server import Server, free_port
+from tests.support.live_server import Server, Way, free_port
 
 
 @pytest.fixture
@@ -144,8 +144,9 @@ def test_configured_server_is_not_replaced_by_the_local_one_when_it_is_silent(co
 
 
 def test_frozen_server_counts_as_silent(context: Context, server: Server) -> None:
-    with server.frozen():
-        assert running_api_url(context, environ={"PREFECT_API_URL": server.api_url}) is None
+    way = Way(server.local.port)
+    with way.frozen():
+        assert running_api_url(context, environ={"PREFECT_API_URL": way.api_url}) is None
 
 
 def test_ui_address_can_be_configured(monkeypatch: pytest.MonkeyPatch) -> None:
