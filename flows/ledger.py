@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from flows.context import Context
+from flows.engine.definitions import find_target, read_head, recount
 from flows.engine.engine import hold_warehouse, sync_rows
 from flows.engine.recovery import adopt
+from flows.gate.definitions import definition_changes
+from flows.gate.facts import DefinitionChange
 from flows.run.leases import LeaseKeeper
 from flows.run.outcome import load_variables
 from flows.warehouse.connection import open_warehouse
@@ -53,6 +56,7 @@ class Verification:
         event_count: Events of the ledger: the table's rows and the side table's.
         counts: Kind of difference → number of differences.
         differences: The first hundred.
+        definition_change: Its rows that an older SELECT derived; None: there are none, or they were accepted.
     """
 
     target: str
@@ -61,6 +65,7 @@ class Verification:
     older_count: int
     counts: Mapping[str, int]
     differences: tuple[Difference, ...]
+    definition_change: DefinitionChange | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -167,8 +172,13 @@ def verify(context: Context, target: str) -> Verification:
     """
     found = _ask(context, target, "verify")
     differences = tuple(Difference(**item) for item in found["differences"])
+    event_count, older_count = found["event_count"], found["older_count"]
+    rows = context.store.usable_rows()
+    row = find_target(rows, target)
+    recount(context, rows, row, event_count=event_count, older_count=older_count)
+    changes = definition_changes(context, rows, [row], {target: read_head(context, row)}, is_in_step=False)
     return Verification(
-        target, found["row_count"], found["event_count"], found["older_count"], found["counts"], differences
+        target, found["row_count"], event_count, older_count, found["counts"], differences, changes.get(target)
     )
 
 

@@ -24,11 +24,14 @@ class IncidentKind(StrEnum):
     """A run ended without a result."""
     REJECTS = "rejects"
     """A load rejected rows that no earlier load had rejected."""
+    DEFINITION = "definition"
+    """Rows of a target were derived by an older SELECT."""
 
 
 class Severity(StrEnum):
     """How urgent an incident is, least urgent first."""
 
+    INFO = "info"
     WARNING = "warning"
     """A retry may succeed."""
     ERROR = "error"

@@ -61,6 +61,7 @@ class RowCounts:
         closed: SCD2 versions that ended.
         deleted: Rows removed from the target.
         rejected: Rows that went to the rejects table.
+        tied: Events of one key and time with different content: the greater one was kept.
     """
 
     read: int = 0
@@ -69,11 +70,19 @@ class RowCounts:
     closed: int = 0
     deleted: int = 0
     rejected: int = 0
+    tied: int = 0
 
     @property
     def written(self) -> int:
         """Rows of the target that changed."""
         return self.inserted + self.updated + self.closed + self.deleted
+
+    @property
+    def tie_note(self) -> str | None:
+        """What ties mean; None when there were none."""
+        if not self.tied:
+            return None
+        return f"{self.tied:,} events of one key and time differ in content, and the greater one was kept"
 
     def __add__(self, other: RowCounts) -> RowCounts:
         """Add up two loads.

@@ -31,6 +31,7 @@ from flows.backfill.model import (
 from flows.backfill.restate import definition_to_restate, finish_restatement
 from flows.backfill.slices import BackfillRange, Cutter, ExcludedTarget
 from flows.context import Context
+from flows.engine.definitions import note_loads
 from flows.engine.engine import hold_warehouse, prepare
 from flows.engine.recovery import adopt
 from flows.incidents.settle import deliver_or_log
@@ -155,6 +156,7 @@ class _Backfill:
         self._say = say
         self._dbt = DbtRunner(context.project, context.settings, context.profile)
         self._rejecting = set(plan.run.rejecting)
+        self._definitions: dict[str, str | None] = {}
         self._results = {
             item.target: TargetBackfilled(item.target, len(item.chunks), item.done) for item in plan.targets
         }
@@ -167,6 +169,7 @@ class _Backfill:
             while due := [item for item in self._plan.targets if self._is_due(item)]:
                 self._load_next(due)
             self._test()
+            note_loads(self._context, self._plan.run.rows, self._definitions)
             pruned, kept_count = self._finish_restatement()
         except RunError as error:
             self._context.store.end_backfill(self._plan.backfill_id, None, str(error))
@@ -212,6 +215,7 @@ class _Backfill:
         results = self._dbt.run(models, variables={**variables, **staged.variables}) if models else ()
         loads = {load.target: load for load in self._read_back(began_at)}
         self._rejecting |= {target for target, load in loads.items() if load.rejects and load.rejects.kept}
+        self._definitions |= {target: load.definition for target, load in loads.items()}
         adopt(self._context, self._plan.run.rows, tuple(loads.values()), staged.costs)
         for item in due:
             result = self._results[item.target]

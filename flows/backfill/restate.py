@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flows.context import Context, reading
+from flows.engine.definitions import find_target, read_head, recount
 from flows.engine.engine import hold_warehouse
 from flows.engine.recovery import adopt
 from flows.ledger import run_task
 from flows.run.leases import LeaseKeeper
-from flows.warehouse.definition import Definition, derivation_of, row_definition
+from flows.warehouse.definition import Definition, derivation_of, next_number, row_definition
 from flows.warehouse.derivations import Derivations, count_derivations
-from flows.warehouse.load_log import read_loads, read_state
+from flows.warehouse.load_log import read_loads
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 from metadata_sync.loads import RowCounts
@@ -53,29 +54,10 @@ def definition_to_restate(context: Context, rows: ControlRows, target: str) -> s
     Raises:
         ConfigurationError: When the subject is no target, or was never loaded.
     """
-    row = next((row for row in rows.transformations if str(row.name) == target), None)
-    if row is None:
-        known = ", ".join(sorted(str(row.name) for row in rows.transformations))
-        raise ConfigurationError(f"There is no target {target!r} in this environment.", f"It has: {known or 'none'}.")
-    number, stored = derivation_of(head_definition(context, row))
+    row = find_target(rows, target)
+    number, stored = derivation_of(read_head(context, row).definition or "")
     today = today_definition(context, row)
-    return f"{number if number and stored == today else number + 1}:{today}"
-
-
-def head_definition(context: Context, row: TransformationRow) -> str:
-    """Return what a target's head holds.
-
-    Raises:
-        ConfigurationError: When the target was never loaded.
-    """
-    with reading(context, context.profile) as warehouse:
-        head = read_state(warehouse, context.profile, [row.name], [row.name]).heads.get(str(row.name))
-    if head is None or head.definition is None or head.loaded_at is None:
-        raise ConfigurationError(
-            f"{row.name} was never loaded, so there is nothing to restate.",
-            f"Load it first: sluice run {row.pipeline_id}.",
-        )
-    return head.definition
+    return f"{number if stored == today else next_number(number)}:{today}"
 
 
 def derivations(context: Context, row: TransformationRow) -> Derivations:
@@ -84,9 +66,9 @@ def derivations(context: Context, row: TransformationRow) -> Derivations:
     Raises:
         ConfigurationError: When the target was never loaded, or its SELECT cannot be read.
     """
-    definition = head_definition(context, row)
+    definition = read_head(context, row).definition or ""
     number, stored = derivation_of(definition)
-    newest = number if stored == today_definition(context, row) else number + 1
+    newest = number if stored == today_definition(context, row) else next_number(number)
     with reading(context, context.profile) as warehouse:
         return count_derivations(warehouse, context.profile, row.name, definition, number=newest)
 
@@ -108,7 +90,7 @@ def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> 
     """
     target = plan.request.subject
     row = next(row for row in plan.run.rows.transformations if str(row.name) == target)
-    definition = head_definition(context, row)
+    definition = read_head(context, row).definition or ""
     number, stored = derivation_of(definition)
     if f"{number}:{stored}" != plan.definition:
         raise HardRunError(
@@ -120,11 +102,17 @@ def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> 
         found = count_derivations(
             warehouse, context.profile, row.name, definition, number=number, reach=_reach(plan, row, definition)
         )
-    if not found.older_count or not plan.request.restates_all or not Definition.parse(definition).key:
-        return None, found.older_count
-    if found.unreachable_count:
-        return None, found.older_count
-    return _prune(context, plan, row, dbt), 0
+    is_pruned = (
+        found.older_count
+        and plan.request.restates_all
+        and not found.unreachable_count
+        and bool(Definition.parse(definition).key)
+    )
+    moved = _prune(context, plan, row, dbt) if is_pruned else None
+    older_count = 0 if is_pruned else found.older_count
+    event_count = found.event_count - (found.older_count - older_count)
+    recount(context, plan.run.rows, row, event_count=event_count, older_count=older_count)
+    return moved, older_count
 
 
 def _reach(plan: BackfillPlan, row: TransformationRow, definition: str) -> str | None:

@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "run": "run",
     "backfill": "backfill",
     "restate": "backfill",
+    "accept": "ledger",
     "verify": "ledger",
     "rebuild": "ledger",
     "plan": "status",

@@ -1,4 +1,4 @@
-"""`sluice verify` and `sluice rebuild`: a target and its ledger."""
+"""`sluice verify`, `sluice rebuild`, `sluice accept`: a target, its ledger, and what derived it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from flows.cli.output.console import out, print_json, print_table, progress, say
+from flows.cli.output.tables import print_notes
 from flows.context import load_context
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("verify")(verify)
     app.command("rebuild")(rebuild)
+    app.command("accept")(accept)
 
 
 def verify(target: Target, as_json: AsJson = False) -> None:
@@ -60,13 +62,34 @@ def verify(target: Target, as_json: AsJson = False) -> None:
             "Another program wrote to the table or its side table. `sluice rebuild` writes the table again from its "
             "events. Events that are gone come back from the sources only: `sluice backfill`."
         )
-    if found.older_count and not as_json:
-        say(
-            f"{found.older_count:,} of {found.event_count:,} events were derived by an older SELECT. "
-            f"`sluice restate {target}` derives them again."
-        )
+    if found.definition_change is not None and not as_json:
+        print_notes([(target, [found.definition_change.sentence])])
     if not found.is_sound:
         raise typer.Exit(1)
+
+
+def accept(
+    target: Target,
+    reason: Annotated[str, typer.Option("--reason", help="Why the rows may stay as they are.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Accept that rows of a target which an older SELECT derived stay as they are.
+
+    Nothing is loaded or changed. `sluice status`, `plan` and runs no longer tell of these rows; `sluice why` and
+    `sluice lineage` say who accepted them and why. The next change of the SELECT is told again. Exit code 2: there is
+    nothing to accept.
+
+    Examples:
+        sluice accept dwh.fact_order --reason "the new VAT holds from December on"
+    """
+    from flows.engine.definitions import accept as accept_rows
+
+    entry = accept_rows(load_context(), target, reason)
+    if as_json:
+        print_json(asdict(entry))
+        return
+    share = "" if entry.older_count is None else f" ({entry.older_count:,} of {entry.event_count:,} events)"
+    say(f"Accepted by {entry.accepted_by}: rows of {target} that an older SELECT derived stay as they are{share}.")
 
 
 def rebuild(

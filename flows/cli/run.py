@@ -82,7 +82,7 @@ def run(
     )
     ended = _run(context, request, is_quiet=as_json)
     _report(ended, as_json=as_json)
-    if any(summary.has_failed for summary in (ended.summary, *ended.reruns)):
+    if ended.failed or any(summary.has_failed for summary in (ended.summary, *ended.reruns)):
         raise typer.Exit(1)
 
 
@@ -96,6 +96,7 @@ class _Ended:
         url: Its page in Prefect's UI.
         warnings: What could not be reported to Prefect.
         reruns: Runs of the targets that other runs skipped because this run held them.
+        failed: Restatements that rows asked for and that failed.
     """
 
     plan: RunPlan
@@ -103,16 +104,19 @@ class _Ended:
     url: str | None = None
     warnings: tuple[str, ...] = ()
     reruns: tuple[RunSummary, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
+    from flows.backfill.automatic import restate_changed
     from flows.engine.engine import execute, hold_warehouse, prepare, startup_failures_reported
 
     with startup_failures_reported(context, request), hold_warehouse(context, "sluice run", say):
         with progress("Looking at the sources…", is_quiet=is_quiet):
             plan = prepare(context, request, on_wait=say)
         if not plan.is_due:
-            return _Ended(plan, execute(context, plan))
+            summary = execute(context, plan)
+            return _Ended(plan, summary, failed=restate_changed(context, summary, say))
         from flows.server.local import running_api_url
 
         api_url = running_api_url(context)
@@ -124,7 +128,8 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
 
         observer = None if is_quiet else _observer()
         summary = execute(context, plan, observer)
-        return _Ended(plan, summary, reruns=make_up(context, plan, observer, say=say))
+        failed = restate_changed(context, summary, say)
+        return _Ended(plan, summary, reruns=make_up(context, plan, observer, say=say), failed=failed)
 
 
 def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet: bool) -> _Ended:

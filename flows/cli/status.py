@@ -82,10 +82,12 @@ def status(as_json: AsJson = False) -> None:
 
         sluice status --json
     """
+    from flows.gate.definitions import recorded_changes
     from flows.reports.status import target_statuses
 
-    store = load_context().store
-    statuses = target_statuses(store.usable_rows(), store.latest_loads(), store.now())
+    context = load_context()
+    store, rows, loads = context.store, context.store.usable_rows(), context.store.latest_loads()
+    statuses = target_statuses(rows, loads, store.now(), recorded_changes(context, rows, loads))
     if as_json:
         incidents = [asdict(incident) for incident in store.incidents()]
         print_json({"targets": [_status_document(item) for item in statuses], "incidents": incidents})
@@ -118,15 +120,21 @@ def why(
 
         sluice why dwh.dim_aircraft --at 2013-01-02T02:00-05:00 --json
     """
-    store = load_context().store
+    from flows.cli.output.tables import print_notes
+    from flows.gate.definitions import definition_notes
+
+    context = load_context()
+    store = context.store
     decisions = store.latest_decisions(target, at, 1)
     if not decisions:
         raise _no_decision(target, store.usable_rows(), at)
     load = store.load_at(target, decisions[0].run_id, at)
+    notes = definition_notes(context, target) if at is None else ()
     if as_json:
-        print_json(_why_document(decisions[0], load))
+        print_json({**_why_document(decisions[0], load), "definition": list(notes)})
         return
     _print_why(decisions[0], load)
+    print_notes([(target, notes)])
 
 
 def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> ConfigurationError:
@@ -182,7 +190,7 @@ def _outlook_document(outlook: Outlook) -> dict[str, Any]:
 
 
 def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
-    from flows.cli.output.tables import print_rejects
+    from flows.cli.output.tables import print_notes
     from metadata_sync.text import duration_text
 
     rows = [
@@ -200,7 +208,7 @@ def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
     ]
     headers = ("Target", "Pipeline", "Switch", "Last run", "Last window", "Rows", "Age", "Error")
     print_table("", headers, rows)
-    print_rejects((item.target, item.last_success.rejects) for item in statuses if item.last_success)
+    print_notes((item.target, item.notes) for item in statuses)
 
 
 def _print_incidents(incidents: Sequence[Incident]) -> None:
@@ -220,6 +228,8 @@ def _print_incidents(incidents: Sequence[Incident]) -> None:
 
 
 def _status_document(item: TargetStatus) -> dict[str, Any]:
+    from flows.cli.output.tables import change_document
+
     last, loaded = item.last, item.last_success
     return {
         "target": item.target,
@@ -232,6 +242,7 @@ def _status_document(item: TargetStatus) -> dict[str, Any]:
         "error": last.error_message if last else None,
         "last_load": _load_document(loaded) if loaded else None,
         "age_seconds": item.age_seconds,
+        "definition_change": change_document(item.definition_change),
     }
 
 

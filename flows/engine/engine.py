@@ -13,11 +13,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
+from flows.engine.definitions import changes_after, note_definitions, note_loads
 from flows.engine.execution import Execution
 from flows.engine.recovery import adopt_unknown, mark_crashes
 from flows.gate.facts import Action
@@ -109,10 +111,11 @@ def prepare(
     selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
     now = context.now()
-    with open_gate(context, rows, selected, blame) as gate:
+    with open_gate(context, rows, selected, blame, is_in_step=not is_dry) as gate:
         loads = context.store.latest_loads()
         if not is_dry:
             loads = adopt_unknown(gate, loads)
+            note_definitions(context, rows, gate.state.heads, gate.warehouse)
         forced_by = request.requested_by if request.is_forced else None
         answer = gate.decide(loads, now, forced_by=forced_by, leases=lease_texts(context.store))
         orphans = gate.orphans() if not request.pipelines else ()
@@ -163,6 +166,8 @@ def execute(
     with hold_warehouse(context, f"run {plan.run_id}"), keeper:
         mark_crashes(context, plan.rows)
         summary = Execution(context, plan, watcher, keeper, sleep=sleep, url=url).run()
+        note_loads(context, plan.rows, {outcome.target: outcome.definition for outcome in summary.outcomes})
+    summary = replace(summary, outcomes=changes_after(context, plan.rows, summary.outcomes))
     deliver_or_log(context)
     return summary
 

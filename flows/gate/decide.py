@@ -10,6 +10,7 @@ from typing import Final
 from flows.gate.facts import (
     Action,
     Decision,
+    DefinitionChange,
     Probe,
     Reason,
     SourceFacts,
@@ -21,8 +22,8 @@ from flows.gate.facts import (
 from flows.gate.probe import Prober, Question
 from flows.gate.rules import decide
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.definition import tracking
-from flows.warehouse.load_log import WarehouseState
+from flows.warehouse.definition import Definition, tracking
+from flows.warehouse.load_log import Head, WarehouseState
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.loads import Watermark
 from metadata_sync.redact import safe_text
@@ -47,6 +48,7 @@ class Surroundings:
         settled: State of the targets whose outcome in this run is final.
         leases: Targets that other runs are loading, each with a text that names the run.
         blame: Faults of rows and SELECTs.
+        changes: Targets with rows that an older SELECT derived.
     """
 
     rows: ControlRows
@@ -58,6 +60,7 @@ class Surroundings:
     settled: Mapping[str, UpstreamState] = field(default_factory=dict)
     leases: Mapping[str, str] = field(default_factory=dict)
     blame: Blame = field(default_factory=Blame)
+    changes: Mapping[str, DefinitionChange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +266,8 @@ def _facts(
         has_log=target in around.state.logged,
         fingerprint=_fingerprint(row, around.rows),
         head_fingerprint=head.fingerprint if head else None,
-        is_tracking_changed=head is not None
-        and bool(head.tracks)
-        and head.tracks != tracking(row.load_type, row.scd_columns),
+        is_tracking_changed=head is not None and _only_tracks_differ(row, head),
+        definition_change=around.changes.get(target),
         renamed_from=renamed_from,
         sources=sources,
         upstreams=upstreams,
@@ -273,6 +275,15 @@ def _facts(
     )
     facts = _with_faults(facts, row, around)
     return facts if pipeline is None else replace(facts, child_policy=pipeline.child_policy)
+
+
+def _only_tracks_differ(row: TransformationRow, head: Head) -> bool:
+    """Whether the tracked columns changed and load type and key did not: the next load can rebuild the table."""
+    if not head.tracks or not head.definition or head.tracks == tracking(row.load_type, row.scd_columns):
+        return False
+    built = Definition.parse(head.definition)
+    key = tuple(name.lower() for name in built.key)
+    return built.load_type == row.load_type and key == tuple(name.lower() for name in row.business_key)
 
 
 def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surroundings) -> TargetFacts:

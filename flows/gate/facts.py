@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from metadata_sync.loads import Watermark
-from metadata_sync.rows.vocabulary import ChildPolicy, Engine, Trigger
+from metadata_sync.rows.vocabulary import ChildPolicy, Engine, OnDefinitionChange, Trigger
 
 
 class Action(StrEnum):
@@ -55,6 +56,7 @@ class Reason(StrEnum):
     KEY_IS_NULL = "key_is_null"
     SOURCE_UNREADABLE = "source_unreadable"
     CONFIG_CHANGED = "config_changed"
+    DEFINITION_CHANGED = "definition_changed"
     TARGET_DROPPED = "target_dropped"
     ROW_RENAMED = "row_renamed"
     ROW_REMOVED = "row_removed"
@@ -177,6 +179,46 @@ class UpstreamFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DefinitionChange:
+    """Rows of a target that an older SELECT derived than today's, and that nobody accepted.
+
+    Attributes:
+        target: Its name, `schema.table`.
+        number: Number of today's definition in the target's ledger.
+        definition: Its hash.
+        policy: What the row says about it.
+        is_loaded: Whether a load by today's definition has ended; else every row is older.
+        is_read_whole: Whether each load reads the sources in full, and so derives all rows again.
+        since: When the first of these loads was recorded; None before.
+        event_count: Events of the ledger when they were last counted; None: they were not counted.
+        older_count: Those of them that an older definition derived.
+    """
+
+    target: str
+    number: int
+    definition: str
+    policy: OnDefinitionChange = OnDefinitionChange.LOAD
+    is_loaded: bool = False
+    is_read_whole: bool = False
+    since: datetime | None = None
+    event_count: int | None = None
+    older_count: int | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What it means, and what to do."""
+        again = "a run with --force" if self.is_read_whole else f"`sluice restate {self.target}`"
+        remedy = f"{again} derives them again; `sluice accept {self.target} --reason TEXT` keeps them"
+        if not self.is_loaded:
+            return f"its SELECT has changed since its last load; the rows that are there follow the older one: {remedy}"
+        since = "" if self.since is None else f", which changed {self.since:%Y-%m-%d %H:%M} UTC"
+        if self.older_count is None or self.event_count is None:
+            return f"some of its rows may follow an older SELECT than today's{since}: {remedy}"
+        share = f"{self.older_count:,} of {self.event_count:,}"
+        return f"{share} events were derived by an older SELECT than today's{since}: {remedy}"
+
+
+@dataclass(frozen=True, slots=True)
 class TargetFacts:
     """All facts that decide on one target.
 
@@ -196,6 +238,7 @@ class TargetFacts:
         fingerprint: Fingerprint of the row's configuration now; None when unknown.
         head_fingerprint: Fingerprint of the configuration that the table was built with; None before the first load.
         is_tracking_changed: Whether the tracked columns changed; then the next load rebuilds the table from its ledger.
+        definition_change: Rows that an older SELECT derived; None: there are none, or they were accepted.
         renamed_from: A target without a row that is probably this target's former name.
         sources: Its driving sources.
         upstreams: Every other target that it reads.
@@ -220,6 +263,7 @@ class TargetFacts:
     fingerprint: str | None = None
     head_fingerprint: str | None = None
     is_tracking_changed: bool = False
+    definition_change: DefinitionChange | None = None
     renamed_from: str | None = None
     sources: tuple[SourceFacts, ...] = ()
     upstreams: tuple[UpstreamFacts, ...] = ()
@@ -304,3 +348,8 @@ class Decision:
     evidence: tuple[SourceEvidence, ...] = ()
     choice: EngineChoice | None = None
     facts: TargetFacts | None = None
+
+    @property
+    def definition_change(self) -> DefinitionChange | None:
+        """Rows of the target that an older SELECT derived; None: there are none, or they were accepted."""
+        return None if self.facts is None else self.facts.definition_change

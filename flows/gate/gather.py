@@ -38,6 +38,7 @@ class Gate:
         blame: Faults that sync found in rows and SELECTs.
         warehouse: Read-only connection.
         state: What the load log and the tables say of these targets and of those that they read.
+        is_in_step: Whether sync has just written the generated models.
     """
 
     context: Context
@@ -46,6 +47,7 @@ class Gate:
     blame: Blame
     warehouse: Warehouse
     state: WarehouseState
+    is_in_step: bool = True
 
     def decide(
         self,
@@ -66,6 +68,7 @@ class Gate:
             settled: State of the targets whose outcome in this run is final.
         """
         from flows.gate.decide import Surroundings, decide_targets
+        from flows.gate.definitions import definition_changes
         from flows.gate.probe import Prober
         from metadata_sync.database.journals.entries import LoadStatus
 
@@ -79,6 +82,9 @@ class Gate:
             settled=settled or {},
             leases=leases or {},
             blame=self.blame,
+            changes=definition_changes(
+                self.context, self.rows, self.targets, self.state.heads, is_in_step=self.is_in_step
+            ),
         )
         timeout = self.context.settings.statement_timeout_seconds
         prober = Prober(self.context.project, self.warehouse, now, timeout_seconds=timeout)
@@ -121,7 +127,12 @@ class Gate:
 
 @contextmanager
 def open_gate(
-    context: Context, rows: ControlRows, targets: Sequence[TransformationRow], blame: Blame | None = None
+    context: Context,
+    rows: ControlRows,
+    targets: Sequence[TransformationRow],
+    blame: Blame | None = None,
+    *,
+    is_in_step: bool = True,
 ) -> Iterator[Gate]:
     """Open the warehouse and read the state of some targets.
 
@@ -130,6 +141,7 @@ def open_gate(
         rows: The environment's rows.
         targets: The targets to decide on, upstream before downstream.
         blame: Faults that sync found in rows and SELECTs; None: no faults.
+        is_in_step: Whether sync has just written the generated models.
 
     Raises:
         RunError: When the warehouse cannot be read.
@@ -141,7 +153,7 @@ def open_gate(
     every = [row.name for row in rows.transformations]
     with reading(context, profile) as warehouse:
         state = read_state(warehouse, profile, every, upstreams | {row.name for row in targets})
-        yield Gate(context, rows, targets, blame or Blame(), warehouse, state)
+        yield Gate(context, rows, targets, blame or Blame(), warehouse, state, is_in_step)
 
 
 def log_decision(run_id: str, decision: Decision) -> None:

@@ -5,7 +5,7 @@ The rules apply to one target in this order; the first that returns an answer de
     inactive row or pipeline             SKIP
     another run is loading it            SKIP
     a fault in row, SELECT or pipeline   HOLD
-    only a person can repair it          HOLD   dropped target, changed configuration, renamed row
+    only a person can repair it          HOLD   dropped target, changed configuration, renamed row, changed SELECT
     an upstream loads in this run        WAIT   decided again after that load
     another run is loading an upstream   SKIP or go on, by the pipeline's child_policy
     an upstream failed, is held or off   SKIP, HOLD or go on, by the pipeline's child_policy
@@ -13,6 +13,7 @@ The rules apply to one target in this order; the first that returns an answer de
     a source cannot be probed or read    HOLD   no run without evidence
     a person forces the run              RUN
     the tracked columns have changed     RUN    the load rebuilds the table from its ledger
+    the SELECT of a full read changed    RUN    the load derives all rows again
     the sources                          RUN when they hold something new, by the row's trigger; else SKIP
 
 A source counts as new in these cases: its newest accepted key lies beyond the watermark; the number of its rows in the
@@ -41,7 +42,7 @@ from flows.gate.facts import (
 )
 from flows.warehouse.bounds import parse_bound
 from metadata_sync.loads import Watermark
-from metadata_sync.rows.vocabulary import ChildPolicy, Trigger
+from metadata_sync.rows.vocabulary import ChildPolicy, OnDefinitionChange, Trigger
 
 
 def decide(facts: TargetFacts) -> Decision:
@@ -163,6 +164,10 @@ def _needs_person(facts: TargetFacts) -> _Answer | None:
             f"Undo the change, or make it anew from its ledger: `sluice rebuild {facts.target}` says first what is lost"
         )
         return Action.HOLD, Reason.CONFIG_CHANGED, message
+    change = facts.definition_change
+    is_held = change is not None and not change.is_loaded and change.policy is OnDefinitionChange.HOLD
+    if change is not None and is_held and not facts.forced_by:
+        return Action.HOLD, Reason.DEFINITION_CHANGED, change.sentence
     return None
 
 
@@ -228,6 +233,9 @@ def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer 
 def _insisted(facts: TargetFacts) -> _Answer | None:
     if facts.forced_by:
         return Action.RUN, Reason.FORCED, f"forced by {facts.forced_by}"
+    change = facts.definition_change
+    if change is not None and change.is_read_whole and not change.is_loaded:
+        return Action.RUN, Reason.DEFINITION_CHANGED, "its SELECT has changed: all rows are derived again"
     if facts.exists and facts.is_tracking_changed:
         return Action.RUN, Reason.TRACKING_CHANGED, "its tracked columns have changed: it is rebuilt from its ledger"
     return None

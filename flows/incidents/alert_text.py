@@ -21,6 +21,8 @@ def title_of(incident: Incident, event: AlertEvent, environment: str, now: datet
     where = f"[{environment}] {incident.subject}"
     if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.REJECTS:
         return f"{where} rejects nothing new any more; what it rejected is not loaded yet"
+    if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.DEFINITION:
+        return f"{where} has no rows of an older SELECT any more, or they were accepted"
     if event is AlertEvent.RESOLVED:
         return f"{where} is well again after {duration_text((now - incident.opened_at).total_seconds())}"
     what = _HEADLINES[incident.kind]
@@ -55,6 +57,7 @@ _HEADLINES: Final = {
     IncidentKind.SLA: "missed its SLA",
     IncidentKind.CRASH: "crashed",
     IncidentKind.REJECTS: "rejected rows",
+    IncidentKind.DEFINITION: "has rows of an older SELECT",
 }
 
 
@@ -95,11 +98,18 @@ def _next(incident: Incident) -> str:
         return "the next run tries again and goes on at the same watermark."
     if incident.kind is IncidentKind.SLA and _is_run(incident):
         return "nothing, while it lives nobody else takes its targets. End the process, and the next run goes on."
-    if incident.kind is IncidentKind.CRASH:
-        return "its targets are free again; the next run makes it good."
-    if incident.kind is IncidentKind.REJECTS:
-        return "all other rows are loaded, and runs go on. No run reads the rejected rows again by itself."
-    return "the next look of `monitor` says when it is over."
+    return _NEXT.get(incident.kind, "the next look of `monitor` says when it is over.")
+
+
+_NEXT: Final = {
+    IncidentKind.CRASH: "its targets are free again; the next run makes it good.",
+    IncidentKind.REJECTS: (
+        "all other rows are loaded, and runs go on. No run reads the rejected rows again by itself."
+    ),
+    IncidentKind.DEFINITION: (
+        "runs go on. The older rows stay as they are until somebody restates the target or accepts them."
+    ),
+}
 
 
 def _is_off(incident: Incident) -> bool:

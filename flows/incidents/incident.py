@@ -32,7 +32,7 @@ _CONSEQUENCES: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, 
 _SAYS_NOTHING: Final = frozenset(
     {*_CONSEQUENCES, Reason.INACTIVE, Reason.PIPELINE_INACTIVE, Reason.UPSTREAM_NOT_LOADED}
 )
-_WARNS_ONLY: Final = frozenset({IncidentKind.REJECTS})
+_WARNS_ONLY: Final = frozenset({IncidentKind.REJECTS, IncidentKind.DEFINITION})
 """Kinds that stay a warning however long they last: the accepted rows are loaded."""
 _UNREADABLE: Final = " cannot be read: "
 """Separates a source from its fault in the gate's messages."""
@@ -203,7 +203,7 @@ def update_incident(
     is_same_run = standing is not None and run_id is not None and standing.run_id == run_id
     ticks = (standing.ticks if standing else 0) + (0 if is_same_run else 1)
     is_too_long = ticks >= policy.escalation_ticks and finding.kind not in _WARNS_ONLY
-    severity = Severity.ERROR if finding.is_hard or is_too_long else Severity.WARNING
+    severity = Severity.ERROR if finding.is_hard or is_too_long else _mildest(finding.kind)
     if standing is not None and standing.severity is Severity.ERROR:
         severity = Severity.ERROR
     event = _event(standing, severity, is_cool=last_told_at is None or now - last_told_at >= policy.cooldown)
@@ -228,6 +228,10 @@ def update_incident(
     return IncidentChange(incident, event)
 
 
+def _mildest(kind: IncidentKind) -> Severity:
+    return Severity.INFO if kind is IncidentKind.DEFINITION else Severity.WARNING
+
+
 def resolve(incident: Incident, now: datetime) -> IncidentChange:
     """Close an incident. An alert reports the end if an alert reported the beginning."""
     event = AlertEvent.RESOLVED if incident.told_at is not None else None
@@ -237,6 +241,8 @@ def resolve(incident: Incident, now: datetime) -> IncidentChange:
 def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[TargetOutcome]) -> bool:
     """Whether a run ends an open incident: no finding repeats it, and one of its targets is healthy."""
     if any((item.kind, item.subject) == (incident.kind, incident.subject) for item in findings):
+        return False
+    if incident.kind is IncidentKind.DEFINITION:  # a restatement or an acceptance ends it
         return False
     if incident.kind is IncidentKind.SHARED:  # without targets: it prevented runs from starting, and one has started
         return not incident.targets or any(

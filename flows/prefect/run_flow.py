@@ -21,6 +21,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
+from flows.backfill.automatic import restate_changed
 from flows.context import Context, load_context
 from flows.engine.engine import execute, hold_warehouse, prepare, startup_failures_reported
 from flows.engine.rerun import make_up
@@ -215,6 +216,7 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
         observers = Observers(prefect, phases, handover.observer)
         url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
         handover.summary = execute(handover.context, plan, observers, url=url)
+        restate_changed(handover.context, handover.summary, on_wait)
         if plan.is_due:
             for rerun in make_up(handover.context, plan, say=on_wait):
                 _announce(handover, plan, pump, rerun.outcomes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from flows.gate.facts import DefinitionChange
 from metadata_sync.database.journals.entries import LatestLoads, LoadEntry
 from metadata_sync.rows.model import ControlRows
 
@@ -20,6 +22,7 @@ class TargetStatus:
         is_active: Whether its row and its pipeline are active.
         last: Its newest run that reached dbt, successful or not; None when there is none.
         last_success: Its newest load; None when there is none.
+        definition_change: Its rows that an older SELECT derived; None: there are none, or they were accepted.
         age_seconds: Since the newest load was finished; None when there is none.
     """
 
@@ -30,15 +33,30 @@ class TargetStatus:
     last: LoadEntry | None
     last_success: LoadEntry | None
     age_seconds: float | None
+    definition_change: DefinitionChange | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What somebody should look at."""
+        loaded = self.last_success
+        found = (
+            str(loaded.rejects) if loaded is not None and loaded.rejects and loaded.rejects.kept else None,
+            loaded.rows.tie_note if loaded is not None and loaded.rows is not None else None,
+            self.definition_change.sentence if self.definition_change is not None else None,
+        )
+        return tuple(note for note in found if note)
 
 
-def target_statuses(rows: ControlRows, loads: LatestLoads, now: datetime) -> tuple[TargetStatus, ...]:
+def target_statuses(
+    rows: ControlRows, loads: LatestLoads, now: datetime, changes: Mapping[str, DefinitionChange] = {}
+) -> tuple[TargetStatus, ...]:
     """Return the status of every target, by pipeline and name.
 
     Args:
         rows: The environment's rows.
         loads: The last loads of each target.
         now: The current instant.
+        changes: Targets with rows that an older SELECT derived.
     """
     last = {entry.target: entry for entry in loads.newest}
     loaded = {entry.target: entry for entry in loads.successful}
@@ -52,6 +70,7 @@ def target_statuses(rows: ControlRows, loads: LatestLoads, now: datetime) -> tup
             last=last.get(str(row.name)),
             last_success=loaded.get(str(row.name)),
             age_seconds=_age(loaded.get(str(row.name)), now),
+            definition_change=changes.get(str(row.name)),
         )
         for row in sorted(rows.transformations, key=lambda row: (row.pipeline_id, row.name))
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from flows.gate.facts import Action, Decision
+from flows.gate.facts import Action, Decision, DefinitionChange
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, total
 from metadata_sync.rows.model import ControlRows, TransformationRow
@@ -111,6 +111,8 @@ class TargetOutcome:
         is_shared: Whether the cause is shared by all targets of the wave: dbt or its hooks stopped.
         cluster: Cost of Spark for it in this run, earlier tries included; None: it ran in the warehouse.
         rejects: Contents of its rejects table; None: the load rejected no row, and no earlier rejects were known.
+        definition: What derived its rows, `<number>:<hash>`; None when nothing was logged.
+        definition_change: Its rows that an older SELECT derived, after the run; None: there are none.
     """
 
     target: str
@@ -130,6 +132,18 @@ class TargetOutcome:
     is_shared: bool = False
     cluster: ClusterCost | None = None
     rejects: Rejects | None = None
+    definition: str | None = None
+    definition_change: DefinitionChange | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What somebody should look at, although the target loaded."""
+        found = (
+            str(self.rejects) if self.rejects is not None and self.rejects.kept else None,
+            self.rows.tie_note if self.rows is not None else None,
+            self.definition_change.sentence if self.definition_change is not None else None,
+        )
+        return tuple(note for note in found if note)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ def with_load(outcome: TargetOutcome, load: LoggedLoad) -> TargetOutcome:
         finished_at=outcome.finished_at or load.finished_at,
         loaded_at=load.loaded_at,
         rejects=load.rejects,
+        definition=load.definition,
     )
 
 

@@ -71,6 +71,7 @@ def load_entries(
             error_message=outcome.error,
             cluster=outcome.cluster,
             rejects=outcome.rejects,
+            definition=outcome.definition,
         )
         for outcome in outcomes
     ]
@@ -105,6 +106,7 @@ def adopted_entries(
             loaded_at=load.loaded_at,
             cluster=costs.get(load.target),
             rejects=load.rejects,
+            definition=load.definition,
         )
         for load in loads
         if load.target in pipelines

@@ -57,8 +57,22 @@ def derivation_of(definition: str) -> tuple[int, str]:
     >>> derivation_of("scd1 by (id) in order of (at) tracking nothing")  # loaded by an earlier version of Sluice
     (0, '')
     """
-    number, _, text = definition.partition(" deriving ")[2].partition(":")
-    return int(number or 0), text
+    return numbered(definition.partition(" deriving ")[2])
+
+
+def numbered(text: str) -> tuple[int, str]:
+    """Return number and hash of `<number>:<hash>`, as the load log keeps it."""
+    number, _, derived = text.partition(":")
+    return int(number or 0), derived
+
+
+def next_number(number: int) -> int:
+    """Return the number that the macros give to the definition after this one; the first is 1, or 0 after an upgrade.
+
+    >>> next_number(0), next_number(1), next_number(2)
+    (2, 2, 3)
+    """
+    return max(number, 1) + 1
 
 
 def row_definition(select_hash: str, delete_when: str | None) -> str:

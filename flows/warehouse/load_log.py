@@ -17,7 +17,15 @@ from flows.warehouse.sql import CHUNK_SIZE, NO_NUMBER, as_text, quoted, union_al
 from metadata_sync.loads import Rejects, RowCounts, Watermark, Window
 from metadata_sync.rows.names import TableName
 
-_COUNTS: Final = ("rows_read", "rows_inserted", "rows_updated", "rows_closed", "rows_deleted", "rows_rejected")
+_COUNTS: Final = (
+    "rows_read",
+    "rows_inserted",
+    "rows_updated",
+    "rows_closed",
+    "rows_deleted",
+    "rows_rejected",
+    "tie_count",
+)
 _MAX_NAME_LENGTH: Final = 63
 _HASH_LENGTH: Final = 8
 _VIEW_CATALOGS: Final = {
@@ -70,7 +78,11 @@ class WarehouseState:
 
 @dataclass(frozen=True, slots=True)
 class LoggedLoad:
-    """One load of the load log. The counts are those of the load; `rejects` is the target's current total."""
+    """One load of the load log.
+
+    The counts are those of the load; `rejects` is the target's current total; `definition` says what derived the rows,
+    `<number>:<hash>`, None for a materialized view.
+    """
 
     target: str
     load_id: str
@@ -81,6 +93,7 @@ class LoggedLoad:
     started_at: datetime | None
     finished_at: datetime | None
     rejects: Rejects | None = None
+    definition: str | None = None
 
 
 def read_state(
@@ -148,7 +161,7 @@ def read_loads(
     query = (
         exp.select(
             *["target", "load_id", "run_id", "source", "window_start", "window_end", *_COUNTS],
-            *["loaded_at", "started_at", "finished_at"],
+            *["loaded_at", "started_at", "finished_at", "definition"],
         )
         .from_(exp.table_("load_log", db=sluice_schema, quoted=True))
         .where(exp.or_(*wanted), *began)
@@ -238,10 +251,11 @@ def _loads(rows: Sequence[Row]) -> tuple[LoggedLoad, ...]:
             load_id=load_id,
             run_id=row[2],
             windows=tuple(windows[load_id]),
-            rows=RowCounts(*(int(count or 0) for count in row[6:12])),
-            loaded_at=_utc(row[12]),
-            started_at=_utc(row[13]),
-            finished_at=_utc(row[14]),
+            rows=RowCounts(*(int(count or 0) for count in row[6:13])),
+            loaded_at=_utc(row[13]),
+            started_at=_utc(row[14]),
+            finished_at=_utc(row[15]),
+            definition=row[16],
         )
         for load_id, row in first.items()
     )

@@ -22,6 +22,12 @@
                 {{ sluice.create_watermark_control_sql(load_log) }}
             {%- endcall -%}
             {%- do adapter.commit() -%}
+            {%- elif "definition" not in adapter.get_columns_in_relation(load_log) | map(attribute="name") -%}
+            {#- an earlier version of Sluice made the log -#}
+            {%- call statement("sluice_control_tables") -%}
+                alter table {{ load_log }} add column definition varchar(64)
+            {%- endcall -%}
+            {%- do adapter.commit() -%}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
@@ -49,7 +55,8 @@ create table if not exists {{ load_log }} (
     source_epoch bigint,
     loaded_at timestamp,
     started_at timestamp,
-    finished_at timestamp
+    finished_at timestamp,
+    definition varchar(64)
 )
 {%- endmacro %}
 

@@ -39,10 +39,15 @@ from {{ load.head }}
 {#- Last statement of a load: its log rows, one per driving source. They hold the watermark. -#}
 {% macro insert_log_sql(load) -%}
     {%- set finished_at = sluice.instant_text(sluice.utc_now()) -%}
+    {%- set derivation = (
+        "null"
+        if load.row_definition is none
+        else "'" ~ load.definition_number ~ ":" ~ load.row_definition ~ "'"
+    ) -%}
 insert into {{ load.log }} (
     load_id, run_id, target, source, window_start, window_end, moves_watermark,
     rows_read, rows_inserted, rows_updated, rows_closed, rows_deleted, rows_rejected,
-    tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at
+    tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at, definition
 )
 values
     {%- for window in load.windows %}
@@ -64,7 +69,8 @@ values
         {{ "null" if window.source_epoch is none else window.source_epoch }},
         cast('{{ load.loaded_at }}' as timestamp),
         cast('{{ load.started_at }}' as timestamp),
-        cast('{{ finished_at }}' as timestamp)
+        cast('{{ finished_at }}' as timestamp),
+        {{ derivation }}
     ){{ ',' if not loop.last }}
     {%- endfor %}
 {% endmacro %}

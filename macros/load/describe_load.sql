@@ -60,9 +60,12 @@
         {%- do load.update(
             {"definition_number": load.stored.number, "row_definition": load.stored.row_definition}
         ) -%}
-    {%- elif load.stored and load.stored.number -%}
-        {%- set is_new = load.stored.row_definition != load.row_definition and not load.is_first -%}
-        {%- do load.update({"definition_number": load.stored.number + (1 if is_new else 0)}) -%}
+    {%- elif load.stored and not load.is_first -%}
+        {#- rows of an earlier version of Sluice have number 0, by the SELECT that its first load today runs -#}
+        {%- set is_known = load.stored.row_definition or load.is_restated -%}
+        {%- set is_new = is_known and load.stored.row_definition != load.row_definition -%}
+        {%- set number = [load.stored.number, 1] | max + 1 if is_new else load.stored.number -%}
+        {%- do load.update({"definition_number": number}) -%}
     {%- endif -%}
     {%- do load.update(
         {

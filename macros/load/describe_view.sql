@@ -31,6 +31,7 @@
         "loaded_at": sluice.next_loaded_at(started_at, head),
         "fingerprint": sluice.setting("fingerprint", ""),
         "definition": definition,
+        "row_definition": none,
         "makes_target": existing is none,
         "is_same": is_there and head.definition == definition,
         "message": "REFRESHED",

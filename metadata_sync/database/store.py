@@ -17,12 +17,13 @@ from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.clock import SharedClock
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
 from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
-from metadata_sync.database.journals import backfills, counts, decisions_loads, incidents
+from metadata_sync.database.journals import backfills, counts, decisions_loads, definitions, incidents
 from metadata_sync.database.journals.counts import DecisionCount, PastLoad
 from metadata_sync.database.journals.entries import (
     AuditEntry,
     BackfillEntry,
     DecisionEntry,
+    DefinitionEntry,
     LatestLoads,
     LoadEntry,
     SparkEntry,
@@ -349,6 +350,16 @@ class ControlStore:
         """Return all leases, by target, including expired ones."""
         with reading(self._engine) as connection:
             return leases.read(connection, self._environment)
+
+    def definitions(self, targets: Collection[str] | None = None) -> tuple[DefinitionEntry, ...]:
+        """Return the definitions that targets got after their first, by target and number; None: of all targets."""
+        with reading(self._engine) as connection:
+            return definitions.read(connection, self._environment, targets)
+
+    def write_definition(self, entry: DefinitionEntry) -> None:
+        """Store a definition, or replace its counts and its acceptance."""
+        with writing(self._engine) as connection:
+            definitions.write(connection, self._environment, entry)
 
     def begin_backfill(self, entry: BackfillEntry) -> None:
         """Store a backfill before it starts."""

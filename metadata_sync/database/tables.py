@@ -36,6 +36,7 @@ from metadata_sync.rows.vocabulary import (
     Engine,
     Increment,
     LoadType,
+    OnDefinitionChange,
     OnTie,
     SourceKind,
     Template,
@@ -201,6 +202,7 @@ transformation_control: Final = Table(
     *_list("scd_columns"),
     _text("delete_when"),
     *_word("on_tie", OnTie, OnTie.WARN),
+    *_word("on_definition_change", OnDefinitionChange, OnDefinitionChange.LOAD),
     *_list("dependencies"),
     *_word("trigger", Trigger, Trigger.ANY),
     *_whole("max_wait_minutes", 0),
@@ -279,6 +281,7 @@ run_log: Final = Table(
     Column("rows_closed", BigInteger, nullable=True),
     Column("rows_deleted", BigInteger, nullable=True),
     Column("rows_rejected", BigInteger, nullable=True),
+    Column("rows_tied", BigInteger, nullable=True),
     Column("windows", _JSON, nullable=False),
     Column("loaded_at", _INSTANT, nullable=True),
     _text("error_message"),
@@ -286,9 +289,26 @@ run_log: Final = Table(
     Column("cluster_usd", Float, nullable=True),
     Column("prices_as_of", Date, nullable=True),
     Column("rejects", _JSON, nullable=True),
+    _text("definition"),
     _position(),
     Index("ix_run_log_position", "environment", "position", unique=True),
     Index("ix_run_log_target", "environment", "target", "status", "position"),
+)
+
+definition_log: Final = Table(
+    "definition_log",
+    metadata,
+    _environment(),
+    Column("target", String(MAX_TABLE_NAME_LENGTH), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("definition", String(64), primary_key=True),
+    Column("noted_at", _INSTANT, nullable=False),
+    Column("event_count", BigInteger, nullable=True),
+    Column("older_count", BigInteger, nullable=True),
+    Column("counted_at", _INSTANT, nullable=True),
+    _text("accepted_by"),
+    _text("reason"),
+    Column("accepted_at", _INSTANT, nullable=True),
 )
 
 target_lease: Final = Table(

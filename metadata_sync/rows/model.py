@@ -17,6 +17,7 @@ from metadata_sync.rows.vocabulary import (
     Engine,
     Increment,
     LoadType,
+    OnDefinitionChange,
     OnTie,
     SourceKind,
     Template,
@@ -163,6 +164,7 @@ class TransformationRow(ControlRow):
     scd_columns: tuple[str, ...] = ()
     delete_when: str | None = None
     on_tie: OnTie = OnTie.WARN
+    on_definition_change: OnDefinitionChange = OnDefinitionChange.LOAD
     dependencies: tuple[Dependency, ...] = ()
     trigger: Trigger = Trigger.ANY
     max_wait_minutes: int | None = Field(default=None, ge=0)

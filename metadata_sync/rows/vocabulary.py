@@ -59,6 +59,19 @@ class OnTie(StrEnum):
     ERROR = "error"
 
 
+class OnDefinitionChange(StrEnum):
+    """What happens to a target whose SELECT no longer derives rows as it derived those that are already there."""
+
+    LOAD = "load"
+    """New rows follow the new SELECT; Sluice says which rows do not."""
+    HOLD = "hold"
+    """Nothing is loaded until a person restates the target or accepts its rows."""
+    RESTATE = "restate"
+    """All rows are derived again after the first load by the new SELECT."""
+    ACCEPT = "accept"
+    """Rows stay as they are, as if a person had accepted each change."""
+
+
 class Trigger(StrEnum):
     """How many driving sources must hold new rows."""
 

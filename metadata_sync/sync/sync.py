@@ -15,12 +15,12 @@ from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.analysis.data_tests import TestScope
 from metadata_sync.analysis.declared_tests import FILE_NAME, read_declared_tests
 from metadata_sync.analysis.protocols import WarehouseColumns
-from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import Fault, MetadataError, SyncError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_identifier, is_slug
 from metadata_sync.rows.resolve import is_active, model_reads
+from metadata_sync.sync.definitions import model_file
 from metadata_sync.sync.generated import (
     FileState,
     GeneratedFile,
@@ -291,11 +291,7 @@ def _model_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[
         origin = f"transformation_control[{row.key}]"
         document = model_document(TestScope(row, rows, dialect, declared, project.allowed_functions))
         yield _Wanted(GeneratedFile(base.with_suffix(".yml"), origin, _document_digest(document)), row, document)
-        text = read_select(row, project)
-        relations = [[str(item.name), item.jinja] for item in model_reads(row, rows)]
-        select = text if isinstance(text, str) else text.message
-        inputs = digest(str(RENDER_VERSION), dialect, select, json.dumps(relations))
-        yield _Wanted(GeneratedFile(base.with_suffix(".sql"), f"{origin} and {row.sql_path}", inputs), row, None)
+        yield _Wanted(model_file(row, rows, project, dialect), row, None)
 
 
 def _document_digest(document: Document) -> str:

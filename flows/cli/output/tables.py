@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.cli.output.console import out, print_table
-from flows.gate.facts import Action, Decision, EngineChoice, Reason, SourceEvidence, SourceMode
+from flows.gate.facts import Action, Decision, DefinitionChange, EngineChoice, Reason, SourceEvidence, SourceMode
 from flows.run.model import headline
-from metadata_sync.loads import ClusterCost, Rejects, to_second
+from metadata_sync.loads import ClusterCost, to_second
 from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def print_decisions(title: str, decisions: Sequence[Decision]) -> None:
     ]
     print_table(title, ("Target", "Decision", "Engine", "Source", "Read up to", "Holds up to", "Why"), rows)
     _print_details((item.target, item.message) for item in decisions if not _is_explained_by_evidence(item))
+    print_notes((item.target, [item.definition_change.sentence]) for item in decisions if item.definition_change)
     _print_details(
         (item.target, _engine_sentence(item.choice))
         for item in decisions
@@ -70,14 +71,14 @@ def print_summary(summary: RunSummary) -> None:
         for outcome in summary.outcomes
         if outcome.error is not None or not _is_explained_by_evidence(outcome.decision)
     )
-    print_rejects((outcome.target, outcome.rejects) for outcome in summary.outcomes)
+    print_notes((outcome.target, outcome.notes) for outcome in summary.outcomes)
 
 
-def print_rejects(found: Iterable[tuple[str, Rejects | None]]) -> None:
-    """Print the rejects of the targets that have any."""
-    for target, rejects in found:
-        if rejects is not None and rejects.kept:
-            out.print(f"! {target}: {rejects}", highlight=False, markup=False, soft_wrap=True)
+def print_notes(found: Iterable[tuple[str, Sequence[str]]]) -> None:
+    """Print what somebody should look at, by target."""
+    for target, notes in found:
+        for note in notes:
+            out.print(f"! {target}: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _engine_sentence(choice: EngineChoice) -> str:
@@ -104,6 +105,20 @@ def decision_document(decision: Decision) -> dict[str, Any]:
         "message": decision.message,
         "evidence": [asdict(item) for item in decision.evidence],
         "engine": asdict(decision.choice) if decision.choice else None,
+        "definition_change": change_document(decision.definition_change),
+    }
+
+
+def change_document(change: DefinitionChange | None) -> dict[str, Any] | None:
+    """Return which rows of a target follow an older SELECT, JSON-ready."""
+    if change is None:
+        return None
+    return {
+        "is_loaded": change.is_loaded,
+        "since": change.since.isoformat() if change.since else None,
+        "event_count": change.event_count,
+        "older_count": change.older_count,
+        "message": change.sentence,
     }
 
 
@@ -152,6 +167,7 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
         "loaded_at": outcome.loaded_at.isoformat() if outcome.loaded_at else None,
         "cluster": cost_document(outcome.cluster),
         "rejects": asdict(outcome.rejects) if outcome.rejects else None,
+        "definition_change": change_document(outcome.definition_change),
         "error": outcome.error,
     }
 

@@ -57,7 +57,7 @@ def _page(pipeline_id: str, outcomes: Sequence[TargetOutcome], summary: RunSumma
     lines = [f"## {escape(pipeline_id)}: {escape(headline(outcomes))}", "", escape(" · ".join(facts)), ""]
     lines += [_row(_HEADERS), _row(["---", "---", "---", "---", "---", "---:"])]
     lines += [_row(_cells(outcome)) for outcome in outcomes]
-    lines += _rejects(outcomes)
+    lines += _notes(outcomes)
     lines += _failures(outcomes)
     return "\n".join(lines) + "\n"
 
@@ -77,10 +77,10 @@ def _cells(outcome: TargetOutcome) -> tuple[str, ...]:
     )
 
 
-def _rejects(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:
+def _notes(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:
     for outcome in outcomes:
-        if outcome.rejects is not None and outcome.rejects.kept:
-            yield from ("", f"**{escape(outcome.target)}**: {escape(redact_text(str(outcome.rejects)))}")
+        for note in outcome.notes:
+            yield from ("", f"**{escape(outcome.target)}**: {escape(redact_text(note))}")
 
 
 def _failures(outcomes: Sequence[TargetOutcome]) -> Iterator[str]:

@@ -204,7 +204,7 @@ def _count_columns(rows: RowCounts | None) -> dict[str, int | None]:
 def _counts(row: Mapping[Any, Any]) -> RowCounts | None:
     if row["rows_read"] is None:
         return None
-    return RowCounts(**{field.name: row[f"rows_{field.name}"] for field in fields(RowCounts)})
+    return RowCounts(**{field.name: row[f"rows_{field.name}"] or 0 for field in fields(RowCounts)})
 
 
 def _cost_columns(cost: ClusterCost | None) -> dict[str, Any]:

@@ -103,6 +103,7 @@ class LoadEntry:
         error_message: The error, with secrets masked.
         cluster: Cost of Spark; None: it ran in the warehouse.
         rejects: The rejects table after the load; None: no rejects are known.
+        definition: What derived its rows, `<number>:<hash>`; None: unknown.
     """
 
     run_id: str
@@ -119,6 +120,41 @@ class LoadEntry:
     error_message: str | None = None
     cluster: ClusterCost | None = None
     rejects: Rejects | None = None
+    definition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionEntry:
+    """A definition by which rows of a target were or will be derived, after its first.
+
+    Attributes:
+        target: `schema.table`.
+        number: Its number in the target's ledger.
+        definition: Its hash.
+        noted_at: When the first load by it was recorded, or when it was accepted before, UTC.
+        event_count: Events of the ledger when they were last counted; None: never counted.
+        older_count: Those of them that an older definition derived.
+        counted_at: When they were counted, UTC.
+        accepted_by: Who accepted that older rows stay as they are; None: nobody did.
+        reason: Why.
+        accepted_at: UTC.
+    """
+
+    target: str
+    number: int
+    definition: str
+    noted_at: datetime
+    event_count: int | None = None
+    older_count: int | None = None
+    counted_at: datetime | None = None
+    accepted_by: str | None = None
+    reason: str | None = None
+    accepted_at: datetime | None = None
+
+    @property
+    def has_older(self) -> bool:
+        """Whether rows by an older definition stand that nobody accepted."""
+        return self.accepted_by is None and self.older_count != 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,70 @@
+"""What the rows of targets are derived by today: read from the generated models, without parsing any SELECT."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from metadata_sync.analysis.select_file import read_select
+from metadata_sync.rows.resolve import model_reads
+from metadata_sync.sync.generated import FileState, GeneratedFile, digest, file_state
+from metadata_sync.sync.render import RENDER_VERSION
+
+if TYPE_CHECKING:
+    from metadata_sync.project import Project
+    from metadata_sync.rows.model import ControlRows, TransformationRow
+    from metadata_sync.rows.names import TableName
+
+_WRITTEN: Final = re.compile(r'\{\{ config\(meta=\{"row_definition": "(?P<hash>[0-9a-f]+)"\}\) \}\}\s*\Z')
+"""The last line that `render.model_text` writes."""
+
+
+def model_file(row: TransformationRow, rows: ControlRows, project: Project, dialect: str) -> GeneratedFile:
+    """Return the SQL file that a row requires."""
+    text = read_select(row, project)
+    relations = [[str(item.name), item.jinja] for item in model_reads(row, rows)]
+    select = text if isinstance(text, str) else text.message
+    inputs = digest(str(RENDER_VERSION), dialect, select, json.dumps(relations))
+    path = project.generated_dir / row.pipeline_id / f"{row.name.model_name}.sql"
+    return GeneratedFile(path, f"transformation_control[{row.key}] and {row.sql_path}", inputs)
+
+
+def select_hashes(
+    targets: Iterable[TransformationRow], rows: ControlRows, project: Project, dialect: str, *, is_in_step: bool
+) -> Mapping[TableName, str]:
+    """Return the hash of the SELECT of each target.
+
+    Args:
+        targets: The rows to look at.
+        rows: All rows of the environment.
+        project: The project with the generated models.
+        dialect: The warehouse's dialect.
+        is_in_step: Whether sync has just written the models; else each is compared with its SELECT first.
+
+    Returns:
+        Target → hash; without those whose SELECT cannot be read or parsed.
+    """
+    found = {}
+    for row in targets:
+        file = model_file(row, rows, project, dialect)
+        is_current = (is_in_step and file.path.is_file()) or file_state(file) is FileState.CURRENT
+        value = _written_hash(file) if is_current else _parsed_hash(row, project, dialect)
+        if value is not None:
+            found[row.name] = value
+    return found
+
+
+def _written_hash(file: GeneratedFile) -> str | None:
+    written = _WRITTEN.search(file.path.read_text(encoding="utf-8"))
+    return written["hash"] if written else None
+
+
+def _parsed_hash(row: TransformationRow, project: Project, dialect: str) -> str | None:
+    from metadata_sync.sql import parse_select
+    from metadata_sync.sql.definition import definition_hash
+
+    text = read_select(row, project)
+    select = parse_select(text, dialect)[0] if isinstance(text, str) else None
+    return None if select is None else definition_hash(select)
