@@ -99,11 +99,20 @@ def _file_faults(context: Context) -> tuple[int, tuple[Fault, ...]]:
 
 
 def _database_faults(context: Context) -> tuple[int, tuple[Fault, ...]]:
+    from metadata_sync.sync.column_lists import follow_selects
+    from metadata_sync.sync.sync import sync_store
     from metadata_sync.validation import find_faults
 
-    rows = context.store.read_rows()
+    state = context.store.read_state()
+    rows = state.rows
     count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
-    return count, find_faults(rows, context.project, context.columns)
+    found = find_faults(follow_selects(rows, state.framework_written), context.project, context.columns)
+    if not found:
+        try:
+            sync_store(context.store, context.store.read_stored(), context.project, context.columns, check=True)
+        except MetadataError as error:  # a type that no load would write into the table
+            found = tuple(error.faults)
+    return count, found
 
 
 def _print(report: SyncReport, context: Context, *, check: bool) -> None:
@@ -111,9 +120,11 @@ def _print(report: SyncReport, context: Context, *, check: bool) -> None:
     for verb, paths in (("wrote", report.written), ("removed", report.removed), ("out of step", report.drifted)):
         for path in paths:
             out.print(f"{verb:<11} {folder / path}", highlight=False, markup=False)
-    for target, columns in report.filled.items():
-        if not check:
-            say(f"{target}: column list taken from its SELECT ({len(columns)} columns).")
+    for target, change in report.filled.items():
+        if change.sentence:
+            say(f"{target}: {change.sentence}")
+        elif not check:
+            say(f"{target}: column list taken from its SELECT ({len(change.after)} columns).")
     if check:
         summary = f"{len(report.drifted)} out of step, {len(report.unchanged)} in step"
     else:
@@ -130,7 +141,7 @@ def _document(report: SyncReport) -> dict[str, object]:
         "unchanged": report.unchanged,
         "drifted": report.drifted,
         "filled": {
-            str(target): [{"name": column.name, "type": column.type} for column in columns]
-            for target, columns in report.filled.items()
+            str(target): [{"name": column.name, "type": column.type} for column in change.after]
+            for target, change in report.filled.items()
         },
     }

@@ -80,6 +80,10 @@
             "has_work": sluice.is_probe()
             or load.makes_target
             or load.replaces
+            or (
+                load.mode == "full"
+                and load.definition_number != (load.stored.number if load.stored else 0)
+            )
             or not windows
             or windows | selectattr("new") | list | length > 0
         }

@@ -17,6 +17,7 @@ from metadata_sync.problems import did_you_mean
 from metadata_sync.project import Project
 from metadata_sync.rows.merge import (
     SWITCH,
+    ColumnId,
     Plan,
     RowChange,
     RowId,
@@ -28,6 +29,7 @@ from metadata_sync.rows.merge import (
 from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, TransformationRow
 from metadata_sync.rows.parsing import column_names, key_of, parse_row
 from metadata_sync.rows.vocabulary import DeactivatedBy
+from metadata_sync.sync.column_lists import follow_selects
 from metadata_sync.validation import find_faults
 
 
@@ -90,10 +92,15 @@ def plan_files(context: ChangeContext, files: Sequence[Path] = (), *, prune: boo
         raise ConfigurationError(
             "--prune needs all files: it would remove the rows of the other files.", "Run it without file names."
         )
-    plan = make_plan(bundle.rows, context.store.read_state(), is_complete=not (files or bundle.faults), prune=prune)
+    state = context.store.read_state()
+    plan = make_plan(bundle.rows, state, is_complete=not (files or bundle.faults), prune=prune)
     faults = [*bundle.faults, *plan.conflicts]
     if faults or not plan.is_empty:
-        faults += _new_faults(find_faults(plan.outcome, context.project, context.columns), faults, bundle)
+        faults += _new_faults(
+            find_faults(follow_selects(plan.outcome, state.framework_written), context.project, context.columns),
+            faults,
+            bundle,
+        )
     if faults:
         raise MetadataError(faults)
     return plan
@@ -277,9 +284,11 @@ def _change(context: ChangeContext, change: RowChange, reason: str | None, via: 
 def _refuse_new_faults(context: ChangeContext, change: RowChange) -> None:
     """Refuse a change that causes new faults. Existing faults do not block it: rows can be corrected one by one."""
     rows = context.store.read_rows()
-    found = find_faults(with_changes(rows, [change]), context.project, context.columns)
+    written = context.store.framework_written(rows)
+    after = follow_selects(with_changes(rows, [change]), written - {ColumnId(change.id, "column_list")})
+    found = find_faults(after, context.project, context.columns)
     if found:
-        existing = set(find_faults(rows, context.project, context.columns))
+        existing = set(find_faults(follow_selects(rows, written), context.project, context.columns))
         new = [fault for fault in found if fault not in existing]
         if new:
             raise MetadataError(new)

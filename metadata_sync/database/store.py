@@ -35,7 +35,7 @@ from metadata_sync.database.tables import ROW_TABLES
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.errors import Fault, MetadataError
 from metadata_sync.incident import Alert, Incident
-from metadata_sync.rows.merge import ControlState, RowChange
+from metadata_sync.rows.merge import ColumnId, ControlState, RowChange
 from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, SourceRow, TransformationRow, collect_rows
 from metadata_sync.rows.parsing import Parsed
 
@@ -150,6 +150,11 @@ class ControlStore:
             rows = _rows(stored)
             written = audit.framework_written(connection, self._environment, rows)
             return ControlState(rows, _declared(stored), written)
+
+    def framework_written(self, rows: ControlRows) -> frozenset[ColumnId]:
+        """Return the columns of rows whose current value Sluice wrote."""
+        with reading(self._engine) as connection:
+            return audit.framework_written(connection, self._environment, rows)
 
     def write(self, changes: Iterable[RowChange], who: str, via: str, reason: str | None) -> str:
         """Write changes and their audit in one transaction.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +20,7 @@ from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_identifier, is_slug
 from metadata_sync.rows.resolve import is_active, model_reads
+from metadata_sync.sync.column_lists import ListChange, list_changes, refused_types, taken_lists, without_lists
 from metadata_sync.sync.definitions import model_file
 from metadata_sync.sync.generated import (
     FileState,
@@ -61,7 +62,7 @@ class SyncReport:
         removed: Files that no row requires any more.
         unchanged: Files without changes.
         drifted: With `check`: files that would be written or removed.
-        filled: Column lists taken from SELECTs, by target; the caller stores them in the rows.
+        filled: Column lists taken from SELECTs, by target, for the first time or anew; the caller stores them.
         faults: With `keep_going`: faults of rows and SELECTs whose files were not changed.
     """
 
@@ -69,7 +70,7 @@ class SyncReport:
     removed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     drifted: tuple[str, ...] = ()
-    filled: Mapping[TableName, tuple[Column, ...]] = field(default_factory=dict)
+    filled: Mapping[TableName, ListChange] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
 
@@ -110,6 +111,7 @@ def sync(
     overwrite: bool = False,
     keep_going: bool = False,
     faults: tuple[Fault, ...] = (),
+    taken: Callable[[], Collection[TableName]] = tuple,
 ) -> SyncReport:
     """Write the generated models so that they match the rows.
 
@@ -124,6 +126,7 @@ def sync(
         overwrite: Replace files that were edited by hand.
         keep_going: Leave files of rows with faults unchanged, write the others, and report the faults.
         faults: Faults of stored rows, known from reading them; used with keep_going.
+        taken: Returns the targets whose column list follows the SELECT; called when files are stale.
 
     Returns:
         The result.
@@ -137,7 +140,14 @@ def sync(
     if plan.is_empty:
         return SyncReport(unchanged=_shown(plan.current, project), faults=faults)
     update = partial(
-        _update_files, rows, project=project, columns=columns, overwrite=overwrite, keep_going=keep_going, known=faults
+        _update_files,
+        rows,
+        project=project,
+        columns=columns,
+        overwrite=overwrite,
+        keep_going=keep_going,
+        known=faults,
+        taken=taken(),
     )
     if check:
         with columns.connected():
@@ -187,16 +197,25 @@ def sync_store(
     if unchanged is not None:
         return SyncReport(unchanged=unchanged)
     rows, faults = (stored.usable, stored.faults) if keep_going else (stored.rows, ())
-    report = sync(rows, project, columns, check=check, overwrite=overwrite, keep_going=keep_going, faults=faults)
+    report = sync(
+        rows,
+        project,
+        columns,
+        check=check,
+        overwrite=overwrite,
+        keep_going=keep_going,
+        faults=faults,
+        taken=lambda: taken_lists(rows, store.framework_written(rows)),
+    )
     if not check and report == SyncReport(unchanged=report.unchanged):
         remember(project, snapshot, report.unchanged)
     if report.filled and not check:
-        changes = [
-            RowChange(before=row, after=row.model_copy(update={"column_list": report.filled[row.name]}))
-            for row in rows.transformations
-            if row.name in report.filled
-        ]
-        store.write(changes, who="sluice", via="framework", reason="column list taken from the SELECT")
+        by_name = {row.name: row for row in rows.transformations}
+        for name, change in report.filled.items():
+            row = by_name[name]
+            written = RowChange(before=row, after=row.model_copy(update={"column_list": change.after}))
+            reason = change.sentence or "column list taken from the SELECT"
+            store.write([written], who="sluice", via="framework", reason=reason)
     return report
 
 
@@ -210,14 +229,22 @@ def _update_files(
     overwrite: bool,
     keep_going: bool,
     known: tuple[Fault, ...],
+    taken: Collection[TableName],
 ) -> SyncReport:
     from metadata_sync.analysis.catalog import Catalog
 
-    catalog = Catalog(rows, project, columns)
     changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
+    rewritten = {item.row.name for item in plan.stale if item.document is None}
+    catalog = Catalog(without_lists(rows, rewritten.intersection(taken)), project, columns)
     faults = _find_faults(catalog, project, changed, keep_going=keep_going, known=known)
+    filled = list_changes(rows, _columns_of_selects(catalog, Blame.of(faults)))
+    refused = refused_types(rows, filled, columns.dialect)
+    refusals = tuple(fault for found in refused.values() for fault in found)
+    if refusals and not keep_going:
+        raise MetadataError(refusals)
+    faults = (*faults, *refusals)
     blame = Blame.of(faults)
-    filled = _columns_of_selects(catalog, blame)
+    filled = {name: change for name, change in filled.items() if name not in refused}
     if filled:
         wanted = _wanted(_with_columns(rows, filled), project, columns.dialect)
         plan = _plan(wanted, project, overwrite=overwrite)
@@ -356,9 +383,9 @@ def _columns_of_selects(catalog: Catalog, blame: Blame) -> dict[TableName, tuple
     return {name: columns for name, columns in described if columns is not None}
 
 
-def _with_columns(rows: ControlRows, filled: Mapping[TableName, tuple[Column, ...]]) -> ControlRows:
+def _with_columns(rows: ControlRows, filled: Mapping[TableName, ListChange]) -> ControlRows:
     transformations = tuple(
-        row.model_copy(update={"column_list": filled[row.name]}) if row.name in filled else row
+        row.model_copy(update={"column_list": filled[row.name].after}) if row.name in filled else row
         for row in rows.transformations
     )
     return rows.model_copy(update={"transformations": transformations})

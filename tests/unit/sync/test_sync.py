@@ -58,7 +58,7 @@ def synced(project: Project, rows: ControlRows, warehouse: FakeWarehouse) -> Con
 
 def stored(rows: ControlRows, report: SyncReport) -> ControlRows:
     filled = [
-        row.model_copy(update={"column_list": report.filled[row.name]}) if row.name in report.filled else row
+        row.model_copy(update={"column_list": report.filled[row.name].after}) if row.name in report.filled else row
         for row in rows.transformations
     ]
     return rows.model_copy(update={"transformations": tuple(filled)})
@@ -112,7 +112,7 @@ def test_second_sync_touches_nothing_when_the_column_lists_were_not_stored(
 def test_column_list_that_is_left_out_is_taken_from_the_select(
     project: Project, rows: ControlRows, warehouse: FakeWarehouse
 ) -> None:
-    (columns,) = sync(rows, project, warehouse).filled.values()
+    (columns,) = (change.after for change in sync(rows, project, warehouse).filled.values())
     assert [(column.name, column.type) for column in columns] == [("tailnum", "varchar"), ("model", "varchar")]
 
 
@@ -127,7 +127,7 @@ def test_column_lists_are_taken_in_the_order_of_the_data(
         dependencies=[{"table": "dwh.dim_plane", "driving": True}],
     )
     rows = rows.model_copy(update={"transformations": (report_row, *rows.transformations)})
-    filled = sync(rows, project, warehouse).filled[TableName("mart", "report")]
+    filled = sync(rows, project, warehouse).filled[TableName("mart", "report")].after
     assert [(column.name, column.type) for column in filled] == [("tailnum", "varchar"), ("seen_at", "timestamp")]
 
 
