@@ -352,7 +352,11 @@ def _requested_range(context: Context, request: BackfillRequest) -> BackfillRang
     if is_backward:
         raise ConfigurationError(f"Nothing was loaded: {start} is later than {end}.", "Swap --from and --to.")
     return BackfillRange(
-        None if start is None else str(start), None if end is None else str(end), size, context.settings.chunk_rows
+        None if start is None else str(start),
+        None if end is None else str(end),
+        size,
+        context.settings.chunk_rows,
+        is_whole=request.restates_all,
     )
 
 

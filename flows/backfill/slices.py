@@ -30,12 +30,14 @@ class BackfillRange:
         end: Greatest key; None: the current watermark.
         size: Size of a chunk; None: by rows_per_chunk.
         rows_per_chunk: Approximate number of rows per chunk.
+        is_whole: Read everything, also of sources that no window can be cut of: each of them is one chunk.
     """
 
     start: str | None
     end: str | None
     size: ChunkSize | None
     rows_per_chunk: int
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Cutter:
             One window per chunk, source after source. With increment `groups`, a load reads the other sources for the
             groups that the window touches.
         """
-        reason = _exclusion_reason(row, self._rows, decision)
+        reason = _exclusion_reason(row, self._rows, decision, is_whole=self._key_range.is_whole)
         if reason is not None:
             return ExcludedTarget(str(row.name), reason)
         if planned is not None:
@@ -95,6 +97,8 @@ class Cutter:
             except ValueError as error:
                 return ExcludedTarget(str(row.name), str(error))
             chunks += [Window(str(item.name), span.start, span.end) for span in spans]
+        if self._key_range.is_whole:
+            chunks += [Window(name, None, end) for name, end in _whole_sources(row, self._rows, decision)]
         if chunks:
             return tuple(chunks)
         sources = ", ".join(str(item.name) for item in keyed)
@@ -114,16 +118,25 @@ class Cutter:
         return cut(extent.low, extent.high, key_range.size)
 
 
-def _exclusion_reason(row: TransformationRow, rows: ControlRows, decision: Decision) -> str | None:
+def _whole_sources(row: TransformationRow, rows: ControlRows, decision: Decision) -> list[tuple[str, str | None]]:
+    """Return the driving sources that no window can be cut of, each with what was read of it."""
+    keyed = {str(item.name) for item in _keyed(row, rows)}
+    return [(item.source, item.newest) for item in decision.evidence if item.source not in keyed]
+
+
+def _exclusion_reason(row: TransformationRow, rows: ControlRows, decision: Decision, *, is_whole: bool) -> str | None:
     if decision.action in _STAYS_OUT and decision.reason is not Reason.LEASE_HELD:  # its chunks wait for the holder
         return decision.message
     if not any(item.watermark is not None for item in decision.evidence):
         return f"it was never loaded: its first run loads its whole history (`sluice run {row.pipeline_id}`)"
     if row.increment is Increment.FULL:
         return f"every run reads its sources in full: use `sluice run {row.pipeline_id} --force`"
-    if not _keyed(row, rows):
+    if not _keyed(row, rows) and not is_whole:
         managed = ", ".join(str(item.name) for item in resolve_dependencies(row, rows) if item.is_driving)
-        return f"it reads {managed}: its next run loads the rows that the backfill changes there"
+        return (
+            f"it reads {managed}: its next run loads the rows that the backfill changes there, and a changed SELECT "
+            f"is restated without --from and --to (`sluice restate {row.name}`)"
+        )
     return None
 
 

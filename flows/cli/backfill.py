@@ -154,7 +154,7 @@ def _print_plan(plan: BackfillPlan) -> None:
         (
             item.target,
             "\n".join(dict.fromkeys(window.source for window in item.chunks)),
-            f"{item.chunks[0].start} → {item.chunks[-1].end}",
+            f"{item.chunks[0].start or 'the beginning'} → {item.chunks[-1].end}",
             len(item.chunks),
             item.done or None,
             item.choice and item.choice.engine,

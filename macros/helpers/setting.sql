@@ -25,7 +25,8 @@
 {% endmacro %}
 
 
-{#- The task that replaces a load of the current target: verify, survey or rebuild. None for a load.
+{#- The task that replaces a load of the current target: verify, survey, rebuild or prune; restate for a load whose
+    events take the place of older derivations. None for any other load.
 
     SLUICE_TASKS holds it as JSON, {target: task}; `sluice verify` and `sluice rebuild` set it.
 -#}

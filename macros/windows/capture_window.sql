@@ -50,6 +50,14 @@
     of a first load moves the watermark up to the chunk's end, and never down. -#}
 {% macro take_asked_window(window, dependency, asked, watermark) %}
     {%- set wanted = asked.get(dependency.source) -%}
+    {%- set is_whole = dependency.managed or dependency.key is none -%}
+    {%- if wanted and is_whole and sluice.asked_task() == "restate" -%}
+        {#- a restatement reads it from the beginning, as a first load does -#}
+        {%- if dependency.managed -%} {%- do sluice.capture_managed_window(window, dependency, none) -%}
+        {%- else -%} {%- do sluice.capture_token(window, none) -%}
+        {%- endif -%}
+        {{ return("") }}
+    {%- endif -%}
     {%- do window.update({"moves_watermark": false}) -%}
     {%- if wanted -%}
         {%- if dependency.managed or dependency.key is none -%}

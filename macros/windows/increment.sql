@@ -14,7 +14,8 @@
     Raises: when relation is no driving dependency, or its key cannot cut windows.
 -#}
 {% macro increment(relation, incremental_key=none) %}
-    {%- if not execute or model.resource_type == "unit_test" or sluice.asked_task() -%}
+    {%- set is_load = sluice.asked_task() in (none, "restate") -%}
+    {%- if not execute or model.resource_type == "unit_test" or not is_load -%}
         {{ return(relation) }}
     {%- endif -%}
     {%- set dependencies = sluice.driving_dependencies(relation, incremental_key) -%}

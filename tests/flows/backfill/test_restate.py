@@ -35,6 +35,9 @@ def test_corrected_formula_takes_the_place_of_the_older_whatever_the_values(work
 
     assert workshop.query(AMOUNTS) == by_hand(workshop, f"{change}::decimal(18, 2)".replace(change, f"{change}"))
     assert (summary.pruned, summary.kept_count) == (None, 0)
+    (target,) = summary.targets
+    assert target.chunk_count > 1
+    assert target.rows.read == len(workshop.query(AMOUNTS)), "each chunk reads its window only"
     assert workshop.query("select count(distinct _sluice_definition) from dwh.fact_order") == [(1,)]
 
 
@@ -97,6 +100,24 @@ def test_select_that_changes_while_it_is_restated_is_told_and_nothing_is_pruned(
         run_backfill(workshop.context, plan)
     restate(workshop, "dwh.fact_order")
     assert workshop.query(AMOUNTS) == by_hand(workshop, where=" where order_id % 5 > 0")
+
+
+def test_target_that_reads_only_other_targets_is_restated_from_all_their_rows(workshop: Workshop) -> None:
+    total = SELECTS["region_total"]
+    workshop.run("totals")
+    workshop.write_select("region_total", total.replace("sum(f.amount)", "sum(f.amount * 0.5)::decimal(18, 2)"))
+    summary = restate(workshop, "mart.region_total")
+    halves = "select region, count(*), (sum(amount) * 0.5)::decimal(18, 2) from dwh.fact_order{where} group by region"
+    kept = "select region, order_count, amount from mart.region_total order by region"
+    assert summary.kept_count == 0
+    assert workshop.query(kept) == workshop.query(f"{halves.format(where='')} order by region")
+
+    where = " where f.region <> 'n'"
+    workshop.write_select("region_total", total.replace(" group by", f"{where} group by"))
+    summary = restate(workshop, "mart.region_total")
+    assert (summary.targets[0].rows.deleted, summary.kept_count) == (1, 0)
+    assert workshop.query("select count(*) from mart.region_total where region = 'n'") == [(0,)]
+    assert workshop.query("select count(*) from mart.region_total") != [(0,)]
 
 
 @pytest.mark.parametrize("subject", ["dwh.nothing", "orders"])
