@@ -27,9 +27,8 @@ from flows.gate.probe_sql import (
     skew_statement,
 )
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
-from flows.warehouse.connection import STATEMENT_TIMEOUT_SECONDS, Row, Warehouse
+from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, quoted
 from flows.warehouse.lake import LakeFile, change_token, list_files, resolve_folder
-from flows.warehouse.sql import CHUNK_SIZE, quoted
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow

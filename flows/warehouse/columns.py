@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from flows.warehouse.confinement import confine
-from flows.warehouse.connection import Warehouse, first_line, open_warehouse
+from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
 from flows.warehouse.lake import LakeFolder, list_files, resolve_folder
 from flows.warehouse.profile import Profile, load_profile
 from metadata_sync.errors import HardRunError, SoftRunError

@@ -10,10 +10,9 @@ from typing import Final
 
 from sqlglot import exp
 
-from flows.warehouse.connection import Row, Warehouse
+from flows.warehouse.connection import CHUNK_SIZE, NO_NUMBER, Row, Warehouse, as_text, quoted, union_all
 from flows.warehouse.definition import tracks_of
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
-from flows.warehouse.sql import CHUNK_SIZE, NO_NUMBER, as_text, quoted, union_all
 from metadata_sync.loads import Rejects, RowCounts, Watermark, Window
 from metadata_sync.rows.names import TableName
 

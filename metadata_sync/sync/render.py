@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.analysis.data_tests import TestScope, test_document
 from metadata_sync.analysis.lake_location import file_folder, file_pattern, partition_columns, read_parquet
-from metadata_sync.jinja import escape_jinja
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.resolve import (
@@ -28,6 +27,7 @@ from metadata_sync.rows.resolve import (
     window_key,
 )
 from metadata_sync.rows.vocabulary import LoadType, SourceKind
+from metadata_sync.text import escape_jinja
 
 if TYPE_CHECKING:
     from metadata_sync.sql import ParsedSelect
