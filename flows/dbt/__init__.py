@@ -4,7 +4,7 @@
 | --- | --- |
 | `runner` | `DbtRunner`: dbt for the engine, one result per node |
 | `passthrough` | `sluice dbt`: dbt by hand |
-| `masking` | masks secrets in dbt's log and results |
+| `time_limit` | how long one load of the embedded warehouse may take |
 
 Never imported here: Prefect, `flows.engine`. dbt itself is imported inside functions only.
 """

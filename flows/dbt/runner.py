@@ -11,16 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from flows.dbt.masking import mask_log
 from flows.dbt.time_limit import TimeLimit
 from flows.run.outcome import FAILED, NodeResult
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
 from metadata_sync.project import Project
+from metadata_sync.redact import redact_text
 from metadata_sync.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_DBT_LOG: Final = logging.getLogger("file_log")
+"""The logger of dbt's log file. dbt replaces its handler in each invocation, but keeps its filters."""
 _MACRO_STACK: Final = re.compile(r"\n\s*> in macro ")
 
 
@@ -240,3 +242,13 @@ def _variables(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def mask_log() -> None:
+    """Mask secrets in dbt's log file, for the rest of this process."""
+    _DBT_LOG.addFilter(_mask_record)
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    record.msg = redact_text(str(record.msg))
+    return True

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from metadata_sync.database.clock import new_id
+from metadata_sync.database.engine import new_id
 from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.incident import Alert
 from metadata_sync.redact import safe_text

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
-from metadata_sync.database.clock import to_utc
+from metadata_sync.database.engine import to_utc
 from metadata_sync.database.tables import alert_outbox, incident
 from metadata_sync.incident import Alert, AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.redact import safe_text
