@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
-from metadata_sync.secret_shapes import NAME, NAME_HINTS, NUMBER, PASSWORD_NAME, SHAPES, SIGN, VALUE
+from metadata_sync.secret_shapes import NAME, NAME_HINTS, NUMBER, PASSWORD_NAME, SHAPES, SIGN, VALUE, Shape
 
 MASK: Final = "***"
 
@@ -75,11 +75,15 @@ def redact_text(text: str) -> str:
     """
     for secret in _known:
         text = text.replace(secret, MASK)
-    lowered = text.lower()
-    for shape in SHAPES:
-        if shape.may_match(lowered):
-            text = shape.pattern.sub(rf"\g<keep>{MASK}", text)
+    for shape in _shapes_in(text):
+        text = shape.pattern.sub(rf"\g<keep>{MASK}", text)
     return _without_assigned(text)
+
+
+def _shapes_in(text: str) -> Iterator[Shape]:
+    """Return the shapes that may match: those with a hint in the text. Most texts hold none."""
+    lowered = text.lower()
+    return (shape for shape in SHAPES if any(hint in lowered for hint in shape.hints))
 
 
 def _without_assigned(text: str) -> str:
@@ -141,9 +145,8 @@ def holds_secret(text: str, *, is_sql: bool = False) -> bool:
     >>> holds_secret("password=hunter2"), holds_secret("password: how often it was reset")
     (True, False)
     """
-    lowered = text.lower()
-    shapes = (shape for shape in SHAPES if shape.is_sure or (shape.is_written and not is_sql))
-    found = [match.group() for shape in shapes if shape.may_match(lowered) for match in shape.pattern.finditer(text)]
+    shapes = (shape for shape in _shapes_in(text) if shape.is_sure or (shape.is_written and not is_sql))
+    found = [match.group() for shape in shapes for match in shape.pattern.finditer(text)]
     if not is_sql:
         found += [text[start:end] for start, end in _assigned(text) if not _is_prose(text, start)]
     return any(MASK not in match for match in found) or any(secret in text for secret in _known)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from flows.gate.gather import log_decision, open_gate
 from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, lease_texts, wait_until_free
 from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.run.selection import select_transformations
+from flows.run.selection import select_transformations, warehouse_choice
 from flows.warehouse.file_lock import warehouse_lock
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.errors import RequestError, StaleRowError, StoreError
@@ -105,7 +106,7 @@ def prepare(
         RunError: When the warehouse cannot be read.
     """
     rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context)
-    stopped = frozenset(row.name for row in rows.transformations if blame.stops(row, rows))
+    stopped = blame.stopped(rows.transformations, rows) if blame.by_row else frozenset()
     selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
     now = context.now()
@@ -184,15 +185,21 @@ def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
 
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, context.project, context.columns, keep_going=True)
-    return context.store.usable_rows() if report.filled else stored.usable, Blame.of(report.faults)
+    rows = context.store.usable_rows() if report.filled else stored.usable
+    return rows, Blame.of(report.faults) if report.faults else Blame()
 
 
 def _with_engines(
     context: Context, request: RunRequest, rows: ControlRows, state: WarehouseState, decisions: tuple[Decision, ...]
 ) -> tuple[Decision, ...]:
     """Add to every target that is due the engine it runs on."""
-    if all(decision.action is not Action.RUN for decision in decisions):
-        return decisions
+    pipelines = {item.target: rows.pipeline(item.pipeline_id) for item in decisions if item.action is Action.RUN}
+    choices = {
+        target: None if pipeline is None else warehouse_choice(pipeline, request.engine, request.cluster)
+        for target, pipeline in pipelines.items()
+    }
+    if all(choices.values()):
+        return tuple(replace(item, choice=choices.get(item.target)) for item in decisions)
     from flows.spark.engine_choice import with_engines
 
     return with_engines(context, request, rows, state, decisions)

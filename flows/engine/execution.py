@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from flows.gate.gather import log_decision, open_gate
 from flows.gate.rules import left_to
 from flows.incidents.settle import RunSettler
 from flows.run.leases import LeaseKeeper, lease_texts
-from flows.run.model import OutcomeStatus, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.run.model import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.run.record import record_decisions
 from flows.run.retry import RetryBook, RetryPolicy
 from flows.run.selection import read_targets
@@ -56,7 +56,7 @@ class Execution:
         self._sleep = sleep
         self._rules = RunRules(context.project)
         self._settler = RunSettler(context, plan.run_id, plan.rows, self._rules, fingerprint=self._fingerprint, url=url)
-        self._retries = _retry_book(context, plan, self._settler.earlier_tries)
+        self._retries: RetryBook | None = None  # opened at the first failure
         self._profile = context.profile
         self._decisions = {decision.target: decision for decision in plan.decisions}
         self._outcomes: dict[str, TargetOutcome] = {}
@@ -86,14 +86,15 @@ class Execution:
 
     def _await_due(self) -> list[TransformationRow]:
         """Return what runs next; wait for the next retry if nothing else is due. Empty at the end of the run."""
-        while True:
+        open_ = [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
+        while self._retries is not None:
             now = self._context.now()
-            open_ = [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
             due = [row for row in open_ if self._retries.is_due(str(row.name), now)]
             seconds = self._retries.seconds_left(now)
             if due or seconds is None:
                 return due
             self._sleep(seconds)
+        return open_
 
     def _waiting(self) -> list[TransformationRow]:
         return self._decided(Action.WAIT)
@@ -129,7 +130,7 @@ class Execution:
         reads = read_targets({row.name: row for row in self._plan.selected})
         upstreams = {str(row.name): tuple(map(str, reads[row.name])) for row in due}
         self._observer.wave_started(Wave(self._wave_count, targets, upstreams))
-        before = {target: self._retries.last_outcome(target) for target in targets}
+        before = {target: self._retries.last_outcome(target) if self._retries else None for target in targets}
         build = self._build(due, {target for target, outcome in before.items() if outcome and outcome.load_id})
         loads = self._read_back()
         outcomes = [
@@ -150,7 +151,7 @@ class Execution:
 
     def _end_wave(self, outcomes: Sequence[TargetOutcome]) -> None:
         now = self._context.now()
-        planned = [self._retries.consider(outcome, now) for outcome in outcomes]
+        planned = [self._plan_retry(outcome, now) for outcome in outcomes]
         ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
         self._outcomes |= {outcome.target: outcome for outcome in ended}
         self._settler.settle(ended)
@@ -159,6 +160,13 @@ class Execution:
         retries = [retry for retry in planned if retry is not None]
         if retries:
             self._observer.retrying(retries)
+
+    def _plan_retry(self, outcome: TargetOutcome, now: datetime) -> Retry | None:
+        if self._retries is None:
+            if outcome.status is not OutcomeStatus.FAILED:
+                return None
+            self._retries = _retry_book(self._context, self._plan, self._settler.earlier_tries)
+        return self._retries.consider(outcome, now)
 
     def _build(self, due: Sequence[TransformationRow], loaded: Set[str]) -> Build:
         """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
@@ -246,7 +254,8 @@ class Execution:
 
     def _states(self) -> dict[str, UpstreamState]:
         ended = {target: _state_of(outcome) for target, outcome in self._outcomes.items()}
-        return ended | dict.fromkeys(self._retries.waiting, UpstreamState.PENDING)
+        retried = self._retries.waiting if self._retries else frozenset[str]()
+        return ended | dict.fromkeys(retried, UpstreamState.PENDING)
 
 
 def _state_of(outcome: TargetOutcome) -> UpstreamState:

@@ -28,9 +28,8 @@ from metadata_sync.loads import Watermark
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
-from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
+from metadata_sync.rows.resolve import ResolvedDependency, fingerprint, resolve_dependencies, sequence_columns
 from metadata_sync.rows.vocabulary import Increment
-from metadata_sync.sync.render import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +87,11 @@ def decide_targets(
         examine: Returns why a source is unreadable, or None. Called once per source that a load would read.
     """
     reads = {row.name: resolve_dependencies(row, around.rows) for row in targets}
+    stopped = around.blame.stopped(targets, around.rows) if around.blame.by_row else frozenset()
     questions = {
         (row.name, item.name): question
         for row in targets
-        if _is_switched_on(row, around.rows) and not around.blame.stops(row, around.rows)
+        if _is_switched_on(row, around.rows) and row.name not in stopped
         for item in reads[row.name]
         if (question := _question(row, item, around)) is not None
     }
@@ -271,7 +271,8 @@ def _facts(
         upstreams=upstreams,
         forced_by=around.forced_by,
     )
-    facts = _with_faults(facts, row, around)
+    if around.blame.by_row:
+        facts = _with_faults(facts, row, around)
     return facts if pipeline is None else replace(facts, child_policy=pipeline.child_policy)
 
 

@@ -5,8 +5,6 @@ dbt renders nearly every string of a properties file as Jinja. Values of rows ar
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +16,7 @@ from metadata_sync.rows.model import Column, ControlRows, SourceRow, Transformat
 from metadata_sync.rows.resolve import (
     LOADED_AT,
     ResolvedDependency,
+    fingerprint,
     history_start,
     is_active,
     is_view,
@@ -140,12 +139,6 @@ def _dumper() -> Any:
 
     Dumper.add_representer(str, represent)
     return Dumper
-
-
-def fingerprint(row: TransformationRow, sequence_by: Sequence[str]) -> str:
-    """Return a hash of the settings that determine a target's rows; when it changes, the target must be rebuilt."""
-    settings = [row.load_type.value, row.business_key, list(sequence_by), sorted(row.scd_columns)]
-    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
 
 def _settings(row: TransformationRow, rows: ControlRows) -> Document:
