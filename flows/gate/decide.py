@@ -21,8 +21,7 @@ from flows.gate.facts import (
 from flows.gate.probe import Prober, Question
 from flows.gate.rules import decide
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.definition import tracking
-from flows.warehouse.load_log import WarehouseState
+from flows.warehouse.load_log import WarehouseState, tracking
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.loads import Watermark
 from metadata_sync.redact import safe_text

@@ -144,7 +144,7 @@ def is_hard(outcome: TargetOutcome, earlier_tries: int) -> bool:
     )
 
 
-def fares_well(outcome: TargetOutcome) -> bool:
+def is_healthy(outcome: TargetOutcome) -> bool:
     """Whether an outcome shows a healthy target: it loaded, or the gate checked it and skipped it."""
     if outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED):
         return True
@@ -245,7 +245,7 @@ def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[
     hit = [outcome for outcome in outcomes if outcome.target in incident.targets]
     if incident.kind is IncidentKind.REJECTS:
         return any(outcome.load_id is not None for outcome in hit)
-    return any(fares_well(outcome) for outcome in hit)
+    return any(is_healthy(outcome) for outcome in hit)
 
 
 def _event(standing: Incident | None, severity: Severity, *, is_cool: bool) -> AlertEvent | None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from flows.incidents.incident import (
     Finding,
     IncidentChange,
-    fares_well,
     find,
     is_hard,
+    is_healthy,
     is_over,
     resolve,
     update_incident,
@@ -83,7 +83,8 @@ class RunSettler:
 
     def settle(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Record the outcomes of targets and their consequences."""
-        findings = find(outcomes, self._rows, self._rules, self.earlier_tries)
+        troubled = [outcome for outcome in outcomes if not outcome.is_clean]
+        findings = find(troubled, self._rows, self._rules, self.earlier_tries) if troubled else ()
         self._met += findings
         ran = [item for item in outcomes if item.status in _RAN]
         loads = load_entries(self._run_id, ran, self._context.now(), self._context.store.correct)
@@ -110,7 +111,7 @@ class RunSettler:
                 continue
             if outcome.status is OutcomeStatus.FAILED and outcome.verdict is not None:
                 yield self._noted(outcome, row.name)
-            elif fares_well(outcome) and (row.comments or row.fingerprint):
+            elif (row.comments or row.fingerprint) and is_healthy(outcome):
                 yield Amendment(row.name, _cleared, f"well again in run {self._run_id}")
 
     def _noted(self, outcome: TargetOutcome, name: TableName) -> Amendment:

@@ -131,6 +131,11 @@ class TargetOutcome:
     cluster: ClusterCost | None = None
     rejects: Rejects | None = None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether it did not fail, is not held, and rejected no row."""
+        return self.status not in (OutcomeStatus.FAILED, OutcomeStatus.HELD) and self.rejects is None
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
