@@ -120,11 +120,11 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
             return _through_prefect(context, plan, api_url, is_quiet=is_quiet)
         if not is_quiet:
             say("No Prefect server answers (`sluice up` starts one): running without it.")
-        from flows.engine.rerun import make_up
+        from flows.engine.rerun import rerun_refused
 
         observer = None if is_quiet else _observer()
         summary = execute(context, plan, observer)
-        return _Ended(plan, summary, reruns=make_up(context, plan, observer, say=say))
+        return _Ended(plan, summary, reruns=rerun_refused(context, plan, observer, say=say))
 
 
 def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet: bool) -> _Ended:

@@ -69,7 +69,7 @@ class DbtRunner:
             KeyboardInterrupt: When the user interrupts dbt.
         """
         with _variables({**self._environment, **variables}), self._connected():
-            manifest = self._parsed()
+            manifest = self._parse()
             excluded = _tests_of(manifest, set(unbuilt) - {*models, *tested})
             selected = [*models, *_tests_of(manifest, set(tested))]
             if not selected:
@@ -82,7 +82,7 @@ class DbtRunner:
     ) -> tuple[NodeResult, ...]:
         """Run exactly these models without their data tests; otherwise as `build`."""
         with _variables({**self._environment, **variables}), self._connected():
-            self._parsed()
+            self._parse()
             return self._invoke(["run", "--select", *models], callbacks)
 
     def run_empty(self, models: Sequence[str]) -> tuple[NodeResult, ...]:
@@ -95,7 +95,7 @@ class DbtRunner:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
         """
         with _variables({**self._environment, "SLUICE_PROBE": "1"}), self._connected():
-            self._parsed()
+            self._parse()
             return self._invoke(["run", "--empty", "--select", *models], ())
 
     def _invoke(self, arguments: Sequence[str], callbacks: Sequence[Callable[[Any], None]]) -> tuple[NodeResult, ...]:
@@ -128,7 +128,7 @@ class DbtRunner:
         from dbt.cli.main import dbtRunner
 
         with _variables({**self._environment, **variables}), self._connected():
-            manifest = self._parsed()
+            manifest = self._parse()
             arguments = ["compile", *self._options(), "--no-write-json", "--quiet", "--select", *models]
             result: Any = dbtRunner(manifest=manifest).invoke(arguments)
         _raise_interrupt(result.exception)
@@ -145,7 +145,7 @@ class DbtRunner:
         finally:
             self._disconnect()
 
-    def _parsed(self) -> Any:
+    def _parse(self) -> Any:
         """Return the manifest; the project is parsed once per run, and every wave uses the same manifest."""
         if self._manifest is None:
             from dbt.cli.main import dbtRunner

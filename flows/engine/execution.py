@@ -13,7 +13,7 @@ from flows.context import reading
 from flows.errors.run_rules import RunRules
 from flows.gate.facts import Action, Decision, UpstreamState
 from flows.gate.gather import log_decision, open_gate
-from flows.gate.rules import left_to
+from flows.gate.rules import skip_leased
 from flows.incidents.settle import RunSettler
 from flows.run.leases import LeaseKeeper, lease_texts
 from flows.run.model import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
@@ -86,7 +86,7 @@ class Execution:
 
     def _await_due(self) -> list[TransformationRow]:
         """Return what runs next; wait for the next retry if nothing else is due. Empty at the end of the run."""
-        open_ = [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
+        open_ = [row for row in self._with_action(Action.RUN) if str(row.name) not in self._outcomes]
         while self._retries is not None:
             now = self._context.now()
             due = [row for row in open_ if self._retries.is_due(str(row.name), now)]
@@ -97,16 +97,16 @@ class Execution:
         return open_
 
     def _waiting(self) -> list[TransformationRow]:
-        return self._decided(Action.WAIT)
+        return self._with_action(Action.WAIT)
 
-    def _decided(self, action: Action) -> list[TransformationRow]:
+    def _with_action(self, action: Action) -> list[TransformationRow]:
         return [row for row in self._plan.selected if self._decisions[str(row.name)].action is action]
 
     def _settle(self, decisions: Sequence[Decision]) -> None:
         """Record decisions that are final, and note the targets that will not run."""
         from flows.run.outcome import outcome_without_run
 
-        final = self._leased([decision for decision in decisions if decision.action is not Action.WAIT])
+        final = self._take_leases([decision for decision in decisions if decision.action is not Action.WAIT])
         record_decisions(self._context.store, self._plan.run_id, final, self._context.now())
         for decision in final:
             self._decisions[decision.target] = decision
@@ -115,11 +115,11 @@ class Execution:
         self._settler.settle([self._outcomes[item.target] for item in final if item.target in self._outcomes])
         self._observer.decided([self._decisions[decision.target] for decision in decisions])
 
-    def _leased(self, decisions: Sequence[Decision]) -> list[Decision]:
+    def _take_leases(self, decisions: Sequence[Decision]) -> list[Decision]:
         """Take the leases of the targets to run; skip those whose lease another run took first."""
         due = [decision.target for decision in decisions if decision.action is Action.RUN]
         others = {lease.target: str(lease) for lease in self._leases.take(due)}
-        return [left_to(item, others[item.target]) if item.target in others else item for item in decisions]
+        return [skip_leased(item, others[item.target]) if item.target in others else item for item in decisions]
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
         """Build targets together, read their outcomes from the load log, plan retries of soft failures."""

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from flows.context import Context
     from metadata_sync.database import ControlStore, DecisionEntry
 
-_TURNED_AWAY: Final = frozenset({Reason.LEASE_HELD, Reason.UPSTREAM_RUNNING})
+_REFUSALS: Final = frozenset({Reason.LEASE_HELD, Reason.UPSTREAM_RUNNING})
 
 
-def make_up(
+def rerun_refused(
     context: Context,
     plan: RunPlan,
     observer: RunObserver | None = None,
@@ -61,7 +61,7 @@ def _refused(store: ControlStore, since: datetime, mine: Collection[str]) -> Ite
     A refusal older than this run's own decision needs no rerun: this run's load read everything that the other run saw.
     """
     for decision in store.last_decisions():
-        if decision.reason in _TURNED_AWAY and decision.decided_at >= since and decision.run_id not in mine:
+        if decision.reason in _REFUSALS and decision.decided_at >= since and decision.run_id not in mine:
             yield decision
 
 

@@ -96,8 +96,8 @@ def decide_targets(
     }
     asked = prober.ask(questions.values())
     trouble_of = _examiner(around.rows, examine)
-    answers = {question: _explained(probe, question, trouble_of) for question, probe in asked.items()}
-    renamed = _renamed(targets, reads, around)
+    answers = {question: _explain(probe, question, trouble_of) for question, probe in asked.items()}
+    renamed = _find_renamed(targets, reads, around)
     off = (str(row.name) for row in around.rows.transformations if not _is_switched_on(row, around.rows))
     states = dict.fromkeys(around.leases, UpstreamState.RUNNING) | dict.fromkeys(off, UpstreamState.OFF)
     states |= {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
@@ -180,7 +180,7 @@ def _examiner(rows: ControlRows, examine: Callable[[SourceRow], str | None]) -> 
     return trouble
 
 
-def _explained(probe: Probe, question: Question, trouble_of: Callable[[TableName], str | None]) -> Probe:
+def _explain(probe: Probe, question: Question, trouble_of: Callable[[TableName], str | None]) -> Probe:
     """Replace a probe's error by the fault of the source, if the source has one."""
     if probe.error is None:
         return probe
@@ -300,7 +300,7 @@ def _fingerprint(row: TransformationRow, rows: ControlRows) -> str | None:
     return fingerprint(row, sequence_columns(row, rows, [column.name for column in row.column_list]))
 
 
-def _renamed(
+def _find_renamed(
     targets: Sequence[TransformationRow],
     reads: Mapping[TableName, Sequence[ResolvedDependency]],
     around: Surroundings,

@@ -76,8 +76,8 @@ def _sentences(decision: DecisionEntry, facts: TargetFacts | None) -> Iterator[s
         if source["message"] not in decision.message:
             yield f"{source['message']}."
         for guard in source.get("guards", ()):
-            said = _OF_GUARDS[Guard(guard)].format_map({"future_count": 0, **source})
-            yield f"Watch {source['source']}: {said}."
+            sentence = _OF_GUARDS[Guard(guard)].format_map({"future_count": 0, **source})
+            yield f"Watch {source['source']}: {sentence}."
     if facts is not None:
         yield from map(_upstream, facts.upstreams)
         yield from _rules(facts)

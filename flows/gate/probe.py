@@ -167,7 +167,7 @@ class Prober:
         """Query a chunk in one statement; one more for sources ahead of the clock, and one for sources without rows."""
         answers: dict[Question, Probe] = {}
         doubtful: list[Scan] = []
-        for scan, row in zip(scans, self._accepted(scans), strict=True):
+        for scan, row in zip(scans, self._greatest_accepted(scans), strict=True):
             if isinstance(row, Probe):
                 answers |= dict.fromkeys(scan.questions, row)
                 continue
@@ -177,7 +177,7 @@ class Prober:
                 doubtful.append(scan)
         return answers | self._look_deeper(doubtful, answers)
 
-    def _accepted(self, scans: Sequence[Scan]) -> Sequence[Row | Probe | None]:
+    def _greatest_accepted(self, scans: Sequence[Scan]) -> Sequence[Row | Probe | None]:
         """Query the greatest key of each scan; if that lies in the future, also the greatest accepted key.
 
         Returns:

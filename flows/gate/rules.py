@@ -55,14 +55,14 @@ def decide(facts: TargetFacts) -> Decision:
     """
     evidence = tuple(weigh(source) for source in facts.sources)
     action, reason, message = (
-        _switched_off(facts)
-        or _leased(facts)
-        or _at_fault(facts)
-        or _needs_person(facts)
-        or _upstreams(facts)
-        or _blind(facts, evidence)
-        or _insisted(facts)
-        or _news(facts, evidence)
+        _check_active(facts)
+        or _check_lease(facts)
+        or _check_faults(facts)
+        or _check_target(facts)
+        or _check_upstreams(facts)
+        or _check_sources(facts, evidence)
+        or _check_request(facts)
+        or _check_news(facts, evidence)
     )
     return Decision(facts.target, facts.pipeline_id, action, reason, message, evidence, facts=facts)
 
@@ -107,7 +107,7 @@ _GUARDS: Final = {
 }
 
 
-def left_to(decision: Decision, holder: str) -> Decision:
+def skip_leased(decision: Decision, holder: str) -> Decision:
     """Return the decision on a target whose lease another run took first."""
     return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=_held_by(holder))
 
@@ -116,7 +116,7 @@ _Answer = tuple[Action, Reason, str]
 _Judgement = tuple[bool, Reason, str]
 
 
-def _switched_off(facts: TargetFacts) -> _Answer | None:
+def _check_active(facts: TargetFacts) -> _Answer | None:
     if not facts.is_active:
         by = f" by {facts.deactivated_by}" if facts.deactivated_by else ""
         return Action.SKIP, Reason.INACTIVE, f"switched off{by}; `sluice activate {facts.target}` switches it on"
@@ -127,7 +127,7 @@ def _switched_off(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _leased(facts: TargetFacts) -> _Answer | None:
+def _check_lease(facts: TargetFacts) -> _Answer | None:
     return (Action.SKIP, Reason.LEASE_HELD, _held_by(facts.leased_by)) if facts.leased_by else None
 
 
@@ -135,7 +135,7 @@ def _held_by(holder: str) -> str:
     return f"it is being loaded by {holder}"
 
 
-def _at_fault(facts: TargetFacts) -> _Answer | None:
+def _check_faults(facts: TargetFacts) -> _Answer | None:
     if facts.pipeline_faults:
         return Action.HOLD, Reason.PIPELINE_AT_FAULT, "; ".join(facts.pipeline_faults)
     if facts.faults:
@@ -143,7 +143,7 @@ def _at_fault(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _needs_person(facts: TargetFacts) -> _Answer | None:
+def _check_target(facts: TargetFacts) -> _Answer | None:
     if facts.has_log and not facts.exists:
         message = (
             f"the table is gone, but its load log stands: loading now would start in the middle of its history. "
@@ -166,7 +166,7 @@ def _needs_person(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _upstreams(facts: TargetFacts) -> _Answer | None:
+def _check_upstreams(facts: TargetFacts) -> _Answer | None:
     pending = _names(facts, UpstreamState.PENDING)
     if pending:
         return Action.WAIT, Reason.UPSTREAM_FIRST, f"decided after {pending}"
@@ -174,7 +174,7 @@ def _upstreams(facts: TargetFacts) -> _Answer | None:
     running = _names(facts, UpstreamState.RUNNING)
     if running and policy is not ChildPolicy.STALE:
         return Action.SKIP, Reason.UPSTREAM_RUNNING, f"left alone this time: another run is at work on {running}"
-    not_renewed = _stale_upstreams(facts) if policy is ChildPolicy.STALE else _failed_upstreams(facts)
+    not_renewed = _check_stale_upstreams(facts) if policy is ChildPolicy.STALE else _check_failed_upstreams(facts)
     if not_renewed is not None:
         return not_renewed
     missing = ", ".join(up.target for up in facts.upstreams if not up.exists)
@@ -183,7 +183,7 @@ def _upstreams(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _failed_upstreams(facts: TargetFacts) -> _Answer | None:
+def _check_failed_upstreams(facts: TargetFacts) -> _Answer | None:
     failed, held = _names(facts, UpstreamState.FAILED), _names(facts, UpstreamState.HELD)
     off = _names(facts, UpstreamState.OFF)
     is_blocked = facts.child_policy is ChildPolicy.BLOCK
@@ -201,7 +201,7 @@ def _failed_upstreams(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _stale_upstreams(facts: TargetFacts) -> _Answer | None:
+def _check_stale_upstreams(facts: TargetFacts) -> _Answer | None:
     not_renewed = (UpstreamState.FAILED, UpstreamState.HELD, UpstreamState.OFF)
     too_old = [_too_old(up) for up in facts.upstreams if up.state in not_renewed and up.is_too_old]
     return (Action.SKIP, Reason.UPSTREAM_TOO_OLD, "; ".join(too_old)) if too_old else None
@@ -215,7 +215,7 @@ def _too_old(upstream: UpstreamFacts) -> str:
     )
 
 
-def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer | None:
+def _check_sources(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer | None:
     for reason in (Reason.PROBE_FAILED, Reason.KEY_WENT_BACKWARDS, Reason.KEY_IS_NULL):
         messages = [item.message for item in evidence if item.reason is reason]
         if messages and not (facts.forced_by and reason is not Reason.PROBE_FAILED):
@@ -225,7 +225,7 @@ def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer 
     return None
 
 
-def _insisted(facts: TargetFacts) -> _Answer | None:
+def _check_request(facts: TargetFacts) -> _Answer | None:
     if facts.forced_by:
         return Action.RUN, Reason.FORCED, f"forced by {facts.forced_by}"
     if facts.exists and facts.is_tracking_changed:
@@ -233,7 +233,7 @@ def _insisted(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer:
+def _check_news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer:
     if not evidence and facts.exists:
         return Action.SKIP, Reason.NO_DRIVING_SOURCE, "it has no driving source: only --force runs it again"
     if not evidence:

@@ -60,10 +60,10 @@ _HEADLINES: Final = {
 
 def _lines(incident: Incident, event: AlertEvent, now: datetime) -> Iterator[str]:
     if incident.targets and incident.targets != (incident.subject,):
-        yield f"Hits: {_named(incident.targets)}"
+        yield f"Hits: {_list_targets(incident.targets)}"
     if incident.pipeline_ids:
         yield f"Pipeline: {', '.join(incident.pipeline_ids)}"
-    yield f"Since: {incident.opened_at:%Y-%m-%d %H:%M:%S} UTC{_tried(incident)}"
+    yield f"Since: {incident.opened_at:%Y-%m-%d %H:%M:%S} UTC{_tries(incident)}"
     if event is AlertEvent.RESOLVED:
         yield f"Until: {now:%Y-%m-%d %H:%M:%S} UTC"
         yield f"It was: {incident.failure_class or incident.kind}"
@@ -71,7 +71,7 @@ def _lines(incident: Incident, event: AlertEvent, now: datetime) -> Iterator[str
             yield f"When it began: {safe_text(incident.message, MESSAGE_LENGTH)}"
     else:
         yield from _why(incident)
-        yield f"Holds up: {_named(incident.held_up) or 'nothing'}"
+        yield f"Holds up: {_list_targets(incident.held_up) or 'nothing'}"
         yield f"Next: {_next(incident)}"
         yield f"Runbook: {_RUNBOOK}#{(incident.failure_class or incident.kind).replace('_', '-')}"
     if incident.url or incident.run_id:
@@ -114,10 +114,10 @@ def _is_run(incident: Incident) -> bool:
     return incident.subject.startswith("run ")
 
 
-def _tried(incident: Incident) -> str:
+def _tries(incident: Incident) -> str:
     return f" ({incident.attempts} tries)" if incident.attempts > 1 else ""
 
 
-def _named(targets: tuple[str, ...]) -> str:
+def _list_targets(targets: tuple[str, ...]) -> str:
     more = len(targets) - _SHOWN_TARGETS
     return ", ".join(targets[:_SHOWN_TARGETS]) + (f" and {more} more" if more > 0 else "")

@@ -165,7 +165,7 @@ class _Binder:
             kinds = [statement.type for statement in self._connection.extract_statements(select)]
             if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):  # a PIVOT
                 raise ValueError("it is not one SELECT to the warehouse's own parser")
-            return _described(self._connection, select)
+            return _describe_select(self._connection, select)
         except duckdb.Error as error:
             raise ValueError(first_line(error)) from error
 
@@ -189,7 +189,7 @@ class _Files:
             raise ValueError(f"no .parquet file in {folder.location}")
         try:
             _refuse_mixed(self._connection, folder)
-            return _described(self._connection, f"from {folder.relation}")
+            return _describe_select(self._connection, f"from {folder.relation}")
         except duckdb.Error as error:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
 
@@ -309,7 +309,7 @@ def _data_type(text: str, dialect: str) -> exp.DataType:
     return exp.DataType.build(text, dialect=dialect, udt=True)
 
 
-def _described(connection: duckdb.DuckDBPyConnection, select: str) -> tuple[Column, ...]:
+def _describe_select(connection: duckdb.DuckDBPyConnection, select: str) -> tuple[Column, ...]:
     relation = connection.sql(select.strip().rstrip(";"))
     return tuple(
         Column(name=name, type=str(type_).lower()) for name, type_ in zip(relation.columns, relation.types, strict=True)

@@ -99,7 +99,7 @@ def open_warehouse(
     """
     if profile.is_embedded:
         connection = _connect_duckdb(profile, wait_seconds, clock, sleep)
-        return DuckDBWarehouse(_prepared(connection, profile, file_places), timeout_seconds)
+        return DuckDBWarehouse(_prepare(connection, profile, file_places), timeout_seconds)
     return PostgresWarehouse(_connect_postgres(profile, timeout_seconds), profile.dialect)
 
 
@@ -234,7 +234,7 @@ def _connect_duckdb(
         sleep(LOCK_POLL_SECONDS)
 
 
-def _prepared(
+def _prepare(
     connection: duckdb.DuckDBPyConnection, profile: Profile, file_places: Collection[str]
 ) -> duckdb.DuckDBPyConnection:
     """Load the profile's extensions and settings, as dbt does, set the time zone to UTC, and confine the connection."""

@@ -65,14 +65,18 @@ def reading(engine: Engine) -> Iterator[Connection]:
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with _explained(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+    with _explaining(engine), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Open a writing transaction; it rolls back on any error, and writers wait for each other."""
-    with _explained(engine), engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+    with (
+        _explaining(engine),
+        engine.connect().execution_options(**{_WRITES: True}) as connection,
+        connection.begin(),
+    ):
         yield connection
 
 
@@ -124,7 +128,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def _explained(engine: Engine) -> Iterator[None]:
+def _explaining(engine: Engine) -> Iterator[None]:
     """Convert a driver's error to a StoreError with a remedy."""
     try:
         yield
