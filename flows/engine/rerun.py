@@ -48,7 +48,7 @@ def rerun_refused(
         mine.add(again.run_id)
         since = again.planned_at
         if again.is_due:
-            say(f"Other runs were turned away meanwhile; running {', '.join(again.request.pipelines)} in their place.")
+            say(f"Other runs were refused meanwhile; running {', '.join(again.request.pipelines)} in their place.")
             ended.append(execute(context, again, observer))
         else:
             execute(context, again)
@@ -70,5 +70,5 @@ def _request(request: RunRequest, refused: Collection[DecisionEntry]) -> RunRequ
     return RunRequest(
         pipelines=tuple(sorted({decision.pipeline_id for decision in refused})),
         is_forced=any(known is not None and known.forced_by for known in facts),
-        requested_by=f"{request.requested_by} (for runs that were turned away)",
+        requested_by=f"{request.requested_by} (in place of refused runs)",
     )

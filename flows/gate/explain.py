@@ -67,7 +67,7 @@ _OF_GUARDS: Final = {
     Guard.NULL_KEYS: "rows of it had no key",
     Guard.KEY_WENT_BACKWARDS: "its key had gone backwards",
     Guard.SOURCE_SHRANK: "it held fewer rows than when it was read",
-    Guard.PROBE_FAILED: "it could not be asked",
+    Guard.PROBE_FAILED: "it could not be probed",
 }
 
 
@@ -77,7 +77,7 @@ def _sentences(decision: DecisionEntry, facts: TargetFacts | None) -> Iterator[s
             yield f"{source['message']}."
         for guard in source.get("guards", ()):
             sentence = _OF_GUARDS[Guard(guard)].format_map({"future_count": 0, **source})
-            yield f"Watch {source['source']}: {sentence}."
+            yield f"Note on {source['source']}: {sentence}."
     if facts is not None:
         yield from map(_upstream, facts.upstreams)
         yield from _rules(facts)

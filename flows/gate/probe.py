@@ -111,7 +111,7 @@ class Prober:
         """Answer from a listing or a probe query, when that is enough; None: the key must be queried."""
         is_keyed = question.key is not None
         if is_keyed and question.end is not None and not _is_bound(question.end):
-            return Probe(error=f"it was read up to {question.end!r}, which is no value of {question.key}")
+            return Probe(error=f"it was read up to {question.end!r}, which is not a value of {question.key}")
         location = _listed_location(question)
         if location is not None:
             return _read_listing(question, listings[location])
@@ -227,7 +227,7 @@ class Prober:
 
     def _one_by_one(self, scans: Sequence[Scan], statement: _Statement) -> Sequence[Row | Probe | None]:
         deadline = self._clock() + self._timeout_seconds
-        too_late = Probe(error="other sources took so long to answer that it was not asked any more")
+        too_late = Probe(error="it was not probed: the probes of other sources took all the time")
         return [self._rows([scan], statement)[0] if self._clock() <= deadline else too_late for scan in scans]
 
     def _is_any_accepted(self, scan: Scan, high: Bound) -> bool:

@@ -164,7 +164,7 @@ def _send_elsewhere(context: Context, undelivered: Sequence[Alert], now: datetim
             channel,
             alert.event,
             alert.title,
-            f"Meant for channel {alert.channel!r}, which did not take it: {alert.last_error}\n{alert.body}",
+            f"Sent here because channel {alert.channel!r} did not accept it: {alert.last_error}\n{alert.body}",
             created_at=now,
             due_at=now,
         )

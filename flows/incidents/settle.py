@@ -112,7 +112,7 @@ class RunSettler:
             if outcome.status is OutcomeStatus.FAILED and outcome.verdict is not None:
                 yield self._failure_amendment(outcome, row.name)
             elif (row.comments or row.fingerprint) and is_healthy(outcome):
-                yield Amendment(row.name, _clear_comment, f"well again in run {self._run_id}")
+                yield Amendment(row.name, _clear_comment, f"recovered in run {self._run_id}")
 
     def _failure_amendment(self, outcome: TargetOutcome, name: TableName) -> Amendment:
         from flows.incidents.alert_text import comment_of
@@ -128,7 +128,7 @@ class RunSettler:
             now=self._context.now(),
         )
         if not is_hard(outcome, earlier):
-            return Amendment(name, _set_comment(comment), f"{failure_class}, may heal by itself")
+            return Amendment(name, _set_comment(comment), f"{failure_class}, may end by itself")
         fingerprint = self._fingerprint(outcome)
         return Amendment(name, _switch_off(comment, fingerprint), f"switched off: {failure_class}")
 

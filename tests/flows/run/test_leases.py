@@ -119,7 +119,7 @@ def test_run_that_kept_another_out_runs_for_it_at_its_end(workshop: Workshop) ->
 
     assert before == [(25,)]
     assert workshop.query("select count(*) from dwh.fact_order") == [(35,)]
-    assert made_up.request == RunRequest(("orders",), requested_by="tester (for runs that were turned away)")
+    assert made_up.request == RunRequest(("orders",), requested_by="tester (in place of refused runs)")
     assert rerun_refused(workshop.context, plan) == (), "nobody is waiting any more"
 
 

@@ -151,12 +151,12 @@ def test_alert_says_what_since_when_why_what_waits_what_next_and_where() -> None
     body = body_of(replace(incident, url="http://ui/1"), event, NOON)
     assert title_of(incident, event, "prod", NOON) == "[prod] dwh.a failed and is switched off: syntax"
     assert [line.partition(":")[0] for line in body.splitlines()] == [
-        *("Pipeline", "Since", "Why", "It says", "Holds up", "Next", "Runbook", "Run")
+        *("Pipeline", "Since", "Why", "Message", "Holds up", "Next", "Runbook", "Run")
     ]
     over = resolve(incident, NOON + timedelta(minutes=125))
     assert over.event is not None
     title = title_of(over.incident, over.event, "prod", NOON + timedelta(minutes=125))
-    assert title == "[prod] dwh.a is well again after 2 h 5 min"
+    assert title == "[prod] dwh.a recovered after 2 h 5 min"
 
 
 RUNBOOK = (Path(__file__).parents[3] / "docs" / "operations" / "runbook.md").read_text()
