@@ -13,9 +13,8 @@ from metadata_sync.project import Project
 from metadata_sync.rows.merge import RowChange
 from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
-from metadata_sync.rows.resolve import sequence_columns
+from metadata_sync.rows.resolve import fingerprint, sequence_columns
 from metadata_sync.settings import Settings, control_database_url
-from metadata_sync.sync.render import fingerprint
 
 _ROWS_PER_SOURCE = 1000
 _TARGETS_PER_PIPELINE = 50

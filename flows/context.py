@@ -62,7 +62,7 @@ class Context:
     @property
     def file_places(self) -> tuple[str, ...]:
         """Folders and prefixes that the embedded warehouse may read: those of the current sources."""
-        from flows.warehouse.confinement import file_places
+        from flows.warehouse.connection import file_places
 
         if not self.profile.is_embedded:
             return ()

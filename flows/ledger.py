@@ -24,8 +24,7 @@ from flows.gate.facts import DefinitionChange
 from flows.run.leases import LeaseKeeper
 from flows.run.outcome import load_variables
 from flows.warehouse.connection import open_warehouse
-from flows.warehouse.definition import Definition
-from flows.warehouse.load_log import read_loads
+from flows.warehouse.load_log import Definition, read_loads
 from flows.warehouse.rejects import with_rejects
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 from metadata_sync.loads import RowCounts

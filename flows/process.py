@@ -38,14 +38,14 @@ class ProcessIdentity:
         Raises:
             ProcessLookupError: When no process has this pid.
         """
-        started = _started(pid)
+        started = _start_time(pid)
         if started is None:
             raise ProcessLookupError(pid)
         return cls(pid, started)
 
     def is_alive(self) -> bool:
         """Tell whether this process still runs; a zombie does not count as running."""
-        return _started(self.pid) == self.started
+        return _start_time(self.pid) == self.started
 
 
 def process_space() -> str:
@@ -58,13 +58,13 @@ def process_space() -> str:
     return socket.gethostname()
 
 
-def _started(pid: int) -> str | None:
+def _start_time(pid: int) -> str | None:
     if Path("/proc/self/stat").exists():
-        return _started_by_proc(pid)
-    return _started_by_ps(pid)
+        return _start_time_by_proc(pid)
+    return _start_time_by_ps(pid)
 
 
-def _started_by_proc(pid: int) -> str | None:
+def _start_time_by_proc(pid: int) -> str | None:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -74,7 +74,7 @@ def _started_by_proc(pid: int) -> str | None:
     return None if fields[_STAT_STATE] in {"Z", "X"} else f"{boot}/{fields[_STAT_START_TIME]}"
 
 
-def _started_by_ps(pid: int) -> str | None:
+def _start_time_by_ps(pid: int) -> str | None:
     answer = subprocess.run(  # noqa: S603 (a fixed program and a number)
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)],
         capture_output=True,

@@ -12,7 +12,7 @@
 | `errors`, `problems` | the error tree, faults and problems |
 | `incident`, `loads` | values that packages share |
 | `project`, `settings` | where the project is; `SLUICE_*` |
-| `jinja`, `redact`, `text` | escaping, masking of secrets, text for people |
+| `redact`, `text` | masking of secrets; text for terminals, Jinja and people |
 
 Never imported here: prefect, boto3, dbt, a warehouse driver. Questions to a warehouse go through the protocols of
 `metadata_sync.analysis.protocols`, which `flows` implements.

@@ -66,7 +66,7 @@ class Incident:
         ticks: Number of consecutive runs that failed with it.
         opened_at: First seen, UTC.
         last_seen_at: Last seen, UTC.
-        told_at: When the last alert was written; None: not yet.
+        alerted_at: When the last alert was written; None: not yet.
         resolved_at: When it was resolved; None while it is open.
         url: Page of the run; None when there is none.
     """
@@ -85,7 +85,7 @@ class Incident:
     ticks: int
     opened_at: datetime
     last_seen_at: datetime
-    told_at: datetime | None = None
+    alerted_at: datetime | None = None
     resolved_at: datetime | None = None
     url: str | None = None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
-from metadata_sync.secret_shapes import NAME, NAME_HINTS, NUMBER, PASSWORD_NAME, SHAPES, SIGN, VALUE
+from metadata_sync.secret_shapes import NAME, NAME_HINTS, NUMBER, PASSWORD_NAME, SHAPES, SIGN, VALUE, Shape
 
 MASK: Final = "***"
 
@@ -75,24 +75,28 @@ def redact_text(text: str) -> str:
     """
     for secret in _known:
         text = text.replace(secret, MASK)
-    lowered = text.lower()
-    for shape in SHAPES:
-        if shape.may_match(lowered):
-            text = shape.pattern.sub(rf"\g<keep>{MASK}", text)
+    for shape in _shapes_in(text):
+        text = shape.pattern.sub(rf"\g<keep>{MASK}", text)
     return _without_assigned(text)
+
+
+def _shapes_in(text: str) -> Iterator[Shape]:
+    """Return the shapes that may match: those with a hint in the text. Most texts hold none."""
+    lowered = text.lower()
+    return (shape for shape in SHAPES if any(hint in lowered for hint in shape.hints))
 
 
 def _without_assigned(text: str) -> str:
     """Mask the values of assignments to names that secrets stand behind."""
     kept: list[str] = []
     position = 0
-    for start, end in _assigned(text):
+    for start, end in _assignments(text):
         kept += (text[position:start], MASK)
         position = end
     return "".join((*kept, text[position:])) if kept else text
 
 
-def _assigned(text: str) -> Iterator[tuple[int, int]]:
+def _assignments(text: str) -> Iterator[tuple[int, int]]:
     """Return where the values of such assignments begin and end."""
     masked = 0
     for sign in SIGN.finditer(text):
@@ -120,11 +124,11 @@ def safe_text(text: str, length: int = SAFE_LENGTH) -> str:
     >>> safe_text("\x1b[31mno\x07 password=hunter2\x1b[0m")
     'no password=***'
     """
-    plain = _CONTROLS.sub("", _TERMINAL.sub("", _middle_out(text, _LOOKED_AT * length)))
-    return _middle_out(redact_text(plain), length).strip()
+    plain = _CONTROLS.sub("", _TERMINAL.sub("", _cut_middle(text, _LOOKED_AT * length)))
+    return _cut_middle(redact_text(plain), length).strip()
 
 
-def _middle_out(text: str, length: int) -> str:
+def _cut_middle(text: str, length: int) -> str:
     if len(text) <= length:
         return text
     half = length // 2
@@ -141,11 +145,10 @@ def holds_secret(text: str, *, is_sql: bool = False) -> bool:
     >>> holds_secret("password=hunter2"), holds_secret("password: how often it was reset")
     (True, False)
     """
-    lowered = text.lower()
-    shapes = (shape for shape in SHAPES if shape.is_sure or (shape.is_written and not is_sql))
-    found = [match.group() for shape in shapes if shape.may_match(lowered) for match in shape.pattern.finditer(text)]
+    shapes = (shape for shape in _shapes_in(text) if shape.is_sure or (shape.is_written and not is_sql))
+    found = [match.group() for shape in shapes for match in shape.pattern.finditer(text)]
     if not is_sql:
-        found += [text[start:end] for start, end in _assigned(text) if not _is_prose(text, start)]
+        found += [text[start:end] for start, end in _assignments(text) if not _is_prose(text, start)]
     return any(MASK not in match for match in found) or any(secret in text for secret in _known)
 
 

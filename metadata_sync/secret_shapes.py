@@ -73,10 +73,6 @@ class Shape:
     is_sure: bool = False
     is_written: bool = False
 
-    def may_match(self, lowered: str) -> bool:
-        """Tell at once that most texts do not match."""
-        return any(hint in lowered for hint in self.hints)
-
 
 SHAPES: Final = (
     Shape(  # private keys, whole

@@ -1,4 +1,4 @@
-"""Text of values for people."""
+"""Text as others read it: a terminal, dbt's Jinja, people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_JINJA_OPENING: Final = re.compile(r"\{[{%#]")
 
 
 def visible(text: str) -> str:
@@ -15,6 +16,17 @@ def visible(text: str) -> str:
     'dim\\x1b[2J\\u202e'
     """
     return _UNSEEN.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+
+
+def escape_jinja(text: str) -> str:
+    """Escape a text so that Jinja renders it unchanged; only opening braces need it.
+
+    Text of rows and SELECTs is data and is never rendered.
+
+    >>> escape_jinja("a {{ b }}")
+    "a {{ '{{' }} b }}"
+    """
+    return _JINJA_OPENING.sub(lambda match: "{{ '" + match.group() + "' }}", text)
 
 
 def duration_text(seconds: float) -> str:

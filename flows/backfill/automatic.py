@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flows.incidents.incident import fares_well
+from flows.incidents.incident import is_healthy
 from metadata_sync.errors import SluiceError
 from metadata_sync.rows.vocabulary import OnDefinitionChange
 
@@ -34,7 +34,7 @@ def restate_changed(context: Context, summary: RunSummary, say: Callable[[str], 
     for outcome in summary.outcomes:
         change = outcome.definition_change
         is_asked = change is not None and change.policy is OnDefinitionChange.RESTATE and not change.is_read_whole
-        if change is not None and is_asked and fares_well(outcome):
+        if change is not None and is_asked and is_healthy(outcome):
             complaint = _restate(context, change.target, say)
             if complaint:
                 failed.append(f"{change.target} was not restated: {complaint}")

@@ -19,9 +19,8 @@ from flows.engine.engine import hold_warehouse
 from flows.engine.recovery import adopt
 from flows.ledger import run_task
 from flows.run.leases import LeaseKeeper
-from flows.warehouse.definition import Definition, derivation_of, next_number, row_definition
 from flows.warehouse.derivations import Derivations, count_derivations
-from flows.warehouse.load_log import read_loads
+from flows.warehouse.load_log import Definition, derivation_of, next_number, read_loads, row_definition
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 from metadata_sync.loads import RowCounts

@@ -9,8 +9,7 @@ from flows.backfill.chunks import ChunkSize, KeySpan, cut, cut_by_count
 from flows.gate.facts import Action, Decision, Reason
 from flows.gate.probe import source_relation
 from flows.warehouse.bounds import Bound, parse_bound
-from flows.warehouse.connection import Warehouse
-from flows.warehouse.sql import as_text, quoted
+from flows.warehouse.connection import Warehouse, as_text, quoted
 from metadata_sync.errors import RunError
 from metadata_sync.loads import Window
 from metadata_sync.project import Project

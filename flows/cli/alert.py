@@ -32,7 +32,7 @@ def send_test(
         SLUICE_CHANNEL_DATA_OPS=https://… sluice alert test data-ops --json
     """
     from flows.incidents.outbox import channel_sender
-    from metadata_sync.database.clock import new_id
+    from metadata_sync.database.engine import new_id
     from metadata_sync.incident import Alert, AlertEvent
 
     context = load_context()

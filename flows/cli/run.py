@@ -108,7 +108,6 @@ class _Ended:
 
 
 def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
-    from flows.backfill.automatic import restate_changed
     from flows.engine.engine import execute, hold_warehouse, prepare, startup_failures_reported
 
     with startup_failures_reported(context, request), hold_warehouse(context, "sluice run", say):
@@ -116,7 +115,7 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
             plan = prepare(context, request, on_wait=say)
         if not plan.is_due:
             summary = execute(context, plan)
-            return _Ended(plan, summary, failed=restate_changed(context, summary, say))
+            return _Ended(plan, summary, failed=_restate_changed(context, summary))
         from flows.server.local import running_api_url
 
         api_url = running_api_url(context)
@@ -124,12 +123,20 @@ def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
             return _through_prefect(context, plan, api_url, is_quiet=is_quiet)
         if not is_quiet:
             say("No Prefect server answers (`sluice up` starts one): running without it.")
-        from flows.engine.rerun import make_up
+        from flows.engine.rerun import rerun_refused
 
         observer = None if is_quiet else _observer()
         summary = execute(context, plan, observer)
-        failed = restate_changed(context, summary, say)
-        return _Ended(plan, summary, reruns=make_up(context, plan, observer, say=say), failed=failed)
+        failed = _restate_changed(context, summary)
+        return _Ended(plan, summary, reruns=rerun_refused(context, plan, observer, say=say), failed=failed)
+
+
+def _restate_changed(context: Context, summary: RunSummary) -> tuple[str, ...]:
+    if not any(outcome.definition_change for outcome in summary.outcomes):
+        return ()
+    from flows.backfill.automatic import restate_changed
+
+    return restate_changed(context, summary, say)
 
 
 def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet: bool) -> _Ended:

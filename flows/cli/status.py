@@ -89,7 +89,7 @@ def status(as_json: AsJson = False) -> None:
     store, rows, loads = context.store, context.store.usable_rows(), context.store.latest_loads()
     statuses = target_statuses(rows, loads, store.now(), recorded_changes(context, rows, loads))
     if as_json:
-        incidents = [asdict(incident) for incident in store.incidents()]
+        incidents = [_incident_document(incident) for incident in store.incidents()]
         print_json({"targets": [_status_document(item) for item in statuses], "incidents": incidents})
     elif statuses:
         _print_statuses(statuses)
@@ -225,6 +225,13 @@ def _print_incidents(incidents: Sequence[Incident]) -> None:
     ]
     if rows:
         print_table("Open incidents", ("Subject", "Class", "Severity", "Since", "Holds up", "Message"), rows)
+
+
+def _incident_document(incident: Incident) -> dict[str, Any]:
+    """Return an incident, JSON-ready, under the names of the table `incident`."""
+    document = asdict(incident)
+    document["told_at"] = document.pop("alerted_at")
+    return document
 
 
 def _status_document(item: TargetStatus) -> dict[str, Any]:

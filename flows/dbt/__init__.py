@@ -4,7 +4,6 @@
 | --- | --- |
 | `runner` | `DbtRunner`: dbt for the engine, one result per node |
 | `passthrough` | `sluice dbt`: dbt by hand |
-| `masking` | masks secrets in dbt's log and results |
 
 Never imported here: Prefect, `flows.engine`. dbt itself is imported inside functions only.
 """

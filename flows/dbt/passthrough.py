@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.context import Context
-from flows.dbt.masking import mask_log, mask_results
+from flows.dbt.runner import mask_log
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import ConfigurationError, SluiceError
+from metadata_sync.redact import redact
 
 logger = logging.getLogger(__name__)
 
@@ -138,3 +140,16 @@ def _value_of(arguments: Iterable[str], names: Sequence[str]) -> str | None:
             if name.startswith("--") and argument.startswith(f"{name}="):
                 return argument.partition("=")[2]
     return None
+
+
+def mask_results(target_dir: Path, since: float) -> None:
+    """Mask secrets in dbt's result files: warehouses quote values in their error messages.
+
+    Args:
+        target_dir: dbt's target folder.
+        since: Start of the run, seconds since the epoch; older files belong to another run.
+    """
+    for name in ("run_results.json", "sources.json"):
+        path = target_dir / name
+        if path.is_file() and path.stat().st_mtime >= since:
+            path.write_text(json.dumps(redact(json.loads(path.read_text()))))

@@ -5,22 +5,26 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from flows.dbt.masking import mask_log
-from flows.dbt.time_limit import TimeLimit
 from flows.run.outcome import FAILED, NodeResult
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
 from metadata_sync.project import Project
+from metadata_sync.redact import redact_text
 from metadata_sync.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_DBT_LOG: Final = logging.getLogger("file_log")
+"""The logger of dbt's log file. dbt replaces its handler in each invocation, but keeps its filters."""
+_WATCH_SECONDS: Final = 0.5
 _MACRO_STACK: Final = re.compile(r"\n\s*> in macro ")
 
 
@@ -67,7 +71,7 @@ class DbtRunner:
             KeyboardInterrupt: When the user interrupts dbt.
         """
         with _variables({**self._environment, **variables}), self._connected():
-            manifest = self._parsed()
+            manifest = self._parse()
             excluded = _tests_of(manifest, set(unbuilt) - {*models, *tested})
             selected = [*models, *_tests_of(manifest, set(tested))]
             if not selected:
@@ -80,7 +84,7 @@ class DbtRunner:
     ) -> tuple[NodeResult, ...]:
         """Run exactly these models without their data tests; otherwise as `build`."""
         with _variables({**self._environment, **variables}), self._connected():
-            self._parsed()
+            self._parse()
             return self._invoke(["run", "--select", *models], callbacks)
 
     def run_empty(self, models: Sequence[str]) -> tuple[NodeResult, ...]:
@@ -93,7 +97,7 @@ class DbtRunner:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
         """
         with _variables({**self._environment, "SLUICE_PROBE": "1"}), self._connected():
-            self._parsed()
+            self._parse()
             return self._invoke(["run", "--empty", "--select", *models], ())
 
     def _invoke(self, arguments: Sequence[str], callbacks: Sequence[Callable[[Any], None]]) -> tuple[NodeResult, ...]:
@@ -126,7 +130,7 @@ class DbtRunner:
         from dbt.cli.main import dbtRunner
 
         with _variables({**self._environment, **variables}), self._connected():
-            manifest = self._parsed()
+            manifest = self._parse()
             arguments = ["compile", *self._options(), "--no-write-json", "--quiet", "--select", *models]
             result: Any = dbtRunner(manifest=manifest).invoke(arguments)
         _raise_interrupt(result.exception)
@@ -143,7 +147,7 @@ class DbtRunner:
         finally:
             self._disconnect()
 
-    def _parsed(self) -> Any:
+    def _parse(self) -> Any:
         """Return the manifest; the project is parsed once per run, and every wave uses the same manifest."""
         if self._manifest is None:
             from dbt.cli.main import dbtRunner
@@ -240,3 +244,73 @@ def _variables(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def mask_log() -> None:
+    """Mask secrets in dbt's log file, for the rest of this process."""
+    _DBT_LOG.addFilter(_mask_record)
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    record.msg = redact_text(str(record.msg))
+    return True
+
+
+class TimeLimit:
+    """Cancels the statement of each node that runs for too long: on DuckDB it would hold the file for ever.
+
+    Servers have limits of their own (`statement_timeout` of the role, docs/security.md).
+
+    Args:
+        seconds: How long one node may run; 0 = for ever.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began: dict[str, float] = {}
+        self._cancelled: set[str] = set()
+        self._is_over = threading.Event()
+
+    def hear(self, event: Any) -> None:
+        """Take up one of dbt's events, on dbt's threads."""
+        if event.info.name == "NodeStart":
+            self._began[event.data.node_info.unique_id] = time.monotonic()
+        elif event.info.name == "NodeFinished":
+            self._began.pop(event.data.node_info.unique_id, None)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the nodes while dbt runs."""
+        watcher = threading.Thread(target=self._watch, daemon=True, name="sluice-time-limit")
+        if self._seconds:
+            watcher.start()
+        try:
+            yield
+        finally:
+            self._is_over.set()
+            if self._seconds:
+                watcher.join()
+
+    def explain(self, result: NodeResult) -> str:
+        """Return a node's message, with the limit when that is what ended it."""
+        if result.unique_id not in self._cancelled:
+            return result.message
+        remedy = "Let the SELECT read less, or set SLUICE_LOAD_TIMEOUT_SECONDS."
+        return f"It ran into the time limit: statement timeout after {self._seconds:g} seconds. {remedy}"
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(_WATCH_SECONDS):
+            now = time.monotonic()
+            late = {node for node, began in dict(self._began).items() if now - began > self._seconds}
+            if late:
+                self._cancel(late)
+
+    def _cancel(self, nodes: set[str]) -> None:
+        from dbt.adapters import factory
+
+        adapters: Any = factory
+        for adapter in adapters.FACTORY.adapters.values():
+            for connection in tuple(adapter.connections.thread_connections.values()):
+                if connection.name in nodes and connection.handle is not None:
+                    self._cancelled.add(connection.name)
+                    adapter.connections.cancel(connection)

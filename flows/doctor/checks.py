@@ -31,10 +31,10 @@ Check = Callable[[Context], Iterator[CheckFinding]]
 
 def examine(context: Context) -> tuple[CheckFinding, ...]:
     """Run every check. A check that raises becomes a finding; the others still run."""
-    return tuple(finding for name, check in CHECKS for finding in _guarded(name, check, context))
+    return tuple(finding for name, check in CHECKS for finding in _run_check(name, check, context))
 
 
-def _guarded(name: str, check: Check, context: Context) -> list[CheckFinding]:
+def _run_check(name: str, check: Check, context: Context) -> list[CheckFinding]:
     try:
         return list(check(context))
     except SluiceError as error:

@@ -40,7 +40,7 @@ def examine_emr(context: Context) -> Iterator[CheckFinding]:
         yield CheckFinding("emr aws", Level.WARN, "no AWS credentials here: AWS was not checked", remedy)
         return
     for name, subject, call in _calls(settings):
-        finding = _checked(name, subject, call)
+        finding = _check_call(name, subject, call)
         yield finding
         if finding.level is Level.FAIL and name == "emr region":
             return  # the other calls would wait as long and fail in the same way
@@ -96,7 +96,7 @@ def _calls(settings: EmrSettings) -> Iterator[tuple[str, str, Callable[[], Any]]
         yield "emr bucket", address, lambda bucket=bucket: client("s3").head_bucket(Bucket=bucket)  # type: ignore[misc]
 
 
-def _checked(name: str, subject: str, call: Callable[[], Any]) -> CheckFinding:
+def _check_call(name: str, subject: str, call: Callable[[], Any]) -> CheckFinding:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

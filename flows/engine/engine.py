@@ -19,7 +19,6 @@ from uuid import uuid4
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
-from flows.engine.definitions import changes_after, note_definitions, note_loads
 from flows.engine.execution import Execution
 from flows.engine.recovery import adopt_unknown, mark_crashes
 from flows.gate.facts import Action
@@ -27,7 +26,7 @@ from flows.gate.gather import log_decision, open_gate
 from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, lease_texts, wait_until_free
 from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.run.selection import select_transformations
+from flows.run.selection import select_transformations, warehouse_choice
 from flows.warehouse.file_lock import warehouse_lock
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.errors import RequestError, StaleRowError, StoreError
@@ -107,7 +106,7 @@ def prepare(
         RunError: When the warehouse cannot be read.
     """
     rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context)
-    stopped = frozenset(row.name for row in rows.transformations if blame.stops(row, rows))
+    stopped = blame.stopped(rows.transformations, rows) if blame.by_row else frozenset()
     selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
     now = context.now()
@@ -115,7 +114,11 @@ def prepare(
         loads = context.store.latest_loads()
         if not is_dry:
             loads = adopt_unknown(gate, loads)
-            note_definitions(context, rows, gate.state.heads, gate.warehouse)
+            redefined = {target: head for target, head in gate.state.heads.items() if head.is_redefined}
+            if redefined:
+                from flows.engine.definitions import note_definitions
+
+                note_definitions(context, rows, redefined, gate.warehouse)
         forced_by = request.requested_by if request.is_forced else None
         answer = gate.decide(loads, now, forced_by=forced_by, leases=lease_texts(context.store))
         orphans = gate.orphans() if not request.pipelines else ()
@@ -166,10 +169,19 @@ def execute(
     with hold_warehouse(context, f"run {plan.run_id}"), keeper:
         mark_crashes(context, plan.rows)
         summary = Execution(context, plan, watcher, keeper, sleep=sleep, url=url).run()
-        note_loads(context, plan.rows, {outcome.target: outcome.definition for outcome in summary.outcomes})
-    summary = replace(summary, outcomes=changes_after(context, plan.rows, summary.outcomes))
+        summary = _with_changes(context, plan, summary)
     deliver_or_log(context)
     return summary
+
+
+def _with_changes(context: Context, plan: RunPlan, summary: RunSummary) -> RunSummary:
+    """Add to every target which of its rows an older SELECT derived, as far as they are known after the run."""
+    if not any(outcome.is_redefined or outcome.decision.definition_change for outcome in summary.outcomes):
+        return summary
+    from flows.engine.definitions import changes_after, note_loads
+
+    note_loads(context, plan.rows, {outcome.target: outcome.definition for outcome in summary.outcomes})
+    return replace(summary, outcomes=changes_after(context, plan.rows, summary.outcomes))
 
 
 @retry(retry=retry_if_exception_type(StaleRowError), stop=stop_after_attempt(3), reraise=True)
@@ -189,15 +201,21 @@ def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
 
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, context.project, context.columns, keep_going=True)
-    return context.store.usable_rows() if report.filled else stored.usable, Blame.of(report.faults)
+    rows = context.store.usable_rows() if report.filled else stored.usable
+    return rows, Blame.of(report.faults) if report.faults else Blame()
 
 
 def _with_engines(
     context: Context, request: RunRequest, rows: ControlRows, state: WarehouseState, decisions: tuple[Decision, ...]
 ) -> tuple[Decision, ...]:
     """Add to every target that is due the engine it runs on."""
-    if all(decision.action is not Action.RUN for decision in decisions):
-        return decisions
+    pipelines = {item.target: rows.pipeline(item.pipeline_id) for item in decisions if item.action is Action.RUN}
+    choices = {
+        target: None if pipeline is None else warehouse_choice(pipeline, request.engine, request.cluster)
+        for target, pipeline in pipelines.items()
+    }
+    if all(choices.values()):
+        return tuple(replace(item, choice=choices.get(item.target)) for item in decisions)
     from flows.spark.engine_choice import with_engines
 
     return with_engines(context, request, rows, state, decisions)

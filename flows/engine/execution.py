@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,10 @@ from flows.context import reading
 from flows.errors.run_rules import RunRules
 from flows.gate.facts import Action, Decision, UpstreamState
 from flows.gate.gather import log_decision, open_gate
-from flows.gate.rules import left_to
+from flows.gate.rules import skip_leased
 from flows.incidents.settle import RunSettler
 from flows.run.leases import LeaseKeeper, lease_texts
-from flows.run.model import OutcomeStatus, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
+from flows.run.model import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.run.record import record_decisions
 from flows.run.retry import RetryBook, RetryPolicy
 from flows.run.selection import read_targets
@@ -56,7 +56,7 @@ class Execution:
         self._sleep = sleep
         self._rules = RunRules(context.project)
         self._settler = RunSettler(context, plan.run_id, plan.rows, self._rules, fingerprint=self._fingerprint, url=url)
-        self._retries = _retry_book(context, plan, self._settler.earlier_tries)
+        self._retries: RetryBook | None = None  # opened at the first failure
         self._profile = context.profile
         self._decisions = {decision.target: decision for decision in plan.decisions}
         self._outcomes: dict[str, TargetOutcome] = {}
@@ -86,26 +86,27 @@ class Execution:
 
     def _await_due(self) -> list[TransformationRow]:
         """Return what runs next; wait for the next retry if nothing else is due. Empty at the end of the run."""
-        while True:
+        open_ = [row for row in self._with_action(Action.RUN) if str(row.name) not in self._outcomes]
+        while self._retries is not None:
             now = self._context.now()
-            open_ = [row for row in self._decided(Action.RUN) if str(row.name) not in self._outcomes]
             due = [row for row in open_ if self._retries.is_due(str(row.name), now)]
             seconds = self._retries.seconds_left(now)
             if due or seconds is None:
                 return due
             self._sleep(seconds)
+        return open_
 
     def _waiting(self) -> list[TransformationRow]:
-        return self._decided(Action.WAIT)
+        return self._with_action(Action.WAIT)
 
-    def _decided(self, action: Action) -> list[TransformationRow]:
+    def _with_action(self, action: Action) -> list[TransformationRow]:
         return [row for row in self._plan.selected if self._decisions[str(row.name)].action is action]
 
     def _settle(self, decisions: Sequence[Decision]) -> None:
         """Record decisions that are final, and note the targets that will not run."""
         from flows.run.outcome import outcome_without_run
 
-        final = self._leased([decision for decision in decisions if decision.action is not Action.WAIT])
+        final = self._take_leases([decision for decision in decisions if decision.action is not Action.WAIT])
         record_decisions(self._context.store, self._plan.run_id, final, self._context.now())
         for decision in final:
             self._decisions[decision.target] = decision
@@ -114,11 +115,11 @@ class Execution:
         self._settler.settle([self._outcomes[item.target] for item in final if item.target in self._outcomes])
         self._observer.decided([self._decisions[decision.target] for decision in decisions])
 
-    def _leased(self, decisions: Sequence[Decision]) -> list[Decision]:
+    def _take_leases(self, decisions: Sequence[Decision]) -> list[Decision]:
         """Take the leases of the targets to run; skip those whose lease another run took first."""
         due = [decision.target for decision in decisions if decision.action is Action.RUN]
         others = {lease.target: str(lease) for lease in self._leases.take(due)}
-        return [left_to(item, others[item.target]) if item.target in others else item for item in decisions]
+        return [skip_leased(item, others[item.target]) if item.target in others else item for item in decisions]
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
         """Build targets together, read their outcomes from the load log, plan retries of soft failures."""
@@ -129,7 +130,7 @@ class Execution:
         reads = read_targets({row.name: row for row in self._plan.selected})
         upstreams = {str(row.name): tuple(map(str, reads[row.name])) for row in due}
         self._observer.wave_started(Wave(self._wave_count, targets, upstreams))
-        before = {target: self._retries.last_outcome(target) for target in targets}
+        before = {target: self._retries.last_outcome(target) if self._retries else None for target in targets}
         build = self._build(due, {target for target, outcome in before.items() if outcome and outcome.load_id})
         loads = self._read_back()
         outcomes = [
@@ -150,7 +151,7 @@ class Execution:
 
     def _end_wave(self, outcomes: Sequence[TargetOutcome]) -> None:
         now = self._context.now()
-        planned = [self._retries.consider(outcome, now) for outcome in outcomes]
+        planned = [self._plan_retry(outcome, now) for outcome in outcomes]
         ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
         self._outcomes |= {outcome.target: outcome for outcome in ended}
         self._settler.settle(ended)
@@ -159,6 +160,13 @@ class Execution:
         retries = [retry for retry in planned if retry is not None]
         if retries:
             self._observer.retrying(retries)
+
+    def _plan_retry(self, outcome: TargetOutcome, now: datetime) -> Retry | None:
+        if self._retries is None:
+            if outcome.status is not OutcomeStatus.FAILED:
+                return None
+            self._retries = _retry_book(self._context, self._plan, self._settler.earlier_tries)
+        return self._retries.consider(outcome, now)
 
     def _build(self, due: Sequence[TransformationRow], loaded: Set[str]) -> Build:
         """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
@@ -246,7 +254,8 @@ class Execution:
 
     def _states(self) -> dict[str, UpstreamState]:
         ended = {target: _state_of(outcome) for target, outcome in self._outcomes.items()}
-        return ended | dict.fromkeys(self._retries.waiting, UpstreamState.PENDING)
+        retried = self._retries.waiting if self._retries else frozenset[str]()
+        return ended | dict.fromkeys(retried, UpstreamState.PENDING)
 
 
 def _state_of(outcome: TargetOutcome) -> UpstreamState:

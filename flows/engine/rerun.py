@@ -12,18 +12,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from flows.engine.engine import execute, prepare
-from flows.gate.evidence import facts_of
-from flows.gate.facts import Reason
+from flows.gate.facts import Reason, facts_of
 from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary
 
 if TYPE_CHECKING:
     from flows.context import Context
     from metadata_sync.database import ControlStore, DecisionEntry
 
-_TURNED_AWAY: Final = frozenset({Reason.LEASE_HELD, Reason.UPSTREAM_RUNNING})
+_REFUSALS: Final = frozenset({Reason.LEASE_HELD, Reason.UPSTREAM_RUNNING})
 
 
-def make_up(
+def rerun_refused(
     context: Context,
     plan: RunPlan,
     observer: RunObserver | None = None,
@@ -48,7 +47,7 @@ def make_up(
         mine.add(again.run_id)
         since = again.planned_at
         if again.is_due:
-            say(f"Other runs were turned away meanwhile; running {', '.join(again.request.pipelines)} in their place.")
+            say(f"Other runs were refused meanwhile; running {', '.join(again.request.pipelines)} in their place.")
             ended.append(execute(context, again, observer))
         else:
             execute(context, again)
@@ -61,7 +60,7 @@ def _refused(store: ControlStore, since: datetime, mine: Collection[str]) -> Ite
     A refusal older than this run's own decision needs no rerun: this run's load read everything that the other run saw.
     """
     for decision in store.last_decisions():
-        if decision.reason in _TURNED_AWAY and decision.decided_at >= since and decision.run_id not in mine:
+        if decision.reason in _REFUSALS and decision.decided_at >= since and decision.run_id not in mine:
             yield decision
 
 
@@ -70,5 +69,5 @@ def _request(request: RunRequest, refused: Collection[DecisionEntry]) -> RunRequ
     return RunRequest(
         pipelines=tuple(sorted({decision.pipeline_id for decision in refused})),
         is_forced=any(known is not None and known.forced_by for known in facts),
-        requested_by=f"{request.requested_by} (for runs that were turned away)",
+        requested_by=f"{request.requested_by} (in place of refused runs)",
     )

@@ -49,7 +49,7 @@ def report_startup_failure(context: Context, request: RunRequest, error: Excepti
 
 def _record(context: Context, request: RunRequest, error: Exception) -> None:
     message = safe_text(_message(error))
-    failure_class, is_soft = _classified(context, error, message)
+    failure_class, is_soft = _classify(context, error, message)
     rows = _readable_rows(context)
     pipelines = tuple(
         row.pipeline_id
@@ -77,7 +77,7 @@ def _message(error: Exception) -> str:
     return str(error) if isinstance(error, SluiceError) else f"{type(error).__name__}: {error}"
 
 
-def _classified(context: Context, error: Exception, message: str) -> tuple[FailureClass, bool]:
+def _classify(context: Context, error: Exception, message: str) -> tuple[FailureClass, bool]:
     """Return the class, and whether the failure is soft (may end without a change)."""
     try:
         rules = load_rules(context.project)

@@ -44,7 +44,7 @@ def _state(name: str, failure_class: FailureClass, *sqlstates: str) -> Rule:
     return Rule(name, failure_class, _POSTGRES, sqlstates=sqlstates)
 
 
-def _coded(name: str, failure_class: FailureClass, source: str, *codes: str) -> Rule:
+def _code_rule(name: str, failure_class: FailureClass, source: str, *codes: str) -> Rule:
     """Recognise an error by the code of an API."""
     return Rule(name, failure_class, source, codes=codes)
 
@@ -91,7 +91,7 @@ _DBT_RULES: Final = (
 )
 
 _AWS_RULES: Final = (
-    _coded(
+    _code_rule(
         "aws_throttling",
         FailureClass.THROTTLING,
         _AWS,
@@ -108,7 +108,7 @@ _AWS_RULES: Final = (
         "PriorRequestNotComplete",
         "EC2ThrottledException",
     ),
-    _coded(
+    _code_rule(
         "aws_capacity",
         FailureClass.CAPACITY,
         _EC2,
@@ -120,7 +120,7 @@ _AWS_RULES: Final = (
         "SpotMaxPriceTooLow",
         "INSTANCE_FLEET_TIMEOUT",
     ),
-    _coded(
+    _code_rule(
         "aws_credentials",
         FailureClass.PERMISSION,
         _AWS,
@@ -136,8 +136,8 @@ _AWS_RULES: Final = (
         "AllAccessDisabled",
     ),
     _says("aws_no_credentials", FailureClass.PERMISSION, _AWS, r"Unable to locate credentials"),
-    _coded("aws_missing", FailureClass.MISSING_OBJECT, _S3, "NoSuchKey", "NoSuchBucket", "404"),
-    _coded(
+    _code_rule("aws_missing", FailureClass.MISSING_OBJECT, _S3, "NoSuchKey", "NoSuchBucket", "404"),
+    _code_rule(
         "aws_trouble",
         FailureClass.CONNECTION,
         _AWS,
@@ -175,10 +175,10 @@ _AWS_RULES: Final = (
         r"insufficient (instance )?capacity",
         r"do not have sufficient .+ capacity",
     ),
-    _coded(
+    _code_rule(
         "emr_bootstrap", FailureClass.SETTINGS, _EMR, "BOOTSTRAP_FAILURE", "VALIDATION_ERROR", "ValidationException"
     ),
-    _coded("emr_trouble", FailureClass.CONNECTION, _EMR, "INTERNAL_ERROR", "INSTANCE_FAILURE"),
+    _code_rule("emr_trouble", FailureClass.CONNECTION, _EMR, "INTERNAL_ERROR", "INSTANCE_FAILURE"),
     _says(
         "redshift_copy",
         FailureClass.VALUE,

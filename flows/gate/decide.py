@@ -22,16 +22,14 @@ from flows.gate.facts import (
 from flows.gate.probe import Prober, Question
 from flows.gate.rules import decide
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.definition import Definition, tracking
-from flows.warehouse.load_log import Head, WarehouseState
+from flows.warehouse.load_log import Definition, Head, WarehouseState, tracking
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.loads import Watermark
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
-from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies, sequence_columns
+from metadata_sync.rows.resolve import ResolvedDependency, fingerprint, resolve_dependencies, sequence_columns
 from metadata_sync.rows.vocabulary import Increment
-from metadata_sync.sync.render import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +89,18 @@ def decide_targets(
         examine: Returns why a source is unreadable, or None. Called once per source that a load would read.
     """
     reads = {row.name: resolve_dependencies(row, around.rows) for row in targets}
+    stopped = around.blame.stopped(targets, around.rows) if around.blame.by_row else frozenset()
     questions = {
         (row.name, item.name): question
         for row in targets
-        if _is_switched_on(row, around.rows) and not around.blame.stops(row, around.rows)
+        if _is_switched_on(row, around.rows) and row.name not in stopped
         for item in reads[row.name]
         if (question := _question(row, item, around)) is not None
     }
     asked = prober.ask(questions.values())
     trouble_of = _examiner(around.rows, examine)
-    answers = {question: _explained(probe, question, trouble_of) for question, probe in asked.items()}
-    renamed = _renamed(targets, reads, around)
+    answers = {question: _explain(probe, question, trouble_of) for question, probe in asked.items()}
+    renamed = _find_renamed(targets, reads, around)
     off = (str(row.name) for row in around.rows.transformations if not _is_switched_on(row, around.rows))
     states = dict.fromkeys(around.leases, UpstreamState.RUNNING) | dict.fromkeys(off, UpstreamState.OFF)
     states |= {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
@@ -184,7 +183,7 @@ def _examiner(rows: ControlRows, examine: Callable[[SourceRow], str | None]) -> 
     return trouble
 
 
-def _explained(probe: Probe, question: Question, trouble_of: Callable[[TableName], str | None]) -> Probe:
+def _explain(probe: Probe, question: Question, trouble_of: Callable[[TableName], str | None]) -> Probe:
     """Replace a probe's error by the fault of the source, if the source has one."""
     if probe.error is None:
         return probe
@@ -273,7 +272,8 @@ def _facts(
         upstreams=upstreams,
         forced_by=around.forced_by,
     )
-    facts = _with_faults(facts, row, around)
+    if around.blame.by_row:
+        facts = _with_faults(facts, row, around)
     return facts if pipeline is None else replace(facts, child_policy=pipeline.child_policy)
 
 
@@ -311,7 +311,7 @@ def _fingerprint(row: TransformationRow, rows: ControlRows) -> str | None:
     return fingerprint(row, sequence_columns(row, rows, [column.name for column in row.column_list]))
 
 
-def _renamed(
+def _find_renamed(
     targets: Sequence[TransformationRow],
     reads: Mapping[TableName, Sequence[ResolvedDependency]],
     around: Surroundings,

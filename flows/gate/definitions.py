@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flows.gate.facts import DefinitionChange
-from flows.warehouse.definition import derivation_of, next_number, numbered, row_definition
+from flows.warehouse.load_log import derivation_of, next_number, numbered, row_definition
 from metadata_sync.rows.vocabulary import Increment, OnDefinitionChange
 from metadata_sync.sync.definitions import select_hashes
 
@@ -83,11 +83,18 @@ def _compare(
     is_in_step: bool,
 ) -> Mapping[str, DefinitionChange]:
     hashes = select_hashes(targets, rows, context.project, context.profile.dialect, is_in_step=is_in_step)
-    entries = known_definitions(context, stored)
+    today_of = {
+        str(row.name): row_definition(hashes[row.name], row.delete_when) for row in targets if row.name in hashes
+    }
+    changed = [
+        target
+        for target, (number, newest) in stored.items()
+        if newest and (number >= next_number(0) or today_of.get(target, newest) != newest)
+    ]
+    entries = known_definitions(context, changed) if changed else {}
     found = {}
     for row in targets:
-        select = hashes.get(row.name)
-        today = None if select is None else row_definition(select, row.delete_when)
+        today = today_of.get(str(row.name))
         change = find_change(row, stored[str(row.name)], today, entries)
         if change is not None:
             found[change.target] = change

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from flows.gate.evidence import facts_of
-from flows.gate.facts import Action, Guard, Reason, TargetFacts, UpstreamFacts, UpstreamState
+from flows.gate.facts import Action, Guard, Reason, TargetFacts, UpstreamFacts, UpstreamState, facts_of
 from metadata_sync.rows.vocabulary import ChildPolicy, Trigger
 from metadata_sync.text import duration_text
 
@@ -67,7 +66,7 @@ _OF_GUARDS: Final = {
     Guard.NULL_KEYS: "rows of it had no key",
     Guard.KEY_WENT_BACKWARDS: "its key had gone backwards",
     Guard.SOURCE_SHRANK: "it held fewer rows than when it was read",
-    Guard.PROBE_FAILED: "it could not be asked",
+    Guard.PROBE_FAILED: "it could not be probed",
 }
 
 
@@ -76,8 +75,8 @@ def _sentences(decision: DecisionEntry, facts: TargetFacts | None) -> Iterator[s
         if source["message"] not in decision.message:
             yield f"{source['message']}."
         for guard in source.get("guards", ()):
-            said = _OF_GUARDS[Guard(guard)].format_map({"future_count": 0, **source})
-            yield f"Watch {source['source']}: {said}."
+            sentence = _OF_GUARDS[Guard(guard)].format_map({"future_count": 0, **source})
+            yield f"Note on {source['source']}: {sentence}."
     if facts is not None:
         yield from map(_upstream, facts.upstreams)
         yield from _rules(facts)

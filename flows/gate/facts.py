@@ -1,13 +1,19 @@
-"""The gate's vocabulary (actions, reasons, guards) and the facts that it decides from. Pure data without I/O."""
+"""The gate's vocabulary (actions, reasons, guards) and the facts that it decides from, also as JSON. No I/O."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from metadata_sync.loads import Watermark
 from metadata_sync.rows.vocabulary import ChildPolicy, Engine, OnDefinitionChange, Trigger
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class Action(StrEnum):
@@ -353,3 +359,51 @@ class Decision:
     def definition_change(self) -> DefinitionChange | None:
         """Rows of the target that an older SELECT derived; None: there are none, or they were accepted."""
         return None if self.facts is None else self.facts.definition_change
+
+
+def evidence_document(decision: Decision) -> dict[str, Any]:
+    """Return the evidence of a decision, ready for JSON: its sources, its engine and every other fact.
+
+    Args:
+        decision: A decision of the gate. If it has no facts, the document holds its sources only.
+    """
+    document: dict[str, Any] = {"sources": [_sources().dump_python(item, **_SHORT) for item in decision.evidence]}
+    if decision.choice is not None:
+        document["engine"] = _choice().dump_python(decision.choice, **_SHORT)
+    if decision.facts is not None:
+        document["facts"] = _facts().dump_python(decision.facts, **_SHORT)
+    return document
+
+
+def facts_of(evidence: Mapping[str, Any]) -> TargetFacts | None:
+    """Return the facts of a recorded decision; None when it has none.
+
+    Args:
+        evidence: The evidence as the decision log stores it.
+    """
+    facts = evidence.get("facts")
+    return None if facts is None else _facts().validate_python(facts)
+
+
+_SHORT: Mapping[str, Any] = {"mode": "json", "exclude_defaults": True}
+
+
+@cache
+def _facts() -> TypeAdapter[TargetFacts]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(TargetFacts)
+
+
+@cache
+def _sources() -> TypeAdapter[SourceEvidence]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(SourceEvidence)
+
+
+@cache
+def _choice() -> TypeAdapter[EngineChoice]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(EngineChoice)

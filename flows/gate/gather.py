@@ -78,7 +78,7 @@ class Gate:
             forced_by=forced_by,
             failed_before=frozenset(entry.target for entry in loads.newest if entry.status is LoadStatus.ERROR),
             ages={entry.target: (now - entry.finished_at).total_seconds() / 60 for entry in loads.successful},
-            waited=self._waited(now),
+            waited=self._waiting_minutes(now),
             settled=settled or {},
             leases=leases or {},
             blame=self.blame,
@@ -102,7 +102,7 @@ class Gate:
         names = [TableName.parse(name) for name in unfilled]
         return hold_orphans(existing_tables(self.warehouse, self.context.profile, names))
 
-    def _waited(self, now: datetime) -> Mapping[str, float]:
+    def _waiting_minutes(self, now: datetime) -> Mapping[str, float]:
         """Return how many minutes targets with `trigger: all` have waited for their last source."""
         patient = [
             str(row.name)

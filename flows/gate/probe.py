@@ -27,9 +27,8 @@ from flows.gate.probe_sql import (
     skew_statement,
 )
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
-from flows.warehouse.connection import STATEMENT_TIMEOUT_SECONDS, Row, Warehouse
+from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, quoted
 from flows.warehouse.lake import LakeFile, change_token, list_files, resolve_folder
-from flows.warehouse.sql import CHUNK_SIZE, quoted
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
@@ -112,7 +111,7 @@ class Prober:
         """Answer from a listing or a probe query, when that is enough; None: the key must be queried."""
         is_keyed = question.key is not None
         if is_keyed and question.end is not None and not _is_bound(question.end):
-            return Probe(error=f"it was read up to {question.end!r}, which is no value of {question.key}")
+            return Probe(error=f"it was read up to {question.end!r}, which is not a value of {question.key}")
         location = _listed_location(question)
         if location is not None:
             return _read_listing(question, listings[location])
@@ -168,7 +167,7 @@ class Prober:
         """Query a chunk in one statement; one more for sources ahead of the clock, and one for sources without rows."""
         answers: dict[Question, Probe] = {}
         doubtful: list[Scan] = []
-        for scan, row in zip(scans, self._accepted(scans), strict=True):
+        for scan, row in zip(scans, self._greatest_accepted(scans), strict=True):
             if isinstance(row, Probe):
                 answers |= dict.fromkeys(scan.questions, row)
                 continue
@@ -178,7 +177,7 @@ class Prober:
                 doubtful.append(scan)
         return answers | self._look_deeper(doubtful, answers)
 
-    def _accepted(self, scans: Sequence[Scan]) -> Sequence[Row | Probe | None]:
+    def _greatest_accepted(self, scans: Sequence[Scan]) -> Sequence[Row | Probe | None]:
         """Query the greatest key of each scan; if that lies in the future, also the greatest accepted key.
 
         Returns:
@@ -228,7 +227,7 @@ class Prober:
 
     def _one_by_one(self, scans: Sequence[Scan], statement: _Statement) -> Sequence[Row | Probe | None]:
         deadline = self._clock() + self._timeout_seconds
-        too_late = Probe(error="other sources took so long to answer that it was not asked any more")
+        too_late = Probe(error="it was not probed: the probes of other sources took all the time")
         return [self._rows([scan], statement)[0] if self._clock() <= deadline else too_late for scan in scans]
 
     def _is_any_accepted(self, scan: Scan, high: Bound) -> bool:

@@ -17,8 +17,7 @@ from datetime import datetime
 
 from flows.gate.facts import Probe
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
-from flows.warehouse.connection import Row
-from flows.warehouse.sql import NO_NUMBER, as_text, union_all
+from flows.warehouse.connection import NO_NUMBER, Row, as_text, union_all
 from metadata_sync.loads import Watermark
 from metadata_sync.rows.model import SourceRow
 

@@ -56,20 +56,20 @@ def decide(facts: TargetFacts) -> Decision:
     """
     evidence = tuple(weigh(source) for source in facts.sources)
     action, reason, message = (
-        _switched_off(facts)
-        or _leased(facts)
-        or _at_fault(facts)
-        or _needs_person(facts)
-        or _upstreams(facts)
-        or _blind(facts, evidence)
-        or _insisted(facts)
-        or _news(facts, evidence)
+        _check_active(facts)
+        or _check_lease(facts)
+        or _check_faults(facts)
+        or _check_target(facts)
+        or _check_upstreams(facts)
+        or _check_sources(facts, evidence)
+        or _check_request(facts)
+        or _check_news(facts, evidence)
     )
     return Decision(facts.target, facts.pipeline_id, action, reason, message, evidence, facts=facts)
 
 
 def weigh(source: SourceFacts) -> SourceEvidence:
-    """Say whether one driving source holds something new, and why."""
+    """Tell whether one driving source holds new data, and why."""
     is_new, reason, message = _judge(source)
     watermark, probe = source.watermark, source.probe
     guards = tuple(_guards(probe, reason))
@@ -108,7 +108,7 @@ _GUARDS: Final = {
 }
 
 
-def left_to(decision: Decision, holder: str) -> Decision:
+def skip_leased(decision: Decision, holder: str) -> Decision:
     """Return the decision on a target whose lease another run took first."""
     return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=_held_by(holder))
 
@@ -117,7 +117,7 @@ _Answer = tuple[Action, Reason, str]
 _Judgement = tuple[bool, Reason, str]
 
 
-def _switched_off(facts: TargetFacts) -> _Answer | None:
+def _check_active(facts: TargetFacts) -> _Answer | None:
     if not facts.is_active:
         by = f" by {facts.deactivated_by}" if facts.deactivated_by else ""
         return Action.SKIP, Reason.INACTIVE, f"switched off{by}; `sluice activate {facts.target}` switches it on"
@@ -128,7 +128,7 @@ def _switched_off(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _leased(facts: TargetFacts) -> _Answer | None:
+def _check_lease(facts: TargetFacts) -> _Answer | None:
     return (Action.SKIP, Reason.LEASE_HELD, _held_by(facts.leased_by)) if facts.leased_by else None
 
 
@@ -136,7 +136,7 @@ def _held_by(holder: str) -> str:
     return f"it is being loaded by {holder}"
 
 
-def _at_fault(facts: TargetFacts) -> _Answer | None:
+def _check_faults(facts: TargetFacts) -> _Answer | None:
     if facts.pipeline_faults:
         return Action.HOLD, Reason.PIPELINE_AT_FAULT, "; ".join(facts.pipeline_faults)
     if facts.faults:
@@ -144,24 +144,25 @@ def _at_fault(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _needs_person(facts: TargetFacts) -> _Answer | None:
+def _check_target(facts: TargetFacts) -> _Answer | None:
     if facts.has_log and not facts.exists:
         message = (
-            f"the table is gone, but its load log stands: loading now would start in the middle of its history. "
-            f"Restore the table, or rebuild it: `sluice dbt build --full-refresh --select {_model(facts.target)}`"
+            f"the table is missing, but the load log holds loads of it: a load now would begin in the middle of its "
+            f"history. Restore the table, or load it again in full: "
+            f"`sluice dbt build --full-refresh --select {_model(facts.target)}`"
         )
         return Action.HOLD, Reason.TARGET_DROPPED, message
     if facts.renamed_from and not facts.has_log and not facts.forced_by:
         message = (
-            f"it would be loaded in full, and looks like {facts.renamed_from} under a new name: that target has no row "
-            f"any more. Give the row its old name back, or load it with `sluice run {facts.pipeline_id} --force`"
+            f"it seems to be {facts.renamed_from} under a new name: that target has no row now, and this one would be "
+            f"loaded in full. Give the row its old name, or load it with `sluice run {facts.pipeline_id} --force`"
         )
         return Action.HOLD, Reason.ROW_RENAMED, message
     is_known = facts.exists and bool(facts.head_fingerprint) and bool(facts.fingerprint)
     if is_known and facts.head_fingerprint != facts.fingerprint and not facts.is_tracking_changed:
         message = (
-            f"its load type, keys or sequence are no longer those that the table was built with. "
-            f"Undo the change, or make it anew from its ledger: `sluice rebuild {facts.target}` says first what is lost"
+            f"its load type, keys or sequence differ from those that the table was built with. "
+            f"Undo the change, or rebuild it from its ledger: `sluice rebuild {facts.target}` first says what is lost"
         )
         return Action.HOLD, Reason.CONFIG_CHANGED, message
     change = facts.definition_change
@@ -171,15 +172,15 @@ def _needs_person(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _upstreams(facts: TargetFacts) -> _Answer | None:
+def _check_upstreams(facts: TargetFacts) -> _Answer | None:
     pending = _names(facts, UpstreamState.PENDING)
     if pending:
         return Action.WAIT, Reason.UPSTREAM_FIRST, f"decided after {pending}"
     policy = facts.child_policy
     running = _names(facts, UpstreamState.RUNNING)
     if running and policy is not ChildPolicy.STALE:
-        return Action.SKIP, Reason.UPSTREAM_RUNNING, f"left alone this time: another run is at work on {running}"
-    not_renewed = _stale_upstreams(facts) if policy is ChildPolicy.STALE else _failed_upstreams(facts)
+        return Action.SKIP, Reason.UPSTREAM_RUNNING, f"not run this time: another run is loading {running}"
+    not_renewed = _check_stale_upstreams(facts) if policy is ChildPolicy.STALE else _check_failed_upstreams(facts)
     if not_renewed is not None:
         return not_renewed
     missing = ", ".join(up.target for up in facts.upstreams if not up.exists)
@@ -188,7 +189,7 @@ def _upstreams(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _failed_upstreams(facts: TargetFacts) -> _Answer | None:
+def _check_failed_upstreams(facts: TargetFacts) -> _Answer | None:
     failed, held = _names(facts, UpstreamState.FAILED), _names(facts, UpstreamState.HELD)
     off = _names(facts, UpstreamState.OFF)
     is_blocked = facts.child_policy is ChildPolicy.BLOCK
@@ -198,15 +199,15 @@ def _failed_upstreams(facts: TargetFacts) -> _Answer | None:
     action, until = (Action.HOLD, "until it succeeds") if is_blocked else (Action.SKIP, "this time")
     rule = f"(child_policy {facts.child_policy})"
     if failed:
-        return action, Reason.UPSTREAM_FAILED, f"left alone {until}: {failed} failed {rule}"
+        return action, Reason.UPSTREAM_FAILED, f"not run {until}: {failed} failed {rule}"
     if held:
-        return action, Reason.UPSTREAM_HELD, f"left alone {until}: {held} is held {rule}"
+        return action, Reason.UPSTREAM_HELD, f"not run {until}: {held} is held {rule}"
     if off:
-        return action, Reason.UPSTREAM_OFF, f"left alone while {off} is switched off {rule}"
+        return action, Reason.UPSTREAM_OFF, f"not run while {off} is switched off {rule}"
     return None
 
 
-def _stale_upstreams(facts: TargetFacts) -> _Answer | None:
+def _check_stale_upstreams(facts: TargetFacts) -> _Answer | None:
     not_renewed = (UpstreamState.FAILED, UpstreamState.HELD, UpstreamState.OFF)
     too_old = [_too_old(up) for up in facts.upstreams if up.state in not_renewed and up.is_too_old]
     return (Action.SKIP, Reason.UPSTREAM_TOO_OLD, "; ".join(too_old)) if too_old else None
@@ -215,12 +216,12 @@ def _stale_upstreams(facts: TargetFacts) -> _Answer | None:
 def _too_old(upstream: UpstreamFacts) -> str:
     age = "was never loaded" if upstream.age_minutes is None else f"was loaded {upstream.age_minutes:.0f} minutes ago"
     return (
-        f"{upstream.target} failed, is held or switched off, and {age}; stale data is good enough for "
-        f"{upstream.max_age_minutes} minutes (its freshness_minutes)"
+        f"{upstream.target} failed, is held or switched off, and {age}; its data may be at most "
+        f"{upstream.max_age_minutes} minutes old (its freshness_minutes)"
     )
 
 
-def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer | None:
+def _check_sources(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer | None:
     for reason in (Reason.PROBE_FAILED, Reason.KEY_WENT_BACKWARDS, Reason.KEY_IS_NULL):
         messages = [item.message for item in evidence if item.reason is reason]
         if messages and not (facts.forced_by and reason is not Reason.PROBE_FAILED):
@@ -230,7 +231,7 @@ def _blind(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer 
     return None
 
 
-def _insisted(facts: TargetFacts) -> _Answer | None:
+def _check_request(facts: TargetFacts) -> _Answer | None:
     if facts.forced_by:
         return Action.RUN, Reason.FORCED, f"forced by {facts.forced_by}"
     change = facts.definition_change
@@ -241,7 +242,7 @@ def _insisted(facts: TargetFacts) -> _Answer | None:
     return None
 
 
-def _news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer:
+def _check_news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer:
     if not evidence and facts.exists:
         return Action.SKIP, Reason.NO_DRIVING_SOURCE, "it has no driving source: only --force runs it again"
     if not evidence:
@@ -263,14 +264,14 @@ def _wait_for_all(facts: TargetFacts, fresh: Sequence[SourceEvidence], stale: Se
     limit, waited = facts.max_wait_minutes, facts.waited_minutes or 0.0
     if limit is not None and waited >= limit:
         news = "; ".join(item.message for item in fresh)
-        return Action.RUN, Reason.MAX_WAIT_OVER, f"{news}; {names} did not come within {limit} minutes"
+        return Action.RUN, Reason.MAX_WAIT_OVER, f"{news}; {names} had nothing new within {limit} minutes"
     until = "" if limit is None else f", {limit - waited:.0f} minutes at most (max_wait_minutes)"
-    return Action.SKIP, Reason.TRIGGER_WAITS, f"trigger `all` still waits for {names}{until}"
+    return Action.SKIP, Reason.TRIGGER_WAITS, f"trigger `all` waits for {names}{until}"
 
 
 def _judge(source: SourceFacts) -> _Judgement:
     if source.probe.error is not None:
-        return False, Reason.PROBE_FAILED, f"{source.source} could not be asked: {source.probe.error}"
+        return False, Reason.PROBE_FAILED, f"{source.source} could not be probed: {source.probe.error}"
     if source.watermark is None:
         return _judge_first(source)
     match source.mode:
@@ -289,7 +290,7 @@ def _judge_first(source: SourceFacts) -> _Judgement:
     if probe.has_rows:
         return True, Reason.FIRST_LOAD, f"{name} holds rows and has never been read"
     if probe.future_count:
-        return False, Reason.ONLY_FUTURE_ROWS, f"{name} holds no row of the past"
+        return False, Reason.ONLY_FUTURE_ROWS, f"{name} holds only rows whose key lies in the future"
     if probe.null_count:
         message = f"{name} holds {probe.null_count} rows, and none of them has a key: name another incremental_key"
         return False, Reason.KEY_IS_NULL, message
@@ -327,8 +328,8 @@ def _judge_gone(source: SourceFacts, watermark: Watermark) -> _Judgement:
     if probe.below is not None:
         message = (
             f"{name} holds rows up to {_shown(probe.below)} only, and was read up to {_shown(watermark.end)}. Either "
-            "rows were deleted: then the next new row ends this; or its key began anew: then new rows would never be "
-            "read, and the target must be loaded anew with --full-refresh"
+            "rows were deleted: then the next new row ends this; or its key started again from a low value: then new "
+            "rows would never be read, and the target must be loaded again with --full-refresh"
         )
         return False, Reason.KEY_WENT_BACKWARDS, message
     if watermark.band_count:
@@ -339,9 +340,9 @@ def _judge_gone(source: SourceFacts, watermark: Watermark) -> _Judgement:
 def _judge_token(source: SourceFacts, watermark: Watermark) -> _Judgement:
     probe, name = source.probe, source.source
     if not probe.has_rows:
-        return False, Reason.SOURCE_EMPTIED, f"{name} is empty now; it held something when it was read"
+        return False, Reason.SOURCE_EMPTIED, f"{name} is empty now; it held rows when it was read"
     if probe.newest is None or watermark.end is None:
-        return True, Reason.SOURCE_NOT_COMPARABLE, f"{name} cannot say whether it has changed"
+        return True, Reason.SOURCE_NOT_COMPARABLE, f"{name} has no change token, so it counts as changed"
     if probe.newest != watermark.end:
         return True, Reason.SOURCE_CHANGED, f"{name} has changed since it was read"
     return False, Reason.NOTHING_NEW, f"{name} has not changed since it was read"

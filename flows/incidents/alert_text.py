@@ -20,11 +20,11 @@ def title_of(incident: Incident, event: AlertEvent, environment: str, now: datet
     """Return the title of an alert."""
     where = f"[{environment}] {incident.subject}"
     if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.REJECTS:
-        return f"{where} rejects nothing new any more; what it rejected is not loaded yet"
+        return f"{where} rejects no new rows; the rows that it rejected are not loaded yet"
     if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.DEFINITION:
         return f"{where} has no rows of an older SELECT any more, or they were accepted"
     if event is AlertEvent.RESOLVED:
-        return f"{where} is well again after {duration_text((now - incident.opened_at).total_seconds())}"
+        return f"{where} recovered after {duration_text((now - incident.opened_at).total_seconds())}"
     what = _HEADLINES[incident.kind]
     if incident.kind is IncidentKind.SLA and _is_run(incident):
         what = "does not end"
@@ -51,7 +51,7 @@ def comment_of(failure_class: str, message: str, *, run_id: str, attempts: int, 
 
 _HEADLINES: Final = {
     IncidentKind.LOAD: "failed",
-    IncidentKind.HOLD: "is held until somebody mends it",
+    IncidentKind.HOLD: "is held until somebody fixes its cause",
     IncidentKind.SHARED: "does not work",
     IncidentKind.FRESHNESS: "is late",
     IncidentKind.SLA: "missed its SLA",
@@ -63,18 +63,18 @@ _HEADLINES: Final = {
 
 def _lines(incident: Incident, event: AlertEvent, now: datetime) -> Iterator[str]:
     if incident.targets and incident.targets != (incident.subject,):
-        yield f"Hits: {_named(incident.targets)}"
+        yield f"Affects: {_list_targets(incident.targets)}"
     if incident.pipeline_ids:
         yield f"Pipeline: {', '.join(incident.pipeline_ids)}"
-    yield f"Since: {incident.opened_at:%Y-%m-%d %H:%M:%S} UTC{_tried(incident)}"
+    yield f"Since: {incident.opened_at:%Y-%m-%d %H:%M:%S} UTC{_tries(incident)}"
     if event is AlertEvent.RESOLVED:
         yield f"Until: {now:%Y-%m-%d %H:%M:%S} UTC"
-        yield f"It was: {incident.failure_class or incident.kind}"
+        yield f"Cause: {incident.failure_class or incident.kind}"
         if incident.kind is IncidentKind.REJECTS:
-            yield f"When it began: {safe_text(incident.message, MESSAGE_LENGTH)}"
+            yield f"First message: {safe_text(incident.message, MESSAGE_LENGTH)}"
     else:
         yield from _why(incident)
-        yield f"Holds up: {_named(incident.held_up) or 'nothing'}"
+        yield f"Holds up: {_list_targets(incident.held_up) or 'nothing'}"
         yield f"Next: {_next(incident)}"
         yield f"Runbook: {_RUNBOOK}#{(incident.failure_class or incident.kind).replace('_', '-')}"
     if incident.url or incident.run_id:
@@ -85,26 +85,26 @@ def _why(incident: Incident) -> Iterator[str]:
     if incident.failure_class:
         advice = ADVICE[FailureClass(incident.failure_class)]
         yield f"Why: {incident.failure_class}. {advice.sentence} {advice.remedy}"
-    yield f"It says: {safe_text(incident.message, MESSAGE_LENGTH)}"
+    yield f"Message: {safe_text(incident.message, MESSAGE_LENGTH)}"
 
 
 def _next(incident: Incident) -> str:
     if _is_off(incident):
         return (
-            f"the row stays off until its cause is gone; `sluice heal` looks by itself. By hand: mend it, then "
-            f"`sluice activate {incident.subject}`. Everything else keeps running."
+            f"the row stays off until its cause is gone; `sluice heal` checks that and switches it on again. By hand: "
+            f"fix the cause, then run `sluice activate {incident.subject}`. All other targets keep running."
         )
     if incident.kind in (IncidentKind.LOAD, IncidentKind.SHARED, IncidentKind.HOLD):
-        return "the next run tries again and goes on at the same watermark."
+        return "the next run tries again, from the same watermark."
     if incident.kind is IncidentKind.SLA and _is_run(incident):
-        return "nothing, while it lives nobody else takes its targets. End the process, and the next run goes on."
-    return _NEXT.get(incident.kind, "the next look of `monitor` says when it is over.")
+        return "no other run can load its targets while the process lives. End it; the next run then loads them."
+    return _NEXT.get(incident.kind, "`monitor` checks again, and reports when it is over.")
 
 
 _NEXT: Final = {
-    IncidentKind.CRASH: "its targets are free again; the next run makes it good.",
+    IncidentKind.CRASH: "its targets are free again; the next run loads them.",
     IncidentKind.REJECTS: (
-        "all other rows are loaded, and runs go on. No run reads the rejected rows again by itself."
+        "all other rows are loaded, and so are the new ones. No run reads the rejected rows again by itself."
     ),
     IncidentKind.DEFINITION: (
         "runs go on. The older rows stay as they are until somebody restates the target or accepts them."
@@ -124,10 +124,10 @@ def _is_run(incident: Incident) -> bool:
     return incident.subject.startswith("run ")
 
 
-def _tried(incident: Incident) -> str:
+def _tries(incident: Incident) -> str:
     return f" ({incident.attempts} tries)" if incident.attempts > 1 else ""
 
 
-def _named(targets: tuple[str, ...]) -> str:
+def _list_targets(targets: tuple[str, ...]) -> str:
     more = len(targets) - _SHOWN_TARGETS
     return ", ".join(targets[:_SHOWN_TARGETS]) + (f" and {more} more" if more > 0 else "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flows.incidents.alert_text import body_of, title_of
 from flows.incidents.incident import AlertPolicy
-from metadata_sync.database.clock import new_id
+from metadata_sync.database.engine import new_id
 from metadata_sync.incident import Alert, AlertEvent, Incident
 
 if TYPE_CHECKING:

@@ -101,7 +101,7 @@ def find(
     for outcome in outcomes:
         for finding in _findings(outcome, rules, earlier):
             key = finding.kind, finding.subject
-            found[key] = _folded(found[key], finding) if key in found else finding
+            found[key] = _merge(found[key], finding) if key in found else finding
     return tuple(
         item if item.kind is IncidentKind.REJECTS else replace(item, held_up=held_up(item.targets, rows))
         for item in found.values()
@@ -144,7 +144,7 @@ def is_hard(outcome: TargetOutcome, earlier_tries: int) -> bool:
     )
 
 
-def fares_well(outcome: TargetOutcome) -> bool:
+def is_healthy(outcome: TargetOutcome) -> bool:
     """Whether an outcome shows a healthy target: it loaded, or the gate checked it and skipped it."""
     if outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED):
         return True
@@ -182,7 +182,7 @@ def update_incident(
     standing: Incident | None,
     policy: AlertPolicy,
     *,
-    last_told_at: datetime | None,
+    last_alerted_at: datetime | None,
     run_id: str | None,
     now: datetime,
     new_id: Callable[[datetime], str],
@@ -194,7 +194,7 @@ def update_incident(
         finding: The finding.
         standing: The open incident of the same kind and subject; None when there is none.
         policy: When alerts are sent.
-        last_told_at: When the last alert for this kind and subject was sent; None: never.
+        last_alerted_at: When the last alert for this kind and subject was sent; None: never.
         run_id: The run that made the finding; None for a check outside a run.
         now: UTC.
         new_id: Makes an id from an instant.
@@ -206,7 +206,7 @@ def update_incident(
     severity = Severity.ERROR if finding.is_hard or is_too_long else _mildest(finding.kind)
     if standing is not None and standing.severity is Severity.ERROR:
         severity = Severity.ERROR
-    event = _event(standing, severity, is_cool=last_told_at is None or now - last_told_at >= policy.cooldown)
+    event = _event(standing, severity, is_cool=last_alerted_at is None or now - last_alerted_at >= policy.cooldown)
     incident = Incident(
         incident_id=standing.incident_id if standing else new_id(now),
         kind=finding.kind,
@@ -222,7 +222,7 @@ def update_incident(
         ticks=ticks,
         opened_at=standing.opened_at if standing else now,
         last_seen_at=now,
-        told_at=now if event is not None else standing.told_at if standing else None,
+        alerted_at=now if event is not None else standing.alerted_at if standing else None,
         url=url,
     )
     return IncidentChange(incident, event)
@@ -234,7 +234,7 @@ def _mildest(kind: IncidentKind) -> Severity:
 
 def resolve(incident: Incident, now: datetime) -> IncidentChange:
     """Close an incident. An alert reports the end if an alert reported the beginning."""
-    event = AlertEvent.RESOLVED if incident.told_at is not None else None
+    event = AlertEvent.RESOLVED if incident.alerted_at is not None else None
     return IncidentChange(replace(incident, resolved_at=now, last_seen_at=now), event)
 
 
@@ -251,11 +251,11 @@ def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[
     hit = [outcome for outcome in outcomes if outcome.target in incident.targets]
     if incident.kind is IncidentKind.REJECTS:
         return any(outcome.load_id is not None for outcome in hit)
-    return any(fares_well(outcome) for outcome in hit)
+    return any(is_healthy(outcome) for outcome in hit)
 
 
 def _event(standing: Incident | None, severity: Severity, *, is_cool: bool) -> AlertEvent | None:
-    if standing is not None and standing.told_at is not None:
+    if standing is not None and standing.alerted_at is not None:
         is_worse = severity is Severity.ERROR and standing.severity is Severity.WARNING
         return AlertEvent.ESCALATED if is_worse else None
     return AlertEvent.OPENED if severity is Severity.ERROR or is_cool else None
@@ -318,7 +318,7 @@ def _causes(decision: Decision) -> Iterator[tuple[str, str]]:
         yield decision.target, decision.message
 
 
-def _folded(first: Finding, second: Finding) -> Finding:
+def _merge(first: Finding, second: Finding) -> Finding:
     return replace(
         first,
         targets=tuple(dict.fromkeys((*first.targets, *second.targets))),

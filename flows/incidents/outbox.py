@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from metadata_sync.database.clock import new_id
+from metadata_sync.database.engine import new_id
 from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.incident import Alert
 from metadata_sync.redact import safe_text
@@ -75,7 +75,7 @@ def deliver(context: Context, *, send: Sender | None = None) -> Delivery:
     """
     claimed = context.store.claim_alerts(now := context.now(), now + timedelta(seconds=CLAIM_SECONDS))
     sender = send or channel_sender(context)
-    ended = [_sent(alert, sender, context.now) for alert in claimed]
+    ended = [_send(alert, sender, context.now) for alert in claimed]
     for alert in ended:
         context.store.write_alert(alert)
         logger.info("alert channel=%s event=%s sent=%s", alert.channel, alert.event, alert.sent_at is not None)
@@ -154,34 +154,34 @@ def _variable(channel: str) -> str:
     return _VARIABLE + "".join(char if char.isalnum() else "_" for char in channel).upper()
 
 
-def _send_elsewhere(context: Context, given_up: Sequence[Alert], now: datetime) -> None:
+def _send_elsewhere(context: Context, undelivered: Sequence[Alert], now: datetime) -> None:
     """Queue alerts that were given up for the environment's channel, with the reason."""
     channel = context.settings.alert_channel
-    moved = [
+    copies = [
         Alert(
             new_id(now),
             alert.incident_id,
             channel,
             alert.event,
             alert.title,
-            f"Meant for channel {alert.channel!r}, which did not take it: {alert.last_error}\n{alert.body}",
+            f"Sent here because channel {alert.channel!r} did not accept it: {alert.last_error}\n{alert.body}",
             created_at=now,
             due_at=now,
         )
-        for alert in given_up
+        for alert in undelivered
         if channel is not None and alert.channel != channel
     ]
-    if moved:
-        context.store.queue_alerts(moved)
+    if copies:
+        context.store.queue_alerts(copies)
 
 
-def _sent(alert: Alert, send: Sender, now: Callable[[], datetime]) -> Alert:
+def _send(alert: Alert, send: Sender, now: Callable[[], datetime]) -> Alert:
     tried = replace(alert, attempts=alert.attempts + 1)
     try:
         send(alert)
     except ConfigurationError as error:  # another try cannot find a channel that does not exist
-        told = f"{error.message} {error.hint}".rstrip()
-        return replace(tried, last_error=safe_text(told, _ERROR_LENGTH), given_up_at=now())
+        reason = f"{error.message} {error.hint}".rstrip()
+        return replace(tried, last_error=safe_text(reason, _ERROR_LENGTH), given_up_at=now())
     except SoftRunError as error:
         failed = replace(tried, last_error=safe_text(error.message, _ERROR_LENGTH))
         if now() - alert.created_at > GIVEN_UP_AFTER:

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 from flows.incidents.incident import (
     Finding,
     IncidentChange,
-    fares_well,
     find,
     is_hard,
+    is_healthy,
     is_over,
     resolve,
     update_incident,
 )
 from flows.run.model import OutcomeStatus, TargetOutcome
 from flows.run.record import load_entries
-from metadata_sync.database.clock import new_id
+from metadata_sync.database.engine import new_id
 from metadata_sync.database.journals.entries import LoadEntry
 from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.errors import StoreError
@@ -83,7 +83,8 @@ class RunSettler:
 
     def settle(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Record the outcomes of targets and their consequences."""
-        findings = find(outcomes, self._rows, self._rules, self.earlier_tries)
+        troubled = [outcome for outcome in outcomes if not outcome.is_clean]
+        findings = find(troubled, self._rows, self._rules, self.earlier_tries) if troubled else ()
         self._met += findings
         ran = [item for item in outcomes if item.status in _RAN]
         loads = load_entries(self._run_id, ran, self._context.now(), self._context.store.correct)
@@ -109,11 +110,11 @@ class RunSettler:
             if row is None:
                 continue
             if outcome.status is OutcomeStatus.FAILED and outcome.verdict is not None:
-                yield self._noted(outcome, row.name)
-            elif fares_well(outcome) and (row.comments or row.fingerprint):
-                yield Amendment(row.name, _cleared, f"well again in run {self._run_id}")
+                yield self._failure_amendment(outcome, row.name)
+            elif (row.comments or row.fingerprint) and is_healthy(outcome):
+                yield Amendment(row.name, _clear_comment, f"recovered in run {self._run_id}")
 
-    def _noted(self, outcome: TargetOutcome, name: TableName) -> Amendment:
+    def _failure_amendment(self, outcome: TargetOutcome, name: TableName) -> Amendment:
         from flows.incidents.alert_text import comment_of
 
         assert outcome.verdict is not None
@@ -127,9 +128,9 @@ class RunSettler:
             now=self._context.now(),
         )
         if not is_hard(outcome, earlier):
-            return Amendment(name, _commented(comment), f"{failure_class}, may heal by itself")
+            return Amendment(name, _set_comment(comment), f"{failure_class}, may end by itself")
         fingerprint = self._fingerprint(outcome)
-        return Amendment(name, _switched_off(comment, fingerprint), f"switched off: {failure_class}")
+        return Amendment(name, _switch_off(comment, fingerprint), f"switched off: {failure_class}")
 
 
 def settle_incidents(
@@ -161,7 +162,7 @@ def settle_incidents(
 
     def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
         over = [item for item in known if item.is_open and is_over(item)]
-        changes = [*_opened(context, known, findings, run_id=run_id, url=url, now=now)]
+        changes = [*_open_or_update(context, known, findings, run_id=run_id, url=url, now=now)]
         changes += [resolve(incident, now) for incident in over]
         return [change.incident for change in changes], list(_alerts(context, rows, changes, now))
 
@@ -183,7 +184,7 @@ def deliver_or_log(context: Context) -> None:
         logger.warning("alerts.not_sent channel=%s title=%s error=%s", alert.channel, alert.title, alert.last_error)
 
 
-def _opened(
+def _open_or_update(
     context: Context,
     known: Sequence[Incident],
     findings: Sequence[Finding],
@@ -199,14 +200,14 @@ def _opened(
 
     policy = alert_policy(context.settings)
     standing = {(incident.kind, incident.subject): incident for incident in known if incident.is_open}
-    alerted_at = {(item.kind, item.subject): item.told_at for item in known if item.told_at is not None}
+    alerted_at = {(item.kind, item.subject): item.alerted_at for item in known if item.alerted_at is not None}
     for finding in findings:
         key = finding.kind, finding.subject
         yield update_incident(
             finding,
             standing.get(key),
             policy,
-            last_told_at=alerted_at.get(key),
+            last_alerted_at=alerted_at.get(key),
             run_id=run_id,
             now=now,
             new_id=new_id,
@@ -227,14 +228,14 @@ def _alerts(context: Context, rows: ControlRows, changes: Sequence[IncidentChang
             yield from alerts_for(incident, change.event, rows, context.settings, now)
 
 
-def _commented(comment: str) -> Callable[[TransformationRow], TransformationRow]:
+def _set_comment(comment: str) -> Callable[[TransformationRow], TransformationRow]:
     def amend(row: TransformationRow) -> TransformationRow:
         return row.model_copy(update={"comments": comment}) if row.is_active else row
 
     return amend
 
 
-def _switched_off(comment: str, fingerprint: str | None) -> Callable[[TransformationRow], TransformationRow]:
+def _switch_off(comment: str, fingerprint: str | None) -> Callable[[TransformationRow], TransformationRow]:
     def amend(row: TransformationRow) -> TransformationRow:
         if not row.is_active:
             return row
@@ -244,5 +245,5 @@ def _switched_off(comment: str, fingerprint: str | None) -> Callable[[Transforma
     return amend
 
 
-def _cleared(row: TransformationRow) -> TransformationRow:
+def _clear_comment(row: TransformationRow) -> TransformationRow:
     return row.model_copy(update={"comments": None, "fingerprint": None}) if row.is_active else row

@@ -74,7 +74,7 @@ def run_through_prefect(
         temporary_settings,
     )
 
-    from flows.prefect.run_flow import Handover, handing_over, run
+    from flows.prefect.run_flow import Handover, flow_receives, run
 
     settings: dict[Any, Any] = {
         PREFECT_API_URL: api_url,
@@ -85,7 +85,7 @@ def run_through_prefect(
     }
     handover = Handover(context, plan, observer or SilentObserver())
     trouble: Exception | None = None
-    with temporary_settings(settings), handing_over(handover), tags(*_tags(request, plan)):
+    with temporary_settings(settings), flow_receives(handover), tags(*_tags(request, plan)):
         try:
             run(
                 request.pipelines,

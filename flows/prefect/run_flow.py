@@ -24,7 +24,7 @@ from prefect.states import Completed, Failed
 from flows.backfill.automatic import restate_changed
 from flows.context import Context, load_context
 from flows.engine.engine import execute, hold_warehouse, prepare, startup_failures_reported
-from flows.engine.rerun import make_up
+from flows.engine.rerun import rerun_refused
 from flows.prefect.pages.writer import Executed, write_pages
 from flows.prefect.reporting.api import open_report_api
 from flows.prefect.reporting.fallback import ensure_task_runs
@@ -84,7 +84,7 @@ _handover: ContextVar[Handover | None] = ContextVar("sluice_handover", default=N
 
 
 @contextmanager
-def handing_over(handover: Handover) -> Iterator[None]:
+def flow_receives(handover: Handover) -> Iterator[None]:
     """Make handover available to the flow inside the block."""
     token = _handover.set(handover)
     try:
@@ -218,7 +218,7 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
         handover.summary = execute(handover.context, plan, observers, url=url)
         restate_changed(handover.context, handover.summary, on_wait)
         if plan.is_due:
-            for rerun in make_up(handover.context, plan, say=on_wait):
+            for rerun in rerun_refused(handover.context, plan, say=on_wait):
                 _announce(handover, plan, pump, rerun.outcomes)
     return Executed(plan, handover.summary, phases, queue_seconds, gate_seconds)
 

@@ -80,14 +80,14 @@ def wait_until_free(
         sleep: Waits a number of seconds.
     """
     deadline = clock() + wait_seconds
-    is_told = False
+    is_announced = False
     while held := [lease for target, lease in foreign_leases(store).items() if target in targets]:
         left = deadline - clock()
         if left <= 0:
             return
-        if not is_told:
+        if not is_announced:
             on_wait(f"{held[0].target} is being loaded by {held[0]}; waiting up to {wait_seconds:g} s.")
-            is_told = True
+            is_announced = True
         sleep(min(_POLL_SECONDS, left))
 
 

@@ -136,6 +136,13 @@ class TargetOutcome:
     definition_change: DefinitionChange | None = None
 
     @property
+    def is_redefined(self) -> bool:
+        """Whether its load derived rows by another SELECT than the target's first."""
+        from flows.warehouse.load_log import next_number, numbered
+
+        return self.definition is not None and numbered(self.definition)[0] >= next_number(0)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at, although the target loaded."""
         found = (
@@ -144,6 +151,11 @@ class TargetOutcome:
             self.definition_change.sentence if self.definition_change is not None else None,
         )
         return tuple(note for note in found if note)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it did not fail, is not held, and rejected no row."""
+        return self.status not in (OutcomeStatus.FAILED, OutcomeStatus.HELD) and self.rejects is None
 
 
 @dataclass(frozen=True, slots=True)

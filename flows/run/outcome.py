@@ -193,11 +193,11 @@ def _failed_tests(model: str, build: Build) -> str | None:
     if not failed:
         return None
     found = [test for test in failed if test.status == _FOUND_SOMETHING]
-    told = found or failed
+    named = found or failed
     what = "failed" if found else "could not be run"
-    shown = "; ".join(f"{test.name}: {test.message or test.status}" for test in told[:_SHOWN_TESTS])
-    more = len(told) - _SHOWN_TESTS
-    return f"loaded, but {len(told)} data test(s) {what}: {shown}" + (f"; and {more} more" if more > 0 else "")
+    shown = "; ".join(f"{test.name}: {test.message or test.status}" for test in named[:_SHOWN_TESTS])
+    more = len(named) - _SHOWN_TESTS
+    return f"loaded, but {len(named)} data test(s) {what}: {shown}" + (f"; and {more} more" if more > 0 else "")
 
 
 def _reads(test: NodeResult, model: str) -> bool:

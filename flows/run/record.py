@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from flows.gate.evidence import evidence_document
-from flows.gate.facts import Decision
+from flows.gate.facts import Decision, evidence_document
 from flows.run.model import OutcomeStatus, TargetOutcome
 from metadata_sync.database.journals.entries import DecisionEntry, LoadEntry, LoadStatus
 from metadata_sync.loads import ClusterCost

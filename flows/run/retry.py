@@ -94,12 +94,12 @@ class RetryBook:
             now: UTC.
         """
         self._waiting.pop(outcome.target, None)
-        retry = self._planned(outcome, now)
+        retry = self._plan(outcome, now)
         if retry is not None:
             self._waiting[outcome.target] = retry
         return retry
 
-    def _planned(self, outcome: TargetOutcome, now: datetime) -> Retry | None:
+    def _plan(self, outcome: TargetOutcome, now: datetime) -> Retry | None:
         verdict, target = outcome.verdict, outcome.target
         if outcome.status is not OutcomeStatus.FAILED or verdict is None:
             return None

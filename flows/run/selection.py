@@ -1,14 +1,16 @@
-"""Selects the transformations of a run, and orders them by data flow."""
+"""Selects the transformations of a run, orders them by data flow, and finds those that never use Spark."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
+from flows.gate.facts import EngineChoice
 from flows.run.model import RunRequest
 from metadata_sync.errors import HardRunError, RequestError
-from metadata_sync.rows.model import ControlRows, TransformationRow
+from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Engine
 
 
 def select_transformations(
@@ -78,3 +80,27 @@ def read_targets(by_name: Mapping[TableName, TransformationRow]) -> dict[TableNa
         name: tuple(names[item.table] for item in row.dependencies if item.table in names)
         for name, row in by_name.items()
     }
+
+
+def warehouse_choice(pipeline: PipelineRow, requested: Engine | None, cluster: str | None) -> EngineChoice | None:
+    """Return the choice of the warehouse where neither request nor row considers Spark; else None.
+
+    Args:
+        pipeline: The pipeline of the target.
+        requested: The engine of the request; None: not set.
+        cluster: The cluster of the request; it implies Spark.
+    """
+    engine, why = requested_engine(pipeline, requested, cluster)
+    if engine is Engine.WAREHOUSE:
+        return EngineChoice(Engine.WAREHOUSE, why)
+    if engine is Engine.AUTO and pipeline.spark_threshold_gb is None:
+        return EngineChoice(Engine.WAREHOUSE, f"{why}, and sets no spark_threshold_gb")
+    return None
+
+
+def requested_engine(pipeline: PipelineRow, requested: Engine | None, cluster: str | None) -> tuple[Engine, str]:
+    """Return the engine that the request or else the pipeline names, and a sentence that says which of them."""
+    override = requested or (Engine.SPARK if cluster else None)
+    if override is not None:
+        return override, f"{override} was requested for this run"
+    return pipeline.engine, f"its pipeline says engine: {pipeline.engine}"

@@ -12,6 +12,7 @@ from typing import Final
 from flows.context import Context
 from flows.gate.facts import Action, Decision, EngineChoice, SourceMode
 from flows.run.model import RunRequest
+from flows.run.selection import requested_engine, warehouse_choice
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
 from flows.warehouse.lake import LakeFile, list_files, resolve_folder
@@ -176,14 +177,11 @@ def choose_engine(
     Returns:
         The engine with the numbers that led to it.
     """
-    override = requested or (Engine.SPARK if cluster else None)
-    engine = override or pipeline.engine
-    why = f"{engine} was requested for this run" if override else f"its pipeline says engine: {engine}"
-    if engine is Engine.WAREHOUSE:
-        return EngineChoice(Engine.WAREHOUSE, why)
+    choice = warehouse_choice(pipeline, requested, cluster)
+    if choice is not None:
+        return choice
+    engine, why = requested_engine(pipeline, requested, cluster)
     threshold = _bytes(pipeline.spark_threshold_gb)
-    if engine is Engine.AUTO and threshold is None:
-        return EngineChoice(Engine.WAREHOUSE, f"{why}, and sets no spark_threshold_gb")
     obstacle = obstacles()
     if obstacle is not None:
         stays = Engine.WAREHOUSE if engine is Engine.AUTO else Engine.SPARK

@@ -45,14 +45,14 @@ def read_end(job: SparkJob, ended_at: datetime) -> JobEnd | None:
         began = ended_at - timedelta(seconds=document["seconds"])
         return JobEnd(JobStatus.FAILED, began, ended_at, error=str(document["error"]))
     try:
-        result = _checked(read_manifest(job, text), text)
+        result = _check(read_manifest(job, text), text)
         began = ended_at - timedelta(seconds=float(json.loads(text)["author"].get("seconds", 0.0)))
     except (ValueError, TypeError, OverflowError) as error:
         return JobEnd(JobStatus.FAILED, None, ended_at, error=str(error))
     return JobEnd(JobStatus.DONE, began, ended_at, result)
 
 
-def _checked(result: Result, text: str) -> Result:
+def _check(result: Result, text: str) -> Result:
     """Compare the files that lie there with those that manifests name: another program may have put one beside them.
 
     Raises:

@@ -5,14 +5,13 @@ Way in: `connection.open_warehouse(profile)`.
 | module | what it holds |
 | --- | --- |
 | `profile` | the target in profiles.yml, and the variables that dbt needs |
-| `connection` | read-only connections to DuckDB, PostgreSQL and Redshift |
+| `connection` | read-only connections to DuckDB, PostgreSQL and Redshift, confined on DuckDB; pieces of SQL text |
 | `load_log` | existing tables, watermarks, heads and logged loads |
 | `rejects` | counts of rejected rows, and the command that loads them again |
 | `columns` | columns and types of tables, files and SELECTs |
 | `lake` | the files of a lake source, and their change token |
 | `bounds` | window bounds, compared by value |
 | `file_lock` | one writer at a time on the embedded warehouse |
-| `sql` | pieces of SQL text |
 
 Never imported here: Prefect, dbt, other packages of `flows`. boto3 is imported inside functions only.
 """

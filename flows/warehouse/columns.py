@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from flows.warehouse.confinement import confine
-from flows.warehouse.connection import Warehouse, first_line, open_warehouse
+from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
 from flows.warehouse.lake import LakeFolder, list_files, resolve_folder
 from flows.warehouse.profile import Profile, load_profile
 from metadata_sync.errors import HardRunError, SoftRunError
@@ -166,7 +165,7 @@ class _Binder:
             kinds = [statement.type for statement in self._connection.extract_statements(select)]
             if len(kinds) != 1 or kinds[0] not in (duckdb.StatementType.SELECT, duckdb.StatementType.MULTI):  # a PIVOT
                 raise ValueError("it is not one SELECT to the warehouse's own parser")
-            return _described(self._connection, select)
+            return _describe_select(self._connection, select)
         except duckdb.Error as error:
             raise ValueError(first_line(error)) from error
 
@@ -190,7 +189,7 @@ class _Files:
             raise ValueError(f"no .parquet file in {folder.location}")
         try:
             _refuse_mixed(self._connection, folder)
-            return _described(self._connection, f"from {folder.relation}")
+            return _describe_select(self._connection, f"from {folder.relation}")
         except duckdb.Error as error:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
 
@@ -310,7 +309,7 @@ def _data_type(text: str, dialect: str) -> exp.DataType:
     return exp.DataType.build(text, dialect=dialect, udt=True)
 
 
-def _described(connection: duckdb.DuckDBPyConnection, select: str) -> tuple[Column, ...]:
+def _describe_select(connection: duckdb.DuckDBPyConnection, select: str) -> tuple[Column, ...]:
     relation = connection.sql(select.strip().rstrip(";"))
     return tuple(
         Column(name=name, type=str(type_).lower()) for name, type_ in zip(relation.columns, relation.types, strict=True)

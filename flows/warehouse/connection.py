@@ -1,19 +1,26 @@
-"""Read-only connections to the warehouse, for the gate's probes and the load log. Only dbt writes."""
+"""Read-only connections to the warehouse, and the SQL text that all of them understand. Only dbt writes.
+
+A connection to the embedded warehouse is confined: it reads the files of declared sources and no others. The checks of
+SELECTs are the first wall; a SELECT that slips through them still opens no other file and no other database, and
+changes no setting. The macro `confine_files` does the same to dbt's connection.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
-from flows.warehouse.confinement import confine, is_confined
 from flows.warehouse.profile import Profile
+from metadata_sync.analysis.lake_location import file_folder
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
+from metadata_sync.project import Project
 from metadata_sync.rows.model import Column
+from metadata_sync.settings import Settings
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,6 +35,9 @@ STATEMENT_TIMEOUT_SECONDS: Final = 300.0
 _BIND_SECONDS: Final = 8
 """How long a server may think about a SELECT that it only binds."""
 LOCK_POLL_SECONDS: Final = 0.2
+CHUNK_SIZE: Final = 200
+"""SELECTs per statement: query planners are slow with many more."""
+NO_NUMBER: Final = "cast(null as bigint)"
 
 retry_reads = retry(
     retry=retry_if_exception_type(SoftRunError),
@@ -79,7 +89,7 @@ def open_warehouse(
         profile: The target.
         wait_seconds: How long to wait for another process that writes the embedded warehouse.
         timeout_seconds: Statement timeout.
-        file_places: Folders and prefixes that the embedded warehouse may read; see `flows.warehouse.confinement`.
+        file_places: Folders and prefixes that the embedded warehouse may read; see `file_places`.
         clock: Monotonic seconds.
         sleep: Waits a number of seconds.
 
@@ -89,7 +99,7 @@ def open_warehouse(
     """
     if profile.is_embedded:
         connection = _connect_duckdb(profile, wait_seconds, clock, sleep)
-        return DuckDBWarehouse(_prepared(connection, profile, file_places), timeout_seconds)
+        return DuckDBWarehouse(_prepare(connection, profile, file_places), timeout_seconds)
     return PostgresWarehouse(_connect_postgres(profile, timeout_seconds), profile.dialect)
 
 
@@ -224,7 +234,7 @@ def _connect_duckdb(
         sleep(LOCK_POLL_SECONDS)
 
 
-def _prepared(
+def _prepare(
     connection: duckdb.DuckDBPyConnection, profile: Profile, file_places: Collection[str]
 ) -> duckdb.DuckDBPyConnection:
     """Load the profile's extensions and settings, as dbt does, set the time zone to UTC, and confine the connection."""
@@ -277,3 +287,67 @@ def _connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Conne
             f"Check target {profile.target!r} in profiles.yml, and that the server is running.",
         ) from error
     return connection
+
+
+def file_places(project: Project, settings: Settings, locations: Iterable[str]) -> tuple[str, ...]:
+    """Return the folders and prefixes that connections may read, each with a final slash.
+
+    Args:
+        project: Where relative locations begin.
+        settings: What the team adds.
+        locations: Locations of sources; one that leaves the project opens nothing.
+    """
+    places: set[str] = set()
+    for location in locations:
+        try:
+            places.add(file_folder(project, location))
+        except ValueError:
+            continue
+    added = (place.strip().rstrip("/") for place in (settings.duckdb_directories or "").split(","))
+    return tuple(sorted(places | {f"{place}/" for place in added if place}))
+
+
+def confine(connection: duckdb.DuckDBPyConnection, places: Collection[str], kept: Iterable[str] = ()) -> None:
+    """Confine a connection, and every other one to the same database in this process, until it is closed.
+
+    Args:
+        connection: The connection; nothing can widen it again.
+        places: What it may read; see `file_places`.
+        kept: Settings that may still be changed.
+
+    Source: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
+    """
+    if is_confined(connection):
+        return
+    if any(place.startswith("s3://") for place in places):
+        connection.execute("install httpfs; load httpfs")  # what DuckDB does by itself, unless it is confined
+    connection.execute(f"set allowed_directories = {_array(places)}")
+    connection.execute(f"set allowed_configs = {_array(kept)}")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def is_confined(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether the connection's settings are locked."""
+    return bool(connection.execute("select current_setting('lock_configuration')").fetchall()[0][0])
+
+
+def _array(values: Iterable[str]) -> str:
+    from sqlglot import exp
+
+    return exp.array(*(exp.Literal.string(value) for value in values), dialect="duckdb").sql("duckdb")
+
+
+def union_all(selects: Sequence[str]) -> str:
+    """Join SELECTs into one `union all`."""
+    return " union all ".join(selects)
+
+
+def as_text(expression: str) -> str:
+    """Cast to text: bounds and fingerprints are short."""
+    return f"cast({expression} as varchar)"
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier."""
+    return '"' + name.replace('"', '""') + '"'

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.connection import Warehouse
-from flows.warehouse.definition import Definition
-from flows.warehouse.load_log import companion_table
+from flows.warehouse.connection import Warehouse, quoted
+from flows.warehouse.load_log import Definition, companion_table
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
-from flows.warehouse.sql import quoted
 from metadata_sync.rows.names import TableName
 
 

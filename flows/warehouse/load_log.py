@@ -1,8 +1,12 @@
-"""Read the warehouse's record of loads: existing targets, watermarks, heads, and the load log."""
+"""Read the warehouse's record of loads: existing targets, watermarks, heads, and the load log.
+
+A head holds the definition of its target: how the target is built. The macros write it (macros/load/definition.sql).
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,12 +14,12 @@ from typing import Final
 
 from sqlglot import exp
 
-from flows.warehouse.connection import Row, Warehouse
-from flows.warehouse.definition import tracks_of
+from flows.warehouse.connection import CHUNK_SIZE, NO_NUMBER, Row, Warehouse, as_text, quoted, union_all
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
-from flows.warehouse.sql import CHUNK_SIZE, NO_NUMBER, as_text, quoted, union_all
+from metadata_sync.errors import HardRunError
 from metadata_sync.loads import Rejects, RowCounts, Watermark, Window
 from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import LoadType
 
 _COUNTS: Final = (
     "rows_read",
@@ -26,6 +30,7 @@ _COUNTS: Final = (
     "rows_rejected",
     "tie_count",
 )
+_DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*?)(?: deriving .*)?")
 _MAX_NAME_LENGTH: Final = 63
 _HASH_LENGTH: Final = 8
 _VIEW_CATALOGS: Final = {
@@ -52,6 +57,11 @@ class Head:
     tracks: str | None
     epoch: int | None
     definition: str | None = None
+
+    @property
+    def is_redefined(self) -> bool:
+        """Whether another SELECT than the first has derived rows of the target."""
+        return derivation_of(self.definition or "")[0] >= next_number(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,3 +273,85 @@ def _loads(rows: Sequence[Row]) -> tuple[LoggedLoad, ...]:
 
 def _utc(instant: datetime | None) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How a target is built: load type, key, order of events and tracked columns."""
+
+    load_type: str
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+    tracks: str
+
+    @classmethod
+    def parse(cls, text: str) -> Definition:
+        """Read what the macro `definition` writes.
+
+        Raises:
+            HardRunError: When it is something else.
+
+        >>> Definition.parse("scd2 by (id) in order of (at, lsn) tracking all").order
+        ('at', 'lsn')
+        """
+        found = _DEFINITION.fullmatch(text)
+        if found is None:
+            raise HardRunError(f"The head holds {text!r}, which no load wrote.", "Restore the head of the target.")
+        load_type, key, order, tracks = found.groups()
+        return cls(load_type, tuple(filter(None, key.split(", "))), tuple(order.split(", ")), tracks)
+
+
+def tracks_of(definition: str) -> str:
+    """Return the tracked columns of a definition, also of a materialized view's.
+
+    >>> tracks_of("scd2 by (id) in order of (at) tracking city, name")
+    'city, name'
+    """
+    return definition.partition(" tracking ")[2].partition(" deriving ")[0]
+
+
+def derivation_of(definition: str) -> tuple[int, str]:
+    """Return what the newest rows of a target are derived by: the number of the definition, and its hash.
+
+    >>> derivation_of("scd1 by (id) in order of (at) tracking nothing deriving 3:9f2c47aa01b2c3d4")
+    (3, '9f2c47aa01b2c3d4')
+    >>> derivation_of("scd1 by (id) in order of (at) tracking nothing")  # loaded by an earlier version of Sluice
+    (0, '')
+    """
+    return numbered(definition.partition(" deriving ")[2])
+
+
+def numbered(text: str) -> tuple[int, str]:
+    """Return number and hash of `<number>:<hash>`, as the load log keeps it."""
+    number, _, derived = text.partition(":")
+    return int(number or 0), derived
+
+
+def next_number(number: int) -> int:
+    """Return the number that the macros give to the definition after this one; the first is 1, or 0 after an upgrade.
+
+    >>> next_number(0), next_number(1), next_number(2)
+    (2, 2, 3)
+    """
+    return max(number, 1) + 1
+
+
+def row_definition(select_hash: str, delete_when: str | None) -> str:
+    """Hash what the rows of a target are derived by, as the macro `row_definition` does.
+
+    Args:
+        select_hash: Hash of the normalised SELECT, as sync writes it into the model.
+        delete_when: Which rows of the SELECT are deletes; None: none.
+    """
+    return hashlib.md5(f"{select_hash}{delete_when or ''}".encode(), usedforsecurity=False).hexdigest()[:16]
+
+
+def tracking(load_type: LoadType, scd_columns: Iterable[str]) -> str:
+    """Write tracked columns as the macro `tracking` does.
+
+    >>> tracking(LoadType.SCD2, ["Name", "city"])
+    'city, name'
+    """
+    if load_type is not LoadType.SCD2:
+        return "nothing"
+    return ", ".join(sorted(name.lower() for name in scd_columns)) or "all"

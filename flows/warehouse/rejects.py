@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from sqlglot import exp
 
 from flows.warehouse.bounds import parse_bound
+from flows.warehouse.connection import union_all
 from flows.warehouse.load_log import LoggedLoad, companion_table, tables_in
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
-from flows.warehouse.sql import union_all
 from metadata_sync.loads import Rejects, to_second
 from metadata_sync.rows.model import ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName

@@ -1,6 +1,6 @@
 {#- The definition of a target, as its head keeps it: `<load type> by (<key>) in order of (<event time, tie-breakers>)
     tracking <columns> deriving <number>:<hash>`. The last part says which SELECT derived the newest rows.
-    flows/warehouse/definition.py reads this text, and a test compares both sides.
+    flows/warehouse/load_log.py reads this text, and a test compares both sides.
 
     Args:
         load (dict): type, key, tracks, definition_number and row_definition of the load.

@@ -73,13 +73,13 @@
         bound (str): bound, or any timestamp, as text.
         minutes (int): how far down; negative moves it up.
         kind (str): see key_kind.
-    Returns: str, a bound of that kind; for a date, the day of the moved timestamp.
+    Returns: str, a bound of that kind; for a date, the day of the earlier timestamp.
 -#}
 {% macro minutes_before(bound, minutes, kind) %}
     {%- if kind == "integer" -%} {{ return(bound) }} {%- endif -%}
-    {%- set moved = sluice.parse_instant(bound) - modules.datetime.timedelta(minutes=minutes) -%}
-    {%- if kind == "date" -%} {{ return(moved.strftime("%Y-%m-%d")) }} {%- endif -%}
-    {{ return(sluice.instant_text(moved) ~ ("+00" if kind == "timestamptz" else "")) }}
+    {%- set earlier = sluice.parse_instant(bound) - modules.datetime.timedelta(minutes=minutes) -%}
+    {%- if kind == "date" -%} {{ return(earlier.strftime("%Y-%m-%d")) }} {%- endif -%}
+    {{ return(sluice.instant_text(earlier) ~ ("+00" if kind == "timestamptz" else "")) }}
 {% endmacro %}
 
 

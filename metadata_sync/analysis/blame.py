@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from metadata_sync.errors import Fault
 from metadata_sync.rows.model import ControlRow, ControlRows, SourceRow, TransformationRow
+from metadata_sync.rows.names import TableName
 
 COLUMNS_UNKNOWN: Final = "columns_unknown"
 """Rule of a fault that is not the row's: the warehouse could not be reached for a SELECT's columns."""
@@ -46,3 +47,7 @@ class Blame:
     def stops(self, row: TransformationRow, rows: ControlRows) -> bool:
         """Tell whether faults of a transformation, its pipeline or its sources prevent its load."""
         return bool(self.faults_of(row) or self.faults_of(rows.pipeline(row.pipeline_id)) or self.sources_of(row, rows))
+
+    def stopped(self, targets: Iterable[TransformationRow], rows: ControlRows) -> frozenset[TableName]:
+        """Return those of the targets that faults prevent from loading."""
+        return frozenset(row.name for row in targets if self.stops(row, rows))

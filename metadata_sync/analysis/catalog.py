@@ -119,9 +119,9 @@ class Catalog:
         problems = (*form_problems(select, self.functions), *width_problems(select, known))
         if problems or len(known) < len(tables):
             return Analysis(select, problems)
-        return self._described(select, known)
+        return self._describe(select, known)
 
-    def _described(self, select: ParsedSelect, known: Mapping[TableName, tuple[Column, ...]]) -> Analysis:
+    def _describe(self, select: ParsedSelect, known: Mapping[TableName, tuple[Column, ...]]) -> Analysis:
         """Ask the warehouse for the columns of a SELECT that may run there."""
         try:
             return Analysis(select, (), self._columns.describe(select.text, known))

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from metadata_sync.analysis.declared_tests import OWN_TESTS, Argument, Signature
-from metadata_sync.jinja import escape_jinja
 from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.rows.model import Column, ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName, is_identifier
 from metadata_sync.rows.resolve import added_columns
+from metadata_sync.text import escape_jinja
 
 ACCEPTED_VALUES: Final = "accepted_values"
 _SEVERITIES: Final = ("warn", "error")

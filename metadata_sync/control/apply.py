@@ -135,7 +135,7 @@ def set_values(
         MetadataError: With every fault of the values and of the resulting rows; nothing was changed.
     """
     row = find_row(context.store.read_rows(), row_id)
-    after, faults = _assigned(row, assignments)
+    after, faults = _assign(row, assignments)
     if faults or after is None:
         raise MetadataError(faults)
     return _change(context, RowChange(before=row, after=after), reason, via)
@@ -183,7 +183,7 @@ def switch(context: ChangeContext, key: str, reason: str | None, *, is_active: b
     table = TransformationRow.control_table if "." in key else PipelineRow.control_table
     row = find_row(rows, RowId(table, key))
     via = Via.ACTIVATE if is_active else Via.DEACTIVATE
-    return _change(context, RowChange(before=row, after=_switched(row, reason, is_active=is_active)), reason, via)
+    return _change(context, RowChange(before=row, after=_switch(row, reason, is_active=is_active)), reason, via)
 
 
 def find_row(rows: ControlRows, row_id: RowId) -> ControlRow:
@@ -226,7 +226,7 @@ def _new_faults(found: Sequence[Fault], known: Sequence[Fault], bundle: Bundle) 
     ]
 
 
-def _assigned(row: ControlRow, assignments: Sequence[Assignment]) -> tuple[ControlRow | None, list[Fault]]:
+def _assign(row: ControlRow, assignments: Sequence[Assignment]) -> tuple[ControlRow | None, list[Fault]]:
     row_type = type(row)
     refused = {*row_type.key_columns, *row_type.framework_columns}
     settable = [name for name in column_names(row_type) if name not in refused]
@@ -250,7 +250,7 @@ def _assigned(row: ControlRow, assignments: Sequence[Assignment]) -> tuple[Contr
     if faults or parsed.row is None:
         return None, faults
     if values.get(SWITCH, stored.get(SWITCH)) != stored.get(SWITCH):
-        return _switched(parsed.row, None, is_active=bool(values[SWITCH])), []
+        return _switch(parsed.row, None, is_active=bool(values[SWITCH])), []
     return parsed.row, []
 
 
@@ -266,7 +266,7 @@ def _value(row_type: type[ControlRow], stored: Mapping[str, Any], item: Assignme
     return item.text if fits_as_text else value
 
 
-def _switched(row: ControlRow, reason: str | None, *, is_active: bool) -> ControlRow:
+def _switch(row: ControlRow, reason: str | None, *, is_active: bool) -> ControlRow:
     if not isinstance(row, TransformationRow) or is_active:
         return replaced(row, is_active=is_active)
     return replaced(row, is_active=False, deactivated_by=DeactivatedBy.OPERATOR, comments=reason)

@@ -153,7 +153,7 @@ class _YamlReader:
         duplicates: list[tuple[str, int]] = []
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE_TAG:
-                for base in self._merged(value_node):
+                for base in self._merge(value_node):
                     merged = {**base, **merged}
                 continue
             key = self._key(key_node)
@@ -162,7 +162,7 @@ class _YamlReader:
             own[key] = self.read(value_node)
         return YamlItem({**merged, **own}, line, tuple(duplicates))
 
-    def _merged(self, node: yaml.Node) -> Iterator[dict[str, YamlItem]]:
+    def _merge(self, node: yaml.Node) -> Iterator[dict[str, YamlItem]]:
         parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for part in parts:
             item = self.read(part)

@@ -10,8 +10,8 @@ Way in: `ControlStore.open(url, environment)`.
 | `changes`, `audit` | changes of rows, and their audit entries |
 | `leases` | one lease per target |
 | `journals/` | decisions, loads, incidents, alerts, Spark, backfills |
-| `engine`, `upgrade`, `migrations/` | connections, transactions, schema migrations |
-| `clock` | the shared clock and sortable ids |
+| `engine` | connections, transactions, the shared clock, ids that sort by time |
+| `upgrade`, `migrations/` | schema migrations |
 
 Never imported here: YAML, SQL analysis, a warehouse driver.
 """

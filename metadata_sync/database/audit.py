@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from metadata_sync.database.clock import new_id, to_utc
 from metadata_sync.database.codec import encode_declared, parse_json, raw_column, raw_columns
+from metadata_sync.database.engine import new_id, to_utc
 from metadata_sync.database.journals.entries import AuditEntry, Via
 from metadata_sync.database.tables import control_audit
 from metadata_sync.redact import redact, redact_text

@@ -1,11 +1,15 @@
-"""Connections to the control database: SQLite in WAL mode, or PostgreSQL through psycopg 3."""
+"""Connections to the control database, SQLite in WAL mode or PostgreSQL through psycopg 3, and its clock."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,14 +65,18 @@ def reading(engine: Engine) -> Iterator[Connection]:
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with _explained(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+    with _explaining(engine), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Open a writing transaction; it rolls back on any error, and writers wait for each other."""
-    with _explained(engine), engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+    with (
+        _explaining(engine),
+        engine.connect().execution_options(**{_WRITES: True}) as connection,
+        connection.begin(),
+    ):
         yield connection
 
 
@@ -120,7 +128,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def _explained(engine: Engine) -> Iterator[None]:
+def _explaining(engine: Engine) -> Iterator[None]:
     """Convert a driver's error to a StoreError with a remedy."""
     try:
         yield
@@ -156,3 +164,63 @@ def _explain(url: URL, error: DBAPIError) -> StoreError:
         )
     message = f"The control database {name} refused the statement: {cause}"
     return StoreError(message, "Nothing was changed. Run `sluice doctor`.")
+
+
+class SharedClock:
+    """The control database's clock. It is read once; after that this machine counts the seconds.
+
+    With SQLite all clients are on one machine and use its clock.
+
+    Args:
+        engine: A connection to the control database.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self) -> datetime:
+        """Return the current instant, UTC.
+
+        Raises:
+            StoreError: At the first call, when the database cannot be reached.
+        """
+        if self._engine.dialect.name == "sqlite":
+            return datetime.now(UTC)
+        return self._counted_from + timedelta(seconds=time.monotonic())
+
+    def correct(self, instant: datetime) -> datetime:
+        """Convert an instant of this machine's clock to the shared clock."""
+        if self._engine.dialect.name == "sqlite":
+            return instant
+        return instant + (self() - datetime.now(UTC))
+
+    @cached_property
+    def _counted_from(self) -> datetime:
+        with reading(self._engine) as connection:
+            began = time.monotonic()
+            now = database_now(connection)
+            # The database read its clock about half-way through the round trip.
+            return now - timedelta(seconds=(began + time.monotonic()) / 2)
+
+
+def database_now(connection: Connection) -> datetime:
+    """Return the current instant of the database's clock, which all its clients share."""
+    if connection.dialect.name == "sqlite":  # a file: its clients are on one machine
+        text: str = connection.execute(select(func.strftime("%Y-%m-%d %H:%M:%f", "now"))).scalar_one()
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    now: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
+
+
+def new_id(now: datetime) -> str:
+    """Return a unique id that sorts by time.
+
+    >>> new_id(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))[:22]
+    '20260102T030405000006-'
+    """
+    return f"{to_utc(now):%Y%m%dT%H%M%S%f}-{secrets.token_hex(8)}"
+
+
+def to_utc(instant: datetime) -> datetime:
+    """Return an instant in UTC without zone, as it is stored; an instant without zone is taken as UTC."""
+    return instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
 
-from metadata_sync.database.clock import database_now, to_utc
+from metadata_sync.database.engine import database_now, to_utc
 from metadata_sync.database.tables import target_lease
 from metadata_sync.redact import redact_text
 

@@ -14,9 +14,8 @@ from sqlalchemy import Connection, Engine, and_, select
 
 from metadata_sync.database import audit, leases
 from metadata_sync.database.changes import in_writing_order, write_changes
-from metadata_sync.database.clock import SharedClock
 from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
-from metadata_sync.database.engine import lock_writers, open_engine, parse_url, reading, writing
+from metadata_sync.database.engine import SharedClock, lock_writers, open_engine, parse_url, reading, writing
 from metadata_sync.database.journals import backfills, counts, decisions_loads, definitions, incidents
 from metadata_sync.database.journals.counts import DecisionCount, PastLoad
 from metadata_sync.database.journals.entries import (

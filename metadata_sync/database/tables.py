@@ -346,7 +346,7 @@ incident: Final = Table(
     Column("ticks", Integer, nullable=False),
     Column("opened_at", _INSTANT, nullable=False),
     Column("last_seen_at", _INSTANT, nullable=False),
-    Column("told_at", _INSTANT, nullable=True),
+    Column("told_at", _INSTANT, key="alerted_at", nullable=True),
     Column("resolved_at", _INSTANT, nullable=True),
     _text("url"),
     Index("ix_incident_time", "environment", "last_seen_at"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Final
@@ -164,3 +166,9 @@ def is_active(row: TransformationRow, rows: ControlRows) -> bool:
     """Tell whether the row and its pipeline are active."""
     pipeline = rows.pipeline(row.pipeline_id)
     return row.is_active and (pipeline is None or pipeline.is_active)
+
+
+def fingerprint(row: TransformationRow, sequence_by: Sequence[str]) -> str:
+    """Return a hash of the settings that determine a target's rows; when it changes, the target must be rebuilt."""
+    settings = [row.load_type.value, row.business_key, list(sequence_by), sorted(row.scd_columns)]
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]

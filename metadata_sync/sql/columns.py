@@ -35,7 +35,7 @@ def output_columns(
     """
     query = _leftmost(select.tree)
     if _has_star(query):
-        query = _leftmost(_expanded(select, tables))
+        query = _leftmost(_expand(select, tables))
         if _has_star(query):
             return None, ()
     names: list[str] = []
@@ -46,7 +46,7 @@ def output_columns(
             problems.append(
                 Problem(
                     "unnamed_column",
-                    f"Column {position} of the SELECT ({_shortened(projection)}) has no name.",
+                    f"Column {position} of the SELECT ({_shorten(projection)}) has no name.",
                     "Give it one with AS.",
                 )
             )
@@ -137,7 +137,7 @@ def _has_star(query: exp.Query) -> bool:
     return any(item.is_star or isinstance(item, exp.Columns) or item.find(exp.Columns) for item in query.selects)
 
 
-def _expanded(select: ParsedSelect, tables: Mapping[TableName, Sequence[str]]) -> exp.Query:
+def _expand(select: ParsedSelect, tables: Mapping[TableName, Sequence[str]]) -> exp.Query:
     known: dict[str, dict[str, dict[str, str]]] = {}
     for name, columns in tables.items():
         known.setdefault(name.schema, {})[name.table] = dict.fromkeys(columns, "unknown")
@@ -167,6 +167,6 @@ def _output_name(projection: exp.Expr) -> str | None:
     return None
 
 
-def _shortened(projection: exp.Expr, limit: int = 40) -> str:
+def _shorten(projection: exp.Expr, limit: int = 40) -> str:
     text = projection.sql(comments=False)
     return text if len(text) <= limit else text[: limit - 1] + "…"

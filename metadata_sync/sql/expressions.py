@@ -34,7 +34,7 @@ _NO_VALUES: Final = (
     exp.SessionParameter,
     exp.Star,
 )
-"""What is no value of one row."""
+"""Expressions that do not compute a value from one row."""
 
 
 def delete_when_problems(
@@ -102,9 +102,9 @@ def _node_problem(node: exp.Expr, dialect: str, allowed: Collection[str]) -> Pro
     elif isinstance(node, _NO_VALUES):
         fault = "It is not one boolean expression."
     elif isinstance(node, exp.Window) or is_aggregate(node):
-        fault = "It looks at more than one row."
+        fault = "It reads more than one row."
     elif is_clock(node):
-        fault = "It depends on the clock or on chance."
+        fault = "It depends on the clock or on random numbers."
     elif not is_known(node, dialect, allowed):
         return replace(unknown_function(node, dialect), rule="delete_when")
     elif isinstance(node, exp.Column) and node.table:

@@ -187,7 +187,7 @@ def qualified_name(node: exp.Dot) -> str:
 
 
 def is_known(node: exp.Expr, dialect: str, allowed: Collection[str] = ()) -> bool:
-    """Tell whether a call may stand in a SELECT; what is no call always may.
+    """Tell whether a SELECT may hold this part: any part except the call of an unknown function.
 
     Args:
         node: Any part of a SELECT.
@@ -215,7 +215,7 @@ def _is_qualified(node: exp.Expr) -> bool:
 
 def is_clock(node: exp.Expr) -> bool:
     """Tell whether a call gives another value at another time: the clock, random numbers, new identifiers."""
-    if isinstance(node, exp.Column):  # sysdate and friends need no parentheses
+    if isinstance(node, exp.Column):  # sysdate and others need no parentheses
         return not node.table and str(node.name).lower() in {"sysdate"}
     if isinstance(node, exp.Cast):  # 'now'::timestamp
         value = node.this
@@ -227,5 +227,5 @@ def is_clock(node: exp.Expr) -> bool:
 
 
 def is_aggregate(node: exp.Expr) -> bool:
-    """Tell whether a call makes one value of many rows."""
+    """Tell whether a call computes one value from many rows."""
     return isinstance(node, exp.AggFunc) or function_name(node) in _AGGREGATES

@@ -1,8 +1,8 @@
-"""Does a SELECT of increment groups compute each group whole?
+"""Checks that a SELECT of `increment: groups` computes each group from all of its rows.
 
-A load feeds it every row of the touched groups, and a group is what `recompute_by` says. GROUP BY and PARTITION BY over
-a driving source must hold these columns: a coarser grouping would need rows that are not fed, and be wrong without a
-word.
+A load reads every row of the touched groups; `recompute_by` names the columns of a group. GROUP BY and PARTITION BY
+over a driving source must hold these columns: a coarser grouping would need rows that the load does not read, and its
+result would be wrong without an error.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from metadata_sync.sql.functions import is_aggregate
 from metadata_sync.sql.parse import ParsedSelect
 
 _REMEDY: Final = (
-    "Group by these columns, name coarser ones in recompute_by, use increment: full, or say increment_checked: true if "
-    "it is right all the same."
+    "Group by these columns, name coarser ones in recompute_by, use increment: full, or set increment_checked: "
+    "true if you know that the result is right."
 )
 
 
 def group_problems(select: ParsedSelect, recompute: Mapping[TableName, Sequence[str]]) -> list[Problem]:
-    """Find groupings that are coarser than the groups that a load feeds.
+    """Find groupings that are coarser than the groups that a load reads.
 
-    Only queries that read a driving source themselves are looked at, not those above a subquery or common table
+    Only queries that read a driving source themselves are checked, not those above a subquery or common table
     expression, which may rename its columns.
 
     Args:
@@ -57,7 +57,7 @@ def _problem(
 ) -> Problem:
     wanted = " or ".join(dict.fromkeys(f"({', '.join(recompute[table])}), the group of {table}" for table in tables))
     message = (
-        f"{clause} ({', '.join(sorted(columns))}) leaves out {wanted}: increment groups feeds touched groups only."
+        f"{clause} ({', '.join(sorted(columns))}) leaves out {wanted}: increment: groups reads the touched groups only."
     )
     return Problem("increment_mode", message, _REMEDY, "groups")
 

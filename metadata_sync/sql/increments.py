@@ -1,7 +1,7 @@
-"""Does a SELECT suit its increment mode: does feeding it less give the same target as feeding it everything?
+"""Checks that a SELECT suits its increment mode: that loads of parts give the same target as one load of everything.
 
 A query is *driven* when it reads a driving source, directly or through a subquery or common table expression. Only
-driven queries are held to the rules; a lookup may be aggregated, ranked or joined in any way.
+driven queries are checked; a lookup may be aggregated, ranked or joined in any way.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql.functions import is_aggregate, is_clock
 from metadata_sync.sql.parse import ParsedSelect, resolve_cte
 
-_GROUPS_OR_FULL: Final = "Use increment: groups or full, or say increment_checked: true if it is right all the same."
-_FULL: Final = "Use increment: full, or say increment_checked: true if it is right all the same."
+_GROUPS_OR_FULL: Final = "Use increment: groups or full, or set increment_checked: true if the result is right."
+_FULL: Final = "Use increment: full, or set increment_checked: true if the result is right."
 
 
 def increment_problems(select: ParsedSelect, increment: Increment, driving: Collection[TableName]) -> list[Problem]:
@@ -30,7 +30,7 @@ def increment_problems(select: ParsedSelect, increment: Increment, driving: Coll
         driving: The tables that are windowed.
 
     Returns:
-        One problem per kind of construct, each naming the mode that would do.
+        One problem per kind of construct, each with the mode that is possible.
     """
     if increment is Increment.FULL:
         return []
@@ -54,7 +54,7 @@ class _Reach:
         return any(self._is_driven_table(table) for table in node.find_all(exp.Table))
 
     def is_driven_item(self, item: exp.Expr) -> bool:
-        """Tell it of one item of FROM, without the joins that sqlglot hangs below it in parentheses."""
+        """Add one item of FROM, without the joins in parentheses that sqlglot puts below it."""
         return self._is_driven_table(item) if isinstance(item, exp.Table) else self.is_driven(item)
 
     def _is_driven_table(self, table: exp.Table) -> bool:
@@ -76,7 +76,7 @@ def _clock_problems(tree: exp.Expr, increment: Increment) -> Iterator[Problem]:
         if is_clock(node):
             yield Problem(
                 "increment_mode",
-                f"{node.sql(comments=False)} gives another value at every run, so rows loaded earlier go stale.",
+                f"{node.sql(comments=False)} gives another value at every run, so rows loaded earlier keep an old one.",
                 _FULL,
                 increment.value,
             )
@@ -84,9 +84,7 @@ def _clock_problems(tree: exp.Expr, increment: Increment) -> Iterator[Problem]:
 
 def _rows_problems(query: exp.Expr, reach: _Reach) -> Iterator[Problem]:
     def problem(what: str, remedy: str = _GROUPS_OR_FULL) -> Problem:
-        return Problem(
-            "increment_mode", f"The SELECT {what}, but increment: rows feeds it single rows.", remedy, "rows"
-        )
+        return Problem("increment_mode", f"The SELECT {what}, but increment: rows reads new rows only.", remedy, "rows")
 
     if query.args.get("limit") or query.args.get("offset"):
         yield problem("uses LIMIT or OFFSET on the driving source", _FULL)
@@ -102,10 +100,10 @@ def _rows_problems(query: exp.Expr, reach: _Reach) -> Iterator[Problem]:
     if query.args.get("distinct"):
         yield problem("uses DISTINCT on the driving source")
     if any(reach.is_driven(node) for node in own if isinstance(node, exp.Query)):
-        yield problem("looks the driving source up in a subquery")
+        yield problem("reads the driving source in a subquery of an expression")
     yield from _join_problems(query, reach, problem)
     if _is_recursive(query) and reach.is_driven(query.args["with_"]):
-        yield problem("walks the driving source recursively", _FULL)
+        yield problem("reads the driving source recursively", _FULL)
 
 
 def _set_operation_problems(query: exp.SetOperation, problem: Callable[[str], Problem]) -> Iterator[Problem]:
@@ -142,7 +140,7 @@ def _walk_joins(
         elif (is_right_driven and side in {"LEFT", "FULL"}) or (is_left_driven and side in {"RIGHT", "FULL"}):
             yield problem("has the driving source on the nullable side of an outer join")
         elif is_right_driven and (kind in {"SEMI", "ANTI"} or method == "ASOF"):
-            yield problem(f"looks the driving source up in a {kind or method} join")
+            yield problem(f"has the driving source on the right of a {kind or method} join")
         if method == "POSITIONAL":
             yield problem("joins by position")
         is_left_driven = is_left_driven or is_right_driven
@@ -150,7 +148,7 @@ def _walk_joins(
 
 def _groups_problems(query: exp.Expr, reach: _Reach) -> Iterator[Problem]:
     def problem(what: str) -> Problem:
-        message = f"The SELECT {what}, but increment: groups feeds it the touched groups only."
+        message = f"The SELECT {what}, but increment: groups reads the touched groups only."
         return Problem("increment_mode", message, _FULL, "groups")
 
     if query.args.get("limit") or query.args.get("offset"):
@@ -166,7 +164,7 @@ def _groups_problems(query: exp.Expr, reach: _Reach) -> Iterator[Problem]:
         if not refers and not window.args.get("partition_by"):
             yield problem("uses a window function without PARTITION BY over the driving source")
     if _is_recursive(query) and reach.is_driven(query.args["with_"]):
-        yield problem("walks the driving source recursively")
+        yield problem("reads the driving source recursively")
 
 
 def _nodes(part: object) -> Iterator[exp.Expr]:

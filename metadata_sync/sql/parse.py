@@ -15,7 +15,7 @@ from metadata_sync.problems import Problem
 from metadata_sync.rows.names import TableName, is_identifier
 
 WINDOW_MARKER: Final = "sluice:window"
-"""What the window's comment in compiled SQL begins with; only macros may write it."""
+"""Beginning of the window's comment in compiled SQL; only macros may write it."""
 
 _QUERY_BEGINNINGS: Final = (
     TokenType.FROM,
@@ -26,7 +26,7 @@ _QUERY_BEGINNINGS: Final = (
     TokenType.WITH,
 )
 MAX_TOKENS: Final = 100_000
-"""Words and signs of a SELECT; a million take minutes to parse."""
+"""Tokens of a SELECT; a million take minutes to parse."""
 
 MAX_LENGTH: Final = 400_000
 """Characters of a SELECT."""
@@ -95,7 +95,7 @@ def parse_select(text: str, dialect: str) -> tuple[ParsedSelect | None, tuple[Pr
         dialect: `duckdb`, `postgres` or `redshift`.
 
     Returns:
-        The parsed SELECT, or None when it is none; and what is wrong with its form.
+        The parsed SELECT, or None when the text is not one; and the problems of its form.
     """
     tokens = _tokenize(text, dialect)
     if isinstance(tokens, Problem):
@@ -123,7 +123,7 @@ def _tokenize(text: str, dialect: str) -> list[Token] | Problem:
     except SqlglotError as error:
         return _syntax_problem(error)
     if len(tokens) > MAX_TOKENS:
-        message = f"The query holds {len(tokens):,} words and signs."
+        message = f"The query holds {len(tokens):,} words and symbols."
         return Problem("too_long", message, f"A SELECT has at most {MAX_TOKENS:,}; put long lists into a table.")
     return (
         _token_problem(text, tokens)
@@ -135,14 +135,14 @@ def _tokenize(text: str, dialect: str) -> list[Token] | Problem:
 
 
 def _balance_problem(tokens: list[Token]) -> Problem | None:
-    """Refuse brackets that are not closed, some of which sqlglot lets pass."""
+    """Refuse brackets that are not closed: sqlglot accepts some of them."""
     if is_balanced([token for token in tokens if token.token_type is not TokenType.SEMICOLON]):
         return None
     return Problem("syntax", "Syntax error: brackets are not closed, or closed twice.", "Close each of them once.")
 
 
 def is_balanced(tokens: Sequence[Token]) -> bool:
-    """Tell whether text closes what it opens, and no more, and ends no statement: sqlglot lets some of that pass."""
+    """Tell whether brackets are balanced and no statement ends: sqlglot accepts some other texts."""
     opened: list[TokenType] = []
     for token in tokens:
         if token.token_type is TokenType.SEMICOLON:
@@ -170,7 +170,7 @@ def _unicode_escape(line: int) -> Problem:
 
 
 def _statement_problem(tokens: list[Token]) -> Problem | None:
-    """Refuse what is not one query before it is parsed: sqlglot lets statements pass that it does not know."""
+    """Refuse a text that is not one query before it is parsed: sqlglot accepts statements that it does not know."""
     semicolons = [token for token in tokens if token.token_type is TokenType.SEMICOLON]
     remedy = "Keep exactly one SELECT in the file."
     if len(tokens) == len(semicolons):
@@ -225,7 +225,7 @@ def _token_problem(text: str, tokens: list[Token]) -> Problem | None:
 def _syntax_problem(error: Exception) -> Problem:
     if isinstance(error, RecursionError):
         return Problem("too_deep", "The query is nested too deeply.", "Split it into common table expressions.")
-    remedy = "Mend the SELECT; it is read in the warehouse's dialect."
+    remedy = "Correct the SELECT; it is read in the warehouse's dialect."
     if isinstance(error, ParseError) and error.errors:
         first = error.errors[0]
         message = str(first.get("description", "")).split(". Line ")[0].split(" but got <Token")[0].rstrip(".")
@@ -281,7 +281,7 @@ def folded(identifier: exp.Expr) -> str:
 def resolve_cte(node: exp.Table) -> exp.CTE | None:
     """Find the common table expression that an unqualified name refers to in every warehouse, or None.
 
-    A name that a warehouse does not see there means something else to it: a file, a catalog, another table.
+    A warehouse that does not see the expression takes the name for something else: a file, a catalog, another table.
     """
     name = folded(node.this)
     inner: exp.Expr = node

@@ -1,4 +1,4 @@
-"""`probe`: one SELECT of one value of the source's own table, whose text stands for the state of the table."""
+"""`probe`: one SELECT of one value of the source's own table, whose value represents the state of the table."""
 
 from __future__ import annotations
 

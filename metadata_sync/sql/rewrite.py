@@ -8,9 +8,9 @@ from functools import cache
 import sqlglot
 from sqlglot import Dialect
 
-from metadata_sync.jinja import escape_jinja
 from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.sql.parse import ParsedSelect, TableRead
+from metadata_sync.text import escape_jinja
 
 
 def rewrite(select: ParsedSelect, relations: Mapping[TableName, str]) -> str:

@@ -1,9 +1,9 @@
-"""Spark: the row's SELECT in Spark's words, or what in it cannot be said there.
+"""Translate a row's SELECT to Spark's SQL, or name what cannot be translated.
 
-A translation that is almost right loads wrong rows in silence. So only what is known to mean the same on both sides
-passes: the expressions listed here, each compared on DuckDB and Spark by the tests. Where the two differ and types tell
-how, the difference is written out: division of whole numbers, rounding in casts, days between dates. Everything else is
-refused with its name.
+A translation that is almost right would load wrong rows without an error. So only expressions that mean the same on
+both sides are accepted: those listed here, each compared on DuckDB and Spark by the tests. Where the two differ and the
+types show how, the translation writes the difference out: division of whole numbers, rounding in casts, days between
+dates. Everything else is refused by name.
 """
 
 from __future__ import annotations
@@ -92,21 +92,21 @@ def spark_select(
         Spark SQL over views named as `view_name` names them, and no problem; or None and all problems.
     """
     try:
-        tree = _typed(select, columns)
+        tree = _annotate_types(select, columns)
     except (SqlglotError, ValueError) as error:
-        message = f"Its columns cannot be told apart: {str(error).splitlines()[0].rstrip('.')}."
+        message = f"Its columns are ambiguous: {str(error).splitlines()[0].rstrip('.')}."
         return None, (Problem("spark_select", message, _REMEDY),)
     problems = tuple(dict.fromkeys(_problems(tree, select.dialect)))
     if problems:
         return None, problems
-    tree = _said_in_spark(tree, select.dialect)
+    tree = _translate(tree, select.dialect)
     touched = touched_groups(cuts, columns, select.dialect)
     for node in list(tree.find_all(exp.Table)):
         _read_view(node, cuts, touched)
     try:
         return tree.sql("spark", unsupported_level=ErrorLevel.RAISE, comments=False), ()
     except SqlglotError as error:
-        return None, (Problem("spark_select", f"Spark cannot say it: {error}.", _REMEDY),)
+        return None, (Problem("spark_select", f"It cannot be written in Spark's SQL: {error}.", _REMEDY),)
 
 
 def touched_groups(
@@ -147,7 +147,7 @@ def group_types(
     found = [kinds.get(column.lower()) for column in group]
     for column, kind in zip(group, found, strict=True):
         if kind is None:
-            raise ValueError(f"recompute_by {column} of {name} is no column, or of a type that Spark does not have")
+            raise ValueError(f"recompute_by {column} of {name} does not exist, or has a type that Spark does not have")
     return [kind for kind in found if kind is not None]
 
 
@@ -190,7 +190,7 @@ _PLAIN: Final = {
 }
 
 
-def _typed(select: ParsedSelect, columns: Mapping[TableName, Mapping[str, str]]) -> exp.Expr:
+def _annotate_types(select: ParsedSelect, columns: Mapping[TableName, Mapping[str, str]]) -> exp.Expr:
     """Qualify every column with its table, and give every expression its type."""
     schema: dict[str, Any] = {}
     for name, listed in columns.items():
@@ -204,10 +204,10 @@ def _problems(tree: exp.Expr, dialect: str) -> Iterator[Problem]:
     for call in tree.find_all(exp.Func):
         if not isinstance(call, _SAME):
             name = call.name if isinstance(call, exp.Anonymous) else call.sql_name()
-            yield _refused(f"It calls {name.lower()}, which is not known to mean the same on Spark.")
+            yield _problem(f"It calls {name.lower()}, which is not known to mean the same on Spark.")
     for node in tree.find_all(exp.TryCast, exp.Lateral, exp.Pivot, exp.TableSample, exp.Distinct, exp.Limit):
         if not (isinstance(node, exp.Distinct) and node.args.get("on") is None):
-            yield _refused(f"It uses {type(node).__name__.upper()}, which is not known to mean the same on Spark.")
+            yield _problem(f"It uses {type(node).__name__.upper()}, which is not known to mean the same on Spark.")
     yield from _unit_problems(tree)
     yield from _arithmetic_problems(tree, dialect)
     yield from _cast_problems(tree)
@@ -217,20 +217,20 @@ def _unit_problems(tree: exp.Expr) -> Iterator[Problem]:
     for node in tree.find_all(exp.Extract, exp.TimestampTrunc, exp.DateTrunc):
         unit = node.this if isinstance(node, exp.Extract) else node.args.get("unit")
         if str(getattr(unit, "name", unit)).upper() not in _UNITS:
-            yield _refused(f"It takes {getattr(unit, 'name', unit)} of an instant, which Spark counts otherwise.")
+            yield _problem(f"It takes {getattr(unit, 'name', unit)} of an instant, which Spark counts differently.")
 
 
 def _arithmetic_problems(tree: exp.Expr, dialect: str) -> Iterator[Problem]:
     for node in tree.find_all(exp.Div, exp.IntDiv):
         if dialect != "duckdb" and any(side.is_type(*_UNKNOWN) for side in (node.left, node.right)):
-            yield _refused(f"Nothing tells whether {_shown(node)} divides whole numbers.", "Cast both sides.")
+            yield _problem(f"No type shows whether {_shown(node)} divides whole numbers.", "Cast both sides.")
     for node in tree.find_all(exp.Sub):
         sides = (node.left, node.right)
         if all(side.is_type(*exp.DataType.TEMPORAL_TYPES) for side in sides) and not _are_dates(sides):
-            yield _refused(f"It takes one instant from another ({_shown(node)}), which is no number on Spark.")
+            yield _problem(f"It subtracts instants ({_shown(node)}), which is not a number on Spark.")
     for mean in tree.find_all(exp.Avg):
         if dialect == "redshift" and not mean.this.is_type(*_FRACTIONS, *_DECIMALS):
-            yield _refused(
+            yield _problem(
                 f"{_shown(mean)} cuts the fraction off on Redshift and keeps it on Spark.", "Cast what it averages."
             )
 
@@ -238,19 +238,19 @@ def _arithmetic_problems(tree: exp.Expr, dialect: str) -> Iterator[Problem]:
 def _cast_problems(tree: exp.Expr) -> Iterator[Problem]:
     for node in tree.find_all(exp.Cast):
         if spark_type(node.to.sql("duckdb"), "duckdb") is None and not node.to.is_type("interval"):
-            yield _refused(f"It casts to {node.to.sql('duckdb')}, a type that Spark does not have.")
+            yield _problem(f"It casts to {node.to.sql('duckdb')}, a type that Spark does not have.")
         elif node.to.is_type(*exp.DataType.TEXT_TYPES) and node.this.is_type(*_FRACTIONS, *_UNKNOWN):
-            yield _refused(
-                f"It writes a number with a fraction as text ({_shown(node)}), which each does in its own way."
+            yield _problem(
+                f"It writes a number with a fraction as text ({_shown(node)}), which Spark formats differently."
             )
         elif node.to.is_type(*exp.DataType.INTEGER_TYPES) and node.this.is_type(*_UNKNOWN):
-            yield _refused(f"Nothing tells how {_shown(node)} is rounded.", "Name the columns with their tables.")
+            yield _problem(f"No type shows how {_shown(node)} is rounded.", "Name the columns with their tables.")
 
 
-def _said_in_spark(tree: exp.Expr, dialect: str) -> exp.Expr:
-    """Write out what both sides do differently with the same words."""
+def _translate(tree: exp.Expr, dialect: str) -> exp.Expr:
+    """Rewrite the expressions that both sides compute differently."""
 
-    def said(node: exp.Expr) -> exp.Expr:
+    def translate_node(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Div):
             return _division(node, dialect)
         if isinstance(node, exp.Sub) and _are_dates((node.left, node.right)):
@@ -262,7 +262,7 @@ def _said_in_spark(tree: exp.Expr, dialect: str) -> exp.Expr:
             return _cast(node)
         return node
 
-    return tree.transform(said)
+    return tree.transform(translate_node)
 
 
 def _division(node: exp.Div, dialect: str) -> exp.Expr:
@@ -276,7 +276,7 @@ def _division(node: exp.Div, dialect: str) -> exp.Expr:
 
 
 def _decimal_mean(node: exp.Expr, mean: exp.Avg) -> exp.Expr:
-    """DuckDB adds decimals up exactly and divides once, to a double."""
+    """DuckDB sums decimals exactly and divides once, to a double."""
 
     def over(aggregate: exp.Expr) -> exp.Expr:
         if node is mean:
@@ -323,7 +323,7 @@ def _read_view(node: exp.Table, cuts: Mapping[TableName, Cut], touched: exp.Quer
 
 
 def _whole_groups(view: exp.Table, cut: Cut, touched: exp.Query | None) -> exp.Select:
-    """Return all rows of the touched groups; one without a key is never read, for nothing tells when it came."""
+    """Return all rows of the touched groups. A row without a key is never read: nobody knows when it arrived."""
     rows = exp.select("sluice_source.*").from_(exp.alias_(view, "sluice_source", table=True))
     if touched is not None:
         same = [
@@ -337,7 +337,7 @@ def _whole_groups(view: exp.Table, cut: Cut, touched: exp.Query | None) -> exp.S
 
 
 def _touches_everything(cut: Cut) -> bool:
-    """Whether a source's news reach back to its beginning, or cannot be told apart."""
+    """Whether a window reads its source from the beginning, or the source has no key."""
     return not cut.is_empty and cut.start is None and (cut.key is None or cut.end is not None)
 
 
@@ -371,5 +371,5 @@ def _shown(node: exp.Expr) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"  # noqa: PLR2004 - what fits into a sentence
 
 
-def _refused(message: str, remedy: str = _REMEDY) -> Problem:
+def _problem(message: str, remedy: str = _REMEDY) -> Problem:
     return Problem("spark_select", message, remedy)

@@ -7,15 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from metadata_sync.analysis.select_file import read_select
-from metadata_sync.rows.resolve import model_reads
-from metadata_sync.sync.generated import FileState, GeneratedFile, digest, file_state
-from metadata_sync.sync.render import RENDER_VERSION
-
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from metadata_sync.project import Project
     from metadata_sync.rows.model import ControlRows, TransformationRow
     from metadata_sync.rows.names import TableName
+    from metadata_sync.sync.generated import GeneratedFile
 
 _WRITTEN: Final = re.compile(r'\{\{ config\(meta=\{"row_definition": "(?P<hash>[0-9a-f]+)"\}\) \}\}\s*\Z')
 """The last line that `render.model_text` writes."""
@@ -23,12 +21,16 @@ _WRITTEN: Final = re.compile(r'\{\{ config\(meta=\{"row_definition": "(?P<hash>[
 
 def model_file(row: TransformationRow, rows: ControlRows, project: Project, dialect: str) -> GeneratedFile:
     """Return the SQL file that a row requires."""
+    from metadata_sync.analysis.select_file import read_select
+    from metadata_sync.rows.resolve import model_reads
+    from metadata_sync.sync.generated import GeneratedFile, digest
+    from metadata_sync.sync.render import RENDER_VERSION
+
     text = read_select(row, project)
     relations = [[str(item.name), item.jinja] for item in model_reads(row, rows)]
     select = text if isinstance(text, str) else text.message
     inputs = digest(str(RENDER_VERSION), dialect, select, json.dumps(relations))
-    path = project.generated_dir / row.pipeline_id / f"{row.name.model_name}.sql"
-    return GeneratedFile(path, f"transformation_control[{row.key}] and {row.sql_path}", inputs)
+    return GeneratedFile(_model_path(row, project), f"transformation_control[{row.key}] and {row.sql_path}", inputs)
 
 
 def select_hashes(
@@ -48,20 +50,29 @@ def select_hashes(
     """
     found = {}
     for row in targets:
-        file = model_file(row, rows, project, dialect)
-        is_current = (is_in_step and file.path.is_file()) or file_state(file) is FileState.CURRENT
-        value = _written_hash(file) if is_current else _parsed_hash(row, project, dialect)
+        path = _model_path(row, project)
+        is_current = is_in_step and path.is_file()
+        if not is_current:
+            from metadata_sync.sync.generated import FileState, file_state
+
+            is_current = file_state(model_file(row, rows, project, dialect)) is FileState.CURRENT
+        value = _written_hash(path) if is_current else _parsed_hash(row, project, dialect)
         if value is not None:
             found[row.name] = value
     return found
 
 
-def _written_hash(file: GeneratedFile) -> str | None:
-    written = _WRITTEN.search(file.path.read_text(encoding="utf-8"))
+def _model_path(row: TransformationRow, project: Project) -> Path:
+    return project.generated_dir / row.pipeline_id / f"{row.name.model_name}.sql"
+
+
+def _written_hash(path: Path) -> str | None:
+    written = _WRITTEN.search(path.read_text(encoding="utf-8"))
     return written["hash"] if written else None
 
 
 def _parsed_hash(row: TransformationRow, project: Project, dialect: str) -> str | None:
+    from metadata_sync.analysis.select_file import read_select
     from metadata_sync.sql import parse_select
     from metadata_sync.sql.definition import definition_hash
 

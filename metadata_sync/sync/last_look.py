@@ -1,7 +1,7 @@
-"""Snapshot of the inputs and files of a sync without changes, so that the next sync can skip the comparison.
+"""Snapshot of the inputs and files of a sync, so that the next sync can skip the comparison when nothing changed.
 
-As in git's index, a file with the same inode, size and times is taken as unchanged. A snapshot is not used when a file
-changed within seconds before it, because a later change could have the same time.
+As in git's index, a file with the same inode, size and times is taken as unchanged. A file that changed within seconds
+before the snapshot could change again at the same time: its content is compared as well.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,64 +28,103 @@ class Snapshot:
     """The state of everything that generated files depend on, and of the files themselves.
 
     Attributes:
-        digest: Hash of the stored rows, of the code's version and of the files' state.
-        newest_at: When the last of the files changed, in nanoseconds since 1970.
-        taken_at: When the snapshot was taken.
+        inputs: Hash of the stored rows, of the code's version and of other inputs.
+        states: Inode, size and times of each file, by path.
+        contents: Hash of the content of files whose state does not suffice, by path: those that changed just before, or
+            that sync wrote. Empty when the file cannot be read.
     """
 
-    digest: str
-    newest_at: int
-    taken_at: int
+    inputs: str
+    states: Mapping[str, str]
+    contents: Mapping[str, str]
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all files are old enough that a later change has a different time."""
-        return self.newest_at < self.taken_at - _SETTLED_SECONDS * _NANOSECONDS
+    def digest(self) -> str:
+        """A hash of the inputs and of the files' states."""
+        total = hashlib.sha256(self.inputs.encode())
+        for path, state in self.states.items():
+            total.update(f"{path} {state}\n".encode(errors="surrogateescape"))
+        return total.hexdigest()
 
 
-def take_snapshot(project: Project, inputs: Iterable[str], sql_paths: Iterable[str]) -> Snapshot:
-    """Take a snapshot of the generated files and the SELECTs, without reading them.
+def take_snapshot(
+    project: Project,
+    inputs: Iterable[str],
+    sql_paths: Iterable[str],
+    contents: Mapping[str, str] | None = None,
+) -> Snapshot:
+    """Take a snapshot of the generated files and the SELECTs.
 
     Args:
         project: The project with the files.
         inputs: Other inputs of the generated files.
         sql_paths: The SELECTs of the rows, relative to the dbt project.
+        contents: Hash of the content of files, by path; None: the files that changed just before are read.
     """
     total = hashlib.sha256()
     for text in (str(project.root), *inputs):
         total.update(f"{len(text)}:{text}".encode())
-    taken_at, newest_at = time.time_ns(), 0
+    settled_before = time.time_ns() - _SETTLED_SECONDS * _NANOSECONDS
     dbt_dir = str(project.dbt_dir)
+    states: dict[str, str] = {}
+    young: list[str] = []
     for path in (*_files(project.generated_dir), *(f"{dbt_dir}/{path}" for path in sorted(set(sql_paths)))):
         try:
             found = os.stat(path)  # noqa: PTH116 - for thousands of files, creating a Path costs more than the stat
         except OSError:
-            total.update(f"{path} none\n".encode())
+            states[path] = "none"
             continue
-        state = f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n"
-        total.update(state.encode(errors="surrogateescape"))
-        newest_at = max(newest_at, found.st_mtime_ns, found.st_ctime_ns)
-    return Snapshot(total.hexdigest(), newest_at, taken_at)
+        states[path] = f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+        if max(found.st_mtime_ns, found.st_ctime_ns) >= settled_before:
+            young.append(path)
+    if contents is None:
+        contents = {path: _content(path) for path in young}
+    return Snapshot(total.hexdigest(), states, contents)
 
 
 def recall(project: Project, now: Snapshot) -> tuple[str, ...] | None:
-    """Return the generated files when the last snapshot equals this one, or None when something changed."""
+    """Return the generated files when nothing changed since the last snapshot, or None."""
     try:
         kept = json.loads(_state_file(project).read_text(encoding="utf-8"))
-        return tuple(kept["files"]) if kept["digest"] == now.digest else None
-    except (OSError, ValueError, TypeError, KeyError):  # no snapshot, or an unreadable one
+        if kept["digest"] != now.digest or any(_content(path) != text for path, text in kept["contents"].items()):
+            return None
+        files = tuple(kept["files"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):  # no snapshot, or an unreadable one
         return None
+    if kept["contents"]:  # by now they are old enough: the next sync need not read them
+        remember(project, now, files)
+    return files
 
 
 def remember(project: Project, snapshot: Snapshot, files: Sequence[str]) -> None:
     """Store the snapshot of a sync without changes; when the folder cannot be written, the next sync is only slower."""
-    if snapshot.is_settled:
-        path = _state_file(project)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            project.make_state_dir()
-            temporary.write_text(json.dumps({"digest": snapshot.digest, "files": files}), encoding="utf-8")
-            temporary.replace(path)
+    if not all(snapshot.contents.values()):
+        return
+    path = _state_file(project)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    document = {"digest": snapshot.digest, "contents": dict(snapshot.contents), "files": files}
+    with contextlib.suppress(OSError):
+        project.make_state_dir()
+        temporary.write_text(json.dumps(document), encoding="utf-8")
+        temporary.replace(path)
+
+
+def differ_only_in(before: Snapshot, after: Snapshot, paths: Container[str]) -> bool:
+    """Tell whether no other file changed between two snapshots."""
+    first, second = (
+        {path: state for path, state in snapshot.states.items() if path not in paths} for snapshot in (before, after)
+    )
+    return first == second
+
+
+def _content(path: str) -> str:
+    """Return the hash of an ordinary file's content, or nothing when it cannot be read."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # O_NONBLOCK: never wait at a pipe
+            is_ordinary = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            return hashlib.file_digest(file, "sha256").hexdigest() if is_ordinary else ""
+    except OSError:
+        return ""
 
 
 def _files(folder: Path) -> list[str]:

@@ -5,20 +5,18 @@ dbt renders nearly every string of a properties file as Jinja. Values of rows ar
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.analysis.data_tests import TestScope, test_document
 from metadata_sync.analysis.lake_location import file_folder, file_pattern, partition_columns, read_parquet
-from metadata_sync.jinja import escape_jinja
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.resolve import (
     LOADED_AT,
     ResolvedDependency,
+    fingerprint,
     history_start,
     is_active,
     is_view,
@@ -28,6 +26,7 @@ from metadata_sync.rows.resolve import (
     window_key,
 )
 from metadata_sync.rows.vocabulary import LoadType, SourceKind
+from metadata_sync.text import escape_jinja
 
 if TYPE_CHECKING:
     from metadata_sync.sql import ParsedSelect
@@ -140,12 +139,6 @@ def _dumper() -> Any:
 
     Dumper.add_representer(str, represent)
     return Dumper
-
-
-def fingerprint(row: TransformationRow, sequence_by: Sequence[str]) -> str:
-    """Return a hash of the settings that determine a target's rows; when it changes, the target must be rebuilt."""
-    settings = [row.load_type.value, row.business_key, list(sequence_by), sorted(row.scd_columns)]
-    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:32]
 
 
 def _settings(row: TransformationRow, rows: ControlRows) -> Document:

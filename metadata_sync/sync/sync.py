@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.analysis.data_tests import TestScope
@@ -25,14 +24,14 @@ from metadata_sync.sync.definitions import model_file
 from metadata_sync.sync.generated import (
     FileState,
     GeneratedFile,
-    cannot_write,
     digest,
     file_state,
     find_orphans,
     remove_file,
     write_file,
+    writing_lock,
 )
-from metadata_sync.sync.last_look import recall, remember, take_snapshot
+from metadata_sync.sync.last_look import Snapshot, differ_only_in, recall, remember, take_snapshot
 from metadata_sync.sync.render import (
     RENDER_VERSION,
     Document,
@@ -50,8 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LOCK_WAIT_SECONDS: Final = 120.0
-
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
@@ -64,6 +61,7 @@ class SyncReport:
         drifted: With `check`: files that would be written or removed.
         filled: Column lists taken from SELECTs, by target, for the first time or anew; the caller stores them.
         faults: With `keep_going`: faults of rows and SELECTs whose files were not changed.
+        texts: Hash of the text that was written into a file, by its path; empty for a file that was removed.
     """
 
     written: tuple[str, ...] = ()
@@ -72,6 +70,7 @@ class SyncReport:
     drifted: tuple[str, ...] = ()
     filled: Mapping[TableName, ListChange] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ def sync(
     if check:
         with columns.connected():
             return update(plan, check=True)
-    with _locked(project), columns.connected():
+    with writing_lock(project), columns.connected():
         plan = _plan(wanted, project, overwrite=overwrite)  # another sync or a person may have changed files
         return update(plan, check=False)
 
@@ -169,7 +168,7 @@ def sync_store(
 ) -> SyncReport:
     """Sync the rows of a control database, and store the column lists that sync took from SELECTs.
 
-    When neither rows nor files have changed since the last sync without changes, the rows are not even parsed.
+    When neither rows nor files have changed since the last sync, the rows are not even parsed.
 
     Args:
         store: The environment's control database.
@@ -188,11 +187,7 @@ def sync_store(
         SyncError: When generated files were edited by hand, or cannot be written.
         StaleRowError: When a row was changed in the meantime; the files are written, the next sync stores the list.
     """
-    from metadata_sync.rows.merge import RowChange
-
-    snapshot = take_snapshot(
-        project, (str(RENDER_VERSION), columns.dialect, stored.digest), [*stored.sql_paths, FILE_NAME]
-    )
+    snapshot = _snapshot(project, stored, columns.dialect)
     unchanged = recall(project, snapshot)
     if unchanged is not None:
         return SyncReport(unchanged=unchanged)
@@ -207,16 +202,45 @@ def sync_store(
         faults=faults,
         taken=lambda: taken_lists(rows, store.framework_written(rows)),
     )
-    if not check and report == SyncReport(unchanged=report.unchanged):
+    if check:
+        return report
+    if report.filled:
+        _store_columns(store, rows, report.filled)
+    if report == SyncReport(unchanged=report.unchanged):
         remember(project, snapshot, report.unchanged)
-    if report.filled and not check:
-        by_name = {row.name: row for row in rows.transformations}
-        for name, change in report.filled.items():
-            row = by_name[name]
-            written = RowChange(before=row, after=row.model_copy(update={"column_list": change.after}))
-            reason = change.sentence or "column list taken from the SELECT"
-            store.write([written], who="sluice", via="framework", reason=reason)
+    elif not report.faults:
+        now = store.read_stored() if report.filled else stored
+        if not report.filled or now.usable == _with_columns(rows, report.filled):  # nobody else changed a row meanwhile
+            _remember_written(project, snapshot, now, columns.dialect, report)
     return report
+
+
+def _remember_written(project: Project, before: Snapshot, stored: StoredRows, dialect: str, report: SyncReport) -> None:
+    """Let the next sync skip the comparison, unless a file that this sync did not write changed meanwhile."""
+    texts = {path: text for path, text in report.texts.items() if text}
+    after = _snapshot(project, stored, dialect, {**before.contents, **texts})
+    if differ_only_in(before, after, report.texts):
+        remember(project, after, sorted({*report.written, *report.unchanged}))
+
+
+def _snapshot(
+    project: Project, stored: StoredRows, dialect: str, contents: Mapping[str, str] | None = None
+) -> Snapshot:
+    inputs = str(RENDER_VERSION), dialect, stored.digest
+    return take_snapshot(project, inputs, [*stored.sql_paths, FILE_NAME], contents)
+
+
+def _store_columns(store: ControlStore, rows: ControlRows, filled: Mapping[TableName, ListChange]) -> None:
+    from metadata_sync.rows.merge import RowChange
+
+    changes: dict[str, list[RowChange]] = {}
+    for row in rows.transformations:
+        if row.name in filled:
+            reason = filled[row.name].sentence or "column list taken from the SELECT"
+            after = row.model_copy(update={"column_list": filled[row.name].after})
+            changes.setdefault(reason, []).append(RowChange(before=row, after=after))
+    for reason, written in changes.items():
+        store.write(written, who="sluice", via="framework", reason=reason)
 
 
 def _update_files(
@@ -253,13 +277,13 @@ def _update_files(
     orphans = _shown(plan.orphans, project)
     if check:
         return SyncReport(unchanged=current, drifted=tuple(sorted({*stale, *orphans})), filled=filled, faults=faults)
-    for item in valid:
-        write_file(item.file, _body(item, catalog))
+    texts = {str(item.file.path): write_file(item.file, _body(item, catalog)) for item in valid}
     _write_placeholders([item for item in plan.stale if item not in valid])
     for path in sorted(plan.orphans, key=lambda path: path.suffix):  # a model's .sql goes before its .yml
         remove_file(path)
+        texts[str(path)] = ""
     log.info("sync written=%d removed=%d unchanged=%d faults=%d", len(stale), len(orphans), len(current), len(faults))
-    return SyncReport(written=stale, removed=orphans, unchanged=current, filled=filled, faults=faults)
+    return SyncReport(written=stale, removed=orphans, unchanged=current, filled=filled, faults=faults, texts=texts)
 
 
 def _is_stopped(item: _Wanted, blame: Blame, rows: ControlRows) -> bool:
@@ -389,27 +413,6 @@ def _with_columns(rows: ControlRows, filled: Mapping[TableName, ListChange]) -> 
         for row in rows.transformations
     )
     return rows.model_copy(update={"transformations": transformations})
-
-
-@contextmanager
-def _locked(project: Project) -> Iterator[None]:
-    """Hold the lock that lets one sync write at a time; the operating system releases it with its process."""
-    from filelock import FileLock, Timeout
-
-    path = project.state_dir / "sync.lock"
-    try:
-        project.make_state_dir()
-        lock = FileLock(path, timeout=_LOCK_WAIT_SECONDS)
-        lock.acquire()
-    except Timeout as error:
-        message = f"Another sync of {project.root} has been writing for {_LOCK_WAIT_SECONDS:.0f} seconds."
-        raise SyncError(message, "Wait for it or stop it, then run `sluice sync` again.") from error
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _edited_by_hand(paths: list[Path], project: Project) -> SyncError:

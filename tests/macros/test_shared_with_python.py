@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from flows.spark.jobs import windows_of
-from flows.warehouse.definition import Definition, tracking, tracks_of
-from flows.warehouse.load_log import companion_table
+from flows.warehouse.load_log import Definition, companion_table, tracking, tracks_of
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import LoadType
 from tests.support.dbt_project import DbtProject

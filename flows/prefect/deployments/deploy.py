@@ -90,13 +90,13 @@ def deploy(
         held = prefect.existing_automations(settings.environment)
         block_id, notes = _alert_block(context, prefect)
         known = _as_remembered(settings, prefect, desired, known_ids(rows, settings.environment, held))
-        plan, ids = known or _compared(settings, prefect, desired)
+        plan, ids = known or _compare(settings, prefect, desired)
         with nullcontext() if is_dry or known else _remembering(settings, prefect, desired):
             if not is_dry:
-                ids |= _carry_out(prefect, plan.steps, on_step)
+                ids |= _apply_steps(prefect, plan.steps, on_step)
             steps = compare_automations(automations(rows, settings.environment, ids, block_id), held)
             if not is_dry:
-                _carry_out_automations(prefect, steps, settings.environment)
+                _apply_automation_steps(prefect, steps, settings.environment)
     return replace(plan, automations=steps, notes=notes)
 
 
@@ -135,7 +135,7 @@ def _as_remembered(
     return None if plan is None else (plan, ids)
 
 
-def _compared(
+def _compare(
     settings: Settings, prefect: PrefectDeployments, desired: Sequence[Deployment]
 ) -> tuple[DeployPlan, dict[str, UUID]]:
     """Read every deployment; return the plan, and the ids of those of the flow `run`, by name."""
@@ -183,7 +183,7 @@ def _refuse_faults(plan: DeployPlan) -> None:
         raise MetadataError(faults)
 
 
-def _carry_out(prefect: PrefectDeployments, steps: Sequence[DeployStep], on_step: OnStep) -> dict[str, UUID]:
+def _apply_steps(prefect: PrefectDeployments, steps: Sequence[DeployStep], on_step: OnStep) -> dict[str, UUID]:
     """Write the changes; return the ids of the deployments of the flow `run` that were written, by name."""
     written: dict[str, UUID] = {}
     if steps:
@@ -200,7 +200,7 @@ def _carry_out(prefect: PrefectDeployments, steps: Sequence[DeployStep], on_step
     return written
 
 
-def _carry_out_automations(prefect: PrefectDeployments, steps: Sequence[AutomationStep], environment: str) -> None:
+def _apply_automation_steps(prefect: PrefectDeployments, steps: Sequence[AutomationStep], environment: str) -> None:
     for step in steps:
         if step.desired is not None:
             prefect.write_automation(step.desired, environment, step.existing_id)

@@ -66,7 +66,7 @@ class PrefectObserver:
             self._decided_at[decision.target] = now
             level = logging.WARNING if decision.action is Action.HOLD else logging.INFO
             self._task_runs.say(GATE.key, now, f"{decision.target}: {decision.action}, {decision.message}", level)
-        self._task_runs.end(GATE.key, COMPLETED, now, _counted(decisions))
+        self._task_runs.end(GATE.key, COMPLETED, now, _count_text(decisions))
 
     def wave_started(self, wave: Wave) -> None:
         """Log what dbt will build."""
@@ -188,7 +188,7 @@ def _state_of(outcome: TargetOutcome) -> TaskState:
     return BLOCKED if outcome.decision.reason in _BLOCKED_BY_UPSTREAM else NOT_DUE
 
 
-def _counted(decisions: Sequence[Decision]) -> str:
+def _count_text(decisions: Sequence[Decision]) -> str:
     counts = Counter(str(decision.action) for decision in decisions)
     return ", ".join(f"{count} {action}" for action, count in sorted(counts.items())) or "nothing to decide"
 

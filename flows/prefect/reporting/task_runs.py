@@ -157,19 +157,19 @@ class DbtTaskRuns:
         when = event.info.ts.ToDatetime(tzinfo=UTC)
         # dbt sends NodeStart also for nodes that it then skips; NodeCompiling only for those that it runs.
         if name == "NodeCompiling":
-            self._started(info, when)
+            self._start(info, when)
         elif name == "NodeFinished":
-            self._finished(info, event.data.run_result, when)
+            self._finish(info, event.data.run_result, when)
         elif event.info.level in _LEVELS and event.info.msg:
             self._say(event, info, when)
 
-    def _started(self, info: Any, when: datetime) -> None:
+    def _start(self, info: Any, when: datetime) -> None:
         if info.resource_type not in _KINDS or info.materialized == "ephemeral":
             return
         with self._lock:
             self._runs[info.node_name] = self._report(self._of(info).start(when))
 
-    def _finished(self, info: Any, result: Any, when: datetime) -> None:
+    def _finish(self, info: Any, result: Any, when: datetime) -> None:
         if info.resource_type not in _KINDS or info.materialized == "ephemeral":
             return
         status = (info.node_status or result.status).lower()

@@ -134,7 +134,7 @@ class EmrBackend:
         """Terminate other clusters of an order, which exist when a response was lost. Never raises."""
         try:
             with aws_errors("looking for clusters whose response was lost"):
-                others = [item for item in self._rented(order, token) if item.cluster_id != kept]
+                others = [item for item in self._find_rented(order, token) if item.cluster_id != kept]
             for item in others:
                 end_cluster(self.emr, item.cluster_id, is_protected=item.is_protected)
         except RunError as error:
@@ -145,11 +145,11 @@ class EmrBackend:
         return call_once(
             f"creating a cluster of {order.sizing}",
             lambda: str(self.emr_once.run_job_flow(**request)["JobFlowId"]),
-            lambda: next((item.cluster_id for item in self._rented(order, token)), None),
+            lambda: next((item.cluster_id for item in self._find_rented(order, token)), None),
             self.sleep,
         )
 
-    def _rented(self, order: Order, token: str) -> list[ManagedCluster]:
+    def _find_rented(self, order: Order, token: str) -> list[ManagedCluster]:
         with aws_errors("listing clusters"):
             ours = managed_clusters(self.emr, order.environment, self._owner_tag)
             return [item for item in ours if item.token == token]

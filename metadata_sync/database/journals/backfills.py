@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from metadata_sync.database.clock import to_utc
+from metadata_sync.database.engine import to_utc
 from metadata_sync.database.journals.entries import BackfillEntry
 from metadata_sync.database.tables import backfill_log
 from metadata_sync.loads import Window

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from metadata_sync.database.clock import to_utc
+from metadata_sync.database.engine import to_utc
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.database.tables import decision_log, run_log
 from metadata_sync.loads import ClusterCost

@@ -10,8 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, literal, or_, select, true, union_all
 
-from metadata_sync.database.clock import new_id, to_utc
-from metadata_sync.database.engine import lock_writers
+from metadata_sync.database.engine import lock_writers, new_id, to_utc
 from metadata_sync.database.journals.entries import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
 from metadata_sync.database.tables import decision_log, run_log, transformation_control
 from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window

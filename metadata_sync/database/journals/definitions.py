@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from metadata_sync.database.clock import to_utc
+from metadata_sync.database.engine import to_utc
 from metadata_sync.database.journals.entries import DefinitionEntry
 from metadata_sync.database.tables import definition_log
 from metadata_sync.redact import redact_text

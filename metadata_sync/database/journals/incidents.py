@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
-from metadata_sync.database.clock import to_utc
+from metadata_sync.database.engine import to_utc
 from metadata_sync.database.tables import alert_outbox, incident
 from metadata_sync.incident import Alert, AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.redact import safe_text
@@ -30,7 +30,7 @@ def read_incidents(connection: Connection, environment: str, since: datetime | N
 def write_incidents(connection: Connection, environment: str, incidents: Sequence[Incident]) -> None:
     """Insert or update incidents."""
     for item in incidents:
-        values = {name: _stored(value) for name, value in asdict(item).items()}
+        values = {name: _to_stored(value) for name, value in asdict(item).items()}
         values["message"] = safe_text(item.message)
         here = and_(incident.c.environment == environment, incident.c.incident_id == item.incident_id)
         if not connection.execute(update(incident).where(here).values(values)).rowcount:
@@ -39,7 +39,7 @@ def write_incidents(connection: Connection, environment: str, incidents: Sequenc
 
 def append_alerts(connection: Connection, environment: str, alerts: Sequence[Alert]) -> None:
     """Put alerts into the outbox."""
-    rows = [{name: _stored(value) for name, value in asdict(alert).items()} for alert in alerts]
+    rows = [{name: _to_stored(value) for name, value in asdict(alert).items()} for alert in alerts]
     if rows:
         connection.execute(insert(alert_outbox), [{"environment": environment, **row} for row in rows])
 
@@ -63,7 +63,9 @@ def write_alert(connection: Connection, environment: str, alert: Alert) -> None:
     """Store the state of an alert."""
     here = and_(alert_outbox.c.environment == environment, alert_outbox.c.alert_id == alert.alert_id)
     names = ("due_at", "attempts", "sent_at", "given_up_at", "last_error")
-    connection.execute(update(alert_outbox).where(here).values({name: _stored(getattr(alert, name)) for name in names}))
+    connection.execute(
+        update(alert_outbox).where(here).values({name: _to_stored(getattr(alert, name)) for name in names})
+    )
 
 
 def count_waiting(connection: Connection, environment: str) -> int:
@@ -85,22 +87,22 @@ def _waiting() -> tuple[Any, ...]:
 
 
 def _incident(row: Mapping[Any, Any]) -> Incident:
-    values = {field.name: _typed(row[field.name]) for field in fields(Incident)}
+    values = {field.name: _from_stored(row[field.name]) for field in fields(Incident)}
     values |= {name: tuple(values[name]) for name in _LISTS}
     values |= {"kind": IncidentKind(values["kind"]), "severity": Severity(values["severity"])}
     return Incident(**values)
 
 
 def _alert(row: Mapping[Any, Any]) -> Alert:
-    values = {field.name: _typed(row[field.name]) for field in fields(Alert)}
+    values = {field.name: _from_stored(row[field.name]) for field in fields(Alert)}
     return Alert(**values | {"event": AlertEvent(values["event"])})
 
 
-def _typed(value: Any) -> Any:
+def _from_stored(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
-def _stored(value: Any) -> Any:
+def _to_stored(value: Any) -> Any:
     if isinstance(value, datetime):
         return to_utc(value)
     return list(value) if isinstance(value, tuple) else value

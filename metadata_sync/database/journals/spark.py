@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
-from metadata_sync.database.clock import new_id, to_utc
+from metadata_sync.database.engine import new_id, to_utc
 from metadata_sync.database.journals.entries import LoadStatus, SparkEntry
 from metadata_sync.database.tables import spark_log
 from metadata_sync.redact import redact_text

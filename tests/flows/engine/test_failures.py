@@ -142,7 +142,7 @@ def test_soft_failure_leaves_the_row_on_and_escalates_after_ticks(told: Workshop
     assert told.row_of().comments is None
     assert [body["event"] for body in receiver.bodies] == ["opened", "escalated", "resolved"]
     assert receiver.bodies[1]["title"] == "[dev] dwh.fact_order failed: serialization, run 2 in a row"
-    assert receiver.bodies[2]["title"].startswith("[dev] dwh.fact_order is well again after ")
+    assert receiver.bodies[2]["title"].startswith("[dev] dwh.fact_order recovered after ")
     (incident,) = told.context.store.incidents(since=noted_time(told))
     assert (incident.ticks, incident.attempts, incident.is_open) == (3, 6, False)
     assert told.totals() == told.query(TOTALS_BY_HAND)

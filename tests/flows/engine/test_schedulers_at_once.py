@@ -59,7 +59,7 @@ datetime.datetime = WrongDatetime
 from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.run.model import OutcomeStatus, RunRequest
-from flows.engine.rerun import make_up
+from flows.engine.rerun import rerun_refused
 from metadata_sync.project import find_project
 from metadata_sync.settings import load_settings
 
@@ -67,7 +67,7 @@ project = find_project()
 context = Context(project, load_settings(project), who)
 for _ in range(runs):
     plan = prepare(context, RunRequest(requested_by=who))
-    for summary in (execute(context, plan), *make_up(context, plan)):
+    for summary in (execute(context, plan), *rerun_refused(context, plan)):
         for outcome in summary.outcomes:
             print(outcome.target, outcome.status, outcome.decision.reason, outcome.error or "", flush=True)
 """

@@ -99,7 +99,7 @@ def test_alert_for_a_channel_that_does_not_exist_goes_to_the_environments_at_onc
     assert "there is custom-webhook/ops" in (given_up.last_error or "")
     assert (moved.channel, moved.incident_id, moved.event) == ("ops", "i1", AlertEvent.OPENED)
     (body,) = (item["body"] for item in receiver.bodies if item["title"] == "dwh.lost failed")
-    assert body.startswith("Meant for channel 'slack-webhook/ops', which did not take it: There is no Prefect block")
+    assert body.startswith("Sent here because channel 'slack-webhook/ops' did not accept it: There is no Prefect block")
     assert body.endswith("It says: no")
     assert here.store.count_waiting_alerts() == 0
 

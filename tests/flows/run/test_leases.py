@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 
 from flows.engine.engine import execute
-from flows.engine.rerun import make_up
+from flows.engine.rerun import rerun_refused
 from flows.gate.facts import Action, Decision, Reason
 from flows.gate.rules import left_to
 from flows.run.leases import LeaseKeeper, foreign_leases, wait_until_free
@@ -115,12 +115,12 @@ def test_run_that_kept_another_out_runs_for_it_at_its_end(workshop: Workshop) ->
     recorder = Recorder(dbt_callbacks=[turn_ben_away])
     execute(workshop.context, plan, recorder)
     before = workshop.query("select count(*) from dwh.fact_order")
-    (made_up,) = make_up(workshop.context, plan, recorder)
+    (made_up,) = rerun_refused(workshop.context, plan, recorder)
 
     assert before == [(25,)]
     assert workshop.query("select count(*) from dwh.fact_order") == [(35,)]
-    assert made_up.request == RunRequest(("orders",), requested_by="tester (for runs that were turned away)")
-    assert make_up(workshop.context, plan) == (), "nobody is waiting any more"
+    assert made_up.request == RunRequest(("orders",), requested_by="tester (in place of refused runs)")
+    assert rerun_refused(workshop.context, plan) == (), "nobody is waiting any more"
 
 
 def test_run_for_others_ends_at_once_when_nothing_is_left_and_insists_when_they_did(workshop: Workshop) -> None:
@@ -128,9 +128,9 @@ def test_run_for_others_ends_at_once_when_nothing_is_left_and_insists_when_they_
     idle, forced = workshop.plan("orders"), workshop.plan("orders", is_forced=True)
 
     record_decisions(store, "bens", [left_to(idle.decisions[0], "anna")], store.now())
-    assert make_up(workshop.context, idle) == ()
+    assert rerun_refused(workshop.context, idle) == ()
     record_decisions(store, "carls", [left_to(forced.decisions[0], "anna")], store.now())
-    (made_up,) = make_up(workshop.context, idle)
+    (made_up,) = rerun_refused(workshop.context, idle)
 
     assert {outcome.decision.reason for outcome in made_up.outcomes} == {Reason.FORCED}
 

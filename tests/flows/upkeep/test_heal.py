@@ -41,7 +41,7 @@ def test_mended_select_brings_the_row_back_and_tells_of_it(told: Workshop, recei
     newest = told.context.store.history("dwh.fact_order")[0]
     assert (newest.via, newest.reason) == ("framework", "healed (changed since: sql)")
     assert [body["event"] for body in receiver.bodies] == ["opened", "resolved"]
-    assert receiver.bodies[1]["title"].startswith("[dev] dwh.fact_order is well again after ")
+    assert receiver.bodies[1]["title"].startswith("[dev] dwh.fact_order recovered after ")
     assert told.context.store.incidents() == ()
     assert told.statuses(summary) == {
         "dwh.customer": "skipped",

@@ -60,7 +60,7 @@ def test_retyped_column_is_told_once_shown_until_it_is_loaded_and_loads_again(
     assert told.context.store.latest_loads().rejecting == frozenset()
     assert [body["title"] for body in receiver.bodies] == [
         "[dev] dwh.fact_order rejected every row of a load",
-        "[dev] dwh.fact_order rejects nothing new any more; what it rejected is not loaded yet",
+        "[dev] dwh.fact_order rejects no new rows; the rows that it rejected are not loaded yet",
     ]
 
 

@@ -22,7 +22,7 @@ def documented(table: str) -> dict[str, tuple[str, str]]:
 
 
 def default_of(table: Table, column: str) -> str:
-    wanted = table.c[column]
+    (wanted,) = [item for item in table.columns if item.name == column]
     if wanted.server_default is None:
         return "null" if wanted.nullable else "–"
     given = wanted.server_default.arg  # type: ignore[attr-defined]

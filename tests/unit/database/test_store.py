@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import create_engine, event, insert, inspect, select, text
 
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus, Via
-from metadata_sync.database.clock import database_now
-from metadata_sync.database.engine import open_engine, parse_url
+from metadata_sync.database.engine import database_now, open_engine, parse_url
 from metadata_sync.database.journals.entries import LatestLoads
 from metadata_sync.database.tables import run_log
 from metadata_sync.errors import MetadataError, StoreError

@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 
-from flows.gate.evidence import evidence_document
 from flows.gate.explain import explain, remedy
-from flows.gate.facts import EngineChoice, Probe, SourceFacts, SourceMode, TargetFacts, UpstreamFacts, UpstreamState
+from flows.gate.facts import (
+    EngineChoice,
+    Probe,
+    SourceFacts,
+    SourceMode,
+    TargetFacts,
+    UpstreamFacts,
+    UpstreamState,
+    evidence_document,
+)
 from flows.gate.rules import decide
 from metadata_sync.database.journals.entries import DecisionEntry
 from metadata_sync.loads import Watermark
@@ -76,7 +84,7 @@ def test_what_is_watched_and_the_engine_are_told_too() -> None:
     entry = recorded(choice, sources=(keyed(probe),), upstreams=(failed,), child_policy=ChildPolicy.STALE)
 
     said = explain(entry)
-    assert "Watch lake.a: 3 of its rows lay in the future and were left out." in said
+    assert "Note on lake.a: 3 of its rows lay in the future and were left out." in said
     assert (
         "It reads dwh.up, which had nothing left to do, last loaded 1 h 30 min before; its last load had failed."
         in said

@@ -144,7 +144,7 @@ def test_broken_source_answers_with_its_error_and_hinders_no_other(
 def test_watermark_that_is_no_bound_is_an_error(warehouse: CountingWarehouse, project: Project) -> None:
     (probe,) = ask(warehouse, project, Question(table("orders"), "id", 0, Watermark("9f" * 32)))
 
-    assert "no value of id" in (probe.error or "")
+    assert "not a value of id" in (probe.error or "")
     assert warehouse.count == 0
 
 

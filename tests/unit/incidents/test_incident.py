@@ -66,10 +66,12 @@ def failed(target: str, failure_class: FailureClass = FailureClass.SYNTAX, **val
 
 
 def told(
-    finding: Finding, known: Incident | None, minutes: float, run_id: str, last_told_at: datetime | None = None
+    finding: Finding, known: Incident | None, minutes: float, run_id: str, last_alerted_at: datetime | None = None
 ) -> tuple[Incident, AlertEvent | None]:
     now = NOON + timedelta(minutes=minutes)
-    verdict = update_incident(finding, known, POLICY, last_told_at=last_told_at, run_id=run_id, now=now, new_id=str)
+    verdict = update_incident(
+        finding, known, POLICY, last_alerted_at=last_alerted_at, run_id=run_id, now=now, new_id=str
+    )
     return verdict.incident, verdict.event
 
 
@@ -96,13 +98,13 @@ def test_hard_failure_is_told_at_once_and_never_again() -> None:
 
 
 def test_flapping_soft_failure_is_told_once_an_hour_and_its_end_only_when_its_beginning_was() -> None:
-    last_told_at: datetime | None = None
+    last_alerted_at: datetime | None = None
     events = []
     for tick in range(24):
-        incident, event = told(SOFT, None, tick * 5, f"r{tick}", last_told_at)
+        incident, event = told(SOFT, None, tick * 5, f"r{tick}", last_alerted_at)
         over = resolve(incident, NOON + timedelta(minutes=tick * 5 + 1))
         events += [event, over.event]
-        last_told_at = incident.told_at or last_told_at
+        last_alerted_at = incident.alerted_at or last_alerted_at
     opened = [event for event in events if event is AlertEvent.OPENED]
     assert len(opened) == 2
     assert events.count(AlertEvent.RESOLVED) == 2
@@ -149,12 +151,12 @@ def test_alert_says_what_since_when_why_what_waits_what_next_and_where() -> None
     body = body_of(replace(incident, url="http://ui/1"), event, NOON)
     assert title_of(incident, event, "prod", NOON) == "[prod] dwh.a failed and is switched off: syntax"
     assert [line.partition(":")[0] for line in body.splitlines()] == [
-        *("Pipeline", "Since", "Why", "It says", "Holds up", "Next", "Runbook", "Run")
+        *("Pipeline", "Since", "Why", "Message", "Holds up", "Next", "Runbook", "Run")
     ]
     over = resolve(incident, NOON + timedelta(minutes=125))
     assert over.event is not None
     title = title_of(over.incident, over.event, "prod", NOON + timedelta(minutes=125))
-    assert title == "[prod] dwh.a is well again after 2 h 5 min"
+    assert title == "[prod] dwh.a recovered after 2 h 5 min"
 
 
 RUNBOOK = (Path(__file__).parents[3] / "docs" / "operations" / "runbook.md").read_text()

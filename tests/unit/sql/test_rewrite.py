@@ -146,6 +146,6 @@ def test_rewriting_leaves_everything_but_table_names_untouched(piece: Piece) -> 
 
 @given(st.text(st.sampled_from("{}%#'\" a\n\\-"), max_size=30))
 def test_escaped_text_renders_as_it_is_written(text: str) -> None:
-    from metadata_sync.jinja import escape_jinja
+    from metadata_sync.text import escape_jinja
 
     assert rendered(escape_jinja(text)) == text

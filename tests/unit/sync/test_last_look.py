@@ -1,4 +1,4 @@
-"""A sync with nothing to do remembers what it looked at; whatever moves afterwards is noticed."""
+"""A sync remembers what it looked at and what it wrote; whatever changes afterwards is noticed."""
 
 from __future__ import annotations
 
@@ -108,15 +108,45 @@ def test_another_dialect_is_noticed(
     assert sync_store(store, store.read_stored(), project, other).written
 
 
-def test_files_that_changed_just_now_are_not_trusted(
+def test_files_that_changed_just_now_are_trusted_by_their_content(
     remembered: Callable[[], SyncReport], project: Project, store: ControlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(last_look, "_SETTLED_SECONDS", 3600.0)
     stored: StoredRows = store.read_stored()
     snapshot = last_look.take_snapshot(project, (), stored.sql_paths)
-    (project.state_dir / "in-step.json").unlink()
     last_look.remember(project, snapshot, ())
+    assert last_look.recall(project, snapshot) == ()
+    (project.generated_dir / MODEL).write_text("another text, written at the same time")
     assert last_look.recall(project, snapshot) is None
+
+
+def test_the_sync_after_one_that_wrote_files_parses_no_row(
+    project: Project, store: ControlStore, warehouse: FakeWarehouse
+) -> None:
+    """The column lists that the first sync stored are no change for the second."""
+    write_select(project, "dim", SELECT)
+    rows = all_rows(control_rows(transformation("dwh.dim")))
+    store.write([RowChange(before=None, after=row) for row in rows], "ada", "apply", None)
+    first = sync_store(store, store.read_stored(), project, warehouse)
+    assert first.written
+    assert first.filled
+    stored = store.read_stored()
+    assert set(sync_store(store, stored, project, warehouse).unchanged) == set(first.written)
+    assert "rows" not in stored.__dict__
+    (project.dbt_dir / "transformations" / "dim.sql").write_text(SELECT.replace("first", "other"))
+    assert sync_store(store, store.read_stored(), project, warehouse).written == (MODEL,)
+
+
+def test_a_file_edited_right_after_it_was_written_is_noticed(
+    project: Project, store: ControlStore, warehouse: FakeWarehouse
+) -> None:
+    write_select(project, "dim", SELECT)
+    rows = all_rows(control_rows(transformation("dwh.dim")))
+    store.write([RowChange(before=None, after=row) for row in rows], "ada", "apply", None)
+    assert sync_store(store, store.read_stored(), project, warehouse).written
+    keep_times(project.generated_dir / MODEL, "f.carrier", "f.CARRIER")
+    with pytest.raises(SyncError, match="edited by hand"):
+        sync_store(store, store.read_stored(), project, warehouse)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"digest": 1, "files": []}'])

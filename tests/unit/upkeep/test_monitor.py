@@ -151,4 +151,4 @@ def test_run_that_died_is_marked_freed_and_told_once(context: Context) -> None:
     (incident,) = crashed.open
     assert (incident.kind, incident.subject, incident.targets) == (IncidentKind.CRASH, "run dead", ("dwh.fact",))
     (alert,) = context.store.alerts()
-    assert "the next run makes it good" in alert.body
+    assert "the next run loads them" in alert.body

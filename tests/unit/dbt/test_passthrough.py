@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from flows.dbt.masking import mask_results
+from flows.dbt.passthrough import mask_results
 
 
 def test_results_of_this_run_are_masked_and_stay_json(tmp_path: Path) -> None:

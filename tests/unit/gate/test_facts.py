@@ -9,8 +9,18 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.gate.evidence import evidence_document, facts_of
-from flows.gate.facts import Action, Probe, Reason, SourceFacts, SourceMode, TargetFacts, UpstreamFacts, UpstreamState
+from flows.gate.facts import (
+    Action,
+    Probe,
+    Reason,
+    SourceFacts,
+    SourceMode,
+    TargetFacts,
+    UpstreamFacts,
+    UpstreamState,
+    evidence_document,
+    facts_of,
+)
 from flows.gate.rules import decide
 from metadata_sync.loads import Watermark
 from metadata_sync.rows.vocabulary import ChildPolicy, Trigger
