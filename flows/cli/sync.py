@@ -106,13 +106,11 @@ def _database_faults(context: Context) -> tuple[int, tuple[Fault, ...]]:
     state = context.store.read_state()
     rows = state.rows
     count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
-    found = find_faults(follow_selects(rows, state.framework_written), context.project, context.columns)
-    if not found:
-        try:
-            sync_store(context.store, context.store.read_stored(), context.project, context.columns, check=True)
-        except MetadataError as error:  # a type that no load would write into the table
-            found = tuple(error.faults)
-    return count, found
+    checked = follow_selects(rows, state.framework_written, state.declared)
+    found = find_faults(checked, context.project, context.columns)
+    stored = context.store.read_stored()
+    report = sync_store(context.store, stored, context.project, context.columns, check=True, keep_going=True)
+    return count, tuple(dict.fromkeys((*found, *report.faults)))  # sync knows the types of the lists so far
 
 
 def _print(report: SyncReport, context: Context, *, check: bool) -> None:

@@ -96,11 +96,8 @@ def plan_files(context: ChangeContext, files: Sequence[Path] = (), *, prune: boo
     plan = make_plan(bundle.rows, state, is_complete=not (files or bundle.faults), prune=prune)
     faults = [*bundle.faults, *plan.conflicts]
     if faults or not plan.is_empty:
-        faults += _new_faults(
-            find_faults(follow_selects(plan.outcome, state.framework_written), context.project, context.columns),
-            faults,
-            bundle,
-        )
+        outcome = follow_selects(plan.outcome, state.framework_written, bundle.rows)
+        faults += _new_faults(find_faults(outcome, context.project, context.columns), faults, bundle)
     if faults:
         raise MetadataError(faults)
     return plan
@@ -284,11 +281,11 @@ def _change(context: ChangeContext, change: RowChange, reason: str | None, via: 
 def _refuse_new_faults(context: ChangeContext, change: RowChange) -> None:
     """Refuse a change that causes new faults. Existing faults do not block it: rows can be corrected one by one."""
     rows = context.store.read_rows()
-    written = context.store.framework_written(rows)
-    after = follow_selects(with_changes(rows, [change]), written - {ColumnId(change.id, "column_list")})
+    written, declared = context.store.framework_written(rows), context.store.declared()
+    after = follow_selects(with_changes(rows, [change]), written - {ColumnId(change.id, "column_list")}, declared)
     found = find_faults(after, context.project, context.columns)
     if found:
-        existing = set(find_faults(follow_selects(rows, written), context.project, context.columns))
+        existing = set(find_faults(follow_selects(rows, written, declared), context.project, context.columns))
         new = [fault for fault in found if fault not in existing]
         if new:
             raise MetadataError(new)

@@ -102,24 +102,28 @@ class ListChange:
                 )
 
 
-def taken_lists(rows: ControlRows, framework_written: Collection[ColumnId]) -> frozenset[TableName]:
+def taken_lists(
+    rows: ControlRows, framework_written: Collection[ColumnId], declared: ControlRows
+) -> frozenset[TableName]:
     """Return the targets whose column list Sluice took from the SELECT.
 
     Args:
         rows: The environment's rows.
         framework_written: Columns whose current value Sluice wrote.
+        declared: The rows as the files last declared them: a list that a file holds is the team's.
     """
+    listed = {row.name for row in declared.transformations if row.column_list}
     keys = {
         column.row.key
         for column in framework_written
         if column.column == "column_list" and column.row.table == "transformation_control"
     }
-    return frozenset(row.name for row in rows.transformations if row.key in keys and row.column_list)
+    return frozenset(row.name for row in rows.transformations if row.key in keys and row.column_list) - listed
 
 
-def follow_selects(rows: ControlRows, framework_written: Collection[ColumnId]) -> ControlRows:
+def follow_selects(rows: ControlRows, framework_written: Collection[ColumnId], declared: ControlRows) -> ControlRows:
     """Return the rows without the column lists that Sluice took: they are checked as they will be taken again."""
-    return without_lists(rows, taken_lists(rows, framework_written))
+    return without_lists(rows, taken_lists(rows, framework_written, declared))
 
 
 def without_lists(rows: ControlRows, targets: Collection[TableName]) -> ControlRows:
@@ -177,15 +181,15 @@ def _as_wide(before: tuple[Column, ...], after: tuple[Column, ...]) -> tuple[Col
     )
 
 
-def _by_place(columns: tuple[Column, ...], kept: Collection[str]) -> dict[tuple[str, ...], list[Column]]:
-    """Group the columns that are not kept by the kept columns before them."""
-    places: dict[tuple[str, ...], list[Column]] = {}
-    before: list[str] = []
+def _by_place(columns: tuple[Column, ...], kept: Collection[str]) -> dict[str, list[Column]]:
+    """Group the columns that are not kept by the last kept column before them."""
+    places: dict[str, list[Column]] = {}
+    last = ""
     for column in columns:
         if column.name in kept:
-            before.append(column.name)
+            last = column.name
         else:
-            places.setdefault(tuple(before), []).append(column)
+            places.setdefault(last, []).append(column)
     return places
 
 

@@ -200,7 +200,7 @@ def sync_store(
         overwrite=overwrite,
         keep_going=keep_going,
         faults=faults,
-        taken=lambda: taken_lists(rows, store.framework_written(rows)),
+        taken=lambda: taken_lists(rows, store.framework_written(rows), store.declared()),
     )
     if check:
         return report
