@@ -265,7 +265,7 @@ def _facts(
         has_log=target in around.state.logged,
         fingerprint=_fingerprint(row, around.rows),
         head_fingerprint=head.fingerprint if head else None,
-        is_tracking_changed=head is not None and _only_tracks_differ(row, head),
+        is_tracking_changed=head is not None and _only_tracks_differ(row, around.rows, head),
         definition_change=around.changes.get(target),
         renamed_from=renamed_from,
         sources=sources,
@@ -277,13 +277,21 @@ def _facts(
     return facts if pipeline is None else replace(facts, child_policy=pipeline.child_policy)
 
 
-def _only_tracks_differ(row: TransformationRow, head: Head) -> bool:
-    """Whether the tracked columns changed and load type and key did not: the next load can rebuild the table."""
+def _only_tracks_differ(row: TransformationRow, rows: ControlRows, head: Head) -> bool:
+    """Whether the tracked columns changed and nothing else did: the next load can rebuild the table."""
     if not head.tracks or not head.definition or head.tracks == tracking(row.load_type, row.scd_columns):
         return False
     built = Definition.parse(head.definition)
-    key = tuple(name.lower() for name in built.key)
-    return built.load_type == row.load_type and key == tuple(name.lower() for name in row.business_key)
+    order = sequence_columns(row, rows, [column.name for column in row.column_list])
+    return (
+        built.load_type == row.load_type
+        and _lower(built.key) == _lower(row.business_key)
+        and (not order or _lower(built.order) == _lower(order))
+    )
+
+
+def _lower(names: Iterable[str]) -> list[str]:
+    return [name.lower() for name in names]
 
 
 def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surroundings) -> TargetFacts:
