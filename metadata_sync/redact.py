@@ -1,4 +1,4 @@
-"""Masking of secrets in text that is about to be kept, and taming of text that comes from outside."""
+"""Masks secrets in text before it is stored or shown, and cleans text that comes from outside."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from metadata_sync.secret_shapes import NAME, NAME_HINTS, NUMBER, PASSWORD_NAME,
 MASK: Final = "***"
 
 _CONTEXT: Final = 26
-"""Characters in front of a sign that may belong to the name, as in `"secret access key" : …`."""
+"""Characters before an assignment that may belong to the name, as in `"secret access key" : …`."""
 _SHORTEST: Final = 6
 _PLAIN_WORD: Final = 12
-"""A secret that is a plain word of fewer letters is masked only where its form tells it: it may be a name, too."""
+"""A secret that is a plain word of fewer letters is masked only in an assignment: it may also be a name."""
 _PASSWORD_OF_URL: Final = re.compile(r"://[^\s:/@]*:(?P<password>[^\s]+)@")
 
 _TERMINAL: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 SAFE_LENGTH: Final = 4_000
 """Characters that `safe_text` keeps of a message: its beginning and its end, where causes stand."""
-_LOOKED_AT: Final = 8
-"""So many times that length is looked at, so that no secret is cut in half and then missed."""
+_MASKED_FACTOR: Final = 8
+"""`safe_text` masks this many times the characters that it keeps: a secret that was cut in half would not be found."""
 
 
 _known: dict[str, None] = {}
@@ -32,7 +32,7 @@ _known: dict[str, None] = {}
 
 
 def remember_secrets(named: Mapping[str, Any]) -> None:
-    """Mask these secrets from now on, wherever they appear: every text under a name that secrets stand behind.
+    """Mask these secrets from now on, wherever they appear: every text under the name of a secret.
 
     Args:
         named: Environment variables, the entries of a profile: values by name, nested as they are.
@@ -59,14 +59,14 @@ def _secrets_in(value: Any, *, is_secret: bool = False) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Return a secret as texts may hold it; a short or plain word is left out, for it would mask names."""
+    """Return the forms in which texts may hold a secret; none for a short or plain word, which would mask names."""
     is_word = secret.isalpha() and len(secret) < _PLAIN_WORD
     if len(secret) >= _SHORTEST and not is_word and not secret.startswith(("/", "~")):  # PWD is a folder
         yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1])
 
 
 def redact_text(text: str) -> str:
-    """Mask what looks like a secret, and the secrets of this process's settings, wherever they stand.
+    """Mask what looks like a secret, and the secrets of this process's settings, everywhere in the text.
 
     >>> redact_text("could not connect to postgresql://etl:hunter2@db/x, password='a b'")
     'could not connect to postgresql://etl:***@db/x, password=***'
@@ -87,7 +87,7 @@ def _shapes_in(text: str) -> Iterator[Shape]:
 
 
 def _without_assigned(text: str) -> str:
-    """Mask the values of assignments to names that secrets stand behind."""
+    """Mask the values of assignments to names of secrets."""
     kept: list[str] = []
     position = 0
     for start, end in _assignments(text):
@@ -115,7 +115,7 @@ def _assignments(text: str) -> Iterator[tuple[int, int]]:
 
 
 def safe_text(text: str, length: int = SAFE_LENGTH) -> str:
-    r"""Return text from outside as it may be kept and shown: secrets masked, nothing that steers a terminal, not long.
+    r"""Return text from outside, safe to store and to show: secrets masked, control characters removed, shortened.
 
     Args:
         text: What a warehouse or a service said.
@@ -124,7 +124,7 @@ def safe_text(text: str, length: int = SAFE_LENGTH) -> str:
     >>> safe_text("\x1b[31mno\x07 password=hunter2\x1b[0m")
     'no password=***'
     """
-    plain = _CONTROLS.sub("", _TERMINAL.sub("", _cut_middle(text, _LOOKED_AT * length)))
+    plain = _CONTROLS.sub("", _TERMINAL.sub("", _cut_middle(text, _MASKED_FACTOR * length)))
     return _cut_middle(redact_text(plain), length).strip()
 
 
@@ -136,7 +136,7 @@ def _cut_middle(text: str, length: int) -> str:
 
 
 def holds_secret(text: str, *, is_sql: bool = False) -> bool:
-    """Tell whether text surely holds a password or a key, so that a row must not: prose about passwords may stand.
+    """Tell whether text certainly holds a password or a key; prose about passwords is allowed in rows.
 
     Args:
         text: A value of a row.
@@ -153,13 +153,13 @@ def holds_secret(text: str, *, is_sql: bool = False) -> bool:
 
 
 def _is_prose(text: str, start: int) -> bool:
-    """Whether a value stands as in `password: how often it was reset`: a word without quotes behind a colon."""
+    """Whether a value is prose, as in `password: how often it was reset`: a word without quotes after a colon."""
     value = VALUE.match(text, start)
     return text[:start].rstrip().endswith(":") and value is not None and value.group().isalpha()
 
 
 def redact(value: Any) -> Any:
-    """Mask secrets in every text of a JSON-ready value, and every text under a name that secrets stand behind."""
+    """Mask secrets in every text of a JSON-ready value, and every text under the name of a secret."""
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, list | tuple):

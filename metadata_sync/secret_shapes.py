@@ -1,4 +1,4 @@
-r"""What secrets look like: shapes of issued keys, names that secrets stand behind, addresses that are secrets.
+r"""What secrets look like: shapes of issued keys, names of secrets, addresses that are secrets.
 
 The shapes follow detect-secrets, a maintained rule set: a test compares them with its rules, so that an upgrade that
 adds a shape fails there first (docs/decisions/0020). A pattern keeps its group `keep`; what else it matched is masked.
@@ -35,7 +35,7 @@ _NAMES: Final = (
     r"|auth|ssh)[_ -]?(?:access[_ -]?)?key(?:[_ -]?(?:id|base64))?|(?<![a-z])key_id)"
     r"(?:[_-]?(?:value|string|plain|text|hash|\d+))?"
 )
-"""Words that a secret stands behind; what is in front of them, as in `db_password`, does not matter."""
+"""Words that name a secret; a prefix, as in `db_password`, does not matter."""
 
 _QUOTED: Final = (
     r"(?:(?:[bEN]|U&)?(?:\\\"(?:[^\"\\]|\\(?!\")[\s\S])*(?:\\\"|\Z)|\"(?:[^\"\\]|\\[\s\S])*(?:\"|\Z)"
@@ -46,14 +46,14 @@ NAME: Final = re.compile(rf"(?i){_NAMES}\Z")
 """A key, a setting or a variable that holds a secret."""
 
 NAME_HINTS: Final = ("pass", "pwd", "secret", "token", "key", "auth", "credential", "string", "sas", "cookie")
-"""Texts in lower case, one of which stands in every such name."""
+"""Texts in lower case, one of which is part of every such name."""
 
 SIGN: Final = re.compile(r"(?:=>|:=|==?|:(?!:)|%3[Dd])\s{0,8}")
 """Between the two sides of any assignment: `password =`, `"SecretAccessKey": `, `client_secret%3D`."""
 VALUE: Final = re.compile(rf"{_QUOTED}|[^\s&;\"'<>\[\]{{}}][^\s&;\"<>]*")
 """The right side of an assignment."""
 NUMBER: Final = re.compile(r"[\"']?\d{1,9}[\"']?(?![\w.-])")
-"""A count, a size: not what stands behind `tokens:`; a password may be one."""
+"""A count or a size: not a secret after `tokens:`; a password may be a number."""
 PASSWORD_NAME: Final = re.compile(r"(?i)(?:password|passwd|passcode|pwd)\Z")
 
 

@@ -59,7 +59,7 @@ def examine_role(context: Context) -> Iterator[CheckFinding]:
         yield CheckFinding("warehouse role", Level.WARN, message, _REMEDY)
     if not powers and not foreign:
         looked = "superuser, roles, server files, other schemas" if profile.dialect == "postgres" else "superuser"
-        yield CheckFinding("warehouse role", Level.OK, f"has no right too many (looked at: {looked})")
+        yield CheckFinding("warehouse role", Level.OK, f"has no more rights than loads need (checked: {looked})")
 
 
 def _powers(warehouse: Warehouse, profile: Profile) -> list[str]:

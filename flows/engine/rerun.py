@@ -2,7 +2,8 @@
 
 A refused run ends without loading. Its new rows would wait for the next scheduled run, or without limit when a person
 started it. So the run that held the leases applies the gate again when it ends, and loads the rows that have arrived
-since. flows/prefect/run_guards.py does the same for runs that Prefect refuses.
+since. flows/prefect/run_guards.py does the same for runs that Prefect refuses before they start; docs/decisions/0021
+says why there are two.
 """
 
 from __future__ import annotations

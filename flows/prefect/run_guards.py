@@ -2,7 +2,8 @@
 
 Prefect cancels the second concurrent run of a deployment at once (collision strategy CANCEL_NEW). When the first run
 ends, its hook looks for such runs and starts one in their place. The new run calls the gate and ends at once when
-nothing is new.
+nothing is new. flows/engine/rerun.py replaces runs that are refused at a lease: docs/decisions/0021 says why there are
+two.
 """
 
 from __future__ import annotations

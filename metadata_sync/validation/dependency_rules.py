@@ -39,7 +39,7 @@ def _driving(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     elif row.increment is Increment.ROWS and len(row.driving) > 1:
         tables = ", ".join(dependency.table for dependency in row.driving)
         remedy = "Use increment: groups with recompute_by on each, or increment: full."
-        message = "Rows of two windows do not meet: a join of them loses matches."
+        message = "A join of two windows loses matches: rows that belong together may arrive in different windows."
         yield subject.fault("dependencies", tables, Problem("several_driving_sources", message, remedy))
 
 
@@ -64,7 +64,7 @@ def _recompute_by(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     for dependency in row.dependencies:
         if dependency.driving and not dependency.recompute_by:
             remedy = "Name the columns whose touched values are computed again."
-            problem = Problem("missing_recompute_by", "Groups of this source are not said.", remedy)
+            problem = Problem("missing_recompute_by", "It has no recompute_by: its groups are unknown.", remedy)
             yield subject.fault("dependencies", dependency.table, problem)
         elif dependency.recompute_by and not dependency.driving:
             yield _unused_recompute(subject, dependency, "A lookup is read whole.")
@@ -170,7 +170,7 @@ def find_cycles(edges: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
         edges: Target → the targets that it reads.
 
     Returns:
-        One way round per knot of targets, the first target repeated at the end.
+        One cycle per group of targets, the first target repeated at the end.
 
     >>> find_cycles({"a": ["b"], "b": ["c"], "c": ["a"], "d": ["a"]})
     [('a', 'b', 'c', 'a')]

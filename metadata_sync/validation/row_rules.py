@@ -81,7 +81,7 @@ def _duplicates(rows: ControlRows) -> Iterator[Fault]:
     for row, count in Counter(RowId.of(row) for row in all_rows(rows)).items():
         if count > 1:
             remedy = "Keep one of them."
-            yield Fault(row.table, row.key, None, None, "duplicate_row", "The row stands twice.", remedy)
+            yield Fault(row.table, row.key, None, None, "duplicate_row", "Two rows have this key.", remedy)
 
 
 def _model_names(rows: ControlRows) -> Iterator[Fault]:

@@ -1,4 +1,4 @@
-"""What a rule about rows looks like: a generator of faults over one row, told of all others."""
+"""A rule about rows: a generator of the faults of one row, given all other rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Row = TypeVar("Row", bound=ControlRow)
 
 
 class Known:
-    """All rows of the environment, found by key at once: thousands of rows ask for one another.
+    """All rows of the environment, indexed by key: each of thousands of rows looks others up.
 
     Args:
         rows: The rows.
@@ -73,4 +73,4 @@ def repeated(subject: Subject[Row], column: str, names: Iterable[str]) -> Iterat
     listed = list(names)
     for name in dict.fromkeys(listed):
         if listed.count(name) > 1:
-            yield subject.fault(column, name, Problem("duplicate", "Stands in the list twice.", "Keep one of them."))
+            yield subject.fault(column, name, Problem("duplicate", "Is in the list twice.", "Keep one of them."))

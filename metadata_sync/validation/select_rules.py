@@ -1,4 +1,4 @@
-"""What a SELECT owes its row: read what is declared, yield what is named, suit its increment mode."""
+"""What a SELECT must do for its row: read what is declared, yield what is named, suit its increment mode."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
         if refusal is not None:
             value = source.location if source.location else str(source.name)
             column = "location" if source.location else None
-            remedy = "Land the data, or mend the row."
+            remedy = "Land the data, or correct the row."
             yield Fault(source.control_table, source.key, column, value, "source_unreadable", f"{refusal}.", remedy)
         columns = catalog.source_columns(source)
         key = source.incremental_key

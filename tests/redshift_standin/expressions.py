@@ -14,7 +14,7 @@ MOST_BYTES = 65535  # varchar(max)
 BYTES = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR)
 
 
-def to_postgres(tree: exp.Expression, views: Mapping[tuple[str, str], str]) -> exp.Expression:
+def to_postgres(tree: exp.Expr, views: Mapping[tuple[str, str], str]) -> exp.Expr:
     """Rewrite a parsed statement.
 
     Args:
@@ -38,7 +38,7 @@ def to_postgres(tree: exp.Expression, views: Mapping[tuple[str, str], str]) -> e
     return tree
 
 
-def _rewrite(node: exp.Expression) -> exp.Expression:
+def _rewrite(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Identifier):
         node.set("this", node.this.lower())
     elif isinstance(node, exp.Anonymous):
@@ -56,7 +56,7 @@ def _rewrite(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _rewrite_call(node: exp.Anonymous) -> exp.Expression:
+def _rewrite_call(node: exp.Anonymous) -> exp.Expr:
     name = node.name.lower()
     if name in DATE_PART_FIRST and isinstance(node.expressions[0], exp.Column | exp.Var):
         node.expressions[0].replace(exp.Literal.string(node.expressions[0].name.lower()))
@@ -66,7 +66,7 @@ def _rewrite_call(node: exp.Anonymous) -> exp.Expression:
     return node
 
 
-def _rewrite_cast(node: exp.Cast) -> exp.Expression:
+def _rewrite_cast(node: exp.Cast) -> exp.Expr:
     """An explicit cast to varchar(n) cuts at n bytes (r_Character_types.html)."""
     kind = node.to
     if kind.expressions and kind.expressions[0].name.lower() == "max":
@@ -80,7 +80,7 @@ def _rewrite_cast(node: exp.Cast) -> exp.Expression:
     return exp.Cast(this=cut, to=kind.copy())
 
 
-def _rewrite_try_cast(node: exp.TryCast) -> exp.Expression:
+def _rewrite_try_cast(node: exp.TryCast) -> exp.Expr:
     """PostgreSQL has none, and sqlglot would write a plain cast."""
     kind = exp.Literal.string(node.to.sql("postgres"))
     return exp.Anonymous(

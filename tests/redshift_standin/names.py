@@ -10,7 +10,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def relation_name(table: exp.Expression | None) -> str:
+def relation_name(table: exp.Expr | None) -> str:
     """`"schema"."table"` in lower case, as Redshift folds it even when quoted."""
     assert table is not None
     table = table if isinstance(table, exp.Table) else table.find(exp.Table)

@@ -11,7 +11,7 @@ TEXT_SIZE = 256  # TEXT, and VARCHAR without a length, in a column definition (r
 NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
 
 
-def take_attributes(create: exp.Expression) -> dict[str, str]:
+def take_attributes(create: exp.Expr) -> dict[str, str]:
     """Take DISTSTYLE, DISTKEY, SORTKEY, BACKUP and ENCODE out of a CREATE TABLE.
 
     Returns:
@@ -48,7 +48,7 @@ def _names(columns: object) -> list[str]:
     return [column.name.lower() for column in listed]
 
 
-def declare_types(create: exp.Expression) -> None:
+def declare_types(create: exp.Expr) -> None:
     """Give columns Redshift's widths, and drop the keys that Redshift takes and does not enforce."""
     schema = create.this
     if not isinstance(schema, exp.Schema):

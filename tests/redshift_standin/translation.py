@@ -121,7 +121,7 @@ def _plan_words(text: str, is_in_block: bool, views: Mapping[tuple[str, str], st
 
 @dataclass(frozen=True)
 class _Context:
-    tree: exp.Expression
+    tree: exp.Expr
     is_in_block: bool
     is_unbound: bool
     views: Mapping[tuple[str, str], str]
@@ -139,7 +139,7 @@ def _without_comments(sql: str) -> str:
     return re.sub(r"\A(\s+|/\*.*?\*/|--[^\n]*\n)+", "", sql, flags=re.DOTALL)
 
 
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> exp.Expr:
     # sqlglot reads $1 … $2 as a string between dollar quotes.
     try:
         trees = sqlglot.parse(PARAMETER.sub(r"rs_parameter_\1", text), dialect=PlainRedshift)
@@ -203,6 +203,7 @@ def _plan_alter(context: _Context) -> Plan:
 
 
 def _plan_copy(context: _Context) -> Plan:
+    assert isinstance(context.tree, exp.Copy)
     copy = read_copy(context.tree)
     return Plan("copy", NOTHING, target=copy.table, tag="COPY", transfer=copy)
 
@@ -228,7 +229,7 @@ def _plan_set(context: _Context) -> Plan:
 
 
 def _plan_transaction(context: _Context) -> Plan:
-    kinds = {exp.Transaction: "begin", exp.Commit: "commit", exp.Rollback: "rollback"}
+    kinds: dict[type[exp.Expr], str] = {exp.Transaction: "begin", exp.Commit: "commit", exp.Rollback: "rollback"}
     kind = kinds[type(context.tree)]
     if context.tree.args.get("savepoint"):
         raise RedshiftError("0A000", "SQL command not supported on Redshift: SAVEPOINT")
@@ -246,7 +247,7 @@ def _plan_as_is(context: _Context) -> Plan:
     return Plan(type(context.tree).__name__.lower(), context.postgres_sql())
 
 
-PLANS: dict[type[exp.Expression], Callable[[_Context], Plan]] = {
+PLANS: dict[type[exp.Expr], Callable[[_Context], Plan]] = {
     exp.Query: _plan_query,
     exp.Insert: _plan_write,
     exp.Update: _plan_write,

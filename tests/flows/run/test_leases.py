@@ -14,7 +14,7 @@ from dataclasses import replace
 from flows.engine.engine import execute
 from flows.engine.rerun import rerun_refused
 from flows.gate.facts import Action, Decision, Reason
-from flows.gate.rules import left_to
+from flows.gate.rules import skip_leased
 from flows.run.leases import LeaseKeeper, foreign_leases, wait_until_free
 from flows.run.model import RunRequest
 from flows.run.record import record_decisions
@@ -107,7 +107,7 @@ def test_run_that_kept_another_out_runs_for_it_at_its_end(workshop: Workshop) ->
 
     def turn_ben_away(event: object) -> None:
         if not turned_away and event.info.name == "LogModelResult":  # type: ignore[attr-defined]
-            turned_away.append(left_to(plan.decisions[0], "anna"))
+            turned_away.append(skip_leased(plan.decisions[0], "anna"))
             record_decisions(store, "bens", turned_away, store.now())
             workshop.land_orders("day_3", range(30, 40), "2013-01-04 12:00:00")
 
@@ -127,9 +127,9 @@ def test_run_for_others_ends_at_once_when_nothing_is_left_and_insists_when_they_
     store = workshop.context.store
     idle, forced = workshop.plan("orders"), workshop.plan("orders", is_forced=True)
 
-    record_decisions(store, "bens", [left_to(idle.decisions[0], "anna")], store.now())
+    record_decisions(store, "bens", [skip_leased(idle.decisions[0], "anna")], store.now())
     assert rerun_refused(workshop.context, idle) == ()
-    record_decisions(store, "carls", [left_to(forced.decisions[0], "anna")], store.now())
+    record_decisions(store, "carls", [skip_leased(forced.decisions[0], "anna")], store.now())
     (made_up,) = rerun_refused(workshop.context, idle)
 
     assert {outcome.decision.reason for outcome in made_up.outcomes} == {Reason.FORCED}
