@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.markup import escape
 
+from flows.cli.output.changes import brief, changed_lines
 from flows.cli.output.console import out, print_json, print_table, progress, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
@@ -30,7 +30,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why; kept in the history.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-_WIDTH: Final = 80
 """Maximum characters of a value in a table or a plan."""
 
 _LIST_COLUMNS: Final = {
@@ -213,8 +212,8 @@ def history(
                     entry.via,
                     entry.key,
                     entry.column,
-                    _brief(entry.old),
-                    _brief(entry.new),
+                    brief(entry.old),
+                    brief(entry.new),
                     entry.reason,
                 )
                 for entry in entries
@@ -276,8 +275,8 @@ def _print_plan(plan: Plan) -> None:
             (
                 kept.id.row,
                 kept.id.column,
-                _brief(kept.table),
-                _brief(kept.file),
+                brief(kept.table),
+                brief(kept.file),
                 _writer(kept),
             )
             for kept in plan.kept
@@ -295,13 +294,13 @@ def _print_change(change: RowChange) -> None:
     out.print(f"{signs[change.kind]} {escape(str(change.id))}{note}", highlight=False)
     if change.kind == "change":
         for column in change.columns:
-            line = f"    {column.column}: {_brief(column.old) or '–'} → {_brief(column.new) or '–'}"
-            out.print(line, highlight=False, markup=False)
+            for line in changed_lines(column.column, column.old, column.new):
+                out.print(f"    {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_rows(title: str, columns: Sequence[str], rows: Sequence[ControlRow]) -> None:
     if rows:
-        cells = ((row.key, *(_brief(getattr(row, column)) for column in columns)) for row in rows)
+        cells = ((row.key, *(brief(getattr(row, column)) for column in columns)) for row in rows)
         print_table(title, ("key", *columns), cells)
 
 
@@ -346,15 +345,6 @@ def _counts(plan: Plan) -> str:
 
 def _writer(kept: KeptColumn) -> str:
     return "framework" if kept.is_framework else "operator"
-
-
-def _brief(value: object) -> str | None:
-    """Return a value as one short line."""
-    if value is None or value in ((), []):
-        return None
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-    line = " ".join(text.split())
-    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
 
 
 def _check_output(folder: Path, files: Iterable[Path], *, yes: bool) -> None:
