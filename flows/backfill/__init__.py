@@ -8,6 +8,9 @@ Way in: `backfill.plan_backfill(context, request)`, then `backfill.run_backfill(
 | `slices` | which keys of its sources a target reads, as chunks; or why it is excluded |
 | `chunks` | cuts a range of keys into chunks (pure) |
 | `model` | request, plan, progress and summary |
+| `restate` | derives a target's rows again by today's SELECT, and prunes what it no longer yields |
+| `automatic` | restatements that rows ask for, after a run |
+| `readers` | the targets that read what was loaded again |
 
 Never imported here: Prefect, `flows.prefect`, `flows.cli`. dbt and Spark are imported inside functions only.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,12 +12,17 @@ import typer
 
 from flows.cli.output.console import err, print_json, print_table, progress, say
 from flows.cli.output.options import ClusterOption, EngineOption
-from flows.cli.output.tables import cost_document
+from flows.cli.output.tables import cost_document, print_summary, summary_document
 from flows.context import load_context
 
 if TYPE_CHECKING:
     from flows.backfill.backfill import BackfillPlan, BackfillSummary, ChunkLoaded
     from flows.backfill.model import BackfillRequest
+    from metadata_sync.rows.model import TransformationRow
+
+WithReaders = Annotated[
+    bool, typer.Option("--with-readers", help="Run the pipelines of the targets that read what was loaded, too.")
+]
 
 _USAGE_EXIT_CODE: Final = 2
 _INTERRUPTED_EXIT_CODE: Final = 130
@@ -47,6 +52,7 @@ def backfill(
     ] = None,
     engine: EngineOption = None,
     cluster: ClusterOption = None,
+    with_readers: WithReaders = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
@@ -70,7 +76,7 @@ def backfill(
     from flows.backfill.model import BackfillRequest
 
     request = BackfillRequest(subject, start, end, chunk, engine=engine, cluster=cluster)
-    _load(request, yes=yes, as_json=as_json)
+    _load(request, with_readers=with_readers, yes=yes, as_json=as_json)
 
 
 def restate(
@@ -92,6 +98,7 @@ def restate(
             show_default=False,
         ),
     ] = None,
+    with_readers: WithReaders = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
@@ -112,19 +119,23 @@ def restate(
     """
     from flows.backfill.model import BackfillRequest
 
-    _load(BackfillRequest(target, start, end, chunk, restates=True), yes=yes, as_json=as_json)
+    request = BackfillRequest(target, start, end, chunk, restates=True)
+    _load(request, with_readers=with_readers, yes=yes, as_json=as_json)
 
 
-def _load(asked: BackfillRequest, *, yes: bool, as_json: bool) -> None:
+def _load(asked: BackfillRequest, *, with_readers: bool, yes: bool, as_json: bool) -> None:
     """Show what a backfill or a restatement would load, and load it."""
     from flows.backfill.backfill import plan_backfill, run_backfill
+    from flows.backfill.readers import load_readers, readers_of
 
     context = load_context()
     request = replace(asked, requested_by=context.who)
     with progress("Looking at the sources…", is_quiet=as_json):
         plan = plan_backfill(context, request)
+    readers = readers_of(plan.run.rows, {item.target for item in plan.targets}) if plan.targets else ()
     if not as_json:
         _print_plan(plan)
+        _print_readers(readers, with_readers=with_readers)
     if not plan.targets or not _may_run(yes=yes, as_json=as_json):
         if as_json:
             print_json(_document(plan, None))
@@ -137,12 +148,28 @@ def _load(asked: BackfillRequest, *, yes: bool, as_json: bool) -> None:
     except KeyboardInterrupt:
         say("Interrupted. The same command resumes with the chunks that are left.")
         raise typer.Exit(_INTERRUPTED_EXIT_CODE) from None
+    follow_up = None
+    if with_readers and readers and not summary.has_failed:
+        with progress("Loading the readers…", is_quiet=as_json):
+            follow_up = load_readers(context, readers, (lambda _: None) if as_json else say)
     if as_json:
-        print_json(_document(plan, summary))
+        document = summary_document(follow_up) if follow_up else None
+        print_json({**_document(plan, summary), "readers": [str(row.name) for row in readers], "follow_up": document})
     else:
         _print_summary(summary)
-    if summary.has_failed:
+        if follow_up:
+            print_summary(follow_up)
+    if summary.has_failed or (follow_up is not None and follow_up.has_failed):
         raise typer.Exit(1)
+
+
+def _print_readers(readers: Sequence[TransformationRow], *, with_readers: bool) -> None:
+    if readers:
+        names = ", ".join(f"{row.name} ({row.pipeline_id})" for row in readers)
+        when = (
+            "are loaded afterwards" if with_readers else "follow at their next run; --with-readers loads them at once"
+        )
+        say(f"Readers that {when}: {names}.")
 
 
 def _may_run(*, yes: bool, as_json: bool) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from flows.backfill.backfill import BackfillRequest, BackfillSummary, plan_backfill, run_backfill
 from metadata_sync.errors import ConfigurationError, HardRunError
-from tests.support.engine_project import SELECTS, Workshop
+from tests.support.engine_project import SELECTS, Workshop, finish
 
 AMOUNTS = "select order_id, amount from dwh.fact_order order by order_id"
 BY_HAND = "select order_id, amount{change} from read_parquet('{lake}/orders/*.parquet'){where} order by order_id"
@@ -130,3 +132,19 @@ def test_target_that_every_run_reads_in_full_is_left_out_with_the_reason(worksho
     plan = plan_backfill(workshop.context, BackfillRequest("dwh.dim_region", None, restates=True))
     assert not plan.targets
     assert "reads its sources in full" in plan.left_out[0].reason
+
+
+def test_readers_are_shown_in_order_and_taken_along(workshop: Workshop) -> None:
+    workshop.write_select("fact_order", FACT.replace("o.amount", "(o.amount * 0.5)::decimal(18, 2) as amount"))
+    code, output, errors = finish(
+        workshop.sluice("restate", "dwh.fact_order", "--with-readers", "--yes", "--json"), timeout=240
+    )
+    assert code == 0, errors
+    document = json.loads(output)
+    assert document["readers"] == ["mart.region_total"]
+    assert [item["status"] for item in document["follow_up"]["targets"] if item["target"] == "mart.region_total"] == [
+        "loaded"
+    ]
+    assert workshop.query("select sum(amount) from mart.region_total") == workshop.query(
+        "select sum(amount) from dwh.fact_order"
+    )
