@@ -19,6 +19,7 @@ from flows.engine.engine import hold_warehouse
 from flows.engine.recovery import adopt
 from flows.ledger import run_task
 from flows.run.leases import LeaseKeeper
+from flows.warehouse.bounds import parse_bound
 from flows.warehouse.derivations import Derivations, count_derivations
 from flows.warehouse.load_log import Definition, derivation_of, next_number, read_loads, row_definition
 from metadata_sync.analysis.select_file import read_select
@@ -119,7 +120,8 @@ def _reach(plan: BackfillPlan, row: TransformationRow, definition: str) -> str |
     keys = {item.incremental_key for item in resolve_dependencies(row, plan.run.rows) if item.is_driving}
     chunks = [chunk for item in plan.targets for chunk in item.chunks]
     is_same = keys == {Definition.parse(definition).order[0]}
-    return chunks[0].start if is_same and chunks else None
+    starts = [parse_bound(chunk.start) for chunk in chunks if chunk.start is not None]
+    return str(min(starts, key=lambda bound: bound.position)) if is_same and starts else None
 
 
 def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner) -> RowCounts:

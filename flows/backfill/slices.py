@@ -15,7 +15,7 @@ from metadata_sync.loads import Window
 from metadata_sync.project import Project
 from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies
-from metadata_sync.rows.vocabulary import Increment
+from metadata_sync.rows.vocabulary import Increment, LoadType
 
 _STAYS_OUT = (Action.HOLD, Action.SKIP)
 
@@ -98,6 +98,8 @@ class Cutter:
             chunks += [Window(str(item.name), span.start, span.end) for span in spans]
         if self._key_range.is_whole:
             chunks += [Window(name, None, end) for name, end in _whole_sources(row, self._rows, decision)]
+        if self._key_range.is_whole and row.load_type is not LoadType.SCD2:
+            chunks.reverse()  # only the last event of a key is stored, so it is derived first
         if chunks:
             return tuple(chunks)
         sources = ", ".join(str(item.name) for item in keyed)

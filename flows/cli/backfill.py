@@ -14,10 +14,12 @@ from flows.cli.output.console import err, print_json, print_table, progress, say
 from flows.cli.output.options import ClusterOption, EngineOption
 from flows.cli.output.tables import cost_document, print_summary, summary_document
 from flows.context import load_context
+from flows.warehouse.bounds import parse_bound
 
 if TYPE_CHECKING:
     from flows.backfill.backfill import BackfillPlan, BackfillSummary, ChunkLoaded
     from flows.backfill.model import BackfillRequest
+    from metadata_sync.loads import Window
     from metadata_sync.rows.model import TransformationRow
 
 WithReaders = Annotated[
@@ -181,7 +183,7 @@ def _print_plan(plan: BackfillPlan) -> None:
         (
             item.target,
             "\n".join(dict.fromkeys(window.source for window in item.chunks)),
-            f"{item.chunks[0].start or 'the beginning'} → {item.chunks[-1].end}",
+            _keys(item.chunks),
             len(item.chunks),
             item.done or None,
             item.choice and item.choice.engine,
@@ -193,6 +195,16 @@ def _print_plan(plan: BackfillPlan) -> None:
     kind = "Restatement" if plan.request.restates else "Backfill"
     title = f"{kind} {plan.backfill_id}" + (", resumed" if plan.is_resumed else "")
     print_table(title, ("Target", "Source", "Keys", "Chunks", "Done", "Engine", "Left out because"), rows)
+
+
+def _keys(chunks: Sequence[Window]) -> str:
+    """Return the least and the greatest key; chunks may go from the newest to the oldest."""
+    first, last = chunks[0], chunks[-1]
+    if first.source == last.source and None not in (first.start, last.start):
+        low, high = parse_bound(first.start or ""), parse_bound(last.start or "")
+        if low.is_later_than(high):
+            first, last = last, first
+    return f"{first.start or 'the beginning'} → {last.end}"
 
 
 @contextmanager

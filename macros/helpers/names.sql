@@ -65,6 +65,8 @@
         as_prefix (str or none): prefix of the names in the result.
 -#}
 {% macro columns(names, alias=none, prefix="", as_prefix=none) %}
+    {#- an event time that is part of the key is named once -#}
+    {%- set names = names | unique | list -%}
     {%- set results = sluice.prefixed(as_prefix, names) if as_prefix else none -%}
     {%- set listed = [] -%}
     {%- for name in (sluice.prefixed(prefix, names) if prefix else names) -%}

@@ -215,7 +215,7 @@ def _backfill(project: DbtProject, world: World, draw: Random) -> None:
 def _restate(project: DbtProject, world: World, draw: Random) -> None:
     cut = draw.randint(1, len(world.rows) - 1)
     tasks = dict.fromkeys(_windows(0, 0), "restate")
-    for low, high in ((1, cut), (cut + 1, len(world.rows))):
+    for low, high in ((cut + 1, len(world.rows)), (1, cut)):  # the newest first, as `sluice restate` does
         _run(project, SLUICE_WINDOWS=_windows(low, high), SLUICE_TASKS=tasks)
         world.read(low, high)
     _run(project, "one", "two", "app", SLUICE_TASKS={f"dwh.{name}": "prune" for name in ("one", "two", "app")})
@@ -235,7 +235,7 @@ def _run(project: DbtProject, *models: str, **env: Mapping[str, object]) -> None
 def _check(project: DbtProject, world: World) -> None:
     upserts = [event._replace(is_delete=False) for event in world.events]
     expected = {
-        "one": {(*key, at, *content) for key, content, at, _ in oracle.scd1(world.events)},
+        "one": {(*key, at, *content[:2]) for key, content, at, _ in oracle.scd1(world.events)},
         "two": {
             (*item.key, item.at, *item.content, item.valid_from, item.valid_to)
             for item in oracle.scd2(world.events, (1,))
@@ -249,7 +249,10 @@ def _check(project: DbtProject, world: World) -> None:
 
 
 def _rows(project: DbtProject, name: str) -> Iterator[tuple[object, ...]]:
-    columns = {"grp": "k, total", "raw": "seq, k, happened_at, u, v, w"}.get(name, "k, happened_at, u, v, w")
+    # a table of last events does not keep what older derivations of earlier events gave
+    columns = {"grp": "k, total", "raw": "seq, k, happened_at, u, v, w", "one": "k, happened_at, u, v"}.get(
+        name, "k, happened_at, u, v, w"
+    )
     columns += ", valid_from, valid_to" if name == "two" else ""
     for row in project.query(f"select {columns} from dwh.{name}"):
         yield (

@@ -4,6 +4,14 @@
     {#- a target that is replaced counts as empty -#}
     {%- set nothing = " and 1 = 0" if load.replaces else "" -%}
     {%- set stored_at = "coalesce(stored." ~ load.at ~ ", buried." ~ load.at ~ ")" -%}
+    {#- a restatement replaces what an older SELECT derived, also by an earlier event: the later one may be none any
+        more, and only one event of a key is stored -#}
+    {%- set outdated = (
+        " or coalesce(stored._sluice_definition, buried._sluice_definition, 0) < "
+        ~ load.definition_number
+        if load.is_restated
+        else ""
+    ) -%}
     with
         ranked_events as (
             select
@@ -42,7 +50,7 @@
                             and {{ sluice.same(load.compared, "event", "buried") }}
                         {%- endif %}
                     then 'known'
-                    when {{ stored_at }} is null or event.{{ load.at }} >= {{ stored_at }}
+                    when {{ stored_at }} is null or event.{{ load.at }} >= {{ stored_at }}{{ outdated }}
                     then 'new'
                     else 'old'
                 end as _sluice_order

@@ -43,6 +43,18 @@ def test_corrected_formula_takes_the_place_of_the_older_whatever_the_values(work
     assert workshop.query("select count(distinct _sluice_definition) from dwh.fact_order") == [(1,)]
 
 
+def test_last_event_of_each_key_is_restated_first(workshop: Workshop) -> None:
+    workshop.land_orders("again", [1, 2, 3], "2013-01-03 00:00:00")  # later events of keys that came before
+    workshop.run("orders")
+    workshop.write_select("fact_order", FACT + " where o.landed_at < timestamp '2013-01-03 00:00:00'")
+
+    summary = restate(workshop, "dwh.fact_order")
+
+    assert summary.kept_count == 0
+    landed = "select count(*), max(landed_at) < timestamp '2013-01-03' from dwh.fact_order"
+    assert workshop.query(landed) == [(20, True)], "the earlier events of the three keys stand"
+
+
 def test_window_of_a_backfill_is_restated_after_a_change_and_the_rest_is_counted(workshop: Workshop) -> None:
     before = dict(workshop.query(AMOUNTS))
     workshop.write_select("fact_order", FACT.replace("o.amount", "(o.amount * 0.5)::decimal(18, 2) as amount"))
