@@ -226,7 +226,7 @@ def _remember_written(project: Project, before: Snapshot, stored: StoredRows, di
 def _snapshot(
     project: Project, stored: StoredRows, dialect: str, contents: Mapping[str, str] | None = None
 ) -> Snapshot:
-    inputs = str(RENDER_VERSION), dialect, stored.digest
+    inputs = str(RENDER_VERSION), dialect, stored.digest, *sorted(project.allowed_functions)
     return take_snapshot(project, inputs, [*stored.sql_paths, FILE_NAME], contents)
 
 
