@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -112,6 +113,29 @@ class DbtRunner:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "See dbt's log file for details.")
         nodes = (_node_result(item) for item in result.result.results)
         return tuple(replace(node, message=limit.explain(node)) for node in nodes)
+
+    def operate(self, macro: str, arguments: Mapping[str, Any]) -> None:
+        """Run a macro of Sluice as an operation.
+
+        Args:
+            macro: Its name, without the package.
+            arguments: Its arguments, JSON-ready.
+
+        Raises:
+            HardRunError: When the project cannot be parsed, or the macro failed.
+            KeyboardInterrupt: When the user interrupts dbt.
+        """
+        from dbt.cli.main import dbtRunner
+
+        with _variables(self._environment), self._connected():
+            manifest = self._parsed()
+            command = ["run-operation", *self._options(), "--no-write-json", "--quiet", f"sluice.{macro}"]
+            result: Any = dbtRunner(manifest=manifest).invoke([*command, "--args", json.dumps(arguments)])
+        _raise_interrupt(result.exception)
+        if not result.success:
+            failed = [item.message or "" for item in getattr(result.result, "results", ())]
+            reason = without_macro_stack(failed[0]) if failed else _explain(result.exception)
+            raise HardRunError(f"{macro} failed: {reason}", "See dbt's log file for details.")
 
     def compile(self, models: Sequence[str], *, variables: Mapping[str, str]) -> dict[str, str]:
         """Compile models, which sets their windows, and write nothing.

@@ -113,6 +113,13 @@ def skip_leased(decision: Decision, holder: str) -> Decision:
     return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=_held_by(holder))
 
 
+def outdated(decision: Decision, message: str) -> Decision:
+    """Return the decision on a target that was renamed, or whose sources were, after the run was planned."""
+    if decision.action is not Action.RUN:
+        return decision
+    return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=message)
+
+
 _Answer = tuple[Action, Reason, str]
 _Judgement = tuple[bool, Reason, str]
 
@@ -155,7 +162,8 @@ def _check_target(facts: TargetFacts) -> _Answer | None:
     if facts.renamed_from and not facts.has_log and not facts.forced_by:
         message = (
             f"it seems to be {facts.renamed_from} under a new name: that target has no row now, and this one would be "
-            f"loaded in full. Give the row its old name, or load it with `sluice run {facts.pipeline_id} --force`"
+            f"loaded in full. Take that table over: `sluice rename {facts.renamed_from} {facts.target}`; or give the row "
+            f"its old name; or load it from its sources: `sluice run {facts.pipeline_id} --force`"
         )
         return Action.HOLD, Reason.ROW_RENAMED, message
     is_known = facts.exists and bool(facts.head_fingerprint) and bool(facts.fingerprint)
