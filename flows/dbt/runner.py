@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 _DBT_LOG: Final = logging.getLogger("file_log")
 """The logger of dbt's log file. dbt replaces its handler in each invocation, but keeps its filters."""
 _WATCH_SECONDS: Final = 0.5
+_OPERATION_ERRORS: Final = {"RunningOperationCaughtError", "RunningOperationUncaughtError"}
 _MACRO_STACK: Final = re.compile(r"\n\s*> in macro ")
 
 
@@ -130,12 +131,19 @@ class DbtRunner:
         with _variables(self._environment), self._connected():
             manifest = self._parsed()
             command = ["run-operation", *self._options(), "--no-write-json", "--quiet", f"sluice.{macro}"]
-            result: Any = dbtRunner(manifest=manifest).invoke([*command, "--args", json.dumps(arguments)])
+            reasons: list[str] = []  # dbt tells an operation's error in an event only
+
+            def hear(event: Any) -> None:
+                if event.info.name in _OPERATION_ERRORS:
+                    reasons.append(without_macro_stack(event.data.exc))
+
+            result: Any = dbtRunner(manifest=manifest, callbacks=[hear]).invoke(
+                [*command, "--args", json.dumps(arguments)]
+            )
         _raise_interrupt(result.exception)
         if not result.success:
-            failed = [item.message or "" for item in getattr(result.result, "results", ())]
-            reason = without_macro_stack(failed[0]) if failed else _explain(result.exception)
-            raise HardRunError(f"{macro} failed: {reason}", "See dbt's log file for details.")
+            reason = " ".join("".join(reasons).split()) or _explain(result.exception)
+            raise HardRunError(f"dbt cannot run {macro}: {reason}", "See dbt's log file for details.")
 
     def compile(self, models: Sequence[str], *, variables: Mapping[str, str]) -> dict[str, str]:
         """Compile models, which sets their windows, and write nothing.

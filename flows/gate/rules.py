@@ -4,6 +4,7 @@ The rules apply to one target in this order; the first that returns an answer de
 
     inactive row or pipeline             SKIP
     another run is loading it            SKIP
+    a renaming of it was interrupted     HOLD
     a fault in row, SELECT or pipeline   HOLD
     only a person can repair it          HOLD   dropped target, changed configuration, renamed row, changed SELECT
     an upstream loads in this run        WAIT   decided again after that load
@@ -58,6 +59,7 @@ def decide(facts: TargetFacts) -> Decision:
     action, reason, message = (
         _check_active(facts)
         or _check_lease(facts)
+        or _check_renaming(facts)
         or _check_faults(facts)
         or _check_target(facts)
         or _check_upstreams(facts)
@@ -137,6 +139,10 @@ def _check_active(facts: TargetFacts) -> _Answer | None:
 
 def _check_lease(facts: TargetFacts) -> _Answer | None:
     return (Action.SKIP, Reason.LEASE_HELD, _held_by(facts.leased_by)) if facts.leased_by else None
+
+
+def _check_renaming(facts: TargetFacts) -> _Answer | None:
+    return (Action.HOLD, Reason.RENAME_UNFINISHED, facts.unfinished_rename) if facts.unfinished_rename else None
 
 
 def _held_by(holder: str) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from metadata_sync.database.codec import Stored, decode, decode_declared
 from metadata_sync.database.journals.entries import LifecycleEntry
-from metadata_sync.errors import Fault, MetadataError
+from metadata_sync.errors import UNFINISHED_RENAME, Fault, MetadataError
 from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow, collect_rows
 from metadata_sync.rows.parsing import Parsed
 
@@ -84,8 +84,8 @@ def _unfinished(row: TransformationRow, entry: LifecycleEntry) -> Fault:
         key=row.key,
         column=None,
         value=None,
-        rule="unfinished_rename",
-        message=f"Is held: {entry} is not finished.",
+        rule=UNFINISHED_RENAME,
+        message=f"Is held: {entry}, is not finished.",
         remedy=f"Finish it: sluice rename {entry.target} {entry.new_target}.",
     )
 
