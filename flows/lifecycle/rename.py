@@ -297,10 +297,21 @@ def _refuse_taken(
     if "head" in now.tables and "target" not in now.tables:
         message = f"The table {old} is gone, but its load log stands."
         raise HardRunError(message, "Restore the table, or load it again with --full-refresh; then rename it.")
+    if context.profile.dialect == "redshift":
+        _refuse_on_redshift(rows, renaming)
+
+
+def _refuse_on_redshift(rows: ControlRows, renaming: Renaming) -> None:
+    """Redshift renames no materialized view, and moves a table to another schema by a copy."""
+    old, new = renaming.old, renaming.new
     row = rows.transformation(old)
-    if row is not None and is_view(row, rows) and context.profile.dialect == "redshift":
+    if row is not None and is_view(row, rows):
         message = f"{old} is a materialized view, which Redshift cannot rename."
         raise ConfigurationError(message, "It holds no history: change its name in the rows, and drop the old view.")
+    views = [str(reader.name) for reader in readers_of(rows, (old,)) if is_view(reader, rows)]
+    if views and old.schema != new.schema:
+        message = f"Redshift cannot move {old} to another schema: the materialized view {views[0]} reads it."
+        raise ConfigurationError(message, f"Keep the schema {old.schema}.")
 
 
 def _refuse_faults(context: Context, rows: ControlRows, changes: Collection[RowChange]) -> None:
