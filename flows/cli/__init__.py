@@ -7,7 +7,7 @@
 | `status` | `plan`, `status`, `why` |
 | `run`, `backfill`, `heal` | the command of the same name |
 | `ledger` | `verify`, `rebuild` |
-| `lifecycle` | `rename` |
+| `lifecycle` | `rename`, `retire` |
 | `freshness`, `savings`, `lineage`, `size` | the command of the same name |
 | `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
 | `server` | `up`, `down` |
@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "verify": "ledger",
     "rebuild": "ledger",
     "rename": "lifecycle",
+    "retire": "lifecycle",
     "plan": "status",
     "status": "status",
     "why": "status",

@@ -170,7 +170,7 @@ def hold_orphans(standing: Iterable[TableName]) -> tuple[Decision, ...]:
             Action.HOLD,
             Reason.ROW_REMOVED,
             f"no row fills it any more, but the table and its load log stand. `sluice control history {name}` says who "
-            "removed the row: apply it again, or drop the table",
+            f"removed the row: apply it again, or drop the table: sluice retire {name}",
         )
         for name in sorted(standing)
     )

@@ -14,11 +14,12 @@ from typing import Final
 from metadata_sync.analysis.select_file import read_select_file
 from metadata_sync.control.bundle import bundle_files
 from metadata_sync.control.renaming import Renaming, readers_of
-from metadata_sync.control.yaml_renaming import declares, rename_in_yaml, select_paths
+from metadata_sync.control.yaml_renaming import declares, rename_in_yaml, row_lines, select_paths
 from metadata_sync.control.yaml_source import YamlError
 from metadata_sync.errors import ConfigurationError, HardRunError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.renaming import rename_table
 
@@ -99,6 +100,19 @@ def declared_names(project: Project, renaming: Renaming) -> tuple[bool, bool]:
     """Tell whether the bundles declare the row of the old name, and that of the new one."""
     found = [declares(_text(path, project), renaming) for path in bundle_files(project.control_dir, project.root)]
     return any(old for old, _ in found), any(new for _, new in found)
+
+
+def declared_at(project: Project, target: TableName) -> tuple[str, ...]:
+    """Return `file:line` of every place in the bundles that declares the row of a target."""
+    found = []
+    for path in bundle_files(project.control_dir, project.root):
+        try:
+            lines = row_lines(_text(path, project), target)
+        except YamlError as error:
+            shown = path.relative_to(project.root)
+            raise ConfigurationError(f"{shown}:{error.line}: {error.message}", error.remedy) from error
+        found += [f"{path.relative_to(project.root)}:{line}" for line in lines]
+    return tuple(found)
 
 
 def mentions(project: Project, renaming: Renaming, changes: Sequence[FileChange]) -> tuple[str, ...]:

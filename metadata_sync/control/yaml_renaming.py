@@ -14,6 +14,7 @@ import yaml
 from metadata_sync.control.bundle import OVERRIDES
 from metadata_sync.control.renaming import Renaming
 from metadata_sync.control.yaml_source import YamlError, parse_yaml
+from metadata_sync.rows.names import TableName
 
 
 def rename_in_yaml(text: str, renaming: Renaming) -> str:
@@ -49,6 +50,19 @@ def declares(text: str, renaming: Renaming) -> tuple[bool, bool]:
     """
     rows = [_key(row) for row in _rows(_plain(text))]
     return _parts(renaming.old) in rows, _parts(renaming.new) in rows
+
+
+def row_lines(text: str, target: TableName) -> tuple[int, ...]:
+    """Return the lines on which a file declares the row of a target.
+
+    Raises:
+        YamlError: When it is not YAML.
+    """
+    document = parse_yaml(text)
+    section = document.value.get("transformations") if document and isinstance(document.value, dict) else None
+    items = section.value if section is not None and isinstance(section.value, list) else []
+    rows = ((item.line, item.plain) for item in items)
+    return tuple(line for line, row in rows if isinstance(row, dict) and _key(row) == _parts(target))
 
 
 def select_paths(text: str, renaming: Renaming) -> set[str]:

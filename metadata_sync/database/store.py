@@ -380,20 +380,43 @@ class ControlStore:
         with reading(self._engine) as connection:
             return backfills.unfinished(connection, self._environment, subject)
 
-    def begin_lifecycle(self, entry: LifecycleEntry) -> None:
-        """Store what is about to happen to a target.
+    def begin_lifecycle(self, entry: LifecycleEntry, changes: Iterable[RowChange] = ()) -> None:
+        """Store what is about to happen to a target, with changes of its row, in one transaction.
 
         Raises:
-            StoreError: When something else with one of the involved targets is not finished.
+            StoreError: When something else with one of the involved targets is not finished, or a row has changed.
         """
         with writing(self._engine) as connection:
             lock_writers(connection)
             lifecycle.begin(connection, self._environment, entry)
+            self._write_for(connection, entry, changes)
 
-    def end_lifecycle(self, entry: LifecycleEntry, outcome: str) -> None:
-        """Store that it is complete, or was given up."""
+    def end_lifecycle(
+        self, entry: LifecycleEntry, outcome: str, changes: Iterable[RowChange] = (), *, is_gone: bool = False
+    ) -> None:
+        """Store that it is complete, or was given up, with changes of its row, in one transaction.
+
+        Args:
+            entry: What ends.
+            outcome: What was done, one sentence.
+            changes: Changes of the row.
+            is_gone: Whether the target is no more, so that its incidents end.
+
+        Raises:
+            StoreError: When a row has changed in the meantime; nothing is written.
+        """
         with writing(self._engine) as connection:
+            lock_writers(connection)
+            self._write_for(connection, entry, changes)
+            if is_gone:
+                lifecycle.resolve_incidents(connection, self._environment, entry.target, self._clock())
             lifecycle.end(connection, self._environment, entry.entry_id, self._clock(), outcome)
+
+    def _write_for(self, connection: Connection, entry: LifecycleEntry, changes: Iterable[RowChange]) -> None:
+        ordered = in_writing_order(changes)
+        write_changes(connection, self._environment, ordered)
+        author = audit.Author(entry.requested_by, Via.SET, str(entry))
+        audit.append(connection, self._environment, ordered, author, self._clock())
 
     def lifecycle(self, *, unfinished_only: bool = False, since: datetime | None = None) -> tuple[LifecycleEntry, ...]:
         """Return renamings and retirements, oldest first; see `journals.lifecycle.read`."""

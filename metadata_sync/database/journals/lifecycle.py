@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, Table, insert, or_, select, update
 
 from metadata_sync.database.engine import to_utc
-from metadata_sync.database.journals.entries import LifecycleEntry
+from metadata_sync.database.journals.entries import Lifecycle, LifecycleEntry
 from metadata_sync.database.tables import (
     backfill_log,
     decision_log,
@@ -84,6 +84,13 @@ def rename_entries(connection: Connection, environment: str, old: str, new: str,
     _rename_backfills(connection, environment, old, new)
 
 
+def resolve_incidents(connection: Connection, environment: str, target: str, now: datetime) -> None:
+    """End the open incidents of a target that is no more."""
+    columns = incident.c
+    here = (columns.environment == environment) & (columns.subject == target) & columns.resolved_at.is_(None)
+    connection.execute(update(incident).where(here).values(resolved_at=to_utc(now)))
+
+
 def _rename_incidents(connection: Connection, environment: str, old: str, new: str, now: datetime) -> None:
     columns = incident.c
     is_open = (columns.environment == environment) & columns.resolved_at.is_(None)
@@ -132,4 +139,4 @@ def _entry(row: RowMapping) -> LifecycleEntry:
     values = {name: row[name] for name in LifecycleEntry.__dataclass_fields__}
     for name in ("started_at", "due_at", "finished_at"):
         values[name] = None if values[name] is None else values[name].replace(tzinfo=UTC)
-    return LifecycleEntry(**values | {"involved": tuple(values["involved"])})
+    return LifecycleEntry(**values | {"kind": Lifecycle(values["kind"]), "involved": tuple(values["involved"])})

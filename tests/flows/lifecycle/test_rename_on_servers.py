@@ -1,4 +1,4 @@
-"""Renaming on PostgreSQL and on the Redshift stand-in: other schemas, views, a transaction that fails as a whole."""
+"""Renaming and retiring on PostgreSQL and the Redshift stand-in: schemas, views, a transaction that fails as a whole."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from flows.engine.engine import execute, prepare
 from flows.gate.facts import Reason
 from flows.ledger import verify
 from flows.lifecycle.rename import plan_rename, rename_steps
+from flows.lifecycle.retire import RetireRequest, plan_retirement, retire_steps
 from flows.run.model import RunRequest
 from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.errors import ConfigurationError, HardRunError
@@ -31,7 +32,7 @@ SELECTS = {
     "region_total": "select fact_order.region, sum(amount) as amount from dwh.fact_order group by fact_order.region",
     "order_count": "select f.region, count(*) as order_count from dwh.fact_order as f group by f.region",
 }
-ROWS = {
+ROWS: dict[str, list[dict[str, Any]]] = {
     "sources": [{"schema": "shop", "table": "orders", "kind": "warehouse", "incremental_key": "landed_at"}],
     "pipelines": [
         {"pipeline_id": "orders", "pipeline_name": "Orders", "template": "presentation"},
@@ -177,6 +178,28 @@ def test_targets_move_with_their_history_and_their_readers_follow(shop: Shop) ->
     shop.rename("mart.order_count", "core.counts")
     assert shop.query(f"select order_count from {shop.prefix}core.counts where region = 'n'") == [(3,)]
     assert shop.reasons() == {Reason.NOTHING_NEW}
+
+
+@pytest.mark.postgres
+def test_retired_target_is_exported_and_dropped_and_its_log_stays(shop: Shop, tmp_path: Path) -> None:
+    rows = {**ROWS, "transformations": [row for row in ROWS["transformations"] if row["target_table"] != "dim_region"]}
+    (shop.context.project.control_dir / "rows.yml").write_text(yaml.safe_dump(rows))
+    is_redshift = shop.context.profile.dialect == "redshift"
+    request = RetireRequest("dwh.dim_region", is_now=True, export=None if is_redshift else str(tmp_path / "kept"))
+    log = f"select load_id, rows_inserted from {shop.prefix}sluice.load_log where target = 'dwh.dim_region'"
+    before = shop.query(log)
+
+    for _ in retire_steps(shop.context, plan_retirement(shop.context, request)):
+        pass
+
+    assert shop.query(log) == before
+    assert shop.query("select table_name from information_schema.tables where table_name like '%dim_region%'") == []
+    assert shop.reasons() == {Reason.NOTHING_NEW}
+    if not is_redshift:
+        lines = (tmp_path / "kept" / "dwh.dim_region" / "dim_region.csv").read_text().splitlines()
+        assert (lines[0].split(",")[:2], len(lines)) == (["region", "amount"], 4)
+        with pytest.raises(ConfigurationError, match="is no place for an export"):
+            plan_retirement(shop.context, RetireRequest("mart.order_count", export="s3://bucket/x"))
 
 
 @pytest.mark.postgres
