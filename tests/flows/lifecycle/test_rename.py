@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
+from flows.dbt.passthrough import refuse_unfinished_renaming
 from flows.engine.engine import execute
 from flows.gate.facts import Action, Reason
 from flows.ledger import verify
@@ -144,6 +145,8 @@ def test_killed_between_two_steps_the_same_command_does_the_rest(workshop: Works
                 applied(workshop)
             with pytest.raises(ConfigurationError, match="Not finished yet: the renaming of"):
                 plan_rename(workshop.context, old, "dwh.third")
+            with pytest.raises(ConfigurationError, match="Not finished yet: the renaming of"):
+                refuse_unfinished_renaming(workshop.context)
 
         plan = plan_rename(workshop.context, old, new)
         assert plan.is_done == (until > STEPS.index("rows"))

@@ -1,4 +1,4 @@
-"""Renaming and retiring on PostgreSQL and the Redshift stand-in: schemas, views, a transaction that fails as a whole."""
+"""Renaming and retiring on PostgreSQL and the Redshift stand-in: schemas, views, a transaction that fails."""
 
 from __future__ import annotations
 
