@@ -129,7 +129,7 @@ class DbtRunner:
         from dbt.cli.main import dbtRunner
 
         with _variables(self._environment), self._connected():
-            manifest = self._parsed()
+            manifest = self._parse()
             command = ["run-operation", *self._options(), "--no-write-json", "--quiet", f"sluice.{macro}"]
             reasons: list[str] = []  # dbt tells an operation's error in an event only
 

@@ -7,13 +7,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, Table, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Table, delete, insert, or_, select, update
 
 from metadata_sync.database.engine import to_utc
 from metadata_sync.database.journals.entries import Lifecycle, LifecycleEntry
 from metadata_sync.database.tables import (
     backfill_log,
     decision_log,
+    definition_log,
     incident,
     lifecycle_log,
     run_log,
@@ -80,6 +81,10 @@ def rename_entries(connection: Connection, environment: str, old: str, new: str,
     for table in _BY_TARGET:
         here = (table.c.environment == environment) & (table.c.target == old)
         connection.execute(update(table).where(here).values(target=new))
+    columns = definition_log.c
+    connection.execute(delete(definition_log).where(columns.environment == environment, columns.target == new))
+    here = (columns.environment == environment) & (columns.target == old)
+    connection.execute(update(definition_log).where(here).values(target=new))
     _rename_incidents(connection, environment, old, new, now)
     _rename_backfills(connection, environment, old, new)
 
