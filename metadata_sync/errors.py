@@ -18,7 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+UNFINISHED_RENAME: Final = "unfinished_rename"
+"""Rule of a fault that is not the row's: a renaming that involves it was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from flows.engine.definitions import note_loads
 from flows.engine.engine import hold_warehouse, prepare
 from flows.engine.recovery import adopt
 from flows.incidents.settle import deliver_or_log
-from flows.run.leases import LeaseKeeper, wait_until_free
+from flows.run.leases import LeaseKeeper, renamed_since, wait_until_free
 from flows.run.model import RunRequest
 from flows.run.outcome import load_variables, unlogged
 from flows.spark.engine_choice import EngineChooser
@@ -196,12 +196,15 @@ class _Backfill:
             LeaseKeeper(store, run_id=self._plan.backfill_id, held_by=held_by) as leases,
         ):
             others = {lease.target: lease for lease in leases.take([item.target for item in due])}
-            free = [item for item in due if item.target not in others]
+            complaints = {
+                target: f"it is being loaded by {lease}. Repeat the command when that run has ended."
+                for target, lease in others.items()
+            }
+            complaints = {**renamed_since(store, self._plan.run.planned_at), **complaints}
+            free = [item for item in due if item.target not in complaints]
             for item in due:
-                if item.target in others:
-                    complaint = (
-                        f"it is being loaded by {others[item.target]}. Repeat the command when that run has ended."
-                    )
+                if item.target in complaints:
+                    complaint = complaints[item.target]
                     self._note(item, item.chunks[self._results[item.target].done], None, complaint)
             if free:
                 self._load(free)

@@ -7,6 +7,7 @@
 | `status` | `plan`, `status`, `why` |
 | `run`, `backfill`, `heal` | the command of the same name |
 | `ledger` | `verify`, `rebuild` |
+| `lifecycle` | `rename`, `retire` |
 | `freshness`, `savings`, `lineage`, `size` | the command of the same name |
 | `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
 | `server` | `up`, `down` |
@@ -42,6 +43,8 @@ COMMANDS: Final = {
     "accept": "ledger",
     "verify": "ledger",
     "rebuild": "ledger",
+    "rename": "lifecycle",
+    "retire": "lifecycle",
     "plan": "status",
     "status": "status",
     "why": "status",

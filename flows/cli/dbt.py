@@ -36,7 +36,7 @@ def dbt(
 
         sluice dbt docs generate
     """
-    from flows.dbt.passthrough import passthrough_variables, run_dbt
+    from flows.dbt.passthrough import passthrough_variables, refuse_unfinished_renaming, run_dbt
     from flows.engine.engine import hold_warehouse
 
     context = load_context()
@@ -44,4 +44,5 @@ def dbt(
     if given[0] not in _LOADING:
         raise typer.Exit(run_dbt(context, given, {}))
     with hold_warehouse(context, f"sluice dbt {given[0]}", say):
+        refuse_unfinished_renaming(context)
         raise typer.Exit(run_dbt(context, given, passthrough_variables(context)))

@@ -117,6 +117,18 @@ def current_tokens(context: Context) -> dict[str, str | None]:
     return {question.source.key: probe.newest for question, probe in answers.items()}
 
 
+def refuse_unfinished_renaming(context: Context) -> None:
+    """Refuse to load by hand while a renaming is not finished: a model of the old name would make a new table.
+
+    Raises:
+        ConfigurationError: When a renaming was interrupted or is under way.
+    """
+    for entry in context.store.lifecycle(unfinished_only=True):
+        if entry.new_target is not None:
+            hint = f"Finish it: sluice rename {entry.target} {entry.new_target}."
+            raise ConfigurationError(f"Not finished yet: {entry}.", hint)
+
+
 def passthrough_variables(context: Context) -> dict[str, str]:
     """Return the change tokens as dbt's macros read them; without a control database there are none.
 

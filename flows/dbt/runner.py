@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 _DBT_LOG: Final = logging.getLogger("file_log")
 """The logger of dbt's log file. dbt replaces its handler in each invocation, but keeps its filters."""
 _WATCH_SECONDS: Final = 0.5
+_OPERATION_ERRORS: Final = {"RunningOperationCaughtError", "RunningOperationUncaughtError"}
 _MACRO_STACK: Final = re.compile(r"\n\s*> in macro ")
 
 
@@ -112,6 +114,36 @@ class DbtRunner:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "See dbt's log file for details.")
         nodes = (_node_result(item) for item in result.result.results)
         return tuple(replace(node, message=limit.explain(node)) for node in nodes)
+
+    def operate(self, macro: str, arguments: Mapping[str, Any]) -> None:
+        """Run a macro of Sluice as an operation.
+
+        Args:
+            macro: Its name, without the package.
+            arguments: Its arguments, JSON-ready.
+
+        Raises:
+            HardRunError: When the project cannot be parsed, or the macro failed.
+            KeyboardInterrupt: When the user interrupts dbt.
+        """
+        from dbt.cli.main import dbtRunner
+
+        with _variables(self._environment), self._connected():
+            manifest = self._parse()
+            command = ["run-operation", *self._options(), "--no-write-json", "--quiet", f"sluice.{macro}"]
+            reasons: list[str] = []  # dbt tells an operation's error in an event only
+
+            def hear(event: Any) -> None:
+                if event.info.name in _OPERATION_ERRORS:
+                    reasons.append(without_macro_stack(event.data.exc))
+
+            result: Any = dbtRunner(manifest=manifest, callbacks=[hear]).invoke(
+                [*command, "--args", json.dumps(arguments)]
+            )
+        _raise_interrupt(result.exception)
+        if not result.success:
+            reason = " ".join("".join(reasons).split()) or _explain(result.exception)
+            raise HardRunError(f"dbt cannot run {macro}: {reason}", "See dbt's log file for details.")
 
     def compile(self, models: Sequence[str], *, variables: Mapping[str, str]) -> dict[str, str]:
         """Compile models, which sets their windows, and write nothing.

@@ -13,9 +13,9 @@ from flows.context import reading
 from flows.errors.run_rules import RunRules
 from flows.gate.facts import Action, Decision, UpstreamState
 from flows.gate.gather import log_decision, open_gate
-from flows.gate.rules import skip_leased
+from flows.gate.rules import outdated, skip_leased
 from flows.incidents.settle import RunSettler
-from flows.run.leases import LeaseKeeper, lease_texts
+from flows.run.leases import LeaseKeeper, lease_texts, renamed_since
 from flows.run.model import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.run.record import record_decisions
 from flows.run.retry import RetryBook, RetryPolicy
@@ -119,7 +119,9 @@ class Execution:
         """Take the leases of the targets to run; skip those whose lease another run took first."""
         due = [decision.target for decision in decisions if decision.action is Action.RUN]
         others = {lease.target: str(lease) for lease in self._leases.take(due)}
-        return [skip_leased(item, others[item.target]) if item.target in others else item for item in decisions]
+        left = [skip_leased(item, others[item.target]) if item.target in others else item for item in decisions]
+        renamed = renamed_since(self._context.store, self._plan.planned_at) if due else {}
+        return [outdated(item, renamed[item.target]) if item.target in renamed else item for item in left]
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
         """Build targets together, read their outcomes from the load log, plan retries of soft failures."""

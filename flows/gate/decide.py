@@ -24,12 +24,16 @@ from flows.gate.rules import decide
 from flows.warehouse.bounds import parse_bound
 from flows.warehouse.load_log import Definition, Head, WarehouseState, tracking
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
+from metadata_sync.errors import UNFINISHED_RENAME
 from metadata_sync.loads import Watermark
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import ResolvedDependency, fingerprint, resolve_dependencies, sequence_columns
 from metadata_sync.rows.vocabulary import Increment
+
+_NOT_THE_ROWS: Final = frozenset({COLUMNS_UNKNOWN, UNFINISHED_RENAME})
+"""Rules of faults that no change of the row repairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,7 @@ def hold_orphans(standing: Iterable[TableName]) -> tuple[Decision, ...]:
             Action.HOLD,
             Reason.ROW_REMOVED,
             f"no row fills it any more, but the table and its load log stand. `sluice control history {name}` says who "
-            "removed the row: apply it again, or drop the table",
+            f"removed the row: apply it again, or drop the table: sluice retire {name}",
         )
         for name in sorted(standing)
     )
@@ -304,9 +308,11 @@ def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surrounding
         for fault in blame.faults_of(source)
     ]
     unreadable += [safe_text(str(fault)) for fault in own if fault.rule == COLUMNS_UNKNOWN]
+    renaming = [safe_text(f"{fault.message} {fault.remedy}") for fault in own if fault.rule == UNFINISHED_RENAME]
     return replace(
         facts,
-        faults=tuple(safe_text(str(fault)) for fault in own if fault.rule != COLUMNS_UNKNOWN),
+        faults=tuple(safe_text(str(fault)) for fault in own if fault.rule not in _NOT_THE_ROWS),
+        unfinished_rename=renaming[0] if renaming else None,
         pipeline_faults=tuple(safe_text(str(fault)) for fault in blame.faults_of(rows.pipeline(row.pipeline_id))),
         unreadable=tuple(unreadable),
     )

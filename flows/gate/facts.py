@@ -65,6 +65,7 @@ class Reason(StrEnum):
     DEFINITION_CHANGED = "definition_changed"
     TARGET_DROPPED = "target_dropped"
     ROW_RENAMED = "row_renamed"
+    RENAME_UNFINISHED = "rename_unfinished"
     ROW_REMOVED = "row_removed"
     ROW_AT_FAULT = "row_at_fault"
     PIPELINE_AT_FAULT = "pipeline_at_fault"
@@ -246,6 +247,7 @@ class TargetFacts:
         is_tracking_changed: Whether the tracked columns changed; then the next load rebuilds the table from its ledger.
         definition_change: Rows that an older SELECT derived; None: there are none, or they were accepted.
         renamed_from: A target without a row that is probably this target's former name.
+        unfinished_rename: An interrupted renaming that involves the target, and the command that finishes it.
         sources: Its driving sources.
         upstreams: Every other target that it reads.
         unreadable: Faults of the sources that it would read, lookups included; checked only when it would run.
@@ -271,6 +273,7 @@ class TargetFacts:
     is_tracking_changed: bool = False
     definition_change: DefinitionChange | None = None
     renamed_from: str | None = None
+    unfinished_rename: str | None = None
     sources: tuple[SourceFacts, ...] = ()
     upstreams: tuple[UpstreamFacts, ...] = ()
     unreadable: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ The rules apply to one target in this order; the first that returns an answer de
 
     inactive row or pipeline             SKIP
     another run is loading it            SKIP
+    a renaming of it was interrupted     HOLD
     a fault in row, SELECT or pipeline   HOLD
     only a person can repair it          HOLD   dropped target, changed configuration, renamed row, changed SELECT
     an upstream loads in this run        WAIT   decided again after that load
@@ -58,6 +59,7 @@ def decide(facts: TargetFacts) -> Decision:
     action, reason, message = (
         _check_active(facts)
         or _check_lease(facts)
+        or _check_renaming(facts)
         or _check_faults(facts)
         or _check_target(facts)
         or _check_upstreams(facts)
@@ -113,6 +115,13 @@ def skip_leased(decision: Decision, holder: str) -> Decision:
     return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=_held_by(holder))
 
 
+def outdated(decision: Decision, message: str) -> Decision:
+    """Return the decision on a target that was renamed, or whose sources were, after the run was planned."""
+    if decision.action is not Action.RUN:
+        return decision
+    return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=message)
+
+
 _Answer = tuple[Action, Reason, str]
 _Judgement = tuple[bool, Reason, str]
 
@@ -130,6 +139,10 @@ def _check_active(facts: TargetFacts) -> _Answer | None:
 
 def _check_lease(facts: TargetFacts) -> _Answer | None:
     return (Action.SKIP, Reason.LEASE_HELD, _held_by(facts.leased_by)) if facts.leased_by else None
+
+
+def _check_renaming(facts: TargetFacts) -> _Answer | None:
+    return (Action.HOLD, Reason.RENAME_UNFINISHED, facts.unfinished_rename) if facts.unfinished_rename else None
 
 
 def _held_by(holder: str) -> str:
@@ -155,7 +168,8 @@ def _check_target(facts: TargetFacts) -> _Answer | None:
     if facts.renamed_from and not facts.has_log and not facts.forced_by:
         message = (
             f"it seems to be {facts.renamed_from} under a new name: that target has no row now, and this one would be "
-            f"loaded in full. Give the row its old name, or load it with `sluice run {facts.pipeline_id} --force`"
+            f"loaded in full. `sluice rename {facts.renamed_from} {facts.target}` takes that table over; or give the row "
+            f"its old name; or load it from its sources: `sluice run {facts.pipeline_id} --force`"
         )
         return Action.HOLD, Reason.ROW_RENAMED, message
     is_known = facts.exists and bool(facts.head_fingerprint) and bool(facts.fingerprint)

@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from uuid import uuid4
@@ -52,6 +53,25 @@ def foreign_leases(store: ControlStore, run_id: str | None = None) -> Mapping[st
 def lease_texts(store: ControlStore, run_id: str | None = None) -> Mapping[str, str]:
     """Return the holders of the targets that other runs are loading, as text; see `foreign_leases`."""
     return {target: str(lease) for target, lease in foreign_leases(store, run_id).items()}
+
+
+def renamed_since(store: ControlStore, planned_at: datetime) -> Mapping[str, str]:
+    """Return the targets that are being renamed, or were since a run was planned: its rows and models are outdated.
+
+    To be asked by the holder of the targets' leases: a renaming holds them, too.
+
+    Args:
+        store: The control database.
+        planned_at: When the run read its rows.
+
+    Returns:
+        Target → a sentence that says what happened.
+    """
+    return {
+        target: f"it waits for the next run: {entry}, came after this run was planned"
+        for entry in store.lifecycle(since=planned_at)
+        for target in entry.involved
+    }
 
 
 def has_died(lease: Lease) -> bool:

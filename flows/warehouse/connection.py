@@ -100,7 +100,7 @@ def open_warehouse(
     if profile.is_embedded:
         connection = _connect_duckdb(profile, wait_seconds, clock, sleep)
         return DuckDBWarehouse(_prepare(connection, profile, file_places), timeout_seconds)
-    return PostgresWarehouse(_connect_postgres(profile, timeout_seconds), profile.dialect)
+    return PostgresWarehouse(connect_postgres(profile, timeout_seconds), profile.dialect)
 
 
 class DuckDBWarehouse:
@@ -189,7 +189,7 @@ def try_writes(profile: Profile, statements: Sequence[exp.Expression]) -> None:
         return
     import psycopg
 
-    with _connect_postgres(profile, STATEMENT_TIMEOUT_SECONDS) as connection:
+    with connect_postgres(profile, STATEMENT_TIMEOUT_SECONDS) as connection:
         connection.read_only = False
         try:
             with connection.transaction(force_rollback=True):
@@ -251,7 +251,13 @@ def _prepare(
     return connection
 
 
-def _connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Connection[Any]:
+def connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Connection[Any]:
+    """Open a read-only session on a server.
+
+    Raises:
+        SoftRunError: When it cannot be reached now.
+        ConfigurationError: When its driver is not installed, or the profile logs in by another method.
+    """
     try:
         import psycopg
     except ImportError as error:

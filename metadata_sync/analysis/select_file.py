@@ -19,10 +19,15 @@ def read_select(row: TransformationRow, project: Project) -> str | Problem:
 
     `sql_path` is relative to the dbt project and must stay inside the project.
     """
-    if "://" in row.sql_path:
+    return read_select_file(row.sql_path, project)
+
+
+def read_select_file(sql_path: str, project: Project) -> str | Problem:
+    """Return the text of a SELECT by its path in a row; otherwise as `read_select`."""
+    if "://" in sql_path:
         return Problem("sql_path", "SELECTs are read from the project only.", "Put the file below dbt_project/.")
     try:
-        path = project.resolve(f"{project.dbt_dir.name}/{row.sql_path}")
+        path = project.resolve(f"{project.dbt_dir.name}/{sql_path}")
     except (ValueError, OSError) as error:
         return Problem("sql_path", f"{error}.", "Put the file below dbt_project/.")
     if not path.is_relative_to(project.dbt_dir) or path.suffix != ".sql":

@@ -5,6 +5,7 @@ Way in: `ControlStore.open(url, environment)`.
 | module or package | what it holds |
 | --- | --- |
 | `store` | `ControlStore`: all reads and writes of one environment |
+| `stored_rows` | all rows as they are stored, parsed on access |
 | `tables` | the tables |
 | `codec` | rows to and from columns |
 | `changes`, `audit` | changes of rows, and their audit entries |
@@ -24,7 +25,8 @@ from metadata_sync.database.journals.entries import (
     Via,
 )
 from metadata_sync.database.leases import Lease, LeaseHolder
-from metadata_sync.database.store import ControlStore, StoredRows
+from metadata_sync.database.store import ControlStore
+from metadata_sync.database.stored_rows import StoredRows
 
 __all__ = [
     "AuditEntry",

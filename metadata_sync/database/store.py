@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Final, Self
 
 from sqlalchemy import Connection, Engine, and_, select
 
 from metadata_sync.database import audit, leases
 from metadata_sync.database.changes import in_writing_order, write_changes
-from metadata_sync.database.codec import Stored, decode, decode_declared, raw_columns
+from metadata_sync.database.codec import Stored, decode, raw_columns
 from metadata_sync.database.engine import SharedClock, lock_writers, open_engine, parse_url, reading, writing
-from metadata_sync.database.journals import backfills, counts, decisions_loads, definitions, incidents
+from metadata_sync.database.journals import backfills, counts, decisions_loads, definitions, incidents, lifecycle
 from metadata_sync.database.journals.counts import DecisionCount, PastLoad
 from metadata_sync.database.journals.entries import (
     AuditEntry,
@@ -24,19 +21,19 @@ from metadata_sync.database.journals.entries import (
     DecisionEntry,
     DefinitionEntry,
     LatestLoads,
+    LifecycleEntry,
     LoadEntry,
     SparkEntry,
     Via,
 )
 from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.database.leases import Lease, LeaseHolder
+from metadata_sync.database.stored_rows import StoredRows, declared_rows
 from metadata_sync.database.tables import ROW_TABLES
 from metadata_sync.database.upgrade import bring_up_to_date
-from metadata_sync.errors import Fault, MetadataError
 from metadata_sync.incident import Alert, Incident
 from metadata_sync.rows.merge import ColumnId, ControlState, RowChange
-from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, SourceRow, TransformationRow, collect_rows
-from metadata_sync.rows.parsing import Parsed
+from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, SourceRow, TransformationRow
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +121,7 @@ class ControlStore:
     def read_stored(self) -> StoredRows:
         """Return a snapshot of all rows as they are stored; it parses them on access."""
         with reading(self._engine) as connection:
-            return StoredRows(self._stored(connection))
+            return self._stored_rows(connection)
 
     def lake_locations(self) -> tuple[str, ...]:
         """Return the locations of the environment's lake sources, without making any row typed."""
@@ -136,7 +133,7 @@ class ControlStore:
     def declared(self) -> ControlRows:
         """Return the rows as the files last declared them; `model_fields_set` holds the columns that they name."""
         with reading(self._engine) as connection:
-            return _declared(self._stored(connection))
+            return declared_rows(self._stored(connection))
 
     def read_state(self) -> ControlState:
         """Return rows, declarations and columns written by the framework, in one snapshot: the input of a plan.
@@ -145,10 +142,9 @@ class ControlStore:
             MetadataError: With all faults, when stored rows are invalid.
         """
         with reading(self._engine) as connection:
-            stored = self._stored(connection)
-            rows = _rows(stored)
-            written = audit.framework_written(connection, self._environment, rows)
-            return ControlState(rows, _declared(stored), written)
+            stored = self._stored_rows(connection)
+            written = audit.framework_written(connection, self._environment, stored.rows)
+            return ControlState(stored.rows, declared_rows(stored.stored), written)
 
     def framework_written(self, rows: ControlRows) -> frozenset[ColumnId]:
         """Return the columns of rows whose current value Sluice wrote."""
@@ -384,6 +380,88 @@ class ControlStore:
         with reading(self._engine) as connection:
             return backfills.unfinished(connection, self._environment, subject)
 
+    def begin_lifecycle(self, entry: LifecycleEntry, changes: Iterable[RowChange] = ()) -> None:
+        """Store what is about to happen to a target, with changes of its row, in one transaction.
+
+        Raises:
+            StoreError: When something else with one of the involved targets is not finished, or a row has changed.
+        """
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            lifecycle.begin(connection, self._environment, entry)
+            self._write_for(connection, entry, changes)
+
+    def end_lifecycle(
+        self, entry: LifecycleEntry, outcome: str, changes: Iterable[RowChange] = (), *, is_gone: bool = False
+    ) -> None:
+        """Store that it is complete, or was given up, with changes of its row, in one transaction.
+
+        Args:
+            entry: What ends.
+            outcome: What was done, one sentence.
+            changes: Changes of the row.
+            is_gone: Whether the target is no more, so that its incidents end.
+
+        Raises:
+            StoreError: When a row has changed in the meantime; nothing is written.
+        """
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            self._write_for(connection, entry, changes)
+            if is_gone:
+                lifecycle.resolve_incidents(connection, self._environment, entry.target, self._clock())
+            lifecycle.end(connection, self._environment, entry.entry_id, self._clock(), outcome)
+
+    def _write_for(self, connection: Connection, entry: LifecycleEntry, changes: Iterable[RowChange]) -> None:
+        ordered = in_writing_order(changes)
+        write_changes(connection, self._environment, ordered)
+        author = audit.Author(entry.requested_by, Via.SET, str(entry))
+        audit.append(connection, self._environment, ordered, author, self._clock())
+
+    def lifecycle(self, *, unfinished_only: bool = False, since: datetime | None = None) -> tuple[LifecycleEntry, ...]:
+        """Return renamings and retirements, oldest first; see `journals.lifecycle.read`."""
+        with reading(self._engine) as connection:
+            return lifecycle.read(connection, self._environment, unfinished_only=unfinished_only, since=since)
+
+    def read_renaming(self) -> tuple[StoredRows, ControlState]:
+        """Return what a renaming starts from, in one snapshot; rows that wait for a renaming count as valid.
+
+        Raises:
+            MetadataError: When stored rows are invalid.
+        """
+        with reading(self._engine) as connection:
+            stored = StoredRows(self._stored(connection))
+            written = audit.framework_written(connection, self._environment, stored.rows)
+            return stored, ControlState(stored.rows, declared_rows(stored.stored), written)
+
+    def write_renaming(self, entry: LifecycleEntry, changes: Iterable[RowChange], kept: Iterable[RowChange]) -> None:
+        """Write the changed rows of a renaming, rename its target in all journals, and finish it, in one transaction.
+
+        Args:
+            entry: The renaming.
+            changes: Rows before and after.
+            kept: Columns of the renamed row whose values the framework wrote: audited as the framework's again.
+
+        Raises:
+            StoreError: When a row has changed in the meantime; nothing is written.
+        """
+        assert entry.new_target is not None, "a renaming has a new name"
+        ordered, now = in_writing_order(changes), self._clock()
+        reason = f"renamed from {entry.target} to {entry.new_target}"
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            write_changes(connection, self._environment, ordered)
+            author = audit.Author(entry.requested_by, Via.SET, reason)
+            audit.append(connection, self._environment, ordered, author, now)
+            framework = audit.Author(FRAMEWORK, Via.FRAMEWORK, reason)
+            audit.append(connection, self._environment, tuple(kept), framework, now + timedelta(microseconds=1))
+            lifecycle.rename_entries(connection, self._environment, entry.target, entry.new_target, now)
+            lifecycle.end(connection, self._environment, entry.entry_id, now, reason)
+
+    def _stored_rows(self, connection: Connection) -> StoredRows:
+        unfinished = lifecycle.read(connection, self._environment, unfinished_only=True)
+        return StoredRows(self._stored(connection), lifecycle.unfinished_names(unfinished))
+
     def _stored(self, connection: Connection) -> list[tuple[type[ControlRow], Stored]]:
         """Return all rows of the environment as they are stored."""
         stored: list[tuple[type[ControlRow], Stored]] = []
@@ -414,72 +492,3 @@ class ControlStore:
             write_changes(connection, self._environment, [change])
             author = audit.Author(FRAMEWORK, Via.FRAMEWORK, amendment.reason)
             audit.append(connection, self._environment, [change], author, now)
-
-
-@dataclass(frozen=True)
-class StoredRows:
-    """All rows of an environment, as they are stored.
-
-    Attributes:
-        stored: Each row with its type.
-    """
-
-    stored: Sequence[tuple[type[ControlRow], Stored]]
-
-    @cached_property
-    def rows(self) -> ControlRows:
-        """The typed rows.
-
-        Raises:
-            MetadataError: With all faults, when stored rows are invalid.
-        """
-        _refuse(self.faults)
-        return self.usable
-
-    @cached_property
-    def usable(self) -> ControlRows:
-        """The typed rows; faulty columns have their defaults.
-
-        Raises:
-            MetadataError: When a faulty column has no default.
-        """
-        _refuse([fault for item in self._parsed if item.row is None for fault in item.faults])
-        return collect_rows(item.row for item in self._parsed if item.row is not None)
-
-    @cached_property
-    def faults(self) -> tuple[Fault, ...]:
-        """The faults of invalid stored rows."""
-        return tuple(fault for item in self._parsed for fault in item.faults)
-
-    @cached_property
-    def _parsed(self) -> tuple[Parsed[ControlRow], ...]:
-        return tuple(decode(row_type, row) for row_type, row in self.stored)
-
-    @cached_property
-    def digest(self) -> str:
-        """A hash of all stored values."""
-        total = hashlib.sha256()
-        for row_type, row in self.stored:
-            total.update(f"{row_type.control_table}{tuple(row.values())}".encode(errors="surrogatepass"))
-        return total.hexdigest()
-
-    @property
-    def sql_paths(self) -> tuple[str, ...]:
-        """The paths of the rows' SELECTs."""
-        return tuple(str(row["sql_path"]) for row_type, row in self.stored if row_type is TransformationRow)
-
-
-def _rows(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:
-    return StoredRows(tuple(stored)).rows
-
-
-def _declared(stored: Iterable[tuple[type[ControlRow], Stored]]) -> ControlRows:
-    parsed = [item for row_type, row in stored if (item := decode_declared(row_type, row)) is not None]
-    _refuse([fault for item in parsed for fault in item.faults])
-    return collect_rows(item.row for item in parsed if item.row is not None)
-
-
-def _refuse(faults: Sequence[Fault]) -> None:
-    if faults:
-        count = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
-        raise MetadataError(faults, f"The control database holds {count}; nothing was changed.")

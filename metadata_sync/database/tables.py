@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-from metadata_sync.database.journals.entries import LoadStatus, Via
+from metadata_sync.database.journals.entries import Lifecycle, LoadStatus, Via
 from metadata_sync.incident import AlertEvent, IncidentKind, Severity
 from metadata_sync.rows.names import MAX_IDENTIFIER_LENGTH, MAX_TABLE_NAME_LENGTH
 from metadata_sync.rows.vocabulary import (
@@ -426,6 +426,23 @@ backfill_log: Final = Table(
     _text("cluster"),
     _text("definition"),
     Index("ix_backfill_log_subject", "environment", "subject", "started_at"),
+)
+
+lifecycle_log: Final = Table(
+    "lifecycle_log",
+    metadata,
+    _environment(),
+    Column("entry_id", String(64), primary_key=True),
+    *_word("kind", Lifecycle),
+    _required("target"),
+    _text("new_target"),
+    Column("involved", _JSON, nullable=False),
+    _required("requested_by"),
+    Column("started_at", _INSTANT, nullable=False),
+    Column("due_at", _INSTANT, nullable=True),
+    Column("finished_at", _INSTANT, nullable=True),
+    _text("outcome"),
+    Index("ix_lifecycle_log_time", "environment", "finished_at"),
 )
 
 ROW_TABLES: Final[dict[str, Table]] = {

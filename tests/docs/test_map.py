@@ -60,6 +60,7 @@ QUESTIONS = (
     ("Where are rows rejected?", "macros/strategies/staging/stage_rejects.sql", "stage_rejects"),
     ("Where does a table get new columns?", "macros/schema/evolve_target.sql", "evolve_target"),
     ("Where is the load log created?", "macros/control/create_control_tables.sql", "create_control_tables"),
+    ("Where does a target get a new name?", "flows/lifecycle/rename.py", "rename_steps"),
     ("Where is a target rebuilt from its ledger?", "macros/ledger/rebuild_tables_sql.sql", "rebuild_tables_sql"),
     ("Where is Spark's result read?", "macros/results/result_sql.sql", "result_sql"),
 )

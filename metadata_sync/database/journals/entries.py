@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window
 
@@ -28,6 +28,13 @@ class LoadStatus(StrEnum):
     SUCCESS = "success"
     ERROR = "error"
     SKIPPED = "skipped"
+
+
+class Lifecycle(StrEnum):
+    """What happens to a target as a whole."""
+
+    RENAME = "rename"
+    RETIRE = "retire"
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,3 +268,41 @@ class BackfillEntry:
     engine: str | None = None
     cluster: str | None = None
     definition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleEntry:
+    """The renaming or the retirement of a target.
+
+    Attributes:
+        entry_id: Sorts by time.
+        kind: Renaming or retirement.
+        target: `schema.table`.
+        new_target: Its new name; None: it is retired.
+        involved: The targets that no run may load meanwhile: old and new name, and the targets whose rows name it.
+        requested_by: Person or deployment.
+        started_at: UTC.
+        due_at: When a retired table is dropped, UTC; None: it is renamed.
+        finished_at: When it was complete or given up, UTC; None: it is not finished.
+        outcome: What was done, one sentence, or why it was given up; None: it is not finished.
+    """
+
+    entry_id: str
+    kind: Lifecycle
+    target: str
+    new_target: str | None
+    involved: tuple[str, ...]
+    requested_by: str
+    started_at: datetime
+    due_at: datetime | None = None
+    finished_at: datetime | None = None
+    outcome: str | None = None
+
+    def __str__(self) -> str:
+        what = f"{self.target} to {self.new_target}" if self.new_target else self.target
+        return (
+            f"the {_NOUNS[self.kind]} of {what}, begun by {self.requested_by} at {self.started_at:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+_NOUNS: Final = {Lifecycle.RENAME: "renaming", Lifecycle.RETIRE: "retirement"}

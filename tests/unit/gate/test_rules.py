@@ -234,6 +234,12 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
             Reason.SOURCE_UNREADABLE,
             id="mixed files",
         ),
+        pytest.param(
+            replace(LOADED, sources=NEW_SOURCE, unfinished_rename="finish it", faults=("bad",), forced_by="anna"),
+            Action.HOLD,
+            Reason.RENAME_UNFINISHED,
+            id="interrupted renaming",
+        ),
         pytest.param(replace(LOADED, exists=False), Action.HOLD, Reason.TARGET_DROPPED, id="dropped by hand"),
         pytest.param(
             replace(LOADED, exists=False, forced_by="anna"),
