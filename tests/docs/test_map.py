@@ -34,7 +34,7 @@ QUESTIONS = (
     ("Where is dbt called?", "flows/dbt/runner.py", "DbtRunner"),
     ("Where is profiles.yml read?", "flows/warehouse/profile.py", "load_profile"),
     ("Where are the files of the lake listed?", "flows/warehouse/lake.py", "list_files"),
-    ("Where is a backfill cut into chunks?", "flows/backfill/chunks.py", "cut"),
+    ("Where is a backfill cut into chunks?", "flows/warehouse/chunks.py", "cut"),
     ("Where is a target compared with its ledger?", "flows/ledger.py", "verify"),
     ("Where is the age of tables measured?", "flows/reports/freshness.py", "measure_freshness"),
     ("Where is the local Prefect server started?", "flows/server/local.py", "start"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.backfill.chunks import MAX_CHUNKS, cut, cut_by_count, parse_size
+from flows.warehouse.chunks import MAX_CHUNKS, cut, cut_by_count, parse_size
 from flows.warehouse.bounds import parse_bound
 
 integers = st.integers(-(10**6), 10**6)
