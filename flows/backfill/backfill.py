@@ -20,7 +20,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from flows.warehouse.chunks import parse_size
 from flows.backfill.model import (
     BackfillPlan,
     BackfillRequest,
@@ -44,6 +43,7 @@ from flows.spark.engine_choice import EngineChooser
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import Span
 from flows.warehouse.bounds import parse_bound
+from flows.warehouse.chunks import parse_size
 from flows.warehouse.connection import open_warehouse
 from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.warehouse.chunks import ChunkSize, KeySpan, cut, cut_by_count
-from flows.gate.facts import Action, Decision, Reason
 from flows.gate.extent import measure
+from flows.gate.facts import Action, Decision, Reason
+from flows.warehouse.chunks import ChunkSize, KeySpan, cut, cut_by_count
 from flows.warehouse.connection import Warehouse
 from metadata_sync.errors import RunError
 from metadata_sync.loads import Window

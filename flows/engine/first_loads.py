@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from flows.gate.extent import Extent, measure
 from flows.gate.facts import Action, Decision
 from flows.gate.first_load import FirstLoad, first_load_of, with_progress
-from flows.warehouse.bounds import parse_bound
+from flows.warehouse.bounds import latest_accepted, parse_bound
 from flows.warehouse.chunks import cut_by_count
 from flows.warehouse.load_log import read_loads, read_state
 from metadata_sync.database.journals.entries import BackfillEntry
@@ -69,18 +70,20 @@ def find_first_loads(
     for row, decision in zip(gate.targets, decisions, strict=True):
         first: FirstLoad | str | None = begun.get(decision.target)
         if first is None and _is_new(row, decision, gate):
-            first = _Cut(context, gate, row, decision, now).first_load()
+            first = _Cut(context, gate, row, now).first_load()
         if isinstance(first, FirstLoad):
             first = replace(first, rows_per_second=_speed(first.target, loads))
             found[first.target] = first
         note = first.sentence if isinstance(first, FirstLoad) else first
         is_said = note is not None and decision.action in (Action.RUN, Action.WAIT)
-        told.append(replace(decision, message=f"{decision.message}; {note}") if is_said else decision)
+        told.append(
+            replace(decision, message=f"{decision.message}; {note}", is_large=True) if is_said else decision
+        )
     return FirstLoads(found, tuple(told))
 
 
 def begin_first_load(context: Context, first: FirstLoad, requested_by: str) -> None:
-    """Write a first load to `backfill_log` before its first chunk, in place of an earlier attempt that loaded nothing."""
+    """Write a first load to `backfill_log` before its first chunk, in place of an attempt that loaded nothing."""
     store, now = context.store, context.now()
     _close_others(context, first, "A first load with other chunks took its place.")
     store.begin_backfill(
@@ -160,12 +163,11 @@ def _is_new(row: TransformationRow, decision: Decision, gate: Gate) -> bool:
 class _Cut:
     """Cuts the first load of one target."""
 
-    def __init__(self, context: Context, gate: Gate, row: TransformationRow, decision: Decision, now: datetime) -> None:
+    def __init__(self, context: Context, gate: Gate, row: TransformationRow, now: datetime) -> None:
         self._context = context
         self._gate = gate
         self._row = row
         self._budget = context.settings.first_load_rows
-        self._newest = {item.source: item.newest for item in decision.evidence}
         self._now = now
 
     def first_load(self) -> FirstLoad | str | None:
@@ -196,13 +198,20 @@ class _Cut:
         )
 
     def _measure(self, item: ResolvedDependency) -> Extent | None:
-        source, newest = self._gate.rows.source(item.name), self._newest.get(str(item.name))
-        if source is None or item.incremental_key is None or newest is None:
+        """Measure what a load of the source would read; rows of the future wait until their time has come."""
+        source, gate = self._gate.rows.source(item.name), self._gate
+        if source is None or item.incremental_key is None:
             return None
-        start = history_start(self._row)
-        return measure(
-            self._context.project, self._gate.warehouse, source, item.incremental_key, start=start, end=newest
+        query = partial(
+            measure,
+            *(self._context.project, gate.warehouse, source, item.incremental_key),
+            start=history_start(self._row),
         )
+        extent = query(end=None)
+        limit = extent and latest_accepted(extent.high.kind, self._now, item.max_skew_minutes)
+        if extent is None or limit is None or not extent.high.is_later_than(limit):
+            return extent
+        return query(end=str(limit))
 
     def _chunks(self, item: ResolvedDependency, extent: Extent) -> list[Window]:
         """Cut a source. As in any other load, a chunk reads the lookback below the watermark again."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-
 
 from flows.warehouse.bounds import parse_bound
 from metadata_sync.database.journals.entries import BackfillEntry
@@ -111,6 +110,19 @@ def first_load_of(entry: BackfillEntry, target: str) -> FirstLoad:
         row_count=entry.row_count or 0,
         done=entry.done_count or 0,
     )
+
+
+def first_loads_of(entries: Iterable[BackfillEntry]) -> dict[str, FirstLoad]:
+    """Return the first loads of entries of `backfill_log` that loaded something and are not done, by target.
+
+    Args:
+        entries: Newest first.
+    """
+    found: dict[str, FirstLoad] = {}
+    for entry in entries:
+        if entry.done_count:
+            found.setdefault(entry.subject, first_load_of(entry, entry.subject))
+    return found
 
 
 def with_progress(

@@ -16,6 +16,7 @@ from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, Silent
 from flows.server.local import prepare_client, ui_url
 
 if TYPE_CHECKING:
+    from flows.backfill.first_loads import ContinuedLoad
     from flows.prefect.run_flow import Handover
 
 log = logging.getLogger(__name__)
