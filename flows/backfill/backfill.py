@@ -275,8 +275,6 @@ class _Backfill:
         else:
             result.done += 1
             result.rows += load.rows
-            if self._plan.first_load is not None:
-                self._context.store.note_chunks(self._plan.backfill_id, result.done)
         number = result.done + (load is None)
         rows = None if load is None else load.rows
         logger.info(

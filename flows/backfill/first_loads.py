@@ -49,6 +49,7 @@ def continue_first_loads(
     summary: RunSummary,
     say: Callable[[str], None],
     *,
+    on_progress: Callable[[FirstLoad], None] = lambda _: None,
     until: datetime | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[ContinuedLoad, ...]:
@@ -61,6 +62,7 @@ def continue_first_loads(
         plan: The plan of the run.
         summary: What the run did.
         say: Receives a sentence per chunk.
+        on_progress: Receives each first load before it goes on, and after each of its chunks.
         until: Begin no chunk after this instant: the next run of the schedule goes on.
         sleep: Waits a number of seconds, between two chunks.
     """
@@ -70,7 +72,7 @@ def continue_first_loads(
         if fares_well(outcomes[first.target]):
             pace = _Pace(context, until, sleep)
             try:
-                continued.append(_continue(context, plan, first, say, pace))
+                continued.append(_Continuation(context, plan, first, say, on_progress).run(pace))
             except SluiceError as error:
                 continued.append(ContinuedLoad(first, f"{first.target} did not load all of its history: {error}"))
     for item in continued:
@@ -119,56 +121,65 @@ def _is_within(hour: int, hours: str) -> bool:
     return start <= hour < end if start < end else hour >= start or hour < end
 
 
-def _continue(
-    context: Context, plan: RunPlan, first: FirstLoad, say: Callable[[str], None], pace: _Pace
-) -> ContinuedLoad:
-    from flows.backfill.backfill import BackfillPlan, BackfillRequest, TargetChunks, run_backfill
+class _Continuation:
+    """The chunks that are left of one first load."""
 
-    with reading(context, context.profile) as warehouse:
-        first = look_again(context, warehouse, first)
-    context.store.note_chunks(first.backfill_id, first.done)
-    if first.is_done:
-        end_first_load(context, first)
-        return ContinuedLoad(first)
-    if not pace.may_begin(0.0):
-        return ContinuedLoad(first, pause=pace.reason)
-    row = next(row for row in plan.selected if str(row.name) == first.target)
-    item = TargetChunks(first.target, row.name.model_name, row.pipeline_id, first.chunks, first.done)
-    request = BackfillRequest(first.target, None, requested_by=f"{plan.request.requested_by} (first load)")
-    rest = BackfillPlan(
-        first.backfill_id,
-        request,
-        replace(plan, absent=plan.absent - {row.name}),
-        (item,),
-        (),
-        is_resumed=True,
-        first_load=first,
-    )
-    clock = _Clock(first.done, context.now)
-    summary = run_backfill(context, rest, lambda step: say(clock.line(step)), say=say, may_begin=pace.may_begin)
-    (result,) = summary.targets
-    first = replace(first, done=result.done)
-    if result.error is not None:
-        return ContinuedLoad(first, f"{first.target} did not load all of its history: {result.error}")
-    if first.is_done:
-        end_first_load(context, first)
-    return ContinuedLoad(first, pause=None if first.is_done else pace.reason)
+    def __init__(
+        self,
+        context: Context,
+        plan: RunPlan,
+        first: FirstLoad,
+        say: Callable[[str], None],
+        on_progress: Callable[[FirstLoad], None],
+    ) -> None:
+        self._context = context
+        self._plan = plan
+        self._first = first
+        self._say = say
+        self._on_progress = on_progress
+        self._began_at = context.now()
+        self._done_before = first.done
 
+    def run(self, pace: _Pace) -> ContinuedLoad:
+        """Load what is left, as long as chunks may begin."""
+        with reading(self._context, self._context.profile) as warehouse:
+            self._advance(look_again(self._context, warehouse, self._first).done)
+        self._done_before = self._first.done
+        if not self._first.is_done and not pace.may_begin(0.0):
+            return ContinuedLoad(self._first, pause=pace.reason)
+        error = None if self._first.is_done else self._load(pace)
+        if error is not None:
+            return ContinuedLoad(self._first, f"{self._first.target} did not load all of its history: {error}")
+        if self._first.is_done:
+            end_first_load(self._context, self._first)
+        return ContinuedLoad(self._first, pause=None if self._first.is_done else pace.reason)
 
-class _Clock:
-    """Estimates when the last chunk ends, by the time that chunks took so far."""
+    def _load(self, pace: _Pace) -> str | None:
+        """Load the chunks; return why that stopped early, None when nothing failed."""
+        from flows.backfill.backfill import BackfillPlan, BackfillRequest, TargetChunks, run_backfill
 
-    def __init__(self, done: int, now: Callable[[], datetime]) -> None:
-        self._done = done
-        self._now = now
-        self._began_at = now()
+        first, plan = self._first, self._plan
+        row = next(row for row in plan.selected if str(row.name) == first.target)
+        item = TargetChunks(first.target, row.name.model_name, row.pipeline_id, first.chunks, first.done)
+        request = BackfillRequest(first.target, None, requested_by=f"{plan.request.requested_by} (first load)")
+        run = replace(plan, absent=plan.absent - {row.name})
+        rest = BackfillPlan(first.backfill_id, request, run, (item,), (), is_resumed=True, first_load=first)
+        summary = run_backfill(self._context, rest, self._on_chunk, say=self._say, may_begin=pace.may_begin)
+        (result,) = summary.targets
+        self._first = replace(self._first, done=result.done)
+        return result.error
 
-    def line(self, step: ChunkLoaded) -> str:
-        """Return one line about a chunk."""
+    def _on_chunk(self, step: ChunkLoaded) -> None:
         head = f"{step.target} chunk {step.number:,} of {step.total:,} · {step.chunk}"
         if step.error is not None:
-            return f"✗ {head}: {step.error}"
-        seconds = (self._now() - self._began_at).total_seconds() / max(1, step.number - self._done)
+            self._say(f"✗ {head}: {step.error}")
+            return
+        self._advance(step.number)
+        seconds = (self._context.now() - self._began_at).total_seconds() / max(1, step.number - self._done_before)
         left = step.total - step.number
-        rest = f", about {duration_text(seconds * left)} left" if left else ""
-        return f"✓ {head}: {step.rows}{rest}"
+        self._say(f"✓ {head}: {step.rows}{f', about {duration_text(seconds * left)} left' if left else ''}")
+
+    def _advance(self, done: int) -> None:
+        self._first = replace(self._first, done=done)
+        self._context.store.note_chunks(self._first.backfill_id, done)
+        self._on_progress(self._first)

@@ -76,9 +76,7 @@ def find_first_loads(
             found[first.target] = first
         note = first.sentence if isinstance(first, FirstLoad) else first
         is_said = note is not None and decision.action in (Action.RUN, Action.WAIT)
-        told.append(
-            replace(decision, message=f"{decision.message}; {note}", is_large=True) if is_said else decision
-        )
+        told.append(replace(decision, message=f"{decision.message}; {note}", is_large=True) if is_said else decision)
     return FirstLoads(found, tuple(told))
 
 
@@ -208,8 +206,10 @@ class _Cut:
             start=history_start(self._row),
         )
         extent = query(end=None)
-        limit = extent and latest_accepted(extent.high.kind, self._now, item.max_skew_minutes)
-        if extent is None or limit is None or not extent.high.is_later_than(limit):
+        if extent is None:
+            return None
+        limit = latest_accepted(extent.high.kind, self._now, item.max_skew_minutes)
+        if limit is None or not extent.high.is_later_than(limit):
             return extent
         return query(end=str(limit))
 
