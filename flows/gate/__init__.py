@@ -9,6 +9,8 @@ Way in: `gather.open_gate(context, rows, targets, blame)`, then `decide`.
 | `facts` | actions, reasons and facts (pure) |
 | `decide` | the facts of all targets of a run, and the effect of one decision on the next |
 | `probe`, `probe_sql` | the query of all driving sources for new rows, and its SQL |
+| `extent` | the least and greatest key of a source, and its rows between them |
+| `first_load` | a first load in chunks: what is loaded, what comes next (pure) |
 | `evidence` | decisions as the decision log stores them |
 | `explain` | a stored decision in words, for `sluice why` |
 
