@@ -12,11 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from flows.gate.extent import Extent, measure
+from flows.gate.extent import Extent, cut_evenly, measure
 from flows.gate.facts import Action, Decision
 from flows.gate.first_load import FirstLoad, first_load_of, with_progress
 from flows.warehouse.bounds import latest_accepted, parse_bound
-from flows.warehouse.chunks import cut_by_count
 from flows.warehouse.load_log import read_loads, read_state
 from metadata_sync.database.journals.entries import BackfillEntry
 from metadata_sync.errors import RunError
@@ -175,9 +174,11 @@ class _Cut:
             return None
         try:
             extents = {item: extent for item in driving if (extent := self._measure(item)) is not None}
+            largest = max((extent.row_count for extent in extents.values()), default=0)
+            is_cut = largest > self._budget and self._row.increment is not Increment.FULL
+            parts = [self._chunks(item, extent) for item, extent in extents.items()] if is_cut else []
         except (RunError, ValueError):  # the load itself says what is wrong with the source or its key
             return None
-        largest = max((extent.row_count for extent in extents.values()), default=0)
         if largest <= self._budget:
             return None
         if self._row.increment is Increment.FULL:
@@ -185,7 +186,6 @@ class _Cut:
                 f"{largest:,} rows, more than SLUICE_FIRST_LOAD_ROWS, are loaded at once: increment `full` reads its "
                 "sources in full with every load"
             )
-        parts = [self._chunks(item, extent) for item, extent in extents.items()]
         return FirstLoad(
             backfill_id=f"first-load-{self._now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
             target=str(self._row.name),
@@ -215,7 +215,10 @@ class _Cut:
 
     def _chunks(self, item: ResolvedDependency, extent: Extent) -> list[Window]:
         """Cut a source. As in any other load, a chunk reads the lookback below the watermark again."""
-        spans = cut_by_count(extent.low, extent.high, extent.row_count, self._budget)
+        source, gate = self._gate.rows.source(item.name), self._gate
+        assert source is not None, "it was measured"
+        assert item.incremental_key is not None, "it was measured"
+        spans = cut_evenly(self._context.project, gate.warehouse, source, item.incremental_key, extent, self._budget)
         chunks: list[Window] = []
         for span in spans:
             start = span.start

@@ -16,7 +16,7 @@ from flows.engine.engine import execute
 from flows.gate.first_load import first_loads_of
 from flows.reports.status import target_statuses
 from metadata_sync.settings import Settings
-from tests.support.history_project import BUDGET, HOURS, TABLES, DuckDbFile, HistoryProject, PostgresDatabase
+from tests.support.history_project import BUDGET, HOURS, DuckDbFile, HistoryProject, PostgresDatabase
 
 MakeProject = Callable[..., HistoryProject]
 
@@ -39,10 +39,10 @@ def make(tmp_path: Path) -> Iterator[MakeProject]:
 
 
 def test_chunks_end_equal_to_one_load_on_duckdb(make: MakeProject) -> None:
-    project = make(*TABLES)
+    project = make("current", "history", "keyless", "joined")
     _story(project)
-    (line,) = [line for line in project.sentences if line.startswith("✓ cut.keyed chunk")]
-    assert line.startswith("✓ cut.keyed chunk 2 of 2 · shop.events: 2024-01-0")
+    (line,) = [line for line in project.sentences if line.startswith("✓ cut.keyless chunk")]
+    assert line.startswith("✓ cut.keyless chunk 2 of 2 · shop.events: 2024-01-0")
     assert line.endswith("inserted")
 
 
@@ -55,7 +55,7 @@ def test_chunks_end_equal_to_one_load_on_postgresql(
         monkeypatch.setenv(f"SLUICE_POSTGRES_{name}", str(parts[value]))
     monkeypatch.setenv("SLUICE_POSTGRES_DATABASE", str(parts["dbname"]))
     settings = Settings(environment="postgres", first_load_rows=BUDGET)
-    project = HistoryProject(tmp_path, PostgresDatabase(postgres_url), settings, ("history", "keyless", "joined"))
+    project = HistoryProject(tmp_path, PostgresDatabase(postgres_url), settings, ("keyed", "joined"))
     project.create()
     _story(project)
     project.close()
