@@ -68,17 +68,19 @@ def main() -> None:
         run([sys.executable, "-c", _GENERATE, lake, str(asked.rows), str(_FILES)], folder=Path(folder))
         for name, budget in (("by chunks", asked.chunk_rows), ("at once", 0)):
             root = Path(folder) / name.replace(" ", "_")
-            _make_project(root, lake, asked.load_type, asked.memory_limit)
+            _make_project(root, asked.load_type, asked.memory_limit)
+            lake.rename(root / "lake" / "events")
             os.environ["SLUICE_FIRST_LOAD_ROWS"] = str(budget)
             sluice(root, "control", "apply", "--yes")
             planned = sluice(root, "plan", "--json")[1]["run"]
             cost, _ = sluice(root, "run", "--json")
             found.append((name, _chunk_count(planned), cost, _row_count(root)))
+            (root / "lake" / "events").rename(lake)
             shutil.rmtree(root)
     _report(found, asked.rows, as_json=asked.as_json)
 
 
-def _make_project(root: Path, lake: Path, load_type: str, memory_limit: str) -> None:
+def _make_project(root: Path, load_type: str, memory_limit: str) -> None:
     ignored = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
     shutil.copytree(_REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignored)
     shutil.copytree(_REPOSITORY / "macros", root / "macros")
@@ -91,7 +93,6 @@ def _make_project(root: Path, lake: Path, load_type: str, memory_limit: str) -> 
     rows = _ROWS.format(load_type=load_type)
     (root / "dbt_project" / "control" / "rows.yml").write_text(rows, encoding="utf-8")
     (root / "lake").mkdir()
-    (root / "lake" / "events").symlink_to(lake)
 
 
 def _chunk_count(planned: object) -> int:

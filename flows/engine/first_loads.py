@@ -218,7 +218,9 @@ class _Cut:
         source, gate = self._gate.rows.source(item.name), self._gate
         assert source is not None, "it was measured"
         assert item.incremental_key is not None, "it was measured"
-        spans = cut_evenly(self._context.project, gate.warehouse, source, item.incremental_key, extent, self._budget)
+        spans = cut_evenly(
+            self._context.project, gate.warehouse, source, item.incremental_key, extent, rows_per_chunk=self._budget
+        )
         chunks: list[Window] = []
         for span in spans:
             start = span.start

@@ -69,7 +69,7 @@ def measure(
 
 
 def cut_evenly(
-    project: Project, warehouse: Warehouse, source: SourceRow, key: str, extent: Extent, rows_per_chunk: int
+    project: Project, warehouse: Warehouse, source: SourceRow, key: str, extent: Extent, *, rows_per_chunk: int
 ) -> tuple[KeySpan, ...]:
     """Cut an extent into spans of about the given number of rows, also where rows lie unevenly.
 
@@ -123,10 +123,10 @@ def _count_rows(warehouse: Warehouse, relation: str, column: str, spans: Sequenc
     counts: list[int] = []
     for first in range(0, len(spans), _COUNTS_A_QUERY):
         some = spans[first : first + _COUNTS_A_QUERY]
+        limits = f"{column} >= '{some[0].start}' and {column} <= '{some[-1].end}'"
         cases = [
             f"count(case when {column} >= '{span.start}' and {column} <= '{span.end}' then 1 end)" for span in some
         ]
-        limits = f"{column} >= '{some[0].start}' and {column} <= '{some[-1].end}'"
         ((*found,),) = warehouse.query(f"select {', '.join(cases)} from {relation} where {limits}")
         counts += [int(value) for value in found]
     return counts

@@ -35,6 +35,7 @@ QUESTIONS = (
     ("Where is profiles.yml read?", "flows/warehouse/profile.py", "load_profile"),
     ("Where are the files of the lake listed?", "flows/warehouse/lake.py", "list_files"),
     ("Where is a backfill cut into chunks?", "flows/warehouse/chunks.py", "cut"),
+    ("Where does a first load go on?", "flows/backfill/first_loads.py", "continue_first_loads"),
     ("Where is a target compared with its ledger?", "flows/ledger.py", "verify"),
     ("Where is the age of tables measured?", "flows/reports/freshness.py", "measure_freshness"),
     ("Where is the local Prefect server started?", "flows/server/local.py", "start"),

@@ -40,15 +40,10 @@ def test_spans_hold_about_the_same_number_of_rows_when_keys_lie_unevenly(tmp_pat
     assert extent is not None
     assert extent.row_count == 2301
 
-    spans = cut_evenly(project, warehouse, source, "k", extent, 100)
+    spans = cut_evenly(project, warehouse, source, "k", extent, rows_per_chunk=100)
 
-    counts = [
-        connection.execute(
-            f"select count(*) from shop.events where k between '{span.start}' and '{span.end}'"
-        ).fetchone()
-        for span in spans
-    ]
-    sizes = [found[0] for found in counts if found]
+    per_span = "select count(*) from shop.events where k between '{}' and '{}'"
+    sizes = [connection.sql(per_span.format(span.start, span.end)).fetchall()[0][0] for span in spans]
     assert 12 <= len(spans) <= 45
     assert [size for size in sizes if size > 250] in ([300], [301]), "rows of one key value stay together"
     assert sum(sizes) >= extent.row_count
