@@ -17,7 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from prefect import State, flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
@@ -239,7 +239,7 @@ def _continue_first_loads(handover: Handover, executed: Executed, task_runs: Dbt
 
     context, plan = handover.context, executed.plan
     if plan.first_loads:
-        until = next_due(plan.rows, plan.selected, context.now()) if flow_run.deployment_id else None
+        until = next_due(plan.rows, plan.selected, context.now()) if deployment.id else None
         pages = FirstLoadPages(plan)
         handover.continued = continue_first_loads(
             context, plan, executed.summary, say, on_progress=pages.show, until=until
