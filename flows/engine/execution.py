@@ -183,12 +183,18 @@ class Execution:
                 [row.name.model_name for row in unloaded if str(row.name) not in failed],
                 tested=[row.name.model_name for row in due if str(row.name) in loaded],
                 unbuilt=[name.model_name for name in waiting | absent],
+                untested=[row.name.model_name for row in self._plan.selected if self._holds_a_part(str(row.name))],
                 variables={**variables, **(staged.variables if staged else {})},
                 callbacks=self._observer.dbt_callbacks,
             )
         except RunError as error:
             return Build(stop=str(error))
         return Build(results, stopped=failed)
+
+    def _holds_a_part(self, target: str) -> bool:
+        """Whether chunks of a target's first load are left after this run: its data tests wait for the last one."""
+        first = self._plan.first_loads.get(target)
+        return first is not None and first.done + len(first.run_chunks) < len(first.chunks)
 
     def _chunks_of_first_loads(self, due: Sequence[TransformationRow]) -> dict[str, dict[str, dict[str, object]]]:
         """Return the chunks that the targets read in place of all that is new, by target and source."""
