@@ -102,7 +102,9 @@ def test_first_load_goes_on_in_the_flow_and_has_a_page(good_orders: Context, ser
     assert reported.url is not None
     only = {"artifacts": {"flow_run_id": {"any_": [reported.url.rpartition("/")[2]]}}}
     artifacts = {item["key"]: item["data"] for item in server.ask("/artifacts/filter", only)}
-    page = artifacts["first-loads-orders-daily"]
+    key = "first-loads-orders-daily"
+    assert key in artifacts
+    page = server.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": [key]}}})[0]["data"]
     assert page.startswith("## orders\\_daily: first loads are done")
     assert "| dwh.fact\\_payment | oldest first | 3 of 3 | 9 | all of its history | 0 |" in page
     assert "9 rows are loaded in 3 chunks, oldest first" in artifacts["gate-decisions-orders-daily"]
