@@ -36,6 +36,10 @@ class Settings(BaseSettings):
         soft_escalation_ticks: After this number of consecutive runs a soft failure becomes an error.
         heal_minutes: Interval at which `heal` checks a row while nothing has changed.
         chunk_rows: Approximate number of rows of one backfill load, if rows are distributed evenly.
+        first_load_rows: Rows of a source from which the first load of a target is cut into chunks of about this many
+            rows; 0 disables it.
+        first_load_share: Greatest share of the time that chunks of first loads take, after the first chunk of a run.
+        first_load_hours: Hours of the day in UTC, FROM-TO, in which they may begin; None = always.
         statement_timeout_seconds: Timeout of one query of the gate.
         load_timeout_seconds: Timeout of one load of the embedded warehouse; 0 disables it.
         prefect_port: Port of the local Prefect server of `sluice up`.
@@ -63,6 +67,9 @@ class Settings(BaseSettings):
     soft_escalation_ticks: int = Field(default=3, ge=1)
     heal_minutes: float = Field(default=30.0, gt=0)
     chunk_rows: int = Field(default=20_000_000, ge=1)
+    first_load_rows: int = Field(default=20_000_000, ge=0)
+    first_load_share: float = Field(default=1.0, gt=0, le=1)
+    first_load_hours: str | None = Field(default=None, pattern=r"^([01]?\d|2[0-3])-([01]?\d|2[0-4])$")
     statement_timeout_seconds: float = Field(default=300.0, gt=0)
     load_timeout_seconds: float = Field(default=14_400.0, ge=0)
     prefect_port: int = Field(default=4271, ge=1024, le=65535)

@@ -6,11 +6,11 @@ Way in: `backfill.plan_backfill(context, request)`, then `backfill.run_backfill(
 | --- | --- |
 | `backfill` | plans and runs a backfill |
 | `slices` | which keys of its sources a target reads, as chunks; or why it is excluded |
-| `chunks` | cuts a range of keys into chunks (pure) |
 | `model` | request, plan, progress and summary |
 | `restate` | derives a target's rows again by today's SELECT, and prunes what it no longer yields |
 | `automatic` | restatements that rows ask for, after a run |
 | `readers` | the targets that read what was loaded again |
+| `first_loads` | goes on with first loads in chunks, after the run that began them |
 
 Never imported here: Prefect, `flows.prefect`, `flows.cli`. dbt and Spark are imported inside functions only.
 """

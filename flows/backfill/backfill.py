@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,7 +20,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from flows.backfill.chunks import parse_size
 from flows.backfill.model import (
     BackfillPlan,
     BackfillRequest,
@@ -30,9 +30,10 @@ from flows.backfill.model import (
 )
 from flows.backfill.restate import definition_to_restate, finish_restatement
 from flows.backfill.slices import BackfillRange, Cutter, ExcludedTarget
-from flows.context import Context
+from flows.context import Context, reading
 from flows.engine.definitions import note_loads
 from flows.engine.engine import hold_warehouse, prepare
+from flows.engine.first_loads import look_again
 from flows.engine.recovery import adopt
 from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, renamed_since, wait_until_free
@@ -42,6 +43,7 @@ from flows.spark.engine_choice import EngineChooser
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import Span
 from flows.warehouse.bounds import parse_bound
+from flows.warehouse.chunks import parse_size
 from flows.warehouse.connection import open_warehouse
 from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
@@ -121,6 +123,7 @@ def run_backfill(
     on_chunk: Callable[[ChunkLoaded], None] = lambda _: None,
     *,
     say: Callable[[str], None] = lambda _: None,
+    may_begin: Callable[[float], bool] = lambda _: True,
 ) -> BackfillSummary:
     """Run a plan, chunk by chunk, and record it.
 
@@ -131,11 +134,13 @@ def run_backfill(
         plan: The result of `plan_backfill`.
         on_chunk: Called after each chunk; must be quick and must not raise.
         say: Called with sentences on the progress of Spark; must be quick and must not raise.
+        may_begin: Called between two chunks, while no lease is held, with the seconds of the last one; False ends this
+            attempt. It may wait.
 
     Raises:
         RunError: When dbt or the warehouse cannot be started at all.
     """
-    return _Backfill(context, plan, on_chunk, say).run()
+    return _Backfill(context, plan, on_chunk, say, may_begin).run()
 
 
 class _Backfill:
@@ -147,6 +152,7 @@ class _Backfill:
         plan: BackfillPlan,
         on_chunk: Callable[[ChunkLoaded], None],
         say: Callable[[str], None],
+        may_begin: Callable[[float], bool],
     ) -> None:
         from flows.dbt.runner import DbtRunner
 
@@ -154,6 +160,7 @@ class _Backfill:
         self._plan = plan
         self._on_chunk = on_chunk
         self._say = say
+        self._may_begin = may_begin
         self._dbt = DbtRunner(context.project, context.settings, context.profile)
         self._rejecting = set(plan.run.rejecting)
         self._definitions: dict[str, str | None] = {}
@@ -166,8 +173,7 @@ class _Backfill:
         if not self._plan.is_resumed:
             self._context.store.begin_backfill(self._entry(started_at))
         try:
-            while due := [item for item in self._plan.targets if self._is_due(item)]:
-                self._load_next(due)
+            self._load_all()
             self._test()
             note_loads(self._context, self._plan.run.rows, self._definitions)
             pruned, kept_count = self._finish_restatement()
@@ -181,6 +187,16 @@ class _Backfill:
         self._context.store.end_backfill(self._plan.backfill_id, finished_at if is_done else None, errors or None)
         deliver_or_log(self._context)
         return BackfillSummary(self._plan.backfill_id, started_at, finished_at, results, pruned, kept_count)
+
+    def _load_all(self) -> None:
+        while due := self._due():
+            began = time.monotonic()
+            self._load_next(due)
+            if self._due() and not self._may_begin(time.monotonic() - began):
+                return
+
+    def _due(self) -> list[TargetChunks]:
+        return [item for item in self._plan.targets if self._is_due(item)]
 
     def _is_due(self, item: TargetChunks) -> bool:
         result = self._results[item.target]
@@ -206,8 +222,20 @@ class _Backfill:
                 if item.target in complaints:
                     complaint = complaints[item.target]
                     self._note(item, item.chunks[self._results[item.target].done], None, complaint)
+            free = self._left(free)
             if free:
                 self._load(free)
+
+    def _left(self, items: list[TargetChunks]) -> list[TargetChunks]:
+        """Leave out what another run loaded meanwhile: each run loads the next chunk of a first load."""
+        first = self._plan.first_load
+        if first is None or not items:
+            return items
+        with reading(self._context, self._context.profile) as warehouse:
+            done = look_again(self._context, warehouse, first).done
+        (result,) = self._results.values()
+        result.done = max(result.done, done)
+        return [item for item in items if self._is_due(item)]
 
     def _load(self, due: Sequence[TargetChunks]) -> None:
         chunks = {item.target: item.chunks[self._results[item.target].done] for item in due}
@@ -263,7 +291,11 @@ class _Backfill:
 
     def _test(self) -> None:
         """Run the data tests once, after all chunks are loaded."""
-        whole = [item for item in self._plan.targets if self._results[item.target].error is None]
+        whole = [
+            item
+            for item in self._plan.targets
+            if self._results[item.target].error is None and self._results[item.target].done == len(item.chunks)
+        ]
         if not whole:
             return
         with hold_warehouse(self._context, f"tests of backfill {self._plan.backfill_id}"):
@@ -289,7 +321,11 @@ class _Backfill:
         return finish_restatement(self._context, self._plan, self._dbt)
 
     def _variables(self, chunks: Mapping[str, Window]) -> dict[str, str]:
-        windows = {target: {chunk.source: {"start": chunk.start, "end": chunk.end}} for target, chunk in chunks.items()}
+        moves = self._plan.first_load is not None and self._plan.first_load.is_oldest_first
+        windows = {
+            target: {chunk.source: {"start": chunk.start, "end": chunk.end, "moves_watermark": moves}}
+            for target, chunk in chunks.items()
+        }
         tasks = dict.fromkeys(chunks, "restate") if self._plan.request.restates_all else {}
         return {
             **load_variables(self._plan.backfill_id, self._plan.run.tokens),

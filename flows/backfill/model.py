@@ -7,6 +7,7 @@ from datetime import datetime
 
 from flows.backfill.slices import ExcludedTarget
 from flows.gate.facts import EngineChoice
+from flows.gate.first_load import FirstLoad
 from flows.run.model import RunPlan
 from metadata_sync.loads import ClusterCost, RowCounts, Window, total
 from metadata_sync.rows.vocabulary import Engine
@@ -81,6 +82,7 @@ class BackfillPlan:
         left_out: Targets of the pipeline that are not loaded, and why.
         is_resumed: Whether it resumes an earlier attempt.
         definition: What a restatement derives rows by, `<number>:<hash>`; None: it is a backfill.
+        first_load: The first load whose chunks it loads; None: it is a backfill or a restatement.
     """
 
     backfill_id: str
@@ -90,6 +92,7 @@ class BackfillPlan:
     left_out: tuple[ExcludedTarget, ...]
     is_resumed: bool
     definition: str | None = None
+    first_load: FirstLoad | None = None
 
     @property
     def chunk_count(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,12 +12,14 @@ from flows.cli.output.options import ClusterOption, EngineOption
 from flows.context import Context, load_context
 
 if TYPE_CHECKING:
+    from flows.backfill.first_loads import ContinuedLoad
     from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary
 
 Pipelines = Annotated[
     list[str] | None, typer.Argument(help="Pipelines; every active one by default.", show_default=False)
 ]
 JobGroup = Annotated[str | None, typer.Option("--job-group", help="Only pipelines of this job group.")]
+_INTERRUPTED_EXIT_CODE = 130
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -80,9 +82,10 @@ def run(
         engine=engine,
         cluster=cluster,
     )
-    ended = _run(context, request, is_quiet=as_json)
+    ended = _with_first_loads(context, _run(context, request, is_quiet=as_json))
     _report(ended, as_json=as_json)
-    if ended.failed or any(summary.has_failed for summary in (ended.summary, *ended.reruns)):
+    unfinished = any(item.error for item in ended.continued or ())
+    if ended.failed or unfinished or any(summary.has_failed for summary in (ended.summary, *ended.reruns)):
         raise typer.Exit(1)
 
 
@@ -97,6 +100,7 @@ class _Ended:
         warnings: What could not be reported to Prefect.
         reruns: Runs of the targets that other runs skipped because this run held them.
         failed: Restatements that rows asked for and that failed.
+        continued: First loads that went on after the run; None: the rest of them is not loaded yet.
     """
 
     plan: RunPlan
@@ -105,6 +109,20 @@ class _Ended:
     warnings: tuple[str, ...] = ()
     reruns: tuple[RunSummary, ...] = ()
     failed: tuple[str, ...] = ()
+    continued: tuple[ContinuedLoad, ...] | None = None
+
+
+def _with_first_loads(context: Context, ended: _Ended) -> _Ended:
+    """Load the chunks of first loads that are left, where the Prefect flow has not done it."""
+    if ended.continued is not None or not ended.plan.first_loads:
+        return ended
+    from flows.backfill.first_loads import continue_first_loads
+
+    try:
+        return replace(ended, continued=continue_first_loads(context, ended.plan, ended.summary, say))
+    except KeyboardInterrupt:
+        say("Interrupted. The next run goes on with the chunks that are left.")
+        raise typer.Exit(_INTERRUPTED_EXIT_CODE) from None
 
 
 def _run(context: Context, request: RunRequest, *, is_quiet: bool) -> _Ended:
@@ -144,7 +162,7 @@ def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet:
 
     observer = None if is_quiet else _observer()
     reported = run_through_prefect(context, plan.request, api_url, plan, observer)
-    return _Ended(plan, reported.summary, reported.url, reported.warnings)
+    return _Ended(plan, reported.summary, reported.url, reported.warnings, continued=reported.continued)
 
 
 def _observer() -> RunObserver:

@@ -83,11 +83,13 @@ def status(as_json: AsJson = False) -> None:
         sluice status --json
     """
     from flows.gate.definitions import recorded_changes
+    from flows.gate.first_load import first_loads_of
     from flows.reports.status import target_statuses
 
     context = load_context()
     store, rows, loads = context.store, context.store.usable_rows(), context.store.latest_loads()
-    statuses = target_statuses(rows, loads, store.now(), recorded_changes(context, rows, loads))
+    first_loads = first_loads_of(store.unfinished_first_loads())
+    statuses = target_statuses(rows, loads, store.now(), recorded_changes(context, rows, loads), first_loads)
     if as_json:
         incidents = [_incident_document(incident) for incident in store.incidents()]
         print_json({"targets": [_status_document(item) for item in statuses], "incidents": incidents})
@@ -122,6 +124,7 @@ def why(
     """
     from flows.cli.output.tables import print_notes
     from flows.gate.definitions import definition_notes
+    from flows.gate.first_load import first_loads_of
 
     context = load_context()
     store = context.store
@@ -130,11 +133,12 @@ def why(
         raise _no_decision(target, store.usable_rows(), at)
     load = store.load_at(target, decisions[0].run_id, at)
     notes = definition_notes(context, target) if at is None else ()
+    first = first_loads_of(store.unfinished_first_loads()).get(target) if at is None else None
     if as_json:
         print_json({**_why_document(decisions[0], load), "definition": list(notes)})
         return
     _print_why(decisions[0], load)
-    print_notes([(target, notes)])
+    print_notes([(target, (*notes, *([first.sentence] if first else [])))])
 
 
 def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> ConfigurationError:
@@ -235,7 +239,7 @@ def _incident_document(incident: Incident) -> dict[str, Any]:
 
 
 def _status_document(item: TargetStatus) -> dict[str, Any]:
-    from flows.cli.output.tables import change_document
+    from flows.cli.output.tables import change_document, first_load_document
 
     last, loaded = item.last, item.last_success
     return {
@@ -250,6 +254,7 @@ def _status_document(item: TargetStatus) -> dict[str, Any]:
         "last_load": _load_document(loaded) if loaded else None,
         "age_seconds": item.age_seconds,
         "definition_change": change_document(item.definition_change),
+        "first_load": first_load_document(item.first_load) if item.first_load else None,
     }
 
 

@@ -53,6 +53,7 @@ class DbtRunner:
         *,
         tested: Sequence[str] = (),
         unbuilt: Iterable[str],
+        untested: Iterable[str] = (),
         variables: Mapping[str, str],
         callbacks: Sequence[Callable[[Any], None]],
     ) -> tuple[NodeResult, ...]:
@@ -62,6 +63,7 @@ class DbtRunner:
             models: Names of dbt models.
             tested: Models that exist already: only their data tests run.
             unbuilt: Models without a table yet: tests that read one of them are excluded.
+            untested: Models that hold only a part of their history: tests that read one of them are excluded.
             variables: Environment variables that macros read while they execute.
             callbacks: Called with each of dbt's events, on dbt's threads.
 
@@ -74,7 +76,7 @@ class DbtRunner:
         """
         with _variables({**self._environment, **variables}), self._connected():
             manifest = self._parse()
-            excluded = _tests_of(manifest, set(unbuilt) - {*models, *tested})
+            excluded = _tests_of(manifest, set(untested) | set(unbuilt) - {*models, *tested})
             selected = [*models, *_tests_of(manifest, set(tested))]
             if not selected:
                 return ()

@@ -20,6 +20,7 @@ from uuid import uuid4
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from flows.engine.execution import Execution
+from flows.engine.first_loads import find_first_loads
 from flows.engine.recovery import adopt_unknown, mark_crashes
 from flows.gate.facts import Action
 from flows.gate.gather import log_decision, open_gate
@@ -123,18 +124,20 @@ def prepare(
         answer = gate.decide(loads, now, forced_by=forced_by, leases=lease_texts(context.store))
         orphans = gate.orphans() if not request.pipelines else ()
         decisions = _with_engines(context, request, rows, gate.state, answer.decisions)
+        first = find_first_loads(context, gate, decisions, loads, now)
     plan = RunPlan(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
         planned_at=now,
         request=request,
         rows=rows,
         selected=selected,
-        decisions=decisions,
+        decisions=first.decisions,
         orphans=orphans,
         tokens=answer.tokens,
         absent=frozenset(row.name for row in rows.transformations) - gate.state.existing,
         blame=blame,
         rejecting=loads.rejecting,
+        first_loads=first.by_target,
     )
     for decision in plan.decisions:
         log_decision(plan.run_id, decision)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.context import reading
+from flows.engine.first_loads import begin_first_load
 from flows.errors.run_rules import RunRules
 from flows.gate.facts import Action, Decision, UpstreamState
 from flows.gate.gather import log_decision, open_gate
@@ -64,6 +65,7 @@ class Execution:
         self._dbt: DbtRunner | None = None
         self._spark: run_hook.SparkInRun | None = None
         self._wave_count = 0
+        self._begun: set[str] = set()
 
     def run(self) -> RunSummary:
         """Run the plan to its end."""
@@ -173,13 +175,14 @@ class Execution:
     def _build(self, due: Sequence[TransformationRow], loaded: Set[str]) -> Build:
         """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
         from flows.dbt.runner import DbtRunner
-        from flows.run.outcome import Build, load_variables
+        from flows.run.outcome import Build, load_variables, windows_variable
 
         if self._dbt is None:
             self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
         waiting = {row.name for row in self._plan.selected if str(row.name) not in self._outcomes}
         absent = {name for name in self._plan.absent if not self._has_loaded(name)}
-        variables = load_variables(self._plan.run_id, self._tokens)
+        chunks = self._chunks_of_first_loads(due)
+        variables = load_variables(self._plan.run_id, self._tokens) | (windows_variable(chunks) if chunks else {})
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
             staged = self._run_on_spark(unloaded, partial(self._dbt.compile, variables=variables))
@@ -190,12 +193,31 @@ class Execution:
                 [row.name.model_name for row in unloaded if str(row.name) not in failed],
                 tested=[row.name.model_name for row in due if str(row.name) in loaded],
                 unbuilt=[name.model_name for name in waiting | absent],
+                untested=[row.name.model_name for row in self._plan.selected if self._holds_a_part(str(row.name))],
                 variables={**variables, **(staged.variables if staged else {})},
                 callbacks=self._observer.dbt_callbacks,
             )
         except RunError as error:
             return Build(stop=str(error))
         return Build(results, stopped=failed)
+
+    def _holds_a_part(self, target: str) -> bool:
+        """Whether chunks of a target's first load are left after this run: its data tests wait for the last one."""
+        first = self._plan.first_loads.get(target)
+        return first is not None and first.done + len(first.run_chunks) < len(first.chunks)
+
+    def _chunks_of_first_loads(self, due: Sequence[TransformationRow]) -> dict[str, dict[str, dict[str, object]]]:
+        """Return the chunks that the targets read in place of all that is new, by target and source."""
+        found = {}
+        for row in due:
+            first = self._plan.first_loads.get(str(row.name))
+            if first is None or not first.run_chunks:
+                continue
+            if first.is_new and first.target not in self._begun:
+                begin_first_load(self._context, first, self._plan.request.requested_by)
+                self._begun.add(first.target)
+            found[first.target] = first.windows(first.run_chunks)
+        return found
 
     def _run_on_spark(self, due: Sequence[TransformationRow], compile_models: CompileModels) -> Staged | None:
         """Run the SELECTs whose engine is Spark; None when there are none."""

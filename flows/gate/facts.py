@@ -347,6 +347,7 @@ class Decision:
         evidence: One entry per driving source that was probed.
         choice: Where it runs; None when it does not run.
         facts: The facts behind the decision; None when the rules were not applied.
+        is_large: Whether the message says how the large first load of the target is read.
     """
 
     target: str
@@ -357,6 +358,7 @@ class Decision:
     evidence: tuple[SourceEvidence, ...] = ()
     choice: EngineChoice | None = None
     facts: TargetFacts | None = None
+    is_large: bool = False
 
     @property
     def definition_change(self) -> DefinitionChange | None:

@@ -16,6 +16,7 @@ from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, Silent
 from flows.server.local import prepare_client, ui_url
 
 if TYPE_CHECKING:
+    from flows.backfill.first_loads import ContinuedLoad
     from flows.prefect.run_flow import Handover
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,13 @@ class ReportedRun:
         summary: Its result; recorded in the control database even when reports were lost.
         url: Its page in the UI; None when Prefect did not create the flow run.
         warnings: What is missing on the page and why, in sentences for people; empty when it is complete.
+        continued: First loads that went on after the run; None: the rest of them is not loaded yet.
     """
 
     summary: RunSummary
     url: str | None
     warnings: tuple[str, ...] = ()
+    continued: tuple[ContinuedLoad, ...] | None = None
 
 
 def run_through_prefect(
@@ -104,7 +107,8 @@ def run_through_prefect(
     url = f"{ui_url(api_url)}/runs/flow-run/{handover.flow_run_id}" if handover.flow_run_id else None
     if handover.summary is None:
         return _run_without(context, request, handover, trouble)
-    return ReportedRun(handover.summary, url, (*_warnings(handover.lost_count, trouble), *handover.notes))
+    warnings = (*_warnings(handover.lost_count, trouble), *handover.notes)
+    return ReportedRun(handover.summary, url, warnings, handover.continued)
 
 
 def _tags(request: RunRequest, plan: RunPlan | None) -> list[str]:

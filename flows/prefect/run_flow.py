@@ -17,15 +17,16 @@ from typing import Any, Final
 from uuid import UUID
 
 from prefect import State, flow
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
 from flows.backfill.automatic import restate_changed
+from flows.backfill.first_loads import ContinuedLoad, continue_first_loads
 from flows.context import Context, load_context
 from flows.engine.engine import execute, hold_warehouse, prepare, startup_failures_reported
 from flows.engine.rerun import rerun_refused
-from flows.prefect.pages.writer import Executed, write_pages
+from flows.prefect.pages.writer import Executed, FirstLoadPages, write_pages
 from flows.prefect.reporting.api import open_report_api
 from flows.prefect.reporting.fallback import ensure_task_runs
 from flows.prefect.reporting.load_events import loaded_events
@@ -33,7 +34,7 @@ from flows.prefect.reporting.observer import Observers, PrefectObserver, gate_be
 from flows.prefect.reporting.phases import PhaseClock
 from flows.prefect.reporting.pump import ReportPump
 from flows.prefect.reporting.task_runs import DbtTaskRuns
-from flows.prefect.run_guards import start_in_place_of_refused, why_not_to_run
+from flows.prefect.run_guards import next_due, start_in_place_of_refused, why_not_to_run
 from flows.run.model import (
     OutcomeStatus,
     RunObserver,
@@ -68,6 +69,7 @@ class Handover:
         error: The error that ended the run early.
         lost_count: Number of reports that Prefect did not receive.
         notes: What is missing on its page for another reason, in sentences for people.
+        continued: First loads that went on after the run; None: the run did not get there.
     """
 
     context: Context
@@ -78,6 +80,7 @@ class Handover:
     error: Exception | None = None
     lost_count: int = 0
     notes: tuple[str, ...] = ()
+    continued: tuple[ContinuedLoad, ...] | None = None
 
 
 _handover: ContextVar[Handover | None] = ContextVar("sluice_handover", default=None)
@@ -159,17 +162,19 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
     startup = nullcontext() if handover.plan else startup_failures_reported(handover.context, request)
     with startup, _reporting(handover) as (task_runs, pump):
         executed = _execute(handover, request, task_runs, pump)
-        ended = final_state(executed.summary)
+        _continue_first_loads(handover, executed, task_runs, pump)
+        ended = final_state(executed.summary, handover.continued or ())
         task_runs.say(None, _now(), str(ended.message), logging.ERROR if ended.is_failed() else logging.INFO)
     if not handover.lost_count:
         write_pages(executed, handover.context.store)
     return ended
 
 
-def final_state(summary: RunSummary) -> State[Any]:
+def final_state(summary: RunSummary, continued: Sequence[ContinuedLoad] = ()) -> State[Any]:
     """Return the flow run's final state; its message is the result in one line."""
-    message = headline(summary.outcomes)
-    if summary.has_failed:
+    errors = [item.error for item in continued if item.error]
+    message = "; ".join([headline(summary.outcomes), *errors])
+    if summary.has_failed or errors:
         return Failed(message=message)
     if summary.outcomes and summary.count(OutcomeStatus.SKIPPED) == len(summary.outcomes):
         reasons = {outcome.decision.message for outcome in summary.outcomes}
@@ -221,6 +226,27 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
             for rerun in rerun_refused(handover.context, plan, say=on_wait):
                 _announce(handover, plan, pump, rerun.outcomes)
     return Executed(plan, handover.summary, phases, queue_seconds, gate_seconds)
+
+
+def _continue_first_loads(handover: Handover, executed: Executed, task_runs: DbtTaskRuns, pump: ReportPump) -> None:
+    """Load the chunks of first loads that are left; a deployed run leaves off when the next run of its schedule is due.
+
+    The warehouse is not locked between two chunks. Readers in other pipelines hear of the chunks as of any load.
+    """
+
+    def say(sentence: str) -> None:
+        task_runs.say(None, _now(), sentence)
+
+    context, plan = handover.context, executed.plan
+    if plan.first_loads:
+        until = next_due(plan.rows, plan.selected, context.now()) if deployment.id else None
+        pages = FirstLoadPages(plan)
+        handover.continued = continue_first_loads(
+            context, plan, executed.summary, say, on_progress=pages.show, until=until
+        )
+        targets = {item.first.target for item in handover.continued}
+        _announce(handover, plan, pump, [item for item in executed.summary.outcomes if item.target in targets])
+    handover.continued = handover.continued or ()
 
 
 def _announce(handover: Handover, plan: RunPlan, pump: ReportPump, outcomes: Sequence[TargetOutcome]) -> None:

@@ -9,10 +9,11 @@ two.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import httpx
 from prefect import Flow
@@ -20,7 +21,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectException
 
-from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.model import ControlRows, TransformationRow
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,19 @@ def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[s
 def _asked_by(refused: tuple[dict[str, Any], ...]) -> str:
     people = sorted({run["parameters"].get("requested_by") or "schedule" for run in refused})
     return f"{', '.join(people)} (refused while another run was active)"
+
+
+def next_due(rows: ControlRows, selected: Collection[TransformationRow], now: datetime) -> datetime | None:
+    """Return when the schedule of any pipeline of these targets is due next; None when none has a schedule."""
+    from croniter import croniter
+
+    pipelines = {row.pipeline_id for row in selected}
+    due: list[datetime] = [
+        croniter(row.schedule, now.astimezone(ZoneInfo(row.timezone))).get_next(datetime)
+        for row in rows.pipelines
+        if row.pipeline_id in pipelines and row.schedule
+    ]
+    return min(due, default=None)
 
 
 def why_not_to_run(rows: ControlRows, pipelines: Sequence[str], scheduled_by: str) -> str | None:

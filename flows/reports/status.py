@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.gate.facts import DefinitionChange
+from flows.gate.first_load import FirstLoad
 from metadata_sync.database.journals.entries import LatestLoads, LoadEntry
 from metadata_sync.rows.model import ControlRows
 
@@ -24,6 +25,7 @@ class TargetStatus:
         last_success: Its newest load; None when there is none.
         definition_change: Its rows that an older SELECT derived; None: there are none, or they were accepted.
         age_seconds: Since the newest load was finished; None when there is none.
+        first_load: Its first load in chunks, while it is under way; None: it is done, or took one load.
     """
 
     target: str
@@ -34,6 +36,7 @@ class TargetStatus:
     last_success: LoadEntry | None
     age_seconds: float | None
     definition_change: DefinitionChange | None = None
+    first_load: FirstLoad | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -43,12 +46,17 @@ class TargetStatus:
             str(loaded.rejects) if loaded is not None and loaded.rejects and loaded.rejects.kept else None,
             loaded.rows.tie_note if loaded is not None and loaded.rows is not None else None,
             self.definition_change.sentence if self.definition_change is not None else None,
+            self.first_load.sentence if self.first_load is not None else None,
         )
         return tuple(note for note in found if note)
 
 
 def target_statuses(
-    rows: ControlRows, loads: LatestLoads, now: datetime, changes: Mapping[str, DefinitionChange] = {}
+    rows: ControlRows,
+    loads: LatestLoads,
+    now: datetime,
+    changes: Mapping[str, DefinitionChange] = {},
+    first_loads: Mapping[str, FirstLoad] = {},
 ) -> tuple[TargetStatus, ...]:
     """Return the status of every target, by pipeline and name.
 
@@ -57,6 +65,7 @@ def target_statuses(
         loads: The last loads of each target.
         now: The current instant.
         changes: Targets with rows that an older SELECT derived.
+        first_loads: Targets whose first load in chunks is under way.
     """
     last = {entry.target: entry for entry in loads.newest}
     loaded = {entry.target: entry for entry in loads.successful}
@@ -71,6 +80,7 @@ def target_statuses(
             last_success=loaded.get(str(row.name)),
             age_seconds=_age(loaded.get(str(row.name)), now),
             definition_change=changes.get(str(row.name)),
+            first_load=first_loads.get(str(row.name)),
         )
         for row in sorted(rows.transformations, key=lambda row: (row.pipeline_id, row.name))
     )

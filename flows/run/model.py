@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from flows.gate.facts import Action, Decision, DefinitionChange
+from flows.gate.first_load import FirstLoad
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, total
 from metadata_sync.rows.model import ControlRows, TransformationRow
@@ -58,6 +59,7 @@ class RunPlan:
         absent: Targets of the environment, selected or not, whose table is missing from the warehouse.
         blame: Faults of rows and SELECTs.
         rejecting: Targets whose rejects table held rows after their last load.
+        first_loads: Target → its first load in chunks, which begins in this run or is under way.
     """
 
     run_id: str
@@ -71,6 +73,7 @@ class RunPlan:
     absent: frozenset[TableName] = frozenset()
     blame: Blame = field(default_factory=Blame)
     rejecting: frozenset[str] = frozenset()
+    first_loads: Mapping[str, FirstLoad] = field(default_factory=dict)
 
     @property
     def is_due(self) -> bool:

@@ -154,6 +154,11 @@ def load_variables(run_id: str, tokens: Mapping[str, str | None]) -> dict[str, s
     return {"SLUICE_RUN_ID": run_id, **tokens_variable(tokens)}
 
 
+def windows_variable(windows: Mapping[str, Mapping[str, Mapping[str, object]]]) -> dict[str, str]:
+    """Return the variable that gives targets the windows to read, by target and source."""
+    return {"SLUICE_WINDOWS": json.dumps(windows)}
+
+
 def tokens_variable(tokens: Mapping[str, str | None]) -> dict[str, str]:
     """Return the variable that passes the change tokens to the macros."""
     known = {source: token for source, token in sorted(tokens.items()) if token is not None}

@@ -11,6 +11,7 @@ Way in: `connection.open_warehouse(profile)`.
 | `columns` | columns and types of tables, files and SELECTs |
 | `lake` | the files of a lake source, and their change token |
 | `bounds` | window bounds, compared by value |
+| `chunks` | cuts a range of keys into chunks (pure) |
 | `file_lock` | one writer at a time on the embedded warehouse |
 
 Never imported here: Prefect, dbt, other packages of `flows`. boto3 is imported inside functions only.

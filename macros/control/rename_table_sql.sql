@@ -21,12 +21,7 @@
                 ~ before.incorporate(path={"identifier": between})
                 ~ " set schema "
                 ~ after.include(database=false, identifier=false),
-                "alter "
-                ~ kind
-                ~ " "
-                ~ moved
-                ~ " rename to "
-                ~ after.include(database=false, schema=false),
+                "alter " ~ kind ~ " " ~ moved ~ " rename to " ~ after.include(database=false, schema=false),
             ]
         )
     }}

@@ -372,13 +372,23 @@ class ControlStore:
             backfills.end(connection, self._environment, backfill_id, finished_at, error_message)
 
     def unfinished_backfills(self, subject: str | None = None) -> tuple[BackfillEntry, ...]:
-        """Return unfinished backfills, newest first.
+        """Return unfinished backfills, newest first; first loads in chunks are left out.
 
         Args:
             subject: Only backfills of this pipeline or target.
         """
         with reading(self._engine) as connection:
-            return backfills.unfinished(connection, self._environment, subject)
+            return backfills.unfinished(connection, self._environment, subject, first_loads=False)
+
+    def unfinished_first_loads(self) -> tuple[BackfillEntry, ...]:
+        """Return the first loads in chunks that are not done, newest first."""
+        with reading(self._engine) as connection:
+            return backfills.unfinished(connection, self._environment, None, first_loads=True)
+
+    def note_chunks(self, backfill_id: str, done_count: int) -> None:
+        """Store how many chunks of a first load are loaded."""
+        with writing(self._engine) as connection:
+            backfills.note_done(connection, self._environment, backfill_id, done_count)
 
     def begin_lifecycle(self, entry: LifecycleEntry, changes: Iterable[RowChange] = ()) -> None:
         """Store what is about to happen to a target, with changes of its row, in one transaction.

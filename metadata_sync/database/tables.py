@@ -31,6 +31,7 @@ from metadata_sync.database.journals.entries import Lifecycle, LoadStatus, Via
 from metadata_sync.incident import AlertEvent, IncidentKind, Severity
 from metadata_sync.rows.names import MAX_IDENTIFIER_LENGTH, MAX_TABLE_NAME_LENGTH
 from metadata_sync.rows.vocabulary import (
+    BackfillOrder,
     ChildPolicy,
     DeactivatedBy,
     Engine,
@@ -207,6 +208,7 @@ transformation_control: Final = Table(
     *_word("trigger", Trigger, Trigger.ANY),
     *_whole("max_wait_minutes", 0),
     _text("backfill_start"),
+    *_word("backfill_order", BackfillOrder, BackfillOrder.OLDEST),
     *_list("column_list"),
     *_whole("freshness_minutes", 1),
     *_whole("max_rejects", 0),
@@ -425,6 +427,9 @@ backfill_log: Final = Table(
     _text("engine"),
     _text("cluster"),
     _text("definition"),
+    _text("backfill_order"),
+    Column("row_count", BigInteger, nullable=True),
+    Column("done_count", Integer, nullable=True),
     Index("ix_backfill_log_subject", "environment", "subject", "started_at"),
 )
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import (
+    BackfillOrder,
     ChildPolicy,
     DeactivatedBy,
     Engine,
@@ -169,6 +170,7 @@ class TransformationRow(ControlRow):
     trigger: Trigger = Trigger.ANY
     max_wait_minutes: int | None = Field(default=None, ge=0)
     backfill_start: datetime | int | None = None
+    backfill_order: BackfillOrder = BackfillOrder.OLDEST
     column_list: tuple[Column, ...] = ()
     freshness_minutes: int | None = Field(default=None, gt=0)
     max_rejects: int | None = Field(default=None, ge=0)

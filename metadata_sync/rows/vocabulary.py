@@ -72,6 +72,20 @@ class OnDefinitionChange(StrEnum):
     """Rows stay as they are, as if a person had accepted each change."""
 
 
+class BackfillOrder(StrEnum):
+    """Which part of a large source a first load in chunks reads first."""
+
+    OLDEST = "oldest"
+    """History grows from its beginning; new rows follow when it is complete."""
+    NEWEST = "newest"
+    """The newest chunk first, then new rows as they arrive, and older chunks meanwhile."""
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether chunks follow one another by their keys."""
+        return self is BackfillOrder.OLDEST
+
+
 class Trigger(StrEnum):
     """How many driving sources must hold new rows."""
 

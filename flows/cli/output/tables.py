@@ -13,6 +13,7 @@ from metadata_sync.loads import ClusterCost, to_second
 from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
+    from flows.gate.first_load import FirstLoad
     from flows.run.model import RunPlan, RunSummary, TargetOutcome
 
 _CELL_WIDTH: Final = 70
@@ -129,6 +130,21 @@ def plan_document(plan: RunPlan) -> dict[str, Any]:
         "is_due": plan.is_due,
         "targets": [{**decision_document(item), "windows": expected_windows(item)} for item in plan.decisions],
         "orphans": [decision_document(item) for item in plan.orphans],
+        "first_loads": [first_load_document(first) for first in plan.first_loads.values()],
+    }
+
+
+def first_load_document(first: FirstLoad) -> dict[str, Any]:
+    """Return how far a first load in chunks is, JSON-ready."""
+    return {
+        "target": first.target,
+        "order": first.order.value,
+        "row_count": first.row_count,
+        "chunk_count": len(first.chunks),
+        "done": first.done,
+        "minutes_left": first.minutes_left,
+        "history": first.history,
+        "chunks": [asdict(chunk) for chunk in first.chunks],
     }
 
 
@@ -187,7 +203,7 @@ def _why(decision: Decision) -> str:
 
 
 def _is_explained_by_evidence(decision: Decision) -> bool:
-    return bool(decision.evidence) and decision.reason in _EXPLAINED_BY_EVIDENCE
+    return bool(decision.evidence) and decision.reason in _EXPLAINED_BY_EVIDENCE and not decision.is_large
 
 
 def _short(message: str, instead: str) -> str:

@@ -12,6 +12,8 @@ import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
+from flows.gate.first_load import FirstLoad
+from flows.prefect.pages.first_loads import first_loads_page
 from flows.prefect.pages.freshness import freshness_page
 from flows.prefect.pages.gate import gate_page
 from flows.prefect.pages.lineage import lineage_page
@@ -57,6 +59,32 @@ def write_pages(executed: Executed, store: ControlStore) -> None:
             _write_details(executed, store, shown)
     except httpx.HTTPError as error:
         log.warning("run_pages written=false run_id=%s error=%r", summary.run_id, error)
+
+
+class FirstLoadPages:
+    """The pages on first loads in chunks, one per pipeline, written again after each chunk.
+
+    Args:
+        plan: The run's plan.
+    """
+
+    def __init__(self, plan: RunPlan) -> None:
+        self._pipelines = {str(row.name): row.pipeline_id for row in plan.selected}
+        self._first_loads = dict(plan.first_loads)
+
+    def show(self, first: FirstLoad) -> None:
+        """Write the page of a first load's pipeline. An error of the server is logged and stops nothing."""
+        self._first_loads[first.target] = first
+        pipeline_id = self._pipelines[first.target]
+        shown = [item for item in self._first_loads.values() if self._pipelines[item.target] == pipeline_id]
+        try:
+            _write(
+                _key("first-loads", pipeline_id),
+                first_loads_page(pipeline_id, shown),
+                f"How far the first loads of {pipeline_id} are.",
+            )
+        except httpx.HTTPError as error:
+            log.warning("first_loads_page written=false target=%s error=%r", first.target, error)
 
 
 def _shown(summary: RunSummary) -> Iterator[str]:

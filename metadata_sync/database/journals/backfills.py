@@ -32,6 +32,9 @@ def begin(connection: Connection, environment: str, entry: BackfillEntry) -> Non
         "engine": entry.engine,
         "cluster": entry.cluster,
         "definition": entry.definition,
+        "backfill_order": entry.backfill_order,
+        "row_count": entry.row_count,
+        "done_count": entry.done_count,
     }
     connection.execute(insert(backfill_log).values(values))
 
@@ -49,10 +52,23 @@ def end(
     connection.execute(update(backfill_log).where(here).values(values))
 
 
-def unfinished(connection: Connection, environment: str, subject: str | None) -> tuple[BackfillEntry, ...]:
-    """Return unfinished backfills, newest first."""
+def note_done(connection: Connection, environment: str, backfill_id: str, done_count: int) -> None:
+    """Store how many chunks of a first load are loaded."""
     columns = backfill_log.c
-    query = select(backfill_log).where(columns.environment == environment, columns.finished_at.is_(None))
+    here = (columns.environment == environment) & (columns.backfill_id == backfill_id)
+    connection.execute(update(backfill_log).where(here).values(done_count=done_count))
+
+
+def unfinished(
+    connection: Connection, environment: str, subject: str | None, *, first_loads: bool
+) -> tuple[BackfillEntry, ...]:
+    """Return unfinished first loads, or all other unfinished backfills, newest first."""
+    columns = backfill_log.c
+    query = select(backfill_log).where(
+        columns.environment == environment,
+        columns.finished_at.is_(None),
+        columns.backfill_order.is_not(None) if first_loads else columns.backfill_order.is_(None),
+    )
     if subject is not None:
         query = query.where(columns.subject == subject)
     query = query.order_by(columns.started_at.desc(), columns.backfill_id.desc())

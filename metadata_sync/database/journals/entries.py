@@ -253,6 +253,9 @@ class BackfillEntry:
         engine: Engine of the request; None: as in the rows.
         cluster: Cluster of the request, TYPE:N; None: not set.
         definition: What a restatement derives rows by, `<number>:<hash>`; None: it is a backfill.
+        backfill_order: Of a first load in chunks: which chunk comes first; None: it is no first load.
+        row_count: Of a first load in chunks: rows of all chunks when it was cut.
+        done_count: Of a first load in chunks: chunks that were loaded when this was last written.
     """
 
     backfill_id: str
@@ -268,6 +271,9 @@ class BackfillEntry:
     engine: str | None = None
     cluster: str | None = None
     definition: str | None = None
+    backfill_order: str | None = None
+    row_count: int | None = None
+    done_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,30 @@ def test_run_page_tells_what_was_loaded_skipped_and_failed(orders: Context, serv
     assert "prefect.server.api.server" not in sys.modules  # what an ephemeral server would be made of
 
 
+def test_first_load_goes_on_in_the_flow_and_has_a_page(good_orders: Context, server: Server) -> None:
+    some = "select i as order_id, '1' as amount, timestamp '2013-01-01' + i * interval 1 hour as landed_at"
+    land(good_orders.project.root, "orders", f"{some} from range(9) as t (i)")
+    settings = good_orders.settings.model_copy(update={"first_load_rows": 3})
+    context = Context(good_orders.project, settings, "tester")
+
+    reported = run_through_prefect(context, RunRequest(("orders_daily",)), server.api_url)
+
+    context.store.close()
+    assert {item.first.target: item.first.is_done for item in reported.continued or ()} == {
+        "dwh.fact_order": True,
+        "dwh.fact_payment": True,
+    }
+    assert reported.url is not None
+    only = {"artifacts": {"flow_run_id": {"any_": [reported.url.rpartition("/")[2]]}}}
+    artifacts = {item["key"]: item["data"] for item in server.ask("/artifacts/filter", only)}
+    key = "first-loads-orders-daily"
+    assert key in artifacts
+    page = server.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": [key]}}})[0]["data"]
+    assert page.startswith("## orders\\_daily: first loads are done")
+    assert "| dwh.fact\\_payment | oldest first | 3 of 3 | 9 | all of its history | 0 |" in page
+    assert "9 rows are loaded in 3 chunks, oldest first" in artifacts["gate-decisions-orders-daily"]
+
+
 class Mender(Watcher):
     """Mends the order that a target stumbles over, as soon as its retry is announced."""
 

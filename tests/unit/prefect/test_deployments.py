@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from flows.prefect.deployments.diff import DeployAction, Existing, compare
 from flows.prefect.deployments.pipelines import Deployment, pipeline_deployments
 from flows.prefect.deployments.upkeep import upkeep_deployments
-from flows.prefect.run_guards import why_not_to_run
+from flows.prefect.run_guards import next_due, why_not_to_run
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 from metadata_sync.rows.vocabulary import LoadType, Template
@@ -161,6 +162,26 @@ def test_plan_of_its_own_result_is_empty(rows: set[str], there: set[str], inacti
             after[step.name] = held(step.desired)
 
     assert compare(wanted, after.values(), environment="dev", work_pool="sluice").steps == ()
+
+
+def test_next_run_is_due_when_the_first_schedule_of_the_targets_pipelines_is() -> None:
+    rows = ControlRows(
+        pipelines=(
+            pipeline("a"),
+            pipeline("b", schedule="0 5 * * *", timezone="Asia/Jakarta"),
+            pipeline("c", schedule=None),
+        )
+    )
+    targets = {
+        name: TransformationRow(
+            target_schema="dwh", target_table=name, pipeline_id=name, sql_path="t.sql", load_type=LoadType.APPEND
+        )
+        for name in "abc"
+    }
+    now = datetime(2024, 1, 1, 21, 30, tzinfo=UTC)
+    assert next_due(rows, targets.values(), now) == datetime(2024, 1, 1, 22, 0, tzinfo=UTC)
+    assert next_due(rows, [targets["a"]], now) == datetime(2024, 1, 1, 22, 5, tzinfo=UTC)
+    assert next_due(rows, [targets["c"]], now) is None
 
 
 @pytest.mark.parametrize(

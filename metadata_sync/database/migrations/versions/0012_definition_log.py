@@ -1,4 +1,4 @@
-"""By which SELECT rows were derived, ties of a load, and what was accepted.
+"""By which SELECT rows were derived, ties of a load, and what was accepted; first loads in chunks.
 
 Revision: 0012
 Follows: 0011
@@ -23,6 +23,12 @@ def upgrade() -> None:
     )
     word = sa.Column("on_definition_change", sa.String(63), word_rule, nullable=False, server_default="load")
     op.add_column("transformation_control", word)
+    order_rule = sa.CheckConstraint("backfill_order IN ('oldest', 'newest')", name="backfill_order_word")
+    order = sa.Column("backfill_order", sa.String(63), order_rule, nullable=False, server_default="oldest")
+    op.add_column("transformation_control", order)
+    op.add_column("backfill_log", sa.Column("backfill_order", sa.Text, nullable=True))
+    op.add_column("backfill_log", sa.Column("row_count", sa.BigInteger, nullable=True))
+    op.add_column("backfill_log", sa.Column("done_count", sa.Integer, nullable=True))
     with op.batch_alter_table("incident") as incident:
         incident.drop_constraint("kind_word", type_="check")
         incident.create_check_constraint("kind_word", KINDS)

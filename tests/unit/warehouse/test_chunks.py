@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.backfill.chunks import MAX_CHUNKS, cut, cut_by_count, parse_size
 from flows.warehouse.bounds import parse_bound
+from flows.warehouse.chunks import MAX_CHUNKS, cut, cut_by_count, parse_size
 
 integers = st.integers(-(10**6), 10**6)
 dates = st.dates(date(1990, 1, 1), date(2030, 1, 1)).map(date.isoformat)
