@@ -73,8 +73,8 @@ def first_week(made_once: MakeOnce, clone: Workspace, full_lake: Path) -> Worksp
     def build(root: Path) -> None:
         workspace = clone.copy(root)
         workspace.land(full_lake, FIRST_DAY, WEEK_END)
-        workspace.must("control", "apply", "--yes")
-        workspace.must("run")
+        workspace.must_as_installed("control", "apply", "--yes")
+        workspace.must_as_installed("run")
 
     return Workspace(made_once("first_week", build))
 

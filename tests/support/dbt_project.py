@@ -263,15 +263,16 @@ def run_dbt(root: Path, words: Sequence[str], env: Mapping[str, object], manifes
     )
 
 
-def parse_project(root: Path) -> object:
-    """Parse the project of a folder."""
+def parse_project(root: Path, profiles: Path | None = None) -> object:
+    """Parse the project of a folder; its profile stands there, too, or in another one."""
     from dbt.cli.main import dbtRunner
 
-    return dbtRunner().invoke(["--quiet", "--log-level-file", "none", "parse", *_places(root)]).result
+    words = ["--no-write-json", "--quiet", "--log-level-file", "none", "parse"]
+    return dbtRunner().invoke([*words, *_places(root, profiles)]).result
 
 
-def _places(root: Path) -> list[str]:
-    return ["--project-dir", str(root), "--profiles-dir", str(root)]
+def _places(root: Path, profiles: Path | None = None) -> list[str]:
+    return ["--project-dir", str(root), "--profiles-dir", str(profiles or root)]
 
 
 @contextlib.contextmanager

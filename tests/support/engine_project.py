@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,7 @@ from metadata_sync.project import Project
 from metadata_sync.rows.model import TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.settings import Settings
+from tests.support.forked_sluice import ForkedProcess, start_sluice
 from tests.support.project_copy import REPOSITORY, copy_project
 
 __all__ = ["REPOSITORY", "FirstRun", "Recorder", "Workshop", "control_rows", "copy_project", "transformation"]
@@ -241,16 +240,9 @@ class Workshop:
     def totals(self) -> list[tuple[Any, ...]]:
         return self.query("select region, order_count, amount from mart.region_total order by region")
 
-    def sluice(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def sluice(self, *arguments: str, **environment: str) -> ForkedProcess:
         """Start the command line in a process of its own."""
-        return subprocess.Popen(
-            [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
-            cwd=self.root,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_sluice(arguments, self.root, {**os.environ, **environment})
 
 
 @dataclass(frozen=True)
@@ -263,9 +255,9 @@ class FirstRun:
     recorder: Recorder
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 120) -> tuple[int, str, str]:
+def finish(process: ForkedProcess, timeout: float = 120) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=timeout)
-    return process.returncode, out, err
+    return process.wait(), out, err
 
 
 def run_json(workshop: Workshop, *arguments: str) -> tuple[int, dict[str, Any]]:

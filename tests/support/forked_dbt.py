@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,11 @@ from tests.support.dbt_project import QUIET, DbtProject, parse_project, run_dbt
 ROOT = Path(__file__).parents[2]
 WRITE = "__head"
 WAIT_SECONDS = 60.0
+# Reads, and writes to tables of the session.
+HARMLESS = re.compile(
+    r"\s*(/\*.*?\*/)?\s*(select|with|show|create temporary|drop table if exists sluice_|delete from sluice_)",
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Order:
     Attributes:
         arguments: Of `dbt run`.
         stop_before: Number of the statement, from 1, before which the run is stopped; 0: never.
+        only_writes: Whether only statements count that change what outlives the session: commits among them.
         is_forked: Whether a process of its own runs it.
         how: `kill` the client with SIGKILL, or `terminate` its session in the server.
         env: Environment variables.
@@ -41,6 +48,7 @@ class Order:
 
     arguments: Sequence[str]
     stop_before: int = 0
+    only_writes: bool = False
     is_forked: bool = True
     how: str = "kill"
     env: Mapping[str, str] = field(default_factory=dict)
@@ -113,8 +121,9 @@ class Watch:
     def before(self, manager: Any, sql: str) -> None:
         """Take note of a statement that is about to be sent."""
         with self._lock:
-            self._count += 1
-            stops = self._count == self.order.stop_before
+            is_counted = not self.order.only_writes or not HARMLESS.match(sql)
+            self._count += is_counted
+            stops = is_counted and self._count == self.order.stop_before
         if stops:
             self.was_stopped = True
             if self.order.how == "kill":

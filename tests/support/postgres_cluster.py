@@ -36,6 +36,7 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "200",
     "shared_buffers": "64MB",
+    "jit": "off",
 }
 
 

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import inspect
-from functools import partial
+from functools import cache, partial
+from threading import local
 from types import ModuleType
 from typing import Any
 
+from dbt_common.clients import agate_helper
 from dbt_common.clients.jinja import MacroFuzzEnvironment
+from dbt_common.events import event_manager
+from dbt_common.events.base_types import BaseEvent, EventLevel, get_global_metadata_vars, get_pid, get_thread_name
+from dbt_common.events.event_manager import EventManager
+from dbt_common.events.helpers import get_json_string_utcnow
+from dbt_common.invocation import get_invocation_id
+from dbt_common.tests import enable_test_caching
 from jinja2.nodes import Template
+
+QUIET_LEVELS = (EventLevel.DEBUG, EventLevel.TEST, EventLevel.INFO)
+OWN_CALLBACK = "track_behavior_change_warn"
+"""dbt's only callback of its own: it reads warnings."""
 
 
 def hurry_dbt() -> None:
-    """Let dbt parse each macro once, and look at the stack quickly; for the rest of the process."""
+    """Let dbt parse each macro once, and skip what nobody reads; for the rest of the process."""
+    enable_test_caching()
     _remember_syntax_trees()
     _leave_sources_unread()
+    _skip_events_that_nobody_reads()
+    _remember_type_testers()
 
 
 def _remember_syntax_trees() -> None:
@@ -49,3 +64,74 @@ def _leave_sources_unread() -> None:
 
     setattr(inspect, "getmodule", hurried)  # noqa: B010 (as above)
     inspect.stack = partial(inspect.stack, context=0)
+
+
+def _skip_events_that_nobody_reads() -> None:
+    """Let an event become a message when somebody reads it, and fire none below a warning without a reader.
+
+    dbt makes two protobuf messages of each event, field by field, and sends three events for each statement: a third
+    of a load's time.
+    """
+    make, fire = BaseEvent.__init__, EventManager.fire_event
+
+    def begin(self: BaseEvent, *values: Any, **fields: Any) -> None:
+        self.__dict__["_made_of"] = (values, fields)
+
+    def read(self: BaseEvent, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if "pb_msg" not in self.__dict__:
+            values, fields = self.__dict__["_made_of"]
+            try:
+                self.pb_msg = getattr(self.PROTO_TYPES_MODULE, type(self).__name__)(*values, **fields)
+            except (AttributeError, TypeError, ValueError):  # a value that dbt converts
+                make(self, *values, **fields)
+        message = self.__dict__["pb_msg"]
+        return message if name == "pb_msg" else getattr(message, name)
+
+    def fire_if_read(
+        self: EventManager, e: BaseEvent, level: EventLevel | None = None, *values: Any, **settings: Any
+    ) -> None:
+        is_read = self.loggers or any(callback.__name__ != OWN_CALLBACK for callback in self.callbacks)
+        if is_read or (level or e.level_tag()) not in QUIET_LEVELS:
+            fire(self, e, level, *values, **settings)
+
+    setattr(BaseEvent, "__init__", begin)  # noqa: B010 (as above)
+    setattr(BaseEvent, "__getattr__", read)  # noqa: B010 (as above)
+    setattr(EventManager, "fire_event", fire_if_read)  # noqa: B010 (as above)
+    setattr(event_manager, "msg_from_base_event", _message_of)  # noqa: B010 (as above)
+
+
+def _message_of(event: BaseEvent, level: EventLevel | None = None) -> Any:
+    """What dbt's `msg_from_base_event` returns, without the detour over a dict."""
+    message = getattr(event.PROTO_TYPES_MODULE, f"{type(event).__name__}Msg")()
+    info = message.info
+    info.level = (level or event.level_tag()).value
+    info.msg = event.message()
+    info.invocation_id = get_invocation_id()
+    info.extra.update(get_global_metadata_vars())
+    info.ts.FromJsonString(get_json_string_utcnow())
+    info.pid = get_pid()
+    info.thread = get_thread_name()
+    info.code = event.code()
+    info.name = type(event).__name__
+    message.data.CopyFrom(event.pb_msg)
+    return message
+
+
+def _remember_type_testers() -> None:
+    """Let dbt guess the types of a result's columns with what it guessed the last result's with.
+
+    It makes five parsers of dates for each result that it fetches. They have state: each thread has its own.
+    """
+    build, known = agate_helper.build_type_tester, local()
+
+    def remembering(text_columns: Any, string_null_values: Any = ("null", "")) -> Any:
+        key = (frozenset(text_columns), tuple(string_null_values))
+        testers = known.__dict__.setdefault("testers", {})
+        if key not in testers:
+            testers[key] = build(text_columns, string_null_values)
+        return testers[key]
+
+    agate_helper.build_type_tester = remembering
+    agate_helper.empty_table = cache(agate_helper.empty_table)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import duckdb
 
 from flows.demo.landing import REFERENCE_TABLES
+from tests.support.forked_sluice import ForkedProcess, start_sluice
 
 SLUICE = Path(sys.executable).with_name("sluice")
 COMMAND_SECONDS = 180
@@ -58,9 +60,14 @@ class Workspace:
         """Holds how long the undisturbed second run took from its first write to its end."""
         return self.root / ".sluice" / "write_seconds"
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> ForkedProcess:
         """Start `sluice …` in a process group of its own."""
-        return self.start_program(str(SLUICE), *arguments)
+        environment = self._environment() | {"SLUICE_PREFECT_PORT": str(UNUSED_PORT)}
+        return start_sluice(arguments, self.root, environment)
+
+    def must_as_installed(self, *arguments: str) -> Done:
+        """Run the installed program `sluice …` itself, and fail the test when it fails."""
+        return _succeeded(arguments, finish(self.start_program(str(SLUICE), *arguments)))
 
     def start_program(self, *command: str, prefect_port: int = UNUSED_PORT) -> subprocess.Popen[str]:
         """Start a program of this environment in the project's folder, in a process group of its own."""
@@ -81,11 +88,9 @@ class Workspace:
 
     def must(self, *arguments: str) -> Done:
         """Run `sluice …` and fail the test when it fails."""
-        done = self.sluice(*arguments)
-        assert done.code == 0, f"sluice {' '.join(arguments)} ended with {done.code}\n{done.out}\n{done.err}"
-        return done
+        return _succeeded(arguments, self.sluice(*arguments))
 
-    def start_run_and_await_write(self) -> subprocess.Popen[str]:
+    def start_run_and_await_write(self) -> ForkedProcess:
         """Start `sluice run` and return when it first writes to the warehouse, or ends."""
         before = self._written()
         process = self.start("run")
@@ -136,14 +141,19 @@ class Workspace:
         }
 
 
-def finish(process: subprocess.Popen[str]) -> Done:
+def _succeeded(arguments: Sequence[str], done: Done) -> Done:
+    assert done.code == 0, f"sluice {' '.join(arguments)} ended with {done.code}\n{done.out}\n{done.err}"
+    return done
+
+
+def finish(process: subprocess.Popen[str] | ForkedProcess) -> Done:
     """Wait for a command; kill it and everything it started when it takes too long."""
     try:
         out, err = process.communicate(timeout=COMMAND_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
-    return Done(process.returncode, out, err)
+    return Done(process.wait(), out, err)
 
 
 def assert_same(found: dict[str, list[tuple[Any, ...]]], expected: dict[str, list[tuple[Any, ...]]]) -> None:

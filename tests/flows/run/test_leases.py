@@ -137,8 +137,13 @@ def test_run_for_others_ends_at_once_when_nothing_is_left_and_insists_when_they_
 
 def test_leases_are_given_back_when_the_run_ends_and_held_while_it_loads(workshop: Workshop) -> None:
     seen: list[list[str]] = []
-    recorder = Recorder(dbt_callbacks=[lambda _: seen.append([lease.target for lease in store.leases()])])
     store = workshop.context.store
+
+    def look(event: object) -> None:
+        if event.info.name == "NodeStart":  # type: ignore[attr-defined]
+            seen.append([lease.target for lease in store.leases()])
+
+    recorder = Recorder(dbt_callbacks=[look])
     workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
 
     execute(workshop.context, workshop.plan(), recorder)
