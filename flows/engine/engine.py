@@ -11,7 +11,7 @@ continues from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +20,6 @@ from uuid import uuid4
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from flows.engine.execution import Execution
-from flows.engine.first_loads import find_first_loads
 from flows.engine.recovery import adopt_unknown, mark_crashes
 from flows.gate.facts import Action
 from flows.gate.gather import log_decision, open_gate
@@ -33,9 +32,14 @@ from metadata_sync.analysis.blame import Blame
 from metadata_sync.errors import RequestError, StaleRowError, StoreError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from flows.context import Context
     from flows.gate.facts import Decision
+    from flows.gate.first_load import FirstLoad
+    from flows.gate.gather import Gate
     from flows.warehouse.load_log import WarehouseState
+    from metadata_sync.database.journals.entries import LatestLoads
     from metadata_sync.rows.model import ControlRows
 
 __all__ = [
@@ -124,20 +128,20 @@ def prepare(
         answer = gate.decide(loads, now, forced_by=forced_by, leases=lease_texts(context.store))
         orphans = gate.orphans() if not request.pipelines else ()
         decisions = _with_engines(context, request, rows, gate.state, answer.decisions)
-        first = find_first_loads(context, gate, decisions, loads, now)
+        decisions, first_loads = _with_first_loads(gate, decisions, loads, now)
     plan = RunPlan(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
         planned_at=now,
         request=request,
         rows=rows,
         selected=selected,
-        decisions=first.decisions,
+        decisions=decisions,
         orphans=orphans,
         tokens=answer.tokens,
         absent=frozenset(row.name for row in rows.transformations) - gate.state.existing,
         blame=blame,
         rejecting=loads.rejecting,
-        first_loads=first.by_target,
+        first_loads=first_loads,
     )
     for decision in plan.decisions:
         log_decision(plan.run_id, decision)
@@ -175,6 +179,19 @@ def execute(
         summary = _with_changes(context, plan, summary)
     deliver_or_log(context)
     return summary
+
+
+def _with_first_loads(
+    gate: Gate, decisions: tuple[Decision, ...], loads: LatestLoads, now: datetime
+) -> tuple[tuple[Decision, ...], Mapping[str, FirstLoad]]:
+    """Find the first loads that are, or go on, in chunks; most runs have none."""
+    is_new = any(decision.target not in gate.state.logged for decision in decisions)
+    if not is_new and not gate.context.store.unfinished_first_loads():
+        return decisions, {}
+    from flows.engine.first_loads import find_first_loads
+
+    found = find_first_loads(gate.context, gate, decisions, loads, now)
+    return found.decisions, found.by_target
 
 
 def _with_changes(context: Context, plan: RunPlan, summary: RunSummary) -> RunSummary:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.context import reading
-from flows.engine.first_loads import begin_first_load
 from flows.errors.run_rules import RunRules
 from flows.gate.facts import Action, Decision, UpstreamState
 from flows.gate.gather import log_decision, open_gate
@@ -18,7 +17,7 @@ from flows.gate.rules import outdated, skip_leased
 from flows.incidents.settle import RunSettler
 from flows.run.leases import LeaseKeeper, lease_texts, renamed_since
 from flows.run.model import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
-from flows.run.record import record_decisions
+from flows.run.outcome import record_decisions
 from flows.run.retry import RetryBook, RetryPolicy
 from flows.run.selection import read_targets
 from flows.warehouse.connection import retry_reads
@@ -214,6 +213,8 @@ class Execution:
             if first is None or not first.run_chunks:
                 continue
             if first.is_new and first.target not in self._begun:
+                from flows.engine.first_loads import begin_first_load
+
                 begin_first_load(self._context, first, self._plan.request.requested_by)
                 self._begun.add(first.target)
             found[first.target] = first.windows(first.run_chunks)

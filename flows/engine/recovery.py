@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flows.incidents.incident import Finding, held_up, rejected
 from flows.incidents.settle import settle_incidents
 from flows.run.leases import has_died
-from flows.run.record import adopted_entries
+from flows.run.outcome import adopted_entries
 from metadata_sync.database.journals.entries import LoadEntry, LoadStatus
 from metadata_sync.incident import Incident, IncidentKind
 from metadata_sync.loads import ClusterCost

@@ -21,7 +21,7 @@ from flows.incidents.incident import (
     update_incident,
 )
 from flows.run.model import OutcomeStatus, TargetOutcome
-from flows.run.record import load_entries
+from flows.run.outcome import load_entries
 from metadata_sync.database.engine import new_id
 from metadata_sync.database.journals.entries import LoadEntry
 from metadata_sync.database.journals.settlement import Amendment, Settlement

@@ -6,7 +6,6 @@
 | `selection` | which transformations a run contains, and their order |
 | `outcome` | the outcome of a target, from dbt's results and the load log |
 | `retry` | which failures are retried, and when (pure) |
-| `record` | decisions and loads for the control database |
 | `leases` | one run per target: leases with a heartbeat |
 
 Never imported here: dbt, Prefect, boto3, `flows.engine`.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from sqlalchemy import Connection, Engine, and_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, select
 
 from metadata_sync.database import audit, leases
 from metadata_sync.database.changes import in_writing_order, write_changes
@@ -29,7 +29,7 @@ from metadata_sync.database.journals.entries import (
 from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.database.leases import Lease, LeaseHolder
 from metadata_sync.database.stored_rows import StoredRows, declared_rows
-from metadata_sync.database.tables import ROW_TABLES
+from metadata_sync.database.tables import ROW_TABLES, backfill_log, lifecycle_log
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.incident import Alert, Incident
 from metadata_sync.rows.merge import ColumnId, ControlState, RowChange
@@ -383,6 +383,9 @@ class ControlStore:
     def unfinished_first_loads(self) -> tuple[BackfillEntry, ...]:
         """Return the first loads in chunks that are not done, newest first."""
         with reading(self._engine) as connection:
+            is_begun = backfill_log.c.finished_at.is_(None), backfill_log.c.backfill_order.is_not(None)
+            if not self._holds(connection, backfill_log, *is_begun):
+                return ()
             return backfills.unfinished(connection, self._environment, None, first_loads=True)
 
     def note_chunks(self, backfill_id: str, done_count: int) -> None:
@@ -431,7 +434,14 @@ class ControlStore:
     def lifecycle(self, *, unfinished_only: bool = False, since: datetime | None = None) -> tuple[LifecycleEntry, ...]:
         """Return renamings and retirements, oldest first; see `journals.lifecycle.read`."""
         with reading(self._engine) as connection:
+            if not self._holds(connection, lifecycle_log):
+                return ()
             return lifecycle.read(connection, self._environment, unfinished_only=unfinished_only, since=since)
+
+    def _holds(self, connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> bool:
+        """Whether a table holds a row of the environment, by a query that most runs need only."""
+        query = select(table.c.environment).where(table.c.environment == self._environment, *conditions).limit(1)
+        return connection.execute(query).first() is not None
 
     def read_renaming(self) -> tuple[StoredRows, ControlState]:
         """Return what a renaming starts from, in one snapshot; rows that wait for a renaming count as valid.
@@ -469,6 +479,8 @@ class ControlStore:
             lifecycle.end(connection, self._environment, entry.entry_id, now, reason)
 
     def _stored_rows(self, connection: Connection) -> StoredRows:
+        if not self._holds(connection, lifecycle_log, lifecycle_log.c.finished_at.is_(None)):
+            return StoredRows(self._stored(connection))
         unfinished = lifecycle.read(connection, self._environment, unfinished_only=True)
         return StoredRows(self._stored(connection), lifecycle.unfinished_names(unfinished))
 

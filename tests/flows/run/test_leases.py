@@ -17,7 +17,7 @@ from flows.gate.facts import Action, Decision, Reason
 from flows.gate.rules import skip_leased
 from flows.run.leases import LeaseKeeper, foreign_leases, wait_until_free
 from flows.run.model import RunRequest
-from flows.run.record import record_decisions
+from flows.run.outcome import record_decisions
 from metadata_sync.database import LeaseHolder
 from tests.support.engine_project import REPOSITORY, TOTALS_BY_HAND, Recorder, Workshop, finish, run_json
 
