@@ -48,7 +48,7 @@ for number in range(files):
 """
 _COUNT = """
 import duckdb
-print(duckdb.connect(".sluice/dev.duckdb").sql("select count(*) from dwh.event").fetchone()[0])
+print(duckdb.connect(".sluice/dev.duckdb").execute("select count(*) from dwh.event").fetchone()[0])
 """
 
 

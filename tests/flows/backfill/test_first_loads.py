@@ -98,7 +98,10 @@ def test_first_load_goes_on_whenever_it_was_stopped(make: MakeProject) -> None:
     (first,) = plan.first_loads.values()
     assert (first.done, len(first.chunks), first.is_new) == (1, 6, False)
     (decision,) = plan.decisions
-    assert f"history up to {first.chunks[0].end[:19]}: 1 of 6 chunks of its first load are loaded" in decision.message
+    assert (
+        f"history up to {(first.chunks[0].end or '')[:19]}: 1 of 6 chunks of its first load are loaded"
+        in decision.message
+    )
 
     def die(sentence: str) -> None:
         if "chunk 3 of 6" in sentence:
