@@ -168,8 +168,8 @@ def _check_target(facts: TargetFacts) -> _Answer | None:
     if facts.renamed_from and not facts.has_log and not facts.forced_by:
         message = (
             f"it seems to be {facts.renamed_from} under a new name: that target has no row now, and this one would be "
-            f"loaded in full. `sluice rename {facts.renamed_from} {facts.target}` takes that table over; or give the row "
-            f"its old name; or load it from its sources: `sluice run {facts.pipeline_id} --force`"
+            f"loaded in full. `sluice rename {facts.renamed_from} {facts.target}` takes that table over; or give the "
+            f"row its old name; or load it from its sources: `sluice run {facts.pipeline_id} --force`"
         )
         return Action.HOLD, Reason.ROW_RENAMED, message
     is_known = facts.exists and bool(facts.head_fingerprint) and bool(facts.fingerprint)
