@@ -46,7 +46,7 @@ def incident(subject: str, number: int) -> Incident:
         ticks=1,
         opened_at=NOW,
         last_seen_at=NOW,
-        told_at=None,
+        alerted_at=None,
         resolved_at=None,
         url=None,
     )
