@@ -29,6 +29,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 MESSAGE_BYTES = 1 << 20
+RUN_SECONDS = 240.0
 # What `sluice run` imports. Prefect reads the environment when it is imported: no fork may inherit it.
 MODULES = ("flows.cli.run", "flows.engine.engine", "dbt.cli.main", "dbt.task.build", "dbt.adapters.duckdb")
 FORBIDDEN = "prefect"
@@ -151,6 +152,13 @@ def forks() -> Forks:
 def start_sluice(arguments: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> ForkedProcess:
     """Start `sluice …` in a process of its own."""
     return forks().start(arguments, cwd, environment)
+
+
+def run_sluice(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run `sluice …` to its end in a process of its own, in the folder that the test stands in."""
+    process = start_sluice(arguments, Path.cwd(), environment)
+    out, err = process.communicate(RUN_SECONDS)
+    return subprocess.CompletedProcess(["sluice", *arguments], process.wait(), out, err)
 
 
 def serve(orders: socket.socket) -> list[str]:

@@ -8,7 +8,6 @@ import shutil
 import socket
 import socketserver
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +25,7 @@ from flows.context import Context
 from flows.server.local import (
     LocalServer,
 )
+from tests.support.forked_sluice import run_sluice
 
 _CONTENT_TYPE = {"content-type": "application/json"}
 
@@ -207,13 +207,10 @@ def give_database(local: LocalServer, migrated: Path) -> LocalServer:
     return local
 
 
-SLUICE = (sys.executable, "-c", "from flows.cli import main; main()")
-
-
 def sluice(context: Context, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {
         **os.environ,
         "SLUICE_PROJECT_ROOT": str(context.project.root),
         "SLUICE_PREFECT_PORT": str(context.settings.prefect_port),
     }
-    return subprocess.run([*SLUICE, *arguments], env=environ, capture_output=True, text=True, timeout=240, check=False)
+    return run_sluice(arguments, environ)

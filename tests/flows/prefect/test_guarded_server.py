@@ -33,6 +33,7 @@ from flows.server.local import LocalServer
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
+from tests.support.forked_sluice import run_sluice
 from tests.support.guarded_server import Guarded
 from tests.support.live_server import free_port
 from tests.support.postgres_cluster import Cluster, database
@@ -40,7 +41,6 @@ from tests.support.project_copy import copy_project
 
 pytestmark = pytest.mark.postgres
 
-SLUICE = (sys.executable, "-c", "from flows.cli import main; main()")
 AWS_KEY, AWS_SECRET, TOKEN = "AKIAPLANTED0PLANTED1", "planted/aws+secret/0123456789", "planted-token-4711"
 DSN_PASSWORD = "planted-dsn-password"
 NOTE = f"postgresql://etl:{DSN_PASSWORD}@db/x {AWS_KEY} aws_secret_access_key={AWS_SECRET}"
@@ -103,8 +103,7 @@ class Production:
         self.worker.start([sys.executable, *arguments], {**self.environ, "PREFECT_WORKER_QUERY_SECONDS": "2"})
 
     def sluice(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [*SLUICE, *arguments]
-        return subprocess.run(command, env=self.environ, capture_output=True, text=True, timeout=240, check=False)
+        return run_sluice(arguments, self.environ)
 
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.warehouse_url, autocommit=True) as connection:
@@ -131,7 +130,7 @@ def production(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[Production
     with database(postgres_cluster) as prefect_url, database(postgres_cluster) as warehouse_url:
         local = LocalServer(tmp_path / "prefect", free_port())
         local.folder.mkdir()
-        server = Guarded(local, 0, auth=f"team:{secrets.token_hex(8)}", database_url=prefect_url)
+        server = Guarded(local, auth=f"team:{secrets.token_hex(8)}", database_url=prefect_url)
         made = _project(tmp_path / "project", server, warehouse_url)
         try:
             server.start()
