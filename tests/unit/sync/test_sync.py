@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metadata_sync.analysis.blame import Blame
@@ -348,6 +348,7 @@ def test_sync_that_is_killed_anywhere_is_right_when_run_again(
 _COLUMN = st.sampled_from(["carrier", "origin", "operation", "departed_at"])
 
 
+@settings(max_examples=25)  # each syncs two projects; the words of a row are few
 @given(
     columns=st.lists(_COLUMN, unique=True, min_size=1),
     description=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
