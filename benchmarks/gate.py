@@ -21,9 +21,9 @@ from warehouses import Warehouse, open_warehouse, peak_mib, settle
 
 from flows.gate.decide import Surroundings, decide_targets
 from flows.gate.facts import Reason
-from flows.gate.gather import read_around
 from flows.gate.probe import Prober, Question
 from flows.warehouse.connection import open_warehouse as open_reader
+from flows.warehouse.load_log import read_state
 from flows.warehouse.profile import Profile, load_profile
 from metadata_sync.loads import Watermark
 from metadata_sync.project import Project
@@ -102,7 +102,8 @@ def _probe(project: Project, profile: Profile, rows: ControlRows) -> None:
 def _decide(project: Project, profile: Profile, rows: ControlRows) -> None:
     reader = open_reader(profile, wait_seconds=10)
     try:
-        state = read_around(reader, profile, rows, rows.transformations)
+        names = [row.name for row in rows.transformations]
+        state = read_state(reader, profile, names, names)
         prober = Prober(project, reader, _NOW)
         verdicts = decide_targets(rows.transformations, Surroundings(rows, state), prober, lambda _: None)
     finally:
