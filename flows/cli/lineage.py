@@ -37,6 +37,8 @@ def lineage(
 
         sluice lineage lake.flights.tailnum --json
     """
+    from flows.cli.output.tables import print_notes
+    from flows.gate.definitions import definition_notes
     from metadata_sync.analysis.catalog import Catalog
     from metadata_sync.analysis.lineage import Lineage
 
@@ -46,6 +48,8 @@ def lineage(
         thing = graph.find(name)
         upstream, downstream = graph.upstream(thing), graph.downstream(thing)
         untraced = [str(table) for table in _untraced(graph, thing)]
+    tables = dict.fromkeys(".".join(str(item).split(".")[:2]) for item in (thing, *(step.reads for step in upstream)))
+    notes = definition_notes(context, tuple(tables))
     if as_json:
         print_json(
             {
@@ -53,11 +57,13 @@ def lineage(
                 "upstream": [_document(step) for step in upstream],
                 "downstream": [_document(step) for step in downstream],
                 "untraced": untraced,
+                "definitions": {target: list(sentences) for target, sentences in notes.items()},
             }
         )
         return
     _print_tree(f"{thing} is derived from", thing, [(step.of, step.reads) for step in upstream], "nothing in the rows")
     _print_tree(f"{thing} is read by", thing, [(step.reads, step.of) for step in downstream], "nothing")
+    print_notes(notes.items())
     if untraced:
         say(f"Columns of these tables are not traced, because their SELECTs cannot be resolved: {', '.join(untraced)}.")
 

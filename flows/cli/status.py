@@ -132,7 +132,7 @@ def why(
     if not decisions:
         raise _no_decision(target, store.usable_rows(), at)
     load = store.load_at(target, decisions[0].run_id, at)
-    notes = definition_notes(context, target) if at is None else ()
+    notes = definition_notes(context, [target]).get(target, ()) if at is None else ()
     first = first_loads_of(store.unfinished_first_loads()).get(target) if at is None else None
     if as_json:
         print_json({**_why_document(decisions[0], load), "definition": list(notes)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -48,30 +48,46 @@ def definition_changes(
     return _compare(context, rows, loaded, stored, is_in_step=is_in_step)
 
 
-def recorded_changes(context: Context, rows: ControlRows, loads: LatestLoads) -> Mapping[str, DefinitionChange]:
-    """Compare what derived the rows of all targets with their SELECTs of today, without asking the warehouse.
+def recorded_changes(
+    context: Context, rows: ControlRows, loads: LatestLoads, only: Collection[str] | None = None
+) -> Mapping[str, DefinitionChange]:
+    """Compare what derived the rows of targets with their SELECTs of today, without asking the warehouse.
 
     Args:
         context: Project, control database.
         rows: The environment's rows.
         loads: The last loads of each target.
+        only: The targets to look at; None: all.
     """
-    stored = {entry.target: numbered(entry.definition) for entry in loads.successful if entry.definition}
+    stored = {
+        entry.target: numbered(entry.definition)
+        for entry in loads.successful
+        if entry.definition and (only is None or entry.target in only)
+    }
     targets = [row for row in rows.transformations if str(row.name) in stored]
     return _compare(context, rows, targets, stored, is_in_step=False)
 
 
-def definition_notes(context: Context, target: str) -> tuple[str, ...]:
-    """Return what is known of the definitions of one target: rows of an older SELECT, and what was accepted."""
+def definition_notes(context: Context, targets: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return what is known of the definitions of targets: rows of an older SELECT, and what was accepted.
+
+    Args:
+        context: Project, control database.
+        targets: The targets, as `schema.table`; other names have no notes.
+
+    Returns:
+        Target → its notes, a sentence each; only targets that have any.
+    """
     rows, loads = context.store.usable_rows(), context.store.latest_loads()
-    changes = recorded_changes(context, rows, loads)
-    accepted = [
-        f"rows of an older SELECT were accepted at {entry.accepted_at:%Y-%m-%d %H:%M} UTC by {entry.accepted_by}: "
-        f"{entry.reason}"
-        for entry in context.store.definitions([target])
-        if entry.accepted_at is not None
-    ]
-    return (*([changes[target].sentence] if target in changes else []), *accepted)
+    changes = recorded_changes(context, rows, loads, targets)
+    notes: dict[str, list[str]] = {target: [changes[target].sentence] for target in targets if target in changes}
+    for entry in context.store.definitions(tuple(targets)):
+        if entry.accepted_at is not None:
+            notes.setdefault(entry.target, []).append(
+                f"rows of an older SELECT were accepted at {entry.accepted_at:%Y-%m-%d %H:%M} UTC by "
+                f"{entry.accepted_by}: {entry.reason}"
+            )
+    return {target: tuple(sentences) for target, sentences in notes.items()}
 
 
 def _compare(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from flows.backfill.automatic import restate_changed
@@ -12,7 +14,7 @@ from flows.ledger import verify
 from flows.run.model import RunSummary
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.incident import Incident, IncidentKind, Severity
-from tests.support.engine_project import SELECTS, Workshop, control_rows
+from tests.support.engine_project import SELECTS, Workshop, control_rows, finish
 
 FACT = SELECTS["fact_order"]
 HALVED = FACT.replace("o.amount", "(o.amount * 0.5)::decimal(18, 2) as amount")
@@ -86,7 +88,10 @@ def test_change_is_told_until_it_is_accepted_and_the_next_change_is_told_again(w
     assert told(workshop) is None
     assert incidents(workshop) == []
     assert verify(workshop.context, TARGET).definition_change is None
-    assert "from January on" in definition_notes(workshop.context, TARGET)[0]
+    assert "from January on" in definition_notes(workshop.context, [TARGET])[TARGET][0]
+    code, output, errors = finish(workshop.sluice("lineage", "mart.region_total", "--json"))
+    assert code == 0, errors
+    assert "from January on" in json.loads(output)["definitions"][TARGET][0]
     with pytest.raises(ConfigurationError, match="nothing to accept"):
         accept(workshop.context, TARGET, "again")
 
@@ -132,7 +137,7 @@ def test_row_can_hold_restate_or_accept_by_itself(workshop: Workshop) -> None:
     workshop.land_orders("later still", [901], "2013-01-06 00:00:00")
     summary, _ = workshop.run("orders")
     assert of_run(summary) is None
-    assert "on_definition_change: accept" in definition_notes(workshop.context, TARGET)[0]
+    assert "on_definition_change: accept" in definition_notes(workshop.context, [TARGET])[TARGET][0]
 
 
 def test_changed_select_of_a_full_read_makes_its_target_due(workshop: Workshop) -> None:
