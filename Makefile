@@ -88,8 +88,8 @@ LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no
 
 .PHONY: audit
 audit: $(VENV)/.dev ## Compare the lock files with known vulnerabilities (needs the network)
-	$(BIN)/uv tool run --quiet pip-audit --require-hashes --disable-pip -r requirements.lock
-	$(BIN)/uv tool run --quiet pip-audit --require-hashes --disable-pip -r requirements-dev.lock
+	$(BIN)/uv tool run --quiet pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+	$(BIN)/uv tool run --quiet pip-audit --strict --require-hashes --disable-pip -r requirements-dev.lock
 
 .PHONY: clean
 clean: ## Stop the local server and remove everything that is not in git
