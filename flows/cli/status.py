@@ -155,7 +155,7 @@ def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> Configu
 
 
 def _print_outlook(outlook: Outlook) -> None:
-    from flows.cli.output.tables import print_decisions
+    from flows.cli.output.tables import print_decisions, print_notes
 
     if outlook.rows:
         rows = [(item.kind, item.row, ", ".join(item.columns) or None) for item in outlook.rows]
@@ -163,6 +163,7 @@ def _print_outlook(outlook: Outlook) -> None:
     if outlook.drifted:
         rows_of_files = [(path,) for path in outlook.drifted]
         print_table("Generated models that differ (`sluice sync` or the next run)", ("File",), rows_of_files)
+    print_notes((target, [sentence]) for target, sentence in outlook.columns)
     if outlook.trouble:
         say(outlook.trouble)
     for fault in outlook.faults:
@@ -188,6 +189,7 @@ def _outlook_document(outlook: Outlook) -> dict[str, Any]:
         "drifted": outlook.drifted,
         "faults": [fault.as_dict() for fault in outlook.faults],
         "trouble": outlook.trouble,
+        "columns": dict(outlook.columns),
         "run": plan_document(outlook.run) if outlook.run is not None else None,
         "clusters": [asdict(item) for item in outlook.clusters],
     }

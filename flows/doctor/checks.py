@@ -158,9 +158,9 @@ def _lake(context: Context) -> Iterator[CheckFinding]:
 
 
 def _generated(context: Context) -> Iterator[CheckFinding]:
-    from metadata_sync.sync.sync import sync
+    from metadata_sync.sync.sync import sync_store
 
-    report = sync(context.store.read_rows(), context.project, context.columns, check=True)
+    report = sync_store(context.store, context.store.read_stored(), context.project, context.columns, check=True)
     if report.drifted:
         message = f"{len(report.drifted)} files differ from the rows"
         yield CheckFinding("generated models", Level.WARN, message, "`sluice sync` writes them; so does the next run.")

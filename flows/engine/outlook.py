@@ -37,6 +37,7 @@ class Outlook:
         run: What a run would do now; None when faults prevent a plan.
         clusters: The clusters that the run would rent on EMR.
         trouble: Why sync cannot write the generated files, or None.
+        columns: Target and sentence for each column list that follows a changed SELECT.
     """
 
     rows: tuple[PendingRow, ...]
@@ -45,6 +46,7 @@ class Outlook:
     run: RunPlan | None
     clusters: tuple[PlannedCluster, ...] = ()
     trouble: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 def look_ahead(context: Context, request: RunRequest) -> Outlook:
@@ -60,14 +62,14 @@ def look_ahead(context: Context, request: RunRequest) -> Outlook:
     """
     faults: list[Fault] = []
     pending = _pending_rows(context, faults)
-    drifted, trouble = _drift(context, faults)
+    drifted, trouble, columns = _drift(context, faults)
     run = None
     try:
         run = prepare(context, request, is_dry=True)
     except MetadataError as error:
         faults += error.faults
     clusters = planned_clusters(context, run.rows, run.decisions) if run is not None else ()
-    return Outlook(pending, drifted, tuple(dict.fromkeys(faults)), run, clusters, trouble)
+    return Outlook(pending, drifted, tuple(dict.fromkeys(faults)), run, clusters, trouble, columns)
 
 
 def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ...]:
@@ -86,14 +88,16 @@ def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ..
     )
 
 
-def _drift(context: Context, faults: list[Fault]) -> tuple[tuple[str, ...], str | None]:
-    from metadata_sync.sync.sync import sync
+def _drift(context: Context, faults: list[Fault]) -> tuple[tuple[str, ...], str | None, tuple[tuple[str, str], ...]]:
+    """Return the files that sync would write, why it cannot write them, and how column lists would change."""
+    from metadata_sync.sync.sync import sync_store
 
     try:
-        report = sync(context.store.read_rows(), context.project, context.columns, check=True)
+        report = sync_store(context.store, context.store.read_stored(), context.project, context.columns, check=True)
     except MetadataError as error:
         faults += error.faults
-        return (), None
+        return (), None, ()
     except SyncError as error:
-        return (), str(error)
-    return report.drifted, None
+        return (), str(error), ()
+    columns = tuple((str(target), change.sentence) for target, change in report.filled.items() if change.sentence)
+    return report.drifted, None, columns
