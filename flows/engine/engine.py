@@ -100,7 +100,8 @@ def prepare(
         context: Project, settings, control database.
         request: The request of the run.
         is_dry: Write nothing at all, not even generated models.
-        on_wait: Called once with a sentence when the request waits for another run.
+        on_wait: Called with a sentence when the request waits for another run, and when a column list follows a
+            changed SELECT.
 
     Returns:
         The plan, with a decision and its evidence per selected target.
@@ -110,7 +111,7 @@ def prepare(
         MetadataError: When the control database holds invalid rows.
         RunError: When the warehouse cannot be read.
     """
-    rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context)
+    rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context, on_wait)
     stopped = blame.stopped(rows.transformations, rows) if blame.by_row else frozenset()
     selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
@@ -205,10 +206,14 @@ def _with_changes(context: Context, plan: RunPlan, summary: RunSummary) -> RunSu
 
 
 @retry(retry=retry_if_exception_type(StaleRowError), stop=stop_after_attempt(3), reraise=True)
-def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
+def sync_rows(context: Context, say: Callable[[str], None] = lambda _: None) -> tuple[ControlRows, Blame]:
     """Bring the generated models in step with the rows, and store the column lists that sync took from SELECTs.
 
     If another run has filled in the lists of the same new rows meanwhile, sync starts again with those lists.
+
+    Args:
+        context: Project, settings, control database.
+        say: Receives a sentence for each column list that follows a changed SELECT.
 
     Returns:
         The rows, and the faults of rows and SELECTs. The models of faulty rows stay as they are.
@@ -221,6 +226,9 @@ def sync_rows(context: Context) -> tuple[ControlRows, Blame]:
 
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, context.project, context.columns, keep_going=True)
+    for target, change in report.filled.items():
+        if change.sentence:
+            say(f"! {target}: {change.sentence}")
     rows = context.store.usable_rows() if report.filled else stored.usable
     return rows, Blame.of(report.faults) if report.faults else Blame()
 
