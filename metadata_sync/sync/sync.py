@@ -259,8 +259,9 @@ def _update_files(
 
     changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
     rewritten = {item.row.name for item in plan.stale if item.document is None}
-    catalog = Catalog(without_lists(rows, rewritten.intersection(taken)), project, columns)
-    faults = _find_faults(catalog, project, changed, keep_going=keep_going, known=known)
+    retaken = rewritten.intersection(taken)
+    catalog = Catalog(without_lists(rows, retaken), project, columns)
+    faults = _find_faults(catalog, project, changed, retaken=retaken, keep_going=keep_going, known=known)
     filled = list_changes(rows, _columns_of_selects(catalog, Blame.of(faults)))
     refused = refused_types(rows, filled, columns.dialect)
     refusals = tuple(fault for found in refused.values() for fault in found)
@@ -359,9 +360,17 @@ def _body(item: _Wanted, catalog: Catalog) -> str:
 
 
 def _find_faults(
-    catalog: Catalog, project: Project, changed: set[TableName], *, keep_going: bool, known: tuple[Fault, ...]
+    catalog: Catalog,
+    project: Project,
+    changed: set[TableName],
+    *,
+    retaken: set[TableName],
+    keep_going: bool,
+    known: tuple[Fault, ...],
 ) -> tuple[Fault, ...]:
     """Return the faults; a row with faults from reading it is not checked by further rules.
+
+    The columns of an active row must be known, and those of a row whose column list is taken again.
 
     Raises:
         MetadataError: Without keep_going when there are faults; with it, when a fault does not belong to a row.
@@ -377,9 +386,11 @@ def _find_faults(
     if not faults or keep_going:
         blame = Blame.of(faults)
         faults += [
-            _unknown_columns(row)
+            _unknown_columns(row, catalog.analysis(row).refusal)
             for row in rows.transformations
-            if is_active(row, rows) and not blame.stops(row, rows) and catalog.target_columns(row) is None
+            if (is_active(row, rows) or row.name in retaken)
+            and not blame.stops(row, rows)
+            and catalog.target_columns(row) is None
         ]
     keys = {(row.control_table, row.key) for row in all_rows(rows)}
     if faults and not (keep_going and keys.issuperset(Blame.of(faults).by_row)):
@@ -387,7 +398,10 @@ def _find_faults(
     return tuple(faults)
 
 
-def _unknown_columns(row: TransformationRow) -> Fault:
+def _unknown_columns(row: TransformationRow, refusal: str | None) -> Fault:
+    if refusal is not None:
+        message = f"The warehouse cannot bind the SELECT: {refusal}"
+        return Fault(row.control_table, row.key, "sql_path", row.sql_path, "bind", message, "Mend the SELECT.")
     return Fault(
         table=row.control_table,
         key=row.key,

@@ -25,7 +25,7 @@ from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 REPOSITORY = Path(__file__).parents[2]
 MESSAGE_BYTES = 1 << 20
@@ -41,6 +41,12 @@ class ForkedProcess:
     def __init__(self, forks: Forks, pid: int, stdout: TextIOWrapper, stderr: TextIOWrapper) -> None:
         self.pid, self.stdout, self.stderr = pid, stdout, stderr
         self._forks = forks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.wait()
 
     @property
     def returncode(self) -> int | None:

@@ -52,6 +52,12 @@ class Server:
         return self.local.api_url
 
     @property
+    def pid(self) -> int:
+        running = self.local.running()
+        assert running is not None
+        return running.process.pid
+
+    @property
     def headers(self) -> dict[str, str]:
         """What every question bears."""
         return {}
