@@ -17,11 +17,10 @@ from uuid import uuid4
 
 from flows.context import Context
 from flows.engine.definitions import find_target, read_head, recount
-from flows.engine.engine import hold_warehouse, sync_rows
+from flows.engine.engine import hold_targets, hold_warehouse, sync_rows
 from flows.engine.recovery import adopt
 from flows.gate.definitions import definition_changes
 from flows.gate.facts import DefinitionChange
-from flows.run.leases import LeaseKeeper
 from flows.run.outcome import load_variables
 from flows.warehouse.connection import open_warehouse
 from flows.warehouse.load_log import Definition, read_loads
@@ -174,8 +173,9 @@ def verify(context: Context, target: str) -> Verification:
     event_count, older_count = found["event_count"], found["older_count"]
     rows = context.store.usable_rows()
     row = find_target(rows, target)
-    recount(context, rows, row, event_count=event_count, older_count=older_count)
-    changes = definition_changes(context, rows, [row], {target: read_head(context, row)}, is_in_step=False)
+    head = read_head(context, row)
+    recount(context, rows, row, head.definition or "", event_count=event_count, older_count=older_count)
+    changes = definition_changes(context, rows, [row], {target: head}, is_in_step=False)
     return Verification(
         target, found["row_count"], event_count, older_count, found["counts"], differences, changes.get(target)
     )
@@ -222,13 +222,7 @@ def rebuild(context: Context, target: str) -> RowCounts:
     """
     run_id = f"rebuild-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     row = _row(context, target)
-    with (
-        hold_warehouse(context, f"rebuild of {target}"),
-        LeaseKeeper(context.store, run_id=run_id, held_by=context.who) as keeper,
-    ):
-        others = keeper.take([target])
-        if others:
-            raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Try again when that run has ended.")
+    with hold_targets(context, f"rebuild of {target}", [target], run_id):
         run_task(_runner(context), row, "rebuild", run_id)
         rows = context.store.usable_rows()
         warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)

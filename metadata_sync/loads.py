@@ -130,6 +130,12 @@ class Rejects:
         return f"{rows} in {self.table}. Once {its} cause is corrected, run: {self.again}"
 
 
+def notes_on(rows: RowCounts | None, rejects: Rejects | None) -> tuple[str, ...]:
+    """Return what somebody should look at after a load: rows that were rejected, and ties."""
+    kept = str(rejects) if rejects is not None and rejects.kept else None
+    return tuple(note for note in (kept, None if rows is None else rows.tie_note) if note)
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterCost:
     """The cost of Spark for one target in one run: its share of every cluster that worked for it.

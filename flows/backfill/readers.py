@@ -5,38 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
-from metadata_sync.rows.resolve import resolve_dependencies
+from flows.run.selection import order_by_data
+from metadata_sync.rows.resolve import is_active, reached_from, resolve_dependencies
 
 if TYPE_CHECKING:
+    from flows.backfill.model import BackfillPlan
     from flows.context import Context
     from flows.run.model import RunSummary
-    from metadata_sync.rows.model import ControlRows, TransformationRow
+    from metadata_sync.rows.model import TransformationRow
 
 
-def readers_of(rows: ControlRows, targets: Collection[str]) -> tuple[TransformationRow, ...]:
-    """Return the active targets that read these, directly or through others, upstream before downstream.
-
-    Args:
-        rows: The environment's rows.
-        targets: What is loaded again, as `schema.table`.
-    """
-    switched_on = {pipeline.pipeline_id for pipeline in rows.pipelines if pipeline.is_active}
-    waiting = {
-        str(row.name): (row, {str(item.name) for item in resolve_dependencies(row, rows)})
-        for row in rows.transformations
-        if row.is_active and row.pipeline_id in switched_on and str(row.name) not in targets
-    }
-    reached, ordered = set(targets), []
-    affected: set[str] = set()
-    while more := {name for name, (_, reads) in waiting.items() if reads & reached} - affected:
-        affected |= more
-        reached |= more
-    left = sorted(affected)
-    while left:
-        ready = [name for name in left if not waiting[name][1] & (set(left) - {name})] or left
-        ordered += [waiting[name][0] for name in ready]
-        left = [name for name in left if name not in ready]
-    return tuple(ordered)
+def readers_of(plan: BackfillPlan) -> tuple[TransformationRow, ...]:
+    """Return the active targets that read those of a plan, directly or through others, upstream before downstream."""
+    rows, targets = plan.run.rows, {item.target for item in plan.targets}
+    active = [row for row in rows.transformations if is_active(row, rows) and str(row.name) not in targets]
+    readers: dict[str, list[str]] = {}
+    for row in active:
+        for item in resolve_dependencies(row, rows):
+            readers.setdefault(str(item.name), []).append(str(row.name))
+    reached = reached_from(targets, readers)
+    stopped = plan.run.blame.stopped(active, rows)
+    return order_by_data((row for row in active if str(row.name) in reached), stopped)
 
 
 def load_readers(context: Context, readers: Collection[TransformationRow], say: Callable[[str], None]) -> RunSummary:

@@ -15,19 +15,16 @@ from uuid import uuid4
 
 from flows.context import Context, reading
 from flows.engine.definitions import find_target, read_head, recount
-from flows.engine.engine import hold_warehouse
+from flows.engine.engine import hold_targets
 from flows.engine.recovery import adopt
 from flows.ledger import run_task
-from flows.run.leases import LeaseKeeper
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.derivations import Derivations, count_derivations
+from flows.warehouse.derivations import count_derivations
 from flows.warehouse.load_log import Definition, derivation_of, next_number, read_loads, row_definition
-from metadata_sync.analysis.select_file import read_select
-from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
+from metadata_sync.errors import ConfigurationError, HardRunError
 from metadata_sync.loads import RowCounts
 from metadata_sync.rows.resolve import resolve_dependencies
-from metadata_sync.sql import parse_select
-from metadata_sync.sql.definition import definition_hash
+from metadata_sync.sync.definitions import select_hashes
 
 if TYPE_CHECKING:
     from flows.backfill.model import BackfillPlan
@@ -35,17 +32,16 @@ if TYPE_CHECKING:
     from metadata_sync.rows.model import ControlRows, TransformationRow
 
 
-def today_definition(context: Context, row: TransformationRow) -> str:
+def today_definition(context: Context, rows: ControlRows, row: TransformationRow) -> str:
     """Hash what the rows of a target are derived by today, as its next load does.
 
     Raises:
         ConfigurationError: When the SELECT cannot be read.
     """
-    text = read_select(row, context.project)
-    select = parse_select(text, context.profile.dialect)[0] if isinstance(text, str) else None
-    if select is None:
+    found = select_hashes([row], rows, context.project, context.profile.dialect, is_in_step=False)
+    if row.name not in found:
         raise ConfigurationError(f"The SELECT of {row.name} cannot be read.", "`sluice validate` says why.")
-    return row_definition(definition_hash(select), row.delete_when)
+    return row_definition(found[row.name], row.delete_when)
 
 
 def definition_to_restate(context: Context, rows: ControlRows, target: str) -> str:
@@ -56,21 +52,8 @@ def definition_to_restate(context: Context, rows: ControlRows, target: str) -> s
     """
     row = find_target(rows, target)
     number, stored = derivation_of(read_head(context, row).definition or "")
-    today = today_definition(context, row)
+    today = today_definition(context, rows, row)
     return f"{number if stored == today else next_number(number)}:{today}"
-
-
-def derivations(context: Context, row: TransformationRow) -> Derivations:
-    """Count the events of a target that an older SELECT than today's derived; reads the whole target.
-
-    Raises:
-        ConfigurationError: When the target was never loaded, or its SELECT cannot be read.
-    """
-    definition = read_head(context, row).definition or ""
-    number, stored = derivation_of(definition)
-    newest = number if stored == today_definition(context, row) else next_number(number)
-    with reading(context, context.profile) as warehouse:
-        return count_derivations(warehouse, context.profile, row.name, definition, number=newest)
 
 
 def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> tuple[RowCounts | None, int]:
@@ -111,7 +94,7 @@ def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> 
     moved = _prune(context, plan, row, dbt) if is_pruned else None
     older_count = 0 if is_pruned else found.older_count
     event_count = found.event_count - (found.older_count - older_count)
-    recount(context, plan.run.rows, row, event_count=event_count, older_count=older_count)
+    recount(context, plan.run.rows, row, definition, event_count=event_count, older_count=older_count)
     return moved, older_count
 
 
@@ -126,13 +109,7 @@ def _reach(plan: BackfillPlan, row: TransformationRow, definition: str) -> str |
 
 def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner) -> RowCounts:
     target, run_id = str(row.name), f"{plan.backfill_id[:40]}-prune-{uuid4().hex[:4]}"
-    with (
-        hold_warehouse(context, f"restate {target}"),
-        LeaseKeeper(context.store, run_id=run_id, held_by=plan.request.requested_by) as keeper,
-    ):
-        others = keeper.take([target])
-        if others:
-            raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Restate it again when that has ended.")
+    with hold_targets(context, f"restate {target}", [target], run_id, held_by=plan.request.requested_by):
         run_task(dbt, row, "prune", run_id)
         with reading(context, context.profile) as warehouse:
             loads = read_loads(warehouse, context.profile, run_id=run_id)

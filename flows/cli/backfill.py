@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.output.console import err, print_json, print_table, progress, say
+from flows.cli.output.console import err, is_confirmed, print_json, print_table, progress, say
 from flows.cli.output.options import ClusterOption, EngineOption
 from flows.cli.output.tables import cost_document, print_summary, summary_document
 from flows.context import load_context
@@ -134,11 +133,11 @@ def _load(asked: BackfillRequest, *, with_readers: bool, yes: bool, as_json: boo
     request = replace(asked, requested_by=context.who)
     with progress("Looking at the sources…", is_quiet=as_json):
         plan = plan_backfill(context, request)
-    readers = readers_of(plan.run.rows, {item.target for item in plan.targets}) if plan.targets else ()
+    readers = readers_of(plan)
     if not as_json:
         _print_plan(plan)
         _print_readers(readers, with_readers=with_readers)
-    if not plan.targets or not _may_run(yes=yes, as_json=as_json):
+    if not plan.targets or not is_confirmed("Load it?", yes=yes, as_json=as_json):
         if as_json:
             print_json(_document(plan, None))
         verb = "restated" if request.restates else "backfilled"
@@ -172,10 +171,6 @@ def _print_readers(readers: Sequence[TransformationRow], *, with_readers: bool) 
             "are loaded afterwards" if with_readers else "follow at their next run; --with-readers loads them at once"
         )
         say(f"Readers that {when}: {names}.")
-
-
-def _may_run(*, yes: bool, as_json: bool) -> bool:
-    return yes or (not as_json and sys.stdin.isatty() and typer.confirm("Load it?", err=True))
 
 
 def _print_plan(plan: BackfillPlan) -> None:

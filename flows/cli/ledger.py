@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.output.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import is_confirmed, out, print_json, print_table, progress, say
 from flows.cli.output.tables import print_notes
 from flows.context import load_context
 
@@ -116,7 +115,7 @@ def rebuild(
         plan = plan_rebuild(context, target)
     if not as_json:
         _print_plan(plan)
-    if not (yes or (not as_json and sys.stdin.isatty() and typer.confirm("Rebuild it?", err=True))):
+    if not is_confirmed("Rebuild it?", yes=yes, as_json=as_json):
         if as_json:
             print_json(_document(plan, None))
         say("Nothing was changed. Pass --yes to rebuild it.")

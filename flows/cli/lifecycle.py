@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.output.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import is_confirmed, out, print_json, print_table, progress, say
 from flows.context import load_context
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def rename(
         return
     if not as_json:
         _print_plan(plan)
-    if not (yes or (not as_json and sys.stdin.isatty() and typer.confirm("Rename it?", err=True))):
+    if not is_confirmed("Rename it?", yes=yes, as_json=as_json):
         if as_json:
             print_json(_document(plan, is_renamed=False))
         say("Nothing was changed. Pass --yes to rename it.")
@@ -114,7 +113,7 @@ def retire(
             print_json(_retirement_document(plan, is_done=False))
         return
     question = "Drop its tables now?" if plan.drops else "Retire it?"
-    if not (yes or (not as_json and sys.stdin.isatty() and typer.confirm(question, err=True))):
+    if not is_confirmed(question, yes=yes, as_json=as_json):
         if as_json:
             print_json(_retirement_document(plan, is_done=False))
         say("Nothing was changed. Pass --yes to retire it.")

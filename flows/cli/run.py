@@ -162,7 +162,14 @@ def _through_prefect(context: Context, plan: RunPlan, api_url: str, *, is_quiet:
 
     observer = None if is_quiet else _observer()
     reported = run_through_prefect(context, plan.request, api_url, plan, observer)
-    return _Ended(plan, reported.summary, reported.url, reported.warnings, continued=reported.continued)
+    return _Ended(
+        plan,
+        reported.summary,
+        reported.url,
+        reported.warnings,
+        failed=reported.failed,
+        continued=reported.continued,
+    )
 
 
 def _observer() -> RunObserver:

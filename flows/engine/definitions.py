@@ -11,7 +11,7 @@ from flows.context import reading
 from flows.gate.definitions import definition_changes, find_change, known_definitions
 from flows.incidents.incident import Finding
 from flows.incidents.settle import settle_incidents
-from flows.warehouse.load_log import derivation_of, next_number, numbered
+from flows.warehouse.load_log import derivation_of, is_redefined, numbered
 from metadata_sync.database.journals.entries import DefinitionEntry
 from metadata_sync.errors import ConfigurationError, RunError
 from metadata_sync.incident import Incident, IncidentKind
@@ -19,6 +19,7 @@ from metadata_sync.rows.vocabulary import Increment, OnDefinitionChange
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from flows.gate.facts import DefinitionChange
     from flows.run.model import TargetOutcome
     from flows.warehouse.connection import Warehouse
     from flows.warehouse.load_log import Head
@@ -48,7 +49,7 @@ def note_definitions(
     found = {
         target: (head.definition, *derivation_of(head.definition))
         for target, head in heads.items()
-        if head.definition and derivation_of(head.definition)[0] >= next_number(0)
+        if head.definition and head.is_redefined
     }
     if not found:
         return ()
@@ -80,8 +81,7 @@ def note_loads(context: Context, rows: ControlRows, definitions: Mapping[str, st
     """
     from flows.warehouse.load_log import read_state
 
-    changed = {target: numbered(text) for target, text in definitions.items() if text}
-    changed = {target: found for target, found in changed.items() if found[0] >= next_number(0)}
+    changed = _redefined(definitions)
     if not changed:
         return
     known = known_definitions(context, changed)
@@ -104,18 +104,21 @@ def note_loads(context: Context, rows: ControlRows, definitions: Mapping[str, st
 def changes_after(context: Context, rows: ControlRows, outcomes: Sequence[TargetOutcome]) -> tuple[TargetOutcome, ...]:
     """Return the outcomes of a run with the rows that older SELECTs derived, as they are known after it."""
     by_name = {str(row.name): row for row in rows.transformations}
-    loaded = {item.target: numbered(item.definition) for item in outcomes if item.definition}
-    changed = {target: found for target, found in loaded.items() if found[0] >= next_number(0)}
+    changed = _redefined({item.target: item.definition for item in outcomes})
     known = known_definitions(context, changed) if changed else {}
-    return tuple(
-        replace(
-            item,
-            definition_change=item.decision.definition_change
-            if item.target not in loaded
-            else find_change(by_name[item.target], loaded[item.target], None, known),
-        )
-        for item in outcomes
-    )
+
+    def change_of(item: TargetOutcome) -> DefinitionChange | None:
+        if item.definition is None:
+            return item.decision.definition_change
+        return find_change(by_name[item.target], numbered(item.definition), None, known)
+
+    return tuple(replace(item, definition_change=change_of(item)) for item in outcomes)
+
+
+def _redefined(definitions: Mapping[str, str | None]) -> dict[str, tuple[int, str]]:
+    """Return number and hash of the definitions that are not the first of their target."""
+    found = {target: numbered(text) for target, text in definitions.items() if text}
+    return {target: (number, newest) for target, (number, newest) in found.items() if is_redefined(number)}
 
 
 def _entry(context: Context, row: TransformationRow, number: int, definition: str) -> DefinitionEntry:
@@ -150,18 +153,27 @@ def _tell(context: Context, rows: ControlRows, entries: Iterable[DefinitionEntry
         settle_incidents(context, rows, findings)
 
 
-def recount(context: Context, rows: ControlRows, row: TransformationRow, *, event_count: int, older_count: int) -> None:
+def recount(
+    context: Context,
+    rows: ControlRows,
+    row: TransformationRow,
+    definition: str,
+    *,
+    event_count: int,
+    older_count: int,
+) -> None:
     """Store how many events an older SELECT derived, as they were just counted; none ends the incident.
 
     Args:
         context: Control database.
         rows: The environment's rows.
         row: The row of a loaded target.
+        definition: What its head holds.
         event_count: Events of its ledger.
         older_count: Those that an older definition than its newest derived.
     """
-    number, newest = derivation_of(read_head(context, row).definition or "")
-    if number < next_number(0):
+    number, newest = derivation_of(definition)
+    if not is_redefined(number):
         return
     entry = known_definitions(context, [str(row.name)]).get((str(row.name), number, newest))
     entry = entry or _entry(context, row, number, newest)

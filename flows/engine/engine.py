@@ -11,7 +11,7 @@ continues from there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, Silent
 from flows.run.selection import select_transformations, warehouse_choice
 from flows.warehouse.file_lock import warehouse_lock
 from metadata_sync.analysis.blame import Blame
-from metadata_sync.errors import RequestError, StaleRowError, StoreError
+from metadata_sync.errors import RequestError, SoftRunError, StaleRowError, StoreError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from metadata_sync.rows.model import ControlRows
 
 __all__ = [
-    "RunObserver", "RunPlan", "RunRequest", "RunSummary", "SilentObserver", "execute", "hold_warehouse", "prepare",
-    "startup_failures_reported",
+    "RunObserver", "RunPlan", "RunRequest", "RunSummary", "SilentObserver", "execute", "hold_targets", "hold_warehouse",
+    "prepare", "startup_failures_reported",
 ]  # fmt: skip
 
 
@@ -62,6 +62,33 @@ def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None
     """
     wait_seconds = context.settings.lock_wait_seconds
     with warehouse_lock(context.project, context.profile, command=command, wait_seconds=wait_seconds, on_wait=on_wait):
+        yield
+
+
+@contextmanager
+def hold_targets(
+    context: Context, command: str, targets: Sequence[str], run_id: str, *, held_by: str | None = None
+) -> Iterator[None]:
+    """Lock the warehouse, and hold the leases of targets for something that is no run.
+
+    Args:
+        context: Profile, settings, control database.
+        command: What the holder does; shown to processes that wait.
+        targets: The targets that no run may load meanwhile.
+        run_id: The run id of what is written.
+        held_by: Who holds them; None: the person of the context.
+
+    Raises:
+        SoftRunError: When a run holds one of them, or another process still holds the warehouse.
+    """
+    with (
+        hold_warehouse(context, command),
+        LeaseKeeper(context.store, run_id=run_id, held_by=held_by or context.who) as keeper,
+    ):
+        others = keeper.take(targets)
+        if others:
+            message = f"{others[0].target} is being loaded by {others[0]}."
+            raise SoftRunError(message, "Try again when that run has ended.")
         yield
 
 

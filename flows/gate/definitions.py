@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flows.gate.facts import DefinitionChange
-from flows.warehouse.load_log import derivation_of, next_number, numbered, row_definition
+from flows.warehouse.load_log import derivation_of, is_redefined, next_number, numbered, row_definition
 from metadata_sync.rows.vocabulary import Increment, OnDefinitionChange
 from metadata_sync.sync.definitions import select_hashes
 
@@ -105,7 +105,7 @@ def _compare(
     changed = [
         target
         for target, (number, newest) in stored.items()
-        if newest and (number >= next_number(0) or today_of.get(target, newest) != newest)
+        if newest and (is_redefined(number) or today_of.get(target, newest) != newest)
     ]
     entries = known_definitions(context, changed) if changed else {}
     found = {}
@@ -146,7 +146,7 @@ def find_change(
         if is_accepted or row.on_definition_change is OnDefinitionChange.ACCEPT:
             return None
         return DefinitionChange(target, pending, today, row.on_definition_change, is_read_whole=is_whole)
-    if is_whole or number < next_number(0):  # a load that reads in full derives all that the sources hold
+    if is_whole or not is_redefined(number):  # a load that reads in full derives all that the sources hold
         return None
     return _standing(row, number, newest, entries.get((target, number, newest)))
 

@@ -20,6 +20,7 @@ from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.loads import Rejects, RowCounts
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.resolve import reached_from
 from metadata_sync.rows.vocabulary import ChildPolicy
 
 if TYPE_CHECKING:
@@ -156,15 +157,7 @@ def held_up(targets: Iterable[str], rows: ControlRows) -> tuple[str, ...]:
 
     A reader that runs with old data (child_policy stale) does not wait.
     """
-    readers = _readers_that_wait(rows)
-    waiting: set[str] = set()
-    todo = list(targets)
-    while todo:
-        for reader in readers.get(todo.pop(), ()):
-            if reader not in waiting:
-                waiting.add(reader)
-                todo.append(reader)
-    return tuple(sorted(waiting - set(targets)))
+    return tuple(sorted(reached_from(tuple(targets), _readers_that_wait(rows))))
 
 
 def _readers_that_wait(rows: ControlRows) -> Mapping[str, Sequence[str]]:

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from flows.context import reading
-from flows.engine.engine import hold_warehouse, sync_rows
+from flows.engine.engine import hold_targets, sync_rows
 from flows.lifecycle.files import FileChange, declared_names, mentions, plan_files
-from flows.lifecycle.standing import PARTS, Standing, part_name, read_standing, read_views
-from flows.run.leases import LeaseKeeper
+from flows.lifecycle.standing import PARTS, Standing, parse_target, part_name, read_standing, read_views
 from flows.warehouse.load_log import derivation_of, read_state, row_definition
 from metadata_sync.analysis.declared_tests import read_declared_tests
 from metadata_sync.control.renaming import Renaming, plan_rows, readers_of
+from metadata_sync.database.engine import new_id
 from metadata_sync.database.journals.entries import Lifecycle, LifecycleEntry
 from metadata_sync.errors import ConfigurationError, HardRunError, MetadataError, RequestError, RunError, SoftRunError
 from metadata_sync.problems import did_you_mean
@@ -121,7 +121,7 @@ def plan_rename(context: Context, old: str, new: str) -> RenamePlan:
         MetadataError: When rows have faults, or would have.
         HardRunError: When the target's tables are not as Sluice left them.
     """
-    renaming = Renaming.of(_parse(old), _parse(new), read_declared_tests(context.project))
+    renaming = Renaming.of(parse_target(old), parse_target(new), read_declared_tests(context.project))
     if renaming.old == renaming.new:
         raise ConfigurationError(f"{old} has this name already.", "Give the old name and another new one.")
     begun, done = _entries(context, renaming)
@@ -154,13 +154,7 @@ def rename_steps(context: Context, plan: RenamePlan) -> Iterator[str]:
     """
     old, new = str(plan.renaming.old), str(plan.renaming.new)
     run_id = f"rename-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-    with (
-        hold_warehouse(context, f"rename {old}"),
-        LeaseKeeper(context.store, run_id=run_id, held_by=context.who) as keeper,
-    ):
-        others = keeper.take(plan.involved)
-        if others:
-            raise SoftRunError(f"{others[0].target} is being loaded by {others[0]}.", "Try again when that has ended.")
+    with hold_targets(context, f"rename {old}", plan.involved, run_id):
         if plan_rename(context, old, new) != plan:
             raise SoftRunError(f"{old}, its readers or their files changed since the plan.", "Run the command again.")
         entry = plan.begun or _begin(context, plan)
@@ -175,13 +169,6 @@ def rename_steps(context: Context, plan: RenamePlan) -> Iterator[str]:
         yield "rows"
         sync_rows(context)
         yield "models"
-
-
-def _parse(name: str) -> TableName:
-    try:
-        return TableName.parse(name)
-    except ValueError as error:
-        raise ConfigurationError(f"{error}.", "Write both names as schema.table.") from error
 
 
 def _entries(context: Context, renaming: Renaming) -> tuple[LifecycleEntry | None, LifecycleEntry | None]:
@@ -325,7 +312,7 @@ def _refuse_faults(context: Context, rows: ControlRows, changes: Collection[RowC
 def _begin(context: Context, plan: RenamePlan) -> LifecycleEntry:
     now = context.now()
     entry = LifecycleEntry(
-        entry_id=f"{now:%Y%m%dT%H%M%S%f}-{uuid4().hex[:16]}",
+        entry_id=new_id(now),
         kind=Lifecycle.RENAME,
         target=str(plan.renaming.old),
         new_target=str(plan.renaming.new),

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from flows.context import reading
-from flows.engine.engine import hold_warehouse, sync_rows
+from flows.engine.engine import hold_targets, sync_rows
 from flows.lifecycle.files import declared_at
-from flows.lifecycle.standing import PARTS, part_name, read_standing, read_views
-from flows.run.leases import LeaseKeeper
+from flows.lifecycle.standing import PARTS, parse_target, part_name, read_standing, read_views
 from metadata_sync.control.renaming import readers_of
+from metadata_sync.database.engine import new_id
 from metadata_sync.database.journals.entries import Lifecycle, LifecycleEntry
 from metadata_sync.errors import ConfigurationError, HardRunError, RequestError, RunError, SoftRunError
 from metadata_sync.problems import did_you_mean
@@ -113,7 +113,7 @@ def plan_retirement(context: Context, request: RetireRequest) -> RetirePlan:
         MetadataError: When stored rows have faults.
         HardRunError: When the table was not created by Sluice.
     """
-    target = _parse(request.target)
+    target = parse_target(request.target)
     rows = context.store.read_rows()
     begun = _begun(context, target)
     row = rows.transformation(target)
@@ -156,15 +156,9 @@ def retire_steps(context: Context, plan: RetirePlan) -> Iterator[str]:
         SoftRunError: When a run holds the target, or something changed since the plan.
         HardRunError: When the warehouse or the export fails; the message says what was done.
     """
-    target = _parse(plan.request.target)
+    target = parse_target(plan.request.target)
     run_id = f"retire-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-    with (
-        hold_warehouse(context, f"retire {target}"),
-        LeaseKeeper(context.store, run_id=run_id, held_by=context.who) as keeper,
-    ):
-        others = keeper.take([str(target)])
-        if others:
-            raise SoftRunError(f"{target} is being loaded by {others[0]}.", "Try again when that has ended.")
+    with hold_targets(context, f"retire {target}", [str(target)], run_id):
         if plan_retirement(context, plan.request) != plan:
             raise SoftRunError(f"{target} or its readers changed since the plan.", "Run the command again.")
         if plan.export is not None:
@@ -184,7 +178,7 @@ def undo_retirement(context: Context, name: str) -> LifecycleEntry:
     Raises:
         ConfigurationError: When the target is not retired, or has no row any more.
     """
-    target = _parse(name)
+    target = parse_target(name)
     entry = _begun(context, target)
     if entry is None:
         raise ConfigurationError(f"{target} is not being retired.", f"sluice control history {target} says more.")
@@ -200,13 +194,6 @@ def undo_retirement(context: Context, name: str) -> LifecycleEntry:
     changes = [RowChange(row, replaced(row, is_active=True))] if is_ours else []
     context.store.end_lifecycle(entry, f"taken back by {context.who}", changes)
     return entry
-
-
-def _parse(name: str) -> TableName:
-    try:
-        return TableName.parse(name)
-    except ValueError as error:
-        raise ConfigurationError(f"{error}.", "Write the target as schema.table.") from error
 
 
 def _begun(context: Context, target: TableName) -> LifecycleEntry | None:
@@ -270,7 +257,7 @@ def _export_place(context: Context, place: str, target: TableName) -> str:
 
 def _export(context: Context, plan: RetirePlan, place: str) -> None:
     """Write the tables. The folder gets its name when all are complete, so an interrupted export leaves none."""
-    target = _parse(plan.request.target)
+    target = parse_target(plan.request.target)
     parts = [part for part, _ in plan.tables if part in _UNLOADED]
     if place.startswith(_S3):
         from flows.dbt.runner import DbtRunner
@@ -294,7 +281,7 @@ def _export(context: Context, plan: RetirePlan, place: str) -> None:
 def _begin(context: Context, plan: RetirePlan, target: TableName) -> LifecycleEntry:
     now = context.now()
     entry = LifecycleEntry(
-        entry_id=f"{now:%Y%m%dT%H%M%S%f}-{uuid4().hex[:16]}",
+        entry_id=new_id(now),
         kind=Lifecycle.RETIRE,
         target=str(target),
         new_target=None,
@@ -332,7 +319,7 @@ def _drop(context: Context, plan: RetirePlan, entry: LifecycleEntry) -> Iterator
             message = f"The tables of {entry.target} were not dropped; the target stays switched off: {error.message}"
             raise HardRunError(message, "Run the same command again.", subject=entry.target) from error
     yield "warehouse"
-    row = context.store.read_rows().transformation(_parse(entry.target))
+    row = context.store.read_rows().transformation(parse_target(entry.target))
     changes = [] if row is None else [RowChange(row, None)]
     rows = "" if plan.row_count is None else f"{plan.row_count:,} rows were "
     context.store.end_lifecycle(entry, f"{rows}dropped by {context.who}", changes, is_gone=True)

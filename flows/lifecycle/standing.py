@@ -11,7 +11,7 @@ from sqlglot import exp
 from flows.warehouse.connection import Warehouse
 from flows.warehouse.load_log import companion_table, tables_in
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
-from metadata_sync.errors import HardRunError
+from metadata_sync.errors import ConfigurationError, HardRunError
 from metadata_sync.rows.names import TableName
 
 PARTS: Final = ("target", "side", "rejects", "head")
@@ -40,6 +40,18 @@ class Standing:
     def is_nothing(self) -> bool:
         """Whether the warehouse does not know the target."""
         return not self.tables and not self.live_count and not self.read_count
+
+
+def parse_target(name: str) -> TableName:
+    """Return the target that a person names.
+
+    Raises:
+        ConfigurationError: When it is no name of a table.
+    """
+    try:
+        return TableName.parse(name)
+    except ValueError as error:
+        raise ConfigurationError(f"{error}.", "Write targets as schema.table.") from error
 
 
 def part_name(profile: Profile, target: TableName, part: str) -> tuple[str, str]:

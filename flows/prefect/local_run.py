@@ -36,12 +36,14 @@ class ReportedRun:
         url: Its page in the UI; None when Prefect did not create the flow run.
         warnings: What is missing on the page and why, in sentences for people; empty when it is complete.
         continued: First loads that went on after the run; None: the rest of them is not loaded yet.
+        failed: Restatements that rows asked for and that failed, a sentence each.
     """
 
     summary: RunSummary
     url: str | None
     warnings: tuple[str, ...] = ()
     continued: tuple[ContinuedLoad, ...] | None = None
+    failed: tuple[str, ...] = ()
 
 
 def run_through_prefect(
@@ -108,7 +110,7 @@ def run_through_prefect(
     if handover.summary is None:
         return _run_without(context, request, handover, trouble)
     warnings = (*_warnings(handover.lost_count, trouble), *handover.notes)
-    return ReportedRun(handover.summary, url, warnings, handover.continued)
+    return ReportedRun(handover.summary, url, warnings, handover.continued, handover.failed)
 
 
 def _tags(request: RunRequest, plan: RunPlan | None) -> list[str]:

@@ -70,6 +70,7 @@ class Handover:
         lost_count: Number of reports that Prefect did not receive.
         notes: What is missing on its page for another reason, in sentences for people.
         continued: First loads that went on after the run; None: the run did not get there.
+        failed: Restatements that rows asked for and that failed, a sentence each.
     """
 
     context: Context
@@ -81,6 +82,7 @@ class Handover:
     lost_count: int = 0
     notes: tuple[str, ...] = ()
     continued: tuple[ContinuedLoad, ...] | None = None
+    failed: tuple[str, ...] = ()
 
 
 _handover: ContextVar[Handover | None] = ContextVar("sluice_handover", default=None)
@@ -163,16 +165,16 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
     with startup, _reporting(handover) as (task_runs, pump):
         executed = _execute(handover, request, task_runs, pump)
         _continue_first_loads(handover, executed, task_runs, pump)
-        ended = final_state(executed.summary, handover.continued or ())
+        ended = final_state(executed.summary, handover.continued or (), handover.failed)
         task_runs.say(None, _now(), str(ended.message), logging.ERROR if ended.is_failed() else logging.INFO)
     if not handover.lost_count:
         write_pages(executed, handover.context.store)
     return ended
 
 
-def final_state(summary: RunSummary, continued: Sequence[ContinuedLoad] = ()) -> State[Any]:
+def final_state(summary: RunSummary, continued: Sequence[ContinuedLoad] = (), failed: Sequence[str] = ()) -> State[Any]:
     """Return the flow run's final state; its message is the result in one line."""
-    errors = [item.error for item in continued if item.error]
+    errors = [*(item.error for item in continued if item.error), *failed]
     message = "; ".join([headline(summary.outcomes), *errors])
     if summary.has_failed or errors:
         return Failed(message=message)
@@ -221,7 +223,7 @@ def _execute(handover: Handover, request: RunRequest, task_runs: DbtTaskRuns, pu
         observers = Observers(prefect, phases, handover.observer)
         url = f"{ui_url(PREFECT_API_URL.value())}/runs/flow-run/{handover.flow_run_id}"
         handover.summary = execute(handover.context, plan, observers, url=url)
-        restate_changed(handover.context, handover.summary, on_wait)
+        handover.failed = restate_changed(handover.context, handover.summary, on_wait)
         if plan.is_due:
             for rerun in rerun_refused(handover.context, plan, say=on_wait):
                 _announce(handover, plan, pump, rerun.outcomes)

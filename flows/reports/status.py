@@ -9,6 +9,7 @@ from datetime import datetime
 from flows.gate.facts import DefinitionChange
 from flows.gate.first_load import FirstLoad
 from metadata_sync.database.journals.entries import LatestLoads, LoadEntry
+from metadata_sync.loads import notes_on
 from metadata_sync.rows.model import ControlRows
 
 
@@ -42,13 +43,9 @@ class TargetStatus:
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at."""
         loaded = self.last_success
-        found = (
-            str(loaded.rejects) if loaded is not None and loaded.rejects and loaded.rejects.kept else None,
-            loaded.rows.tie_note if loaded is not None and loaded.rows is not None else None,
-            self.definition_change.sentence if self.definition_change is not None else None,
-            self.first_load.sentence if self.first_load is not None else None,
-        )
-        return tuple(note for note in found if note)
+        change = self.definition_change
+        noted = () if loaded is None else notes_on(loaded.rows, loaded.rejects)
+        return (*noted, *([change.sentence] if change is not None else []))
 
 
 def target_statuses(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from flows.gate.facts import Action, Decision, DefinitionChange
 from flows.gate.first_load import FirstLoad
 from metadata_sync.analysis.blame import Blame
-from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, total
+from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, notes_on, total
 from metadata_sync.rows.model import ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Engine
@@ -141,19 +141,15 @@ class TargetOutcome:
     @property
     def is_redefined(self) -> bool:
         """Whether its load derived rows by another SELECT than the target's first."""
-        from flows.warehouse.load_log import next_number, numbered
+        from flows.warehouse.load_log import is_redefined, numbered
 
-        return self.definition is not None and numbered(self.definition)[0] >= next_number(0)
+        return self.definition is not None and is_redefined(numbered(self.definition)[0])
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at, although the target loaded."""
-        found = (
-            str(self.rejects) if self.rejects is not None and self.rejects.kept else None,
-            self.rows.tie_note if self.rows is not None else None,
-            self.definition_change.sentence if self.definition_change is not None else None,
-        )
-        return tuple(note for note in found if note)
+        change = self.definition_change
+        return (*notes_on(self.rows, self.rejects), *([change.sentence] if change is not None else []))
 
     @property
     def is_clean(self) -> bool:

@@ -61,7 +61,7 @@ class Head:
     @property
     def is_redefined(self) -> bool:
         """Whether another SELECT than the first has derived rows of the target."""
-        return derivation_of(self.definition or "")[0] >= next_number(0)
+        return is_redefined(derivation_of(self.definition or "")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +334,11 @@ def next_number(number: int) -> int:
     (2, 2, 3)
     """
     return max(number, 1) + 1
+
+
+def is_redefined(number: int) -> bool:
+    """Whether a definition of this number is another than the first of its target."""
+    return number >= next_number(0)
 
 
 def row_definition(select_hash: str, delete_when: str | None) -> str:

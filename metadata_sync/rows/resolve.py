@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Final
@@ -91,6 +91,22 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
         lookback_minutes=lookback if dependency.lookback_minutes is None else dependency.lookback_minutes,
         max_skew_minutes=skew,
     )
+
+
+def reached_from(targets: Collection[str], readers: Mapping[str, Iterable[str]]) -> set[str]:
+    """Return the readers of tables, directly or through other readers, without the tables themselves.
+
+    Args:
+        targets: The tables, as `schema.table`.
+        readers: Table → the targets that read it.
+    """
+    reached: set[str] = set()
+    todo = list(targets)
+    while todo:
+        more = set(readers.get(todo.pop(), ())) - reached
+        reached |= more
+        todo += more
+    return reached - set(targets)
 
 
 def model_reads(row: TransformationRow, rows: ControlRows) -> tuple[ResolvedDependency, ...]:

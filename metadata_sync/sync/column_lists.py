@@ -55,11 +55,11 @@ class ListChange:
         """Removed and added columns of one type at one place among the columns that both lists have."""
         kept = {column.name for column in self.before} & {column.name for column in self.after}
         old, new = _by_place(self.before, kept), _by_place(self.after, kept)
-        pairs = [(old[place], new[place]) for place in old if place in new]
+        pairs = ((old[place], new[place]) for place in old if place in new)
         return tuple(
             (before[0], after[0])
             for before, after in pairs
-            if [before[0].type] == [after[0].type] and len(before) == len(after) == 1
+            if len(before) == len(after) == 1 and before[0].type == after[0].type
         )
 
     @property
@@ -123,17 +123,23 @@ def taken_lists(
 
 def follow_selects(rows: ControlRows, framework_written: Collection[ColumnId], declared: ControlRows) -> ControlRows:
     """Return the rows without the column lists that Sluice took: they are checked as they will be taken again."""
-    return without_lists(rows, taken_lists(rows, framework_written, declared))
+    return with_lists(rows, dict.fromkeys(taken_lists(rows, framework_written, declared), ()))
 
 
-def without_lists(rows: ControlRows, targets: Collection[TableName]) -> ControlRows:
-    """Return the rows, some of them without their column list: their columns are those of the SELECT."""
-    if not targets:
+def with_lists(rows: ControlRows, lists: Mapping[TableName, tuple[Column, ...]]) -> ControlRows:
+    """Return the rows, some of them with another column list; with an empty one, their columns are the SELECT's."""
+    if not lists:
         return rows
     transformations = tuple(
-        row.model_copy(update={"column_list": ()}) if row.name in targets else row for row in rows.transformations
+        row.model_copy(update={"column_list": lists[row.name]}) if row.name in lists else row
+        for row in rows.transformations
     )
     return rows.model_copy(update={"transformations": transformations})
+
+
+def with_changed_lists(rows: ControlRows, changes: Mapping[TableName, ListChange]) -> ControlRows:
+    """Return the rows with the lists that their SELECTs give now."""
+    return with_lists(rows, {name: change.after for name, change in changes.items()})
 
 
 def list_changes(rows: ControlRows, found: Mapping[TableName, tuple[Column, ...]]) -> Mapping[TableName, ListChange]:

@@ -19,7 +19,14 @@ from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_identifier, is_slug
 from metadata_sync.rows.resolve import is_active, model_reads
-from metadata_sync.sync.column_lists import ListChange, list_changes, refused_types, taken_lists, without_lists
+from metadata_sync.sync.column_lists import (
+    ListChange,
+    list_changes,
+    refused_types,
+    taken_lists,
+    with_changed_lists,
+    with_lists,
+)
 from metadata_sync.sync.definitions import model_file
 from metadata_sync.sync.generated import (
     FileState,
@@ -210,7 +217,8 @@ def sync_store(
         remember(project, snapshot, report.unchanged)
     elif not report.faults:
         now = store.read_stored() if report.filled else stored
-        if not report.filled or now.usable == _with_columns(rows, report.filled):  # nobody else changed a row meanwhile
+        is_ours = not report.filled or now.usable == with_changed_lists(rows, report.filled)
+        if is_ours:  # nobody else changed a row meanwhile
             _remember_written(project, snapshot, now, columns.dialect, report)
     return report
 
@@ -260,7 +268,7 @@ def _update_files(
     changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
     rewritten = {item.row.name for item in plan.stale if item.document is None}
     retaken = rewritten.intersection(taken)
-    catalog = Catalog(without_lists(rows, retaken), project, columns)
+    catalog = Catalog(with_lists(rows, dict.fromkeys(retaken, ())), project, columns)
     faults = _find_faults(catalog, project, changed, retaken=retaken, keep_going=keep_going, known=known)
     filled = list_changes(rows, _columns_of_selects(catalog, Blame.of(faults)))
     refused = refused_types(rows, filled, columns.dialect)
@@ -271,7 +279,7 @@ def _update_files(
     blame = Blame.of(faults)
     filled = {name: change for name, change in filled.items() if name not in refused}
     if filled:
-        wanted = _wanted(_with_columns(rows, filled), project, columns.dialect)
+        wanted = _wanted(with_changed_lists(rows, filled), project, columns.dialect)
         plan = _plan(wanted, project, overwrite=overwrite)
     valid = [item for item in plan.stale if not _is_stopped(item, blame, rows)]
     current, stale = _shown(plan.current, project), _shown([item.file.path for item in valid], project)
@@ -400,8 +408,10 @@ def _find_faults(
 
 def _unknown_columns(row: TransformationRow, refusal: str | None) -> Fault:
     if refusal is not None:
-        message = f"The warehouse cannot bind the SELECT: {refusal}"
-        return Fault(row.control_table, row.key, "sql_path", row.sql_path, "bind", message, "Mend the SELECT.")
+        from metadata_sync.validation.select_rules import binding_problem
+
+        found = binding_problem(refusal)
+        return Fault(row.control_table, row.key, "sql_path", row.sql_path, found.rule, found.message, found.remedy)
     return Fault(
         table=row.control_table,
         key=row.key,
@@ -419,14 +429,6 @@ def _columns_of_selects(catalog: Catalog, blame: Blame) -> dict[TableName, tuple
     missing = (row for row in rows.transformations if not row.column_list and not blame.stops(row, rows))
     described = ((row.name, catalog.target_columns(row)) for row in missing)
     return {name: columns for name, columns in described if columns is not None}
-
-
-def _with_columns(rows: ControlRows, filled: Mapping[TableName, ListChange]) -> ControlRows:
-    transformations = tuple(
-        row.model_copy(update={"column_list": filled[row.name].after}) if row.name in filled else row
-        for row in rows.transformations
-    )
-    return rows.model_copy(update={"transformations": transformations})
 
 
 def _edited_by_hand(paths: list[Path], project: Project) -> SyncError:

@@ -100,6 +100,15 @@ def _names(columns: Iterable[Column]) -> tuple[str, ...]:
     return tuple(column.name for column in columns)
 
 
+def binding_problem(refusal: str) -> Problem:
+    """Return the problem of a SELECT that the warehouse cannot bind.
+
+    Args:
+        refusal: Why, in the words of the warehouse.
+    """
+    return Problem("bind", f"The warehouse cannot bind the SELECT: {refusal.rstrip('.')}.", "Mend the SELECT.")
+
+
 @dataclass(frozen=True)
 class _Checked:
     """One row and what is known around it."""
@@ -141,8 +150,7 @@ class _Checked:
         for problem in problems:
             yield self.fault(problem)
         if self.analysis.refusal is not None and not problems and is_active(self.row, self.catalog.rows):
-            message = f"The warehouse cannot bind the SELECT: {self.analysis.refusal.rstrip('.')}."
-            yield self.fault(Problem("bind", message, "Mend the SELECT."))
+            yield self.fault(binding_problem(self.analysis.refusal))
         if names is not None:
             yield from self._column_faults(names)
             yield from self._spark_faults()

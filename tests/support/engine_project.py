@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,45 @@ def transformation(schema: str, table: str, pipeline_id: str, source: str, **val
         "sql_path": f"transformations/{table}.sql",
         "dependencies": [{"table": source, "driving": True}],
         **values,
+    }
+
+
+def server_rows(reads: str, **history: Any) -> dict[str, list[dict[str, Any]]]:
+    """Rows of a project whose warehouse is a server: an append, a history, a table by groups and a materialized view.
+
+    Args:
+        reads: What the last two read.
+        history: Further settings of the history.
+    """
+    return {
+        "sources": [{"schema": "shop", "table": "orders", "kind": "warehouse", "incremental_key": "landed_at"}],
+        "pipelines": [
+            {"pipeline_id": "orders", "pipeline_name": "Orders", "template": "presentation"},
+            {"pipeline_id": "views", "pipeline_name": "Views", "template": "materialized_view"},
+        ],
+        "transformations": [
+            transformation("dwh", "fact_order", "orders", "shop.orders", load_type="append", business_key=["order_id"]),
+            transformation(
+                *("dwh", "dim_region", "orders", "shop.orders"),
+                load_type="scd2",
+                business_key=["region"],
+                sequence_by=["landed_at"],
+                **history,
+            ),
+            {
+                **transformation("mart", "region_total", "orders", reads),
+                "load_type": "scd1",
+                "increment": "groups",
+                "business_key": ["region"],
+                "dependencies": [{"table": reads, "driving": True, "recompute_by": ["region"]}],
+            },
+            transformation(
+                *("mart", "order_count", "views", reads),
+                load_type="scd1",
+                increment="full",
+                business_key=["region"],
+            ),
+        ],
     }
 
 
@@ -253,6 +292,18 @@ class FirstRun:
     saved: Path
     summary: RunSummary
     recorder: Recorder
+
+
+def take_steps(steps: Iterator[str], until: int | None = None) -> list[str]:
+    """Take the steps of a renaming or a retirement, and stop after some of them, as a killed process does."""
+    done = []
+    for step in steps:
+        done.append(step)
+        if len(done) == until:
+            break
+    close = getattr(steps, "close")  # noqa: B009 - an iterator by its type, a generator in fact
+    close()
+    return done
 
 
 def finish(process: ForkedProcess, timeout: float = 120) -> tuple[int, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 _WIDTH: Final = 80
 _NAMES: Final = ("name", "table")
@@ -22,8 +22,6 @@ def changed_lines(column: str, old: object, new: object) -> Iterator[str]:
     if not (_is_list(old) and _is_list(new) and old and new):
         yield f"{column}: {brief(old) or '–'} → {brief(new) or '–'}"
         return
-    assert isinstance(old, Sequence)
-    assert isinstance(new, Sequence)
     before, after = _by_name(old), _by_name(new)
     lines = [*_elements(before, after)]
     if [name for name in before if name in after] != [name for name in after if name in before]:
@@ -68,14 +66,22 @@ def _shown(name: str, element: object) -> str:
 def _by_name(elements: Sequence[Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for element in elements:
-        name = next((str(element[key]) for key in _NAMES if key in element), None) if _is_named(element) else None
-        named[name if name is not None and name not in named else str(brief(element) or "–")] = element
+        name = _name_of(element)
+        named[_text_of(element) if name in named else name] = element
     return named
 
 
-def _is_named(element: object) -> bool:
-    return isinstance(element, Mapping)
+def _name_of(element: object) -> str:
+    if isinstance(element, Mapping):
+        for key in _NAMES:
+            if key in element:
+                return str(element[key])
+    return _text_of(element)
 
 
-def _is_list(value: object) -> bool:
+def _text_of(element: object) -> str:
+    return brief(element) or "–"
+
+
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -65,6 +66,17 @@ def progress(message: str, *, is_quiet: bool = False) -> Iterator[None]:
         return
     with err.status(escape(visible(message))):
         yield
+
+
+def is_confirmed(question: str, *, yes: bool, as_json: bool) -> bool:
+    """Ask a person before work that changes something; without a terminal, and with --json, only --yes says so.
+
+    Args:
+        question: What is asked.
+        yes: Whether --yes was given.
+        as_json: Whether the output is one JSON document.
+    """
+    return yes or (not as_json and sys.stdin.isatty() and bool(typer.confirm(question, err=True)))
 
 
 def report_error(error: SluiceError, *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import running
 from tests.redshift_standin.journal import Action, Fault
 from tests.redshift_standin.server import Standin
-from tests.support.engine_project import copy_project, transformation
+from tests.support.engine_project import copy_project, server_rows
 
 SELECTS = {
     "fact_order": "select o.order_id, o.region, o.amount, o.landed_at from shop.orders as o",
@@ -31,35 +31,7 @@ SELECTS = {
     "region_total": "select o.region, sum(o.amount) as amount from shop.orders as o group by o.region",
     "order_count": "select o.region, count(*) as order_count from shop.orders as o group by o.region",
 }
-ROWS = {
-    "sources": [{"schema": "shop", "table": "orders", "kind": "warehouse", "incremental_key": "landed_at"}],
-    "pipelines": [
-        {"pipeline_id": "orders", "pipeline_name": "Orders", "template": "presentation"},
-        {"pipeline_id": "views", "pipeline_name": "Views", "template": "materialized_view"},
-    ],
-    "transformations": [
-        transformation("dwh", "fact_order", "orders", "shop.orders", load_type="append", business_key=["order_id"]),
-        transformation(
-            *("dwh", "dim_region", "orders", "shop.orders"),
-            load_type="scd2",
-            business_key=["region"],
-            sequence_by=["landed_at"],
-        ),
-        {
-            **transformation("mart", "region_total", "orders", "shop.orders"),
-            "load_type": "scd1",
-            "increment": "groups",
-            "business_key": ["region"],
-            "dependencies": [{"table": "shop.orders", "driving": True, "recompute_by": ["region"]}],
-        },
-        transformation(
-            *("mart", "order_count", "views", "shop.orders"),
-            load_type="scd1",
-            increment="full",
-            business_key=["region"],
-        ),
-    ],
-}
+ROWS = server_rows("shop.orders")
 ORDERS = (
     "create schema shop",
     "create table shop.orders (order_id bigint, region varchar(5), amount numeric(8, 2), landed_at timestamp)",

@@ -24,7 +24,7 @@ from metadata_sync.errors import ConfigurationError, HardRunError
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import running
-from tests.support.engine_project import copy_project, transformation
+from tests.support.engine_project import copy_project, server_rows
 
 SELECTS = {
     "fact_order": "select o.order_id, o.region, o.amount, o.landed_at from shop.orders as o",
@@ -32,36 +32,7 @@ SELECTS = {
     "region_total": "select fact_order.region, sum(amount) as amount from dwh.fact_order group by fact_order.region",
     "order_count": "select f.region, count(*) as order_count from dwh.fact_order as f group by f.region",
 }
-ROWS: dict[str, list[dict[str, Any]]] = {
-    "sources": [{"schema": "shop", "table": "orders", "kind": "warehouse", "incremental_key": "landed_at"}],
-    "pipelines": [
-        {"pipeline_id": "orders", "pipeline_name": "Orders", "template": "presentation"},
-        {"pipeline_id": "views", "pipeline_name": "Views", "template": "materialized_view"},
-    ],
-    "transformations": [
-        transformation("dwh", "fact_order", "orders", "shop.orders", load_type="append", business_key=["order_id"]),
-        transformation(
-            *("dwh", "dim_region", "orders", "shop.orders"),
-            load_type="scd2",
-            business_key=["region"],
-            sequence_by=["landed_at"],
-            scd_columns=["amount"],
-        ),
-        {
-            **transformation("mart", "region_total", "orders", "dwh.fact_order"),
-            "load_type": "scd1",
-            "increment": "groups",
-            "business_key": ["region"],
-            "dependencies": [{"table": "dwh.fact_order", "driving": True, "recompute_by": ["region"]}],
-        },
-        transformation(
-            *("mart", "order_count", "views", "dwh.fact_order"),
-            load_type="scd1",
-            increment="full",
-            business_key=["region"],
-        ),
-    ],
-}
+ROWS = server_rows("dwh.fact_order", scd_columns=["amount"])
 ORDERS = (
     "create schema shop",
     "create table shop.orders (order_id bigint, region varchar(5), amount numeric(8, 2), landed_at timestamp)",

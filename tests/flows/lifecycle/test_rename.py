@@ -19,7 +19,15 @@ from flows.run.leases import LeaseKeeper
 from metadata_sync.control.apply import ChangeContext, plan_files
 from metadata_sync.errors import ConfigurationError, HardRunError, MetadataError, SluiceError, SoftRunError
 from metadata_sync.rows.merge import Plan
-from tests.support.engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop, control_rows, finish, run_json
+from tests.support.engine_project import (
+    REPOSITORY,
+    TOTALS_BY_HAND,
+    Workshop,
+    control_rows,
+    finish,
+    run_json,
+    take_steps,
+)
 
 FACT, SALE = "dwh.fact_order", "core.sale"
 READER = "mart.region_total"
@@ -31,14 +39,7 @@ STEPS = ["begin", "warehouse", ROWS_FILE, READER_FILE, "rows", "models"]
 def rename(workshop: Workshop, old: str, new: str, *, until: int | None = None) -> list[str]:
     """Rename a target, and stop after some steps, as a killed process does."""
     steps = rename_steps(workshop.context, plan_rename(workshop.context, old, new))
-    done = []
-    for step in steps:
-        done.append(step)
-        if len(done) == until:
-            break
-    close = getattr(steps, "close")  # noqa: B009 - an iterator by its type, a generator in fact
-    close()
-    return done
+    return take_steps(steps, until)
 
 
 def applied(workshop: Workshop) -> Plan:

@@ -18,7 +18,7 @@ from flows.lifecycle.retire import RetireRequest, plan_retirement, retire_steps,
 from metadata_sync.control.apply import ChangeContext, plan_files, switch
 from metadata_sync.errors import ConfigurationError, HardRunError, SluiceError
 from metadata_sync.rows.merge import Plan
-from tests.support.engine_project import Workshop, control_rows, run_json
+from tests.support.engine_project import Workshop, control_rows, run_json, take_steps
 
 CUSTOMER = "dwh.customer"
 EIGHT_DAYS = timedelta(days=8)
@@ -28,14 +28,7 @@ def retire(workshop: Workshop, *, until: int | None = None, **request: Any) -> l
     """Retire the target, and stop after some steps, as a killed process does."""
     plan = plan_retirement(workshop.context, RetireRequest(CUSTOMER, **request))
     steps = retire_steps(workshop.context, plan)
-    done = []
-    for step in steps:
-        done.append(step)
-        if len(done) == until:
-            break
-    close = getattr(steps, "close")  # noqa: B009 - an iterator by its type, a generator in fact
-    close()
-    return done
+    return take_steps(steps, until)
 
 
 def days_later(workshop: Workshop) -> None:
