@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -244,7 +245,9 @@ def _ask(context: Context, target: str, task: str) -> dict[str, Any]:
     return found
 
 
-def run_task(dbt: DbtRunner, row: TransformationRow, task: str, run_id: str) -> str:
+def run_task(
+    dbt: DbtRunner, row: TransformationRow, task: str, run_id: str, variables: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Run a task of a model and return its message.
 
     Args:
@@ -252,6 +255,7 @@ def run_task(dbt: DbtRunner, row: TransformationRow, task: str, run_id: str) -> 
         row: The target's row.
         task: survey, verify, rebuild or prune; the macro `asked_task` reads it.
         run_id: The run id of what the task writes.
+        variables: More environment variables of dbt.
 
     Raises:
         SoftRunError: When another load of the target committed first.
@@ -259,7 +263,7 @@ def run_task(dbt: DbtRunner, row: TransformationRow, task: str, run_id: str) -> 
     """
     model = row.name.model_name
     tasks = {"SLUICE_TASKS": json.dumps({str(row.name): task})}
-    results = dbt.run([model], variables=load_variables(run_id, {}) | tasks)
+    results = dbt.run([model], variables={**load_variables(run_id, {}), **tasks, **variables})
     node = next((item for item in results if item.name == model), None)
     if node is None or node.has_failed or node.is_skipped:
         message = node.message if node else "dbt did not run the model"

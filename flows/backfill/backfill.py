@@ -28,12 +28,12 @@ from flows.backfill.model import (
     TargetBackfilled,
     TargetChunks,
 )
-from flows.backfill.restate import definition_to_restate, finish_restatement
+from flows.backfill.restate import definition_to_restate, finish_restatement, look_ahead
 from flows.backfill.slices import BackfillRange, Cutter, ExcludedTarget
 from flows.context import Context, reading
 from flows.engine.definitions import note_loads
 from flows.engine.engine import hold_warehouse, prepare
-from flows.engine.first_loads import look_again
+from flows.engine.first_loads import look_again, rows_per_second
 from flows.engine.recovery import adopt
 from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, renamed_since, wait_until_free
@@ -88,6 +88,7 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
     left_out: list[ExcludedTarget] = []
     definition = definition_to_restate(context, run.rows, request.subject) if request.restates else None
     earlier = _earlier(context, request, definition)
+    latest = context.store.latest_loads()
     warehouse = open_warehouse(
         context.profile, wait_seconds=context.settings.lock_wait_seconds, file_places=context.file_places
     )
@@ -105,16 +106,24 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
             if isinstance(found, ExcludedTarget):
                 left_out.append(found)
                 continue
-            choice = chooser.choose(row, _spans(found))
+            choice = chooser.choose(row, _spans(found.chunks))
             if planned is None and choice is not None and choice.engine is Engine.SPARK:
                 found = whole.cut(row, decision, None)  # one chunk, because each chunk would need its own cluster
                 assert not isinstance(found, ExcludedTarget), "a range that can be cut can also be read at once"
-            done = _done_count(found, [load for load in loads if load.target == target])
-            targets.append(TargetChunks(target, row.name.model_name, row.pipeline_id, found, done, choice))
+            done = _done_count(found.chunks, [load for load in loads if load.target == target])
+            speed = rows_per_second(target, latest)
+            targets.append(
+                TargetChunks(
+                    *(target, row.name.model_name, row.pipeline_id, found.chunks, done, choice),
+                    row_count=found.row_count,
+                    rows_per_second=speed,
+                )
+            )
     finally:
         warehouse.close()
     backfill_id = earlier.backfill_id if earlier else f"backfill-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-    return BackfillPlan(backfill_id, request, run, tuple(targets), tuple(left_out), earlier is not None, definition)
+    plan = BackfillPlan(backfill_id, request, run, tuple(targets), tuple(left_out), earlier is not None, definition)
+    return replace(plan, notes=look_ahead(context, plan)) if targets and definition is not None else plan
 
 
 def run_backfill(
@@ -326,11 +335,13 @@ class _Backfill:
             target: {chunk.source: {"start": chunk.start, "end": chunk.end, "moves_watermark": moves}}
             for target, chunk in chunks.items()
         }
-        tasks = dict.fromkeys(chunks, "restate") if self._plan.request.restates_all else {}
+        request = self._plan.request
+        task = "fill" if request.fill else "restate" if request.restates_all else None
         return {
             **load_variables(self._plan.backfill_id, self._plan.run.tokens),
             "SLUICE_WINDOWS": json.dumps(windows),
-            "SLUICE_TASKS": json.dumps(tasks),
+            "SLUICE_TASKS": json.dumps(dict.fromkeys(chunks, task) if task else {}),
+            "SLUICE_FILL": json.dumps(dict.fromkeys(chunks, request.fill) if request.fill else {}),
         }
 
     def _read_back(self, since: datetime) -> tuple[LoggedLoad, ...]:
@@ -359,7 +370,7 @@ class _Backfill:
             started_at=started_at,
             engine=request.engine,
             cluster=request.cluster,
-            definition=self._plan.definition,
+            definition=_recorded(request, self._plan.definition),
         )
 
 
@@ -395,7 +406,7 @@ def _requested_range(context: Context, request: BackfillRequest) -> BackfillRang
         None if end is None else str(end),
         size,
         context.settings.chunk_rows,
-        is_whole=request.restates_all,
+        is_whole=request.is_whole,
     )
 
 
@@ -414,11 +425,16 @@ def _pipeline_of(rows: ControlRows, subject: str) -> str:
 
 def _earlier(context: Context, request: BackfillRequest, definition: str | None) -> BackfillEntry | None:
     """Return the unfinished backfill with the same request that derives rows by the same SELECT."""
-    wanted = (request.start or "", request.end, request.chunk_size, definition)
+    wanted = (request.start or "", request.end, request.chunk_size, _recorded(request, definition))
     for entry in context.store.unfinished_backfills(request.subject):
         if (entry.range_start, entry.range_end, entry.chunk_size, entry.definition) == wanted:
             return entry
     return None
+
+
+def _recorded(request: BackfillRequest, definition: str | None) -> str | None:
+    """Return what tells attempts at a restatement from others of the same range."""
+    return f"{definition} filling {', '.join(request.fill)}" if request.fill else definition
 
 
 def _done_count(chunks: Sequence[Window], loads: Sequence[LoggedLoad]) -> int:

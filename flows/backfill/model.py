@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 
 from flows.backfill.slices import ExcludedTarget
 from flows.gate.facts import EngineChoice
@@ -27,6 +28,7 @@ class BackfillRequest:
         engine: Where SELECTs run; overrides the rows; None = as in the rows.
         cluster: The cluster to create, TYPE:N; None = Sluice sizes it.
         restates: Derive one target's rows again by today's SELECT, whatever their values.
+        fill: Of a restatement: the only columns that stored events take from today's SELECT; empty: all columns.
     """
 
     subject: str
@@ -37,11 +39,17 @@ class BackfillRequest:
     engine: Engine | None = None
     cluster: str | None = None
     restates: bool = False
+    fill: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it reads everything again that was read."""
+        return self.restates and self.start is None and self.end is None
 
     @property
     def restates_all(self) -> bool:
         """Whether every event is derived again, so that those that are not yielded any more can leave."""
-        return self.restates and self.start is None and self.end is None
+        return self.is_whole and not self.fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class TargetChunks:
         chunks: All chunks in order; a chunk is the window of one source that one load reads.
         done: Number of chunks that an earlier attempt loaded.
         choice: Where its SELECT runs.
+        row_count: Rows of the sources in all chunks; None: unknown.
+        rows_per_second: How fast its last large loads were; None: unknown.
     """
 
     target: str
@@ -63,6 +73,16 @@ class TargetChunks:
     chunks: tuple[Window, ...]
     done: int = 0
     choice: EngineChoice | None = None
+    row_count: int | None = None
+    rows_per_second: float | None = None
+
+    @property
+    def minutes_left(self) -> int | None:
+        """Minutes that the chunks that are left may take; None: unknown."""
+        if self.row_count is None or self.rows_per_second is None:
+            return None
+        left = self.row_count * (len(self.chunks) - self.done) / len(self.chunks)
+        return ceil(left / self.rows_per_second / 60)
 
     @property
     def is_on_spark(self) -> bool:
@@ -83,6 +103,7 @@ class BackfillPlan:
         is_resumed: Whether it resumes an earlier attempt.
         definition: What a restatement derives rows by, `<number>:<hash>`; None: it is a backfill.
         first_load: The first load whose chunks it loads; None: it is a backfill or a restatement.
+        notes: What a restatement cannot do, a sentence each.
     """
 
     backfill_id: str
@@ -93,6 +114,7 @@ class BackfillPlan:
     is_resumed: bool
     definition: str | None = None
     first_load: FirstLoad | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def chunk_count(self) -> int:

@@ -4,31 +4,38 @@
     summary = run_backfill(context, plan)
 
 A restatement is a backfill of everything that was read. A newer derivation takes the place of an older one, whatever
-their values. When all chunks are loaded, the events that still carry an older derivation are those that today's SELECT
-does not yield: they are pruned, and history is computed anew from the ledger.
+their values. When all chunks are loaded, some events still carry an older derivation. Those whose rows the source holds
+are not yielded by today's SELECT: they are pruned, and history is computed anew from the ledger. The others stay: a
+source that is updated in place does not hold the earlier states of its rows.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from flows.backfill.fill import check_fill
+from flows.backfill.held import can_prune, held_sql
 from flows.context import Context, reading
-from flows.engine.definitions import find_target, read_head, recount
+from flows.engine.definitions import find_target, read_head, recount, settle
 from flows.engine.engine import hold_targets
 from flows.engine.recovery import adopt
 from flows.ledger import run_task
 from flows.warehouse.bounds import parse_bound
 from flows.warehouse.derivations import count_derivations
-from flows.warehouse.load_log import Definition, derivation_of, next_number, read_loads, row_definition
+from flows.warehouse.load_log import Definition, derivation_of, next_number, numbered, read_loads, row_definition
 from metadata_sync.errors import ConfigurationError, HardRunError
 from metadata_sync.loads import RowCounts
 from metadata_sync.rows.resolve import resolve_dependencies
+from metadata_sync.rows.vocabulary import Increment, LoadType
 from metadata_sync.sync.definitions import select_hashes
 
 if TYPE_CHECKING:
     from flows.backfill.model import BackfillPlan
     from flows.dbt.runner import DbtRunner
+    from flows.warehouse.derivations import Derivations
     from metadata_sync.rows.model import ControlRows, TransformationRow
 
 
@@ -56,8 +63,67 @@ def definition_to_restate(context: Context, rows: ControlRows, target: str) -> s
     return f"{number if stored == today else next_number(number)}:{today}"
 
 
+def look_ahead(context: Context, plan: BackfillPlan) -> tuple[str, ...]:
+    """Return what a restatement cannot do, a sentence each. Reads the target, and the keys of its source.
+
+    Args:
+        context: Project, settings, control database.
+        plan: The restatement, not begun.
+
+    Raises:
+        ConfigurationError: When columns cannot be filled.
+    """
+    row = _row(plan)
+    head = read_head(context, row)
+    built_as = Definition.parse(head.definition or "")
+    number, _ = numbered(plan.definition or "")
+    if plan.request.fill:
+        check_fill(row, built_as, plan.request.fill)
+    found, held = _count(context, plan, row, head.definition or "", number)
+    if plan.request.fill:
+        if not found.older_count:
+            raise ConfigurationError(
+                f"There is nothing to fill: today's SELECT derived all rows of {row.name}.",
+                f"`sluice why {row.name}` shows it.",
+            )
+        return ()
+    return _limits(plan, row, built_as, found, held)
+
+
+def _limits(
+    plan: BackfillPlan, row: TransformationRow, built_as: Definition, found: Derivations, held: str | None
+) -> tuple[str, ...]:
+    notes = []
+    is_whole = plan.request.restates_all
+    if row.increment is Increment.GROUPS:
+        if row.load_type is LoadType.SCD2 and is_whole:
+            notes.append(
+                "Earlier states of its groups cannot be derived again: the history begins with today's states."
+            )
+    elif built_as.key:
+        if held is None:
+            notes.append(
+                "Its key or its event time is made of other columns than those of one driving source, so nothing tells "
+                "which row an event came from: events that today's SELECT does not yield stay."
+            )
+        elif not can_prune(row, is_whole=is_whole):
+            notes.append(
+                "Events of this window that today's SELECT does not yield stay: an earlier event of their key would "
+                "take their place, and the window may not hold it."
+            )
+        kept_count = found.event_count - found.held_count
+        if held is not None and kept_count and is_whole:
+            notes.append(
+                f"{kept_count:,} of {found.event_count:,} events keep their values: the source does not hold the rows "
+                "that they came from any more."
+            )
+    return tuple(notes)
+
+
 def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> tuple[RowCounts | None, int]:
-    """Prune the events that a whole restatement did not derive again.
+    """Prune the events that a restatement did not derive again although the sources hold their rows.
+
+    After a restatement of everything the older events that are left are accepted: nothing can derive them again.
 
     Args:
         context: Project, settings, control database.
@@ -71,31 +137,59 @@ def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> 
         HardRunError: When the SELECT changed while the restatement ran, or pruning failed.
         SoftRunError: When another run is loading the target.
     """
-    target = plan.request.subject
-    row = next(row for row in plan.run.rows.transformations if str(row.name) == target)
+    row = _row(plan)
     definition = read_head(context, row).definition or ""
     number, stored = derivation_of(definition)
     if f"{number}:{stored}" != plan.definition:
         raise HardRunError(
-            f"The SELECT of {target} changed while it was restated. Its chunks are loaded, nothing was pruned.",
-            f"Restate it by the new SELECT: sluice restate {target}.",
-            subject=target,
+            f"The SELECT of {row.name} changed while it was restated. Its chunks are loaded, nothing was pruned.",
+            f"Restate it by the new SELECT: sluice restate {row.name}.",
+            subject=str(row.name),
         )
+    found, held = _count(context, plan, row, definition, number)
+    moved = None
+    if found.prunable_count and Definition.parse(definition).key and not plan.request.fill:
+        moved = _prune(context, plan, row, dbt, held)
+        found, _ = _count(context, plan, row, definition, number)
+    recount(context, plan.run.rows, row, definition, event_count=found.event_count, older_count=found.older_count)
+    reason = _settling_reason(plan, found)
+    if reason is not None:
+        settle(context, plan.run.rows, row, definition, who=plan.request.requested_by, reason=reason)
+    return moved, found.older_count
+
+
+def _settling_reason(plan: BackfillPlan, found: Derivations) -> str | None:
+    """Return why older rows are accepted after a restatement; None: they are not."""
+    if plan.request.fill:
+        return None if found.older_count else f"filled {', '.join(plan.request.fill)}; other columns stay as they were"
+    if plan.request.restates_all and found.older_count:
+        return f"restated; nothing can derive the other {found.older_count:,} events again"
+    return None
+
+
+def _row(plan: BackfillPlan) -> TransformationRow:
+    return next(row for row in plan.run.rows.transformations if str(row.name) == plan.request.subject)
+
+
+def _count(
+    context: Context, plan: BackfillPlan, row: TransformationRow, definition: str, number: int
+) -> tuple[Derivations, str | None]:
+    """Count the older events of a target and those that may leave; return the query of what the source holds, too."""
+    rows, is_whole = plan.run.rows, plan.request.restates_all
+    held = None
+    is_by_row = row.increment is Increment.ROWS and bool(Definition.parse(definition).key)
+    if is_by_row:
+        windows = None if is_whole else [chunk for item in plan.targets for chunk in item.chunks]
+        held = held_sql(context, rows, row, Definition.parse(definition), windows)
     with reading(context, context.profile) as warehouse:
-        found = count_derivations(
-            warehouse, context.profile, row.name, definition, number=number, reach=_reach(plan, row, definition)
+        counted = count_derivations(
+            *(warehouse, context.profile, row.name, definition),
+            number=number,
+            held=held,
+            reach=_reach(plan, row, definition),
         )
-    is_pruned = (
-        found.older_count
-        and plan.request.restates_all
-        and not found.unreachable_count
-        and bool(Definition.parse(definition).key)
-    )
-    moved = _prune(context, plan, row, dbt) if is_pruned else None
-    older_count = 0 if is_pruned else found.older_count
-    event_count = found.event_count - (found.older_count - older_count)
-    recount(context, plan.run.rows, row, definition, event_count=event_count, older_count=older_count)
-    return moved, older_count
+    can_leave = can_prune(row, is_whole=is_whole) and (held is not None or not is_by_row)
+    return counted if can_leave else replace(counted, prunable_count=0), held
 
 
 def _reach(plan: BackfillPlan, row: TransformationRow, definition: str) -> str | None:
@@ -107,10 +201,10 @@ def _reach(plan: BackfillPlan, row: TransformationRow, definition: str) -> str |
     return str(min(starts, key=lambda bound: bound.position)) if is_same and starts else None
 
 
-def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner) -> RowCounts:
+def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner, held: str | None) -> RowCounts:
     target, run_id = str(row.name), f"{plan.backfill_id[:40]}-prune-{uuid4().hex[:4]}"
     with hold_targets(context, f"restate {target}", [target], run_id, held_by=plan.request.requested_by):
-        run_task(dbt, row, "prune", run_id)
+        run_task(dbt, row, "prune", run_id, variables={"SLUICE_HELD": json.dumps({target: held})} if held else {})
         with reading(context, context.profile) as warehouse:
             loads = read_loads(warehouse, context.profile, run_id=run_id)
     adopt(context, plan.run.rows, loads)

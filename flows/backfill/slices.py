@@ -46,6 +46,14 @@ class ExcludedTarget:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """The chunks of a target, one window each, and how many rows its sources have there; None: not counted."""
+
+    chunks: tuple[Window, ...]
+    row_count: int | None = None
+
+
 class Cutter:
     """Cuts the driving sources of targets into chunks.
 
@@ -64,7 +72,7 @@ class Cutter:
 
     def cut(
         self, row: TransformationRow, decision: Decision, planned: Sequence[Window] | None
-    ) -> tuple[Window, ...] | ExcludedTarget:
+    ) -> Slices | ExcludedTarget:
         """Return the chunks of one target, or why it is excluded.
 
         Args:
@@ -73,21 +81,22 @@ class Cutter:
             planned: Chunks of an earlier attempt, which are kept; None: there was none.
 
         Returns:
-            One window per chunk, source after source. With increment `groups`, a load reads the other sources for the
+            The chunks, source after source. With increment `groups`, a load reads the other sources for the
             groups that the window touches.
         """
         reason = _exclusion_reason(row, self._rows, decision, is_whole=self._key_range.is_whole)
         if reason is not None:
             return ExcludedTarget(str(row.name), reason)
         if planned is not None:
-            return tuple(planned)
+            return Slices(tuple(planned))
         read_up_to = {item.source: item.watermark for item in decision.evidence}
         keyed = _keyed(row, self._rows)
         chunks: list[Window] = []
+        row_count = 0
         for item in keyed:
             end = self._key_range.end or read_up_to.get(str(item.name))
             try:
-                spans = () if end is None else self._spans(item, end)
+                spans, count = ((), 0) if end is None else self._spans(item, end)
             except RunError as error:
                 return ExcludedTarget(
                     str(row.name), f"{item.name} cannot be read by {item.incremental_key}: {error.message}"
@@ -95,27 +104,30 @@ class Cutter:
             except ValueError as error:
                 return ExcludedTarget(str(row.name), str(error))
             chunks += [Window(str(item.name), span.start, span.end) for span in spans]
+            row_count += count
         if self._key_range.is_whole:
             chunks += [Window(name, None, end) for name, end in _whole_sources(row, self._rows, decision)]
         if self._key_range.is_whole and row.load_type is not LoadType.SCD2:
             chunks.reverse()  # only the last event of a key is stored, so it is derived first
         if chunks:
-            return tuple(chunks)
+            return Slices(tuple(chunks), row_count or None)
         sources = ", ".join(str(item.name) for item in keyed)
         bounds = f"from {self._key_range.start or 'the beginning'} to {self._key_range.end or 'the current watermark'}"
         return ExcludedTarget(str(row.name), f"{sources} has no rows {bounds}")
 
-    def _spans(self, item: ResolvedDependency, end: str) -> Sequence[KeySpan]:
+    def _spans(self, item: ResolvedDependency, end: str) -> tuple[Sequence[KeySpan], int]:
         source = self._rows.source(item.name)
         assert source is not None, "an unmanaged dependency with a key is a source"
         assert item.incremental_key is not None, "the dependency has a key"
         key_range = self._key_range
         extent = measure(self._project, self._warehouse, source, item.incremental_key, start=key_range.start, end=end)
         if extent is None:
-            return ()
+            return (), 0
         if key_range.size is None:
-            return cut_by_count(extent.low, extent.high, extent.row_count, key_range.rows_per_chunk)
-        return cut(extent.low, extent.high, key_range.size)
+            spans = cut_by_count(extent.low, extent.high, extent.row_count, key_range.rows_per_chunk)
+        else:
+            spans = cut(extent.low, extent.high, key_range.size)
+        return spans, extent.row_count
 
 
 def _whole_sources(row: TransformationRow, rows: ControlRows, decision: Decision) -> list[tuple[str, str | None]]:

@@ -99,6 +99,15 @@ def restate(
             show_default=False,
         ),
     ] = None,
+    fill: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fill",
+            metavar="COLUMN",
+            help="Take only this column from today's SELECT, for the rows that are there; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     with_readers: WithReaders = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
@@ -107,20 +116,23 @@ def restate(
 
     A newer derivation takes the place of an older one. Without --from and --to everything that was read is derived
     again, and then the rows that today's SELECT does not yield any more are removed; the history of an SCD2 target is
-    computed anew. Readers of the target follow with their next run. Killed or failed, the same command goes on with the
-    chunks that are left. Exit code 1: a chunk or a data test failed. Exit code 2: the target cannot be restated, or
-    there is nobody to ask.
+    computed anew. Rows that the source does not hold any more stay, and the plan says how many. With --fill the rows
+    that are there take the named columns and keep all others; no row comes or goes. Readers of the target follow with
+    their next run. Killed or failed, the same command goes on with the chunks that are left. Exit code 1: a chunk or a
+    data test failed. Exit code 2: the target cannot be restated, or there is nobody to ask.
 
     Examples:
         sluice restate dwh.fact_order
 
         sluice restate dwh.fact_order --from 2026-01-01 --to 2026-01-31 --yes
 
+        sluice restate dwh.fact_order --fill discount
+
         sluice restate dwh.dim_aircraft --chunk 7d --json --yes
     """
     from flows.backfill.model import BackfillRequest
 
-    request = BackfillRequest(target, start, end, chunk, restates=True)
+    request = BackfillRequest(target, start, end, chunk, restates=True, fill=tuple(fill or ()))
     _load(request, with_readers=with_readers, yes=yes, as_json=as_json)
 
 
@@ -181,15 +193,20 @@ def _print_plan(plan: BackfillPlan) -> None:
             _keys(item.chunks),
             len(item.chunks),
             item.done or None,
+            item.row_count,
+            item.minutes_left,
             item.choice and item.choice.engine,
             None,
         )
         for item in plan.targets
     ]
-    rows += [(item.target, None, None, None, None, None, item.reason) for item in plan.left_out]
+    rows += [(item.target, *[None] * 7, item.reason) for item in plan.left_out]
     kind = "Restatement" if plan.request.restates else "Backfill"
     title = f"{kind} {plan.backfill_id}" + (", resumed" if plan.is_resumed else "")
-    print_table(title, ("Target", "Source", "Keys", "Chunks", "Done", "Engine", "Left out because"), rows)
+    columns = ("Target", "Source", "Keys", "Chunks", "Done", "Rows", "Minutes", "Engine", "Left out because")
+    print_table(title, columns, rows)
+    for note in plan.notes:
+        say(note)
 
 
 def _keys(chunks: Sequence[Window]) -> str:
@@ -244,7 +261,7 @@ def _print_summary(summary: BackfillSummary) -> None:
         say(f"Rows that the SELECT does not yield any more were removed: {summary.pruned}.")
     if summary.kept_count:
         say(
-            f"{summary.kept_count} events keep what an older SELECT derived: they lie outside of the keys "
+            f"{summary.kept_count:,} events keep what an older SELECT derived: they lie outside of the keys "
             "that were read, or the sources do not hold them any more."
         )
     if any(item.done < item.chunk_count for item in summary.targets):
@@ -256,6 +273,7 @@ def _document(plan: BackfillPlan, summary: BackfillSummary | None) -> dict[str, 
     return {
         "backfill_id": plan.backfill_id,
         "is_resumed": plan.is_resumed,
+        "notes": plan.notes,
         "has_failed": summary.has_failed if summary else None,
         "pruned": asdict(summary.pruned) if summary and summary.pruned else None,
         "kept_count": summary.kept_count if summary else None,
@@ -264,6 +282,8 @@ def _document(plan: BackfillPlan, summary: BackfillSummary | None) -> dict[str, 
                 "target": item.target,
                 "chunks": [asdict(chunk) for chunk in item.chunks],
                 "done": results[item.target].done if summary else item.done,
+                "source_rows": item.row_count,
+                "minutes": item.minutes_left,
                 "rows": asdict(results[item.target].rows) if summary else None,
                 "engine": asdict(item.choice) if item.choice else None,
                 "cluster": cost_document(results[item.target].cluster) if summary else None,

@@ -184,6 +184,28 @@ def recount(
         _end_incident(context, rows, str(row.name))
 
 
+def settle(
+    context: Context, rows: ControlRows, row: TransformationRow, definition: str, *, who: str, reason: str
+) -> None:
+    """Record that the older rows of a target stay as they are after a restatement, and end the incident.
+
+    Args:
+        context: Control database.
+        rows: The environment's rows.
+        row: The row of the target.
+        definition: What its head holds.
+        who: Who restated it.
+        reason: Why its older rows stay.
+    """
+    number, newest = derivation_of(definition)
+    if not is_redefined(number):
+        return
+    entry = known_definitions(context, [str(row.name)]).get((str(row.name), number, newest))
+    entry = entry or _entry(context, row, number, newest)
+    context.store.write_definition(replace(entry, accepted_by=who, reason=reason, accepted_at=context.now()))
+    _end_incident(context, rows, str(row.name))
+
+
 def accept(context: Context, target: str, reason: str) -> DefinitionEntry:
     """Accept that the rows of a target that an older SELECT derived stay as they are.
 

@@ -71,7 +71,7 @@ def find_first_loads(
         if first is None and _is_new(row, decision, gate):
             first = _Cut(context, gate, row, now).first_load()
         if isinstance(first, FirstLoad):
-            first = replace(first, rows_per_second=_speed(first.target, loads))
+            first = replace(first, rows_per_second=rows_per_second(first.target, loads))
             found[first.target] = first
         note = first.sentence if isinstance(first, FirstLoad) else first
         is_said = note is not None and decision.action in (Action.RUN, Action.WAIT)
@@ -237,7 +237,7 @@ class _Cut:
         return (*(part[-1] for part in parts), *older)
 
 
-def _speed(target: str, loads: LatestLoads) -> float | None:
+def rows_per_second(target: str, loads: LatestLoads) -> float | None:
     """Return rows per second of the target's last load, else of the last large loads of all targets."""
     large = [
         entry

@@ -43,9 +43,9 @@ class TargetStatus:
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at."""
         loaded = self.last_success
-        change = self.definition_change
         noted = () if loaded is None else notes_on(loaded.rows, loaded.rejects)
-        return (*noted, *([change.sentence] if change is not None else []))
+        states = (self.definition_change, self.first_load)
+        return (*noted, *(state.sentence for state in states if state is not None))
 
 
 def target_statuses(

@@ -26,7 +26,8 @@
 
 
 {#- The task that replaces a load of the current target: verify, survey, rebuild or prune; restate for a load whose
-    events take the place of older derivations. None for any other load.
+    events take the place of older derivations; fill for one that gives stored events new columns. None for any other
+    load.
 
     SLUICE_TASKS holds it as JSON, {target: task}; `sluice verify` and `sluice rebuild` set it.
 -#}

@@ -63,17 +63,33 @@
             else column.name
         ) -%}
     {%- endfor -%}
-    {#- after a restatement, what no chunk derived anew is no longer yielded -#}
-    {%- set kept = (
-        "where _sluice_definition = " ~ load.stored.number
-        if sluice.asked_task() == "prune"
-        else ""
-    ) -%}
+    {%- set kept = "where " ~ sluice.kept_sql(load) if sluice.asked_task() == "prune" else "" -%}
     select {{ sluice.in_lines(terms) }}, cast(0 as smallint) as _sluice_deleted
-    from {{ load.relation }} {{ kept }}
+    from {{ load.relation }} as ledger {{ kept }}
     {%- if load.stored.has_key %}
         union all
         select {{ sluice.in_lines(terms) }}, _sluice_deleted
-        from {{ load.side }} {{ kept }}
+        from {{ load.side }} as ledger {{ kept }}
     {%- endif %}
 {%- endmacro %}
+
+
+{#- The condition under which an event stays after a restatement: a chunk derived it anew, or the source does not hold
+    its row. SLUICE_HELD has the query of what the source holds; without it every event that was not derived anew
+    leaves. -#}
+{% macro kept_sql(load) %}
+    {%- set held = fromjson(env_var("SLUICE_HELD", "{}")).get(load.target_name) -%}
+    {%- set is_new = "ledger._sluice_definition = " ~ load.stored.number -%}
+    {%- if held is none -%} {{ return(is_new) }} {%- endif -%}
+    {{
+        return(
+            "("
+            ~ is_new
+            ~ " or not exists (select 1 from ("
+            ~ held
+            ~ ") as held where "
+            ~ sluice.matches(load.key + [load.at], "held", "ledger")
+            ~ "))"
+        )
+    }}
+{% endmacro %}

@@ -78,7 +78,8 @@ class ListChange:
         for old, new in renames:
             yield f"{new.name} is likely the new name of {old.name}: the same type at the same place."
         if self.added:
-            yield f"`sluice restate {self.target}` fills it for old rows, too."
+            options = " ".join(f"--fill {column.name}" for column in self.added)
+            yield f"`sluice restate {self.target} {options}` fills {'it' if len(self.added) == 1 else 'them'} in."
 
     def faults(self, row: TransformationRow, fixed: Collection[str], dialect: str) -> Iterator[Fault]:
         """Yield the types that a load would refuse.

@@ -34,6 +34,7 @@
     {%- set reads_absence = (
         load.mode != "rows"
         and not load.is_rekeyed
+        and sluice.asked_task() != "fill"
         and load.type != "append"
         and not load.is_first
         and not load.is_full_refresh
@@ -42,6 +43,7 @@
     {%- if reads_absence -%} {%- do sluice.stage_absences(load) -%} {%- endif -%}
     {%- if load.counts.rows_rejected -%} {%- do sluice.stage_rejects(load) -%} {%- endif -%}
     {%- if counts.contested_count and load.key -%} {%- do sluice.stage_winners(load) -%} {%- endif -%}
+    {%- if sluice.asked_task() == "fill" -%} {%- do sluice.stage_filled(load) -%} {%- endif -%}
     {%- if load.is_full_refresh -%} {%- do sluice.check_reach(load) -%} {%- endif -%}
     {%- if load.is_rebuild and not load.is_full_refresh -%}
         {%- do sluice.run_temporary(

@@ -160,3 +160,42 @@ def test_readers_are_shown_in_order_and_taken_along(workshop: Workshop) -> None:
     assert workshop.query("select sum(amount) from mart.region_total") == workshop.query(
         "select sum(amount) from dwh.fact_order"
     )
+
+
+def test_history_of_a_source_that_is_updated_in_place_stays(workshop: Workshop) -> None:
+    """The source holds the last state of each row; the earlier states are in the target only."""
+    moved = "case when order_id % 3 = 1 then 'west' else region end as region, amount"
+    at = "case when order_id % 3 = 1 then timestamp '2013-01-03 00:00:00' else landed_at end as landed_at"
+    orders = f"read_parquet('{workshop.lake}/orders/*.parquet')"
+    workshop.land("state", f"select order_id, customer, {moved}, {at} from {orders}")
+    for path in (workshop.lake / "orders").iterdir():
+        path.unlink()
+    (workshop.lake / "state.parquet").rename(workshop.lake / "orders" / "state.parquet")
+    workshop.run("orders")
+    history = "select customer, region, valid_from, valid_to, is_current from dwh.customer where {where} order by all"
+    moved_on, others = history.format(where="customer = 'c1'"), history.format(where="customer = 'c2'")
+    before = workshop.query(moved_on)
+    assert len(before) > 2
+    assert len(workshop.query(others)) > 2
+
+    workshop.write_select("customer", CUSTOMER + " where o.customer <> 'c2'")
+    summary = restate(workshop, "dwh.customer")
+
+    assert workshop.query(others) == [], "the source holds these rows, and the SELECT does not yield them"
+    assert workshop.query(moved_on) == before
+    assert summary.pruned is not None
+    assert summary.kept_count > 0
+
+
+def test_window_of_a_history_loses_what_the_select_does_not_yield_any_more(workshop: Workshop) -> None:
+    rows = "select customer, landed_at from dwh.customer where {where} order by all"
+    first_day, later = "landed_at < '2013-01-02'", "landed_at >= '2013-01-02'"
+    before = workshop.query(rows.format(where=first_day))
+    workshop.write_select("customer", CUSTOMER + " where o.customer <> 'c2'")
+
+    summary = restate(workshop, "dwh.customer", start="2013-01-02")
+
+    assert workshop.query(rows.format(where=first_day)) == before
+    assert {customer for customer, _ in workshop.query(rows.format(where=later))} == {"c0", "c1"}
+    assert summary.pruned is not None
+    assert summary.kept_count > 0
