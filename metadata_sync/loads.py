@@ -77,12 +77,14 @@ class RowCounts:
         """Rows of the target that changed."""
         return self.inserted + self.updated + self.closed + self.deleted
 
-    @property
-    def tie_note(self) -> str | None:
-        """What ties mean; None when there were none."""
+    def tie_note(self, target: str) -> str | None:
+        """Return what the ties of a target mean, and the command that shows them; None when there were none."""
         if not self.tied:
             return None
-        return f"{self.tied:,} events of one key and time differ in content, and the greater one was kept"
+        return (
+            f"{self.tied:,} events of one key and time differ in content, and the greater one was kept: "
+            f"`sluice ties {target}` shows them"
+        )
 
     def __add__(self, other: RowCounts) -> RowCounts:
         """Add up two loads.
@@ -130,10 +132,10 @@ class Rejects:
         return f"{rows} in {self.table}. Once {its} cause is corrected, run: {self.again}"
 
 
-def notes_on(rows: RowCounts | None, rejects: Rejects | None) -> tuple[str, ...]:
-    """Return what somebody should look at after a load: rows that were rejected, and ties."""
+def notes_on(target: str, rows: RowCounts | None, rejects: Rejects | None) -> tuple[str, ...]:
+    """Return what somebody should look at after a load of a target: rows that were rejected, and ties."""
     kept = str(rejects) if rejects is not None and rejects.kept else None
-    return tuple(note for note in (kept, None if rows is None else rows.tie_note) if note)
+    return tuple(note for note in (kept, None if rows is None else rows.tie_note(target)) if note)
 
 
 @dataclass(frozen=True, slots=True)

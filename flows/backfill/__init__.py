@@ -8,6 +8,8 @@ Way in: `backfill.plan_backfill(context, request)`, then `backfill.run_backfill(
 | `slices` | which keys of its sources a target reads, as chunks; or why it is excluded |
 | `model` | request, plan, progress and summary |
 | `restate` | derives a target's rows again by today's SELECT, and prunes what it no longer yields |
+| `held` | which events of a target its source still holds |
+| `fill` | which columns stored events can take from today's SELECT |
 | `automatic` | restatements that rows ask for, after a run |
 | `readers` | the targets that read what was loaded again |
 | `first_loads` | goes on with first loads in chunks, after the run that began them |

@@ -22,7 +22,7 @@ from flows.context import Context, reading
 from flows.engine.definitions import find_target, read_head, recount, settle
 from flows.engine.engine import hold_targets
 from flows.engine.recovery import adopt
-from flows.ledger import run_task
+from flows.ledger.tasks import run_task
 from flows.warehouse.bounds import parse_bound
 from flows.warehouse.derivations import count_derivations
 from flows.warehouse.load_log import Definition, derivation_of, next_number, numbered, read_loads, row_definition

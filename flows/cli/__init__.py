@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "backfill": "backfill",
     "restate": "backfill",
     "accept": "ledger",
+    "ties": "ledger",
     "verify": "ledger",
     "rebuild": "ledger",
     "rename": "lifecycle",

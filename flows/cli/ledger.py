@@ -1,4 +1,4 @@
-"""`sluice verify`, `sluice rebuild`, `sluice accept`: a target, its ledger, and what derived it."""
+"""`sluice verify`, `sluice rebuild`, `sluice accept`, `sluice ties`: a target, its ledger, and what derived it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flows.cli.output.tables import print_notes
 from flows.context import load_context
 
 if TYPE_CHECKING:
-    from flows.ledger import RebuildPlan
+    from flows.ledger.rebuild import RebuildPlan
     from metadata_sync.loads import RowCounts
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="The target, schema.table.")]
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("verify")(verify)
     app.command("rebuild")(rebuild)
     app.command("accept")(accept)
+    app.command("ties")(ties)
 
 
 def verify(target: Target, as_json: AsJson = False) -> None:
@@ -40,7 +41,7 @@ def verify(target: Target, as_json: AsJson = False) -> None:
 
         sluice verify dwh.dim_aircraft --json
     """
-    from flows.ledger import verify as verify_target
+    from flows.ledger.verify import verify as verify_target
 
     context = load_context()
     with progress(f"Comparing {target} with its ledger…", is_quiet=as_json):
@@ -91,6 +92,45 @@ def accept(
     say(f"Accepted by {entry.accepted_by}: rows of {target} that an older SELECT derived stay as they are{share}.")
 
 
+def ties(
+    target: Target,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Least incremental key: date, timestamp (UTC) or integer.", show_default=False),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", help="Greatest key, itself included; what runs have read by default.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the events of a target that tie: equal key, time and tie-breakers, and different content.
+
+    Of such events the one with the greater content is kept. Reads the sources between --from and --to, and what the
+    target holds; writes nothing. A column in `sequence_by` that says which event is the later one ends the tie. Exit
+    code 1: there are ties; the first 200 events are printed.
+
+    Examples:
+        sluice ties dwh.dim_aircraft
+
+        sluice ties dwh.dim_aircraft --from 2026-01-01 --json
+    """
+    from flows.ledger.ties import find_ties
+
+    context = load_context()
+    with progress(f"Looking for ties of {target}…", is_quiet=as_json):
+        found = find_ties(context, target, start, end)
+    if as_json:
+        print_json(asdict(found))
+    elif not found.tie_count:
+        out.print(f"No events of {target} tie.", highlight=False, markup=False)
+    else:
+        rows = [(item.event, "kept" if item.is_kept else "lost", item.content) for item in found.events]
+        print_table(f"{found.tie_count:,} events of {target} lost a tie", ("Event", "Outcome", "Content"), rows)
+    if found.tie_count:
+        raise typer.Exit(1)
+
+
 def rebuild(
     target: Target,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -107,8 +147,8 @@ def rebuild(
 
         sluice rebuild dwh.dim_aircraft --yes --json
     """
-    from flows.ledger import plan_rebuild
-    from flows.ledger import rebuild as rebuild_target
+    from flows.ledger.rebuild import plan_rebuild
+    from flows.ledger.rebuild import rebuild as rebuild_target
 
     context = load_context()
     with progress(f"Reading the ledger of {target}…", is_quiet=as_json):

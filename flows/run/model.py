@@ -149,7 +149,7 @@ class TargetOutcome:
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at, although the target loaded."""
         change = self.definition_change
-        return (*notes_on(self.rows, self.rejects), *([change.sentence] if change is not None else []))
+        return (*notes_on(self.target, self.rows, self.rejects), *([change.sentence] if change is not None else []))
 
     @property
     def is_clean(self) -> bool:

@@ -25,7 +25,7 @@
 {% endmacro %}
 
 
-{#- The task that replaces a load of the current target: verify, survey, rebuild or prune; restate for a load whose
+{#- The task that replaces a load of the current target: verify, survey, ties, rebuild or prune; restate for a load whose
     events take the place of older derivations; fill for one that gives stored events new columns. None for any other
     load.
 

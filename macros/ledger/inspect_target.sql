@@ -1,13 +1,16 @@
-{#- Verify or survey a target instead of loading it. Nothing is written; the findings become the node's message, as
-    JSON.
+{#- Verify or survey a target, or find its ties, instead of loading it. Nothing is written; the findings become the
+    node's message, as JSON.
 
     Args:
         load (dict): see describe_load; its target was loaded before.
-        task (str): verify or survey.
+        task (str): verify, survey or ties.
 -#}
 {% macro inspect_target(load, task) %}
     {%- do sluice.describe_columns(load) -%}
-    {%- set found = sluice.survey_target(load) if task == "survey" else sluice.verify_target(load) -%}
+    {%- if task == "survey" -%} {%- set found = sluice.survey_target(load) -%}
+    {%- elif task == "ties" -%} {%- set found = sluice.find_ties(load) -%}
+    {%- else -%} {%- set found = sluice.verify_target(load) -%}
+    {%- endif -%}
     {%- do sluice.drop_temporaries(load) -%}
     {{ return(sluice.no_load(load.relation, tojson(found))) }}
 {% endmacro %}

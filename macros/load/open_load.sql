@@ -22,7 +22,7 @@
         {%- do sluice.raise_error(
             load_type, load.target_name ~ " was never loaded.", "Load it first: sluice run."
         ) -%}
-    {%- elif task in ("verify", "survey") -%} {{ return(sluice.inspect_target(load, task)) }}
+    {%- elif task in ("verify", "survey", "ties") -%} {{ return(sluice.inspect_target(load, task)) }}
     {%- elif not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }}
     {%- endif -%}
     {%- if not sluice.is_probe() -%} {{ run_hooks(pre_hooks, inside_transaction=False) }} {%- endif -%}

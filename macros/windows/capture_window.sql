@@ -51,8 +51,8 @@
 {% macro take_asked_window(window, dependency, asked, watermark) %}
     {%- set wanted = asked.get(dependency.source) -%}
     {%- set is_whole = dependency.managed or dependency.key is none -%}
-    {%- if wanted and is_whole and sluice.asked_task() == "restate" -%}
-        {#- a restatement reads it from the beginning, as a first load does -#}
+    {%- if wanted and is_whole and sluice.asked_task() in ("restate", "fill", "ties") -%}
+        {#- a restatement, also of single columns, and a search for ties read it from the beginning, as a first load does -#}
         {%- if dependency.managed -%} {%- do sluice.capture_managed_window(window, dependency, none) -%}
         {%- else -%} {%- do sluice.capture_token(window, none) -%}
         {%- endif -%}

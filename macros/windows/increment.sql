@@ -14,7 +14,7 @@
     Raises: when relation is no driving dependency, or its key cannot cut windows.
 -#}
 {% macro increment(relation, incremental_key=none) %}
-    {%- set is_load = sluice.asked_task() in (none, "restate") -%}
+    {%- set is_load = sluice.asked_task() in (none, "restate", "fill", "ties") -%}
     {%- if not execute or model.resource_type == "unit_test" or not is_load -%}
         {{ return(relation) }}
     {%- endif -%}

@@ -36,7 +36,7 @@ QUESTIONS = (
     ("Where are the files of the lake listed?", "flows/warehouse/lake.py", "list_files"),
     ("Where is a backfill cut into chunks?", "flows/warehouse/chunks.py", "cut"),
     ("Where does a first load go on?", "flows/backfill/first_loads.py", "continue_first_loads"),
-    ("Where is a target compared with its ledger?", "flows/ledger.py", "verify"),
+    ("Where is a target compared with its ledger?", "flows/ledger/verify.py", "verify"),
     ("Where is the age of tables measured?", "flows/reports/freshness.py", "measure_freshness"),
     ("Where is the local Prefect server started?", "flows/server/local.py", "start"),
     ("Where does a row become a deployment?", "flows/prefect/deployments/pipelines.py", "pipeline_deployments"),

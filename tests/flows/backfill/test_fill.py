@@ -35,6 +35,8 @@ def test_old_rows_take_the_new_column_and_keep_every_other(workshop: Workshop) -
     assert workshop.query(others) == before, "neither the new formula nor the new filter touches them"
     twice = workshop.query("select twice from dwh.fact_order order by order_id")
     assert twice == [(None if order_id == 3 else order_id * 2,) for order_id, *_ in before]
+    (target,) = summary.targets
+    assert target.rows.read < 2 * len(before), "each chunk reads its window only"
     assert summary.kept_count == 1, "the SELECT does not yield order 3, so nothing fills it"
     assert workshop.query("select count(*) from dwh.fact_order where _sluice_definition = 1") == [(1,)]
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from flows.ledger import plan_rebuild, rebuild, verify
+from flows.ledger.rebuild import plan_rebuild, rebuild
+from flows.ledger.verify import verify
 from metadata_sync.errors import ConfigurationError, HardRunError
 from tests.support.engine_project import Workshop, control_rows
 

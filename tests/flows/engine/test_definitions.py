@@ -10,7 +10,7 @@ from flows.backfill.automatic import restate_changed
 from flows.engine.definitions import accept
 from flows.gate.definitions import definition_notes, recorded_changes
 from flows.gate.facts import Action, Decision, DefinitionChange, Reason
-from flows.ledger import verify
+from flows.ledger.verify import verify
 from flows.run.model import RunSummary
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.incident import Incident, IncidentKind, Severity

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.gate.facts import Reason
-from flows.ledger import verify
+from flows.ledger.verify import verify
 from flows.lifecycle.rename import plan_rename, rename_steps
 from flows.lifecycle.retire import RetireRequest, plan_retirement, retire_steps
 from flows.run.model import RunRequest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.gate.facts import Reason
-from flows.ledger import verify
+from flows.ledger.verify import verify
 from tests.support.engine_project import Workshop, control_rows
 
 HELD = (

@@ -13,7 +13,7 @@ from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.dbt.passthrough import refuse_unfinished_renaming
 from flows.engine.engine import execute
 from flows.gate.facts import Action, Reason
-from flows.ledger import verify
+from flows.ledger.verify import verify
 from flows.lifecycle.rename import plan_rename, rename_steps
 from flows.run.leases import LeaseKeeper
 from metadata_sync.control.apply import ChangeContext, plan_files

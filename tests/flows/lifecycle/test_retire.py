@@ -12,7 +12,7 @@ import pytest
 
 from flows.context import Context
 from flows.gate.facts import Action, Reason
-from flows.ledger import verify
+from flows.ledger.verify import verify
 from flows.lifecycle.rename import plan_rename, rename_steps
 from flows.lifecycle.retire import RetireRequest, plan_retirement, retire_steps, undo_retirement
 from metadata_sync.control.apply import ChangeContext, plan_files, switch

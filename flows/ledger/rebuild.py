@@ -1,75 +1,23 @@
-"""A target's ledger: verify the target against it, rebuild the target from it.
+"""Write a target again from its ledger.
 
-    found = verify(context, "dwh.dim_aircraft")      # reads everything, writes nothing
-    plan = plan_rebuild(context, "dwh.dim_aircraft") # what a rebuild would change, and what it cannot restore
-    rows = rebuild(context, "dwh.dim_aircraft")      # one transaction; the table is never dropped
-
-dbt runs the macros' SQL in the warehouse: SLUICE_TASKS makes the model run its task instead of a load.
+plan = plan_rebuild(context, "dwh.dim_aircraft") # what a rebuild would change, and what it cannot restore
+rows = rebuild(context, "dwh.dim_aircraft")      # one transaction; the table is never dropped
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from flows.context import Context
-from flows.engine.definitions import find_target, read_head, recount
-from flows.engine.engine import hold_targets, hold_warehouse, sync_rows
+from flows.engine.engine import hold_targets
 from flows.engine.recovery import adopt
-from flows.gate.definitions import definition_changes
-from flows.gate.facts import DefinitionChange
-from flows.run.outcome import load_variables
+from flows.ledger.tasks import ask, row_of, run_task, runner
 from flows.warehouse.connection import open_warehouse
 from flows.warehouse.load_log import Definition, read_loads
 from flows.warehouse.rejects import with_rejects
-from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 from metadata_sync.loads import RowCounts
 from metadata_sync.rows.vocabulary import LoadType
-
-if TYPE_CHECKING:
-    from flows.dbt.runner import DbtRunner
-    from metadata_sync.rows.model import TransformationRow
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference between a target and its ledger: its kind, the row, and details."""
-
-    difference: str
-    row: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What verifying a target found.
-
-    Attributes:
-        target: `schema.table`.
-        row_count: Rows of the table.
-        older_count: Events that an older SELECT than today's derived.
-        event_count: Events of the ledger: the table's rows and the side table's.
-        counts: Kind of difference → number of differences.
-        differences: The first hundred.
-        definition_change: Its rows that an older SELECT derived; None: there are none, or they were accepted.
-    """
-
-    target: str
-    row_count: int
-    event_count: int
-    older_count: int
-    counts: Mapping[str, int]
-    differences: tuple[Difference, ...]
-    definition_change: DefinitionChange | None = None
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether the target matches its ledger."""
-        return not self.counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,31 +105,6 @@ class RebuildPlan:
         return tuple(lines)
 
 
-def verify(context: Context, target: str) -> Verification:
-    """Compare a target with its ledger and its load log, by SQL in the warehouse.
-
-    Args:
-        context: Project, settings, control database.
-        target: `schema.table`.
-
-    Raises:
-        ConfigurationError: When no row declares the target.
-        HardRunError: When there is nothing to compare with: never loaded, table gone, settings changed.
-        SoftRunError: When another load committed during the comparison.
-    """
-    found = _ask(context, target, "verify")
-    differences = tuple(Difference(**item) for item in found["differences"])
-    event_count, older_count = found["event_count"], found["older_count"]
-    rows = context.store.usable_rows()
-    row = find_target(rows, target)
-    head = read_head(context, row)
-    recount(context, rows, row, head.definition or "", event_count=event_count, older_count=older_count)
-    changes = definition_changes(context, rows, [row], {target: head}, is_in_step=False)
-    return Verification(
-        target, found["row_count"], event_count, older_count, found["counts"], differences, changes.get(target)
-    )
-
-
 def plan_rebuild(context: Context, target: str) -> RebuildPlan:
     """Count what a rebuild would restore and what it could not. Writes nothing.
 
@@ -189,7 +112,7 @@ def plan_rebuild(context: Context, target: str) -> RebuildPlan:
         ConfigurationError: When no row declares the target.
         HardRunError: When nothing could be restored; the message says what to do instead.
     """
-    found = _ask(context, target, "survey")
+    found = ask(context, target, "survey")
     retyped = tuple(
         Retyped(item["name"], item["from"], item["to"], item["lost_count"], item["changed_count"])
         for item in found["retyped"]
@@ -222,9 +145,9 @@ def rebuild(context: Context, target: str) -> RowCounts:
         HardRunError: When the rebuild failed; nothing was written.
     """
     run_id = f"rebuild-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
-    row = _row(context, target)
+    row = row_of(context, target)
     with hold_targets(context, f"rebuild of {target}", [target], run_id):
-        run_task(_runner(context), row, "rebuild", run_id)
+        run_task(runner(context), row, "rebuild", run_id)
         rows = context.store.usable_rows()
         warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
         try:
@@ -234,59 +157,3 @@ def rebuild(context: Context, target: str) -> RowCounts:
             warehouse.close()
     adopt(context, rows, loads)
     return loads[-1].rows
-
-
-def _ask(context: Context, target: str, task: str) -> dict[str, Any]:
-    row = _row(context, target)
-    with hold_warehouse(context, f"{task} {target}"):
-        message = run_task(_runner(context), row, task, f"{task}-{uuid4().hex[:8]}")
-    found = json.loads(message)
-    assert isinstance(found, dict), "the macros write one JSON object"
-    return found
-
-
-def run_task(
-    dbt: DbtRunner, row: TransformationRow, task: str, run_id: str, variables: Mapping[str, str] = MappingProxyType({})
-) -> str:
-    """Run a task of a model and return its message.
-
-    Args:
-        dbt: Runs dbt on the project.
-        row: The target's row.
-        task: survey, verify, rebuild or prune; the macro `asked_task` reads it.
-        run_id: The run id of what the task writes.
-        variables: More environment variables of dbt.
-
-    Raises:
-        SoftRunError: When another load of the target committed first.
-        HardRunError: When the task failed.
-    """
-    model = row.name.model_name
-    tasks = {"SLUICE_TASKS": json.dumps({str(row.name): task})}
-    results = dbt.run([model], variables={**load_variables(run_id, {}), **tasks, **variables})
-    node = next((item for item in results if item.name == model), None)
-    if node is None or node.has_failed or node.is_skipped:
-        message = node.message if node else "dbt did not run the model"
-        error = SoftRunError if "committed first" in message else HardRunError
-        raise error(f"{task} of {row.name} failed: {message}", subject=str(row.name))
-    return node.message
-
-
-def _runner(context: Context) -> DbtRunner:
-    from flows.dbt.runner import DbtRunner
-
-    return DbtRunner(context.project, context.settings, context.profile)
-
-
-def _row(context: Context, target: str) -> TransformationRow:
-    """Return the row of a target, after a sync of its model."""
-    rows, blame = sync_rows(context)
-    for row in rows.transformations:
-        if str(row.name) == target:
-            for fault in blame.faults_of(row):
-                raise ConfigurationError(f"The row of {target} has a fault: {fault}")
-            return row
-    known = ", ".join(sorted(str(row.name) for row in rows.transformations))
-    raise ConfigurationError(
-        f"There is no transformation {target!r} in this environment.", f"It has: {known or 'none'}."
-    )
