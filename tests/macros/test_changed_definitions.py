@@ -1,10 +1,11 @@
-"""Whatever SELECTs derived the events, and in whatever order: of each event the newest derivation stands.
+"""Whatever SELECTs derived the events, in whatever order, and whatever was killed: the newest derivation stands.
 
 When everything was restated, a target is that of a fresh load by today's SELECT. `HISTORY_EXAMPLES=50` draws that many.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support import scd_oracle as oracle
 from tests.support.dbt_project import DbtProject, driving
+from tests.support.forked_dbt import Order, close_warehouses, forked_dbt
 from tests.support.scd_oracle import Event
 
 EXAMPLES = int(os.environ.get("HISTORY_EXAMPLES", "1"))
@@ -27,6 +29,7 @@ AS_DRAWN = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 STEPS, ROWS, KEYS, TIMES = 4, 40, 12, 10_000
+MOST_WRITES = 8
 SOURCE = "lake.events"
 
 
@@ -124,8 +127,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def project(make_on_each: Callable[[str], DbtProject]) -> DbtProject:
-    project = make_on_each("definitions")
+def project(make_anywhere: Callable[[str], DbtProject]) -> DbtProject:
+    project = make_anywhere("definitions")
     project.source("events")
     project.source("bonus")
     return project
@@ -201,24 +204,27 @@ def _land_and_run(project: DbtProject, world: World, draw: Random) -> None:
     world.rows += rows
     values = ", ".join(f"({row.seq}, '{row.k}', {row.at}, {row.u}, {row.v})" for row in rows)
     project.execute(f"insert into lake.events values {values}")
-    _run(project)
+    _run(project, draw)
     world.read(watermark, len(world.rows))  # the row at the watermark is read again
 
 
 def _backfill(project: DbtProject, world: World, draw: Random) -> None:
     low = draw.randint(1, len(world.rows))
     high = draw.randint(low, len(world.rows))
-    _run(project, SLUICE_WINDOWS=_windows(low, high))
+    _run(project, draw, SLUICE_WINDOWS=_windows(low, high))
     world.read(low, high)
 
 
 def _restate(project: DbtProject, world: World, draw: Random) -> None:
     cut = draw.randint(1, len(world.rows) - 1)
     tasks = dict.fromkeys(_windows(0, 0), "restate")
-    for low, high in ((cut + 1, len(world.rows)), (1, cut)):  # the newest first, as `sluice restate` does
-        _run(project, SLUICE_WINDOWS=_windows(low, high), SLUICE_TASKS=tasks)
+    chunks = ((cut + 1, len(world.rows)), (1, cut))  # the newest first, as `sluice restate` does
+    stopped = draw.randrange(3)
+    for place, (low, high) in enumerate(chunks):
+        _run(project, draw, is_stopped=stopped == place, SLUICE_WINDOWS=_windows(low, high), SLUICE_TASKS=tasks)
         world.read(low, high)
-    _run(project, "one", "two", "app", SLUICE_TASKS={f"dwh.{name}": "prune" for name in ("one", "two", "app")})
+    pruned = ("one", "two", "app")
+    _run(project, draw, *pruned, is_stopped=stopped == 2, SLUICE_TASKS={f"dwh.{name}": "prune" for name in pruned})
     world.forget()
 
 
@@ -227,7 +233,22 @@ def _windows(low: int, high: int) -> dict[str, object]:
     return {f"dwh.{name}": window for name in ("one", "two", "app", "raw", "grp")}
 
 
-def _run(project: DbtProject, *models: str, **env: Mapping[str, object]) -> None:
+def _run(
+    project: DbtProject, draw: Random, *models: str, is_stopped: bool = False, **env: Mapping[str, object]
+) -> None:
+    """Run dbt; before that, perhaps, a run that is killed before one of its writes."""
+    if is_stopped:
+        order = Order(
+            ["--select", *models] if models else [],
+            stop_before=draw.randint(1, MOST_WRITES),
+            only_writes=True,
+            env={name: json.dumps(value) for name, value in env.items()},
+        )
+        if project.adapter == "duckdb":
+            close_warehouses()
+        with forked_dbt(project) as forks:
+            (outcome,) = forks.run(order)
+        assert outcome.was_stopped, outcome
     result = project.run(*(("--select", *models) if models else ()), env=env)
     assert result.success, (result.error, result.messages)
 

@@ -173,10 +173,15 @@ def _run(root: Path, manifest: object, order: Order, meeting: Any = None) -> Out
 
 def _run_here(root: Path, manifest: object, order: Order) -> Outcome:
     outcome = _run(root, manifest, order)
+    close_warehouses()
+    return outcome
+
+
+def close_warehouses() -> None:
+    """Close the DuckDB files that dbt holds open in this process against all others."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]  # this process would hold the file against its forks
-    return outcome
+    DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 def _fork(root: Path, manifest: object, order: Order, meeting: Any) -> tuple[int, int]:
