@@ -1,4 +1,4 @@
-"""The page Getting started is followed, block by block, in a project of its own."""
+"""The pages Getting started and Three changes are followed, block by block, in one project."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from tests.support.doc_pages import DOCS, REPOSITORY, Block, blocks
 from tests.support.project_copy import copy_project
 
 pytestmark = pytest.mark.flows
-PAGE = DOCS / "getting-started.md"
-QUERY = "select customer_id, city, valid_from, valid_to, is_current from dwh.dim_customer order by 1, 3"
+FIRST, CHANGES = DOCS / "getting-started.md", DOCS / "daily-work" / "three-changes.md"
 
 
 def _execute(root: Path, words: list[str]) -> str:
@@ -33,25 +32,49 @@ def _follow(root: Path, block: Block) -> str:
         return _execute(root, ["-c", block.text])
     if block.language in {"sql", "yaml"}:
         name = {"sql": "transformations/dim_customer.sql", "yaml": "control/shop.yml"}[block.language]
-        assert f"`dbt_project/{name}`" in PAGE.read_text()
+        assert f"`dbt_project/{name}`" in FIRST.read_text()
         (root / "dbt_project" / name).write_text(block.text)
         return ""
     shown = [shlex.split(line, comments=True) for line in block.text.splitlines() if line.startswith("sluice ")]
     return "".join(_execute(root, ["-m", "flows.cli", *words[1:]]) for words in shown if words[1] not in {"up", "down"})
 
 
-def test_the_page_gives_the_table_that_it_shows(tmp_path: Path) -> None:
+def _table(root: Path, target: str, column: str) -> list[tuple[str, ...]]:
+    query = f"select customer_id, {column}, valid_from, valid_to, is_current from {target} order by 1, 3"
+    with duckdb.connect(str(root / ".sluice" / "dev.duckdb"), read_only=True) as connection:
+        rows = connection.execute(query).fetchall()
+    return [
+        (str(key), str(value), f"{start:%Y-%m-%d %H:%M}", f"{end:%Y-%m-%d %H:%M}" if end else "NULL", str(now).lower())
+        for key, value, start, end, now in rows
+    ]
+
+
+def _shown(page: Path) -> list[list[tuple[str, ...]]]:
+    """The tables of a page, in their order."""
+    line = r"^\| (\d) \| (\w+) \| ([\d: -]+) \| ([\d: -]+|NULL) \| (\w+) \|$"
+    parts = page.read_text().split("| customer_id |")[1:]
+    return [re.findall(line, part.split("\n\n")[0], re.MULTILINE) for part in parts]
+
+
+def test_pages_give_the_tables_that_they_show(tmp_path: Path) -> None:
     copy_project(tmp_path, {})
-    printed = "".join(_follow(tmp_path, block) for block in blocks(PAGE))
+    printed = "".join(_follow(tmp_path, block) for block in blocks(FIRST))
 
     assert "2 read, 2 inserted" in printed
     assert "nothing new" in printed
-    with duckdb.connect(str(tmp_path / ".sluice" / "dev.duckdb"), read_only=True) as connection:
-        rows = connection.execute(QUERY).fetchall()
-    table = PAGE.read_text().split("| customer_id | city |")[1].split("\n\n")[0]
-    shown = re.findall(r"^\| (\d) \| (\w+) \| ([\d: -]+) \| ([\d: -]+|NULL) \| (\w+) \|$", table, re.MULTILINE)
-    assert [
-        (str(key), city, f"{start:%Y-%m-%d %H:%M}", f"{end:%Y-%m-%d %H:%M}" if end else "NULL", str(is_current).lower())
-        for key, city, start, end, is_current in rows
-    ] == shown
-    assert len(shown) == 3
+    (cities,) = _shown(FIRST)
+    assert _table(tmp_path, "dwh.dim_customer", "city") == cities
+    assert len(cities) == 3
+
+    corrected, corrections, added, additions, renamed = blocks(CHANGES)
+    _follow(tmp_path, corrected)
+    said = " ".join(_follow(tmp_path, corrections).split())
+    assert "its SELECT has changed since its last load" in said
+    assert "dwh.dim_customer matches its ledger" in said
+    capitals, lengths = _shown(CHANGES)
+    assert _table(tmp_path, "dwh.dim_customer", "city") == capitals
+    _follow(tmp_path, added)
+    assert "--fill name_length" in _follow(tmp_path, additions)
+    assert _table(tmp_path, "dwh.dim_customer", "name_length") == lengths
+    assert "dwh.dim_buyer matches its ledger" in _follow(tmp_path, renamed)
+    assert _table(tmp_path, "dwh.dim_buyer", "city") == capitals
