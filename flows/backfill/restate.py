@@ -48,7 +48,7 @@ def today_definition(context: Context, rows: ControlRows, row: TransformationRow
     found = select_hashes([row], rows, context.project, context.profile.dialect, is_in_step=False)
     if row.name not in found:
         raise ConfigurationError(f"The SELECT of {row.name} cannot be read.", "`sluice validate` says why.")
-    return row_definition(found[row.name], row.delete_when)
+    return row_definition(found[row.name], row)
 
 
 def definition_to_restate(context: Context, rows: ControlRows, target: str) -> str:

@@ -100,7 +100,7 @@ def _compare(
 ) -> Mapping[str, DefinitionChange]:
     hashes = select_hashes(targets, rows, context.project, context.profile.dialect, is_in_step=is_in_step)
     today_of = {
-        str(row.name): row_definition(hashes[row.name], row.delete_when) for row in targets if row.name in hashes
+        str(row.name): row_definition(hashes[row.name], row) for row in targets if row.name in hashes
     }
     changed = [
         target

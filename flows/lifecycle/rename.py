@@ -239,9 +239,9 @@ def _definition_after(context: Context, row: TransformationRow, definition: str,
         select = None if renamed is None else parse_select(renamed, select.dialect)[0]
     else:  # the file came with the new name
         before = set(former_hashes(select, renaming.old, renaming.new))
-    if select is None or stored not in {row_definition(item, row.delete_when) for item in before}:
+    if select is None or stored not in {row_definition(item, row) for item in before}:
         return None
-    return definition.removesuffix(stored) + row_definition(definition_hash(select), row.delete_when)
+    return definition.removesuffix(stored) + row_definition(definition_hash(select), row)
 
 
 def _unknown(context: Context, rows: ControlRows, renaming: Renaming) -> RequestError:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
@@ -19,7 +19,10 @@ from flows.warehouse.profile import SLUICE_SCHEMA, Profile
 from metadata_sync.errors import HardRunError
 from metadata_sync.loads import Rejects, RowCounts, Watermark, Window
 from metadata_sync.rows.names import TableName
-from metadata_sync.rows.vocabulary import LoadType
+from metadata_sync.rows.vocabulary import Increment, LoadType
+
+if TYPE_CHECKING:
+    from metadata_sync.rows.model import TransformationRow
 
 _COUNTS: Final = (
     "rows_read",
@@ -341,14 +344,16 @@ def is_redefined(number: int) -> bool:
     return number >= next_number(0)
 
 
-def row_definition(select_hash: str, delete_when: str | None) -> str:
+def row_definition(select_hash: str, row: TransformationRow) -> str:
     """Hash what the rows of a target are derived by, as the macro `row_definition` does.
 
     Args:
         select_hash: Hash of the normalised SELECT, as sync writes it into the model.
-        delete_when: Which rows of the SELECT are deletes; None: none.
+        row: The target's row: its delete_when and increment shape its rows, too.
     """
-    return hashlib.md5(f"{select_hash}{delete_when or ''}".encode(), usedforsecurity=False).hexdigest()[:16]
+    mode = "" if row.increment is Increment.ROWS else row.increment
+    text = f"{select_hash}{row.delete_when or ''}{mode}"
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 def tracking(load_type: LoadType, scd_columns: Iterable[str]) -> str:

@@ -68,12 +68,14 @@
 
 
 {#- What the rows of the current model are derived by: a hash of its SELECT, as sync normalised it (else of its text without
-    layout), and of delete_when.
+    layout), of delete_when, and of increment unless it is rows.
 
     Returns: str, 16 hexadecimal digits.
 -#}
 {% macro row_definition() %}
     {%- set written = (config.get("meta") or {}).get("row_definition") -%}
     {%- set select = written or local_md5(model.raw_code.split() | join(" ")) -%}
-    {{ return(local_md5(select ~ (sluice.setting("delete_when") or ""))[:16]) }}
+    {%- set increment = sluice.setting("increment", "rows") -%}
+    {%- set mode = "" if increment == "rows" else increment -%}
+    {{ return(local_md5(select ~ (sluice.setting("delete_when") or "") ~ mode)[:16]) }}
 {% endmacro %}

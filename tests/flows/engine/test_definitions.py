@@ -155,3 +155,22 @@ def test_changed_select_of_a_full_read_makes_its_target_due(workshop: Workshop) 
     assert workshop.query("select label from dwh.dim_region order by label") == [("NORTH",), ("SOUTH",)]
     assert not summary.has_failed
     assert of_plan(workshop, pipeline, "dwh.dim_region").action is Action.SKIP
+
+
+def test_changed_increment_is_told_like_a_changed_select(workshop: Workshop) -> None:
+    """Rows that were derived one by one may differ from those that are derived by groups."""
+    rows = control_rows()
+    row = next(item for item in rows["transformations"] if item["target_table"] == "fact_order")
+    row |= {
+        "increment": "groups",
+        "recompute_key": ["order_id"],
+        "dependencies": [{"table": "lake.orders", "driving": True, "recompute_by": ["order_id"]}],
+    }
+    workshop.apply(rows)
+
+    planned = of_plan(workshop)
+    assert planned.definition_change is not None
+    workshop.land_orders("later", [900], "2013-01-05 00:00:00")
+    workshop.run("orders")
+
+    assert workshop.query("select _sluice_definition from dwh.fact_order where order_id = 900") == [(2,)]
