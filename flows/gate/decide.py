@@ -29,7 +29,14 @@ from metadata_sync.loads import Watermark
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
-from metadata_sync.rows.resolve import ResolvedDependency, fingerprint, resolve_dependencies, sequence_columns
+from metadata_sync.rows.resolve import (
+    EFFECTIVE_AT,
+    ResolvedDependency,
+    fingerprint,
+    is_view,
+    resolve_dependencies,
+    sequence_columns,
+)
 from metadata_sync.rows.vocabulary import Increment
 
 _NOT_THE_ROWS: Final = frozenset({COLUMNS_UNKNOWN, UNFINISHED_RENAME})
@@ -270,6 +277,7 @@ def _facts(
         fingerprint=_fingerprint(row, around.rows),
         head_fingerprint=head.fingerprint if head else None,
         is_tracking_changed=head is not None and _only_tracks_differ(row, around.rows, head),
+        is_time_changed=head is not None and _is_time_changed(row, around.rows, head),
         definition_change=around.changes.get(target),
         renamed_from=renamed_from,
         sources=sources,
@@ -292,6 +300,15 @@ def _only_tracks_differ(row: TransformationRow, rows: ControlRows, head: Head) -
         and _lower(built.key) == _lower(row.business_key)
         and (not order or _lower(built.order) == _lower(order))
     )
+
+
+def _is_time_changed(row: TransformationRow, rows: ControlRows, head: Head) -> bool:
+    """Whether the time that orders events became that of the load, or was it before."""
+    if not head.definition or not row.column_list or is_view(row, rows):
+        return False
+    order = sequence_columns(row, rows, [column.name for column in row.column_list])
+    is_load_timed = row.increment is not Increment.ROWS or not order
+    return is_load_timed != (f" in order of ({EFFECTIVE_AT}" in head.definition)
 
 
 def _lower(names: Iterable[str]) -> list[str]:

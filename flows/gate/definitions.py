@@ -99,9 +99,7 @@ def _compare(
     is_in_step: bool,
 ) -> Mapping[str, DefinitionChange]:
     hashes = select_hashes(targets, rows, context.project, context.profile.dialect, is_in_step=is_in_step)
-    today_of = {
-        str(row.name): row_definition(hashes[row.name], row) for row in targets if row.name in hashes
-    }
+    today_of = {str(row.name): row_definition(hashes[row.name], row) for row in targets if row.name in hashes}
     changed = [
         target
         for target, (number, newest) in stored.items()

@@ -245,6 +245,8 @@ class TargetFacts:
         fingerprint: Fingerprint of the row's configuration now; None when unknown.
         head_fingerprint: Fingerprint of the configuration that the table was built with; None before the first load.
         is_tracking_changed: Whether the tracked columns changed; then the next load rebuilds the table from its ledger.
+        is_time_changed: Whether its table is ordered by the time of its loads and the row now orders events by a column
+            of the SELECT, or the other way round: a changed `increment`.
         definition_change: Rows that an older SELECT derived; None: there are none, or they were accepted.
         renamed_from: A target without a row that is probably this target's former name.
         unfinished_rename: An interrupted renaming that involves the target, and the command that finishes it.
@@ -271,6 +273,7 @@ class TargetFacts:
     fingerprint: str | None = None
     head_fingerprint: str | None = None
     is_tracking_changed: bool = False
+    is_time_changed: bool = False
     definition_change: DefinitionChange | None = None
     renamed_from: str | None = None
     unfinished_rename: str | None = None

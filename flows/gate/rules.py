@@ -179,6 +179,13 @@ def _check_target(facts: TargetFacts) -> _Answer | None:
             f"Undo the change, or rebuild it from its ledger: `sluice rebuild {facts.target}` first says what is lost"
         )
         return Action.HOLD, Reason.CONFIG_CHANGED, message
+    if facts.exists and facts.is_time_changed:
+        message = (
+            f"its increment differs from the one that the table was built with: events have another time now, which no "
+            f"stored event has. Undo the change, or load it again in full: "
+            f"`sluice dbt build --full-refresh --select {_model(facts.target)}`"
+        )
+        return Action.HOLD, Reason.CONFIG_CHANGED, message
     change = facts.definition_change
     is_held = change is not None and not change.is_loaded and change.policy is OnDefinitionChange.HOLD
     if change is not None and is_held and not facts.forced_by:

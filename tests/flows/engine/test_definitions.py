@@ -157,20 +157,26 @@ def test_changed_select_of_a_full_read_makes_its_target_due(workshop: Workshop) 
     assert of_plan(workshop, pipeline, "dwh.dim_region").action is Action.SKIP
 
 
-def test_changed_increment_is_told_like_a_changed_select(workshop: Workshop) -> None:
-    """Rows that were derived one by one may differ from those that are derived by groups."""
+@pytest.mark.parametrize("increment", ["groups", "full"])
+def test_changed_increment_holds_the_target_with_the_remedy(workshop: Workshop, increment: str) -> None:
+    """Groups and full reads are ordered by the time of their load, which no stored event of `increment: rows` has."""
     rows = control_rows()
-    row = next(item for item in rows["transformations"] if item["target_table"] == "fact_order")
-    row |= {
-        "increment": "groups",
-        "recompute_key": ["order_id"],
-        "dependencies": [{"table": "lake.orders", "driving": True, "recompute_by": ["order_id"]}],
-    }
+    row = next(item for item in rows["transformations"] if item["target_table"] == "customer")
+    row["increment"] = increment
+    if increment == "groups":
+        row["dependencies"] = [{"table": "lake.orders", "driving": True, "recompute_by": ["customer"]}]
     workshop.apply(rows)
-
-    planned = of_plan(workshop)
-    assert planned.definition_change is not None
+    before = workshop.query("select * from dwh.customer order by all")
     workshop.land_orders("later", [900], "2013-01-05 00:00:00")
-    workshop.run("orders")
 
-    assert workshop.query("select _sluice_definition from dwh.fact_order where order_id = 900") == [(2,)]
+    planned = of_plan(workshop, target="dwh.customer")
+    summary, _ = workshop.run("orders")
+
+    assert (planned.action, planned.reason) == (Action.HOLD, Reason.CONFIG_CHANGED)
+    assert "sluice dbt build --full-refresh --select dwh__customer" in planned.message
+    assert workshop.statuses(summary)["dwh.customer"] == "held"
+    assert workshop.row_of("dwh.customer").is_active
+    assert workshop.query("select * from dwh.customer order by all") == before
+    code, out, err = finish(workshop.sluice("dbt", "build", "--full-refresh", "--select", "dwh__customer"))
+    assert code == 0, out + err
+    assert of_plan(workshop, target="dwh.customer").action is not Action.HOLD
