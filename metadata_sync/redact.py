@@ -15,8 +15,10 @@ MASK: Final = "***"
 _CONTEXT: Final = 26
 """Characters before an assignment that may belong to the name, as in `"secret access key" : …`."""
 _SHORTEST: Final = 6
-_PLAIN_WORD: Final = 12
-"""A secret that is a plain word of fewer letters is masked only in an assignment: it may also be a name."""
+_LONG_WORD: Final = 12
+"""A secret that is a plain word of fewer letters is masked where it stands alone: it may be a part of names."""
+_PROGRAMS: Final = frozenset({"duckdb", "postgres", "prefect", "redshift", "sluice"})
+"""Passwords that are masked in assignments only: as known values they would mask commands."""
 _PASSWORD_OF_URL: Final = re.compile(r"://[^\s:/@]*:(?P<password>[^\s]+)@")
 
 _TERMINAL: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -27,8 +29,9 @@ _MASKED_FACTOR: Final = 8
 """`safe_text` masks this many times the characters that it keeps: a secret that was cut in half would not be found."""
 
 
-_known: dict[str, None] = {}
-"""Secrets of this process's settings, profile and environment, the longest first; kept in memory only."""
+_known: dict[str, re.Pattern[str] | None] = {}
+"""Secrets of this process's settings, profile and environment, the longest first; kept in memory only. A pattern finds
+a plain word where it stands alone."""
 
 
 def remember_secrets(named: Mapping[str, Any]) -> None:
@@ -41,7 +44,7 @@ def remember_secrets(named: Mapping[str, Any]) -> None:
     if not found.issubset(_known):
         ordered = sorted({*_known, *found}, key=len, reverse=True)
         _known.clear()
-        _known.update(dict.fromkeys(ordered))
+        _known.update({secret: _alone(secret) for secret in ordered})
 
 
 def _secrets_in(value: Any, *, is_secret: bool = False) -> Iterator[str]:
@@ -59,10 +62,16 @@ def _secrets_in(value: Any, *, is_secret: bool = False) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Return the forms in which texts may hold a secret; none for a short or plain word, which would mask names."""
-    is_word = secret.isalpha() and len(secret) < _PLAIN_WORD
-    if len(secret) >= _SHORTEST and not is_word and not secret.startswith(("/", "~")):  # PWD is a folder
+    """Return the forms in which texts may hold a secret; none for a short one, or one that would mask commands."""
+    is_hidden = len(secret) >= _SHORTEST and secret.lower() not in _PROGRAMS
+    if is_hidden and not secret.startswith(("/", "~")):  # PWD is a folder
         yield from (secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1], repr(secret)[1:-1])
+
+
+def _alone(secret: str) -> re.Pattern[str] | None:
+    """Return what finds a plain word that is no part of a name; None for any other secret."""
+    is_word = secret.isalpha() and len(secret) < _LONG_WORD
+    return re.compile(rf"(?<![\w.]){secret}(?![\w.])") if is_word else None
 
 
 def redact_text(text: str) -> str:
@@ -73,8 +82,8 @@ def redact_text(text: str) -> str:
     >>> redact_text("GET https://b.s3.amazonaws.com/k?X-Amz-Expires=60&X-Amz-Signature=0a1b failed")
     'GET https://b.s3.amazonaws.com/k?X-Amz-Expires=60&X-Amz-Signature=*** failed'
     """
-    for secret in _known:
-        text = text.replace(secret, MASK)
+    for secret, alone in _known.items():
+        text = text.replace(secret, MASK) if alone is None else alone.sub(MASK, text)
     for shape in _shapes_in(text):
         text = shape.pattern.sub(rf"\g<keep>{MASK}", text)
     return _without_assigned(text)

@@ -14,6 +14,8 @@
     Raises: when relation is no driving dependency, or its key cannot cut windows.
 -#}
 {% macro increment(relation, incremental_key=none) %}
+    {#- dbt show runs the SELECT without the hooks of a run -#}
+    {%- if execute and flags.WHICH == "show" -%} {%- do sluice.confine_files() -%} {%- endif -%}
     {%- set is_load = sluice.asked_task() in (none, "restate", "fill", "ties") -%}
     {%- if not execute or model.resource_type == "unit_test" or not is_load -%}
         {{ return(relation) }}

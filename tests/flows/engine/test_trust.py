@@ -14,7 +14,7 @@ from flows.dbt.runner import DbtRunner
 from flows.run.outcome import NodeResult
 from metadata_sync.errors import MetadataError
 from metadata_sync.redact import remember_secrets
-from tests.support.engine_project import Workshop, control_rows
+from tests.support.engine_project import Workshop, control_rows, finish
 
 ESCAPE = 'order_id > 0 or region = \'\\" ~ run_query("create table stolen as select 1") ~ "\''
 HOSTILE_TESTS: list[Any] = [
@@ -135,6 +135,18 @@ def test_second_wall_holds_in_dbt_itself(workshop: Workshop, statement: str) -> 
     assert result.status == "error"
     assert "disabled by configuration" in result.message or "does not exist" in result.message
     link.unlink()
+
+
+def test_second_wall_holds_when_dbt_shows_a_model(workshop: Workshop) -> None:
+    (workshop.root / "secret.txt").write_text("hunter2Zq9")
+    (workshop.root / "dbt_project" / "models" / "unchecked.sql").write_text(
+        f"select f.content from read_text('{workshop.root}/secret.txt') as f "
+        "cross join {{ sluice.increment(source('lake', 'orders'), 'landed_at') }} as o"
+    )
+    code, out, err = finish(workshop.sluice("dbt", "show", "--select", "unchecked"))
+    assert code != 0
+    assert "disabled by configuration" in out + err
+    assert "hunter2Zq9" not in out + err
 
 
 @pytest.mark.parametrize("statement", ["set enable_external_access = true", "attach '/tmp/other.db'", "load httpfs"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metadata_sync.analysis.data_tests import TestScope, data_test_problems, test_document
@@ -127,6 +127,7 @@ def check_data_test(test: object) -> None:
 
 
 @EXAMPLES
+@example(before="", after="\\", form='"password":"hunter2Zq9')
 @given(before=st.text(max_size=30), after=st.text(max_size=30), form=st.sampled_from(corpus("secrets")["masked"]))
 def test_secret_is_masked_whatever_stands_around(before: str, after: str, form: str) -> None:
     for text in (f"{before}\n{form}\n{after}", f"{before} {form}"):
