@@ -6,9 +6,17 @@ import json
 
 import pytest
 
-from flows.backfill.backfill import BackfillRequest, BackfillSummary, plan_backfill, run_backfill
+from flows.backfill.backfill import (
+    BackfillPlan,
+    BackfillRequest,
+    BackfillSummary,
+    ChunkLoaded,
+    plan_backfill,
+    run_backfill,
+)
+from flows.gate.definitions import recorded_changes
 from metadata_sync.errors import ConfigurationError, HardRunError
-from tests.support.engine_project import SELECTS, Workshop, finish
+from tests.support.engine_project import SELECTS, Workshop, control_rows, finish
 
 AMOUNTS = "select order_id, amount from dwh.fact_order order by order_id"
 BY_HAND = "select order_id, amount{change} from read_parquet('{lake}/orders/*.parquet'){where} order by order_id"
@@ -199,3 +207,73 @@ def test_window_of_a_history_loses_what_the_select_does_not_yield_any_more(works
     assert {customer for customer, _ in workshop.query(rows.format(where=later))} == {"c0", "c1"}
     assert summary.pruned is not None
     assert summary.kept_count > 0
+
+
+class _Killed(Exception):  # noqa: N818 - it stands for a signal
+    """The process ends between two chunks."""
+
+
+HALVED = FACT.replace("o.amount", "(o.amount * 0.5)::decimal(18, 2) as amount")
+ALL_HALVED = " * 0.5"
+
+
+def planned(workshop: Workshop) -> BackfillPlan:
+    return plan_backfill(
+        workshop.context, BackfillRequest("dwh.fact_order", None, chunk_size="1d", restates=True, requested_by="tester")
+    )
+
+
+def test_inactive_target_is_left_out_with_the_reason(workshop: Workshop) -> None:
+    rows = control_rows()
+    next(row for row in rows["transformations"] if row["target_table"] == "fact_order")["is_active"] = False
+    workshop.apply(rows)
+    workshop.write_select("fact_order", HALVED)
+    plan = planned(workshop)
+    assert plan.targets == ()
+    assert "off" in plan.left_out[0].reason or "inactive" in plan.left_out[0].reason
+
+
+def test_restatement_goes_on_after_a_kill_and_beside_runs(workshop: Workshop) -> None:
+    workshop.write_select("fact_order", HALVED + " where o.order_id <> 3")
+
+    def die(_: float) -> bool:
+        raise _Killed
+
+    with pytest.raises(_Killed):
+        run_backfill(workshop.context, planned(workshop), may_begin=die)
+    workshop.land_orders("later", [900], "2013-01-05 00:00:00")
+    resumed = planned(workshop)
+    assert (resumed.is_resumed, resumed.targets[0].done) == (True, 1)
+
+    def meanwhile(step: ChunkLoaded) -> None:
+        assert workshop.statuses(workshop.run("orders")[0])["dwh.fact_order"] == "skipped", "the chunk has its lease"
+
+    summary = run_backfill(workshop.context, resumed, meanwhile)
+    workshop.run("orders")
+
+    assert not summary.has_failed, summary.targets
+    assert workshop.query(AMOUNTS) == by_hand(workshop, ALL_HALVED, " where order_id <> 3")
+    assert not workshop.plan("orders").is_due
+
+
+def test_rows_that_the_source_lost_stay_and_the_plan_says_how_many(workshop: Workshop) -> None:
+    before = dict(workshop.query(AMOUNTS))
+    lost = [key for (key,) in workshop.query("select order_id from read_parquet('{lake}/orders/day_0.parquet')")]
+    (workshop.lake / "orders" / "day_0.parquet").unlink()
+    workshop.write_select("fact_order", HALVED)
+
+    plan = planned(workshop)
+    assert any(f"{len(lost)} of {len(before)} events keep their values" in note for note in plan.notes), plan.notes
+    summary = run_backfill(workshop.context, plan)
+
+    assert dict(workshop.query(AMOUNTS)) == {
+        **dict(by_hand(workshop, ALL_HALVED)),
+        **{key: before[key] for key in lost},
+    }
+    assert summary.kept_count == len(lost)
+    assert told_change(workshop) is None, "nothing can derive these rows again, so nobody is reminded of them"
+
+
+def told_change(workshop: Workshop) -> object:
+    store = workshop.context.store
+    return recorded_changes(workshop.context, store.usable_rows(), store.latest_loads()).get("dwh.fact_order")
