@@ -13,6 +13,8 @@ import duckdb
 import pytest
 
 from tests.support.doc_pages import DOCS, REPOSITORY, Block, blocks
+from tests.support.engine_project import finish
+from tests.support.forked_sluice import start_sluice
 from tests.support.project_copy import copy_project
 
 pytestmark = pytest.mark.flows
@@ -36,7 +38,13 @@ def _follow(root: Path, block: Block) -> str:
         (root / "dbt_project" / name).write_text(block.text)
         return ""
     shown = [shlex.split(line, comments=True) for line in block.text.splitlines() if line.startswith("sluice ")]
-    return "".join(_execute(root, ["-m", "flows.cli", *words[1:]]) for words in shown if words[1] not in {"up", "down"})
+    return "".join(_sluice(root, words[1:]) for words in shown if words[1] not in {"up", "down"})
+
+
+def _sluice(root: Path, words: list[str]) -> str:
+    code, out, err = finish(start_sluice(words, root, {**os.environ, "COLUMNS": "200"}))
+    assert code == 0, f"{words}\n{out}\n{err}"
+    return out + err
 
 
 def _table(root: Path, target: str, column: str) -> list[tuple[str, ...]]:
