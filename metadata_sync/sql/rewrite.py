@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import sqlglot
@@ -24,18 +24,31 @@ def rewrite(select: ParsedSelect, relations: Mapping[TableName, str]) -> str:
         The text of a dbt model: aliases are added where a table had none, a final semicolon is left out, braces are
         escaped.
     """
+    return replace_tables(select, relations, escape_jinja)
+
+
+def replace_tables(
+    select: ParsedSelect, relations: Mapping[TableName, str], escape: Callable[[str], str] = str
+) -> str:
+    """Replace every table name by another relation; see `rewrite`.
+
+    Args:
+        select: The parsed SELECT.
+        relations: The text of each table that the SELECT reads.
+        escape: What happens to all other text.
+    """
     pieces: list[str] = []
     position = 0
     for read in select.reads:
-        pieces.append(escape_jinja(select.text[position : read.start]))
+        pieces.append(escape(select.text[position : read.start]))
         pieces.append(relations[read.name] + _alias(read, select.dialect))
-        pieces.append(escape_jinja(_inner_comments(select.text[read.start : read.end], select.dialect)))
+        pieces.append(escape(_inner_comments(select.text[read.start : read.end], select.dialect)))
         position = read.end
     rest = select.text[position:]
     if select.semicolon is not None:
         final = select.semicolon - position
         rest = rest[:final] + rest[final + 1 :]
-    return "".join([*pieces, escape_jinja(rest)])
+    return "".join([*pieces, escape(rest)])
 
 
 def _alias(read: TableRead, dialect: str) -> str:
