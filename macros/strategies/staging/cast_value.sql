@@ -67,7 +67,14 @@
 {% endmacro %}
 
 
-{% macro is_text(type) %} {{ return("char" in type or "text" in type) }} {% endmacro %}
+{% macro is_text(type) %}
+    {{
+        return(
+            sluice.type_parts(type)[0]
+            in ("varchar", "character varying", "text", "char", "character", "bpchar", "nvarchar", "name")
+        )
+    }}
+{% endmacro %}
 
 
 {#- Whether a cast may fail at a value. A cast to text or to a wider type never fails. -#}
