@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
 from flows.warehouse.lake import LakeFolder, list_files, resolve_folder
 from flows.warehouse.profile import Profile, load_profile
-from flows.warehouse.table_columns import columns_of_tables
+from flows.warehouse.table_columns import columns_of_tables, type_kinds
 from metadata_sync.errors import HardRunError, SoftRunError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, SourceRow
@@ -124,6 +124,10 @@ class DuckDBColumns:
         tables = {row.name: row.name for row in sources if row.kind is SourceKind.WAREHOUSE}
         return _many_tables(self._warehouse, tables)
 
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:  # noqa: ARG002 - of the protocol
+        """Return nothing: DuckDB's types say what they are; see `WarehouseColumns.type_kinds`."""
+        return {}
+
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         with self._binder.use() as binder:
@@ -189,7 +193,9 @@ class _Files:
             raise ValueError(f"no .parquet file in {folder.location}")
         try:
             _refuse_mixed(self._connection, folder)
-            return _describe_select(self._connection, f"from {folder.relation}")
+            columns = _describe_select(self._connection, f"from {folder.relation}")
+            wide = _wide_decimals(self._connection, folder) if any(c.type == "double" for c in columns) else {}
+            return tuple(column.model_copy(update={"type": wide.get(column.name, column.type)}) for column in columns)
         except duckdb.Error as error:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
 
@@ -218,6 +224,16 @@ class PostgresColumns:
         """Return the columns of sources that are tables; see `WarehouseColumns.columns_of_tables`."""
         places = {row.name: TableName(row.external_schema or row.source_schema, row.source_table) for row in sources}
         return _many_tables(self._warehouse, places)
+
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:
+        """Return what types are that only the server knows; see `WarehouseColumns.type_kinds`."""
+        if not types or self.dialect != "postgres":
+            return {}
+        try:
+            with self._warehouse.use() as warehouse:
+                return type_kinds(warehouse, types)
+        except SoftRunError:
+            return {}
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
@@ -279,6 +295,19 @@ def _describe_select(connection: duckdb.DuckDBPyConnection, select: str) -> tupl
     )
 
 
+def _wide_decimals(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> dict[str, str]:
+    """Return the decimals with more digits than DuckDB holds, by name: it would read them as doubles."""
+    rows = connection.execute(
+        """
+        select distinct name, precision, scale
+        from parquet_schema($pattern)
+        where precision > 38 and duckdb_type = 'DOUBLE'
+        """,
+        {"pattern": folder.pattern},
+    ).fetchall()
+    return {name: f"decimal({precision},{scale})" for name, precision, scale in rows}
+
+
 def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> None:
     """Compare the files' footers: DuckDB itself would cast a different file to the first file's types."""
     layouts: list[tuple[str, str]] = connection.execute(
@@ -315,4 +344,4 @@ def _over_empty_tables(select: str, tables: Mapping[TableName, tuple[Column, ...
         for name, columns in tables.items()
     }
     empty = {name: f"(select {columns or 'null as sluice_nothing'} where false)" for name, columns in nulls.items()}
-    return f"select * from (\n{replace_tables(parsed, empty)}\n) as sluice_source limit 0"
+    return f"select * from (\n{replace_tables(parsed, empty)}\n) as sluice_source limit 0"  # noqa: S608 - a checked SELECT

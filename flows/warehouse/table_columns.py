@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from metadata_sync.rows.model import Column
@@ -42,12 +42,23 @@ _REDSHIFT: Final = """
 Source: https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_COLUMNS.html
 """
 
+_KINDS: Final = """
+    select format_type(kind.oid, null),
+        case
+            when kind.typtype = 'e' then 'enum'
+            when kind.typtype = 'c' then 'composite'
+            when kind.typtype in ('r', 'm') then 'range'
+            when space.nspname = 'pg_catalog' then 'builtin'
+            else 'extension'
+        end
+    from pg_catalog.pg_type as kind
+    join pg_catalog.pg_namespace as space on space.oid = kind.typnamespace
+    where format_type(kind.oid, null) in ({types})"""
+
 _QUERIES: Final = {"duckdb": _DUCKDB, "postgres": _POSTGRES, "redshift": _REDSHIFT}
 
 
-def columns_of_tables(
-    warehouse: Warehouse, tables: Iterable[TableName]
-) -> Mapping[TableName, tuple[Column, ...]]:
+def columns_of_tables(warehouse: Warehouse, tables: Iterable[TableName]) -> Mapping[TableName, tuple[Column, ...]]:
     """Return the columns of tables, in order; one query for hundreds of tables.
 
     Raises:
@@ -66,6 +77,16 @@ def columns_of_tables(
             column = Column(name=row[2], type=type_text(typed(row), warehouse.dialect))
             found[key] = (*found.get(key, ()), column)
     return found
+
+
+def type_kinds(warehouse: Warehouse, types: Collection[str]) -> Mapping[str, str]:
+    """Return what PostgreSQL knows of types; see `WarehouseColumns.type_kinds`.
+
+    Raises:
+        RunError: When the warehouse cannot be reached.
+    """
+    found = {str(name): str(kind) for name, kind in warehouse.query(_KINDS.format(types=_literals(types)))}
+    return {name: found.get(name, "missing") for name in types}
 
 
 def _redshift_type(row: Sequence[object]) -> str:

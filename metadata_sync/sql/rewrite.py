@@ -27,9 +27,7 @@ def rewrite(select: ParsedSelect, relations: Mapping[TableName, str]) -> str:
     return replace_tables(select, relations, escape_jinja)
 
 
-def replace_tables(
-    select: ParsedSelect, relations: Mapping[TableName, str], escape: Callable[[str], str] = str
-) -> str:
+def replace_tables(select: ParsedSelect, relations: Mapping[TableName, str], escape: Callable[[str], str] = str) -> str:
     """Replace every table name by another relation; see `rewrite`.
 
     Args:

@@ -30,7 +30,7 @@ def is_widening(narrow: str, wide: str) -> bool:
     >>> is_widening("varchar(10)", "text"), is_widening("date", "timestamp"), is_widening("real", "double")
     (True, True, False)
     """
-    (narrow_name, narrow_sizes), (wide_name, wide_sizes) = _parts(narrow.lower()), _parts(wide.lower())
+    (narrow_name, narrow_sizes), (wide_name, wide_sizes) = type_parts(narrow.lower()), type_parts(wide.lower())
     if narrow_name in _INTEGERS and wide_name in _INTEGERS:
         return _INTEGERS[narrow_name] < _INTEGERS[wide_name]
     if narrow_name in _INTEGERS and wide_name in _DECIMALS:
@@ -49,7 +49,7 @@ def can_widen(narrow: str, wide: str, dialect: str) -> bool:
     return is_widening(narrow, wide) and (dialect != "redshift" or ("char" in narrow and "char" in wide))
 
 
-def _parts(text: str) -> tuple[str, list[int]]:
+def type_parts(text: str) -> tuple[str, list[int]]:
     """Split a type into name and sizes: 'decimal(10,2)' gives ('decimal', [10, 2])."""
     found = _SIZED.fullmatch(text)
     if found is None:

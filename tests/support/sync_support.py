@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +62,9 @@ class FakeWarehouse:
         if str(source.name) in self.refusals:
             raise ValueError(self.refusals[str(source.name)])
         return tuple(Column(name=name, type=type_) for name, type_ in self.tables[str(source.name)].items())
+
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:
+        return {}
 
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         self.asked.append("describe")

@@ -62,12 +62,17 @@ DUCKDB = (
     Sample("json", """'{"a": 1}'""", """'{"a": 2}'"""),
     Sample("integer[]", "[1, 2]", "[1, 3]", "list"),
     Sample("integer[2]", "[1, 2]", "[1, 3]", "array"),
-    Sample("struct(orderName varchar, \"b c\" integer)", "{'orderName': 'x', 'b c': 1}", "{'orderName': 'x', 'b c': 2}", "struct"),
+    Sample(
+        'struct(orderName varchar, "b c" integer)',
+        "{'orderName': 'x', 'b c': 1}",
+        "{'orderName': 'x', 'b c': 2}",
+        "struct",
+    ),
     Sample("map(varchar, integer)", "map {'a': 1}", "map {'a': 2}", "map"),
     Sample("union(num integer, txt varchar)", "1", "2", "union"),
     Sample("variant", "1::variant", "2::variant"),
     Sample("geometry", "'POINT(1 1)'::geometry", "'POINT(1 2)'::geometry"),
-    Sample("\"NULL\"", "null", "null", "null (a column without a type)"),
+    Sample('"NULL"', "null", "null", "null (a column without a type)"),
 )
 
 POSTGRES = (
