@@ -14,12 +14,19 @@ class Sample:
         lesser: A value.
         greater: A greater one, where the type has an order.
         label: What the docs call it, when not `type`.
+        described: How the warehouse describes a column of it, when not as `type`.
     """
 
     type: str
     lesser: str
     greater: str
     label: str = ""
+    described: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """The type as a warehouse describes its columns."""
+        return self.described or self.type
 
 
 TIMES = ("'2024-01-01 10:00:00.123456'", "'2024-01-01 10:00:00.123457'")
@@ -105,7 +112,7 @@ POSTGRES = (
     Sample("uuid", "'00000000-0000-0000-0000-000000000001'", "'f0000000-0000-0000-0000-000000000001'"),
     Sample("lake.mood", "'New'", "'it''s'", "enum"),
     Sample('lake."char Kind"', "'New'", "'old'", "enum with a quoted name"),
-    Sample("lake.positive", "1", "2", "domain"),
+    Sample("lake.positive", "1", "2", "domain (as its base type)", "integer"),
     Sample("lake.place", "row('a', 1)", "row('a', 2)", "composite"),
     Sample("integer[]", "'{1,2}'", "'{1,3}'", "array"),
     Sample("character varying(5)[]", "'{a,b}'", "'{a,c}'", "array of text"),
@@ -138,6 +145,18 @@ PREPARE = {
     )
 }
 
+KINDS = {
+    "duckdb": {},
+    "postgres": {
+        **dict.fromkeys(("lake.mood", 'lake."char Kind"'), "enum"),
+        "lake.place": "composite",
+        "citext": "extension",
+        **dict.fromkeys(("point", "polygon", "tsquery"), "builtin"),
+    },
+    "redshift": {},
+}
+"""What the warehouse says of the types that only it knows."""
+
 REDSHIFT = (
     Sample("boolean", "false", "true"),
     Sample("smallint", "1", "300"),
@@ -155,3 +174,19 @@ REDSHIFT = (
     Sample("timestamp without time zone", *TIMES),
     Sample("timestamp with time zone", "'2024-01-01 10:00:00.123456+00'", "'2024-01-01 10:00:00.123456-01'"),
 )
+
+REDSHIFT_REFUSED = (
+    Sample("numeric", "", "", "numeric (without precision)"),
+    Sample("numeric(39,2)", "", ""),
+    Sample("character", "", "", "character (without length)"),
+    Sample("character varying(70000)", "", ""),
+    Sample("interval day to second", "", "", "interval"),
+    Sample("super", "", ""),
+    Sample("varbyte(10)", "", ""),
+    Sample("geometry", "", ""),
+    Sample("hllsketch", "", ""),
+    Sample("json", "", ""),
+    Sample("uuid", "", ""),
+    Sample("integer[]", "", ""),
+)
+"""Types of a column list; the stand-in has no tables with them."""
