@@ -40,8 +40,10 @@ def output_columns(
             return None, ()
     names: list[str] = []
     problems: list[Problem] = []
+    spelled = {name.lower(): name for columns in tables.values() for name in columns if select.dialect == "duckdb"}
     for position, projection in enumerate(query.selects, start=1):
         name = _output_name(projection, select.dialect)
+        name = spelled.get(name.lower(), name) if name and isinstance(projection, exp.Column) else name
         if name is None:
             problems.append(
                 Problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.errors import Fault
@@ -11,7 +12,15 @@ from metadata_sync.rows.model import Column, TransformationRow
 from metadata_sync.rows.names import name_limit
 from metadata_sync.rows.resolve import is_view, resolve_dependencies, sequence_columns, window_key
 from metadata_sync.rows.vocabulary import LoadType
+from metadata_sync.sql.expressions import is_type
 from metadata_sync.sql.type_rules import Place, type_problem, unsized_decimals, user_type
+
+_COLUMNS: Final = {
+    Place.KEY: "business_key",
+    Place.SEQUENCE: "sequence_by",
+    Place.INCREMENTAL: "incremental_key",
+}
+"""The column of the row that puts a column of the SELECT there."""
 
 
 def type_faults(row: TransformationRow, catalog: Catalog) -> Iterator[Fault]:
@@ -22,19 +31,20 @@ def type_faults(row: TransformationRow, catalog: Catalog) -> Iterator[Fault]:
         catalog: The columns of its SELECT and of its sources.
     """
     columns = catalog.target_columns(row) or ()
-    problems = [*_same_names(columns), *_long_names(columns, catalog.dialect)]
+    text = "column_list" if row.column_list else "sql_path"
+    problems = [(text, problem) for problem in (*_same_names(columns), *_long_names(columns, catalog.dialect))]
     select = catalog.analysis(row).select
     if select is not None and catalog.dialect == "redshift":
-        problems += unsized_decimals(select)
+        problems += [("sql_path", problem) for problem in unsized_decimals(select)]
     if not is_view(row, catalog.rows):
-        problems += _types(row, catalog, columns)
-    for problem in problems:
-        yield Fault(
-            row.control_table, row.key, "column_list", problem.value, problem.rule, problem.message, problem.remedy
-        )
+        typed = tuple(column for column in columns if is_type(column.type, catalog.dialect))
+        problems += [(_COLUMNS.get(place, text), problem) for place, problem in _types(row, catalog, typed)]
+    for column, problem in problems:
+        value = row.sql_path if column == "sql_path" else problem.value
+        yield Fault(row.control_table, row.key, column, value, problem.rule, problem.message, problem.remedy)
 
 
-def _types(row: TransformationRow, catalog: Catalog, columns: tuple[Column, ...]) -> Iterator[Problem]:
+def _types(row: TransformationRow, catalog: Catalog, columns: tuple[Column, ...]) -> Iterator[tuple[Place, Problem]]:
     names = [column.name for column in columns]
     key, times = set(row.business_key), sequence_columns(row, catalog.rows, names)[:1]
     placed = [(column, Place.KEY if column.name in key else Place.COLUMN) for column in columns]
@@ -48,9 +58,9 @@ def _types(row: TransformationRow, catalog: Catalog, columns: tuple[Column, ...]
         problem = type_problem(column.name, column.type, place, catalog.dialect, kinds.get(element or ""))
         if problem is not None and column.name not in refused:
             refused.add(column.name)
-            yield problem
+            yield place, problem
     if row.load_type is LoadType.APPEND and not row.business_key:
-        yield from _range_key(row, catalog, columns)
+        yield from ((Place.INCREMENTAL, problem) for problem in _range_key(row, catalog, columns))
 
 
 def _incremental_keys(row: TransformationRow, catalog: Catalog) -> list[tuple[Column, Place]]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metadata_sync.sql.type_rules import Place, type_problem
+from metadata_sync.sql.type_rules import Place, key_kind, type_problem
+from metadata_sync.sql.types import type_parts
 from tests.support.type_samples import Sample
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -53,7 +54,15 @@ class TypeProject:
     def ordered(self) -> list[Column]:
         """Types that order events and cut no windows."""
         windows = {column.name for column in self.columns(Place.INCREMENTAL)}
-        return [column for column in self.columns(Place.SEQUENCE) if column.name not in windows]
+        ordered = [column for column in self.columns(Place.SEQUENCE) if column.name not in windows]
+        return [*{type_parts(column.sample.known_as)[0]: column for column in reversed(ordered)}.values()]
+
+    @property
+    def windows(self) -> list[Column]:
+        """Types that cut windows; of the integers, which one rule reads, the narrowest and the widest."""
+        found = self.columns(Place.INCREMENTAL)
+        integers = [column for column in found if key_kind(column.sample.known_as) == "integer"]
+        return [column for column in found if column not in integers[1:-1]]
 
     def sources(self) -> list[str]:
         """Return the statements that make the sources, with the rows of the first load.
@@ -74,11 +83,11 @@ class TypeProject:
                 values = f"{first + number}, '2024-01-01', {column.sample.lesser}, {column.sample.lesser}"
                 statements.append(f"insert into shop.wide ({names}) values ({values})")
         for column in self.ordered:
-            statements.append(self._single(column, "2024-01-01", column.sample.lesser))
+            statements += [self._single(column, value) for value in (column.sample.greater, column.sample.lesser)]
         keys = self.columns(Place.KEY)
         statements.append(f"create table shop.keys (v integer, landed_at timestamp, {_typed(keys)})")
         statements += self.keys("2024-01-01", 1)
-        for column in self.columns(Place.INCREMENTAL):
+        for column in self.windows:
             table = f"shop.window_{column.name}"
             statements.append(f"create table {table} (id integer, v {column.sample.type})")
             statements.append(f"insert into {table} values (1, {column.sample.lesser})")
@@ -93,9 +102,7 @@ class TypeProject:
                 names = f"id, landed_at, {column.name}, d{column.name[1:]}"
                 values = f"{first + number}, '2024-01-02', {tracked}, {greater}"
                 statements.append(f"insert into shop.wide ({names}) values ({values})")
-        for column in self.ordered:
-            statements.append(self._single(column, "2024-01-02", column.sample.greater))
-        for column in self.columns(Place.INCREMENTAL):
+        for column in self.windows:
             statements.append(f"insert into shop.window_{column.name} values (1, {column.sample.greater})")
         return [*statements, *self.keys("2024-01-02", 2)]
 
@@ -108,9 +115,9 @@ class TypeProject:
             rows.append(f"({value}, '{landed_at}', {', '.join(key)})")
         return [f"insert into shop.keys values {row}" for row in rows]
 
-    def _single(self, column: Column, landed_at: str, value: str) -> str:
+    def _single(self, column: Column, value: str) -> str:
         number = int(column.name[1:])
-        return f"insert into shop.single (id, landed_at, {column.name}) values ({number}, '{landed_at}', {value})"
+        return f"insert into shop.single (id, landed_at, {column.name}) values ({number}, '2024-01-01', {value})"
 
     def rows(self) -> Rows:
         """Return the rows of all types that load right."""
@@ -124,10 +131,9 @@ class TypeProject:
             _target(f"order_{c.name}", "shop.single", load_type="scd2", business_key=["id"], sequence_by=["v"])
             for c in self.ordered
         ]
-        windows = self.columns(Place.INCREMENTAL)
+        windows = self.windows
         targets += [
-            _target(f"window_{c.name}", f"shop.window_{c.name}", load_type="scd2", business_key=["id"])
-            for c in windows
+            _target(f"window_{c.name}", f"shop.window_{c.name}", load_type="scd1", business_key=["id"]) for c in windows
         ]
         sources = [_source(name, "landed_at") for name in ("wide", "single", "keys")]
         return {
@@ -140,17 +146,17 @@ class TypeProject:
         """Return the SELECTs of `rows`."""
         both = ", ".join(f"w.{c.name}, w.d{c.name[1:]}" for c in self.columns(Place.COLUMN))
         keys = ", ".join(f"k.{c.name}" for c in self.columns(Place.KEY))
+        ordered = {
+            f"order_{c.name}": f"select s.id, s.{c.name} as v, cast(s.{c.name} as varchar(100)) as t "
+            f"from shop.single as s where s.{c.name} is not null"
+            for c in self.ordered
+        }
+        windows = {f"window_{c.name}": f"select w.id, w.v from shop.window_{c.name} as w" for c in self.windows}
         return {
             "columns": f"select w.id, w.landed_at, {both} from shop.wide as w",
             "keys": f"select k.v, k.landed_at, {keys} from shop.keys as k",
-            **{
-                f"order_{c.name}": f"select s.id, s.landed_at, s.{c.name} as v from shop.single as s where s.{c.name} is not null"
-                for c in self.ordered
-            },
-            **{
-                f"window_{c.name}": f"select w.id, w.v from shop.window_{c.name} as w"
-                for c in self.columns(Place.INCREMENTAL)
-            },
+            **ordered,
+            **windows,
         }
 
     def refused_rows(self) -> tuple[Rows, dict[str, str]]:

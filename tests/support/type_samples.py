@@ -49,8 +49,8 @@ DUCKDB = (
     Sample("float", "0.1", "0.25"),
     Sample("double", "0.1", "0.30000000000000004"),
     Sample("varchar", "'DE001'", "'DE002'"),
-    Sample("varchar(10)", "'DE001'", "'DE002'"),
-    Sample("char(5)", "'DE001'", "'DE002'"),
+    Sample("varchar(10)", "'DE001'", "'DE002'", described="varchar"),
+    Sample("char(5)", "'DE001'", "'DE002'", described="varchar"),
     Sample("blob", "'\\x01\\xFF'", "'\\x02'"),
     Sample("bit", "'0101'", "'0110'"),
     Sample("date", "'2024-01-01'", "'2024-01-02'"),
@@ -134,7 +134,8 @@ POSTGRES = (
     Sample("citext", "'a'", "'b'", "a type of an extension (citext)"),
 )
 
-PREPARE = {
+PREPARE: dict[str, tuple[str, ...]] = {
+    "duckdb": (),
     "postgres": (
         "create schema if not exists lake",
         "create type lake.mood as enum ('New', 'old', 'it''s')",
@@ -142,10 +143,12 @@ PREPARE = {
         "create domain lake.positive as integer check (value > 0)",
         "create type lake.place as (name varchar(5), floor integer)",
         "create extension if not exists citext",
-    )
+    ),
+    "redshift": (),
 }
+"""Statements before the sources."""
 
-KINDS = {
+KINDS: dict[str, dict[str, str]] = {
     "duckdb": {},
     "postgres": {
         **dict.fromkeys(("lake.mood", 'lake."char Kind"'), "enum"),

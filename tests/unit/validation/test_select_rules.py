@@ -310,11 +310,12 @@ def test_file_that_is_no_text_is_a_fault(project: Project, warehouse: FakeWareho
     assert fault.column == "sql_path"
 
 
-def test_a_key_that_differs_in_case_is_not_suggested(project: Project) -> None:
-    """Its name would be refused in the row."""
+def test_a_key_that_differs_in_case_is_named_as_the_warehouse_spells_it(project: Project) -> None:
     columns = {**FLIGHTS, "Off_Set": "bigint"}
     write_select(project, "dim", GOOD)
     rows = control_rows(transformation("dwh.dim", incremental_key="off_set", sequence_by=["updated_at"]))
     (fault,) = find(rows, project, FakeWarehouse(tables={"lake.flights": columns}))
     assert fault.rule == "unknown_column"
-    assert "lower-case name" in fault.remedy
+    assert fault.remedy == "Write Off_Set, as the warehouse spells it."
+    rows = control_rows(transformation("dwh.dim", incremental_key="Off_Set", sequence_by=["updated_at"]))
+    assert find(rows, project, FakeWarehouse(tables={"lake.flights": columns})) == ()
