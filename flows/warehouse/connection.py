@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
 from flows.warehouse.profile import Profile
+from flows.warehouse.table_columns import type_of_result
 from metadata_sync.analysis.lake_location import file_folder
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
@@ -173,14 +174,21 @@ class PostgresWarehouse:
                 result, described = cursor.pgresult, cursor.description or ()
                 assert result is not None
                 sizes = [(result.ftype(place), result.fmod(place)) for place in range(len(described))]
-                types = ", ".join(f"format_type({oid}, {size})" for oid, size in sizes) or "null"
-                row = self._connection.execute(f"select {types}".encode()).fetchone()
+                types = self._types(sizes)
         except psycopg.Error as error:
             raise HardRunError(first_line(error)) from error
         return tuple(
             Column(name=column.name, type=type_text(kind, self.dialect))
-            for column, kind in zip(described, row or (), strict=False)
+            for column, kind in zip(described, types, strict=True)
         )
+
+    def _types(self, sizes: Sequence[tuple[int, int]]) -> Sequence[str]:
+        """Return types as the server writes them, from their numbers and sizes."""
+        if self.dialect == "redshift":
+            return [type_of_result(oid, size) for oid, size in sizes]
+        types = ", ".join(f"format_type({oid}, {size})" for oid, size in sizes)
+        row = self._connection.execute(f"select {types}".encode()).fetchone() if sizes else ()
+        return [str(kind) for kind in row or ()]
 
     def close(self) -> None:
         """End the session."""

@@ -55,6 +55,37 @@ _KINDS: Final = """
     join pg_catalog.pg_namespace as space on space.oid = kind.typnamespace
     where format_type(kind.oid, null) in ({types})"""
 
+_NUMERIC: Final = 1700
+_SIZE_HEADER: Final = 4
+"""What the protocol adds to each size."""
+_RESULT_TYPES: Final = {
+    16: "boolean",
+    19: "name",
+    20: "bigint",
+    21: "smallint",
+    23: "integer",
+    25: "text",
+    700: "real",
+    701: "double precision",
+    705: "null",
+    1042: "character",
+    1043: "character varying",
+    1082: "date",
+    1083: "time without time zone",
+    1114: "timestamp without time zone",
+    1184: "timestamp with time zone",
+    1188: "interval year to month",
+    1190: "interval day to second",
+    1266: "time with time zone",
+    _NUMERIC: "numeric",
+    3000: "geometry",
+    3001: "geography",
+    3999: "geometry",
+    4000: "super",
+    6551: "varbyte",
+}
+"""Redshift's types by their numbers, as its own driver lists them (redshift_connector.utils.oids)."""
+
 _QUERIES: Final = {"duckdb": _DUCKDB, "postgres": _POSTGRES, "redshift": _REDSHIFT}
 
 
@@ -87,6 +118,18 @@ def type_kinds(warehouse: Warehouse, types: Collection[str]) -> Mapping[str, str
     """
     found = {str(name): str(kind) for name, kind in warehouse.query(_KINDS.format(types=_literals(types)))}
     return {name: found.get(name, "missing") for name in types}
+
+
+def type_of_result(oid: int, size: int) -> str:
+    """Return the type of a column of a result on Redshift, from the numbers that its protocol sends.
+
+    >>> type_of_result(1700, 589830), type_of_result(1043, 24), type_of_result(23, -1)
+    ('numeric(9,2)', 'character varying(20)', 'integer')
+    """
+    name = _RESULT_TYPES.get(oid, f"unknown type {oid}")
+    if oid == _NUMERIC and size >= _SIZE_HEADER:
+        return f"{name}({(size - _SIZE_HEADER) >> 16},{(size - _SIZE_HEADER) & 0xFFFF})"
+    return f"{name}({size - _SIZE_HEADER})" if "char" in name and size > _SIZE_HEADER else name
 
 
 def _redshift_type(row: Sequence[object]) -> str:

@@ -102,9 +102,8 @@ class TypeProject:
                 names = f"id, landed_at, {column.name}, d{column.name[1:]}"
                 values = f"{first + number}, '2024-01-02', {tracked}, {greater}"
                 statements.append(f"insert into shop.wide ({names}) values ({values})")
-        for column in self.windows:
-            statements.append(f"insert into shop.window_{column.name} values (1, {column.sample.greater})")
-        return [*statements, *self.keys("2024-01-02", 2)]
+        later = [f"insert into shop.window_{c.name} values (1, {c.sample.greater})" for c in self.windows]
+        return [*statements, *later, *self.keys("2024-01-02", 2)]
 
     def keys(self, landed_at: str, value: int) -> list[str]:
         """Return keys that differ in one column each, and the key that holds no greater value."""
