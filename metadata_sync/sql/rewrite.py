@@ -8,7 +8,7 @@ from functools import cache
 import sqlglot
 from sqlglot import Dialect
 
-from metadata_sync.rows.names import TableName, quote_identifier
+from metadata_sync.rows.names import TableName, is_identifier, quote_identifier
 from metadata_sync.sql.parse import ParsedSelect, TableRead
 from metadata_sync.text import escape_jinja
 
@@ -61,6 +61,22 @@ def _keywords(dialect: str) -> frozenset[str]:
     """Words that may not be an alias without quotes, and some that may: the first word of each keyword."""
     words = Dialect.get_or_raise(dialect).tokenizer_class.KEYWORDS
     return frozenset(word.split()[0].lower() for word in words if word[0].isalpha())
+
+
+def needs_quotes(name: str) -> bool:
+    """Whether a column's name stands in quotes in SQL that dbt writes: data tests name columns.
+
+    >>> needs_quotes("order"), needs_quotes("orderName"), needs_quotes("order_name")
+    (True, True, False)
+    """
+    return not is_identifier(name) or name in _reserved_words()
+
+
+@cache
+def _reserved_words() -> frozenset[str]:
+    """Words that one of the warehouses takes for no name of a column without quotes."""
+    generators = (Dialect.get_or_raise(dialect).generator_class for dialect in ("duckdb", "redshift"))
+    return frozenset(word for generator in generators for word in generator.RESERVED_KEYWORDS)
 
 
 def _inner_comments(written: str, dialect: str) -> str:

@@ -201,6 +201,11 @@ def _column_problem(type_: str, dialect: str, kind: str | None) -> tuple[str, st
     is_enum = user_type(type_, dialect) is not None and kind in (None, "enum")
     if name in _COLUMNS[dialect] or is_enum:
         return size_problem(element, dialect)
+    if dialect == "redshift" and name not in ("interval", "null", "super", "varbyte"):
+        return (
+            "Redshift has no such type, or Sluice does not load it",
+            "Cast it in the SELECT, e.g. to varchar(50).",
+        )
     other = "Sluice does not load this type", "Cast it in the SELECT, for example to text."
     return _KINDS.get(kind or "") or _REASONS.get(name, other)
 

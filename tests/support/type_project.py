@@ -123,20 +123,20 @@ class TypeProject:
         both = [*self.columns(Place.COLUMN)]
         tracked = [column.name for column in both]
         targets = [
-            _target("columns", "shop.wide", load_type="scd2", business_key=["id"], scd_columns=tracked),
-            _target("keys", "shop.keys", load_type="scd1", business_key=[c.name for c in self.columns(Place.KEY)]),
+            target("columns", "shop.wide", load_type="scd2", business_key=["id"], scd_columns=tracked),
+            target("keys", "shop.keys", load_type="scd1", business_key=[c.name for c in self.columns(Place.KEY)]),
         ]
         targets += [
-            _target(f"order_{c.name}", "shop.single", load_type="scd2", business_key=["id"], sequence_by=["v"])
+            target(f"order_{c.name}", "shop.single", load_type="scd2", business_key=["id"], sequence_by=["v"])
             for c in self.ordered
         ]
         windows = self.windows
         targets += [
-            _target(f"window_{c.name}", f"shop.window_{c.name}", load_type="scd1", business_key=["id"]) for c in windows
+            target(f"window_{c.name}", f"shop.window_{c.name}", load_type="scd1", business_key=["id"]) for c in windows
         ]
-        sources = [_source(name, "landed_at") for name in ("wide", "single", "keys")]
+        sources = [window_source(name, "landed_at") for name in ("wide", "single", "keys")]
         return {
-            "sources": [*sources, *(_source(f"window_{c.name}", "v") for c in windows)],
+            "sources": [*sources, *(window_source(f"window_{c.name}", "v") for c in windows)],
             "pipelines": [{"pipeline_id": "types", "pipeline_name": "Types", "template": "presentation"}],
             "transformations": targets,
         }
@@ -170,25 +170,27 @@ class TypeProject:
         for place in Place:
             for column in self.refused(place):
                 name = f"refused_{place.name.lower()}_{column.name}"
-                target = _target(name, "shop.wide", load_type="scd1", **settings[place])
+                refused = target(name, "shop.wide", load_type="scd1", **settings[place])
                 if place is Place.INCREMENTAL:
-                    target["dependencies"][0]["incremental_key"] = column.name
+                    refused["dependencies"][0]["incremental_key"] = column.name
                 yielded = f"w.{column.name}" + ("" if place is Place.INCREMENTAL else " as v")
                 selects[name] = f"select w.id, w.landed_at, {yielded} from shop.wide as w"
-                targets.append(target)
+                targets.append(refused)
         rows = self.rows()
-        return {**rows, "sources": [_source("wide", "landed_at")], "transformations": targets}, selects
+        return {**rows, "sources": [window_source("wide", "landed_at")], "transformations": targets}, selects
 
 
 def _typed(columns: Sequence[Column]) -> str:
     return ", ".join(f"{column.name} {column.sample.type}" for column in columns)
 
 
-def _source(table: str, key: str) -> dict[str, Any]:
+def window_source(table: str, key: str) -> dict[str, Any]:
+    """Return the row of a source with an incremental key."""
     return {"schema": "shop", "table": table, "kind": "warehouse", "incremental_key": key}
 
 
-def _target(table: str, source: str, **values: Any) -> dict[str, Any]:
+def target(table: str, source: str, **values: Any) -> dict[str, Any]:
+    """Return the row of a target of one source."""
     return {
         "target_schema": "dwh",
         "target_table": table,

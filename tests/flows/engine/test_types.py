@@ -21,6 +21,7 @@ from metadata_sync.settings import Settings
 from metadata_sync.sql.type_rules import Place
 from metadata_sync.validation.select_rules import select_faults
 from tests.redshift_standin.fixture import running
+from tests.support import name_samples, type_tables
 from tests.support.history_project import DuckDbFile, PostgresDatabase, Warehouse
 from tests.support.postgres_cluster import Cluster, database
 from tests.support.project_copy import copy_project
@@ -41,8 +42,9 @@ class World:
     def __init__(self, root: Path, types: TypeProject, settings: Settings, warehouse: Warehouse) -> None:
         self.types = types
         self.warehouse = warehouse
-        copy_project(root, types.selects())
-        (root / "dbt_project" / "control" / "rows.yml").write_text(yaml.safe_dump(types.rows()))
+        copy_project(root, types.selects() | name_samples.selects(types.dialect))
+        for name, rows in (("types", types.rows()), ("names", name_samples.rows(types.dialect))):
+            (root / "dbt_project" / "control" / f"{name}.yml").write_text(yaml.safe_dump(rows, allow_unicode=True))
         self.context = Context(Project(root), settings, who="tester")
 
     def load(self, due: int) -> None:
@@ -84,13 +86,15 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def _loaded(world: World) -> World:
-    world.warehouse.execute(";".join(["create schema shop", *PREPARE[world.types.dialect], *world.types.sources()]))
+    dialect = world.types.dialect
+    sources = [*world.types.sources(), *name_samples.sources(dialect)]
+    world.warehouse.execute(";".join(["create schema shop", *PREPARE[dialect], *sources]))
     change = ChangeContext(world.context.project, world.context.store, world.context.columns, "tester")
     apply_plan(change, plan_files(change))
-    windows = len(world.types.windows)
-    world.load(2 + windows + len(world.types.ordered))
-    world.warehouse.execute(";".join(world.types.changes()))
-    world.load(2 + windows)
+    again = 2 + len(world.types.windows) + len(name_samples.roles(dialect))
+    world.load(again + len(world.types.ordered))
+    world.warehouse.execute(";".join([*world.types.changes(), *name_samples.changes(dialect)]))
+    world.load(again)
     return world
 
 
@@ -132,11 +136,22 @@ def test_incremental_keys_lose_nothing(world: World) -> None:
         assert world.rows(loaded) == world.rows(came), column.sample.type
 
 
+def test_names_of_every_kind_stand_in_every_place(world: World) -> None:
+    for number, (_, key, times, tracked, untracked) in enumerate(name_samples.roles(world.types.dialect)):
+        columns = ", ".join(name_samples.quoted(name) for name in (*key, *times, *tracked, *untracked))
+        versions = world.rows(f"select valid_from, valid_to, {columns} from dwh.names_{number} order by valid_from")
+        assert versions == [(1, 2, *[1] * 9), (2, None, 1, 1, *[2] * 7)]
+
+
 def test_rows_stay_valid_with_the_column_lists_that_were_taken(world: World) -> None:
     catalog = Catalog(world.context.store.read_stored().rows, world.context.project, world.context.columns)
     assert [row.key for row in catalog.rows.transformations if not row.column_list] == []
     with world.context.columns.connected():
         assert select_faults(catalog) == ()
+
+
+def test_docs_show_what_was_proved() -> None:
+    assert type_tables.PAGE.read_text(encoding="utf-8") == type_tables.render()
 
 
 def test_refused_types_are_refused_at_validate_with_reason_and_remedy(world: World) -> None:
