@@ -16,6 +16,8 @@ from metadata_sync.sql.type_rules import size_problem
 
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_ ]*(\([0-9, ]+\))?(with(out)? time zone)?")
 """Types that every session can describe."""
+_NAMING: Final = (exp.Alias, exp.TableAlias, exp.Table)
+"""What holds new names and names of tables."""
 
 
 def columns_read(select: ParsedSelect, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -27,9 +29,9 @@ def columns_read(select: ParsedSelect, columns: tuple[Column, ...]) -> tuple[Col
         select: The parsed SELECT.
         columns: All columns of one of its tables.
     """
-    if all(_PLAIN.fullmatch(column.type) for column in columns):
-        return columns
-    return tuple(column for column in columns if _PLAIN.fullmatch(column.type) or _may_read(select, column.name))
+    odd = {column.name for column in columns if not _is_plain(column.type, select.dialect)}
+    unread = {name for name in odd if not _may_read(select, name)}
+    return tuple(column for column in columns if column.name not in unread)
 
 
 def unreadable_columns(select: ParsedSelect, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Problem, ...]:
@@ -54,9 +56,14 @@ def unreadable_columns(select: ParsedSelect, tables: Mapping[TableName, tuple[Co
     return tuple(found)
 
 
+def _is_plain(type_: str, dialect: str) -> bool:
+    return _PLAIN.fullmatch(type_) is not None and size_problem(type_, dialect) is None
+
+
 def _may_read(select: ParsedSelect, name: str) -> bool:
     """Whether a SELECT names a column, or reads all of them: by a star, a whole row or a natural join."""
-    names = {str(node.name).lower() for node in select.tree.find_all(exp.Identifier)}
+    identifiers = select.tree.find_all(exp.Identifier)
+    names = {str(node.name).lower() for node in identifiers if not isinstance(node.parent, _NAMING)}
     return name.lower() in names or reads_all(select)
 
 

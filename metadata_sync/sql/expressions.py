@@ -64,7 +64,9 @@ def _condition_problems(
         return (tree,)
     problems = [problem for node in tree.walk() if (problem := _node_problem(node, dialect, allowed)) is not None]
     if columns is not None:
-        for name in sorted({folded(column.this) for column in tree.find_all(exp.Column)} - set(columns)):
+        known = set(columns) if dialect == "postgres" else {name.lower() for name in columns}
+        read = {folded(column.this) for column in tree.find_all(exp.Column)}
+        for name in sorted(read - known if dialect == "postgres" else {name.lower() for name in read} - known):
             hint = did_you_mean(name, columns)
             message = f"The condition reads {name}, which the SELECT does not yield (yields: {listed(columns)})."
             problems.append(Problem("unknown_column", message, hint or "Use an output column.", name))

@@ -14,8 +14,8 @@ ROLES = (1, 2, 1, 3, 3)
 
 def names(dialect: str) -> list[str]:
     """Return names: reserved words, mixed case, other letters, and as long as the warehouse takes."""
-    size = name_limit(dialect).size
     folds = dialect == "redshift"
+    size = 50 if folds else name_limit(dialect).size  # PostgreSQL behind the stand-in cuts longer ones off
     return [
         *("order", "user", "select", "table", "end", "_x", "größe", "имя"),
         *(("ordername", "value_1") if folds else ("orderName", "Value_1")),
@@ -69,7 +69,7 @@ def rows(dialect: str) -> Rows:
 def selects(dialect: str) -> dict[str, str]:
     """Return the SELECTs of `rows`."""
     listed = {
-        number: ", ".join(f"n.{quoted(name)}" for name in sum(columns, []))
+        number: ", ".join(f"n.{quoted(name)}" for role in columns for name in role)
         for number, columns in enumerate(roles(dialect))
     }
     return {f"names_{n}": f"select {'n.*' if n == 2 else listed[n]} from shop.names_{n} as n" for n in listed}

@@ -16,6 +16,7 @@ from metadata_sync.errors import SoftRunError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
+from metadata_sync.sql.types import type_text
 
 FLIGHTS = {
     "tailnum": "varchar",
@@ -80,7 +81,7 @@ class FakeWarehouse:
             except duckdb.Error as error:
                 raise ValueError(str(error).splitlines()[0]) from error
             return tuple(
-                Column(name=name, type=str(type_).lower())
+                Column(name=name, type=type_text(str(type_), "duckdb"))
                 for name, type_ in zip(relation.columns, relation.types, strict=True)
             )
 
