@@ -89,7 +89,13 @@
 {#- dbt begins a transaction for this query. If it stayed open, the load would read the log inside the transaction
     that writes it (error 1023 under serializable isolation) and could not alter the type of a column. -#}
 {% macro redshift__table_columns(relation) %}
-    {%- set columns = adapter.get_columns_in_relation(relation) -%}
+    {%- set columns = [] -%}
+    {%- for column in adapter.get_columns_in_relation(relation) -%}
+        {#- dbt's name for char(n) is character varying(n) -#}
+        {%- set is_padded = column.dtype | lower in ("character", "char", "bpchar") and column.char_size -%}
+        {%- set type = "character(" ~ column.char_size ~ ")" if is_padded else column.data_type -%}
+        {%- do columns.append({"name": column.name, "data_type": type}) -%}
+    {%- endfor -%}
     {%- do adapter.commit() -%}
     {{ return(columns) }}
 {% endmacro %}
