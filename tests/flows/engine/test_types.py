@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -54,7 +55,7 @@ class World:
         assert failed == {}
         assert len([outcome for outcome in summary.outcomes if str(outcome.status) == "loaded"]) == due
 
-    def rows(self, query: str) -> list[tuple[object, ...]]:
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query over targets."""
         return self.warehouse.query(query.replace("dwh.", f"{self.warehouse.prefix}dwh."))
 
