@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -139,11 +140,12 @@ def test_decimals_without_a_size_lose_their_cents_and_catalogs_know_all_sizes(re
         ]
         hidden = "select count(*) from information_schema.columns where table_name = 'late'"
         assert _run(cursor, hidden) == [[0]]
-    with psycopg.connect(redshift_standin.url, autocommit=True, prepare_threshold=None) as connection:
+    output = redshift_standin.profile()
+    login: dict[str, Any] = {name: output[name] for name in ("host", "port", "user", "password", "dbname")}
+    select = "select sum(amount) as total, min(label) as label, code from shop.sale group by code"
+    with psycopg.connect(**login, sslmode="disable", autocommit=True, prepare_threshold=None) as connection:
         warehouse = PostgresWarehouse(connection, "redshift")
-        described = warehouse.describe(
-            "select sum(amount) as total, min(label) as label, code from shop.sale group by code"
-        )
+        described = warehouse.describe(select)
         sale, late = (table_columns(warehouse, "shop", table) for table in ("sale", "late"))
     assert [column.type for column in described] == ["numeric(38,10)", "character varying(65535)", "character(5)"]
     sizes = ["integer", "numeric(9,2)", "character(5)", "character varying(20)"]
