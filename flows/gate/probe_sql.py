@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flows.gate.facts import Probe
-from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
+from flows.warehouse.bounds import Bound, BoundKind, latest_accepted, parse_bound
 from flows.warehouse.connection import NO_NUMBER, Row, as_text, union_all
 from metadata_sync.loads import Watermark
 from metadata_sync.rows.model import SourceRow
@@ -155,7 +155,7 @@ def _greatest(place: int, scan: Scan, bands: Sequence[tuple[str, str]], width: i
 
 def _band(scan: Scan, low: str, high: str) -> str:
     """Write the condition for a band. The lowest band starts with the scan, so for it the upper end is enough."""
-    at_most = f"{scan.key} <= '{high}'"
+    at_most = _at_most(scan.key, parse_bound(high))
     return at_most if low == str(scan.low) else f"{scan.key} >= '{low}' and {at_most}"
 
 
@@ -163,6 +163,17 @@ def _sample(place: int, scan: Scan, width: int) -> str:
     """Write the query for any one row of a source that was never read."""
     sample = f"select {scan.key} as sampled from {scan.relation} where {scan.key} is not null limit 1"
     return f"select {place}, {as_text('sampled')}{f', {NO_NUMBER}' * width} from ({sample}) as sluice_source"
+
+
+def _at_most(key: str, end: Bound) -> str:
+    """Write the upper end of a window as the macro `window_condition` does.
+
+    Bounds have microseconds. A key with nanoseconds belongs to its microsecond; for other timestamps it is the same.
+    """
+    if end.kind not in (BoundKind.TIMESTAMP, BoundKind.TIMESTAMP_TZ):
+        return f"{key} <= '{end}'"
+    kind = "timestamp" if end.kind is BoundKind.TIMESTAMP else "timestamp with time zone"
+    return f"{key} < cast('{end.next()}' as {kind})"
 
 
 def _literal(bound: Bound | None) -> str:

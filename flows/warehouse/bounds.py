@@ -55,6 +55,13 @@ class Bound:
             return Bound(self.kind, self.position - timedelta(days=ceil(minutes / _MINUTES_A_DAY)))
         return Bound(self.kind, self.position - timedelta(minutes=minutes))
 
+    def next(self) -> Bound:
+        """Return the least bound that is later: the next integer, day or microsecond."""
+        if isinstance(self.position, int):
+            return Bound(self.kind, self.position + 1)
+        step = timedelta(days=1) if self.kind is BoundKind.DATE else timedelta(microseconds=1)
+        return Bound(self.kind, self.position + step)
+
     def __str__(self) -> str:
         if isinstance(self.position, int):
             return str(self.position)

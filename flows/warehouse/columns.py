@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
 from flows.warehouse.lake import LakeFolder, list_files, resolve_folder
 from flows.warehouse.profile import Profile, load_profile
+from flows.warehouse.table_columns import columns_of_tables, type_kinds
 from metadata_sync.errors import HardRunError, SoftRunError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, SourceRow
-from metadata_sync.rows.names import TableName
+from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.settings import Settings
+from metadata_sync.sql import parse_select
+from metadata_sync.sql.rewrite import replace_tables
+from metadata_sync.sql.types import type_text
 
 if TYPE_CHECKING:
     import duckdb
-    from sqlglot import exp
 
     from metadata_sync.analysis.protocols import WarehouseColumns
-
-
-_TABLES_AT_ONCE: Final = 500
 
 
 def open_columns(project: Project, settings: Settings) -> WarehouseColumns:
@@ -124,6 +124,10 @@ class DuckDBColumns:
         tables = {row.name: row.name for row in sources if row.kind is SourceKind.WAREHOUSE}
         return _many_tables(self._warehouse, tables)
 
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:  # noqa: ARG002 - of the protocol
+        """Return nothing: DuckDB's types say what they are; see `WarehouseColumns.type_kinds`."""
+        return {}
+
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         with self._binder.use() as binder:
@@ -189,7 +193,9 @@ class _Files:
             raise ValueError(f"no .parquet file in {folder.location}")
         try:
             _refuse_mixed(self._connection, folder)
-            return _describe_select(self._connection, f"from {folder.relation}")
+            columns = _describe_select(self._connection, f"from {folder.relation}")
+            wide = _wide_decimals(self._connection, folder) if any(c.type == "double" for c in columns) else {}
+            return tuple(column.model_copy(update={"type": wide.get(column.name, column.type)}) for column in columns)
         except duckdb.Error as error:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
 
@@ -219,6 +225,16 @@ class PostgresColumns:
         places = {row.name: TableName(row.external_schema or row.source_schema, row.source_table) for row in sources}
         return _many_tables(self._warehouse, places)
 
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:
+        """Return what types are that only the server knows; see `WarehouseColumns.type_kinds`."""
+        if not types or self.dialect != "postgres":
+            return {}
+        try:
+            with self._warehouse.use() as warehouse:
+                return type_kinds(warehouse, types)
+        except SoftRunError:
+            return {}
+
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         from flows.warehouse.connection import PostgresWarehouse
@@ -237,7 +253,8 @@ def table_columns(warehouse: Warehouse, schema: str, table: str) -> tuple[Column
     Raises:
         RunError: When the warehouse cannot be reached.
     """
-    return _columns_in(warehouse, [(schema, table)]).get((schema, table), ())
+    name = TableName(schema, table)
+    return columns_of_tables(warehouse, [name]).get(name, ())
 
 
 def _table_columns(kept: _LazyResource[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
@@ -255,65 +272,40 @@ def _many_tables(
     kept: _LazyResource[Warehouse], places: Mapping[TableName, TableName]
 ) -> dict[TableName, tuple[Column, ...]]:
     """Return the columns of tables by the names of sources; empty when the warehouse cannot be reached now."""
-    keys = {name: (place.schema, place.table) for name, place in places.items()}
     try:
         with kept.use() as warehouse:
-            found = _columns_in(warehouse, keys.values())
+            found = columns_of_tables(warehouse, places.values())
     except SoftRunError:
         return {}
-    return {name: found[key] for name, key in keys.items() if key in found}
-
-
-def _columns_in(
-    warehouse: Warehouse, tables: Iterable[tuple[str, str]]
-) -> Mapping[tuple[str, str], tuple[Column, ...]]:
-    """Return the columns of tables, in order, by schema and table; one query for hundreds of tables."""
-    from sqlglot import exp
-
-    keys = sorted(set(tables))
-    found: dict[tuple[str, str], tuple[Column, ...]] = {}
-    for start in range(0, len(keys), _TABLES_AT_ONCE):
-        schemas, names = zip(*keys[start : start + _TABLES_AT_ONCE], strict=True)
-        query = (
-            exp.select("table_schema", "table_name", "column_name", "data_type")
-            .from_("information_schema.columns")
-            .where(exp.column("table_schema").isin(*set(schemas)), exp.column("table_name").isin(*set(names)))
-            .order_by("table_schema", "table_name", "ordinal_position")
-        )
-        for schema, table, name, type_ in warehouse.query(query):
-            key = schema, table
-            found[key] = (*found.get(key, ()), Column(name=name, type=str(type_).lower()))
-    return found
+    return {name: found[place] for name, place in places.items() if place in found}
 
 
 def _create_empty(connection: duckdb.DuckDBPyConnection, name: TableName, columns: tuple[Column, ...]) -> None:
-    from sqlglot import exp
-
-    schema = exp.Create(kind="schema", exists=True, this=exp.table_(exp.to_identifier(name.schema, quoted=True)))
-    definitions = [
-        exp.ColumnDef(this=exp.to_identifier(column.name, quoted=True), kind=_data_type(column.type, "duckdb"))
-        for column in columns
-    ]
-    table = exp.Create(
-        kind="table",
-        replace=True,
-        this=exp.Schema(this=exp.table_(name.table, db=name.schema, quoted=True), expressions=definitions),
-    )
-    for statement in (schema, table):
-        connection.execute(statement.sql("duckdb"))
-
-
-def _data_type(text: str, dialect: str) -> exp.DataType:
-    from sqlglot import exp
-
-    return exp.DataType.build(text, dialect=dialect, udt=True)
+    schema, table = quote_identifier(name.schema), quote_identifier(name.table)
+    definitions = ", ".join(f"{quote_identifier(column.name)} {column.type}" for column in columns)
+    connection.execute(f"create schema if not exists {schema}")
+    connection.execute(f"create or replace table {schema}.{table} ({definitions})")
 
 
 def _describe_select(connection: duckdb.DuckDBPyConnection, select: str) -> tuple[Column, ...]:
     relation = connection.sql(select.strip().rstrip(";"))
     return tuple(
-        Column(name=name, type=str(type_).lower()) for name, type_ in zip(relation.columns, relation.types, strict=True)
+        Column(name=name, type=type_text(str(type_), "duckdb"))
+        for name, type_ in zip(relation.columns, relation.types, strict=True)
     )
+
+
+def _wide_decimals(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> dict[str, str]:
+    """Return the decimals with more digits than DuckDB holds, by name: it would read them as doubles."""
+    rows = connection.execute(
+        """
+        select distinct name, precision, scale
+        from parquet_schema($pattern)
+        where precision > 38 and duckdb_type = 'DOUBLE'
+        """,
+        {"pattern": folder.pattern},
+    ).fetchall()
+    return {name: f"decimal({precision},{scale})" for name, precision, scale in rows}
 
 
 def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> None:
@@ -342,16 +334,14 @@ def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> 
     )
 
 
-def _over_empty_tables(select: str, tables: Mapping[TableName, tuple[Column, ...]], dialect: str) -> exp.Query:
+def _over_empty_tables(select: str, tables: Mapping[TableName, tuple[Column, ...]], dialect: str) -> str:
     """Replace each table by a subselect of typed nulls, so that the SELECT can be bound without the tables."""
-    import sqlglot
-    from sqlglot import exp
-
-    tree: Any = sqlglot.parse_one(select, dialect=dialect)
-    for table in list(tree.find_all(exp.Table)):
-        columns = tables.get(TableName(table.db, table.name)) if table.db else None
-        if columns is None:
-            continue
-        nulls = [exp.cast(exp.null(), _data_type(column.type, dialect)).as_(column.name) for column in columns]
-        table.replace(exp.select(*nulls).where(exp.false()).subquery(table.alias_or_name))
-    return exp.select("*").from_(tree.subquery("sluice_source")).limit(0)
+    parsed, problems = parse_select(select, dialect)
+    if parsed is None or problems:
+        raise ValueError("it is not one SELECT")
+    nulls = {
+        name: ", ".join(f"cast(null as {column.type}) as {quote_identifier(column.name)}" for column in columns)
+        for name, columns in tables.items()
+    }
+    empty = {name: f"(select {columns or 'null as sluice_nothing'} where false)" for name, columns in nulls.items()}
+    return f"select * from (\n{replace_tables(parsed, empty)}\n) as sluice_source limit 0"  # noqa: S608 - a checked SELECT

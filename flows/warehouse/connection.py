@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
 from flows.warehouse.profile import Profile
+from flows.warehouse.table_columns import type_of_result
 from metadata_sync.analysis.lake_location import file_folder
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column
 from metadata_sync.settings import Settings
+from metadata_sync.sql.types import type_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -156,8 +158,8 @@ class PostgresWarehouse:
         except psycopg.Error as error:
             raise HardRunError(f"The warehouse refused a query: {first_line(error)}") from error
 
-    def describe(self, expression: exp.Query) -> tuple[Column, ...]:
-        """Return the output columns of a query, with the server's type names.
+    def describe(self, query: str) -> tuple[Column, ...]:
+        """Return the output columns of a query, with the types as the server writes them, sizes included.
 
         Raises:
             HardRunError: When the server cannot bind it.
@@ -168,10 +170,25 @@ class PostgresWarehouse:
             with self._connection.transaction():  # read only, as the whole session
                 if self.dialect == "postgres":  # on Redshift SET LOCAL is unknown
                     self._connection.execute(f"set local statement_timeout = {_BIND_SECONDS * 1000}")
-                cursor = self._connection.execute(expression.sql(self.dialect, copy=False).encode())
+                cursor = self._connection.execute(query.encode())
+                result, described = cursor.pgresult, cursor.description or ()
+                assert result is not None
+                sizes = [(result.ftype(place), result.fmod(place)) for place in range(len(described))]
+                types = self._types(sizes)
         except psycopg.Error as error:
             raise HardRunError(first_line(error)) from error
-        return tuple(Column(name=column.name, type=column.type_display) for column in cursor.description or ())
+        return tuple(
+            Column(name=column.name, type=type_text(kind, self.dialect))
+            for column, kind in zip(described, types, strict=True)
+        )
+
+    def _types(self, sizes: Sequence[tuple[int, int]]) -> Sequence[str]:
+        """Return types as the server writes them, from their numbers and sizes."""
+        if self.dialect == "redshift":
+            return [type_of_result(oid, size) for oid, size in sizes]
+        types = ", ".join(f"format_type({oid}, {size})" for oid, size in sizes)
+        row = self._connection.execute(f"select {types}".encode()).fetchone() if sizes else ()
+        return [str(kind) for kind in row or ()]
 
     def close(self) -> None:
         """End the session."""

@@ -20,14 +20,28 @@
 {% macro quote_name(name) %} {{ return(sluice.quoted([name])[0]) }} {% endmacro %}
 
 
-{#- Column names, quoted or not, with a prefix: prefix '_sluice_was_' turns '"Total"' into '"_sluice_was_Total"'. -#}
+{#- Column names, quoted or not, with a prefix: prefix '_sluice_was_' turns '"Total"' into '"_sluice_was_Total"'.
+    A name that would be longer than the warehouse allows ends in a hash instead: the warehouse would cut it off. -#}
 {% macro prefixed(prefix, columns) %}
+    {%- set limit = sluice.name_limit() -%}
     {%- set listed = [] -%}
     {%- for column in columns -%}
-        {%- do listed.append('"' ~ prefix ~ column[1:] if column.startswith('"') else prefix ~ column) -%}
+        {%- set full = prefix ~ (column[1:-1] if column.startswith('"') else column) -%}
+        {%- if limit is not none and full.encode("utf-8") | length > limit -%}
+            {%- set start = full.encode("utf-8")[: limit - 13].decode("utf-8", "ignore") -%}
+            {%- set full = start ~ "_" ~ local_md5(full)[:12] -%}
+        {%- endif -%}
+        {%- do listed.append('"' ~ full ~ '"' if column.startswith('"') else full) -%}
     {%- endfor -%}
     {{ return(listed) }}
 {% endmacro %}
+
+
+{#- How many bytes a name may have; none when there is no limit.
+
+    Source: https://www.postgresql.org/docs/current/limits.html, https://docs.aws.amazon.com/redshift/latest/dg/r_names.html
+-#}
+{% macro name_limit() %} {{ return({"postgres": 63, "redshift": 127}.get(target.type)) }} {% endmacro %}
 
 
 {#- Words that DuckDB, PostgreSQL or Redshift reject as an unquoted column name. A word that is missing here causes a

@@ -45,7 +45,7 @@
 {% endmacro %}
 
 
-{#- The columns of a table as dbt's adapter describes them, in the shape of describe_query. -#}
+{#- The columns of a table as its catalog describes them, in the shape of describe_query. -#}
 {% macro describe_table(relation) %}
     {%- set columns = adapter.dispatch("table_columns", "sluice")(relation) -%}
     {{
@@ -61,10 +61,41 @@
     {{ return(adapter.get_columns_in_relation(relation)) }}
 {% endmacro %}
 
+{#- dbt's adapter reads information_schema, which does not show the sizes of char and bit, nor the names of arrays and
+    enums. A domain counts as its base type, because its constraints would stop staged rows. -#}
+{% macro postgres__table_columns(relation) %}
+    {%- set schema = sluice.quote_name(relation.schema) if relation.schema else "pg_temp" -%}
+    {%- set name = sluice.literal(schema ~ "." ~ sluice.quote_name(relation.identifier)) -%}
+    {%- call statement("sluice_columns", fetch_result=true, auto_begin=false) -%}
+        select
+            field.attname as column_name,
+            case
+                when kind.typtype = 'd'
+                then format_type(kind.typbasetype, kind.typtypmod)
+                else format_type(field.atttypid, field.atttypmod)
+            end as column_type
+        from pg_catalog.pg_attribute as field
+        join pg_catalog.pg_type as kind on kind.oid = field.atttypid
+        where field.attrelid = cast({{ name }} as regclass) and field.attnum > 0 and not field.attisdropped
+        order by field.attnum
+    {%- endcall -%}
+    {%- set columns = [] -%}
+    {%- for row in load_result("sluice_columns").table.rows -%}
+        {%- do columns.append({"name": row[0], "data_type": row[1]}) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}
+
 {#- dbt begins a transaction for this query. If it stayed open, the load would read the log inside the transaction
     that writes it (error 1023 under serializable isolation) and could not alter the type of a column. -#}
 {% macro redshift__table_columns(relation) %}
-    {%- set columns = adapter.get_columns_in_relation(relation) -%}
+    {%- set columns = [] -%}
+    {%- for column in adapter.get_columns_in_relation(relation) -%}
+        {#- dbt's name for char(n) is character varying(n) -#}
+        {%- set is_padded = column.dtype | lower in ("character", "char", "bpchar") and column.char_size -%}
+        {%- set type = "character(" ~ column.char_size ~ ")" if is_padded else column.data_type -%}
+        {%- do columns.append({"name": column.name, "data_type": type}) -%}
+    {%- endfor -%}
     {%- do adapter.commit() -%}
     {{ return(columns) }}
 {% endmacro %}
@@ -73,9 +104,18 @@
 {% macro described(names, types) %}
     {%- set columns = [] -%}
     {%- for name in sluice.quoted(names) -%}
-        {%- do columns.append({"name": name, "type": types[loop.index0] | lower}) -%}
+        {%- do columns.append({"name": name, "type": sluice.type_text(types[loop.index0])}) -%}
     {%- endfor -%}
     {{ return(columns) }}
+{% endmacro %}
+
+
+{#- A type as Sluice compares it: in lower case, unless its letters belong to names or labels. -#}
+{% macro type_text(type) %}
+    {%- set is_naming = target.type == "postgres" or modules.re.search(
+        "['\"]|\\b(struct|union|enum)\\b", type, modules.re.IGNORECASE
+    ) -%}
+    {{ return(type if is_naming else type | lower) }}
 {% endmacro %}
 
 

@@ -2,7 +2,7 @@
 
     Args:
         expression (str): SQL that yields the value.
-        kind (str): integer, date, timestamp or timestamptz.
+        kind (str): see key_kind.
     Returns: str, an SQL expression.
 -#}
 {% macro key_text(expression, kind) %}
@@ -15,7 +15,7 @@
                 ~ " || '+00'"
             )
         }}
-    {%- elif kind == "timestamp" -%} {{ return(adapter.dispatch("instant_as_text", "sluice")(expression)) }}
+    {%- elif kind in ("timestamp", "timestamp_ns") -%} {{ return(adapter.dispatch("instant_as_text", "sluice")(expression)) }}
     {%- endif -%}
     {{ return("cast(" ~ expression ~ " as varchar(128))") }}
 {% endmacro %}
@@ -41,18 +41,15 @@
 
     Args:
         dependency (dict): the driving dependency (see driving_dependencies).
-    Returns: str, integer | date | timestamp | timestamptz.
+    Returns: str, integer | date | timestamp | timestamp_ns | timestamptz.
     Raises: when the key is of another type.
 -#}
 {% macro key_kind(dependency) %}
     {%- if dependency.managed -%} {{ return("timestamp") }} {%- endif -%}
     {%- set query = "select " ~ dependency.key ~ " as sluice_key from " ~ dependency.relation -%}
     {%- set type = sluice.describe_query(query, "sluice_key_shape")[0].type -%}
-    {%- if type in ("timestamp with time zone", "timestamptz") -%} {{ return("timestamptz") }}
-    {%- elif type.startswith("timestamp") or type == "datetime" -%} {{ return("timestamp") }}
-    {%- elif type == "date" -%}
-        {{ return("date") }} {%- elif "int" in type and "interval" not in type -%} {{ return("integer") }}
-    {%- endif -%}
+    {%- set kind = sluice.kind_of_key(type) -%}
+    {%- if kind is not none -%} {{ return(kind) }} {%- endif -%}
     {%- do sluice.raise_error(
         "increment",
         "incremental_key "
@@ -64,6 +61,36 @@
         ~ ", which cannot cut windows.",
         "Use a timestamp, date or integer column, or remove the key and read the source in full.",
     ) -%}
+{% endmacro %}
+
+
+{#- The kind of key that a type makes; none when it cannot cut windows. metadata_sync/sql/type_rules.py decides the
+    same, and a test compares both. -#}
+{% macro kind_of_key(type) %}
+    {%- set name = modules.re.sub(" *\\([0-9, ]+\\)", "", type) -%}
+    {%- if name in ("timestamp with time zone", "timestamptz") -%} {{ return("timestamptz") }}
+    {%- elif name == "timestamp_ns" -%} {{ return("timestamp_ns") }}
+    {%- elif name in (
+        "timestamp",
+        "timestamp without time zone",
+        "timestamp_s",
+        "timestamp_ms",
+    ) -%} {{ return("timestamp") }}
+    {%- elif name == "date" -%} {{ return("date") }}
+    {%- elif name in (
+        "tinyint",
+        "smallint",
+        "integer",
+        "bigint",
+        "hugeint",
+        "utinyint",
+        "usmallint",
+        "uinteger",
+        "ubigint",
+        "uhugeint",
+    ) -%} {{ return("integer") }}
+    {%- endif -%}
+    {{ return(none) }}
 {% endmacro %}
 
 
@@ -91,7 +118,13 @@
     {%- set key = sluice.key_expression(dependency, window.kind) -%}
     {%- set start, end = sluice.literals([window.start, window.end]) -%}
     {%- set low_end = key ~ (" > " if window.is_open else " >= ") ~ start ~ " and " -%}
-    {{ return((low_end if window.start is not none else "") ~ key ~ " <= " ~ end) }}
+    {%- if window.kind == "timestamp_ns" -%}
+        {#- bounds have microseconds: the window ends with the last nanosecond of its last microsecond -#}
+        {%- set after = sluice.parse_instant(window.end) + modules.datetime.timedelta(microseconds=1) -%}
+        {%- set high_end = key ~ " < " ~ sluice.literal(sluice.instant_text(after)) -%}
+    {%- else -%} {%- set high_end = key ~ " <= " ~ end -%}
+    {%- endif -%}
+    {{ return((low_end if window.start is not none else "") ~ high_end) }}
 {% endmacro %}
 
 

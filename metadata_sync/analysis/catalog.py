@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from metadata_sync.analysis.protocols import WarehouseColumns
@@ -16,6 +16,7 @@ from metadata_sync.rows.resolve import added_columns
 from metadata_sync.sql import ParsedSelect, parse_select
 from metadata_sync.sql.checks import form_problems
 from metadata_sync.sql.columns import width_problems
+from metadata_sync.sql.columns_read import columns_read, unreadable_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Catalog:
         self._source_refusals: dict[TableName, str] = {}
         self._analyses: dict[TableName, Analysis] = {}
         self._in_progress: set[TableName] = set()
+        self._type_kinds: dict[str, str] = {}
 
     def look_up(self, sources: Sequence[SourceRow]) -> None:
         """Read the columns of many sources in one query; missing ones are read one by one later."""
@@ -87,6 +89,13 @@ class Catalog:
         source = self._sources.get(name)
         return None if source is None else self.source_columns(source)
 
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:
+        """Return what types are that only the warehouse knows; see `WarehouseColumns.type_kinds`."""
+        missing = [name for name in types if name not in self._type_kinds]
+        if missing:
+            self._type_kinds.update(self._columns.type_kinds(missing))
+        return self._type_kinds
+
     def target_columns(self, row: TransformationRow) -> tuple[Column, ...] | None:
         """Return the columns of a row's SELECT: its column list, otherwise the warehouse's answer."""
         return row.column_list or self.analysis(row).columns
@@ -116,15 +125,20 @@ class Catalog:
             return Analysis(select, problems)
         tables = {name: self.table_columns(name) for name in select.tables}
         known = {name: columns for name, columns in tables.items() if columns is not None}
-        problems = (*form_problems(select, self.functions), *width_problems(select, known))
+        problems = (
+            *form_problems(select, self.functions),
+            *width_problems(select, known),
+            *unreadable_columns(select, known),
+        )
         if problems or len(known) < len(tables):
             return Analysis(select, problems)
         return self._describe(select, known)
 
     def _describe(self, select: ParsedSelect, known: Mapping[TableName, tuple[Column, ...]]) -> Analysis:
         """Ask the warehouse for the columns of a SELECT that may run there."""
+        read = {name: columns_read(select, columns) for name, columns in known.items()}
         try:
-            return Analysis(select, (), self._columns.describe(select.text, known))
+            return Analysis(select, (), self._columns.describe(select.text, read))
         except ValueError as error:
             return Analysis(select, (), refusal=str(error))
         except SoftRunError:  # the warehouse cannot be reached now

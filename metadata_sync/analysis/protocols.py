@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -45,6 +45,14 @@ class WarehouseColumns(Protocol):
 
         Args:
             sources: Any sources; lake folders, missing tables and tables that cannot be read now are left out.
+        """
+        ...
+
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:
+        """Return what types are that only the warehouse knows: enum, composite, range, extension, builtin or missing.
+
+        Args:
+            types: Names of types; left out of the answer when the warehouse cannot be asked now.
         """
         ...
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 MAX_IDENTIFIER_LENGTH: Final = 63
-"""PostgreSQL's limit in bytes; DuckDB has none and Redshift's is 127."""
+"""Of schemas and tables: PostgreSQL's limit in bytes. DuckDB has none and Redshift's is 127."""
+
+MAX_COLUMN_BYTES: Final = 127
+"""Of a column's name: Redshift's limit. PostgreSQL's is lower, see `name_limit`."""
 
 MAX_TABLE_NAME_LENGTH: Final = 2 * MAX_IDENTIFIER_LENGTH + 1
 """Of `schema.table`."""
 
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_COLUMN: Final = re.compile(r"[^\W\d]\w*")
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -23,6 +27,56 @@ def is_identifier(text: str) -> bool:
     (True, False, False, False)
     """
     return len(text) <= MAX_IDENTIFIER_LENGTH and _IDENTIFIER.fullmatch(text) is not None
+
+
+def is_column_name(text: str) -> bool:
+    """Tell whether text may name a column: letters of any case and language, digits, underscore.
+
+    >>> is_column_name("orderName"), is_column_name("größe"), is_column_name("a b"), is_column_name('a"b')
+    (True, True, False, False)
+    """
+    return len(text.encode(errors="replace")) <= MAX_COLUMN_BYTES and _COLUMN.fullmatch(text) is not None
+
+
+def column_name_problem(text: str) -> tuple[str, str]:
+    """Return why text may not name a column, and the remedy."""
+    size = len(text.encode(errors="replace"))
+    if size > MAX_COLUMN_BYTES:
+        reason = f"Has {size} bytes, and a column's name at most {MAX_COLUMN_BYTES}, the limit of Redshift"
+        return f"{reason} ({MAX_IDENTIFIER_LENGTH} on PostgreSQL).", "Write a shorter name."
+    return "Is not a valid name of a column.", "Use letters, digits and '_', not a digit first."
+
+
+def identifier_problem(text: str) -> tuple[str, str]:
+    """Return why text may not name a schema or table, and the remedy."""
+    if len(text) > MAX_IDENTIFIER_LENGTH and _IDENTIFIER.fullmatch(text):
+        reason = f"Has {len(text)} characters, and a name at most {MAX_IDENTIFIER_LENGTH}, the limit of PostgreSQL."
+        return reason, "Write a shorter name."
+    remedy = f"Use lower case letters, digits and '_', at most {MAX_IDENTIFIER_LENGTH}, not a digit first."
+    return "Is not a valid name.", remedy
+
+
+@dataclass(frozen=True, slots=True)
+class NameLimit:
+    """How long a column's name may be.
+
+    Attributes:
+        size: Bytes.
+        words: Whose limit it is, for a message.
+    """
+
+    size: int
+    words: str
+
+
+def name_limit(dialect: str) -> NameLimit:
+    """Return the limit of a warehouse for the names of columns.
+
+    Source: https://www.postgresql.org/docs/current/limits.html, https://docs.aws.amazon.com/redshift/latest/dg/r_names.html
+    """
+    if dialect == "postgres":
+        return NameLimit(MAX_IDENTIFIER_LENGTH, f"PostgreSQL's limit is {MAX_IDENTIFIER_LENGTH}")
+    return NameLimit(MAX_COLUMN_BYTES, f"the limit is {MAX_COLUMN_BYTES}, that of Redshift")
 
 
 def is_slug(text: str) -> bool:

@@ -11,7 +11,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
 from metadata_sync.problems import Problem
-from metadata_sync.rows.names import TableName, is_identifier
+from metadata_sync.rows.names import TableName, column_name_problem, is_column_name
 from metadata_sync.sql.parse import ParsedSelect, folded, resolve_cte
 
 MAX_COLUMNS: Final = 1600
@@ -40,8 +40,10 @@ def output_columns(
             return None, ()
     names: list[str] = []
     problems: list[Problem] = []
+    spelled = {name.lower(): name for columns in tables.values() for name in columns if select.dialect == "duckdb"}
     for position, projection in enumerate(query.selects, start=1):
-        name = _output_name(projection)
+        name = _output_name(projection, select.dialect)
+        name = spelled.get(name.lower(), name) if name and isinstance(projection, exp.Column) else name
         if name is None:
             problems.append(
                 Problem(
@@ -50,17 +52,12 @@ def output_columns(
                     "Give it one with AS.",
                 )
             )
-        elif not is_identifier(name):
-            problems.append(
-                Problem(
-                    "column_name",
-                    f"The SELECT yields a column named {name!r}.",
-                    "Name it in lower case letters, digits and underscores.",
-                    name,
-                )
-            )
+        elif not is_column_name(name):
+            reason, remedy = column_name_problem(name)
+            message = f"The SELECT yields a column named {name!r}. {reason}"
+            problems.append(Problem("column_name", message, remedy, name))
         names.append(name or "")
-    for name in sorted(name for name, count in Counter(names).items() if name and count > 1):
+    for name in sorted(name for name, count in Counter(map(str.lower, names)).items() if name and count > 1):
         problems.append(  # noqa: PERF401
             Problem(
                 "duplicate_column", f"The SELECT yields {name} more than once.", "Name each column differently.", name
@@ -157,14 +154,21 @@ def _expand(select: ParsedSelect, tables: Mapping[TableName, Sequence[str]]) -> 
     return expanded if isinstance(expanded, exp.Query) else select.tree
 
 
-def _output_name(projection: exp.Expr) -> str | None:
+def _output_name(projection: exp.Expr, dialect: str) -> str | None:
     if isinstance(projection, exp.Alias):
-        return folded(projection.args["alias"])
+        return _spelled(projection.args["alias"], dialect)
     if isinstance(projection, exp.Column):
-        return folded(projection.this)
+        return _spelled(projection.this, dialect)
     if isinstance(projection, exp.Subquery) and projection.alias:
-        return str(projection.alias).lower()
+        return _spelled(projection.args["alias"].this, dialect)
     return None
+
+
+def _spelled(identifier: exp.Expr, dialect: str) -> str:
+    """Return a name as the warehouse stores it: DuckDB as it is written, Redshift in lower case even when quoted."""
+    if dialect == "duckdb":
+        return str(identifier.name)
+    return folded(identifier) if dialect == "postgres" else str(identifier.name).lower()
 
 
 def _shorten(projection: exp.Expr, limit: int = 40) -> str:

@@ -19,6 +19,8 @@ from metadata_sync.sql.parse import WINDOW_MARKER, escape_problem, folded, is_ba
 _MAX_CONDITION: Final = 10_000
 """Characters of a condition."""
 _TYPE: Final = re.compile(r"""[\w\s(),\[\].'"<>-]{1,2000}""")
+_BIT_VARYING: Final = re.compile(r"bit varying( ?\(\d+\))?(\[\])*", re.IGNORECASE)
+"""A type that sqlglot does not parse."""
 _REMEDY: Final = "Write one condition over the SELECT's output columns, e.g. operation = 'D'."
 
 
@@ -62,7 +64,9 @@ def _condition_problems(
         return (tree,)
     problems = [problem for node in tree.walk() if (problem := _node_problem(node, dialect, allowed)) is not None]
     if columns is not None:
-        for name in sorted({folded(column.this) for column in tree.find_all(exp.Column)} - set(columns)):
+        known = set(columns) if dialect == "postgres" else {name.lower() for name in columns}
+        read = {folded(column.this) for column in tree.find_all(exp.Column)}
+        for name in sorted(read - known if dialect == "postgres" else {name.lower() for name in read} - known):
             hint = did_you_mean(name, columns)
             message = f"The condition reads {name}, which the SELECT does not yield (yields: {listed(columns)})."
             problems.append(Problem("unknown_column", message, hint or "Use an output column.", name))
@@ -118,6 +122,8 @@ def is_type(text: str, dialect: str) -> bool:
     >>> is_type("varchar(10)", "duckdb"), is_type("int) as x, (select 1", "duckdb"), is_type("varchr", "duckdb")
     (True, False, False)
     """
+    if dialect == "postgres" and _BIT_VARYING.fullmatch(text):
+        return True
     try:
         tokens = sqlglot.tokenize(text, dialect=dialect)
         if _TYPE.fullmatch(text) is None or any(token.comments for token in tokens) or not is_balanced(tokens):
@@ -129,7 +135,8 @@ def is_type(text: str, dialect: str) -> bool:
         return False
     kinds = [*cast.to.find_all(exp.DataType)]
     if dialect == "duckdb":
-        is_known = not any(kind.this is exp.DataType.Type.USERDEFINED for kind in kinds)
+        own = (kind for kind in kinds if kind.this is exp.DataType.Type.USERDEFINED)
+        is_known = all(str(kind.args.get("kind")).lower() == "timestamptz_ns" for kind in own)
     else:
         is_known = not any(literal.is_string for literal in cast.to.find_all(exp.Literal))
     return is_known and cast.find(exp.Query, exp.Column) is None

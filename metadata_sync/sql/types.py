@@ -8,7 +8,18 @@ from typing import Final
 _INTEGERS: Final = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19, "hugeint": 39}
 _TEXTS: Final = ("varchar", "character varying", "text")
 _DECIMALS: Final = ("decimal", "numeric")
+_NAMING: Final = re.compile(r"""['"]|\b(struct|union|enum)\b""", re.IGNORECASE)
+"""Types whose text holds names or labels."""
 _SIZED: Final = re.compile(r"([^()]+?) *\(([0-9, ]+)\)(.*)")
+
+
+def type_text(text: str, dialect: str) -> str:
+    """Return a type as Sluice stores and compares it: in lower case, unless its letters belong to names or labels.
+
+    >>> type_text("DECIMAL(9,2)", "duckdb"), type_text("ENUM('New', 'old')", "duckdb"), type_text('"Mood"', "postgres")
+    ('decimal(9,2)', "ENUM('New', 'old')", '"Mood"')
+    """
+    return text if dialect == "postgres" or _NAMING.search(text) else text.lower()
 
 
 def is_widening(narrow: str, wide: str) -> bool:
@@ -19,7 +30,7 @@ def is_widening(narrow: str, wide: str) -> bool:
     >>> is_widening("varchar(10)", "text"), is_widening("date", "timestamp"), is_widening("real", "double")
     (True, True, False)
     """
-    (narrow_name, narrow_sizes), (wide_name, wide_sizes) = _parts(narrow.lower()), _parts(wide.lower())
+    (narrow_name, narrow_sizes), (wide_name, wide_sizes) = type_parts(narrow.lower()), type_parts(wide.lower())
     if narrow_name in _INTEGERS and wide_name in _INTEGERS:
         return _INTEGERS[narrow_name] < _INTEGERS[wide_name]
     if narrow_name in _INTEGERS and wide_name in _DECIMALS:
@@ -38,7 +49,7 @@ def can_widen(narrow: str, wide: str, dialect: str) -> bool:
     return is_widening(narrow, wide) and (dialect != "redshift" or ("char" in narrow and "char" in wide))
 
 
-def _parts(text: str) -> tuple[str, list[int]]:
+def type_parts(text: str) -> tuple[str, list[int]]:
     """Split a type into name and sizes: 'decimal(10,2)' gives ('decimal', [10, 2])."""
     found = _SIZED.fullmatch(text)
     if found is None:

@@ -26,6 +26,7 @@ from metadata_sync.rows.resolve import (
     window_key,
 )
 from metadata_sync.rows.vocabulary import LoadType, SourceKind
+from metadata_sync.sql.rewrite import needs_quotes
 from metadata_sync.text import escape_jinja
 
 if TYPE_CHECKING:
@@ -207,6 +208,7 @@ def _column(column: Column, scope: TestScope) -> Document:
     return _without_empty(
         {
             "name": column.name,
+            "quote": needs_quotes(column.name) or None,
             "data_type": escape_jinja(column.type),
             "description": escape_jinja(column.description),
             "data_tests": [test for test in tests if test is not None],

@@ -10,7 +10,7 @@ from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.rows.model import Dependency, TransformationRow
 from metadata_sync.rows.resolve import is_view, resolve_dependencies
 from metadata_sync.rows.vocabulary import Increment, LoadType, SourceKind, Template
-from metadata_sync.validation.rule import Rule, Subject, bad_names, repeated
+from metadata_sync.validation.rule import Rule, Subject, bad_columns, repeated
 
 
 def _tables(subject: Subject[TransformationRow]) -> Iterator[Fault]:
@@ -26,7 +26,7 @@ def _tables(subject: Subject[TransformationRow]) -> Iterator[Fault]:
 def _names(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     yield from repeated(subject, "dependencies", (dependency.table for dependency in subject.row.dependencies))
     for dependency in subject.row.dependencies:
-        yield from bad_names(subject, "dependencies", [dependency.incremental_key, *dependency.recompute_by])
+        yield from bad_columns(subject, "dependencies", [dependency.incremental_key, *dependency.recompute_by])
         yield from repeated(subject, "dependencies", dependency.recompute_by)
 
 

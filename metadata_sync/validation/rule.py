@@ -10,7 +10,7 @@ from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem
 from metadata_sync.project import Project
 from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
-from metadata_sync.rows.names import is_identifier
+from metadata_sync.rows.names import column_name_problem, identifier_problem, is_column_name, is_identifier
 from metadata_sync.rows.parsing import shown
 
 Row = TypeVar("Row", bound=ControlRow)
@@ -61,16 +61,24 @@ Rule: TypeAlias = Callable[[Subject[Row]], Iterator[Fault]]
 
 
 def bad_names(subject: Subject[Row], column: str, names: Iterable[str | None]) -> Iterator[Fault]:
-    """Find names that may not reach SQL."""
+    """Find names of schemas and tables that may not reach SQL."""
     for name in names:
         if name is not None and not is_identifier(name):
-            remedy = "Use lower case letters, digits and '_', at most 63, not a digit first."
-            yield subject.fault(column, name, Problem("bad_name", "Is not a valid name.", remedy))
+            yield subject.fault(column, name, Problem("bad_name", *identifier_problem(name)))
+
+
+def bad_columns(subject: Subject[Row], column: str, names: Iterable[str | None]) -> Iterator[Fault]:
+    """Find names of columns that may not reach SQL."""
+    for name in names:
+        if name is not None and not is_column_name(name):
+            yield subject.fault(column, name, Problem("bad_name", *column_name_problem(name)))
 
 
 def repeated(subject: Subject[Row], column: str, names: Iterable[str]) -> Iterator[Fault]:
     """Find names that a list holds more than once."""
     listed = list(names)
-    for name in dict.fromkeys(listed):
-        if listed.count(name) > 1:
-            yield subject.fault(column, name, Problem("duplicate", "Is in the list twice.", "Keep one of them."))
+    folded = [name.lower() for name in listed]
+    for name in dict.fromkeys(folded):
+        if folded.count(name) > 1:
+            first = next(item for item in listed if item.lower() == name)
+            yield subject.fault(column, first, Problem("duplicate", "Is in the list twice.", "Keep one of them."))

@@ -13,7 +13,7 @@ from metadata_sync.analysis.spark import spark_problems
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.rows.model import Column, SourceRow, TransformationRow
-from metadata_sync.rows.names import TableName, is_identifier
+from metadata_sync.rows.names import TableName, is_column_name
 from metadata_sync.rows.parsing import shown
 from metadata_sync.rows.resolve import (
     LOADED_AT,
@@ -33,6 +33,7 @@ from metadata_sync.sql.groups import group_problems
 from metadata_sync.sql.increments import increment_problems
 from metadata_sync.sql.probes import parse_probe
 from metadata_sync.validation.column_rules import column_faults
+from metadata_sync.validation.type_rules import type_faults
 
 
 def select_faults(catalog: Catalog, only: Collection[TableName] | None = None) -> tuple[Fault, ...]:
@@ -89,9 +90,10 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
 def _missing_in_source(
     row: SourceRow | TransformationRow, column: str, value: str, table: TableName, known: Collection[str]
 ) -> Fault:
-    remedy = did_you_mean(value, [name for name in known if is_identifier(name)]) or "Name one of its columns."
-    if value.lower() in {name.lower() for name in known}:
-        remedy = "Keys are lower case: land the column under a lower-case name, or read it through a view."
+    remedy = did_you_mean(value, [name for name in known if is_column_name(name)]) or "Name one of its columns."
+    same = next((name for name in known if name.lower() == value.lower()), None)
+    if same is not None:
+        remedy = f"Write {same}, as the warehouse spells it."
     message = f"is not a column of {table} (has: {listed(known)})."
     return Fault(row.control_table, row.key, column, value, "unknown_column", message, remedy)
 
@@ -153,6 +155,7 @@ class _Checked:
             yield self.fault(binding_problem(self.analysis.refusal))
         if names is not None:
             yield from self._column_faults(names)
+            yield from type_faults(self.row, self.catalog)
             yield from self._spark_faults()
         if self.row.delete_when is not None:
             for problem in delete_when_problems(

@@ -12,7 +12,7 @@ from metadata_sync.project import Project
 from metadata_sync.rows.calendar import parse_calendar
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import SourceKind
-from metadata_sync.validation.rule import Rule, Subject, bad_names
+from metadata_sync.validation.rule import Rule, Subject, bad_columns, bad_names
 
 FORMATS: Final = ("parquet", "iceberg", "hudi", "delta")
 
@@ -83,9 +83,9 @@ def _names(subject: Subject[SourceRow]) -> Iterator[Fault]:
         ("schema", row.source_schema),
         ("table", row.source_table),
         ("external_schema", row.external_schema),
-        ("incremental_key", row.incremental_key),
     ):
         yield from bad_names(subject, column, [name])
+    yield from bad_columns(subject, "incremental_key", [row.incremental_key])
 
 
 def _lake_settings(subject: Subject[SourceRow]) -> Iterator[Fault]:

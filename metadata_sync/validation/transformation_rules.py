@@ -10,7 +10,7 @@ from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.rows.model import Column, TransformationRow
 from metadata_sync.rows.resolve import RESERVED_PREFIX, VERSION_COLUMNS, is_view
 from metadata_sync.rows.vocabulary import Engine, Increment, LoadType
-from metadata_sync.validation.rule import Rule, Subject, bad_names, repeated
+from metadata_sync.validation.rule import Rule, Subject, bad_columns, bad_names, repeated
 from metadata_sync.validation.source_rules import data_path_problem
 
 SLUICE_SCHEMA: Final = "sluice"
@@ -24,11 +24,11 @@ def _names(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     row = subject.row
     yield from bad_names(subject, "target_schema", [row.target_schema])
     yield from bad_names(subject, "target_table", [row.target_table])
-    yield from bad_names(subject, "incremental_key", [row.incremental_key])
-    yield from bad_names(subject, "distkey", [row.distkey])
+    yield from bad_columns(subject, "incremental_key", [row.incremental_key])
+    yield from bad_columns(subject, "distkey", [row.distkey])
     for column in _COLUMN_LISTS:
-        yield from bad_names(subject, column, getattr(row, column))
-    yield from bad_names(subject, "column_list", (column.name for column in row.column_list))
+        yield from bad_columns(subject, column, getattr(row, column))
+    yield from bad_columns(subject, "column_list", (column.name for column in row.column_list))
 
 
 def _repetitions(subject: Subject[TransformationRow]) -> Iterator[Fault]:
@@ -84,7 +84,7 @@ def _reserved_columns(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     for column in ("column_list", *_COLUMN_LISTS):
         names = [item.name if isinstance(item, Column) else item for item in getattr(row, column)]
         for name in names:
-            if name.startswith(RESERVED_PREFIX) or name in added:
+            if name.lower().startswith(RESERVED_PREFIX) or name.lower() in added:
                 problem = Problem("reserved_column", "Sluice adds this column itself.", "Give yours another name.")
                 yield subject.fault(column, name, problem)
 

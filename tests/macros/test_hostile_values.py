@@ -80,3 +80,24 @@ def test_text_whose_collation_makes_different_texts_equal_is_refused(project: Db
     assert "yields text under a collation for which different texts are equal: id" in messages["loose"]
     assert messages["strict"] == "2 inserted"
     assert project.query('select id from dwh.strict order by id collate "C"') == [("A",), ("a",)]
+
+
+def test_text_longer_than_its_column_is_rejected_and_keys_may_hold_the_incremental_key(project: DbtProject) -> None:
+    project.source("codes")
+    project.execute(
+        "create table lake.codes (id varchar(5), t timestamp)",
+        "insert into lake.codes values ('DE001', '2024-01-01'), ('DE002', '2024-01-01'), ('abc', '2024-01-01')",
+    )
+    select = "select c.id, c.t from {{ sluice.increment(source('lake', 'codes')) }} as c"
+    read = {"incremental_key": "t", "dependencies": [driving("codes", incremental_key="t")]}
+    project.model("short", select, materialized="scd1", columns={"id": "varchar(3)"}, business_key=["id"], **read)
+    project.model("by_time", select, materialized="append", business_key=["id", "t"], **read)
+    messages = project.run("--select", "short", "by_time").messages
+    has_lengths = project.adapter != "duckdb"
+    assert messages["short"] == ("1 inserted, 2 rejected" if has_lengths else "3 inserted")
+    assert messages["by_time"] == "3 inserted"
+    if has_lengths:
+        reasons = project.query("select reason from sluice.dwh__short__rejects order by 1")
+        assert reasons[0] == ("id does not cast to character varying(3): DE001",)
+    project.execute("insert into lake.codes values ('DE001', '2024-01-01'), ('DE001', '2024-01-02')")
+    assert project.run("--select", "by_time").messages["by_time"] == "1 inserted"

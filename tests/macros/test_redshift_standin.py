@@ -11,10 +11,14 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import redshift_connector
 
+from flows.warehouse.columns import table_columns
+from flows.warehouse.connection import PostgresWarehouse
 from metadata_sync.sql.redshift import Rule
 from tests.redshift_standin import rules
 from tests.redshift_standin.errors import RedshiftError
@@ -119,6 +123,34 @@ def test_answers_differ_from_postgres_where_redshift_does(redshift_standin: Stan
             _run(cursor, "select cast('sluice' || a as integer) from later")
         with pytest.raises(redshift_connector.Error, match="multiple commands"):
             _run(cursor, "select 1; select 2")
+
+
+@pytest.mark.postgres
+def test_decimals_without_a_size_lose_their_cents_and_catalogs_know_all_sizes(redshift_standin: Standin) -> None:
+    with _connect(redshift_standin) as cursor:
+        _run(
+            cursor,
+            "create schema shop",
+            "create table shop.sale (id integer, amount numeric(9, 2), whole decimal, code char(5), label varchar(20))",
+            "insert into shop.sale values (1, 1.49, 1.49, 'DE001', 'x')",
+            "create view shop.late as select id, amount, code, label from shop.sale with no schema binding",
+        )
+        assert _run(cursor, "select amount, whole, cast(amount as numeric) from shop.sale") == [
+            [Decimal("1.49"), Decimal(1), Decimal(1)]
+        ]
+        hidden = "select count(*) from information_schema.columns where table_name = 'late'"
+        assert _run(cursor, hidden) == [[0]]
+    output = redshift_standin.profile()
+    login: dict[str, Any] = {name: output[name] for name in ("host", "port", "user", "password", "dbname")}
+    select = "select sum(amount) as total, min(label) as label, code from shop.sale group by code"
+    with psycopg.connect(**login, sslmode="disable", autocommit=True, prepare_threshold=None) as connection:
+        warehouse = PostgresWarehouse(connection, "redshift")
+        described = warehouse.describe(select)
+        sale, late = (table_columns(warehouse, "shop", table) for table in ("sale", "late"))
+    assert [column.type for column in described] == ["numeric(38,10)", "character varying(65535)", "character(5)"]
+    sizes = ["integer", "numeric(9,2)", "character(5)", "character varying(20)"]
+    assert [column.type for column in late] == sizes
+    assert [column.type for column in sale] == [*sizes[:2], "numeric(18,0)", *sizes[2:]]
 
 
 @pytest.mark.postgres

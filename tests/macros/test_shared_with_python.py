@@ -12,7 +12,10 @@ from flows.spark.jobs import windows_of
 from flows.warehouse.load_log import Definition, companion_table, tracking, tracks_of
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import LoadType
+from metadata_sync.sql.type_rules import key_kind
+from metadata_sync.sql.types import type_text
 from tests.support.dbt_project import DbtProject
+from tests.support.type_samples import DUCKDB, POSTGRES, REDSHIFT, REDSHIFT_REFUSED
 
 PARTS = ("head", "side", "rejects")
 TABLES = [
@@ -30,6 +33,7 @@ WINDOWS: list[dict[str, Any]] = [
     {"source": "lake.it's", "start": '"}', "end": "*/ select 1 /*", "new": False},
     {"source": "lake.gärten", "start": "\\ {", "end": "} */", "new": True},
 ]
+TYPES = [sample.known_as for sample in (*DUCKDB, *POSTGRES, *REDSHIFT, *REDSHIFT_REFUSED)]
 ANSWERS = """
 {% macro answers(questions) %}
     {%- set companions = [] -%}
@@ -48,12 +52,19 @@ ANSWERS = """
         {%- set window = dict(window, kind="timestamp", is_open=false) -%}
         {%- do comments.append(sluice.increment_sql(dependency, window, [], {})) -%}
     {%- endfor -%}
+    {%- set key_kinds, type_texts = [], [] -%}
+    {%- for type in questions.types -%}
+        {%- do key_kinds.append(sluice.kind_of_key(type)) -%}
+        {%- do type_texts.append(sluice.type_text(type | upper if type.islower() else type)) -%}
+    {%- endfor -%}
     {%- set compiled = comments | join(" union all ") -%}
     {{ return(tojson({
         "companions": companions,
         "definitions": definitions,
         "compiled": compiled,
         "windows": sluice.read_windows(compiled),
+        "key_kinds": key_kinds,
+        "type_texts": type_texts,
     })) }}
 {% endmacro %}
 """
@@ -70,6 +81,7 @@ def _questions() -> dict[str, Sequence[Any]]:
             for names in SCD_COLUMNS
         ],
         "windows": WINDOWS,
+        "types": TYPES,
     }
 
 
@@ -109,3 +121,9 @@ def test_windows_are_read_from_the_comments_that_hold_them(answers: Mapping[str,
     assert [{name: window[name] for name in asked} for asked, window in zip(WINDOWS, found.values(), strict=True)] == (
         WINDOWS
     )
+
+
+def test_types_are_written_and_cut_windows_alike(answers: Mapping[str, Any]) -> None:
+    assert answers["key_kinds"] == [key_kind(type_) for type_ in TYPES]
+    written = [type_.upper() if type_.islower() else type_ for type_ in TYPES]
+    assert answers["type_texts"] == [type_text(type_, "duckdb") for type_ in written]

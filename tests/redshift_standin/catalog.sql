@@ -9,15 +9,23 @@ create function rs_catalog.set_attribute(relation regclass, name text, value tex
     insert into rs_catalog.attribute values (relation, name, value)
     on conflict (reloid, name) do update set value = excluded.value $$;
 
--- varchar(n) counts bytes; text that a SELECT yields is varchar of its width, 65535 at most.
-create function rs_catalog.guard_bytes(relation text) returns void language plpgsql as $$
+-- Every type of a result has its sizes. PostgreSQL does not compute those of text and of decimals, so text is as wide as
+-- Redshift allows, and a decimal keeps ten digits after the point.
+create function rs_catalog.type_of(type oid, size integer) returns text language sql immutable as $$
+    select case when type = 'text'::regtype or (type = 'varchar'::regtype and size < 0) then 'character varying(65535)'
+        when type = 'numeric'::regtype and size < 0 then 'numeric(38,10)' else format_type(type, size) end $$;
+
+-- varchar(n) counts bytes.
+create function rs_catalog.guard_types(relation text) returns void language plpgsql as $$
 declare r record;
 begin
     for r in select attname, atttypid, atttypmod, attnum from pg_attribute
         where attrelid = relation::regclass and attnum > 0 and not attisdropped
     loop
-        if r.atttypid = 'text'::regtype or (r.atttypid = 'varchar'::regtype and r.atttypmod < 0) then
-            execute format('alter table %s alter column %I type varchar(65535)', relation, r.attname);
+        if rs_catalog.type_of(r.atttypid, r.atttypmod) <> format_type(r.atttypid, r.atttypmod) then
+            execute format('alter table %s alter column %I type %s', relation, r.attname,
+                rs_catalog.type_of(r.atttypid, r.atttypmod));
+            continue when r.atttypid = 'numeric'::regtype;
             r.atttypmod := 65539;
         elsif r.atttypid <> 'varchar'::regtype then
             continue;
@@ -33,7 +41,7 @@ declare columns text;
 begin
     begin
         execute 'create temporary view rs_probe as ' || query;
-        select string_agg(format('null::%s as %I', format_type(atttypid, atttypmod), attname), ', ' order by attnum)
+        select string_agg(format('null::%s as %I', rs_catalog.type_of(atttypid, atttypmod), attname), ', ' order by attnum)
             into columns from pg_attribute where attrelid = 'pg_temp.rs_probe'::regclass and attnum > 0;
         execute 'drop view pg_temp.rs_probe';
     exception when undefined_table or undefined_column or invalid_schema_name then columns := 'null::text as "?"';
@@ -166,6 +174,21 @@ create view pg_catalog.svv_mv_info as
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
         left join rs_catalog.attribute a on a.reloid = c.oid and a.name = 'auto refresh'
     where c.relkind = 'm';
+
+-- The columns that information_schema shows: those of late-binding views are not among them.
+create view rs_catalog.columns as
+    select c.* from information_schema.columns c
+    where not exists (select from rs_catalog.late_binding_view l
+        where l.viewoid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)));
+-- All columns, with those of late-binding views and external tables (r_SVV_COLUMNS.html).
+create view pg_catalog.svv_columns as
+    select table_catalog::text, table_schema::text, table_name::text, column_name::text, ordinal_position::int,
+        data_type::text, character_maximum_length::int, numeric_precision::int, numeric_scale::int
+    from information_schema.columns where table_schema not in ('rs_catalog')
+    union all
+    select current_database()::text, schemaname, tablename, columnname, columnnum, external_type, null, null, null
+    from pg_catalog.svv_external_columns;
+grant select on pg_catalog.svv_columns to public;
 
 -- SHOW
 create function rs_catalog.show_schemas(asked text, pattern text) returns table

@@ -9,8 +9,11 @@ from sqlglot import exp
 
 DATE_PART_FIRST = frozenset({"dateadd", "datediff", "date_add", "date_diff"})
 # Catalogs of PostgreSQL's that show other things on Redshift
-CATALOGS = frozenset({("information_schema", "views"), ("", "pg_views"), ("pg_catalog", "pg_views")})
+CATALOGS = frozenset(
+    {("information_schema", "views"), ("information_schema", "columns"), ("", "pg_views"), ("pg_catalog", "pg_views")}
+)
 MOST_BYTES = 65535  # varchar(max)
+UNSIZED_DECIMAL = "decimal(18, 0)"  # DECIMAL without precision and scale (r_Numeric_types201.html)
 BYTES = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR)
 
 
@@ -36,6 +39,11 @@ def to_postgres(tree: exp.Expr, views: Mapping[tuple[str, str], str]) -> exp.Exp
             alias = exp.TableAlias(this=exp.to_identifier(table.alias_or_name))
             table.replace(exp.Subquery(this=to_postgres(body, views), alias=alias))
     return tree
+
+
+def is_unsized_decimal(kind: exp.Expr | None) -> bool:
+    """DECIMAL or NUMERIC without precision and scale."""
+    return isinstance(kind, exp.DataType) and kind.this is exp.DataType.Type.DECIMAL and not kind.expressions
 
 
 def _rewrite(node: exp.Expr) -> exp.Expr:
@@ -67,8 +75,11 @@ def _rewrite_call(node: exp.Anonymous) -> exp.Expr:
 
 
 def _rewrite_cast(node: exp.Cast) -> exp.Expr:
-    """An explicit cast to varchar(n) cuts at n bytes (r_Character_types.html)."""
+    """An explicit cast to varchar(n) cuts at n bytes (r_Character_types.html); DECIMAL alone is DECIMAL(18,0)."""
     kind = node.to
+    if is_unsized_decimal(kind):
+        kind = exp.DataType.build(UNSIZED_DECIMAL)
+        node.set("to", kind)
     if kind.expressions and kind.expressions[0].name.lower() == "max":
         kind = exp.DataType.build(f"varchar({MOST_BYTES})")
         node.set("to", kind)
@@ -82,6 +93,8 @@ def _rewrite_cast(node: exp.Cast) -> exp.Expr:
 
 def _rewrite_try_cast(node: exp.TryCast) -> exp.Expr:
     """PostgreSQL has none, and sqlglot would write a plain cast."""
+    if is_unsized_decimal(node.to):
+        node.set("to", exp.DataType.build(UNSIZED_DECIMAL))
     kind = exp.Literal.string(node.to.sql("postgres"))
     return exp.Anonymous(
         this="rs_catalog.try_cast", expressions=[node.this, kind, exp.cast(exp.null(), node.to.copy())]

@@ -24,7 +24,7 @@ WORDING = {
 }
 SYNTAX_ERROR = "42601"
 # What runs on Redshift and is worth a word in a transaction; and the client's own limit, which it has kept by then.
-TAKEN = frozenset({"truncate_commits", "percent"})
+TAKEN = frozenset({"truncate_commits", "percent", "unsized_decimal"})
 REFUSED = tuple(rule for rule in RULES if rule.severity is Severity.ERROR and rule.name not in TAKEN)
 
 

@@ -230,6 +230,8 @@ class Session:
             kind, body = self.backend.read()
             if kind == b"C":
                 body = self._tag(body, prepared)
+            elif kind == b"T":
+                body = wire.with_sizes(body)
             elif kind == b"E":
                 failed = True
                 body = self._as_redshift(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from tests.redshift_standin.errors import not_known
-from tests.redshift_standin.expressions import MOST_BYTES
+from tests.redshift_standin.expressions import MOST_BYTES, UNSIZED_DECIMAL, is_unsized_decimal
 
 TEXT_SIZE = 256  # TEXT, and VARCHAR without a length, in a column definition (r_Character_types.html)
 NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
@@ -64,12 +64,14 @@ def declare_types(create: exp.Expr) -> None:
 
 
 def declare_type(column: exp.ColumnDef) -> None:
-    """One column: TEXT is varchar(256), varchar(max) is 65535 bytes, PRIMARY KEY only means NOT NULL."""
+    """One column: TEXT is varchar(256), DECIMAL is decimal(18,0), PRIMARY KEY only means NOT NULL."""
     kind = column.args.get("kind")
     if isinstance(kind, exp.DataType):
         size = kind.expressions[0].name.lower() if kind.expressions else ""
         if kind.this == exp.DataType.Type.TEXT or (kind.this == exp.DataType.Type.VARCHAR and not size):
             column.set("kind", exp.DataType.build(f"varchar({TEXT_SIZE})"))
+        elif is_unsized_decimal(kind):
+            column.set("kind", exp.DataType.build(UNSIZED_DECIMAL))
         elif size == "max":
             column.set("kind", exp.DataType.build(f"varchar({MOST_BYTES})"))
     constraints = []

@@ -186,7 +186,7 @@ def _plan_create(context: _Context) -> Plan:
         f"select rs_catalog.set_attribute({name}::regclass, {literal(key)}, {literal(value)})"
         for key, value in attributes.items()
     ]
-    return Plan("create table", context.postgres_sql(), (f"select rs_catalog.guard_bytes({name})", *after))
+    return Plan("create table", context.postgres_sql(), (f"select rs_catalog.guard_types({name})", *after))
 
 
 def _plan_alter(context: _Context) -> Plan:
@@ -198,7 +198,7 @@ def _plan_alter(context: _Context) -> Plan:
         return Plan("alter table", context.postgres_sql())
     for column in tree.find_all(exp.ColumnDef):
         tables.declare_type(column)
-    guard = f"select rs_catalog.guard_bytes({literal(relation_name(tree.this))})"
+    guard = f"select rs_catalog.guard_types({literal(relation_name(tree.this))})"
     return Plan("alter table", context.postgres_sql(), (guard,))
 
 

@@ -14,6 +14,9 @@ SHORT = struct.Struct("!h")
 SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
 PROTOCOL_3 = 196608
+TEXT, VARCHAR, NUMERIC = 25, 1043, 1700
+SIZED = {TEXT: (VARCHAR, 65535 + 4), VARCHAR: (VARCHAR, 65535 + 4), NUMERIC: (NUMERIC, (38 << 16 | 10) + 4)}
+"""Types without a size: the type and the size that Redshift would show."""
 
 
 class ConnectionClosedError(Exception):
@@ -91,6 +94,21 @@ def row(body: bytes) -> list[str | None]:
         values.append(None if size < 0 else body[at : at + size].decode())
         at += max(size, 0)
     return values
+
+
+def with_sizes(body: bytes) -> bytes:
+    """A RowDescription in which each text and each decimal has its size, as on Redshift; see rs_catalog.type_of."""
+    described = bytearray(body)
+    at = 2
+    for _ in range(SHORT.unpack_from(body)[0]):
+        at = body.index(b"\0", at) + 1  # then table, column, type, length of the type, its size, format
+        kind, size = INT.unpack_from(body, at + 6)[0], INT.unpack_from(body, at + 12)[0]
+        if size < 0 and kind in SIZED:
+            sized, size = SIZED[kind]
+            INT.pack_into(described, at + 6, sized)
+            INT.pack_into(described, at + 12, size)
+        at += 18
+    return bytes(described)
 
 
 def columns(body: bytes) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from metadata_sync.errors import SoftRunError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
+from metadata_sync.sql.types import type_text
 
 FLIGHTS = {
     "tailnum": "varchar",
@@ -63,6 +64,9 @@ class FakeWarehouse:
             raise ValueError(self.refusals[str(source.name)])
         return tuple(Column(name=name, type=type_) for name, type_ in self.tables[str(source.name)].items())
 
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:
+        return {}
+
     def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
         self.asked.append("describe")
         if not self.is_reachable:
@@ -77,7 +81,7 @@ class FakeWarehouse:
             except duckdb.Error as error:
                 raise ValueError(str(error).splitlines()[0]) from error
             return tuple(
-                Column(name=name, type=str(type_).lower())
+                Column(name=name, type=type_text(str(type_), "duckdb"))
                 for name, type_ in zip(relation.columns, relation.types, strict=True)
             )
 

@@ -8,6 +8,20 @@
 -#}
 {% macro cast_value(expression, type, raw_type) %}
     {%- if raw_type == type -%} {{ return(expression) }}
+    {%- elif sluice.cast_may_cut(raw_type, type) -%}
+        {{
+            return(
+                "case when "
+                ~ adapter.dispatch("text_size", "sluice")(expression)
+                ~ " <= "
+                ~ sluice.type_parts(type)[1][0]
+                ~ " then cast("
+                ~ expression
+                ~ " as "
+                ~ type
+                ~ ") end"
+            )
+        }}
     {%- elif not sluice.cast_may_fail(raw_type, type) -%}
         {{ return("cast(" ~ expression ~ " as " ~ type ~ ")") }}
     {%- endif -%}
@@ -67,7 +81,35 @@
 {% endmacro %}
 
 
-{% macro is_text(type) %} {{ return("char" in type or "text" in type) }} {% endmacro %}
+{% macro is_text(type) %}
+    {{
+        return(
+            sluice.type_parts(type)[0]
+            in ("varchar", "character varying", "text", "char", "character", "bpchar", "nvarchar", "name")
+        )
+    }}
+{% endmacro %}
+
+
+{#- Whether a cast may cut text off: without an error, and two keys may become one. -#}
+{% macro cast_may_cut(raw_type, type) %}
+    {%- set sizes, raw_sizes = sluice.type_parts(type)[1], sluice.type_parts(raw_type)[1] -%}
+    {{
+        return(
+            sluice.is_text(type)
+            and sizes | length == 1
+            and sluice.is_text(raw_type)
+            and not (raw_sizes and raw_sizes[0] <= sizes[0])
+        )
+    }}
+{% endmacro %}
+
+
+{#- The size of a text as the warehouse counts it for varchar(n): characters, and bytes on Redshift. Blanks at the end
+    count, except those that char(n) adds. -#}
+{% macro default__text_size(expression) %} {{ return("length(" ~ expression ~ ")") }} {% endmacro %}
+
+{% macro redshift__text_size(expression) %} {{ return("octet_length(" ~ expression ~ ")") }} {% endmacro %}
 
 
 {#- Whether a cast may fail at a value. A cast to text or to a wider type never fails. -#}

@@ -5,12 +5,10 @@
     {%- for column in load.columns -%}
         {%- do raw_types.update({column.name: column.raw_type}) -%}
     {%- endfor -%}
-    {%- set float_types = sluice.float_types() -%}
     {%- set columns = [] -%}
     {%- for column in load.data_columns -%}
         {%- set raw_type = raw_types.get(column.name) -%}
-        {%- set is_unchanged = raw_type == column.type and column.type not in float_types -%}
-        {%- set value = column.name if is_unchanged else sluice.staged_column(load, column, raw_type) -%}
+        {%- set value = sluice.staged_column(load, column, raw_type) -%}
         {%- do columns.append(value if value == column.name else value ~ " as " ~ column.name) -%}
     {%- endfor -%}
     {%- set is_delete = (
@@ -29,8 +27,7 @@
 {% endmacro %}
 
 
-{#- The expression of one staged column. Minus zero becomes zero: both are equal, and the result must not depend on
-    which of them comes first. -#}
+{#- The expression of one staged column. -#}
 {% macro staged_column(load, column, raw_type) %}
     {%- if column.name == "_sluice_effective_at" and not load.is_rekeyed -%}
         {{ return("cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)") }}
@@ -43,12 +40,34 @@
         if raw_type == column.type
         else sluice.cast_value(column.name, column.type, raw_type)
     ) -%}
-    {%- set is_float = column.type in sluice.float_types() -%}
-    {{ return("cast(" ~ value ~ " + 0 as " ~ column.type ~ ")" if is_float else value) }}
+    {{ return(sluice.normal_value(value, column.type)) }}
 {% endmacro %}
 
 
-{% macro float_types() %} {{ return(("float", "double", "real", "double precision")) }} {% endmacro %}
+{#- The one form of values that are equal and not identical: the result must not depend on which of them comes first.
+    Minus zero becomes zero, and a PostgreSQL numeric without a scale loses its final zeros. -#}
+{% macro normal_value(value, type) %}
+    {{ return(adapter.dispatch("normal_value", "sluice")(value, type)) }}
+{% endmacro %}
+
+{% macro default__normal_value(value, type) %}
+    {%- set is_float = type in ("float", "double", "real", "double precision") -%}
+    {{ return("cast(" ~ value ~ " + 0 as " ~ type ~ ")" if is_float else value) }}
+{% endmacro %}
+
+{% macro postgres__normal_value(value, type) %}
+    {{
+        return(
+            "trim_scale(" ~ value ~ ")"
+            if type == "numeric"
+            else sluice.default__normal_value(value, type)
+        )
+    }}
+{% endmacro %}
+
+{% macro redshift__normal_value(value, type) %}
+    {{ return(sluice.default__normal_value(value, type)) }}
+{% endmacro %}
 
 
 {#- The reason why a row cannot be loaded; NULL for a row that can be loaded. -#}

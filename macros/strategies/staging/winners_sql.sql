@@ -93,7 +93,7 @@
 {% macro default__binary_text(name, type) %} {{ return(name) }} {% endmacro %}
 
 {% macro postgres__binary_text(name, type) %}
-    {{ return(name ~ ' collate "C"' if "char" in type or "text" in type else name) }}
+    {{ return(name ~ ' collate "C"' if sluice.is_text(type | replace("[]", "")) else name) }}
 {% endmacro %}
 
 {#- Redshift sorts text by its bytes unless the database has another collation, and has no COLLATE "C". -#}

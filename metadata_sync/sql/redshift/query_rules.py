@@ -125,6 +125,11 @@ def _data_type(node: exp.Expr) -> str | None:
     return str(node.this.value).lower() if isinstance(node, exp.DataType) and node.this in _TYPES else None
 
 
+def _unsized_decimal(node: exp.Expr) -> str | None:
+    is_unsized = isinstance(node, exp.DataType) and node.this is _TYPE.DECIMAL and not node.expressions
+    return "A decimal without precision and scale" if is_unsized else None
+
+
 def _array_brackets(node: exp.Expr) -> str | None:
     return "ARRAY[…]" if isinstance(node, exp.Array) and node.args.get("bracket_notation") else None
 
@@ -245,6 +250,13 @@ RULES: Final = (
         "Redshift has no type {found}.",
         "Use varchar for identifiers, SUPER for JSON and arrays, decimal for money.",
         _data_type,
+    ),
+    Rule(
+        "unsized_decimal",
+        "r_Numeric_types201.html",
+        "{found} is numeric(18,0), which rounds to whole numbers.",
+        "Write them: numeric(38,2).",
+        _unsized_decimal,
     ),
     Rule(
         "array_brackets",

@@ -24,7 +24,7 @@ def columns(text: str, *, is_known: bool = True) -> tuple[str, ...] | None:
     ("text", "expected"),
     [
         ("select a, b as x, 1 as y from lake.flights", ("a", "x", "y")),
-        ("select A, B as X from lake.flights", ("a", "x")),
+        ("select A, B as X from lake.flights", ("a", "X")),
         ("select * from lake.flights", ("a", "b")),
         ("from lake.flights", ("a", "b")),
         ("select f.*, p.c from lake.flights f join lake.planes p using (a)", ("a", "b", "c")),

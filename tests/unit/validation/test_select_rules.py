@@ -310,11 +310,73 @@ def test_file_that_is_no_text_is_a_fault(project: Project, warehouse: FakeWareho
     assert fault.column == "sql_path"
 
 
-def test_a_key_that_differs_in_case_is_not_suggested(project: Project) -> None:
-    """Its name would be refused in the row."""
+def test_a_key_that_differs_in_case_is_named_as_the_warehouse_spells_it(project: Project) -> None:
     columns = {**FLIGHTS, "Off_Set": "bigint"}
     write_select(project, "dim", GOOD)
     rows = control_rows(transformation("dwh.dim", incremental_key="off_set", sequence_by=["updated_at"]))
     (fault,) = find(rows, project, FakeWarehouse(tables={"lake.flights": columns}))
     assert fault.rule == "unknown_column"
-    assert "lower-case name" in fault.remedy
+    assert fault.remedy == "Write Off_Set, as the warehouse spells it."
+    rows = control_rows(transformation("dwh.dim", incremental_key="Off_Set", sequence_by=["updated_at"]))
+    assert find(rows, project, FakeWarehouse(tables={"lake.flights": columns})) == ()
+
+
+ODD = {
+    **FLIGHTS,
+    "orderName": "varchar",
+    "amount": "decimal(50,2)",
+    "nothing": '"NULL"',
+    "kind": "enum('New', 'old')",
+    "stamped_at": "timestamp_ns",
+    "length": "interval",
+}
+LONG = "l" * 63
+
+
+@pytest.mark.parametrize(
+    ("dialect", "select", "values", "expected"),
+    [
+        # right: columns that are not read, mixed case, labels, an unsized decimal where it does not round
+        ("duckdb", "f.tailnum, f.updated_at", {}, None),
+        ("duckdb", "f.tailnum, f.orderName, f.kind, f.updated_at", {"business_key": ["orderName"]}, None),
+        ("duckdb", "f.tailnum, f.ORDERNAME, f.updated_at", {"delete_when": "OrderName = 'x'"}, None),
+        ("duckdb", "f.tailnum, f.updated_at, cast(1.49 as decimal(9,2)) as amount", {}, None),
+        ("postgres", f"f.tailnum, f.updated_at, 1 as {LONG}", {}, None),
+        ("duckdb", "f.tailnum, f.stamped_at", {"incremental_key": "stamped_at"}, None),
+        # types
+        ("duckdb", "f.tailnum, f.amount, f.updated_at", {}, "lake.flights.amount is decimal(50,2). A decimal has at"),
+        ("duckdb", "f.*", {}, "lake.flights.amount is decimal(50,2)"),
+        ("duckdb", "f.tailnum, f.nothing, f.updated_at", {}, 'nothing is "NULL". It has no type'),
+        ("duckdb", "f.tailnum, f.length, f.updated_at", {}, "The column length is interval"),
+        ("duckdb", "f.tailnum, f.carrier", {"incremental_key": "carrier"}, "The incremental key carrier is varchar"),
+        ("duckdb", "f.tailnum, f.kind, f.updated_at", {"sequence_by": ["kind"]}, "The event time kind is ENUM"),
+        (
+            *("duckdb", "f.tailnum, cast(f.stamped_at as timestamp) as stamped_at"),
+            {"incremental_key": "stamped_at", "load_type": "append", "business_key": []},
+            "stamped_at is timestamp_ns in the source and timestamp in the target",
+        ),
+        (
+            "redshift",
+            "f.tailnum, f.updated_at, cast(f.carrier as numeric) as n",
+            {},
+            "to a decimal without a size",
+        ),
+        ("redshift", "f.tailnum, f.updated_at, f.carrier::decimal as n", {}, "which rounds"),
+        # names
+        ("duckdb", "f.tailnum, f.carrier as ID, 1 as id, f.updated_at", {}, "id more than once"),
+        ("duckdb", "f.tailnum, f.updated_at, f.tailnum as TailNum", {}, "tailnum more than once"),
+        ("postgres", f"f.tailnum, f.updated_at, 1 as {LONG}x", {}, "has 64 bytes; PostgreSQL's limit is 63"),
+        ("duckdb", f"f.tailnum, f.updated_at, 1 as {LONG * 3}", {}, "at most 127, the limit of Redshift"),
+        ("duckdb", 'f.tailnum, f.updated_at, 1 as "a""b"', {}, "letters, digits"),
+    ],
+)
+def test_types_and_names_load_right_or_are_refused(
+    project: Project, dialect: str, select: str, values: dict[str, Any], expected: str | None
+) -> None:
+    write_select(project, "dim", f"select {select} from lake.flights as f")
+    types = ODD if dialect == "duckdb" else FLIGHTS
+    fake = FakeWarehouse(tables={"lake.flights": types}, dialect=dialect)
+    faults = find(control_rows(transformation("dwh.dim", **values)), project, fake)
+    told = [f"{fault.message} {fault.remedy}" for fault in faults]
+    assert len(told) == (0 if expected is None else 1), told
+    assert expected is None or expected in told[0]

@@ -79,6 +79,17 @@ def test_columns_of_a_folder_are_those_of_its_files(project: Project) -> None:
     ]
 
 
+def test_decimals_with_more_digits_than_duckdb_holds_are_not_called_doubles(project: Project) -> None:
+    land(project, "a/1", "select 1.49::decimal(38,2) as amount, 1::double as d")
+    (file,) = (project.root / "lake" / "a").glob("*.parquet")
+    scale, digits, more_digits = b"\x15\x04", b"\x15\x4c", b"\x15\x64"  # of the footer: 2, 38 and 50
+    file.write_bytes(file.read_bytes().replace(scale + digits, scale + more_digits))
+
+    columns = lake_columns(resolve_folder(project, "lake/a"))
+
+    assert [(column.name, column.type) for column in columns] == [("amount", "decimal(50,2)"), ("d", "double")]
+
+
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
