@@ -12,6 +12,9 @@ INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
 # One more than there are processors: a quarter of the time tests wait for servers and for processes of their own.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 
+# A worker takes whole files: what a file sets up once is not set up again by each worker. tests/conftest.py has the order.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,16 +25,16 @@ demo: $(VENV)/.runtime ## Install what is needed and run the whole story on real
 
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(VENV)/.dev ## Run the unit tests that start no server, no process and no dbt; under two minutes
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not (processes or postgres or macros or slow)" tests/unit $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) -m "not (processes or postgres or macros or slow)" tests/unit $(ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Run all tests and report the lines that none ran (less: make coverage ARGS=tests/unit)
 	@mkdir -p test-output
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=html $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) --cov --cov-report=term --cov-report=html $(ARGS)
 
 .PHONY: test-next
 test-next: $(VENV)/.next ## Run the tests of the loads on the next dbt-core, 1.12, and DuckDB

@@ -13,6 +13,7 @@ from tests.support.quicker_dbt import hurry_dbt
 HERE = Path(__file__).parent
 LIVE = "redshift_live"
 FOLDER_MARKERS = ("macros", "flows", "e2e", "spark")
+LONGEST_FIRST = ("spark", "macros", "e2e", "flows", "docs", "unit")
 
 # Deadlines measure the machine, not the code; CI repeats the same examples every time.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,7 +23,11 @@ hurry_dbt()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test the marker of its folder; `unit` needs none. Tests of a live Redshift run only when asked for."""
+    """Give each test the marker of its folder; `unit` needs none. Tests of a live Redshift run only when asked for.
+
+    Folders with the longest files come first: a worker takes a file at a time, and the last ones must be short.
+    """
+    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(HERE).parts[0]))
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
         if folder in FOLDER_MARKERS:
