@@ -8,7 +8,7 @@ from typing import Final
 from sqlglot import exp
 
 from metadata_sync.problems import Problem
-from metadata_sync.sql.functions import TABLE_FUNCTIONS, function_name, is_known, qualified_name
+from metadata_sync.sql.functions import TABLE_FUNCTIONS, function_name, is_known, name_text, qualified_name
 from metadata_sync.sql.parse import ParsedSelect, folded
 
 _STATEMENTS: Final = (
@@ -113,7 +113,7 @@ def _table_function_problems(node: exp.Table | exp.Lateral, allowed: Collection[
     name = qualified_name(called) if isinstance(called, exp.Dot) else function_name(called)
     name = name or type(called).__name__.lower()
     schema = node.args.get("db")
-    name = name if schema is None else f"{schema.name.lower()}.{name}"
+    name = name if schema is None else f"{name_text(schema)}.{name}"
     if name not in allowed and (schema is not None or name not in TABLE_FUNCTIONS):
         yield Problem(
             "table_function",

@@ -181,9 +181,14 @@ def qualified_name(node: exp.Dot) -> str:
     parts: list[str] = []
     left: exp.Expr = node
     while isinstance(left, exp.Dot):
-        parts.insert(0, function_name(left.expression) or str(left.expression.name).lower())
+        parts.insert(0, function_name(left.expression) or name_text(left.expression))
         left = left.this
-    return ".".join([str(left.name).lower(), *parts])
+    return ".".join([name_text(left), *parts])
+
+
+def name_text(part: exp.Expr | str) -> str:
+    """Return a part of a name in lower case; sqlglot keeps an empty one, as in `a..b`, as plain text."""
+    return (part if isinstance(part, str) else str(part.name)).lower()
 
 
 def is_known(node: exp.Expr, dialect: str, allowed: Collection[str] = ()) -> bool:

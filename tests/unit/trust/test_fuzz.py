@@ -65,6 +65,8 @@ def judge(text: str, dialect: str) -> ParsedSelect | None:
 
 
 @EXAMPLES
+@example(text="select max(a) from shop..o.rders for update", dialect="duckdb")
+@example(text="select max(a) from shop...orders for update", dialect="duckdb")
 @given(text=texts, dialect=st.sampled_from(DIALECTS))
 def test_select_is_judged_without_an_error(text: str, dialect: str) -> None:
     began = time.monotonic()
