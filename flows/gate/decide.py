@@ -124,9 +124,10 @@ def decide_targets(
                 _watermark(row, item, around),
                 probe,
                 is_read_whole=row.increment is Increment.FULL,
+                is_lookup=item.restates,
             )
             for item in reads[row.name]
-            if item.is_driving
+            if item.is_watched
             and (probe := _probe(item, around, answers, questions.get((row.name, item.name)))) is not None
         )
         former = renamed.get(row.name)
@@ -218,7 +219,7 @@ def _watermark(row: TransformationRow, item: ResolvedDependency, around: Surroun
 
 def _question(row: TransformationRow, item: ResolvedDependency, around: Surroundings) -> Question | None:
     source = around.rows.source(item.name)
-    if source is None or item.is_managed or not item.is_driving:
+    if source is None or item.is_managed or not item.is_watched:
         return None
     return Question(source, item.incremental_key, item.lookback_minutes, _watermark(row, item, around))
 

@@ -50,7 +50,7 @@ insert into {{ load.log }} (
     tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at, definition
 )
 values
-    {%- for window in load.windows %}
+    {%- for window in load.windows + load.lookups | selectattr("new") | list %}
         {%- set names_and_bounds = sluice.literals(
             [load.load_id, load.run_id, load.target_name, window.source, window.start, window.end]
         ) %}

@@ -13,6 +13,7 @@
         {%- do sluice.stage_touched_groups(load) -%}
     {%- endif -%}
     {%- if load.casts -%} {%- do sluice.prepare_casts(load) -%} {%- endif -%}
+    {%- if load.restates -%} {%- do sluice.stage_restated(load) -%} {%- endif -%}
     {%- do sluice.run_step(load, none, "drop table if exists sluice_stage") -%}
     {%- do sluice.run_step(load, "the rows of the increment", sluice.stage_sql(load)) -%}
     {%- do load.temporaries.append("sluice_stage") -%}
