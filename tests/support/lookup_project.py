@@ -25,25 +25,24 @@ TABLES = {
 WITHOUT_KEY = "titles"
 JOINS = """from lake.items as i
 join {orders} as o on o.id = i.order_id
-left join {customers} as c on c.id = o.customer_id
-left join lake.titles as t on t.code = o.channel"""
-EVENTS = f"select i.id, i.bought, i.qty, o.channel, c.city, t.title\n{JOINS}"
-LANDED = f"select i.id, i.qty, o.channel, c.city, t.title, i.landed\n{JOINS}"
-ORDERED = f"select i.id, o.ordered, i.qty, o.channel, c.city, t.title\n{JOINS}"
+left join {customers} as c on c.id = o.customer_id"""
+OPEN = "where coalesce(o.channel, '-') <> 'shop'"
+"""An order that is placed in the shop takes its items away, which were loaded while it was not."""
+EVENTS = f"select i.id, i.bought, i.qty, o.channel, c.city\n{JOINS} {OPEN}"
+LANDED = f"select i.id, i.qty, o.channel, c.city, i.landed\n{JOINS} {OPEN}"
+ORDERED = f"select i.id, o.ordered, i.qty, o.channel, c.city\n{JOINS}"
 IMPORTED = """with items as (select * from lake.items), placed as (select id, customer_id, channel from {orders}),
 lived as (select customers.id as customer, city from {customers} as customers)
 select i.id, i.bought, i.qty, p.channel, l.city, (select max(t.title) from lake.titles as t where t.code = p.channel) as title
 from items as i join placed as p on p.id = i.order_id left join lived as l on l.customer = p.customer_id"""
-TOTALS = f"select i.order_id, count(*) as n, sum(i.qty) as qty, max(c.city) as city, max(t.title) as title\n{JOINS}\n{{group}}"
+TOTALS = f"select i.order_id, count(*) as n, sum(i.qty) as qty, max(c.city) as city\n{JOINS} {OPEN}\n{{group}}"
 KEY = {"business_key": ["id"]}
+DELETES = {"delete_when": "channel = 'gone'"}
+PAST: dict[str, Any] = {"load_type": "scd2", **KEY, "sequence_by": ["bought", "qty"], "scd_columns": ["channel", "city"]}
 TARGETS: dict[str, tuple[str, dict[str, Any]]] = {
-    "now": (EVENTS, {"load_type": "scd1", **KEY, "sequence_by": ["bought"]}),
-    "past": (EVENTS, {"load_type": "scd2", **KEY, "sequence_by": ["bought", "qty"], "scd_columns": ["channel", "city"]}),
-    "past_gone": (IMPORTED, {"load_type": "scd2", **KEY, "sequence_by": ["bought"], "delete_when": "channel = 'gone'"}),
-    "now_gone": (
-        IMPORTED,
-        {"load_type": "scd1", **KEY, "sequence_by": ["bought", "qty"], "delete_when": "channel = 'gone'"},
-    ),
+    "now": (EVENTS, {"load_type": "scd1", **KEY, "sequence_by": ["bought"], **DELETES}),
+    "past": (EVENTS, {**PAST, **DELETES}),
+    "titled": (IMPORTED, PAST),
     "ordered": (ORDERED, {"load_type": "scd1", **KEY, "sequence_by": ["ordered"]}),
     "each": (EVENTS, {"load_type": "append", "business_key": ["id", "bought"], "sequence_by": ["bought"]}),
     "keyless": (LANDED, {"load_type": "append"}),
@@ -53,8 +52,8 @@ TARGETS: dict[str, tuple[str, dict[str, Any]]] = {
         {"load_type": "scd1", "increment": "full", **KEY, "max_vanish_percent": 100},
     ),
 }
-MANAGED = {"now": "managed_now", "past": "managed_past", "totals": "managed_totals"}
-"""Targets that also read the two keyed lookups as targets of Sluice."""
+MANAGED = {"past": "managed"}
+"""Targets that read the two keyed lookups as targets of Sluice."""
 COPIES = {
     "orders": ("scd1", "select o.id, o.customer_id, o.channel, o.ordered, o.landed from lake.orders as o"),
     "customers": ("scd1", "select c.id, c.city, c.landed from lake.customers as c"),
@@ -182,11 +181,12 @@ def check(project: DbtProject) -> None:
 
 def _columns(name: str) -> list[str]:
     if name == "totals":
-        return ["order_id", "n", "qty", "city", "title"]
+        return ["order_id", "n", "qty", "city"]
     if name == "homes":
         return ["id", "channel", "city"]
     times = {"keyless": "landed", "ordered": "ordered"}
-    return ["id", times.get(name, "bought"), "qty", "channel", "city", "title"]
+    titles = ["title"] if "title" in TARGETS[name][0] else []
+    return ["id", times.get(name, "bought"), "qty", "channel", "city", *titles]
 
 
 def _stored(project: DbtProject, name: str, columns: Sequence[str], settings: dict[str, Any]) -> list[Any]:
