@@ -359,7 +359,8 @@ def _find_renamed(
         if str(row.name) in logged_sources or not orphans:
             continue
         driving = {str(item.name) for item in reads[row.name] if item.is_driving}
-        candidates = [target for target, sources in sorted(orphans.items()) if sources == driving]
+        every = {str(item.name) for item in reads[row.name]}
+        candidates = [target for target, sources in sorted(orphans.items()) if driving <= sources <= every]
         same_schema = [target for target in candidates if target.startswith(f"{row.target_schema}.")]
         if candidates:
             found[row.name] = (same_schema or candidates)[0]

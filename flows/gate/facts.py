@@ -151,7 +151,7 @@ class SourceFacts:
         watermark: How far it was read; None before the first load.
         probe: Result of the probe.
         is_read_whole: Whether each load reads all of it (`increment: full`); then deleted rows count as a change.
-        is_lookup: Whether it is a lookup: its news derive rows again that are loaded, and `trigger: all` waits for none.
+        is_lookup: Whether it is a lookup: its news derive loaded rows again, and `trigger: all` does not wait for it.
     """
 
     source: str

@@ -28,6 +28,9 @@
         "lookups": lookups,
         "restates": false,
         "void_count": 0,
+        "dropping": (config.get("meta") or {}).get("lookups", {}).get("dropping", []),
+        "driving_rows": none,
+        "replaced_texts": [],
         "seen_load_id": (
             windows[0].head if windows and head else (head.load_id if head else "missing")
         ),

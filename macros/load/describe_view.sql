@@ -25,6 +25,8 @@
         "log": sluice.control_relation("load_log"),
         "windows": windows,
         "lookups": [],
+        "driving_rows": none,
+        "void_count": 0,
         "seen_load_id": head.load_id if head else "missing",
         "run_id": env_var("SLUICE_RUN_ID", invocation_id),
         "load_id": sluice.new_load_id(started_at),

@@ -1,8 +1,8 @@
-"""How a row's SELECT depends on its lookups: which driving rows a change of each touches, and what cannot be derived again.
+"""How a row's SELECT depends on its lookups: which driving rows a change touches, and what cannot be derived again.
 
-A lookup with `on_change: restate` touches the driving rows that its join columns lead to. A load derives these again, and
-what they yield takes the place of every event that they had yielded before. So the load must know which columns of the
-target say which driving row an event came from: the *identity*.
+A lookup with `on_change: restate` touches the driving rows that its join columns lead to. A load derives these again,
+and what they yield takes the place of every event that they had yielded before. So the load must know which columns of
+the target say which driving row an event came from: the *identity*.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def _named_path(row: TransformationRow, dependency: Dependency) -> tuple[Path, .
 def _identity(row: TransformationRow, rows: ControlRows, origins: Mapping[str, str]) -> dict[str, str]:
     """Return the columns that identify the driving row of an event, as far as they come from it.
 
-    SCD1 and append keep one event of a key, so all events of the key are derived again; SCD2 keeps every event by its time.
-    Rows without a key are identified by the key that cuts windows.
+    SCD1 and append keep one event of a key, so all events of the key are derived again; SCD2 keeps every event by its
+    time. Rows without a key are identified by the key that cuts windows.
     """
     if row.increment is not Increment.ROWS:
         return {}
@@ -100,8 +100,8 @@ def lookup_problems(row: TransformationRow, rows: ControlRows, plan: LookupPlan)
             continue
         if row.increment is not Increment.FULL and not is_token and item.name not in plan.paths:
             message = (
-                f"Which driving rows a change of {name} touches is unknown: the SELECT joins it by no column that can be "
-                "followed to the driving source."
+                f"Which driving rows a change of {name} touches is unknown: the SELECT joins it by no column that can "
+                "be followed to the driving source."
             )
             remedy = f"Name the joining columns in restate_by, e.g. [order_id = id], use increment: full, {OR_IGNORE}"
             yield name, Problem("no_join_columns", message, remedy)

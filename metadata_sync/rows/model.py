@@ -52,10 +52,10 @@ class Dependency(_Strict):
             says when its rows changed; by default the source's.
         recompute_by: Columns of the groups that are recomputed (`increment: groups`).
         lookback_minutes: How far below the watermark a window begins; by default the source's.
-        on_change: What happens to loaded rows when this lookup changes; None: not declared, which acts as `ignore` and is
-            warned about.
-        restate_by: The columns that join the driving source and this lookup, each `driving_column = lookup_column`, or
-            one name for both; empty: found in the SELECT.
+        on_change: What happens to loaded rows when this lookup changes; None: not declared, which acts as `ignore` and
+            is warned about.
+        restate_by: The columns that join the driving source and this lookup, each `driving_column = lookup_column`,
+            or one name for both; empty: found in the SELECT.
         may_drop: Whether driving rows without a row of this lookup may be left out on purpose.
     """
 

@@ -38,6 +38,7 @@ class ResolvedDependency:
         lookback_minutes: How far below the watermark a window begins.
         max_skew_minutes: How far in the future a row's key may be; later rows are left out.
         restates: Whether it is a lookup whose changes derive rows again: then it is gated on, too.
+        may_drop: Whether it is a lookup that may leave driving rows out.
     """
 
     name: TableName
@@ -48,6 +49,7 @@ class ResolvedDependency:
     lookback_minutes: int
     max_skew_minutes: int
     restates: bool = False
+    may_drop: bool = False
 
     @property
     def is_watched(self) -> bool:
@@ -99,6 +101,7 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
         lookback_minutes=lookback if dependency.lookback_minutes is None else dependency.lookback_minutes,
         max_skew_minutes=skew,
         restates=dependency.restates,
+        may_drop=dependency.may_drop,
     )
 
 

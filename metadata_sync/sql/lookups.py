@@ -1,9 +1,9 @@
 """Which rows of a driving source a lookup reaches: the columns that join them, traced through every subquery.
 
 A lookup that changes touches the driving rows that its join columns lead to, directly or through other tables:
-`items.order_id = orders.id`, `orders.customer_id = customers.id`. A condition is used when no row of the lookup can reach a
-driving row without it: an equality in ON, USING, IN or WHERE that is joined to the rest by AND. A column is traced through
-a subquery that yields it as it is, and only when the subquery computes each of its values by itself.
+`items.order_id = orders.id`, `orders.customer_id = customers.id`. A condition is used when no row of the lookup can
+reach a driving row without it: an equality in ON, USING, IN or WHERE that is joined to the rest by AND. A column is
+traced through a subquery that yields it as it is, and only when the subquery computes each of its values by itself.
 """
 
 from __future__ import annotations
@@ -85,9 +85,11 @@ def lookup_joins(
     Returns:
         The joins; None when the SELECT cannot be resolved.
     """
-    schema: dict[str, dict[str, dict[str, str]]] = {}
+    schema: dict[str, object] = {}
     for name, columns in tables.items():
-        schema.setdefault(name.schema, {})[name.table] = dict.fromkeys(columns, "unknown")
+        known = schema.setdefault(name.schema, {})
+        assert isinstance(known, dict)
+        known[name.table] = dict.fromkeys(columns, "unknown")
     try:
         tree = qualify(
             select.tree.copy(),

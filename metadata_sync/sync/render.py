@@ -209,6 +209,7 @@ def _dependency(item: ResolvedDependency) -> Document:
         "lookback_minutes": item.lookback_minutes,
         "max_skew_minutes": item.max_skew_minutes,
         **({"on_change": OnChange.RESTATE.value} if item.restates else {}),
+        **({"may_drop": True} if item.may_drop else {}),
     }
 
 

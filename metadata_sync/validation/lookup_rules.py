@@ -10,7 +10,7 @@ from metadata_sync.problems import Problem
 from metadata_sync.rows.lookups import OR_IGNORE, split_pair
 from metadata_sync.rows.model import Dependency, TransformationRow
 from metadata_sync.rows.resolve import is_view
-from metadata_sync.rows.vocabulary import Engine, SourceKind
+from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.validation.rule import Rule, Subject, bad_names, repeated
 
 
@@ -28,17 +28,6 @@ def _settings(subject: Subject[TransformationRow]) -> Iterator[Fault]:
         pairs = [split_pair(text) for text in item.restate_by]
         yield from bad_names(subject, "dependencies", [name for pair in pairs for name in pair])
         yield from repeated(subject, "dependencies", item.restate_by)
-
-
-def _engine(subject: Subject[TransformationRow]) -> Iterator[Fault]:
-    pipeline = subject.known.pipelines.get(subject.row.pipeline_id)
-    if pipeline is None or pipeline.engine is not Engine.SPARK:
-        return
-    for item in subject.row.dependencies:
-        if item.restates:
-            message = f"Pipeline {pipeline.pipeline_id} runs on Spark, where no rows are derived again."
-            problem = Problem("restate_on_spark", message, f"Set its engine to auto or warehouse, {OR_IGNORE}")
-            yield subject.fault("dependencies", item.table, problem)
 
 
 def _comparable(subject: Subject[TransformationRow]) -> Iterator[Fault]:
@@ -62,4 +51,4 @@ def _unknown_changes(subject: Subject[TransformationRow], item: Dependency) -> P
     return Problem("lookup_not_comparable", message, f"Set one of them on the source, {OR_IGNORE}")
 
 
-LOOKUP_RULES: Final[tuple[Rule[TransformationRow], ...]] = (_settings, _engine, _comparable)
+LOOKUP_RULES: Final[tuple[Rule[TransformationRow], ...]] = (_settings, _comparable)

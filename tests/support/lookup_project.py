@@ -33,12 +33,18 @@ LANDED = f"select i.id, i.qty, o.channel, c.city, i.landed\n{JOINS} {OPEN}"
 ORDERED = f"select i.id, o.ordered, i.qty, o.channel, c.city\n{JOINS}"
 IMPORTED = """with items as (select * from lake.items), placed as (select id, customer_id, channel from {orders}),
 lived as (select customers.id as customer, city from {customers} as customers)
-select i.id, i.bought, i.qty, p.channel, l.city, (select max(t.title) from lake.titles as t where t.code = p.channel) as title
+select i.id, i.bought, i.qty, p.channel, l.city,
+    (select max(t.title) from lake.titles as t where t.code = p.channel) as title
 from items as i join placed as p on p.id = i.order_id left join lived as l on l.customer = p.customer_id"""
 TOTALS = f"select i.order_id, count(*) as n, sum(i.qty) as qty, max(c.city) as city\n{JOINS} {OPEN}\n{{group}}"
 KEY = {"business_key": ["id"]}
 DELETES = {"delete_when": "channel = 'gone'"}
-PAST: dict[str, Any] = {"load_type": "scd2", **KEY, "sequence_by": ["bought", "qty"], "scd_columns": ["channel", "city"]}
+PAST: dict[str, Any] = {
+    "load_type": "scd2",
+    **KEY,
+    "sequence_by": ["bought", "qty"],
+    "scd_columns": ["channel", "city"],
+}
 TARGETS: dict[str, tuple[str, dict[str, Any]]] = {
     "now": (EVENTS, {"load_type": "scd1", **KEY, "sequence_by": ["bought"], **DELETES}),
     "past": (EVENTS, {**PAST, **DELETES}),
@@ -136,7 +142,9 @@ def start(project: DbtProject) -> None:
 
 def arrive(project: DbtProject, random: Random, now: int) -> None:
     """Let items, orders and customers arrive in any order, and change orders, customers and titles in place."""
-    items = [(random.randint(1, 6), random.randint(1, 8), random.randint(1, 5), random.randint(1, 3), now) for _ in "1234"]
+    items = [
+        (random.randint(1, 6), random.randint(1, 8), random.randint(1, 5), random.randint(1, 3), now) for _ in "1234"
+    ]
     if random.random() < 0.7 or now == 0:
         project.insert("lake.items", items)
     for order in random.sample(range(1, 9), 3):

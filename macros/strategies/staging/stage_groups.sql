@@ -27,6 +27,7 @@
             "the groups that new rows touch",
             "select * from " ~ groups_sql ~ " as touched",
         ) -%}
+        {%- do load.replaced_texts.append((groups_sql ~ " as sluice_touched", "sluice_touched")) -%}
         {%- do load.update(
             {"sql": load.sql | replace(groups_sql ~ " as sluice_touched", "sluice_touched")}
         ) -%}

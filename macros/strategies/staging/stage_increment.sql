@@ -32,6 +32,9 @@
             "rows_rejected": counts.rows_rejected + unkeyed_count,
         }
     ) -%}
+    {%- if load.dropping and not (load.is_rekeyed or load.result or flags.EMPTY) -%}
+        {%- do sluice.count_driving_rows(load, counts.rows_read) -%}
+    {%- endif -%}
     {%- set reads_absence = (
         load.mode != "rows"
         and not load.is_rekeyed

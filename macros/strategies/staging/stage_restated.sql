@@ -15,6 +15,7 @@
         "events that changed lookups touch",
         "select * from " ~ restated ~ " as restated",
     ) -%}
+    {%- do load.replaced_texts.append((restated ~ " as sluice_restated", "sluice_restated")) -%}
     {%- do load.update({"sql": load.sql | replace(restated ~ " as sluice_restated", "sluice_restated")}) -%}
     {%- set names = [] -%}
     {%- set values = [] -%}
