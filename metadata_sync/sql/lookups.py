@@ -24,7 +24,8 @@ from metadata_sync.sql.parse import ParsedSelect
 
 _SIMPLE: Final = (
     *(exp.Column, exp.Identifier, exp.Literal, exp.Cast, exp.TryCast, exp.DataType, exp.DataTypeParam),
-    *(exp.Lower, exp.Upper, exp.Trim, exp.Paren, exp.DPipe),
+    *(exp.Lower, exp.Upper, exp.Trim, exp.Coalesce, exp.Paren, exp.DPipe, exp.Add, exp.Sub, exp.Mul, exp.Neg),
+    *(exp.Interval, exp.Var, exp.Boolean, exp.Null),
 )
 """What an expression over columns of one table may consist of, so that it can be computed in that table alone."""
 
