@@ -1,4 +1,4 @@
-"""Items land one run before their orders, a customer moves, an order is cancelled: what is derived again, what is not."""
+"""Items land one run before their orders, a customer moves, an order is cancelled: what is derived again."""
 
 from __future__ import annotations
 
