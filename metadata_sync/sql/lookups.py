@@ -303,9 +303,11 @@ def _preserved(query: exp.Select) -> set[str]:
 
 
 def _join_conditions(query: exp.Select) -> Iterator[exp.Expr]:
+    """Yield the conditions of joins; the ON of an outer join says nothing about two other tables."""
     for join in query.args.get("joins") or ():
-        if join.args.get("on") is not None:
-            yield from _conjuncts(join.args["on"])
+        for condition in _conjuncts(join.args["on"]) if join.args.get("on") is not None else ():
+            if not join.side or any(column.table == join.alias_or_name for column in condition.find_all(exp.Column)):
+                yield condition
 
 
 def _where_conditions(query: exp.Select) -> Iterator[exp.Expr]:

@@ -13,7 +13,7 @@ from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.engine.outlook import look_ahead
 from flows.gate.explain import explain
-from flows.ledger import verify
+from flows.ledger.verify import verify
 from flows.run.model import OutcomeStatus, RunRequest, RunSummary, TargetOutcome
 from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.errors import MetadataError
@@ -49,7 +49,7 @@ class Shop:
             "create table shop.items (id integer, order_id integer, amount decimal(9, 2), landed_at timestamp)",
             "create table shop.orders (id integer, customer_id integer, is_cancelled boolean, landed_at timestamp)",
             "create table shop.customers (id integer, city varchar, landed_at timestamp)",
-            "insert into shop.customers select i, 'Lyon', timestamp '2024-01-01' + to_seconds(i) from range(11) as t(i)",
+            "insert into shop.customers select i, 'Lyon', timestamp '2024-01-01' + to_seconds(i) from range(11) t(i)",
         )
         self.context = Context(Project(root), Settings(), who="tester")
         self.land_items(0, 300, "2024-01-01")
