@@ -97,7 +97,8 @@ def test_path_goes_through_other_lookups() -> None:
         ("left join lake.orders o on o.id = i.order_id where i.amount > 0", False),
         ("where exists (select 1 from lake.orders o where o.id = i.order_id)", True),
         (
-            "left join (select o.id from lake.orders o join lake.customers c using (customer_id)) o on o.id = i.order_id",
+            "left join (select o.id from lake.orders o join lake.customers c using (customer_id)) o "
+            "on o.id = i.order_id",
             False,
         ),
     ],
