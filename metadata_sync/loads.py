@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import reduce
 from operator import add
-from typing import Final
+from typing import Any, Final
 
 _TOKEN: Final = re.compile(r"[0-9a-f]{64}")
 _FRACTION: Final = re.compile(r"\.\d{6}(?=$|\+)")
@@ -132,10 +133,55 @@ class Rejects:
         return f"{rows} in {self.table}. Once {its} cause is corrected, run: {self.again}"
 
 
-def notes_on(target: str, rows: RowCounts | None, rejects: Rejects | None) -> tuple[str, ...]:
-    """Return what somebody should look at after a load of a target: rows that were rejected, and ties."""
+@dataclass(frozen=True, slots=True)
+class DrivingRows:
+    """The rows that a load read of its driving source, counted when the SELECT has a lookup that can drop some.
+
+    Attributes:
+        read: Rows that it read.
+        yielded: Rows that the SELECT made of them.
+        unmatched: Lookup → rows without a row in it.
+        undeclared: The lookups whose dependency does not say that they may drop rows.
+    """
+
+    read: int
+    yielded: int
+    unmatched: Mapping[str, int]
+    undeclared: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str | None) -> DrivingRows | None:
+        """Read what the macro `count_driving_rows` writes; None: they were not counted."""
+        return None if text is None else cls.of(json.loads(text))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> DrivingRows:
+        """Read the fields from JSON."""
+        return cls(**{**document, "undeclared": tuple(document["undeclared"])})
+
+    @property
+    def note(self) -> str | None:
+        """Why the load kept fewer rows than it read; None when no lookup dropped any.
+
+        >>> DrivingRows(513, 300, {"lake.orders": 213}).note
+        '513 driving rows were read and 300 kept: 213 have no row in lake.orders'
+        """
+        dropped = {table: count for table, count in self.unmatched.items() if count}
+        if not dropped:
+            return None
+        why = ", ".join(f"{count:,} have no row in {table}" for table, count in dropped.items())
+        undeclared = [table for table in dropped if table in self.undeclared]
+        declare = f". If that is meant, declare may_drop: true on {' and '.join(undeclared)}" if undeclared else ""
+        return f"{self.read:,} driving rows were read and {self.yielded:,} kept: {why}{declare}"
+
+
+def notes_on(
+    target: str, rows: RowCounts | None, rejects: Rejects | None, driving_rows: DrivingRows | None
+) -> tuple[str, ...]:
+    """Return what somebody should look at after a load of a target: rows that were rejected or dropped, and ties."""
     kept = str(rejects) if rejects is not None and rejects.kept else None
-    return tuple(note for note in (kept, None if rows is None else rows.tie_note(target)) if note)
+    ties, dropped = None if rows is None else rows.tie_note(target), None if driving_rows is None else driving_rows.note
+    return tuple(note for note in (kept, ties, dropped) if note)
 
 
 @dataclass(frozen=True, slots=True)

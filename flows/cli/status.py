@@ -125,6 +125,7 @@ def why(
     from flows.cli.output.tables import print_notes
     from flows.gate.definitions import definition_notes
     from flows.gate.first_load import first_loads_of
+    from flows.reports.lookups import lookup_notes
 
     context = load_context()
     store = context.store
@@ -134,10 +135,13 @@ def why(
     load = store.load_at(target, decisions[0].run_id, at)
     notes = definition_notes(context, [target]).get(target, ()) if at is None else ()
     first = first_loads_of(store.unfinished_first_loads()).get(target) if at is None else None
+    found = lookup_notes(store.usable_rows(), [target], [load] if load else []) if at is None else ()
+    lookups = [note for _, sentences in found for note in sentences]
     if as_json:
-        print_json({**_why_document(decisions[0], load), "definition": list(notes)})
+        print_json({**_why_document(decisions[0], load), "definition": list(notes), "lookups": lookups})
         return
     _print_why(decisions[0], load)
+    print_notes(found)
     print_notes([(target, (*notes, *([first.sentence] if first else [])))])
 
 
@@ -173,6 +177,7 @@ def _print_outlook(outlook: Outlook) -> None:
     if outlook.run.decisions:
         due = sum(decision.action.value == "run" for decision in outlook.run.decisions)
         print_decisions(f"{due} of {len(outlook.run.decisions)} targets would run now", outlook.run.decisions)
+        print_notes(outlook.lookups)
     else:
         say("There is no active pipeline.")
     for cluster in outlook.clusters:
@@ -190,6 +195,7 @@ def _outlook_document(outlook: Outlook) -> dict[str, Any]:
         "faults": [fault.as_dict() for fault in outlook.faults],
         "trouble": outlook.trouble,
         "columns": dict(outlook.columns),
+        "lookups": {target: list(notes) for target, notes in outlook.lookups},
         "run": plan_document(outlook.run) if outlook.run is not None else None,
         "clusters": [asdict(item) for item in outlook.clusters],
     }
@@ -268,6 +274,7 @@ def _load_document(entry: LoadEntry) -> dict[str, Any]:
         "windows": [asdict(window) for window in entry.windows],
         "rows": asdict(entry.rows) if entry.rows else None,
         "rejects": asdict(entry.rejects) if entry.rejects else None,
+        "driving_rows": asdict(entry.driving_rows) if entry.driving_rows else None,
         "seconds": entry.seconds,
     }
 

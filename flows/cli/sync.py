@@ -12,6 +12,7 @@ from metadata_sync.errors import MetadataError
 
 if TYPE_CHECKING:
     from metadata_sync.errors import Fault
+    from metadata_sync.rows.model import ControlRows
     from metadata_sync.sync.sync import SyncReport
 
 _DRIFT_EXIT_CODE: Final = 3
@@ -76,41 +77,46 @@ def validate(
 
         sluice validate --database --json
     """
+    from flows.cli.output.tables import print_notes
+    from metadata_sync.validation import find_warnings
+
     context = load_context()
     with progress("Checking rows and SELECTs…", is_quiet=as_json):
-        count, faults = _database_faults(context) if database else _file_faults(context)
+        rows, faults = _database_faults(context) if database else _file_faults(context)
+        warnings = () if faults else find_warnings(rows, context.project, context.columns)
     if faults:
         raise MetadataError(faults, f"{len(faults)} fault{'' if len(faults) == 1 else 's'} found.")
+    count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
     if as_json:
-        print_json({"rows": count, "faults": []})
+        listed = [{"target": str(target), "message": sentence} for target, sentence in warnings]
+        print_json({"rows": count, "faults": [], "warnings": listed})
         return
+    print_notes((str(target), [sentence]) for target, sentence in warnings)
     out.print(f"{count} rows and their SELECTs are in order.", highlight=False)
 
 
-def _file_faults(context: Context) -> tuple[int, tuple[Fault, ...]]:
+def _file_faults(context: Context) -> tuple[ControlRows, tuple[Fault, ...]]:
     from metadata_sync.control.bundle import bundle_files, read_bundle
     from metadata_sync.validation import find_faults
 
     project = context.project
     bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
     rows = bundle.rows
-    count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
-    return count, (*bundle.faults, *find_faults(rows, project, context.columns))
+    return rows, (*bundle.faults, *find_faults(rows, project, context.columns))
 
 
-def _database_faults(context: Context) -> tuple[int, tuple[Fault, ...]]:
+def _database_faults(context: Context) -> tuple[ControlRows, tuple[Fault, ...]]:
     from metadata_sync.sync.column_lists import follow_selects
     from metadata_sync.sync.sync import sync_store
     from metadata_sync.validation import find_faults
 
     state = context.store.read_state()
     rows = state.rows
-    count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
     checked = follow_selects(rows, state.framework_written, state.declared)
     found = find_faults(checked, context.project, context.columns)
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, context.project, context.columns, check=True, keep_going=True)
-    return count, tuple(dict.fromkeys((*found, *report.faults)))  # sync knows the types of the lists so far
+    return rows, tuple(dict.fromkeys((*found, *report.faults)))  # sync knows the types of the lists so far
 
 
 def _print(report: SyncReport, context: Context, *, check: bool) -> None:

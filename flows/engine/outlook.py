@@ -38,6 +38,7 @@ class Outlook:
         clusters: The clusters that the run would rent on EMR.
         trouble: Why sync cannot write the generated files, or None.
         columns: Target and sentence for each column list that follows a changed SELECT.
+        lookups: Target and sentences on its lookups: what goes stale, and what the last load left out.
     """
 
     rows: tuple[PendingRow, ...]
@@ -47,6 +48,7 @@ class Outlook:
     clusters: tuple[PlannedCluster, ...] = ()
     trouble: str | None = None
     columns: tuple[tuple[str, str], ...] = ()
+    lookups: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def look_ahead(context: Context, request: RunRequest) -> Outlook:
@@ -69,7 +71,15 @@ def look_ahead(context: Context, request: RunRequest) -> Outlook:
     except MetadataError as error:
         faults += error.faults
     clusters = planned_clusters(context, run.rows, run.decisions) if run is not None else ()
-    return Outlook(pending, drifted, tuple(dict.fromkeys(faults)), run, clusters, trouble, columns)
+    lookups = () if run is None else _lookups(context, run)
+    return Outlook(pending, drifted, tuple(dict.fromkeys(faults)), run, clusters, trouble, columns, lookups)
+
+
+def _lookups(context: Context, run: RunPlan) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    from flows.reports.lookups import lookup_notes
+
+    targets = {decision.target for decision in run.decisions}
+    return lookup_notes(run.rows, targets, context.store.latest_loads().successful)
 
 
 def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ...]:

@@ -124,9 +124,10 @@ def decide_targets(
                 _watermark(row, item, around),
                 probe,
                 is_read_whole=row.increment is Increment.FULL,
+                is_lookup=item.restates,
             )
             for item in reads[row.name]
-            if item.is_driving
+            if item.is_watched
             and (probe := _probe(item, around, answers, questions.get((row.name, item.name)))) is not None
         )
         former = renamed.get(row.name)
@@ -218,7 +219,7 @@ def _watermark(row: TransformationRow, item: ResolvedDependency, around: Surroun
 
 def _question(row: TransformationRow, item: ResolvedDependency, around: Surroundings) -> Question | None:
     source = around.rows.source(item.name)
-    if source is None or item.is_managed or not item.is_driving:
+    if source is None or item.is_managed or not item.is_watched:
         return None
     return Question(source, item.incremental_key, item.lookback_minutes, _watermark(row, item, around))
 
@@ -358,7 +359,8 @@ def _find_renamed(
         if str(row.name) in logged_sources or not orphans:
             continue
         driving = {str(item.name) for item in reads[row.name] if item.is_driving}
-        candidates = [target for target, sources in sorted(orphans.items()) if sources == driving]
+        every = {str(item.name) for item in reads[row.name]}
+        candidates = [target for target, sources in sorted(orphans.items()) if driving <= sources <= every]
         same_schema = [target for target in candidates if target.startswith(f"{row.target_schema}.")]
         if candidates:
             found[row.name] = (same_schema or candidates)[0]

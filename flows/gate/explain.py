@@ -93,7 +93,7 @@ def _upstream(upstream: UpstreamFacts) -> str:
 
 
 def _rules(facts: TargetFacts) -> Iterator[str]:
-    if len(facts.sources) > 1:
+    if sum(not source.is_lookup for source in facts.sources) > 1:
         how_many = "every source is" if facts.trigger is Trigger.ALL else "any of its sources is"
         yield f"Its trigger is `{facts.trigger}`: it runs when {how_many} new."
     if facts.max_wait_minutes is not None:

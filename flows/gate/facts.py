@@ -38,6 +38,7 @@ class Reason(StrEnum):
     UPSTREAM_LOADED = "upstream_loaded"
     UPSTREAM_REBUILT = "upstream_rebuilt"
     TRACKING_CHANGED = "tracking_changed"
+    LOOKUP_CHANGED = "lookup_changed"
     MAX_WAIT_OVER = "max_wait_over"
     FORCED = "forced"
 
@@ -140,7 +141,9 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """One driving source of a target: what was loaded from it, and what it holds now.
+    """One source of a target that the gate asks for news: what was loaded from it, and what it holds now.
+
+    That is a driving source, or a lookup whose changes derive rows again.
 
     Attributes:
         source: Its name, `schema.table`.
@@ -148,6 +151,7 @@ class SourceFacts:
         watermark: How far it was read; None before the first load.
         probe: Result of the probe.
         is_read_whole: Whether each load reads all of it (`increment: full`); then deleted rows count as a change.
+        is_lookup: Whether it is a lookup: its news derive loaded rows again, and `trigger: all` does not wait for it.
     """
 
     source: str
@@ -155,6 +159,7 @@ class SourceFacts:
     watermark: Watermark | None
     probe: Probe
     is_read_whole: bool = False
+    is_lookup: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +255,7 @@ class TargetFacts:
         definition_change: Rows that an older SELECT derived; None: there are none, or they were accepted.
         renamed_from: A target without a row that is probably this target's former name.
         unfinished_rename: An interrupted renaming that involves the target, and the command that finishes it.
-        sources: Its driving sources.
+        sources: Its driving sources, and the lookups whose changes derive rows again.
         upstreams: Every other target that it reads.
         unreadable: Faults of the sources that it would read, lookups included; checked only when it would run.
         faults: Faults of the row or its SELECT, for which sync left its model unchanged.
@@ -287,7 +292,7 @@ class TargetFacts:
 
 @dataclass(frozen=True, slots=True)
 class SourceEvidence:
-    """What one driving source contributed to a decision, for display; the rules need only the facts.
+    """What one source contributed to a decision, for display; the rules need only the facts.
 
     Attributes:
         source: Its name.
@@ -301,6 +306,7 @@ class SourceEvidence:
         band_found: Rows of the lookback band now.
         future_count: Rows left out because they lie in the future.
         guards: Conditions to report.
+        is_lookup: Whether it is a lookup whose changes derive rows again.
     """
 
     source: str
@@ -314,6 +320,7 @@ class SourceEvidence:
     band_found: int | None = None
     future_count: int = 0
     guards: tuple[Guard, ...] = ()
+    is_lookup: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ The rules apply to one target in this order; the first that returns an answer de
     a person forces the run              RUN
     the tracked columns have changed     RUN    the load rebuilds the table from its ledger
     the SELECT of a full read changed    RUN    the load derives all rows again
-    the sources                          RUN when they hold something new, by the row's trigger; else SKIP
+    the sources                          RUN when they hold something new, by the row's trigger
+    a lookup changed                     RUN    the load derives the rows that it touches again; else SKIP
 
 A source counts as new in these cases: its newest accepted key lies beyond the watermark; the number of its rows in the
 lookback band differs from the logged number; its change token differs or is unknown. A source that is another target
-counts as new when that target has changed rows since.
+counts as new when that target has changed rows since. A lookup with `on_change: restate` is asked in the same ways.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def weigh(source: SourceFacts) -> SourceEvidence:
         band_found=probe.band_count,
         future_count=probe.future_count,
         guards=guards,
+        is_lookup=source.is_lookup,
     )
 
 
@@ -264,15 +266,19 @@ def _check_request(facts: TargetFacts) -> _Answer | None:
 
 
 def _check_news(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> _Answer:
-    if not evidence and facts.exists:
+    driving = [item for item in evidence if not item.is_lookup]
+    if not driving and facts.exists:
         return Action.SKIP, Reason.NO_DRIVING_SOURCE, "it has no driving source: only --force runs it again"
-    if not evidence:
+    if not driving:
         return Action.RUN, Reason.FIRST_LOAD, "first load"
-    fresh = [item for item in evidence if item.is_new]
-    stale = [item for item in evidence if not item.is_new]
+    fresh = [item for item in driving if item.is_new]
+    stale = [item for item in driving if not item.is_new]
+    changed = [item.message for item in evidence if item.is_lookup and item.is_new]
+    if changed and not fresh and facts.has_log:
+        return Action.RUN, Reason.LOOKUP_CHANGED, f"{'; '.join(changed)}: the rows that this touches are derived again"
     if fresh and (facts.trigger is Trigger.ANY or not stale):
         reason = fresh[0].reason if facts.has_log else Reason.FIRST_LOAD
-        return Action.RUN, reason, "; ".join(item.message for item in fresh)
+        return Action.RUN, reason, "; ".join([*(item.message for item in fresh), *(changed if facts.has_log else ())])
     if fresh:
         return _wait_for_all(facts, fresh, stale)
     reasons = {item.reason for item in stale}

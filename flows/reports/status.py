@@ -43,7 +43,7 @@ class TargetStatus:
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at."""
         loaded = self.last_success
-        noted = () if loaded is None else notes_on(self.target, loaded.rows, loaded.rejects)
+        noted = () if loaded is None else notes_on(self.target, loaded.rows, loaded.rejects, loaded.driving_rows)
         states = (self.definition_change, self.first_load)
         return (*noted, *(state.sentence for state in states if state is not None))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from flows.gate.facts import Action, Decision, DefinitionChange
 from flows.gate.first_load import FirstLoad
 from metadata_sync.analysis.blame import Blame
-from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window, notes_on, total
+from metadata_sync.loads import ClusterCost, DrivingRows, Rejects, RowCounts, Window, notes_on, total
 from metadata_sync.rows.model import ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Engine
@@ -115,6 +115,7 @@ class TargetOutcome:
         cluster: Cost of Spark for it in this run, earlier tries included; None: it ran in the warehouse.
         rejects: Contents of its rejects table; None: the load rejected no row, and no earlier rejects were known.
         definition: What derived its rows, `<number>:<hash>`; None when nothing was logged.
+        driving_rows: The rows read of its driving source; None: they were not counted.
         definition_change: Its rows that an older SELECT derived, after the run; None: there are none.
     """
 
@@ -136,6 +137,7 @@ class TargetOutcome:
     cluster: ClusterCost | None = None
     rejects: Rejects | None = None
     definition: str | None = None
+    driving_rows: DrivingRows | None = None
     definition_change: DefinitionChange | None = None
 
     @property
@@ -149,7 +151,8 @@ class TargetOutcome:
     def notes(self) -> tuple[str, ...]:
         """What somebody should look at, although the target loaded."""
         change = self.definition_change
-        return (*notes_on(self.target, self.rows, self.rejects), *([change.sentence] if change is not None else []))
+        noted = notes_on(self.target, self.rows, self.rejects, self.driving_rows)
+        return (*noted, *([change.sentence] if change is not None else []))
 
     @property
     def is_clean(self) -> bool:

@@ -147,6 +147,7 @@ def with_load(outcome: TargetOutcome, load: LoggedLoad) -> TargetOutcome:
         loaded_at=load.loaded_at,
         rejects=load.rejects,
         definition=load.definition,
+        driving_rows=load.driving_rows,
     )
 
 
@@ -310,6 +311,7 @@ def load_entries(
             cluster=outcome.cluster,
             rejects=outcome.rejects,
             definition=outcome.definition,
+            driving_rows=outcome.driving_rows,
         )
         for outcome in outcomes
     ]
@@ -345,6 +347,7 @@ def adopted_entries(
             cluster=costs.get(load.target),
             rejects=load.rejects,
             definition=load.definition,
+            driving_rows=load.driving_rows,
         )
         for load in loads
         if load.target in pipelines

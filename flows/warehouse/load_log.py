@@ -17,7 +17,7 @@ from sqlglot import exp
 from flows.warehouse.connection import CHUNK_SIZE, NO_NUMBER, Row, Warehouse, as_text, quoted, union_all
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
 from metadata_sync.errors import HardRunError
-from metadata_sync.loads import Rejects, RowCounts, Watermark, Window
+from metadata_sync.loads import DrivingRows, Rejects, RowCounts, Watermark, Window
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Increment, LoadType
 
@@ -95,6 +95,7 @@ class LoggedLoad:
 
     The counts are those of the load; `rejects` is the target's current total; `definition` says what derived the rows,
     `<number>:<hash>`, None for a materialized view.
+    `driving_rows` is None when they were not counted.
     """
 
     target: str
@@ -107,6 +108,7 @@ class LoggedLoad:
     finished_at: datetime | None
     rejects: Rejects | None = None
     definition: str | None = None
+    driving_rows: DrivingRows | None = None
 
 
 def read_state(
@@ -174,7 +176,7 @@ def read_loads(
     query = (
         exp.select(
             *["target", "load_id", "run_id", "source", "window_start", "window_end", *_COUNTS],
-            *["loaded_at", "started_at", "finished_at", "definition"],
+            *["loaded_at", "started_at", "finished_at", "definition", "driving_rows"],
         )
         .from_(exp.table_("load_log", db=sluice_schema, quoted=True))
         .where(exp.or_(*wanted), *began)
@@ -269,6 +271,7 @@ def _loads(rows: Sequence[Row]) -> tuple[LoggedLoad, ...]:
             started_at=_utc(row[14]),
             finished_at=_utc(row[15]),
             definition=row[16],
+            driving_rows=DrivingRows.parse(row[17]),
         )
         for load_id, row in first.items()
     )

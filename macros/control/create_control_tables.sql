@@ -22,18 +22,31 @@
                 {{ sluice.create_watermark_control_sql(load_log) }}
             {%- endcall -%}
             {%- do adapter.commit() -%}
-            {%- elif "definition" not in adapter.get_columns_in_relation(load_log) | map(attribute="name") -%}
+        {%- elif "void_count" not in adapter.get_columns_in_relation(load_log) | map(attribute="name") -%}
             {#- an earlier version of Sluice made the log -#}
-            {%- call statement("sluice_control_tables") -%}
-                alter table {{ load_log }} add column definition varchar(64)
-            {%- endcall -%}
-            {%- do adapter.commit() -%}
+            {%- set there = adapter.get_columns_in_relation(load_log) | map(attribute="name") | list -%}
+            {%- for column in sluice.later_log_columns() if column.split(" ")[0] not in there -%}
+                {%- call statement("sluice_control_tables") -%}
+                    alter table {{ load_log }} add column {{ column }}
+                {%- endcall -%}
+                {%- do adapter.commit() -%}
+            {%- endfor -%}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 
 
-{#- One row per load and driving source. Rows are only added. -#}
+{#- Columns of the load log that its first version did not have. -#}
+{% macro later_log_columns() %}
+    {{ return(["definition varchar(64)", "driving_rows varchar(4000)", "void_count bigint"]) }}
+{% endmacro %}
+
+
+{#- One row per load and driving source, and one per lookup whose change derived rows again. Rows are only added.
+
+    driving_rows is JSON: the rows read of the driving source, those that the SELECT yielded of them, and those without a row
+    in a lookup that drops them. void_count is the number of events that left because a lookup changed.
+-#}
 {% macro create_load_log_sql(load_log) -%}
 create table if not exists {{ load_log }} (
     load_id varchar(64),
@@ -56,7 +69,7 @@ create table if not exists {{ load_log }} (
     loaded_at timestamp,
     started_at timestamp,
     finished_at timestamp,
-    definition varchar(64)
+    {{ sluice.later_log_columns() | join(",\n    ") }}
 )
 {%- endmacro %}
 

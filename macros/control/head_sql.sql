@@ -47,10 +47,11 @@ from {{ load.head }}
 insert into {{ load.log }} (
     load_id, run_id, target, source, window_start, window_end, moves_watermark,
     rows_read, rows_inserted, rows_updated, rows_closed, rows_deleted, rows_rejected,
-    tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at, definition
+    tie_count, lookback_count, epoch, source_epoch, loaded_at, started_at, finished_at, definition,
+    driving_rows, void_count
 )
 values
-    {%- for window in load.windows %}
+    {%- for window in load.windows + load.lookups | selectattr("new") | list %}
         {%- set names_and_bounds = sluice.literals(
             [load.load_id, load.run_id, load.target_name, window.source, window.start, window.end]
         ) %}
@@ -70,7 +71,9 @@ values
         cast('{{ load.loaded_at }}' as timestamp),
         cast('{{ load.started_at }}' as timestamp),
         cast('{{ finished_at }}' as timestamp),
-        {{ derivation }}
+        {{ derivation }},
+        {{ "null" if load.driving_rows is none else sluice.literal(tojson(load.driving_rows)) }},
+        {{ load.void_count }}
     ){{ ',' if not loop.last }}
     {%- endfor %}
 {% endmacro %}

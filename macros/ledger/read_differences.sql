@@ -26,6 +26,23 @@
 {% endmacro %}
 
 
+{#- The epoch that began with every row of the target: a load that changed lookups let events leave begins an epoch, and writes
+    a part of the rows. -#}
+{% macro first_epoch_sql(load) -%}
+    (
+        select coalesce(max(epoch), 0)
+        from {{ load.log }}
+        where
+            target = {{ sluice.literal(load.target_name) }}
+            and epoch not in (
+                select epoch
+                from {{ load.log }}
+                where target = {{ sluice.literal(load.target_name) }} and void_count > 0 and epoch is not null
+            )
+    )
+{%- endmacro %}
+
+
 {#- How many rows the tables hold, and how many the loads since the last rebuild or full refresh account for. -#}
 {% macro verified_counts_sql(load) -%}
     with
@@ -36,7 +53,7 @@
                 max(rows_deleted) as rows_deleted,
                 row_number() over (order by min(loaded_at), load_id) as load_number
             from {{ load.log }}
-            where target = {{ sluice.literal(load.target_name) }} and epoch = {{ load.epoch }}
+            where target = {{ sluice.literal(load.target_name) }} and epoch >= {{ sluice.first_epoch_sql(load) }}
             group by load_id
         )
 

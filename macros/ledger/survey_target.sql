@@ -60,7 +60,7 @@
             (
                 select load_id, max(tie_count) as tie_count
                 from {{ load.log }}
-                where target = {{ sluice.literal(load.target_name) }} and epoch = {{ load.stored_epoch }}
+                where target = {{ sluice.literal(load.target_name) }} and epoch >= {{ sluice.first_epoch_sql(load) }}
                 group by load_id
             ) as loads
     {%- endset -%}

@@ -8,7 +8,9 @@
 {% macro describe_load(load_type, existing) %}
     {%- set target_name = sluice.target_name() -%}
     {%- set head = sluice.read_head(target_name) -%}
-    {%- set windows = sluice.read_windows(sql) -%}
+    {%- set every_window = sluice.read_windows(sql) -%}
+    {%- set windows = every_window | selectattr("is_lookup", "undefined") | list -%}
+    {%- set lookups = every_window | selectattr("is_lookup", "defined") | list -%}
     {%- set started_at = sluice.utc_now() -%}
     {%- set load = {
         "type": load_type,
@@ -23,6 +25,12 @@
         "head": sluice.companion_relation(target_name, "head"),
         "log": sluice.control_relation("load_log"),
         "windows": windows,
+        "lookups": lookups,
+        "restates": false,
+        "void_count": 0,
+        "dropping": (config.get("meta") or {}).get("lookups", {}).get("dropping", []),
+        "driving_rows": none,
+        "replaced_texts": [],
         "seen_load_id": (
             windows[0].head if windows and head else (head.load_id if head else "missing")
         ),
@@ -77,6 +85,15 @@
     {%- endif -%}
     {%- do load.update(
         {
+            "restates": (
+                lookups | selectattr("restates", "defined") | list | length > 0
+                and load.mode == "rows"
+                and not (load.is_first or load.is_full_refresh or load.is_rekeyed or flags.EMPTY)
+            )
+        }
+    ) -%}
+    {%- do load.update(
+        {
             "has_work": sluice.is_probe()
             or load.makes_target
             or load.replaces
@@ -85,7 +102,7 @@
                 and load.definition_number != (load.stored.number if load.stored else 0)
             )
             or not windows
-            or windows | selectattr("new") | list | length > 0
+            or every_window | selectattr("new") | list | length > 0
         }
     ) -%}
     {{ return(load) }}

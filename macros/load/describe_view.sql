@@ -24,6 +24,9 @@
         "head": sluice.companion_relation(target_name, "head"),
         "log": sluice.control_relation("load_log"),
         "windows": windows,
+        "lookups": [],
+        "driving_rows": none,
+        "void_count": 0,
         "seen_load_id": head.load_id if head else "missing",
         "run_id": env_var("SLUICE_RUN_ID", invocation_id),
         "load_id": sluice.new_load_id(started_at),
@@ -66,7 +69,7 @@
 {#- The windows of all driving sources. A refresh reads everything, and the log records how far that was. -#}
 {% macro view_windows() %}
     {%- set windows = [] -%}
-    {%- for written in sluice.setting('dependencies', []) if written.driving -%}
+    {%- for written in sluice.setting('dependencies', []) if written.driving or written.on_change == "restate" -%}
         {%- set is_ref = written.get("ref") is not none -%}
         {%- set relation = ref(written.ref) if is_ref else source(written.source[0], written.source[1]) -%}
         {%- do windows.append(sluice.capture_window(sluice.dependency(written, relation))) -%}

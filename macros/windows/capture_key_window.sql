@@ -15,7 +15,7 @@
     {%- set backfill_start = sluice.setting("backfill_start") -%}
     {%- set start = none -%}
     {%- if last_end -%} {%- set start = sluice.minutes_before(last_end, dependency.lookback_minutes, kind) -%}
-    {%- elif backfill_start is not none -%}
+    {%- elif backfill_start is not none and not dependency.is_lookup -%}
         {%- set start = sluice.minutes_before(backfill_start | string, 0, kind) -%}
     {%- endif -%}
     {%- set newest = sluice.newest_key(dependency, kind, start) -%}
@@ -31,7 +31,7 @@
             "end": end,
             "lookback_count": count,
             "future_count": newest.future_count,
-            "unkeyed": sluice.find_unkeyed(dependency),
+            "unkeyed": none if dependency.is_lookup else sluice.find_unkeyed(dependency),
             "new": end is not none and (end != last_end or count != watermark.lookback_count),
         }
     ) -%}

@@ -1,5 +1,8 @@
 {#- The window of one driving source for the current load: from the last watermark to the newest row now.
 
+    A lookup has a window, too: the rows that changed since the last load. `restates` is in it when they derive rows again,
+    which is not so in a first load or a full refresh: these derive every row.
+
     Args:
         dependency (dict): see driving_dependencies.
     Returns: dict, ready for JSON: source (str), kind (str or none: no key), start and end (text or none), is_open
@@ -25,9 +28,14 @@
         "head": head.load_id if head else "none",
     } -%}
     {%- set asked = sluice.asked_windows(target_name) -%}
+    {%- set is_first = head is none or head.load_id == "none" -%}
     {%- set watermark = (
         none if should_full_refresh() else sluice.read_watermark(target_name, dependency.source)
     ) -%}
+    {%- if dependency.is_lookup and asked and is_first -%}
+        {#- the first chunk of a first load: every later change derives the rows of all chunks again -#}
+        {%- set asked = {} -%}
+    {%- endif -%}
     {%- if asked and should_full_refresh() -%}
         {%- do sluice.raise_error(
             "increment",
@@ -42,6 +50,12 @@
     {%- else -%} {%- do sluice.capture_key_window(window, dependency, watermark) -%}
     {%- endif -%}
     {%- if should_full_refresh() -%} {%- do window.update({"new": true}) -%} {%- endif -%}
+    {%- if dependency.is_lookup -%}
+        {%- do window.update({"is_lookup": true}) -%}
+        {%- if window.new and not is_first and not should_full_refresh() -%}
+            {%- do window.update({"restates": true}) -%}
+        {%- endif -%}
+    {%- endif -%}
     {{ return(window) }}
 {% endmacro %}
 

@@ -1,22 +1,24 @@
-{#- The driving sources of the current model, as sync wrote them or as a hand-written model declares them.
+{#- The driving sources of the current model, as sync wrote them or as a hand-written model declares them, and after them
+    the lookups whose changes derive rows again.
 
     Args:
         relation (Relation): the argument of increment().
         incremental_key (str or none): its key, for a hand-written model.
-    Returns: list of dict(source, relation, key, managed, recompute_by, lookback_minutes, max_skew_minutes).
+    Returns: list of dict(source, relation, key, managed, is_lookup, recompute_by, lookback_minutes, max_skew_minutes).
     Raises: when relation is no driving source.
 -#}
 {% macro driving_dependencies(relation, incremental_key) %}
     {%- set driving = [] -%}
-    {%- for written in sluice.setting('dependencies', []) if written.driving -%}
+    {%- set lookups = [] -%}
+    {%- for written in sluice.setting('dependencies', []) if written.driving or written.on_change == "restate" -%}
         {%- set is_ref = written.get("ref") is not none -%}
         {%- set its_relation = (
             ref(written.ref) if is_ref else source(written.source[0], written.source[1])
         ) -%}
-        {%- do driving.append(sluice.dependency(written, its_relation)) -%}
+        {%- do (driving if written.driving else lookups).append(sluice.dependency(written, its_relation)) -%}
     {%- endfor -%}
     {%- set rendered = sluice.whole_relation(relation) -%}
-    {%- for dependency in driving if dependency.relation == rendered -%} {{ return(driving) }} {%- endfor -%}
+    {%- for dependency in driving if dependency.relation == rendered -%} {{ return(driving + lookups) }} {%- endfor -%}
     {%- if driving -%}
         {%- do sluice.raise_error(
             "increment",
@@ -39,6 +41,7 @@
                 "relation": sluice.whole_relation(relation),
                 "key": sluice.quote_name(key) if key else none,
                 "managed": managed,
+                "is_lookup": not written.get("driving", true),
                 "recompute_by": written.get("recompute_by") or [],
                 "lookback_minutes": 0 if managed else (written.get("lookback_minutes") or 0),
                 "max_skew_minutes": written.get("max_skew_minutes", 60),

@@ -52,6 +52,9 @@
     {%- if flags.EMPTY -%} {%- do lines.append("where 1 = 0") -%}
     {%- elif mode == "rows" -%}
         {%- do lines.append("where " ~ sluice.window_condition(dependency, window)) -%}
+        {%- if windows.values() | selectattr("restates", "defined") | list and window.start is not none -%}
+            {%- do lines.extend(sluice.restated_lines(dependency, window, dependencies, windows)) -%}
+        {%- endif -%}
     {%- elif mode == "groups" -%}
         {%- if not sluice.touches_everything(windows) -%}
             {%- do lines.append(
@@ -68,13 +71,12 @@
             {%- do lines.append("where sluice_source." ~ dependency.key ~ " is not null") -%}
         {%- endif -%}
     {%- endif -%}
-    {%- set window_text = tojson(window) | replace("*/", "*\\/") -%}
-    {{
-        return(
-            "(\n        /* sluice:window " ~ window_text ~ " */\n        " ~ lines
-            | join("\n        ") ~ "\n    )"
-        )
-    }}
+    {%- set logged = [window] + windows.values() | selectattr("is_lookup", "defined") | list -%}
+    {%- set comments = [] -%}
+    {%- for item in logged -%}
+        {%- do comments.append("/* sluice:window " ~ tojson(item) | replace("*/", "*\\/") ~ " */") -%}
+    {%- endfor -%}
+    {{ return("(\n        " ~ (comments + lines) | join("\n        ") ~ "\n    )") }}
 {% endmacro %}
 
 

@@ -4,13 +4,18 @@
 -#}
 {% macro touched_groups_sql(dependencies, windows) %}
     {%- set parts = [] -%}
-    {%- for dependency in dependencies if dependency.source in windows -%}
+    {%- for dependency in dependencies if dependency.source in windows and not dependency.is_lookup -%}
         {%- set window = windows[dependency.source] -%}
         {%- do parts.append(sluice.window_groups_sql(dependency, dependency.relation, window)) -%}
         {%- set side = sluice.companion_relation(dependency.source, "side") -%}
         {%- if dependency.managed and window.end is not none and sluice.is_there(side) -%}
             {#- rows that left an upstream target are only in its side table -#}
             {%- do parts.append(sluice.window_groups_sql(dependency, side, window)) -%}
+        {%- endif -%}
+        {%- if windows.values() | selectattr("restates", "defined") | list -%}
+            {%- do parts.extend(
+                sluice.reached_queries(dependency, sluice.group_columns(dependency), "1 = 1", dependencies, windows)
+            ) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(sluice.nested(sluice.combined(parts, "union"), 8)) }}
@@ -56,10 +61,13 @@
 {#- Whether every group has to be computed: in a first load or full refresh, after a rebuild or full refresh of an
     upstream target, and when a source without a key changed.
 
-    A source that was never read has a window without a start. A source that a backfill does not request is not new.
+    A source that was never read has a window without a start. A source that a backfill does not request is not new. Of a
+    lookup without a key, nobody knows which rows changed.
 -#}
 {% macro touches_everything(windows) %}
-    {%- for window in windows.values() if window.new and window.start is none -%}
+    {%- for window in windows.values()
+        if window.new and window.start is none and (not window.is_lookup or (window.restates and window.kind is none))
+    -%}
         {{ return(true) }}
     {%- endfor -%}
     {{ return(false) }}

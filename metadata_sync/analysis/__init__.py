@@ -6,6 +6,7 @@
 | `protocols` | `WarehouseColumns`: the questions to a warehouse; `flows.warehouse.columns` implements it |
 | `select_file` | reads the file of a row's `sql_path` |
 | `lineage` | the graph of tables and columns |
+| `lookups` | which rows a change of a lookup touches, and what cannot be derived again |
 | `spark` | translates a row's SELECT to Spark, or says why it cannot run there |
 | `lake_location` | files and partition columns of a lake source's location |
 | `blame` | faults by row, and the transformations that they stop |

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from metadata_sync.analysis.lookups import LookupPlan, plan_lookups
 from metadata_sync.analysis.protocols import WarehouseColumns
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import SoftRunError
@@ -115,6 +116,20 @@ class Catalog:
         finally:
             self._in_progress.discard(row.name)
         return self._analyses[row.name]
+
+    def known_columns(self, select: ParsedSelect) -> dict[TableName, tuple[str, ...]]:
+        """Return the column names of the tables that a SELECT reads, as far as they are known."""
+        tables = {name: self.table_columns(name) for name in select.tables}
+        return {
+            name: tuple(column.name for column in columns) for name, columns in tables.items() if columns is not None
+        }
+
+    def lookups(self, row: TransformationRow) -> LookupPlan:
+        """Return how a row's SELECT depends on its lookups; nothing is known of a SELECT that cannot be parsed."""
+        select = self.analysis(row).select
+        if select is None or all(item.driving for item in row.dependencies):
+            return LookupPlan()
+        return plan_lookups(row, self.rows, select, self.known_columns(select))
 
     def _analyse(self, row: TransformationRow) -> Analysis:
         text = read_select(row, self.project)

@@ -124,6 +124,9 @@ def _row_problems(row: TransformationRow, catalog: Catalog) -> Iterator[Problem]
         message = "Spark needs a folder for its result."
         yield Problem("missing_value", message, "Set output_path to an s3:// URI, or to a path below the project.")
     for item in resolve_dependencies(row, catalog.rows):
+        if item.restates and row.increment is not Increment.FULL:
+            message = f"A change of {item.name} derives rows again, which Spark does not do."
+            yield Problem("restate_on_spark", message, _IN_WAREHOUSE, "dependencies")
         source = catalog.rows.source(item.name)
         if item.is_managed or source is None or source.kind is not SourceKind.LAKE:
             yield Problem("spark_source", f"{item.name} is in the warehouse, which Spark cannot read.", _IN_WAREHOUSE)

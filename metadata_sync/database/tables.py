@@ -292,6 +292,7 @@ run_log: Final = Table(
     Column("prices_as_of", Date, nullable=True),
     Column("rejects", _JSON, nullable=True),
     _text("definition"),
+    Column("driving_rows", _JSON, nullable=True),
     _position(),
     Index("ix_run_log_position", "environment", "position", unique=True),
     Index("ix_run_log_target", "environment", "target", "status", "position"),

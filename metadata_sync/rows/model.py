@@ -18,6 +18,7 @@ from metadata_sync.rows.vocabulary import (
     Engine,
     Increment,
     LoadType,
+    OnChange,
     OnDefinitionChange,
     OnTie,
     SourceKind,
@@ -47,9 +48,15 @@ class Dependency(_Strict):
     Attributes:
         table: `schema.table`, of a source row or of another transformation's target (a managed source).
         driving: True: windowed and gated on. False: a lookup, read in full.
-        incremental_key: Column that bounds windows; by default the transformation's, then the source's.
+        incremental_key: Column that bounds windows; by default the transformation's, then the source's. Of a lookup:
+            says when its rows changed; by default the source's.
         recompute_by: Columns of the groups that are recomputed (`increment: groups`).
         lookback_minutes: How far below the watermark a window begins; by default the source's.
+        on_change: What happens to loaded rows when this lookup changes; None: not declared, which acts as `ignore` and
+            is warned about.
+        restate_by: The columns that join the driving source and this lookup, each `driving_column = lookup_column`,
+            or one name for both; empty: found in the SELECT.
+        may_drop: Whether driving rows without a row of this lookup may be left out on purpose.
     """
 
     table: str
@@ -57,6 +64,14 @@ class Dependency(_Strict):
     incremental_key: str | None = None
     recompute_by: tuple[str, ...] = ()
     lookback_minutes: int | None = Field(default=None, ge=0)
+    on_change: OnChange | None = None
+    restate_by: tuple[str, ...] = ()
+    may_drop: bool = False
+
+    @property
+    def restates(self) -> bool:
+        """Whether a change of this lookup derives rows again."""
+        return not self.driving and self.on_change is OnChange.RESTATE
 
 
 class ControlRow(_Strict):

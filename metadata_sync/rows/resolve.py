@@ -37,6 +37,8 @@ class ResolvedDependency:
         recompute_by: Columns of the groups that are recomputed.
         lookback_minutes: How far below the watermark a window begins.
         max_skew_minutes: How far in the future a row's key may be; later rows are left out.
+        restates: Whether it is a lookup whose changes derive rows again: then it is gated on, too.
+        may_drop: Whether it is a lookup that may leave driving rows out.
     """
 
     name: TableName
@@ -46,6 +48,13 @@ class ResolvedDependency:
     recompute_by: tuple[str, ...]
     lookback_minutes: int
     max_skew_minutes: int
+    restates: bool = False
+    may_drop: bool = False
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the gate asks it for news, and loads record how far they have seen it."""
+        return self.is_driving or self.restates
 
     @property
     def relation(self) -> str:
@@ -80,16 +89,19 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
         key = LOADED_AT
         lookback, skew = 0, _MANAGED_SKEW_MINUTES
     else:
-        key = dependency.incremental_key or row.incremental_key or source.incremental_key
+        own = row.incremental_key if dependency.driving else None
+        key = dependency.incremental_key or own or source.incremental_key
         lookback, skew = source.lookback_minutes, source.max_skew_minutes
     return ResolvedDependency(
         name=name,
         is_driving=dependency.driving,
         is_managed=is_managed,
-        incremental_key=key if dependency.driving else None,
+        incremental_key=key if dependency.driving or dependency.restates else None,
         recompute_by=dependency.recompute_by,
         lookback_minutes=lookback if dependency.lookback_minutes is None else dependency.lookback_minutes,
         max_skew_minutes=skew,
+        restates=dependency.restates,
+        may_drop=dependency.may_drop,
     )
 
 

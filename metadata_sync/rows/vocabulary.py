@@ -72,6 +72,15 @@ class OnDefinitionChange(StrEnum):
     """Rows stay as they are, as if a person had accepted each change."""
 
 
+class OnChange(StrEnum):
+    """What happens to loaded rows when a lookup that they were derived with changes, or arrives after them."""
+
+    IGNORE = "ignore"
+    """They keep what they were derived with; only later rows see the change."""
+    RESTATE = "restate"
+    """The driving rows that the change touches are derived again."""
+
+
 class BackfillOrder(StrEnum):
     """Which part of a large source a first load in chunks reads first."""
 

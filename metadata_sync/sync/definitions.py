@@ -15,19 +15,23 @@ if TYPE_CHECKING:
     from metadata_sync.rows.names import TableName
     from metadata_sync.sync.generated import GeneratedFile
 
-_WRITTEN: Final = re.compile(r'\{\{ config\(meta=\{"row_definition": "(?P<hash>[0-9a-f]+)"\}\) \}\}\s*\Z')
+_WRITTEN: Final = re.compile(r'\{\{ config\(meta=\{"row_definition": "(?P<hash>[0-9a-f]+)".*\}\) \}\}\s*\Z')
 """The last line that `render.model_text` writes."""
 
 
 def model_file(row: TransformationRow, rows: ControlRows, project: Project, dialect: str) -> GeneratedFile:
     """Return the SQL file that a row requires."""
     from metadata_sync.analysis.select_file import read_select
-    from metadata_sync.rows.resolve import model_reads
+    from metadata_sync.rows.resolve import model_reads, window_key
     from metadata_sync.sync.generated import GeneratedFile, digest
     from metadata_sync.sync.render import RENDER_VERSION
 
     text = read_select(row, project)
-    relations = [[str(item.name), item.jinja] for item in model_reads(row, rows)]
+    relations: list[object] = [[str(item.name), item.jinja] for item in model_reads(row, rows)]
+    restated = [item for item in row.dependencies if item.restates]
+    if restated:  # the joins that lead to them are written into the model, for the columns that identify an event
+        by = [[item.table, *item.restate_by] for item in restated]
+        relations.append([row.load_type, list(row.business_key), list(row.sequence_by), window_key(row, rows), by])
     select = text if isinstance(text, str) else text.message
     inputs = digest(str(RENDER_VERSION), dialect, select, json.dumps(relations))
     return GeneratedFile(_model_path(row, project), f"transformation_control[{row.key}] and {row.sql_path}", inputs)

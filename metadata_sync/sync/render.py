@@ -5,6 +5,7 @@ dbt renders nearly every string of a properties file as Jinja. Values of rows ar
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -25,14 +26,15 @@ from metadata_sync.rows.resolve import (
     sequence_columns,
     window_key,
 )
-from metadata_sync.rows.vocabulary import LoadType, SourceKind
+from metadata_sync.rows.vocabulary import LoadType, OnChange, SourceKind
 from metadata_sync.sql.rewrite import needs_quotes
 from metadata_sync.text import escape_jinja
 
 if TYPE_CHECKING:
+    from metadata_sync.analysis.lookups import LookupPlan
     from metadata_sync.sql import ParsedSelect
 
-RENDER_VERSION: Final = 2
+RENDER_VERSION: Final = 3
 """Increment it when rendering changes, so that every file is written again."""
 
 VIEW_MATERIALIZATION: Final = "refresh"
@@ -102,17 +104,39 @@ def source_document(source: SourceRow, project: Project, dialect: str) -> Docume
     return {"version": 2, "sources": [{"name": source.source_schema, "schema": schema, "tables": [table]}]}
 
 
-def model_text(select: ParsedSelect, dependencies: Sequence[ResolvedDependency]) -> str:
+def model_text(
+    select: ParsedSelect, dependencies: Sequence[ResolvedDependency], lookups: LookupPlan | None = None
+) -> str:
     """Return a model's SQL: the SELECT as written, its tables replaced by dbt's references, and its definition.
 
-    The definition stands at the end, so that lines keep their numbers.
+    The definition stands at the end, so that lines keep their numbers, and with it how lookups are joined.
     """
     from metadata_sync.sql.definition import definition_hash
     from metadata_sync.sql.rewrite import rewrite
 
     text = rewrite(select, {item.name: item.jinja for item in dependencies})
-    config = f'{{{{ config(meta={{"row_definition": "{definition_hash(select)}"}}) }}}}'
-    return f"{text.rstrip()}\n{config}\n"
+    meta: Document = {"row_definition": definition_hash(select)}
+    joined = {} if lookups is None else _lookups(lookups, dependencies)
+    if joined:
+        meta["lookups"] = joined
+    return f"{text.rstrip()}\n{{{{ config(meta={json.dumps(meta)}) }}}}\n"
+
+
+def _lookups(plan: LookupPlan, dependencies: Sequence[ResolvedDependency]) -> Document:
+    """Return what loads need to derive rows again and to count rows that a lookup drops; empty when they do neither."""
+    restating = {item.name for item in dependencies if item.restates}
+    dropping = sorted(str(name) for name in plan.dropping if name in plan.paths)
+    if not restating and not dropping:
+        return {}
+    paths = {
+        str(name): [
+            [str(path.source), [[list(hop.left), str(hop.table), list(hop.right)] for hop in path.hops]]
+            for path in found
+        ]
+        for name, found in sorted(plan.paths.items())
+        if name in restating or str(name) in dropping
+    }
+    return {"paths": paths, "dropping": dropping, "identity": [list(item) for item in plan.identity.items()]}
 
 
 def document_text(document: Document) -> str:
@@ -185,6 +209,8 @@ def _dependency(item: ResolvedDependency) -> Document:
         "recompute_by": list(item.recompute_by),
         "lookback_minutes": item.lookback_minutes,
         "max_skew_minutes": item.max_skew_minutes,
+        **({"on_change": OnChange.RESTATE.value} if item.restates else {}),
+        **({"may_drop": True} if item.may_drop else {}),
     }
 
 

@@ -364,7 +364,7 @@ def _body(item: _Wanted, catalog: Catalog) -> str:
     assert isinstance(item.row, TransformationRow)
     select = catalog.analysis(item.row).select
     assert select is not None  # a SELECT that cannot be parsed is a fault, found before
-    return model_text(select, model_reads(item.row, catalog.rows))
+    return model_text(select, model_reads(item.row, catalog.rows), catalog.lookups(item.row))
 
 
 def _find_faults(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.protocols import WarehouseColumns
 from metadata_sync.errors import Fault
 from metadata_sync.project import Project
+from metadata_sync.rows.lookups import stale_notes
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.names import TableName
 from metadata_sync.validation.row_rules import row_faults
@@ -30,3 +31,32 @@ def find_faults(
     """
     with columns.connected():
         return (*row_faults(rows, project), *select_faults(Catalog(rows, project, columns), only))
+
+
+def find_warnings(rows: ControlRows, project: Project, columns: WarehouseColumns) -> tuple[tuple[TableName, str], ...]:
+    """Say what valid rows lose through their lookups: rows that go stale, and rows that a join leaves out.
+
+    Args:
+        rows: All rows of an environment, without faults.
+        project: Where the SELECTs are.
+        columns: The warehouse.
+
+    Returns:
+        Targets, each with one sentence, in the order of the rows.
+    """
+    with columns.connected():
+        return tuple(_lookup_warnings(Catalog(rows, project, columns)))
+
+
+def _lookup_warnings(catalog: Catalog) -> Iterator[tuple[TableName, str]]:
+    for row in catalog.rows.transformations:
+        lookups = {TableName.parse(item.table): item for item in row.dependencies if not item.driving}
+        for _, sentence in stale_notes(row):
+            yield row.name, sentence
+        undeclared = [name for name, item in lookups.items() if not item.may_drop]
+        for name in sorted(catalog.lookups(row).dropping.intersection(undeclared) if undeclared else ()):
+            yield (
+                row.name,
+                f"the SELECT leaves out driving rows without a row in {name}; each load says how many. Declare "
+                "may_drop: true on it if that is meant, or use a LEFT JOIN",
+            )

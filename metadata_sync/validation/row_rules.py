@@ -16,6 +16,7 @@ from metadata_sync.redact import holds_secret
 from metadata_sync.rows.merge import RowId, all_rows
 from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.validation.dependency_rules import DEPENDENCY_RULES, find_cycles
+from metadata_sync.validation.lookup_rules import LOOKUP_RULES
 from metadata_sync.validation.pipeline_rules import PIPELINE_RULES
 from metadata_sync.validation.rule import Known, Rule, Subject
 from metadata_sync.validation.source_rules import SOURCE_RULES
@@ -46,7 +47,7 @@ def _row_faults(rows: ControlRows, project: Project) -> Iterator[Fault]:
     rules: dict[type[ControlRow], tuple[Rule[Any], ...]] = {
         SourceRow: (*SOURCE_RULES, *_COMMON_RULES),
         PipelineRow: (*PIPELINE_RULES, *_COMMON_RULES),
-        TransformationRow: (*TRANSFORMATION_RULES, *DEPENDENCY_RULES, *_COMMON_RULES),
+        TransformationRow: (*TRANSFORMATION_RULES, *DEPENDENCY_RULES, *LOOKUP_RULES, *_COMMON_RULES),
     }
     known = Known(rows)
     for row in all_rows(rows):

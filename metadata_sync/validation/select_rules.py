@@ -9,10 +9,12 @@ from functools import cached_property
 from metadata_sync.analysis.catalog import Analysis, Catalog
 from metadata_sync.analysis.data_tests import TestScope
 from metadata_sync.analysis.declared_tests import read_declared_tests
+from metadata_sync.analysis.lookups import lookup_problems
 from metadata_sync.analysis.spark import spark_problems
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean, listed
-from metadata_sync.rows.model import Column, SourceRow, TransformationRow
+from metadata_sync.rows.lookups import split_pair
+from metadata_sync.rows.model import Column, Dependency, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_column_name
 from metadata_sync.rows.parsing import shown
 from metadata_sync.rows.resolve import (
@@ -148,6 +150,8 @@ class _Checked:
         if self.analysis.problems:
             return
         yield from self._increment_faults()
+        for table, problem in lookup_problems(self.row, self.catalog.rows, self.catalog.lookups(self.row)):
+            yield self.fault(problem, "dependencies", table)
         names, problems = self._output_names()
         for problem in problems:
             yield self.fault(problem)
@@ -182,18 +186,25 @@ class _Checked:
         if not is_active(self.row, self.catalog.rows):
             return
         for item in self.dependencies:
-            columns = self.catalog.table_columns(item.name) if item.is_driving else None
+            columns = self.catalog.table_columns(item.name) if item.is_watched else None
             if columns is None:
                 continue
             known = _names(columns)
             declared = next(entry for entry in self.row.dependencies if entry.table == str(item.name))
-            wanted = [("dependencies", name) for name in item.recompute_by]
+            wanted = [("dependencies", name) for name in (*item.recompute_by, *self._restating_columns(declared))]
             if not item.is_managed and (declared.incremental_key or self.row.incremental_key):
                 column = "dependencies" if declared.incremental_key else "incremental_key"
                 wanted.append((column, item.incremental_key or ""))
             for column, name in wanted:
                 if name not in known:
                     yield _missing_in_source(self.row, column, name, item.name, known)
+
+    def _restating_columns(self, dependency: Dependency) -> Iterator[str]:
+        """Yield the columns of a table that `restate_by` names."""
+        for item in self.row.dependencies:
+            for left, right in map(split_pair, item.restate_by):
+                if dependency.driving or item is dependency:
+                    yield left if dependency.driving else right
 
     def _increment_faults(self) -> Iterator[Fault]:
         if self.row.increment_checked:

@@ -183,6 +183,7 @@ def _outcome_document(outcome: TargetOutcome) -> dict[str, Any]:
         "loaded_at": outcome.loaded_at.isoformat() if outcome.loaded_at else None,
         "cluster": cost_document(outcome.cluster),
         "rejects": asdict(outcome.rejects) if outcome.rejects else None,
+        "driving_rows": asdict(outcome.driving_rows) if outcome.driving_rows else None,
         "definition_change": change_document(outcome.definition_change),
         "error": outcome.error,
     }

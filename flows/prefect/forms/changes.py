@@ -41,7 +41,7 @@ def onboard(context: ChangeContext, form: OnboardForm) -> RowChange:
     """
     dependencies = [
         *({"table": table, "driving": True} for table in form.driving),
-        *({"table": table, "driving": False} for table in form.lookups),
+        *({"table": table, "driving": False, "on_change": form.on_change.value} for table in form.lookups),
     ]
     values = {
         "target_schema": form.target_schema,

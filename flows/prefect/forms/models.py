@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from metadata_sync.rows.vocabulary import Engine, Increment, LoadType
+from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, OnChange
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
@@ -78,6 +78,11 @@ class OnboardForm(Form):
         min_length=1, title="Driving tables", description="New rows in them start a load."
     )
     lookups: tuple[Word, ...] = Field(default=(), title="Lookups", description="Tables that are read in full.")
+    on_change: OnChange = Field(
+        default=OnChange.RESTATE,
+        title="Changed lookups",
+        description="restate: derive loaded rows again; ignore: do not.",
+    )
     business_key: tuple[Word, ...] = Field(default=(), title="Business key", description="Columns, one per item.")
     incremental_key: Text = Field(default="", title="Incremental key", description="When a row landed; bounds windows.")
     sequence_by: tuple[Word, ...] = Field(default=(), title="Sequence", description="What orders a key's events.")

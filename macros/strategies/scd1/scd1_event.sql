@@ -12,6 +12,11 @@
         if load.is_restated
         else ""
     ) -%}
+    {#- the same for events that changed lookups touch: the stage holds all that is known of their keys -#}
+    {%- set is_redone = load.restates and not load.replaces -%}
+    {%- if is_redone -%}
+        {%- set outdated = outdated ~ " or redone." ~ load.identity[0] ~ " is not null" -%}
+    {%- endif -%}
     with
         ranked_events as (
             select
@@ -32,7 +37,13 @@
                 event._sluice_deleted,
                 case when stored.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_stored,
                 case when buried.{{ load.key[0] }} is null then 0 else 1 end as _sluice_is_buried,
-                case when event.{{ load.at }} = {{ stored_at }} then 1 else 0 end as _sluice_is_tied,
+                case
+                    when
+                        event.{{ load.at }} = {{ stored_at }}
+                        {%- if is_redone %} and redone.{{ load.identity[0] }} is null {%- endif %}
+                    then 1
+                    else 0
+                end as _sluice_is_tied,
                 case
                     {%- set same_time = (
                         "" if load.is_load_timed else " and event." ~ load.at ~ " = " ~ stored_at
@@ -60,6 +71,9 @@
                 on {{ sluice.matches(load.key, "event", "stored") }}{{ nothing }}
             left join
                 {{ load.side }} as buried on {{ sluice.matches(load.key, "event", "buried") }}{{ nothing }}
+            {%- if is_redone %}
+            {{ sluice.redone_join(load, "event") }}
+            {%- endif %}
         )
 
     select *

@@ -8,6 +8,10 @@
         {%- do statements.append("delete from " ~ load.side) -%}
         {%- do statements.append("delete from " ~ load.relation) -%}
     {%- else -%}
+        {%- if load.void_count -%}
+            {%- do statements.append(sluice.delete_sql(load.side, load.key, "sluice_void")) -%}
+            {%- do statements.append(sluice.delete_sql(load.relation, load.key, "sluice_void")) -%}
+        {%- endif -%}
         {%- if load.fast.buried_count -%}
             {%- do statements.append(sluice.delete_sql(load.side, load.key, "sluice_event")) -%}
         {%- endif -%}

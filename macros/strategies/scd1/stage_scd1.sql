@@ -6,6 +6,7 @@
         load (dict): the load, staged; sets counts.
 -#}
 {% macro stage_scd1(load) %}
+    {%- if load.restates and not load.replaces -%} {%- do sluice.stage_void(load, load.key) -%} {%- endif -%}
     {%- do sluice.run_temporary(
         load,
         "sluice_event",
@@ -41,6 +42,7 @@
     {%- endif -%}
     {%- set counts = sluice.run_counts(load, "what the events do", sluice.scd1_counts_sql(load)) -%}
     {%- do sluice.add_counts(load, counts) -%}
+    {%- if load.void_count -%} {%- do sluice.add_counts(load, {"rows_deleted": load.void_row_count}) -%} {%- endif -%}
     {%- do load.update({"fast": counts}) -%}
 {% endmacro %}
 

@@ -1,6 +1,13 @@
 {#- Old events together with the stored events of the same key and time. -#}
 {% macro scd2_contest_sql(load) -%}
     {%- set pair = load.key + [load.at] -%}
+    {%- set redone = "" -%}
+    {%- set not_redone = "" -%}
+    {%- if load.restates -%}
+        {#- what is stored of touched events counts no longer -#}
+        {%- set redone = sluice.redone_join(load, "stored") -%}
+        {%- set not_redone = "where redone." ~ load.identity[0] ~ " is null" -%}
+    {%- endif -%}
     select {{ sluice.columns(load.data) }}, _sluice_deleted, 0 as _sluice_is_stored
     from sluice_event
     where _sluice_order = 'old'
@@ -10,12 +17,16 @@
     join
         (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
         on {{ sluice.matches(pair, "stored", "old_event") }}
+    {{ redone }}
+    {{ not_redone }}
     union all
     select {{ sluice.columns(load.data, "stored") }}, stored._sluice_deleted, 1
     from {{ load.side }} as stored
     join
         (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
         on {{ sluice.matches(pair, "stored", "old_event") }}
+    {{ redone }}
+    {{ not_redone }}
 {%- endmacro %}
 
 

@@ -18,6 +18,15 @@
         "old events that are new to the ledger",
         sluice.scd2_changed_sql(load),
     ) -%}
+    {%- if load.void_count -%}
+        {%- do sluice.run_step(
+            load,
+            "2 marks stored events that leave",
+            "insert into sluice_changed select "
+            ~ sluice.columns(load.data)
+            ~ ", 2 from sluice_void",
+        ) -%}
+    {%- endif -%}
     {%- do sluice.run_temporary(
         load,
         "sluice_anchor",
@@ -83,6 +92,9 @@
     union all
     select {{ sluice.columns(load.data) }}, _sluice_deleted, {{ load.at }}
     from sluice_changed
+    {%- if load.void_count %}
+    where _sluice_deleted < 2
+    {%- endif %}
     union all
     select {{ sluice.columns(load.data) }}, cast(0 as smallint), valid_from
     from sluice_version_before

@@ -5,7 +5,7 @@
 -#}
 {% macro stage_touched_groups(load) %}
     {%- set windows = {} -%}
-    {%- for window in load.windows -%} {%- do windows.update({window.source: window}) -%} {%- endfor -%}
+    {%- for window in load.windows + load.lookups -%} {%- do windows.update({window.source: window}) -%} {%- endfor -%}
     {%- set touches_everything = sluice.touches_everything(windows) or flags.EMPTY -%}
     {%- do load.update({"touches_everything": touches_everything}) -%}
     {%- if load.result and not touches_everything -%}
@@ -27,6 +27,7 @@
             "the groups that new rows touch",
             "select * from " ~ groups_sql ~ " as touched",
         ) -%}
+        {%- do load.replaced_texts.append((groups_sql ~ " as sluice_touched", "sluice_touched")) -%}
         {%- do load.update(
             {"sql": load.sql | replace(groups_sql ~ " as sluice_touched", "sluice_touched")}
         ) -%}

@@ -13,6 +13,7 @@
         {%- do sluice.stage_touched_groups(load) -%}
     {%- endif -%}
     {%- if load.casts -%} {%- do sluice.prepare_casts(load) -%} {%- endif -%}
+    {%- if load.restates -%} {%- do sluice.stage_restated(load) -%} {%- endif -%}
     {%- do sluice.run_step(load, none, "drop table if exists sluice_stage") -%}
     {%- do sluice.run_step(load, "the rows of the increment", sluice.stage_sql(load)) -%}
     {%- do load.temporaries.append("sluice_stage") -%}
@@ -31,6 +32,9 @@
             "rows_rejected": counts.rows_rejected + unkeyed_count,
         }
     ) -%}
+    {%- if load.dropping and not (load.is_rekeyed or load.result or flags.EMPTY) -%}
+        {%- do sluice.count_driving_rows(load, counts.rows_read) -%}
+    {%- endif -%}
     {%- set reads_absence = (
         load.mode != "rows"
         and not load.is_rekeyed

@@ -63,7 +63,21 @@
 {#- The rows of the target that lie in the window. -#}
 {% macro range_condition(load) %}
     {%- if load.replaces -%} {{ return("1 = 1") }} {%- endif -%}
-    {{ return(sluice.window_condition({"key": load.range_key}, load.windows[0])) }}
+    {%- set window = sluice.window_condition({"key": load.range_key}, load.windows[0]) -%}
+    {%- if load.restates -%}
+        {{
+            return(
+                "("
+                ~ window
+                ~ " or "
+                ~ load.range_key
+                ~ " in (select "
+                ~ load.range_key
+                ~ " from sluice_redone))"
+            )
+        }}
+    {%- endif -%}
+    {{ return(window) }}
 {% endmacro %}
 
 

@@ -20,11 +20,20 @@
 
 {#- The ledger: every event of target and side table, and the events of the stage. -#}
 {% macro ledger_sql(load) -%}
-    select {{ sluice.columns(load.data) }}, cast(0 as smallint) as _sluice_deleted, 1 as _sluice_is_stored
-    from {{ load.relation }}
+    {%- set redone = "" -%}
+    {%- if load.restates -%}
+        {%- set redone = (
+            sluice.redone_join(load, "stored") ~ " where redone." ~ load.identity[0] ~ " is null"
+        ) -%}
+    {%- endif -%}
+    select
+        {{ sluice.columns(load.data, "stored") }}, cast(0 as smallint) as _sluice_deleted, 1 as _sluice_is_stored
+    from {{ load.relation }} as stored
+    {{ redone }}
     union all
-    select {{ sluice.columns(load.data) }}, _sluice_deleted, 1
-    from {{ load.side }}
+    select {{ sluice.columns(load.data, "stored") }}, stored._sluice_deleted, 1
+    from {{ load.side }} as stored
+    {{ redone }}
     union all
     select {{ sluice.columns(load.data) }}, _sluice_deleted, 0
     from {{ load.stage }}

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, func, insert, literal, or_, select, tr
 from metadata_sync.database.engine import lock_writers, new_id, to_utc
 from metadata_sync.database.journals.entries import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
 from metadata_sync.database.tables import decision_log, run_log, transformation_control
-from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window
+from metadata_sync.loads import ClusterCost, DrivingRows, Rejects, RowCounts, Window
 from metadata_sync.redact import redact, redact_text
 
 
@@ -37,7 +37,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
     """Store summaries of loads, with secrets masked."""
     rows = [
         {
-            **_simple_fields(entry, "windows", "rows", "cluster", "rejects"),
+            **_simple_fields(entry, "windows", "rows", "cluster", "rejects", "driving_rows"),
             "environment": environment,
             "entry_id": new_id(entry.finished_at),
             "status": entry.status.value,
@@ -48,6 +48,7 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
             **_count_columns(entry.rows),
             **_cost_columns(entry.cluster),
             "rejects": None if entry.rejects is None else redact(asdict(entry.rejects)),
+            "driving_rows": None if entry.driving_rows is None else _plain(asdict(entry.driving_rows)),
             "error_message": None if entry.error_message is None else redact_text(entry.error_message),
         }
         for entry in entries
@@ -187,13 +188,14 @@ def _simple_fields(entry: DecisionEntry | LoadEntry, *others: str) -> dict[str, 
 
 
 def _load(row: Mapping[Any, Any]) -> LoadEntry:
-    apart = {"rows", "cluster", "rejects"}
+    apart = {"rows", "cluster", "rejects", "driving_rows"}
     values = {field.name: row[field.name] for field in fields(LoadEntry) if field.name not in apart}
     values |= {name: _with_zone(values[name]) for name in ("started_at", "finished_at", "loaded_at")}
     values["status"] = LoadStatus(values["status"])
     values["windows"] = tuple(Window(**window) for window in values["windows"])
     rejects = None if row["rejects"] is None else Rejects(**row["rejects"])
-    return LoadEntry(**values, rows=_counts(row), cluster=_cost(row), rejects=rejects)
+    driving_rows = None if row["driving_rows"] is None else DrivingRows.of(row["driving_rows"])
+    return LoadEntry(**values, rows=_counts(row), cluster=_cost(row), rejects=rejects, driving_rows=driving_rows)
 
 
 def _count_columns(rows: RowCounts | None) -> dict[str, int | None]:

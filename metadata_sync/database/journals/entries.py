@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from metadata_sync.loads import ClusterCost, Rejects, RowCounts, Window
+from metadata_sync.loads import ClusterCost, DrivingRows, Rejects, RowCounts, Window
 
 
 class Via(StrEnum):
@@ -111,6 +111,7 @@ class LoadEntry:
         cluster: Cost of Spark; None: it ran in the warehouse.
         rejects: The rejects table after the load; None: no rejects are known.
         definition: What derived its rows, `<number>:<hash>`; None: unknown.
+        driving_rows: The rows read of its driving source; None: they were not counted.
     """
 
     run_id: str
@@ -128,6 +129,7 @@ class LoadEntry:
     cluster: ClusterCost | None = None
     rejects: Rejects | None = None
     definition: str | None = None
+    driving_rows: DrivingRows | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -420,3 +420,23 @@ def test_evidence_holds_what_the_source_was_judged_by() -> None:
 )
 def test_what_a_person_must_do_stands_in_the_message(facts: TargetFacts, remedy: str) -> None:
     assert remedy in decide(facts).message
+
+
+def test_changed_lookup_runs_a_target_whatever_its_trigger_and_a_lookup_alone_drives_nothing() -> None:
+    lookup = replace(keyed(newest=LATER), source="lake.planes", is_lookup=True)
+    changed = replace(LOADED, sources=(keyed(), lookup))
+    decision = decide(changed)
+    assert (decision.action, decision.reason) == (Action.RUN, Reason.LOOKUP_CHANGED)
+    assert "lake.planes holds rows up to" in decision.message
+    assert decision.message.endswith("the rows that this touches are derived again")
+    assert decide(replace(changed, trigger=Trigger.ALL)).reason is Reason.LOOKUP_CHANGED
+
+    unchanged = replace(lookup, probe=keyed().probe)
+    both = replace(LOADED, sources=(keyed(newest=LATER), unchanged), trigger=Trigger.ALL)
+    assert decide(both).reason is Reason.NEW_ROWS, "`all` does not wait for a lookup"
+    assert decide(replace(LOADED, sources=(keyed(), unchanged))).reason is Reason.NOTHING_NEW
+    assert decide(replace(LOADED, sources=(lookup,))).reason is Reason.NO_DRIVING_SOURCE
+    first = replace(NEVER_LOADED, sources=(keyed(None), replace(lookup, watermark=None)))
+    assert decide(first).reason is Reason.FIRST_LOAD
+    empty = replace(NEVER_LOADED, sources=(keyed(None, None), replace(lookup, watermark=None)))
+    assert decide(empty).action is Action.SKIP, "a lookup without driving rows starts no first load"
