@@ -29,8 +29,7 @@ from metadata_sync.rows.resolve import (
 from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, SourceKind
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems
-from metadata_sync.sql.groups import group_problems
-from metadata_sync.sql.increments import increment_problems
+from metadata_sync.sql.increments import IncrementRule, increment_problems
 from metadata_sync.sql.probes import parse_probe
 from metadata_sync.validation.column_rules import column_faults
 from metadata_sync.validation.type_rules import type_faults
@@ -199,13 +198,25 @@ class _Checked:
         if self.row.increment_checked:
             return
         assert self.analysis.select is not None
-        driving = {item.name for item in self.dependencies if item.is_driving}
-        for problem in increment_problems(self.analysis.select, self.row.increment, driving):
+        if self.row.increment is Increment.GROUPS and any(self._source_column_faults()):
+            return
+        for problem in increment_problems(self.analysis.select, self._increment_rule()):
             yield self.fault(problem, "increment")
-        if self.row.increment is Increment.GROUPS and not any(self._source_column_faults()):
-            recompute = {item.name: item.recompute_by for item in self.dependencies if item.is_driving}
-            for problem in group_problems(self.analysis.select, recompute):
-                yield self.fault(problem, "increment")
+
+    def _increment_rule(self) -> IncrementRule:
+        assert self.analysis.select is not None
+        tables = {name: self.catalog.table_columns(name) for name in self.analysis.select.tables}
+        is_range = self.row.load_type is LoadType.APPEND and not self.row.business_key
+        return IncrementRule(
+            increment=self.row.increment,
+            driving={item.name: item.recompute_by for item in self.dependencies if item.is_driving},
+            output_group=recompute_columns(self.row),
+            is_keyed=bool(self.row.business_key),
+            range_key=window_key(self.row, self.catalog.rows) if is_range else None,
+            columns={name: _names(columns) for name, columns in tables.items() if columns is not None},
+            dialect=self.catalog.dialect,
+            team_functions=self.catalog.functions,
+        )
 
     def _output_names(self) -> tuple[tuple[str, ...] | None, tuple[Problem, ...]]:
         assert self.analysis.select is not None

@@ -1,0 +1,268 @@
+"""FROM and JOIN: which rows a join combines, and what stays known of their columns.
+
+A join with a lookup keeps what is true of the driving side, as long as the lookup is on the optional side. Two parts
+that are both driven, by one source or by two, may be joined by `groups` only, and only by equality of the whole group:
+then rows that belong together are in the same group, and a load reads all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from metadata_sync.sql.increments.relation import OPAQUE, Relation, Value
+from metadata_sync.sql.increments.scope import Item, Scope
+from metadata_sync.sql.increments.syntax import unknown_clauses
+
+if TYPE_CHECKING:
+    from metadata_sync.sql.increments.queries import Queries
+
+
+def from_clause(queries: Queries, query: exp.Select, outer: Scope | None) -> Scope:
+    """Return the scope of a SELECT: everything in FROM, joined."""
+    scope = Scope(queries.rule, outer)
+    clause = query.args.get("from_")
+    joins = query.args.get("joins") or []
+    if clause is None:
+        return scope
+    where = query.args.get("where")
+    is_plain = not any(join.side.upper() in {"RIGHT", "FULL"} for join in joins)
+    filters = _conjuncts(where.this) if where is not None and is_plain else []
+    _add_first(queries, scope, clause.this, filters)
+    for join in joins:
+        _add_join(queries, scope, join, filters)
+    for lateral in query.args.get("laterals") or []:
+        _combine(queries, scope, queries.item(lateral, scope), None, lateral, filters)
+    return scope
+
+
+def _add_first(queries: Queries, scope: Scope, node: exp.Expr, filters: Sequence[exp.Expr]) -> None:
+    first = _nested(queries, node, scope, filters)
+    scope.items = first.items
+    scope.merged, scope.pairs = first.merged, first.pairs
+    scope.is_driven, scope.is_mixed = first.is_driven, first.is_mixed
+
+
+def _nested(queries: Queries, node: exp.Expr, outer: Scope, filters: Sequence[exp.Expr]) -> Scope:
+    """Return one item of FROM as a scope of its own; it holds several items when it is a join in parentheses."""
+    inner = Scope(queries.rule, outer)
+    joins = node.args.get("joins") or []
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table) and not node.alias:
+        _add_first(queries, inner, node.this, filters)
+    else:
+        relation = queries.relation_of(node, outer)
+        inner.items = [Item(node.alias_or_name.lower(), relation)]
+        inner.is_driven, inner.is_mixed = relation.is_driven, relation.is_mixed
+    for join in joins:
+        _add_join(queries, inner, join, filters)
+    return inner
+
+
+def _add_join(queries: Queries, scope: Scope, join: exp.Join, filters: Sequence[exp.Expr]) -> None:
+    for what in unknown_clauses(join):
+        queries.refuse_if_driven(scope, join, what)
+    around = replace(scope, items=[*scope.items], outer=scope.outer)
+    _combine(queries, scope, _nested(queries, join.this, around, filters), join, join, filters)
+
+
+def _combine(
+    queries: Queries,
+    left: Scope,
+    right: Scope,
+    join: exp.Join | None,
+    node: exp.Expr,
+    filters: Sequence[exp.Expr],
+) -> None:
+    """Join an item of FROM to those on its left."""
+    side = join.side.upper() if join is not None else ""
+    kind = join.kind.upper() if join is not None else ""
+    method = join.method.upper() if join is not None else ""
+    both = replace(left, items=[*left.items, *right.items], merged={**left.merged, **right.merged})
+    both.pairs = {**left.pairs, **right.pairs}
+    equal = [*_equal_values(join, left, right, both, filters if not side and kind not in {"SEMI", "ANTI"} else [])]
+    if join is not None and join.args.get("on") is not None:
+        both.is_driven = left.is_driven or right.is_driven
+        both.is_mixed = left.is_mixed or right.is_mixed
+        queries.expressions.check([join.args["on"]], both, join)
+    _check(queries, left, right, node, (side, kind, method), equal)
+    names = _merged_names(queries, join, left, right)
+    _keep_values(left, right, side, kind, equal, names)
+    if kind in {"SEMI", "ANTI"}:
+        left.is_driven = left.is_driven or right.is_driven
+        return
+    left.items += right.items
+    left.pairs |= right.pairs
+    left.is_driven, left.is_mixed = both.is_driven or left.is_driven or right.is_driven, left.is_mixed or right.is_mixed
+
+
+def _check(
+    queries: Queries,
+    left: Scope,
+    right: Scope,
+    node: exp.Expr,
+    way: tuple[str, str, str],
+    equal: Sequence[tuple[exp.Expr | None, Value, exp.Expr | None, Value]],
+) -> None:
+    side, kind, method = way
+    if not (left.is_driven or right.is_driven):
+        return
+    if method == "POSITIONAL":
+        queries.refuse(node, "joins by position", needs_full=True)
+        return
+    if left.is_driven and right.is_driven:
+        joined = set().union(*(mine.carries & other.carries for _, mine, _, other in equal)) if equal else set()
+        if not queries.rule.by_groups:
+            queries.refuse(node, "joins the driving source to itself")
+        elif left.is_mixed or right.is_mixed:
+            queries.refuse(node, "joins rows that are not from the driving source", why=queries.MIXED)
+        elif joined != set(queries.rule.positions):
+            queries.refuse(node, f"joins rows of driving sources not by equality of {queries.group_names()}")
+        return
+    if side == "FULL" or (right.is_driven and side == "LEFT") or (left.is_driven and side == "RIGHT"):
+        queries.refuse(node, "has the driving source on the nullable side of an outer join")
+        return
+    if right.is_driven and (kind in {"SEMI", "ANTI"} or method == "ASOF"):
+        carried = set().union(*(other.carries for _, _, _, other in equal)) if equal else set()
+        by_group = queries.rule.by_groups and kind != "ANTI" and carried == set(queries.rule.positions)
+        if not by_group:
+            queries.refuse(node, f"has the driving source on the right of {kind or method} JOIN")
+
+
+def _equal_values(
+    join: exp.Join | None, left: Scope, right: Scope, both: Scope, filters: Sequence[exp.Expr]
+) -> Iterator[tuple[exp.Expr | None, Value, exp.Expr | None, Value]]:
+    """Yield what a join requires to be equal: an expression over its left side and one over its right side."""
+    if join is not None:
+        for name in _using(join, left, right):
+            found = [_lookup(left, name), _lookup(right, name)]
+            yield exp.column(name), found[0], exp.column(name), found[1]
+    conditions = [*filters]
+    if join is not None and join.args.get("on") is not None:
+        conditions += _conjuncts(join.args["on"])
+    for condition in conditions:
+        if not isinstance(condition, exp.EQ | exp.NullSafeEQ):
+            continue
+        pair = (condition.this, condition.expression)
+        for mine, other in (pair, pair[::-1]):
+            if _stands_in(mine, both, left) and _stands_in(other, both, right):
+                yield mine, both.value(mine, with_aliases=False), other, both.value(other, with_aliases=False)
+
+
+def _stands_in(node: exp.Expr, both: Scope, part: Scope) -> bool:
+    """Whether all columns of an expression are those of one side of a join."""
+    columns = [*node.find_all(exp.Column)]
+    if not columns or node.find(exp.Query) is not None:
+        return False
+    aliases = {item.alias for item in part.items}
+    for column in columns:
+        if column.table:
+            if column.table.lower() not in aliases:
+                return False
+        elif part.resolve(column, with_aliases=False)[1] or both.resolve(column, with_aliases=False)[1]:
+            return False
+        elif len([item for item in both.items if item.value(column.name.lower()) is not None]) != 1:
+            return False
+    return True
+
+
+def _lookup(scope: Scope, name: str) -> Value:
+    return scope.resolve(exp.column(name), with_aliases=False)[0]
+
+
+def _using(join: exp.Join, left: Scope, right: Scope) -> list[str]:
+    if join.method.upper() == "NATURAL":
+        names = {name for item in left.items for name in item.relation.columns}
+        return [name for item in right.items for name in item.relation.columns if name in names]
+    return [identifier.name.lower() for identifier in join.args.get("using") or []]
+
+
+def _merged_names(queries: Queries, join: exp.Join | None, left: Scope, right: Scope) -> list[str]:
+    if join is None:
+        return []
+    is_open = any(item.relation.rest is not None for item in [*left.items, *right.items])
+    if join.method.upper() == "NATURAL" and is_open and (left.is_driven or right.is_driven):
+        queries.refuse(join, "uses a NATURAL JOIN of tables whose columns are not known", why="its columns decide")
+    return _using(join, left, right)
+
+
+def _keep_values(
+    left: Scope,
+    right: Scope,
+    side: str,
+    kind: str,
+    equal: Sequence[tuple[exp.Expr | None, Value, exp.Expr | None, Value]],
+    merged: Sequence[str],
+) -> None:
+    """Forget what an outer join makes uncertain, and note what an equality makes known."""
+    if side == "FULL":
+        for mine, one, other, two in equal:
+            positions = one.carries & two.carries
+            if positions and mine is not None and other is not None:
+                left.pairs[frozenset({mine.sql().lower(), other.sql().lower()})] = positions
+    found: dict[str, Value] = {}
+    for name in merged:
+        one, two = _lookup(left, name), _lookup(right, name)
+        if side == "FULL":
+            found[name] = Value(one.carries & two.carries)
+        elif side == "RIGHT":
+            found[name] = two
+        else:
+            found[name] = Value(one.carries | (two.carries if not side else frozenset()), one.symbol)
+    is_inner = not side and kind != "ANTI"
+    if side in {"LEFT", "FULL"}:
+        _forget(right)
+    if side in {"RIGHT", "FULL"}:
+        _forget(left)
+    if is_inner:
+        for mine, one, other, two in equal:
+            _gain(left, mine, two.carries)
+            _gain(right, other, one.carries)
+    left.merged |= found
+
+
+def _forget(scope: Scope) -> None:
+    for item in scope.items:
+        item.relation = item.relation.without_values()
+    scope.merged = dict.fromkeys(scope.merged, OPAQUE)
+    scope.pairs = {}
+
+
+def _gain(scope: Scope, node: exp.Expr | None, carries: frozenset[int]) -> None:
+    """Note that a column has the value of a group in all rows that a join leaves."""
+    if not isinstance(node, exp.Column) or not carries:
+        return
+    name, table = node.name.lower(), node.table.lower()
+    for item in scope.items:
+        value = item.value(name)
+        if value is not None and table in {"", item.alias}:
+            columns = {**item.relation.columns, name: Value(value.carries | carries, value.symbol)}
+            item.relation = replace(item.relation, columns=columns)
+
+
+def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
+    node = node.unnest() if isinstance(node, exp.Paren) else node
+    if isinstance(node, exp.And):
+        return [*_conjuncts(node.this), *_conjuncts(node.expression)]
+    return [node]
+
+
+def conjuncts(clause: exp.Expr | None) -> list[exp.Expr]:
+    """Return the conditions of a WHERE, each of which holds in every row."""
+    return [] if clause is None else _conjuncts(clause.this)
+
+
+def relation_of_scope(scope: Scope) -> Relation:
+    """Return what `select *` over a scope yields."""
+    columns: dict[str, Value] = {}
+    rest = None
+    for item in scope.items:
+        for name, value in item.relation.columns.items():
+            given = scope.merged.get(name, value)
+            columns[name] = columns[name].both(given) if name in columns else given
+        rest = item.relation.rest if len(scope.items) == 1 else rest
+        if len(scope.items) > 1 and item.relation.rest is not None:
+            rest = replace(item.relation.rest, table=None)
+    return Relation(columns, scope.is_driven, scope.is_mixed, rest)
