@@ -13,13 +13,15 @@ rows into a target, and compares the target with the SELECT over the whole sourc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol, TypeAlias
 
 from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql import parse_select
+from metadata_sync.sql.increments import IncrementRule
 from metadata_sync.sql.parse import ParsedSelect
 from metadata_sync.sql.rewrite import rewrite
 
@@ -82,7 +84,11 @@ class Trial:
             self._grow(step, mode)
             high = self._greatest(mode)
             whole, names = self._run(text)
-            windowed = rewrite(select, {name: self._window(name, mode, low, high, step) for name in mode.driving})
+            reading = {
+                name: self._window(name, mode, low, high, step) if name in mode.driving else str(name)
+                for name in select.tables
+            }
+            windowed = rewrite(select, reading)
             read, _ = self._run(windowed)
             target = self._merge(target, read, names, mode, low, high, step)
             wanted = Counter(whole) if mode.range_key else Counter(set(whole))
@@ -115,7 +121,7 @@ class Trial:
             values = [
                 str(self._next_id),
                 self.random.choice(("null", "1", "1", "2", "2", "3")),
-                self.random.choice(("null", "date '2026-01-01'", "date '2026-01-01'", "date '2026-01-02'")),
+                self.random.choice(("null", "date '2026-01-01'", "date '2026-01-02'", "date '2026-02-01'")),
                 self.random.choice(("null", "-4", "1", "2", "5")),
                 self.random.choice(("null", "''", "'x'", "'X'", "'y'")),
                 str(step * 10 + self.random.randint(0, 3)),
@@ -174,7 +180,8 @@ class Trial:
     ) -> Counter[Row]:
         if mode.range_key is not None:
             at = names.index(mode.range_key)
-            return Counter({row: count for row, count in target.items() if not low <= row[at] <= high}) + Counter(read)
+            kept_rows = {row: count for row, count in target.items() if row[at] is None or not low <= row[at] <= high}
+            return Counter(kept_rows) + Counter(read)
         kept = set(target)
         if mode.by_groups and step:
             places = [names.index(name) for name in mode.group_key]
@@ -195,9 +202,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-Factory: TypeAlias = Callable[[], Connection]
-
-
 def tries(connection: Connection, text: str, mode: Mode, seeds: Iterable[int], dialect: str = "duckdb") -> str | None:
     """Try a SELECT with several random sources; return the first difference."""
     for seed in seeds:
@@ -205,6 +209,19 @@ def tries(connection: Connection, text: str, mode: Mode, seeds: Iterable[int], d
         if found is not None:
             return f"seed {seed}: {found}"
     return None
+
+
+def rule_of(mode: Mode, dialect: str = "duckdb") -> IncrementRule:
+    """Return what validate would ask of a SELECT that is read in a mode."""
+    return IncrementRule(
+        increment=Increment.GROUPS if mode.by_groups else Increment.ROWS,
+        driving=mode.driving,
+        output_group=mode.group_key,
+        is_keyed=mode.range_key is None,
+        range_key=mode.range_key,
+        columns={A: COLUMNS, B: COLUMNS},
+        dialect=dialect,
+    )
 
 
 def parsed(text: str, dialect: str = "duckdb") -> ParsedSelect:

@@ -197,11 +197,6 @@ def _keep_values(
     merged: Sequence[str],
 ) -> None:
     """Forget what an outer join makes uncertain, and note what an equality makes known."""
-    if side == "FULL":
-        for mine, one, other, two in equal:
-            positions = one.carries & two.carries
-            if positions and mine is not None and other is not None:
-                left.pairs[frozenset({mine.sql().lower(), other.sql().lower()})] = positions
     found: dict[str, Value] = {}
     for name in merged:
         one, two = _lookup(left, name), _lookup(right, name)
@@ -216,6 +211,11 @@ def _keep_values(
         _forget(right)
     if side in {"RIGHT", "FULL"}:
         _forget(left)
+    if side == "FULL":
+        for mine, one, other, two in equal:
+            positions = one.carries & two.carries
+            if positions and mine is not None and other is not None:
+                left.pairs[frozenset({mine.sql().lower(), other.sql().lower()})] = positions
     if is_inner:
         for mine, one, other, two in equal:
             _gain(left, mine, two.carries)

@@ -16,7 +16,7 @@ from metadata_sync.sql.increments.refusals import Refusals
 from metadata_sync.sql.increments.relation import OPAQUE, OpenTable, Relation, Symbol, Value
 from metadata_sync.sql.increments.rule import IncrementRule, canonical, source_column
 from metadata_sync.sql.increments.scope import Item, Scope
-from metadata_sync.sql.increments.syntax import own_nodes, unknown_clauses
+from metadata_sync.sql.increments.syntax import unknown_clauses
 from metadata_sync.sql.parse import ParsedSelect, folded, resolve_cte
 
 _MOST_ROUNDS: Final = 20
@@ -64,7 +64,13 @@ class Queries:
         """Return one LATERAL item of FROM as a scope."""
         relation = self.relation_of(node, outer)
         return Scope(
-            self.rule, outer, [Item(node.alias_or_name.lower(), relation)], {}, {}, relation.is_driven, relation.is_mixed
+            self.rule,
+            outer,
+            [Item(node.alias_or_name.lower(), relation)],
+            {},
+            {},
+            relation.is_driven,
+            relation.is_mixed,
         )
 
     def relation_of(self, node: exp.Expr, outer: Scope | None) -> Relation:
@@ -95,9 +101,15 @@ class Queries:
     def _function(self, node: exp.Expr, outer: Scope | None) -> Relation:
         """UNNEST, VALUES, a table function: rows that are made of values, of the row on the left or of constants."""
         scope = Scope(self.rule, outer)
-        parts = [part for part in node.iter_expressions() if not isinstance(part, exp.TableAlias | exp.Join | exp.Lateral)]
+        parts = [
+            part for part in node.iter_expressions() if not isinstance(part, exp.TableAlias | exp.Join | exp.Lateral)
+        ]
         self.expressions.check(parts, scope, node)
-        if outer is not None and outer.is_driven and not isinstance(node, exp.Values | exp.Unnest | exp.Table | exp.Lateral):
+        if (
+            outer is not None
+            and outer.is_driven
+            and not isinstance(node, exp.Values | exp.Unnest | exp.Table | exp.Lateral)
+        ):
             self.refuse(node, f"reads from {type(node).__name__.upper()}")
         return self._aliased(node, Relation({}, rest=OpenTable((id(node),), None)))
 
@@ -231,7 +243,9 @@ class Queries:
                 return {name: self._united(node, left.columns[name], right.columns[name]) for name in sorted(names)}
             return self._matched_open(node, left, right)
         if node.args.get("by_name"):
-            pairs = [(name, left.columns.get(name), right.columns.get(name)) for name in {**left.columns, **right.columns}]
+            pairs = [
+                (name, left.columns.get(name), right.columns.get(name)) for name in {**left.columns, **right.columns}
+            ]
             return {name: OPAQUE if not one or not two else self._united(node, one, two) for name, one, two in pairs}
         if len(left.columns) != len(right.columns):  # a repeated name
             return dict.fromkeys(left.columns, OPAQUE)
@@ -348,6 +362,5 @@ def _own_expressions(query: exp.Select) -> list[exp.Expr]:
     for name in ("distinct", "where", "group", "having", "qualify", "order"):
         clause = query.args.get(name)
         if clause is not None:
-            found += [part for part in clause.iter_expressions() if not isinstance(part, exp.GroupingSets)]
-            found += [node for sets in clause.find_all(exp.GroupingSets) for node in own_nodes(sets) if isinstance(node, exp.Query)]
+            found += clause.iter_expressions()
     return found

@@ -125,6 +125,4 @@ class Scope:
             return OPAQUE
         plain = node.transform(lambda part: known[part.sql()].node.copy() if isinstance(part, exp.Column) else part)
         text = canonical(plain, self.rule.dialect)
-        return Value(
-            self.rule.carried_by(first.table, text), Symbol(first.instance, first.table, text, plain)
-        )
+        return Value(self.rule.carried_by(first.table, text), Symbol(first.instance, first.table, text, plain))

@@ -14,7 +14,9 @@ _QUERY_CLAUSES: Final = frozenset(
     | {"order", "limit", "offset"}
 )
 _SET_CLAUSES: Final = frozenset({"with_", "this", "expression", "distinct", "by_name", "order", "limit", "offset"})
-_SUBQUERY_CLAUSES: Final = frozenset({"this", "alias", "with_", "joins", "laterals", "pivots", "order", "limit", "offset"})
+_SUBQUERY_CLAUSES: Final = frozenset(
+    {"this", "alias", "with_", "joins", "laterals", "pivots", "order", "limit", "offset"}
+)
 _TABLE_CLAUSES: Final = frozenset(
     {"this", "alias", "db", "catalog", "joins", "laterals", "pivots", "ordinality", "rows_from"}
 )
@@ -53,10 +55,12 @@ _EXPRESSIONS: Final = (
     exp.Boolean,
     exp.Bracket,
     exp.Column,
+    exp.Cube,
     exp.DataType,
     exp.DataTypeParam,
     exp.Distinct,
     exp.Filter,
+    exp.GroupingSets,
     exp.HavingMax,
     exp.HexString,
     exp.Identifier,
@@ -77,6 +81,7 @@ _EXPRESSIONS: Final = (
     exp.PropertyEQ,
     exp.RawString,
     exp.RespectNulls,
+    exp.Rollup,
     exp.Slice,
     exp.Star,
     exp.TableAlias,
