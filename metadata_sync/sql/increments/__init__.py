@@ -17,6 +17,7 @@ source must be one that is known to keep the statement below true; everything el
 | `refusals` | problems with construct, line and remedy |
 | `scope` | names and values inside one SELECT |
 | `joins` | FROM and JOIN |
+| `filters` | WHERE |
 | `expressions` | subqueries, aggregates, windows, functions |
 | `grouping` | GROUP BY, grouping sets, DISTINCT, PIVOT |
 | `queries` | SELECT, set operations, common table expressions |

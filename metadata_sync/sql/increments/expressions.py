@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from metadata_sync.sql.functions import function_name, is_aggregate
-from metadata_sync.sql.increments.joins import conjuncts
 from metadata_sync.sql.increments.scope import Scope
 from metadata_sync.sql.increments.syntax import is_plain_aggregate, own_nodes, unknown_clauses, unknown_expression
 
@@ -90,37 +89,16 @@ class Expressions:
     def _subquery(self, node: exp.Query, scope: Scope) -> None:
         """Look at a query inside an expression; one that reads a driving source must keep to the row's group."""
         relation = self._queries.relation_of(node, scope)
-        if not relation.is_driven:
+        if not relation.is_driven or id(node) in scope.filtered_by:
             return
         if not self._queries.rule.by_groups:
             self._queries.refuse(node, "reads the driving source in a subquery of an expression")
-        elif not self._is_membership(node, scope):
+        else:
             self._queries.refuse(
                 node,
                 "reads the driving source in a subquery, without a condition that the subquery's "
                 f"{self._queries.group_names()} equals that of the row around it",
             )
-
-    def _is_membership(self, node: exp.Query, scope: Scope) -> bool:
-        """Whether a subquery is `group in (select group …)`, as a condition that each row must meet."""
-        found: exp.Expr = node
-        while isinstance(found.parent, exp.Subquery | exp.Paren):
-            found = found.parent
-        member = found.parent
-        if not isinstance(member, exp.In) or member.args.get("query") is not found or not self._is_condition(member):
-            return False
-        left = member.this.expressions if isinstance(member.this, exp.Tuple) else [member.this]
-        right = [*self._queries.relation_of(node, scope).columns.values()]
-        pairs = zip(left, right, strict=False)
-        carried = set().union(*(scope.value(one).carries & two.carries for one, two in pairs))
-        return scope.is_driven and not scope.is_mixed and carried == set(self._queries.rule.positions)
-
-    @staticmethod
-    def _is_condition(node: exp.Expr) -> bool:
-        clause = node.parent
-        while isinstance(clause, exp.And | exp.Paren):
-            clause = clause.parent
-        return isinstance(clause, exp.Where) and node in conjuncts(clause)
 
     @staticmethod
     def _is_of_outer_rows(node: exp.Expr, scope: Scope) -> bool:

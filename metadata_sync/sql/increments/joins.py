@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
 
@@ -19,6 +19,10 @@ from metadata_sync.sql.increments.syntax import unknown_clauses
 
 if TYPE_CHECKING:
     from metadata_sync.sql.increments.queries import Queries
+
+
+Pair: TypeAlias = tuple[exp.Expr, Value, exp.Expr, Value, bool]
+"""Two expressions that a join requires to be equal, what is known of them, and whether NULL equals NULL."""
 
 
 def from_clause(queries: Queries, query: exp.Select, outer: Scope | None) -> Scope:
@@ -104,7 +108,7 @@ def _check(
     right: Scope,
     node: exp.Expr,
     way: tuple[str, str, str],
-    equal: Sequence[tuple[exp.Expr | None, Value, exp.Expr | None, Value]],
+    equal: Sequence[Pair],
 ) -> None:
     side, kind, method = way
     if not (left.is_driven or right.is_driven):
@@ -113,7 +117,7 @@ def _check(
         queries.refuse(node, "joins by position", needs_full=True)
         return
     if left.is_driven and right.is_driven:
-        joined = set().union(*(mine.carries & other.carries for _, mine, _, other in equal)) if equal else set()
+        joined = set().union(*(_agreed(pair) for pair in equal)) if equal else set()
         if not queries.rule.by_groups:
             queries.refuse(node, "joins the driving source to itself")
         elif left.is_mixed or right.is_mixed:
@@ -125,20 +129,20 @@ def _check(
         queries.refuse(node, "has the driving source on the nullable side of an outer join")
         return
     if right.is_driven and (kind in {"SEMI", "ANTI"} or method == "ASOF"):
-        carried = set().union(*(other.carries for _, _, _, other in equal)) if equal else set()
-        by_group = queries.rule.by_groups and kind != "ANTI" and carried == set(queries.rule.positions)
-        if not by_group:
+        carried = set().union(*(other.carries for _, _, _, other, _ in equal)) if equal else set()
+        is_whole = carried == set(queries.rule.positions) if queries.rule.by_groups else queries.rule.is_keyed
+        if not is_whole or kind == "ANTI" or (method == "ASOF" and not queries.rule.by_groups):
             queries.refuse(node, f"has the driving source on the right of {kind or method} JOIN")
 
 
 def _equal_values(
     join: exp.Join | None, left: Scope, right: Scope, both: Scope, filters: Sequence[exp.Expr]
-) -> Iterator[tuple[exp.Expr | None, Value, exp.Expr | None, Value]]:
+) -> Iterator[Pair]:
     """Yield what a join requires to be equal: an expression over its left side and one over its right side."""
     if join is not None:
         for name in _using(join, left, right):
             found = [_lookup(left, name), _lookup(right, name)]
-            yield exp.column(name), found[0], exp.column(name), found[1]
+            yield exp.column(name), found[0], exp.column(name), found[1], False
     conditions = [*filters]
     if join is not None and join.args.get("on") is not None:
         conditions += _conjuncts(join.args["on"])
@@ -148,7 +152,8 @@ def _equal_values(
         pair = (condition.this, condition.expression)
         for mine, other in (pair, pair[::-1]):
             if _stands_in(mine, both, left) and _stands_in(other, both, right):
-                yield mine, both.value(mine, with_aliases=False), other, both.value(other, with_aliases=False)
+                values = [both.value(part, with_aliases=False) for part in (mine, other)]
+                yield mine, values[0], other, values[1], isinstance(condition, exp.NullSafeEQ)
 
 
 def _stands_in(node: exp.Expr, both: Scope, part: Scope) -> bool:
@@ -161,9 +166,11 @@ def _stands_in(node: exp.Expr, both: Scope, part: Scope) -> bool:
         if column.table:
             if column.table.lower() not in aliases:
                 return False
-        elif part.resolve(column, with_aliases=False)[1] or both.resolve(column, with_aliases=False)[1]:
-            return False
-        elif len([item for item in both.items if item.value(column.name.lower()) is not None]) != 1:
+        elif (
+            part.resolve(column, with_aliases=False)[1]
+            or both.resolve(column, with_aliases=False)[1]
+            or len([item for item in both.items if item.value(column.name.lower()) is not None]) != 1
+        ):
             return False
     return True
 
@@ -193,7 +200,7 @@ def _keep_values(
     right: Scope,
     side: str,
     kind: str,
-    equal: Sequence[tuple[exp.Expr | None, Value, exp.Expr | None, Value]],
+    equal: Sequence[Pair],
     merged: Sequence[str],
 ) -> None:
     """Forget what an outer join makes uncertain, and note what an equality makes known."""
@@ -205,21 +212,22 @@ def _keep_values(
         elif side == "RIGHT":
             found[name] = two
         else:
-            found[name] = Value(one.carries | (two.carries if not side else frozenset()), one.symbol)
+            more = two.matches if not side and kind not in {"SEMI", "ANTI"} else frozenset()
+            found[name] = replace(one, carries=one.carries | more)
     is_inner = not side and kind != "ANTI"
     if side in {"LEFT", "FULL"}:
         _forget(right)
     if side in {"RIGHT", "FULL"}:
         _forget(left)
     if side == "FULL":
-        for mine, one, other, two in equal:
+        for mine, one, other, two, _ in equal:
             positions = one.carries & two.carries
-            if positions and mine is not None and other is not None:
+            if positions:
                 left.pairs[frozenset({mine.sql().lower(), other.sql().lower()})] = positions
     if is_inner:
-        for mine, one, other, two in equal:
-            _gain(left, mine, two.carries)
-            _gain(right, other, one.carries)
+        for mine, one, other, two, with_null in equal:
+            left.gain(mine, two.carries if with_null else two.matches)
+            right.gain(other, one.carries if with_null else one.matches)
     left.merged |= found
 
 
@@ -230,16 +238,10 @@ def _forget(scope: Scope) -> None:
     scope.pairs = {}
 
 
-def _gain(scope: Scope, node: exp.Expr | None, carries: frozenset[int]) -> None:
-    """Note that a column has the value of a group in all rows that a join leaves."""
-    if not isinstance(node, exp.Column) or not carries:
-        return
-    name, table = node.name.lower(), node.table.lower()
-    for item in scope.items:
-        value = item.value(name)
-        if value is not None and table in {"", item.alias}:
-            columns = {**item.relation.columns, name: Value(value.carries | carries, value.symbol)}
-            item.relation = replace(item.relation, columns=columns)
+def _agreed(pair: Pair) -> frozenset[int]:
+    """Positions of the group of which an equality says that both sides of a join have the same."""
+    _, one, _, two, with_null = pair
+    return one.carries & two.carries if with_null else one.matches & two.carries
 
 
 def _conjuncts(node: exp.Expr) -> list[exp.Expr]:

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from metadata_sync.rows.names import TableName
 from metadata_sync.sql.increments.expressions import Expressions
+from metadata_sync.sql.increments.filters import filter_scope
 from metadata_sync.sql.increments.grouping import check_distinct, check_group, grouped_by, pivoted
 from metadata_sync.sql.increments.joins import conjuncts, from_clause, relation_of_scope
 from metadata_sync.sql.increments.refusals import Refusals
@@ -270,12 +271,13 @@ class Queries:
         symbol = None
         if first is not None and second is not None and (first.table, first.text) == (second.table, second.text):
             symbol = replace(first, instance=(id(node), first.instance, second.instance))
-        return Value(one.carries & two.carries, symbol)
+        return replace(one.both(two), symbol=symbol)
 
     def _select(self, query: exp.Select, outer: Scope | None) -> Relation:
         scope = from_clause(self, query, outer)
         scope.aliases = {item.alias.lower(): item.this for item in query.expressions if isinstance(item, exp.Alias)}
         self._narrow(query, scope)
+        filter_scope(self, query, scope)
         if scope.is_driven:
             for what in unknown_clauses(query):
                 self.refuse(query, what)
@@ -300,7 +302,8 @@ class Queries:
                 continue
             for inner, around in ((condition.this, condition.expression), (condition.expression, condition.this)):
                 if scope.depths(inner) == {0} and scope.depths(around) and 0 not in scope.depths(around):
-                    found |= scope.value(inner).carries & scope.value(around).carries
+                    one, two = scope.value(inner), scope.value(around)
+                    found |= one.carries & (two.carries if isinstance(condition, exp.NullSafeEQ) else two.matches)
         if found == set(self.rule.positions):
             scope.is_driven = False
             for item in scope.items:

@@ -37,16 +37,23 @@ class Value:
 
     Attributes:
         carries: Positions of `recompute_by` whose value it is, in every row.
+        or_null: Positions whose value it is, or else NULL: an outer join found no row.
         symbol: What it is in terms of a table's columns, if that is known.
     """
 
     carries: frozenset[int] = frozenset()
     symbol: Symbol | None = None
+    or_null: frozenset[int] = frozenset()
+
+    @property
+    def matches(self) -> frozenset[int]:
+        """Positions whose value it is in each row in which it equals something."""
+        return self.carries | self.or_null
 
     def both(self, other: Value) -> Value:
         """Return what is true of a value that is either of two."""
         symbol = self.symbol if self.symbol == other.symbol else None
-        return Value(self.carries & other.carries, symbol)
+        return Value(self.carries & other.carries, symbol, self.matches & other.matches)
 
 
 OPAQUE: Final = Value()
@@ -94,9 +101,10 @@ class Relation:
         return replace(self, columns=columns, rest=rest)
 
     def without_values(self) -> Relation:
-        """Return the relation with nothing known of its values: an outer join may have put NULL into them."""
+        """Return the relation as an outer join yields it, which may have put NULL into its values."""
         rest = self.rest and OpenTable(self.rest.instance, None)
-        return replace(self, columns=dict.fromkeys(self.columns, OPAQUE), rest=rest)
+        columns = {name: Value(or_null=value.matches) for name, value in self.columns.items()}
+        return replace(self, columns=columns, rest=rest)
 
     def as_lookup(self) -> Relation:
         """Return the relation as one that does not depend on what a load reads."""
@@ -108,4 +116,4 @@ def _moved(value: Value, reading: object) -> Value:
     symbol = value.symbol
     if symbol is None:
         return value
-    return Value(value.carries, replace(symbol, instance=(reading, *symbol.instance)))
+    return replace(value, symbol=replace(symbol, instance=(reading, *symbol.instance)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
@@ -43,6 +43,7 @@ class Scope:
         is_driven: Whether a load reads a part of the rows only.
         is_mixed: Whether rows that a load always reads are among them.
         aliases: Names that the SELECT gives to expressions.
+        filtered_by: Subqueries of WHERE that keep or drop rows and need no further look, by id.
     """
 
     rule: IncrementRule
@@ -53,6 +54,7 @@ class Scope:
     is_driven: bool = False
     is_mixed: bool = False
     aliases: dict[str, exp.Expr] = field(default_factory=dict)
+    filtered_by: set[int] = field(default_factory=set)
 
     def values(self) -> Iterator[Value]:
         """All values that are known of the rows."""
@@ -92,6 +94,19 @@ class Scope:
     def depths(self, node: exp.Expr) -> set[int]:
         """How far out the columns of an expression stand."""
         return {self.resolve(column)[1] for column in node.find_all(exp.Column)}
+
+    def gain(self, node: exp.Expr, carries: frozenset[int]) -> None:
+        """Note that a column has the value of a group in all rows that a join or filter leaves."""
+        if not isinstance(node, exp.Column) or not carries:
+            return
+        name, table = node.name.lower(), node.table.lower()
+        if not table and name in self.merged:
+            self.merged[name] = replace(self.merged[name], carries=self.merged[name].carries | carries)
+        for item in self.items:
+            value = item.value(name)
+            if value is not None and table in {"", item.alias}:
+                columns = {**item.relation.columns, name: replace(value, carries=value.carries | carries)}
+                item.relation = replace(item.relation, columns=columns)
 
     def value(self, node: exp.Expr, *, with_aliases: bool = True) -> Value:
         """Return what is known of an expression."""

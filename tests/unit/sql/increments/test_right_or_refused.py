@@ -9,7 +9,7 @@ from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql.increments import IncrementRule, increment_problems
 from tests.support import increment_examples as examples
-from tests.support.increment_trials import A, B, Mode, parsed, rule_of, tries
+from tests.support.increment_trials import A, B, Mode, Trials, parsed, rule_of
 
 FLIGHTS, PLANES = TableName("lake", "flights"), TableName("lake", "planes")
 BY_MODE = (
@@ -24,8 +24,8 @@ WRONG = [(examples.read_by(mode, text), text) for mode, _, wrong in BY_MODE for 
 
 
 @pytest.fixture(scope="module")
-def database() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect()
+def trials() -> Trials:
+    return Trials(duckdb.connect())
 
 
 def refusals(mode: Mode, text: str) -> list[str]:
@@ -33,15 +33,15 @@ def refusals(mode: Mode, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("mode", "text"), WRONG)
-def test_a_select_that_loads_wrong_is_refused(database: duckdb.DuckDBPyConnection, mode: Mode, text: str) -> None:
-    assert tries(database, text, mode, range(40)) is not None
+def test_a_select_that_loads_wrong_is_refused(trials: Trials, mode: Mode, text: str) -> None:
+    assert trials.differs(text, mode, range(30)) is not None
     assert refusals(mode, text) != []
 
 
 @pytest.mark.parametrize(("mode", "text"), RIGHT)
-def test_a_select_that_is_accepted_loads_right(database: duckdb.DuckDBPyConnection, mode: Mode, text: str) -> None:
+def test_a_select_that_is_accepted_loads_right(trials: Trials, mode: Mode, text: str) -> None:
     assert refusals(mode, text) == []
-    assert tries(database, text, mode, range(4)) is None
+    assert trials.differs(text, mode, range(8)) is None
 
 
 def redshift(text: str, increment: Increment, team_functions: frozenset[str] = frozenset()) -> list[str]:
