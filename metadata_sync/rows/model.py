@@ -48,7 +48,7 @@ class Dependency(_Strict):
         table: `schema.table`, of a source row or of another transformation's target (a managed source).
         driving: True: windowed and gated on. False: a lookup, read in full.
         incremental_key: Column that bounds windows; by default the transformation's, then the source's.
-        recompute_by: Columns of the groups that are recomputed (`increment: groups`).
+        recompute_by: Columns of the groups that are recomputed (`increment: groups`), or expressions over its columns.
         lookback_minutes: How far below the watermark a window begins; by default the source's.
     """
 

@@ -13,7 +13,7 @@ from metadata_sync.analysis.spark import spark_problems
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.rows.model import Column, SourceRow, TransformationRow
-from metadata_sync.rows.names import TableName, is_column_name
+from metadata_sync.rows.names import TableName, is_column_name, is_expression
 from metadata_sync.rows.parsing import shown
 from metadata_sync.rows.resolve import (
     LOADED_AT,
@@ -28,8 +28,9 @@ from metadata_sync.rows.resolve import (
 )
 from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, SourceKind
 from metadata_sync.sql.columns import output_columns
-from metadata_sync.sql.expressions import delete_when_problems
+from metadata_sync.sql.expressions import delete_when_problems, group_expression_problems
 from metadata_sync.sql.increments import IncrementRule, increment_problems
+from metadata_sync.sql.increments.rule import group_columns
 from metadata_sync.sql.probes import parse_probe
 from metadata_sync.validation.column_rules import column_faults
 from metadata_sync.validation.type_rules import type_faults
@@ -144,6 +145,7 @@ class _Checked:
             return
         yield from self._dependency_faults()
         yield from self._source_column_faults()
+        yield from self._group_expression_faults()
         if self.analysis.problems:
             return
         yield from self._increment_faults()
@@ -186,13 +188,23 @@ class _Checked:
                 continue
             known = _names(columns)
             declared = next(entry for entry in self.row.dependencies if entry.table == str(item.name))
-            wanted = [("dependencies", name) for name in item.recompute_by]
+            wanted = [
+                ("dependencies", name)
+                for text in item.recompute_by
+                for name in ([text] if not is_expression(text) else sorted(group_columns(text, self.catalog.dialect)))
+            ]
             if not item.is_managed and (declared.incremental_key or self.row.incremental_key):
                 column = "dependencies" if declared.incremental_key else "incremental_key"
                 wanted.append((column, item.incremental_key or ""))
             for column, name in wanted:
                 if name not in known:
                     yield _missing_in_source(self.row, column, name, item.name, known)
+
+    def _group_expression_faults(self) -> Iterator[Fault]:
+        for item in self.dependencies:
+            for text in filter(is_expression, item.recompute_by):
+                for problem in group_expression_problems(text, self.catalog.dialect, self.catalog.functions):
+                    yield self.fault(problem, "dependencies")
 
     def _increment_faults(self) -> Iterator[Fault]:
         if self.row.increment_checked:

@@ -102,6 +102,15 @@ class GroupPart:
         return cls(canonical(plain, dialect), names)
 
 
+def group_columns(text: str, dialect: str = "postgres") -> set[str]:
+    """Return the columns of one position of `recompute_by`.
+
+    >>> sorted(group_columns("date_trunc('day', coalesce(landed_at, Sent_At))"))
+    ['landed_at', 'sent_at']
+    """
+    return {column.strip('"') for column in GroupPart.parse(text, dialect).columns}
+
+
 def source_column(name: str) -> exp.Column:
     """Return a column of a table as canonical texts name it."""
     return exp.column(exp.to_identifier(name.lower(), quoted=True))
