@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from metadata_sync.analysis.catalog import Analysis, Catalog
@@ -213,7 +213,8 @@ class _Checked:
         if self.row.increment is Increment.GROUPS and any(self._source_column_faults()):
             return
         for problem in increment_problems(self.analysis.select, self._increment_rule()):
-            yield self.fault(problem, "increment")
+            where = f"{self.row.sql_path}, {problem.message[:1].lower()}{problem.message[1:]}"
+            yield self.fault(replace(problem, message=where), "increment")
 
     def _increment_rule(self) -> IncrementRule:
         assert self.analysis.select is not None

@@ -79,12 +79,13 @@ class World:
         random = Random(f"{self.seed} {sorted(self.driving)}")
         rows: dict[TableName, list[list[str]]] = {A: [], B: []}
         for step in range(self.steps):
+            low = self._highs[-1] if self._highs else 0  # the first row of a window may be as old as the last one's end
             for name, known in rows.items():
                 if name in self.driving or not step:
-                    known += [_random_row(random, step) for _ in range(random.randint(2, 5))]
+                    known += [_random_row(random, low) for _ in range(random.randint(3, 6))]
             if self.changes and step and random.random() < 0.4:
                 changed = random.choice(rows[random.choice(sorted(self.driving))])
-                changed[3:4], changed[5:6] = [str(random.randint(1, 9))], [str(step * 10 + 3)]
+                changed[3:4], changed[5:6] = [str(random.randint(1, 9))], [str(low + 3)]
             self._highs.append(max(int(row[5]) for name in self.driving for row in rows[name]))
             self._write(step, rows)
 
@@ -129,14 +130,14 @@ class World:
         return f"{self.schema(step)}.touched_{'_'.join(mode.group_key)}_{number[0]}"
 
 
-def _random_row(random: Random, step: int) -> list[str]:
+def _random_row(random: Random, low: int) -> list[str]:
     return [
         str(random.randint(1, 4)),
         random.choice(("null", "1", "1", "2", "2", "3")),
         random.choice(("null", "date '2026-01-01'", "date '2026-01-02'", "date '2026-02-01'")),
         random.choice(("null", "-4", "1", "2", "5")),
         random.choice(("null", "''", "'x'", "'X'", "'y'")),
-        str(step * 10 + random.randint(0, 3)),
+        str(low + random.randint(0, 3)),
     ]
 
 

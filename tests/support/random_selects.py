@@ -17,7 +17,7 @@ _SOURCE: Final = (("id", "int"), ("k", "int"), ("d", "date"), ("v", "int"), ("s"
 _CONSTANTS: Final = {"int": ("0", "1", "2", "null::integer"), "date": ("date '2026-01-02'",), "text": ("'x'", "''")}
 _DUCKDB_ONLY: Final = frozenset(
     {"asof join", "asof left join", "anti join", "columns(*)", "distinct list", "from first", "group by all", "lambda"}
-    | {"list", "named struct", "pivot", "positional join", "qualify", "semi join", "star exclude", "star rename"}
+    | {"list", "named struct", "pivot", "qualify", "semi join", "star exclude", "star rename"}
     | {
         "star replace",
         "union by name",
@@ -72,9 +72,9 @@ class RandomSelect:
 
     def text(self) -> str:
         """Return the SELECT."""
-        for _ in range(self.random.choice((0, 0, 1, 1, 2, 3))):
+        for _ in range(self.random.choice((0, 0, 0, 1, 1, 2, 3))):
             self._add_cte()
-        body, columns = self._query(2)
+        body, columns = self._query(self.random.choice((0, 1, 1, 2)))
         final = self._final(body, columns)
         if not self._ctes:
             return final
@@ -223,7 +223,7 @@ class RandomSelect:
     def _from(self, depth: int) -> tuple[str, list[Rel]]:
         first = self._rel(depth)
         text, rels = first.text, [first]
-        for _ in range(self.random.choice((0, 0, 0, 1, 1, 2))):
+        for _ in range(self.random.choice((0, 0, 0, 1, 1, 1, 2) if depth else (0, 0, 1))):
             text, rels = self._join(text, rels, depth)
         return text, rels
 
@@ -232,7 +232,7 @@ class RandomSelect:
             (6, "join"), (6, "left join"), (2, "right join"), (2, "full join"), (1, "cross join"), (1, "comma join"),
             (3, "join using"), (1, "semi join"), (1, "anti join"), (1, "asof join"), (1, "asof left join"),
             (1, "join in parentheses"), (1, "unnest"), (1, "unnest of a row"), (1, "values"), (2, "lateral"),
-            (2, "left join lateral"), (1, "positional join"), (1, "natural join"),
+            (2, "left join lateral"), (1, "natural join"),
         )  # fmt: skip
         simple: dict[str, Callable[[str, list[Rel]], tuple[str, list[Rel]]]] = {
             "unnest": self._unnest, "unnest of a row": self._unnest_row, "values": self._values,
@@ -243,14 +243,14 @@ class RandomSelect:
         right = self._dated() if "asof" in kind else self._rel(depth - 1)
         if kind == "comma join":
             return f"{text}, {right.text}", [*rels, right]
-        if kind in {"cross join", "positional join"}:
+        if kind in {"cross join"}:
             return f"{text} {kind} {right.text}", [*rels, right]
         if kind == "join using":
             return self._using(text, rels, right)
         condition = self._join_condition(rels, right)
         if kind.startswith("asof"):
             left = next((name for rel in rels for name in rel.of_type("int")), None)
-            if left is None:
+            if left is None or "join" in text or "," in text:
                 return f"{text} cross join {right.text}", [*rels, right]
             equal = f"{condition} and " if " = " in condition and " or " not in condition else ""
             return f"{text} {kind} {right.text} on {equal}{left} * 9 >= {right.alias}.seq", [*rels, right]
@@ -458,9 +458,8 @@ class RandomSelect:
             if names and self.random.random() < 0.5:
                 name = self._name("e")
                 value = self.random.choice(names)
-                if kind == "text" and self._may("function of a text", 0.3):
-                    value = f"upper({value})"
-                listed.append(f"{value} as {name}")
+                is_changed = kind == "text" and self._may("function of a text", 0.3)
+                listed.append(f"upper({value}) as {name}" if is_changed else f"{value} as {name}")
                 columns.append((name, kind))
         if self._may("list", 0.04):
             inner = self._int(rels)
@@ -494,8 +493,9 @@ class RandomSelect:
             parts.append((f"({(self._int_column(rels))}) % 2", self._name("g"), "int"))
         listed = [f"{expression} as {name}" for expression, name, _ in parts]
         columns = [(name, kind) for _, name, kind in parts]
-        for _ in range(self.random.randint(1, 2)):
-            listed.append(f"{self._aggregate_call(rels)} as {self._extra(columns)}")
+        listed.append(f"{self._aggregate_call(rels)} as {self._extra(columns)}")
+        for value in [name for rel in rels for name in rel.of_type("int")]:
+            listed.append(f"sum({value}) as {self._extra(columns)}")
         having = f" having count(*) > {self.random.randint(0, 1)}" if self._may("having", 0.12) else ""
         if not parts:
             self.used.add("aggregate without group by")
@@ -545,7 +545,8 @@ class RandomSelect:
         listed = [f"{expression} as {name}" for expression, name, _ in keys]
         columns = [(name, kind) for _, name, kind in keys]
         value = self._int_column(rels)
-        listed.append(f"{value} as {self._extra(columns)}")
+        for each in [name for rel in rels for name in rel.of_type("int")]:
+            listed.append(f"{each} as {self._extra(columns)}")
         parts = [expression for expression, _, _ in keys if self.random.random() < 0.85]
         if self._may("partition by another column", 0.3):
             parts.append(self._int_column(rels))
