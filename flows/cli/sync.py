@@ -75,8 +75,8 @@ def validate(
     """Check rows and SELECTs, and report all faults.
 
     Reads the files of dbt_project/control/ like `sluice control apply` and changes nothing. Checks that need the
-    warehouse are skipped when it cannot be reached. A source whose data cannot be read now is a fault of new and changed
-    rows, and a warning for all others.
+    warehouse are skipped when it cannot be reached. A source whose data cannot be read now is a fault of new and
+    changed rows, and a warning for all others.
 
     Examples:
         sluice validate

@@ -32,7 +32,11 @@ class OfflineColumns:
         """Return nothing."""
         return {}
 
-    def describe(self, select: str, tables: Mapping[TableName, tuple[Column, ...]]) -> tuple[Column, ...]:
+    def describe(
+        self,
+        select: str,  # noqa: ARG002 - the protocol's
+        tables: Mapping[TableName, tuple[Column, ...]],  # noqa: ARG002 - the protocol's
+    ) -> tuple[Column, ...]:
         """Refuse.
 
         Raises:

@@ -1,8 +1,8 @@
 """Which faults are worth a line: not those that only follow from another, and not those of data nobody touches.
 
-A row that cannot be read is missing, or has defaults for its faulty columns. What other rules then say of it, or of rows
-that refer to it, is no fault of its own. A source whose data cannot be read now is a fault of the rows that are about to
-change; for all others it is a warning: the run holds what reads it.
+A row that cannot be read is missing, or has defaults for its faulty columns. What other rules then say of it, or of
+rows that refer to it, is no fault of its own. A source whose data cannot be read now is a fault of the rows that are
+about to change; for all others it is a warning.
 """
 
 from __future__ import annotations

@@ -144,11 +144,12 @@ class _Checked:
         if self.analysis.select is None:
             return
         yield from self._dependency_faults()
-        yield from self._source_column_faults()
-        yield from self._group_expression_faults()
+        expression_faults = [*self._group_expression_faults()]
+        yield from expression_faults or self._source_column_faults()
         if self.analysis.problems:
             return
-        yield from self._increment_faults()
+        if not expression_faults:
+            yield from self._increment_faults()
         names, problems = self._output_names()
         for problem in problems:
             yield self.fault(problem)

@@ -70,6 +70,8 @@ WRONG_BY_ROWS: Final = (
     "select b.id, z.aid from lake.b as b left join lateral (select a.id as aid from lake.a as a where a.k = b.k) as z "
     "on true",
     "select b.id, a.id as aid from lake.b as b left join (lake.b as c join lake.a as a on a.k = c.k) on c.id = b.id",
+    "select b.id, a.id as aid from lake.b as b left join ((select * from lake.b) as c join (select * from lake.a) as a "
+    "on a.k = c.k) on c.id = b.id",
     "select b.id, (select count(*) from lake.a as a where a.k = b.k) as n from lake.b as b",
     "select b.id from lake.b as b where b.k not in (select a.k from lake.a as a where a.k is not null)",
     "select b.id from lake.b as b where not exists (select 1 from lake.a as a where a.k = b.k)",
@@ -161,7 +163,7 @@ WRONG_BY_GROUPS: Final = (
     "select a.k, count(*) as n from lake.a as a join lake.b as b on b.d = a.d group by a.k",
     "select a.k, count(*) as n from lake.a as a, lake.b as b group by a.k",
     "select b.k, count(*) as n from lake.a as a join lake.b as b on b.d = a.d group by b.k",
-    "select a.k, max(b.v) as v from lake.a as a left join lake.b as b on b.id = a.v group by a.k",
+    "select a.k, max(b.v) as v from lake.a as a left join lake.b as b on b.id = a.id group by a.k",
     "select a.k, a.id, b.v from lake.a as a left join lake.b as b on b.k = a.k + 1",
     "select a.k, b.k as bk, count(*) over (partition by b.k) as n from lake.a as a left join lake.b as b on b.k = a.k",
     "select a.k, c.id from lake.a as a left join lake.b as b on b.k = a.k and b.v = 1 "
@@ -203,6 +205,7 @@ RIGHT_BY_GROUPS: Final = (
     "select distinct on (k, s) k, s, id from lake.a order by k, s, id desc",
     "select a.k, count(*) as n, max(b.v) as v from lake.a as a left join lake.b as b on b.k = a.k group by a.k",
     "select a.k, a.id, b.id as bid from lake.a as a join lake.b as b using (k)",
+    "select k, a.id, c.id as cid from lake.a as a join lake.b as b using (k) left join lake.b as c on c.k = a.k",
     "select k, a.id, b.id as bid from lake.a as a full join lake.b as b using (k)",
     "select coalesce(a.k, b.k) as k, a.id, b.id as bid from lake.a as a full join lake.b as b on a.k = b.k",
     "select a.k, a.id, c.id as cid from lake.a as a left join lake.b as b on b.k = a.k and b.v = 1 "

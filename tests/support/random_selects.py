@@ -68,6 +68,7 @@ class RandomSelect:
     used: set[str] = field(default_factory=set)
     _ctes: list[tuple[str, str, Rel]] = field(default_factory=list)
     _count: int = 0
+    _tables: int = 0
     _is_recursive: bool = False
 
     def text(self) -> str:
@@ -122,8 +123,7 @@ class RandomSelect:
         name = self._name("c")
         kind = self._pick((4, "import CTE"), (4, "CTE"), (1, "CTE with column list"), (1, "recursive CTE"))
         if kind == "import CTE":
-            table = self.random.choice((A, A, B))
-            query, columns = self._import(str(table))
+            query, columns = self._import(str(self.random.choice((A, B))))
         elif kind == "recursive CTE":
             query, columns = self._recursion(name)
         else:
@@ -170,7 +170,9 @@ class RandomSelect:
 
     def _table(self) -> Rel:
         alias = self._name("t")
-        name = str(self.random.choice((A, A, B)))
+        self._tables += 1
+        first = A if self._tables == 1 or self.random.random() < 0.15 else B
+        name = str(first if self.random.random() < 0.9 else self.random.choice((A, B)))
         if "m" in self.mode.group_key:
             text = f"(select *, date_trunc('month', d)::date as m from {name}) as {alias}"
             return Rel(text, alias, (*_SOURCE, ("m", "date")))
@@ -299,7 +301,7 @@ class RandomSelect:
         rest = tuple(item for item in right.columns if item[0] not in shared)
         kept = tuple(item for item in rels[0].columns if item[0] not in shared)
         merged = tuple(item for item in right.columns if item[0] in shared)
-        bare = Rel("", "", merged)
+        bare = Rel("", "" if side.startswith("full") else rels[0].alias, merged)
         joined = f"{text} {side}join {right.text} using ({', '.join(shared)})"
         return joined, [Rel("", rels[0].alias, kept), Rel("", right.alias, rest), bare]
 
@@ -340,7 +342,7 @@ class RandomSelect:
     def _correlated(self, rels: Sequence[Rel], *, one: bool = False) -> str:
         """Return a query of one integer column x that compares a table with the row around it."""
         table = self._table()
-        condition = self._join_condition(rels, table)
+        condition = self._join_condition([rel for rel in rels if rel.alias], table)
         value = f"{table.alias}.v"
         if one or self._may("aggregate in a correlated query", 0.5):
             return f"select {self.random.choice(('max', 'count', 'sum'))}({value}) as x from {table.text} where {condition}"
@@ -398,6 +400,7 @@ class RandomSelect:
 
     def _membership(self, rels: Sequence[Rel]) -> str:
         kind = self._pick((2, "in subquery"), (1, "not in subquery"), (2, "exists"), (2, "not exists"))
+        rels = [rel for rel in rels if rel.alias]
         table = self._table()
         if kind in {"exists", "not exists"}:
             return f"{kind} (select 1 from {table.text} where {self._join_condition(rels, table)})"
@@ -449,15 +452,11 @@ class RandomSelect:
             if self.random.random() < 0.93:
                 listed.append(f"{expression} as {name}")
                 columns.append((name, kind))
-        for _ in range(self.random.randint(1, 2)):
-            name = self._name("e")
-            listed.append(f"{self._int(rels)} as {name}")
-            columns.append((name, "int"))
+        listed.append(f"{self._int(rels)} as {self._extra(columns)}")
+        listed += [f"{value} as {self._extra(columns)}" for rel in rels for value in rel.of_type("int")]
         for kind in ("text", "date"):
-            names = [name for rel in rels for name in rel.of_type(kind)]
-            if names and self.random.random() < 0.5:
+            for value in [name for rel in rels for name in rel.of_type(kind)]:
                 name = self._name("e")
-                value = self.random.choice(names)
                 is_changed = kind == "text" and self._may("function of a text", 0.3)
                 listed.append(f"upper({value}) as {name}" if is_changed else f"{value} as {name}")
                 columns.append((name, kind))
@@ -581,7 +580,7 @@ class RandomSelect:
         keys = [*self._key_columns(rels)]
         listed = [f"{expression} as {name}" for expression, name, _ in keys]
         columns = [(name, kind) for _, name, kind in keys]
-        listed.append(f"{self._int_column(rels)} as {self._extra(columns)}")
+        listed += [f"{value} as {self._extra(columns)}" for rel in rels for value in rel.of_type("int")]
         on = [expression for expression, _, _ in keys if self.random.random() < 0.8] or [self._int_column(rels)]
         order = ", ".join([*on, *(name for rel in rels for name in rel.names())])
         return f"select distinct on ({', '.join(on)}) {', '.join(listed)}{clause} order by {order}", columns

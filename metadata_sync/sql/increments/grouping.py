@@ -1,4 +1,4 @@
-"""GROUP BY, grouping sets, DISTINCT and PIVOT: they may put rows together only within a group that a load reads whole."""
+"""GROUP BY, grouping sets, DISTINCT and PIVOT: they put rows together only within a group that a load reads whole."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ then rows that belong together are in the same group, and a load reads all of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
@@ -39,7 +39,7 @@ def from_clause(queries: Queries, query: exp.Select, outer: Scope | None) -> Sco
     for join in joins:
         _add_join(queries, scope, join, filters)
     for lateral in query.args.get("laterals") or []:
-        _combine(queries, scope, queries.item(lateral, scope), None, lateral, filters)
+        _combine(queries, scope, queries.item(lateral, scope), lateral, filters)
     return scope
 
 
@@ -54,7 +54,7 @@ def _nested(queries: Queries, node: exp.Expr, outer: Scope, filters: Sequence[ex
     """Return one item of FROM as a scope of its own; it holds several items when it is a join in parentheses."""
     inner = Scope(queries.rule, outer)
     joins = node.args.get("joins") or []
-    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table) and not node.alias:
+    if _is_join_in_parentheses(node):
         _add_first(queries, inner, node.this, filters)
     else:
         relation = queries.relation_of(node, outer)
@@ -65,86 +65,97 @@ def _nested(queries: Queries, node: exp.Expr, outer: Scope, filters: Sequence[ex
     return inner
 
 
+def _is_join_in_parentheses(node: exp.Expr) -> bool:
+    if not isinstance(node, exp.Subquery) or node.alias:
+        return False
+    inner = node.this
+    return isinstance(inner, exp.Table) or (
+        isinstance(inner, exp.Subquery) and bool(inner.alias or inner.args.get("joins"))
+    )
+
+
 def _add_join(queries: Queries, scope: Scope, join: exp.Join, filters: Sequence[exp.Expr]) -> None:
     for what in unknown_clauses(join):
         queries.refuse_if_driven(scope, join, what)
     around = replace(scope, items=[*scope.items], outer=scope.outer)
-    _combine(queries, scope, _nested(queries, join.this, around, filters), join, join, filters)
+    _combine(queries, scope, _nested(queries, join.this, around, filters), join, filters)
 
 
-def _combine(
-    queries: Queries,
-    left: Scope,
-    right: Scope,
-    join: exp.Join | None,
-    node: exp.Expr,
-    filters: Sequence[exp.Expr],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How an item of FROM is joined to those on its left."""
+
+    node: exp.Expr
+    side: str = ""
+    kind: str = ""
+    method: str = ""
+    merged: tuple[str, ...] = ()
+    equal: tuple[Pair, ...] = ()
+
+    @property
+    def filters_only(self) -> bool:
+        """Whether the columns of the right side are not there behind the join."""
+        return self.kind in {"SEMI", "ANTI"}
+
+
+def _combine(queries: Queries, left: Scope, right: Scope, node: exp.Expr, filters: Sequence[exp.Expr]) -> None:
     """Join an item of FROM to those on its left."""
-    side = join.side.upper() if join is not None else ""
-    kind = join.kind.upper() if join is not None else ""
-    method = join.method.upper() if join is not None else ""
+    join = node if isinstance(node, exp.Join) else exp.Join()
     both = replace(left, items=[*left.items, *right.items], merged={**left.merged, **right.merged})
+    both.is_driven, both.is_mixed = left.is_driven or right.is_driven, left.is_mixed or right.is_mixed
     both.pairs = {**left.pairs, **right.pairs}
-    equal = [*_equal_values(join, left, right, both, filters if not side and kind not in {"SEMI", "ANTI"} else [])]
-    if join is not None and join.args.get("on") is not None:
-        both.is_driven = left.is_driven or right.is_driven
-        both.is_mixed = left.is_mixed or right.is_mixed
+    way = _Way(node, join.side.upper(), join.kind.upper(), join.method.upper(), tuple(_using(join, left, right)))
+    known = filters if not way.side and not way.filters_only else []
+    way = replace(way, equal=tuple(_equal_values(join, left, right, both, known)))
+    if join.args.get("on") is not None:
         queries.expressions.check([join.args["on"]], both, join)
-    _check(queries, left, right, node, (side, kind, method), equal)
-    names = _merged_names(queries, join, left, right)
-    _keep_values(left, right, side, kind, equal, names)
-    if kind in {"SEMI", "ANTI"}:
-        left.is_driven = left.is_driven or right.is_driven
-        return
-    left.items += right.items
-    left.pairs |= right.pairs
-    left.is_driven, left.is_mixed = both.is_driven or left.is_driven or right.is_driven, left.is_mixed or right.is_mixed
+    _check(queries, left, right, way)
+    _keep_values(left, right, way)
+    left.is_driven = both.is_driven
+    if not way.filters_only:
+        left.items += right.items
+        left.pairs |= right.pairs
+        left.is_mixed = both.is_mixed
 
 
-def _check(
-    queries: Queries,
-    left: Scope,
-    right: Scope,
-    node: exp.Expr,
-    way: tuple[str, str, str],
-    equal: Sequence[Pair],
-) -> None:
-    side, kind, method = way
+def _check(queries: Queries, left: Scope, right: Scope, way: _Way) -> None:
+    """Refuse a join that combines rows of different loads."""
     if not (left.is_driven or right.is_driven):
         return
-    if method == "POSITIONAL":
-        queries.refuse(node, "joins by position", needs_full=True)
-        return
-    if left.is_driven and right.is_driven:
-        joined = set().union(*(_agreed(pair) for pair in equal)) if equal else set()
-        if not queries.rule.by_groups:
-            queries.refuse(node, "joins the driving source to itself")
-        elif left.is_mixed or right.is_mixed:
-            queries.refuse(node, "joins rows that are not from the driving source", why=queries.MIXED)
-        elif joined != set(queries.rule.positions):
-            queries.refuse(node, f"joins rows of driving sources not by equality of {queries.group_names()}")
-        return
-    if side == "FULL" or (right.is_driven and side == "LEFT") or (left.is_driven and side == "RIGHT"):
-        queries.refuse(node, "has the driving source on the nullable side of an outer join")
-        return
-    if right.is_driven and (kind in {"SEMI", "ANTI"} or method == "ASOF"):
-        carried = set().union(*(other.carries for _, _, _, other, _ in equal)) if equal else set()
+    is_open = any(item.relation.rest is not None for item in [*left.items, *right.items])
+    if way.method == "NATURAL" and is_open:
+        queries.refuse(way.node, "uses a NATURAL JOIN of tables whose columns are not known", why="its columns decide")
+    if way.method == "POSITIONAL":
+        queries.refuse(way.node, "joins by position", needs_full=True)
+    elif left.is_driven and right.is_driven:
+        _check_driven(queries, left, right, way)
+    elif way.side in {"FULL", "LEFT" if right.is_driven else "RIGHT"}:
+        queries.refuse(way.node, "has the driving source on the nullable side of an outer join")
+    elif right.is_driven and (way.filters_only or way.method == "ASOF"):
+        carried = set().union(*(other.carries for _, _, _, other, _ in way.equal))
         is_whole = carried == set(queries.rule.positions) if queries.rule.by_groups else queries.rule.is_keyed
-        if not is_whole or kind == "ANTI" or (method == "ASOF" and not queries.rule.by_groups):
-            queries.refuse(node, f"has the driving source on the right of {kind or method} JOIN")
+        if not is_whole or way.kind == "ANTI" or (way.method == "ASOF" and not queries.rule.by_groups):
+            queries.refuse(way.node, f"has the driving source on the right of {way.kind or way.method} JOIN")
+
+
+def _check_driven(queries: Queries, left: Scope, right: Scope, way: _Way) -> None:
+    joined = set().union(*(_agreed(pair) for pair in way.equal))
+    if not queries.rule.by_groups:
+        queries.refuse(way.node, "joins the driving source to itself")
+    elif left.is_mixed or right.is_mixed:
+        queries.refuse(way.node, "joins rows that are not from the driving source", why=queries.MIXED)
+    elif joined != set(queries.rule.positions):
+        queries.refuse(way.node, f"joins rows of driving sources not by equality of {queries.group_names()}")
 
 
 def _equal_values(
-    join: exp.Join | None, left: Scope, right: Scope, both: Scope, filters: Sequence[exp.Expr]
+    join: exp.Join, left: Scope, right: Scope, both: Scope, filters: Sequence[exp.Expr]
 ) -> Iterator[Pair]:
     """Yield what a join requires to be equal: an expression over its left side and one over its right side."""
-    if join is not None:
-        for name in _using(join, left, right):
-            found = [_lookup(left, name), _lookup(right, name)]
-            yield exp.column(name), found[0], exp.column(name), found[1], False
+    for name in _using(join, left, right):
+        yield exp.column(name), _lookup(left, name), exp.column(name), _lookup(right, name), False
     conditions = [*filters]
-    if join is not None and join.args.get("on") is not None:
+    if join.args.get("on") is not None:
         conditions += _conjuncts(join.args["on"])
     for condition in conditions:
         if not isinstance(condition, exp.EQ | exp.NullSafeEQ):
@@ -186,49 +197,30 @@ def _using(join: exp.Join, left: Scope, right: Scope) -> list[str]:
     return [identifier.name.lower() for identifier in join.args.get("using") or []]
 
 
-def _merged_names(queries: Queries, join: exp.Join | None, left: Scope, right: Scope) -> list[str]:
-    if join is None:
-        return []
-    is_open = any(item.relation.rest is not None for item in [*left.items, *right.items])
-    if join.method.upper() == "NATURAL" and is_open and (left.is_driven or right.is_driven):
-        queries.refuse(join, "uses a NATURAL JOIN of tables whose columns are not known", why="its columns decide")
-    return _using(join, left, right)
-
-
-def _keep_values(
-    left: Scope,
-    right: Scope,
-    side: str,
-    kind: str,
-    equal: Sequence[Pair],
-    merged: Sequence[str],
-) -> None:
+def _keep_values(left: Scope, right: Scope, way: _Way) -> None:
     """Forget what an outer join makes uncertain, and note what an equality makes known."""
-    found: dict[str, Value] = {}
-    for name in merged:
-        one, two = _lookup(left, name), _lookup(right, name)
-        if side == "FULL":
-            found[name] = Value(one.carries & two.carries)
-        elif side == "RIGHT":
-            found[name] = two
-        else:
-            more = two.matches if not side and kind not in {"SEMI", "ANTI"} else frozenset()
-            found[name] = replace(one, carries=one.carries | more)
-    is_inner = not side and kind != "ANTI"
-    if side in {"LEFT", "FULL"}:
+    found = {name: _merged_value(_lookup(left, name), _lookup(right, name), way) for name in way.merged}
+    if way.side in {"LEFT", "FULL"}:
         _forget(right)
-    if side in {"RIGHT", "FULL"}:
+    if way.side in {"RIGHT", "FULL"}:
         _forget(left)
-    if side == "FULL":
-        for mine, one, other, two, _ in equal:
-            positions = one.carries & two.carries
-            if positions:
-                left.pairs[frozenset({mine.sql().lower(), other.sql().lower()})] = positions
-    if is_inner:
-        for mine, one, other, two, with_null in equal:
+    for mine, one, other, two, with_null in way.equal:
+        if way.side == "FULL" and one.carries & two.carries:
+            left.pairs[frozenset({mine.sql().lower(), other.sql().lower()})] = one.carries & two.carries
+        elif not way.side and way.kind != "ANTI":
             left.gain(mine, two.carries if with_null else two.matches)
             right.gain(other, one.carries if with_null else one.matches)
     left.merged |= found
+
+
+def _merged_value(one: Value, two: Value, way: _Way) -> Value:
+    """Return what is known of a column that USING makes of two."""
+    if way.side == "FULL":
+        return Value(one.carries & two.carries)
+    if way.side == "RIGHT":
+        return two
+    more = two.matches if not way.side and not way.filters_only else frozenset()
+    return replace(one, carries=one.carries | more)
 
 
 def _forget(scope: Scope) -> None:

@@ -1,4 +1,4 @@
-"""SELECTs, set operations and common table expressions: from the relations that they read to the one that they yield."""
+"""SELECTs, set operations and common table expressions: from the relations that they read to what they yield."""
 
 from __future__ import annotations
 

@@ -79,17 +79,11 @@ class Scope:
             return None if item is None else item.value(name) or OPAQUE
         if name in self.merged:
             return self.merged[name]
-        exact = [item.relation.columns[name] for item in self.items if name in item.relation.columns]
-        if len(exact) == 1:
-            return exact[0]
-        if exact:
-            return OPAQUE
-        if with_aliases and name in self.aliases:
+        found = [item.relation.columns[name] for item in self.items if name in item.relation.columns]
+        if not found and with_aliases and name in self.aliases:
             return self.value(self.aliases[name], with_aliases=False)
-        loose = [value for item in self.items if (value := item.value(name)) is not None]
-        if loose:
-            return loose[0] if len(loose) == 1 else OPAQUE
-        return None
+        found = found or [value for item in self.items if (value := item.value(name)) is not None]
+        return OPAQUE if len(found) > 1 else next(iter(found), None)
 
     def depths(self, node: exp.Expr) -> set[int]:
         """How far out the columns of an expression stand."""

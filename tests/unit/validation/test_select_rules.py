@@ -116,7 +116,7 @@ def test_row_and_select_that_fit_have_no_fault(
             [("dependencies", "unknown_column")],
         ),
         (BY_EXPRESSION, _by("upper(carrier)"), []),
-        (BY_EXPRESSION, _by("carrier || origin"), [("increment", "increment_mode")]),
+        (BY_EXPRESSION, _by("carrier || origin"), [("increment", "increment_mode")] * 2),
         (BY_EXPRESSION, _by("upper(carier)"), [("dependencies", "unknown_column")]),
         (BY_EXPRESSION, _by("upper(carrier"), [("dependencies", "recompute_by")]),
         (BY_EXPRESSION, _by("upper(carrier), 1"), [("dependencies", "recompute_by")]),
@@ -156,7 +156,7 @@ def test_fault_names_its_column_and_rule(
 
 def test_all_faults_are_found_at_once(project: Project, warehouse: FakeWarehouse) -> None:
     text = """
-        select distinct f.tailnum, f.carrier
+        select distinct on (f.carrier) f.tailnum, f.carrier
         from lake.flights f join lake.planes p using (tailnum)
         where now() > f.departed_at
     """
