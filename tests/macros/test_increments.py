@@ -32,7 +32,7 @@ join {rates} as r on r.area = o.region
 where not o.is_gone
 """
 BUCKETS = """
-with imported as (select * from {orders} as o), kept as (select i.*, i.id % 5 as bucket from imported as i)
+with imported as (select * from {orders} as o), kept as (select i.*, mod(i.id, 5) as bucket from imported as i)
 select k.bucket, count(*) as order_count, sum(k.amount) as amount from kept as k where not k.is_gone group by k.bucket
 """
 # The output columns of each SELECT, its key, and the columns that carry the group.
@@ -95,7 +95,7 @@ def project(make_anywhere: Callable[[str], DbtProject]) -> DbtProject:
         project.model(
             f"buckets_{kind}",
             BUCKETS.format(orders=orders),
-            dependencies=[driving("orders", **{**ORDERS, "recompute_by": [{"sql": "id % 5"}]})],
+            dependencies=[driving("orders", **{**ORDERS, "recompute_by": [{"sql": "mod(id, 5)"}]})],
             materialized=kind,
             increment="groups",
             business_key=["bucket"],

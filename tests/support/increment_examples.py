@@ -33,7 +33,8 @@ WRONG_BY_ROWS: Final = (
     "select (select sum(a.v) from lake.b as b order by 1 limit 1) as n from lake.a as a",
     "select k, d, count(*) as n from lake.a group by rollup (k, d)",
     "select k, d, count(*) as n from lake.a group by cube (k, d)",
-    "with sales as (select * from lake.a), totals as (select k, sum(v) as v from sales group by k) select * from totals",
+    "with sales as (select * from lake.a), totals as (select k, sum(v) as v from sales group by k) select * from "
+    "totals",
     # PIVOT aggregates as well
     "with p as (select k, s, v from lake.a) from p pivot (sum(v) for s in ('x', 'y'))",
     "select * from (select k, s, v from lake.a) pivot (max(v) for s in ('x', 'y') group by k)",
@@ -105,9 +106,11 @@ RIGHT_BY_ROWS: Final = (
     "select a.id, b.v from lake.a as a left join lake.b as b on b.k = a.k",
     "select a.id, b.v from lake.b as b right join lake.a as a on b.k = a.k",
     "select a.id, b.n from lake.a as a left join (select k, count(*) as n from lake.b group by k) as b using (k)",
-    "select a.id, n.m from lake.a as a join (select *, row_number() over (partition by k order by id) as m from lake.b) "
+    "select a.id, n.m from lake.a as a join (select *, row_number() over (partition by k order by id) as m from "
+    "lake.b) "
     "as n on n.k = a.k and n.m = 1",
-    "with l as (select distinct on (k) k, v from lake.b order by k, id) select a.id, l.v from lake.a as a join l using (k)",
+    "with l as (select distinct on (k) k, v from lake.b order by k, id) select a.id, l.v from lake.a as a join l "
+    "using (k)",
     "select a.id from lake.a as a where a.k in (select k from lake.b order by id limit 2)",
     "select a.id, (select max(b.v) from lake.b as b where b.k = a.k) as m from lake.a as a",
     "select b.id from lake.b as b semi join lake.a as a on b.k = a.k",
@@ -116,7 +119,8 @@ RIGHT_BY_ROWS: Final = (
     "select a.id from lake.a as a semi join lake.b as b on b.k = a.k",
     "select a.id from lake.a as a anti join lake.b as b on b.k = a.k",
     "select a.id, b.id as bid from lake.a as a asof left join lake.b as b on a.id >= b.id",
-    "select a.id, z.v from lake.a as a, lateral (select b.v from lake.b as b where b.k = a.k order by b.id, b.v limit 1) as z",
+    "select a.id, z.v from lake.a as a, lateral (select b.v from lake.b as b where b.k = a.k order by b.id, b.v "
+    "limit 1) as z",
     "select a.id, z.v from lake.a as a left join lateral (select max(b.v) as v from lake.b as b where b.k = a.k) as z "
     "on true",
     "select a.id, u.x from lake.a as a, unnest([a.k, a.v]) as u(x)",
@@ -126,7 +130,8 @@ RIGHT_BY_ROWS: Final = (
     "select * from r",
     "with recursive r as (select id, v from lake.a union all select r.id, b.v from r join lake.b as b on b.id = r.v "
     "where b.v > b.id) select id from r",
-    "select id, case when v > 1 then 'a' else coalesce(s, '-') end as c, list_transform([v, k], lambda x: x + 1) as l from lake.a",
+    "select id, case when v > 1 then 'a' else coalesce(s, '-') end as c, list_transform([v, k], lambda x: x + 1) as "
+    "l from lake.a",
     "select a.id, x.v from lake.a as a cross join (values (1), (2)) as x(v)",
     "select id from lake.a order by v",
 )
@@ -139,7 +144,8 @@ WRONG_BY_GROUPS: Final = (
     "with t as (select k % 2 as k, v from lake.a) select k, sum(v) as v from t group by k",
     "select k % 2 as k, sum(v) as v from lake.a group by 1",
     "select coalesce(k, 1) as k, count(*) as n from lake.a group by coalesce(k, 1)",
-    "with t as (select k, d, sum(v) as v from lake.a group by k, d) select d, sum(v) as v, max(k) as k from t group by d",
+    "with t as (select k, d, sum(v) as v from lake.a group by k, d) select d, sum(v) as v, max(k) as k from t group "
+    "by d",
     "select d, min(k) as k, count(*) as n from lake.a group by all",
     "select k, d, count(*) as n from lake.a group by rollup (k, d)",
     "select k, d, count(*) as n from lake.a group by cube (k, d)",
@@ -174,7 +180,8 @@ WRONG_BY_GROUPS: Final = (
     # sets
     "select k, v from lake.a except select id as k, v from lake.b",
     "select d, k from lake.a except select d, id from lake.b",
-    "select a.k, sum(a.v) as v from (select k, v from lake.a union all select v as k, k as v from lake.b) as a group by a.k",
+    "select a.k, sum(a.v) as v from (select k, v from lake.a union all select v as k, k as v from lake.b) as a "
+    "group by a.k",
     # subqueries
     "select a.k, a.id from lake.a as a where a.d in (select d from lake.b)",
     "select a.k, a.id from lake.a as a where a.k not in (select k from lake.b)",
@@ -182,7 +189,8 @@ WRONG_BY_GROUPS: Final = (
     "select a.k, a.id, (select max(v) from lake.b) as m from lake.a as a",
     "select a.k, a.id, (select max(b.v) from lake.b as b where b.d = a.d) as m from lake.a as a",
     "select a.k, z.v from lake.a as a, lateral (select max(b.v) as v from lake.b as b where b.s = a.s) as z",
-    "with p as (select k, s, v, d from lake.a) select d, x, y, 1 as k from p pivot (sum(v) for s in ('x', 'y') group by d)",
+    "with p as (select k, s, v, d from lake.a) select d, x, y, 1 as k from p pivot (sum(v) for s in ('x', 'y') "
+    "group by d)",
     # the output column is not the group
     "select -a.k as k, count(*) as n from lake.a as a group by a.k",
     "select v as k, k as v from lake.a",
@@ -226,12 +234,14 @@ RIGHT_BY_GROUPS: Final = (
     "select a.k, a.id from lake.a as a where a.k in (select k from lake.b)",
     "select a.k, a.id from lake.a as a where exists (select 1 from lake.b as b where b.k = a.k and b.v > 1)",
     "select a.k, a.id, (select max(b.v) from lake.b as b where b.k = a.k) as m from lake.a as a",
-    "select a.k, a.id, z.v from lake.a as a, lateral (select b.v from lake.b as b where b.k = a.k order by b.id, b.v limit 1) as z",
+    "select a.k, a.id, z.v from lake.a as a, lateral (select b.v from lake.b as b where b.k = a.k order by b.id, "
+    "b.v limit 1) as z",
     "with p as (select k, s, v from lake.a) from p pivot (sum(v) for s in ('x', 'y'))",
     "with p as (select k, d, s, v from lake.a) from p pivot (sum(v) for s in ('x', 'y') group by k)",
     "select k, name, sum(x) as x from (select k, id, v from lake.a) unpivot (x for name in (id, v)) group by k, name",
     "select max(k) as k, count(*) as n from lake.a group by k",
-    "select k, max(n) as n from (select k, d, count(*) as n from lake.a group by k, d) as t group by k having count(*) > 0",
+    "select k, max(n) as n from (select k, d, count(*) as n from lake.a group by k, d) as t group by k having "
+    "count(*) > 0",
 )
 """By groups of k, no source shows a difference."""
 
@@ -242,7 +252,8 @@ RIGHT_BY_EXPRESSIONS: Final = (
     "with a as (select d as day, v from lake.a) select date_trunc('month', day) as m, sum(v) as v from a group by m",
     "with days as (select d, sum(v) as v from lake.a group by d) "
     "select date_trunc('month', d) as m, sum(v) as v from days group by 1",
-    "select date_trunc('month', d) as m, id, rank() over (partition by date_trunc('month', d) order by id) as r from lake.a",
+    "select date_trunc('month', d) as m, id, rank() over (partition by date_trunc('month', d) order by id) as r "
+    "from lake.a",
 )
 """By groups of `date_trunc('month', d)`, which m carries."""
 
