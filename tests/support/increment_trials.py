@@ -116,7 +116,7 @@ class World:
             for name, group in mode.driving.items():
                 listed = ", ".join(f"{part} as sluice_group_{place}" for place, part in enumerate(group, start=1))
                 parts.append(
-                    f"select distinct {listed} from {self.schema(step)}.{name.table} where seq >= {low} and seq <= {high}"
+                    f"select distinct {listed} from {self.schema(step)}.{name.table} where seq >= {low} and seq <= {high}"  # noqa: E501
                 )
             table = self.touched_table(mode, step)
             self.connection.execute(f"create table {table} as {' union '.join(parts)}")
@@ -194,7 +194,7 @@ class Trials:
 
     @staticmethod
     def _window(name: TableName, mode: Mode, world: World, step: int) -> str:
-        """Return what `sluice.increment()` writes for a driving source; the groups are staged, as a load stages them."""
+        """Return what `sluice.increment()` writes for a driving source; the groups are staged, as a load stages them."""  # noqa: E501
         low, high = world.window(step)
         source = f"select sluice_source.* from {world.schema(step)}.{name.table} as sluice_source"
         if not mode.by_groups:
@@ -216,7 +216,7 @@ class Trials:
         return [tuple(map(_plain, row)) for row in found.fetchall()], names
 
     @staticmethod
-    def _merge(
+    def _merge(  # noqa: PLR0917 - a plain function of its arguments
         target: Counter[Row], read: Iterable[Row], names: list[str], mode: Mode, world: World, step: int
     ) -> Counter[Row]:
         low, high = world.window(step)

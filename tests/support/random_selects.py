@@ -216,7 +216,7 @@ class RandomSelect:
         if keys and self._may("pivot with group by", 0.5):
             rest = [item for item in columns if item[0] in keys]
             group = f" group by {', '.join(keys)}"
-        text = f"(select * from ({query}) pivot (sum({number}) as n for {label} in ('x' as px, 'y' as py){group})) as {alias}"
+        text = f"(select * from ({query}) pivot (sum({number}) as n for {label} in ('x' as px, 'y' as py){group})) as {alias}"  # noqa: E501
         return Rel(text, alias, (*rest, ("px_n", "int"), ("py_n", "int")))
 
     def _keys(self) -> Sequence[str]:
@@ -229,7 +229,7 @@ class RandomSelect:
             text, rels = self._join(text, rels, depth)
         return text, rels
 
-    def _join(self, text: str, rels: list[Rel], depth: int) -> tuple[str, list[Rel]]:
+    def _join(self, text: str, rels: list[Rel], depth: int) -> tuple[str, list[Rel]]:  # noqa: PLR0911 - one expression a kind of join
         kind = self._pick(
             (6, "join"), (6, "left join"), (2, "right join"), (2, "full join"), (1, "cross join"), (1, "comma join"),
             (3, "join using"), (1, "semi join"), (1, "anti join"), (1, "asof join"), (1, "asof left join"),
@@ -345,7 +345,7 @@ class RandomSelect:
         condition = self._join_condition([rel for rel in rels if rel.alias], table)
         value = f"{table.alias}.v"
         if one or self._may("aggregate in a correlated query", 0.5):
-            return f"select {self.random.choice(('max', 'count', 'sum'))}({value}) as x from {table.text} where {condition}"
+            return f"select {self.random.choice(('max', 'count', 'sum'))}({value}) as x from {table.text} where {condition}"  # noqa: E501
         order = f" order by {', '.join(table.names())} limit 1" if self._may("limit in a correlated query", 0.5) else ""
         return f"select {value} as x from {table.text} where {condition}{order}"
 
@@ -477,9 +477,7 @@ class RandomSelect:
 
     def _aggregate(self, clause: str, rels: Sequence[Rel]) -> tuple[str, list[tuple[str, str]]]:
         parts: list[tuple[str, str, str]] = []
-        for part in self._key_columns(rels):
-            if self.random.random() < 0.85:
-                parts.append(part)
+        parts += [part for part in self._key_columns(rels) if self.random.random() < 0.85]
         if self._may("group by another column", 0.4):
             others = [
                 (name, kind)
@@ -493,8 +491,7 @@ class RandomSelect:
         listed = [f"{expression} as {name}" for expression, name, _ in parts]
         columns = [(name, kind) for _, name, kind in parts]
         listed.append(f"{self._aggregate_call(rels)} as {self._extra(columns)}")
-        for value in [name for rel in rels for name in rel.of_type("int")]:
-            listed.append(f"sum({value}) as {self._extra(columns)}")
+        listed += [f"sum({value}) as {self._extra(columns)}" for rel in rels for value in rel.of_type("int")]
         having = f" having count(*) > {self.random.randint(0, 1)}" if self._may("having", 0.12) else ""
         if not parts:
             self.used.add("aggregate without group by")
@@ -544,8 +541,7 @@ class RandomSelect:
         listed = [f"{expression} as {name}" for expression, name, _ in keys]
         columns = [(name, kind) for _, name, kind in keys]
         value = self._int_column(rels)
-        for each in [name for rel in rels for name in rel.of_type("int")]:
-            listed.append(f"{each} as {self._extra(columns)}")
+        listed += [f"{each} as {self._extra(columns)}" for rel in rels for each in rel.of_type("int")]
         parts = [expression for expression, _, _ in keys if self.random.random() < 0.85]
         if self._may("partition by another column", 0.3):
             parts.append(self._int_column(rels))
