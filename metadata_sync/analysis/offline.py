@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from metadata_sync.errors import SoftRunError
@@ -29,6 +29,10 @@ class OfflineColumns:
         return None
 
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:  # noqa: ARG002
+        """Return nothing."""
+        return {}
+
+    def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:  # noqa: ARG002 - the protocol's
         """Return nothing."""
         return {}
 

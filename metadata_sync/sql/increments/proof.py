@@ -44,7 +44,7 @@ def increment_problems(select: ParsedSelect, rule: IncrementRule) -> list[Proble
 def _check_output(tree: exp.Expr, relation: Relation, rule: IncrementRule, refusals: Refusals) -> None:
     """The target finds the rows of a group by the columns of recompute_key: they must hold the group as it is."""
     for place, name in enumerate(rule.output_group):
-        value = relation.columns.get(name)
+        value = relation.columns.get(name.lower())
         if value is None and relation.rest is not None and relation.rest.table is not None:
             continue
         if value is not None and place not in value.carries:
@@ -54,7 +54,8 @@ def _check_output(tree: exp.Expr, relation: Relation, rule: IncrementRule, refus
 
 
 def _check_range(tree: exp.Expr, relation: Relation, rule: IncrementRule, refusals: Refusals) -> None:
-    value = relation.columns.get(rule.range_key or "")
-    if value is not None and 0 not in value.carries:
+    value = relation.columns.get((rule.range_key or "").lower())
+    is_cast = value is not None and value.symbol is not None and isinstance(value.symbol.node, exp.Cast)
+    if value is not None and 0 not in value.carries and not is_cast:  # types have rules of their own
         why = "an append without business_key replaces rows by that column"
         refusals.add(tree, f"yields {rule.range_key}, which is not always the source's own {rule.range_key}", why=why)

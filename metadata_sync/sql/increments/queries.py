@@ -153,7 +153,10 @@ class Queries:
         if known is None:
             parts = self.rule.groups.get(name, ())
             names = [column.strip('"') for part in parts for column in sorted(part.columns)]
-        columns = {column: self._source_value(instance, name, column) for column in names}
+        columns = {
+            column: self._source_value(instance, name, column) if names.count(column) == 1 or known is None else OPAQUE
+            for column in names
+        }
         rest = OpenTable(instance, name) if known is None else None
         return Relation(columns, name in self.rule.driving, rest=rest)
 

@@ -67,6 +67,20 @@ def test_validate_finds_nothing_in_good_files(app: typer.Typer, project: Project
     assert not project.state_dir.exists()
 
 
+def test_validate_offline_asks_nothing_and_places_each_fault(app: typer.Typer, project: Project) -> None:
+    write_select(project, "dim", GOOD)
+    (project.root / "lake" / "x.parquet").write_bytes(b"half")
+    done = CliRunner().invoke(app, ["validate", "--offline"])
+    assert (done.exit_code, "were not checked" in done.stdout) == (0, True)
+    broken = BUNDLE.replace("pipeline_id: p, pipeline_name: P", "pipeline_id: p, template: x, pipeline_name: P")
+    (project.control_dir / "rows.yml").write_text(broken.replace("template: lake_to_warehouse}", "}"))
+    write_select(project, "dim", "select f.tailnum, count(*) as n\nfrom raw.flights as f")
+    done = CliRunner().invoke(app, ["validate", "--offline"])
+    assert isinstance(done.exception, MetadataError)
+    assert all("rows.yml:" in str(fault) for fault in done.exception.faults)
+    assert "unknown_pipeline" not in {fault.rule for fault in done.exception.faults}
+
+
 def test_validate_reports_files_rows_and_selects_at_once(app: typer.Typer, project: Project) -> None:
     write_select(project, "dim", "select f.tail, count(*) as n from raw.flights as f")
     (project.control_dir / "rows.yml").write_text(BUNDLE.replace("pipeline_name: P", "pipeline_nam: P"))
