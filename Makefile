@@ -51,6 +51,7 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/sqlfmt --check --quiet macros
 	$(BIN)/sqlfluff lint dbt_project/transformations
 	$(BIN)/sluice lint
+	$(BIN)/sluice validate --offline
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestration against their targets (many minutes)
@@ -61,6 +62,10 @@ bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestrat
 	@$(BIN)/python benchmarks/scd1.py
 	@$(BIN)/python benchmarks/gate.py
 	@$(BIN)/python benchmarks/orchestration.py
+
+.PHONY: selects
+selects: $(VENV)/.dev ## Load 10,000 random SELECTs by increments and compare what the increment rules say (an hour)
+	@PYTHONPATH=. $(BIN)/python benchmarks/selects.py 10000
 
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros

@@ -17,7 +17,7 @@ Every message says what happened and to which row; `hint` says what to do next.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar, Final
 
 UNFINISHED_RENAME: Final = "unfinished_rename"
@@ -36,6 +36,8 @@ class Fault:
         rule: Machine-readable name of the broken rule, e.g. `unknown_column`.
         message: What is wrong, one sentence without the row's name.
         remedy: What to do about it, one sentence.
+        place: File and line of the column or row, e.g. `dbt_project/control/flights.yml:12`, or None: it stands in no
+            file.
     """
 
     table: str
@@ -45,11 +47,14 @@ class Fault:
     rule: str
     message: str
     remedy: str
+    place: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         where = f"{self.table}[{self.key}]" + (f".{self.column}" if self.column else "")
         shown = f" = {self.value!r}" if self.value is not None else ""
-        return f"{where}{shown}: {self.message} {self.remedy}".rstrip()
+        text = f"{where}{shown}: {self.message} {self.remedy}".rstrip()
+        is_placed = self.place is None or self.place.rpartition(":")[0] in text
+        return text if is_placed else f"{self.place}: {text}"
 
     def as_dict(self) -> dict[str, str | None]:
         """Return the fault as a JSON-ready mapping."""

@@ -77,6 +77,8 @@ def apply_(
     change_context = _change_context()
     with progress("Checking files and rows", is_quiet=as_json):
         plan = plan_files(change_context, tuple(files or ()), prune=prune)
+    for warning in plan.warnings:
+        say(f"Warning: {warning}")
     may_write = plan.is_empty or yes
     if not as_json:
         _print_plan(plan)

@@ -11,11 +11,17 @@ from flows.context import Context, load_context
 from metadata_sync.errors import MetadataError
 
 if TYPE_CHECKING:
+    from metadata_sync.analysis.protocols import WarehouseColumns
     from metadata_sync.errors import Fault
     from metadata_sync.rows.model import ControlRows
     from metadata_sync.sync.sync import SyncReport
 
+    _Checked = tuple[ControlRows, list[Fault], list[Fault]]
+    """The rows, their faults and their warnings."""
+
 _DRIFT_EXIT_CODE: Final = 3
+_OFFLINE: Final = "Neither the warehouse nor the lake was asked: columns and types were not checked."
+_ONLINE: Final = "What could not be reached was not checked."
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -65,58 +71,86 @@ def validate(
     database: Annotated[
         bool, typer.Option("--database", help="Check the rows of the control database instead of the files.")
     ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask neither the warehouse nor the lake, as on a fresh checkout in CI.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check rows and SELECTs, and report all faults.
 
     Reads the files of dbt_project/control/ like `sluice control apply` and changes nothing. Checks that need the
-    warehouse are skipped when it cannot be reached.
+    warehouse are skipped when it cannot be reached. A source whose data cannot be read now is a fault of new and
+    changed rows, and a warning for all others.
 
     Examples:
         sluice validate
 
+        sluice validate --offline
+
         sluice validate --database --json
     """
     from flows.cli.output.tables import print_notes
+    from metadata_sync.analysis.offline import OfflineColumns
     from metadata_sync.validation import find_warnings
 
     context = load_context()
+    columns = OfflineColumns(context.profile.dialect) if offline else context.columns
     with progress("Checking rows and SELECTs…", is_quiet=as_json):
-        rows, faults = _database_faults(context) if database else _file_faults(context)
-        warnings = () if faults else find_warnings(rows, context.project, context.columns)
+        rows, faults, warnings = (_database_faults if database else _file_faults)(context, columns)
+        notes = () if faults else find_warnings(rows, context.project, columns)
+    for warning in () if as_json else warnings:
+        say(f"Warning: {warning}")
     if faults:
         raise MetadataError(faults, f"{len(faults)} fault{'' if len(faults) == 1 else 's'} found.")
     count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
     if as_json:
-        listed = [{"target": str(target), "message": sentence} for target, sentence in warnings]
-        print_json({"rows": count, "faults": [], "warnings": listed})
+        listed = [{"target": str(target), "message": sentence} for target, sentence in notes]
+        print_json({"rows": count, "faults": [], "warnings": [*(item.as_dict() for item in warnings), *listed]})
         return
-    print_notes((str(target), [sentence]) for target, sentence in warnings)
-    out.print(f"{count} rows and their SELECTs are in order.", highlight=False)
+    print_notes((str(target), [sentence]) for target, sentence in notes)
+    out.print(f"{count} rows and their SELECTs: no fault found. {_OFFLINE if offline else _ONLINE}", highlight=False)
 
 
-def _file_faults(context: Context) -> tuple[ControlRows, tuple[Fault, ...]]:
+def _file_faults(context: Context, columns: WarehouseColumns) -> _Checked:
     from metadata_sync.control.bundle import bundle_files, read_bundle
+    from metadata_sync.rows.merge import make_plan
     from metadata_sync.validation import find_faults
+    from metadata_sync.validation.consequences import DATA_RULES, split_data_faults, without_consequences
 
     project = context.project
     bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
     rows = bundle.rows
-    return rows, (*bundle.faults, *find_faults(rows, project, context.columns))
+    found = without_consequences(
+        find_faults(rows, project, columns),
+        bundle.faults,
+        bundle.unreadable,
+        has_unread_files=bundle.has_unread_files,
+    )
+    warnings: list[Fault] = []
+    if any(fault.rule in DATA_RULES for fault in found):
+        plan = make_plan(rows, context.store.read_state(), is_complete=not bundle.faults)
+        found, warnings = split_data_faults(found, rows, {change.id for change in plan.changes})
+    return rows, bundle.located([*bundle.faults, *found]), bundle.located(warnings)
 
 
-def _database_faults(context: Context) -> tuple[ControlRows, tuple[Fault, ...]]:
+def _database_faults(context: Context, columns: WarehouseColumns) -> _Checked:
+    from metadata_sync.control.bundle import bundle_files, read_bundle
     from metadata_sync.sync.column_lists import follow_selects
     from metadata_sync.sync.sync import sync_store
     from metadata_sync.validation import find_faults
+    from metadata_sync.validation.consequences import split_data_faults
 
+    project = context.project
     state = context.store.read_state()
     rows = state.rows
     checked = follow_selects(rows, state.framework_written, state.declared)
-    found = find_faults(checked, context.project, context.columns)
+    found = find_faults(checked, project, columns)
     stored = context.store.read_stored()
-    report = sync_store(context.store, stored, context.project, context.columns, check=True, keep_going=True)
-    return rows, tuple(dict.fromkeys((*found, *report.faults)))  # sync knows the types of the lists so far
+    report = sync_store(context.store, stored, project, columns, check=True, keep_going=True)
+    all_found = tuple(dict.fromkeys((*found, *report.faults)))  # sync knows the types of the lists so far
+    faults, warnings = split_data_faults(all_found, rows, ())
+    bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
+    return rows, bundle.located(faults), bundle.located(warnings)
 
 
 def _print(report: SyncReport, context: Context, *, check: bool) -> None:

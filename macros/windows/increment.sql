@@ -63,7 +63,7 @@
             {%- do lines.append(
                 "    on "
                 ~ sluice.in_group(
-                    "sluice_source", sluice.quoted(dependency.recompute_by), "sluice_touched"
+                    "sluice_source", sluice.group_terms(dependency.recompute_by), "sluice_touched"
                 )
             ) -%}
         {%- endif -%}

@@ -33,7 +33,9 @@
 {% macro in_group(alias, columns, touched) %}
     {%- set pairs = [] -%}
     {%- for column in columns -%}
-        {%- do pairs.append((alias ~ "." ~ column, touched ~ ".sluice_group_" ~ loop.index)) -%}
+        {#- an expression stands over the columns of the source, which alone has them -#}
+        {%- set term = column if column.startswith("(") else alias ~ "." ~ column -%}
+        {%- do pairs.append((term, touched ~ ".sluice_group_" ~ loop.index)) -%}
     {%- endfor -%}
     {{ return(sluice.null_safe_equal(pairs) | join(" and ")) }}
 {% endmacro %}
@@ -51,7 +53,7 @@
         ) -%}
     {%- endif -%}
     {%- set listed = [] -%}
-    {%- for column in sluice.quoted(dependency.recompute_by) -%}
+    {%- for column in sluice.group_terms(dependency.recompute_by) -%}
         {%- do listed.append(column ~ " as sluice_group_" ~ loop.index) -%}
     {%- endfor -%}
     {{ return(listed | join(", ")) }}
@@ -71,4 +73,14 @@
         {{ return(true) }}
     {%- endfor -%}
     {{ return(false) }}
+{% endmacro %}
+
+
+{#- The terms of a group in SQL: columns by name, and expressions, which sync writes as {sql: …}. -#}
+{% macro group_terms(recompute_by) %}
+    {%- set terms = [] -%}
+    {%- for part in recompute_by -%}
+        {%- do terms.append("(" ~ part.sql ~ ")" if part is mapping else sluice.quoted(part)[0]) -%}
+    {%- endfor -%}
+    {{ return(terms) }}
 {% endmacro %}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.problems import Problem
 from metadata_sync.rows.model import Column, SourceRow, TransformationRow
-from metadata_sync.rows.names import TableName
+from metadata_sync.rows.names import TableName, is_expression
 from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import Increment, SourceKind
 from metadata_sync.sql.spark import Cut, group_types, spark_select, spark_type, touched_groups
@@ -139,6 +139,9 @@ def _group_problems(
     if row.increment is not Increment.GROUPS:
         return
     driving = [item for item in resolve_dependencies(row, catalog.rows) if item.is_driving]
+    if any(is_expression(text) for item in driving for text in item.recompute_by):
+        yield Problem("spark_group", "recompute_by holds an expression.", _IN_WAREHOUSE, "dependencies")
+        return
     try:
         kinds = {str(item.name): group_types(item.name, item.recompute_by, listed, catalog.dialect) for item in driving}
     except ValueError as error:

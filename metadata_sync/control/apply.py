@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from metadata_sync.analysis.protocols import WarehouseColumns
-from metadata_sync.control.bundle import Bundle, bundle_files, read_bundle
+from metadata_sync.control.bundle import bundle_files, read_bundle
 from metadata_sync.database import ControlStore, Via
 from metadata_sync.errors import ConfigurationError, Fault, MetadataError
 from metadata_sync.problems import did_you_mean
@@ -31,6 +31,7 @@ from metadata_sync.rows.parsing import column_names, key_of, parse_row
 from metadata_sync.rows.vocabulary import DeactivatedBy
 from metadata_sync.sync.column_lists import follow_selects
 from metadata_sync.validation import find_faults
+from metadata_sync.validation.consequences import split_data_faults, without_consequences
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,16 @@ def plan_files(context: ChangeContext, files: Sequence[Path] = (), *, prune: boo
     state = context.store.read_state()
     plan = make_plan(bundle.rows, state, is_complete=not (files or bundle.faults), prune=prune)
     faults = [*bundle.faults, *plan.conflicts]
+    warnings: list[Fault] = []
     if faults or not plan.is_empty:
         outcome = follow_selects(plan.outcome, state.framework_written, bundle.rows)
-        faults += _new_faults(find_faults(outcome, context.project, context.columns), faults, bundle)
+        found, warnings = split_data_faults(
+            find_faults(outcome, context.project, context.columns), outcome, {change.id for change in plan.changes}
+        )
+        faults += without_consequences(found, faults, bundle.unreadable, has_unread_files=bundle.has_unread_files)
     if faults:
-        raise MetadataError(faults)
-    return plan
+        raise MetadataError(bundle.located(faults))
+    return replace(plan, warnings=tuple(bundle.located(warnings)))
 
 
 def apply_plan(context: ChangeContext, plan: Plan, reason: str | None = None) -> None:
@@ -210,17 +215,6 @@ def _find(project: Project, files: Sequence[Path]) -> list[Path]:
         else:
             raise ConfigurationError(f"There is no file {path}.", "Name YAML files, or none for dbt_project/control/.")
     return list(dict.fromkeys(path.resolve() for path in found))
-
-
-def _new_faults(found: Sequence[Fault], known: Sequence[Fault], bundle: Bundle) -> list[Fault]:
-    """Return the faults that do not follow from a known fault of the same column or from an unreadable row."""
-    places = {(fault.table, fault.key, fault.column) for fault in known}
-    unreadable = {row.key for row in bundle.unreadable}
-    return [
-        fault
-        for fault in found
-        if (fault.table, fault.key, fault.column) not in places and fault.value not in unreadable
-    ]
 
 
 def _assign(row: ControlRow, assignments: Sequence[Assignment]) -> tuple[ControlRow | None, list[Fault]]:

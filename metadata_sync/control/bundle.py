@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,12 +36,24 @@ class Bundle:
         faults: All faults of the files.
         unreadable: Rows that are missing from `rows` because of their faults.
         files: The files read.
+        places: File and line of each row (None) and of its columns.
+        has_unread_files: Whether a file could not be read, so that nobody knows which rows it declares.
     """
 
     rows: ControlRows
     faults: tuple[Fault, ...]
     unreadable: frozenset[RowId]
     files: tuple[Path, ...]
+    places: Mapping[RowId, Mapping[str | None, str]]
+    has_unread_files: bool = False
+
+    def located(self, faults: Iterable[Fault]) -> list[Fault]:
+        """Return faults with the file and line of what they are about."""
+        return [replace(fault, place=fault.place or self._place(fault)) for fault in faults]
+
+    def _place(self, fault: Fault) -> str | None:
+        known = self.places.get(RowId(fault.table, fault.key), {})
+        return known.get(fault.column) or known.get(None)
 
 
 def bundle_files(folder: Path, confine: Path) -> tuple[Path, ...]:
@@ -76,12 +88,15 @@ def read_bundle(files: Sequence[Path], environment: str, root: Path) -> Bundle:
     for path in files:
         name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
         reader.read_file(path, name)
-    return Bundle(
+    bundle = Bundle(
         rows=collect_rows(reader.rows.values()),
         faults=tuple(reader.faults),
         unreadable=frozenset(reader.unreadable - reader.rows.keys()),
         files=tuple(files),
+        places=reader.column_places,
+        has_unread_files=reader.has_unread_files,
     )
+    return replace(bundle, faults=tuple(bundle.located(bundle.faults)))
 
 
 @dataclass
@@ -93,12 +108,15 @@ class _BundleReader:
     faults: list[Fault] = field(default_factory=list)
     unreadable: set[RowId] = field(default_factory=set)
     places: dict[RowId, str] = field(default_factory=dict)
+    column_places: dict[RowId, dict[str | None, str]] = field(default_factory=dict)
+    has_unread_files: bool = False
 
     def read_file(self, path: Path, name: str) -> None:
         try:
             document = read_yaml(path)
         except YamlError as error:
             self._file_fault(name, error.line, None, Problem(error.rule, error.message, error.remedy))
+            self.has_unread_files = True
             return
         if document is None or document.value is None:
             return
@@ -112,6 +130,7 @@ class _BundleReader:
 
     def _read_section(self, name: str, section: str, items: YamlItem) -> None:
         row_type = SECTIONS.get(section)
+        self.has_unread_files = self.has_unread_files or not isinstance(items.value, list | None) or row_type is None
         if row_type is None:
             remedy = did_you_mean(section, SECTIONS) or f"A file holds: {', '.join(SECTIONS)}."
             self._file_fault(name, items.line, section, Problem("unknown_key", "There is no such section.", remedy))
@@ -141,6 +160,10 @@ class _BundleReader:
             self._fault(row_id, None, None, Problem("duplicate_row", message, "Keep one of them."))
             return
         self.places[row_id] = where
+        self.column_places[row_id] = {
+            None: where,
+            **{column: f"{name}:{value.line}" for column, value in item.value.items()},
+        }
         row = self._merge(row_type, row_id, values, item, where)
         if row is not None:
             self.rows[row_id] = row

@@ -154,6 +154,7 @@ class Plan:
         orphans: Rows that the files once declared and no longer do; kept without `--prune`.
         conflicts: Columns that both the files and an operator changed; a plan with conflicts must not be applied.
         outcome: All rows after the changes.
+        warnings: Data that cannot be read now and that no change touches.
     """
 
     changes: tuple[RowChange, ...]
@@ -161,6 +162,7 @@ class Plan:
     orphans: tuple[RowId, ...]
     conflicts: tuple[Fault, ...]
     outcome: ControlRows
+    warnings: tuple[Fault, ...] = ()
 
     @property
     def is_empty(self) -> bool:

@@ -50,7 +50,7 @@ class Dependency(_Strict):
         driving: True: windowed and gated on. False: a lookup, read in full.
         incremental_key: Column that bounds windows; by default the transformation's, then the source's. Of a lookup:
             says when its rows changed; by default the source's.
-        recompute_by: Columns of the groups that are recomputed (`increment: groups`).
+        recompute_by: Columns of the groups that are recomputed (`increment: groups`), or expressions over its columns.
         lookback_minutes: How far below the watermark a window begins; by default the source's.
         on_change: What happens to loaded rows when this lookup changes; None: not declared, which acts as `ignore` and
             is warned about.

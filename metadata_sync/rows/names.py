@@ -18,6 +18,7 @@ MAX_TABLE_NAME_LENGTH: Final = 2 * MAX_IDENTIFIER_LENGTH + 1
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _COLUMN: Final = re.compile(r"[^\W\d]\w*")
 _SLUG: Final = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NAME_CHARACTERS: Final = re.compile(r"[\w $-]*")
 
 
 def is_identifier(text: str) -> bool:
@@ -77,6 +78,15 @@ def name_limit(dialect: str) -> NameLimit:
     if dialect == "postgres":
         return NameLimit(MAX_IDENTIFIER_LENGTH, f"PostgreSQL's limit is {MAX_IDENTIFIER_LENGTH}")
     return NameLimit(MAX_COLUMN_BYTES, f"the limit is {MAX_COLUMN_BYTES}, that of Redshift")
+
+
+def is_expression(text: str) -> bool:
+    """Tell whether text that may be a column's name or an expression is an expression: it holds brackets or operators.
+
+    >>> is_expression("landed_at"), is_expression("Order Id"), is_expression("date_trunc('day', landed_at)")
+    (False, False, True)
+    """
+    return _NAME_CHARACTERS.fullmatch(text) is None
 
 
 def is_slug(text: str) -> bool:

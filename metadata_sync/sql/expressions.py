@@ -1,4 +1,4 @@
-"""`delete_when`: one boolean expression over the SELECT's output, and nothing else."""
+"""`delete_when`, one boolean expression over the SELECT's output, and expressions of `recompute_by` over a source."""
 
 from __future__ import annotations
 
@@ -71,6 +71,28 @@ def _condition_problems(
             message = f"The condition reads {name}, which the SELECT does not yield (yields: {listed(columns)})."
             problems.append(Problem("unknown_column", message, hint or "Use an output column.", name))
     return tuple(dict.fromkeys(problems))
+
+
+def group_expression_problems(text: str, dialect: str, allowed: Collection[str] = ()) -> tuple[Problem, ...]:
+    """Find what is wrong with an expression of `recompute_by`: it gives one value of one row, whenever it is asked.
+
+    Args:
+        text: The expression as the row holds it.
+        dialect: The warehouse's SQL.
+        allowed: Functions that the team allows beside the known ones.
+    """
+    remedy = "Write one expression over the source's columns, e.g. date_trunc('day', landed_at)."
+    try:
+        tokens = sqlglot.tokenize(text, dialect=dialect)
+        is_plain = is_balanced(tokens) and not any(token.comments for token in tokens)
+        is_plain = is_plain and escape_problem(tokens) is None and WINDOW_MARKER not in text.lower()
+        tree = sqlglot.parse_one(f"({text})", dialect=dialect) if is_plain and len(text) <= _MAX_CONDITION else None
+        if not isinstance(tree, exp.Paren):
+            return (Problem("recompute_by", "It is not one expression.", remedy, text),)
+        found = [problem for node in tree.walk() if (problem := _node_problem(node, dialect, allowed)) is not None]
+    except (SqlglotError, RecursionError):
+        return (Problem("recompute_by", "It is not one expression.", remedy, text),)
+    return tuple(dict.fromkeys(replace(item, rule="recompute_by", remedy=remedy, value=text) for item in found))
 
 
 def _parse(text: str, dialect: str) -> exp.Paren | Problem:

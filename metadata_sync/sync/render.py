@@ -14,6 +14,7 @@ from metadata_sync.analysis.data_tests import TestScope, test_document
 from metadata_sync.analysis.lake_location import file_folder, file_pattern, partition_columns, read_parquet
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
+from metadata_sync.rows.names import is_expression
 from metadata_sync.rows.resolve import (
     LOADED_AT,
     ResolvedDependency,
@@ -206,7 +207,7 @@ def _dependency(item: ResolvedDependency) -> Document:
         "driving": item.is_driving,
         "managed": item.is_managed,
         "incremental_key": item.incremental_key,
-        "recompute_by": list(item.recompute_by),
+        "recompute_by": [{"sql": text} if is_expression(text) else text for text in item.recompute_by],
         "lookback_minutes": item.lookback_minutes,
         "max_skew_minutes": item.max_skew_minutes,
         **({"on_change": OnChange.RESTATE.value} if item.restates else {}),

@@ -8,8 +8,10 @@ from typing import Final
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.rows.model import Dependency, TransformationRow
+from metadata_sync.rows.names import is_expression
 from metadata_sync.rows.resolve import is_view, resolve_dependencies
 from metadata_sync.rows.vocabulary import Increment, LoadType, SourceKind, Template
+from metadata_sync.sql.increments.rule import group_columns
 from metadata_sync.validation.rule import Rule, Subject, bad_columns, repeated
 
 
@@ -26,8 +28,12 @@ def _tables(subject: Subject[TransformationRow]) -> Iterator[Fault]:
 def _names(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     yield from repeated(subject, "dependencies", (dependency.table for dependency in subject.row.dependencies))
     for dependency in subject.row.dependencies:
-        yield from bad_columns(subject, "dependencies", [dependency.incremental_key, *dependency.recompute_by])
+        yield from bad_columns(subject, "dependencies", [dependency.incremental_key, *_plain_names(dependency)])
         yield from repeated(subject, "dependencies", dependency.recompute_by)
+
+
+def _plain_names(dependency: Dependency) -> list[str]:
+    return [text for text in dependency.recompute_by if not is_expression(text)]
 
 
 def _driving(subject: Subject[TransformationRow]) -> Iterator[Fault]:
@@ -91,6 +97,10 @@ def _recompute_counts(subject: Subject[TransformationRow]) -> Iterator[Fault]:
         remedy = "Name the output columns that carry the group, in the same order."
         problem = Problem("missing_recompute_key", "The groups are called differently in the sources.", remedy)
         yield subject.fault("recompute_key", None, problem)
+    elif not row.recompute_key and any(map(is_expression, lists[0])):
+        remedy = "Name the output columns that carry the group, in the same order."
+        problem = Problem("missing_recompute_key", "The group is an expression, which is no output column.", remedy)
+        yield subject.fault("recompute_key", None, problem)
     elif row.recompute_key and len(row.recompute_key) != len(lists[0]):
         message = f"Has {len(row.recompute_key)} columns, and recompute_by has {len(lists[0])}."
         problem = Problem("recompute_key_count", message, "Name the output columns that carry the group, in order.")
@@ -112,7 +122,7 @@ def _managed_groups(subject: Subject[TransformationRow]) -> Iterator[Fault]:
         upstream = subject.known.targets.get(dependency.table)
         if upstream is None or upstream.load_type is not LoadType.SCD1:
             continue
-        missing = [name for name in dependency.recompute_by if name not in upstream.business_key]
+        missing = [name for name in dependency.recompute_by if not group_columns(name) <= set(upstream.business_key)]
         if missing:
             message = f"{upstream.name} overwrites rows, and {', '.join(missing)} is not in its business_key."
             remedy = "Read an scd2 table instead, recompute by key columns, or use increment: full."

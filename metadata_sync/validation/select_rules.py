@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from metadata_sync.analysis.catalog import Analysis, Catalog
@@ -15,7 +15,7 @@ from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.rows.lookups import split_pair
 from metadata_sync.rows.model import Column, Dependency, SourceRow, TransformationRow
-from metadata_sync.rows.names import TableName, is_column_name
+from metadata_sync.rows.names import TableName, is_column_name, is_expression
 from metadata_sync.rows.parsing import shown
 from metadata_sync.rows.resolve import (
     LOADED_AT,
@@ -30,9 +30,9 @@ from metadata_sync.rows.resolve import (
 )
 from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, SourceKind
 from metadata_sync.sql.columns import output_columns
-from metadata_sync.sql.expressions import delete_when_problems
-from metadata_sync.sql.groups import group_problems
-from metadata_sync.sql.increments import increment_problems
+from metadata_sync.sql.expressions import delete_when_problems, group_expression_problems
+from metadata_sync.sql.increments import IncrementRule, increment_problems
+from metadata_sync.sql.increments.rule import group_columns
 from metadata_sync.sql.probes import parse_probe
 from metadata_sync.validation.column_rules import column_faults
 from metadata_sync.validation.type_rules import type_faults
@@ -146,12 +146,18 @@ class _Checked:
         if self.analysis.select is None:
             return
         yield from self._dependency_faults()
-        yield from self._source_column_faults()
+        expression_faults = [*self._group_expression_faults()]
+        yield from expression_faults or self._source_column_faults()
         if self.analysis.problems:
             return
-        yield from self._increment_faults()
+        if not expression_faults:
+            yield from self._increment_faults()
         for table, problem in lookup_problems(self.row, self.catalog.rows, self.catalog.lookups(self.row)):
             yield self.fault(problem, "dependencies", table)
+        yield from self._output_faults()
+
+    def _output_faults(self) -> Iterator[Fault]:
+        """Look at what the SELECT yields: names, types, `delete_when`."""
         names, problems = self._output_names()
         for problem in problems:
             yield self.fault(problem)
@@ -191,7 +197,12 @@ class _Checked:
                 continue
             known = _names(columns)
             declared = next(entry for entry in self.row.dependencies if entry.table == str(item.name))
-            wanted = [("dependencies", name) for name in (*item.recompute_by, *self._restating_columns(declared))]
+            named = [
+                name
+                for text in item.recompute_by
+                for name in ([text] if not is_expression(text) else sorted(group_columns(text, self.catalog.dialect)))
+            ]
+            wanted = [("dependencies", name) for name in (*named, *self._restating_columns(declared))]
             if not item.is_managed and (declared.incremental_key or self.row.incremental_key):
                 column = "dependencies" if declared.incremental_key else "incremental_key"
                 wanted.append((column, item.incremental_key or ""))
@@ -206,17 +217,36 @@ class _Checked:
                 if dependency.driving or item is dependency:
                     yield left if dependency.driving else right
 
+    def _group_expression_faults(self) -> Iterator[Fault]:
+        for item in self.dependencies:
+            for text in filter(is_expression, item.recompute_by):
+                for problem in group_expression_problems(text, self.catalog.dialect, self.catalog.functions):
+                    yield self.fault(problem, "dependencies")
+
     def _increment_faults(self) -> Iterator[Fault]:
         if self.row.increment_checked:
             return
         assert self.analysis.select is not None
-        driving = {item.name for item in self.dependencies if item.is_driving}
-        for problem in increment_problems(self.analysis.select, self.row.increment, driving):
-            yield self.fault(problem, "increment")
-        if self.row.increment is Increment.GROUPS and not any(self._source_column_faults()):
-            recompute = {item.name: item.recompute_by for item in self.dependencies if item.is_driving}
-            for problem in group_problems(self.analysis.select, recompute):
-                yield self.fault(problem, "increment")
+        if self.row.increment is Increment.GROUPS and any(self._source_column_faults()):
+            return
+        for problem in increment_problems(self.analysis.select, self._increment_rule()):
+            where = f"{self.row.sql_path}, {problem.message[:1].lower()}{problem.message[1:]}"
+            yield self.fault(replace(problem, message=where), "increment")
+
+    def _increment_rule(self) -> IncrementRule:
+        assert self.analysis.select is not None
+        tables = {name: self.catalog.table_columns(name) for name in self.analysis.select.tables}
+        is_range = self.row.load_type is LoadType.APPEND and not self.row.business_key
+        return IncrementRule(
+            increment=self.row.increment,
+            driving={item.name: item.recompute_by for item in self.dependencies if item.is_driving},
+            output_group=recompute_columns(self.row),
+            is_keyed=bool(self.row.business_key),
+            range_key=window_key(self.row, self.catalog.rows) if is_range else None,
+            columns={name: _names(columns) for name, columns in tables.items() if columns is not None},
+            dialect=self.catalog.dialect,
+            team_functions=self.catalog.functions,
+        )
 
     def _output_names(self) -> tuple[tuple[str, ...] | None, tuple[Problem, ...]]:
         assert self.analysis.select is not None

@@ -31,6 +31,10 @@ from {orders} as o
 join {rates} as r on r.area = o.region
 where not o.is_gone
 """
+BUCKETS = """
+with imported as (select * from {orders} as o), kept as (select i.*, mod(i.id, 5) as bucket from imported as i)
+select k.bucket, count(*) as order_count, sum(k.amount) as amount from kept as k where not k.is_gone group by k.bucket
+"""
 # The output columns of each SELECT, its key, and the columns that carry the group.
 GROUPED = {
     "totals": (TOTALS, "region_key, region, order_count, amount, rate", ["region_key"], ["region"]),
@@ -87,6 +91,15 @@ def project(make_anywhere: Callable[[str], DbtProject]) -> DbtProject:
             increment="groups",
             business_key=key,
             recompute_key=group,
+        )
+        project.model(
+            f"buckets_{kind}",
+            BUCKETS.format(orders=orders),
+            dependencies=[driving("orders", **{**ORDERS, "recompute_by": [{"sql": "mod(id, 5)"}]})],
+            materialized=kind,
+            increment="groups",
+            business_key=["bucket"],
+            recompute_key=["bucket"],
         )
         project.model(
             f"places_{kind}",
@@ -162,6 +175,8 @@ def _check(project: DbtProject) -> None:
             assert _rows(project, f"select {columns} from dwh.{name}_{kind}{current}") == rows, (name, kind)
             if name == "totals":
                 assert _rows(project, f"select {columns} from dwh.chained_{kind}{current}") == rows, kind
+        buckets = _rows(project, BUCKETS.format(orders="lake.orders"))
+        assert _rows(project, f"select bucket, order_count, amount from dwh.buckets_{kind}{current}") == buckets
         places = _rows(project, "select code, title from lake.places")
         assert _rows(project, f"select code, title from dwh.places_{kind}{current}") == places
         lines = _rows(project, "select id, region, amount, changed_at from lake.orders where not is_gone")

@@ -33,6 +33,8 @@ transformations:
 
 GOOD = "select f.tailnum, f.updated_at from raw.flights as f"
 
+ONLINE = "What could not be reached was not checked."
+
 
 @pytest.fixture
 def app() -> typer.Typer:
@@ -59,10 +61,24 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_validate_finds_nothing_in_good_files(app: typer.Typer, project: Project) -> None:
     write_select(project, "dim", GOOD)
     done = CliRunner().invoke(app, ["validate"])
-    assert (done.exit_code, done.stdout) == (0, "3 rows and their SELECTs are in order.\n")
+    assert (done.exit_code, done.stdout) == (0, f"3 rows and their SELECTs: no fault found. {ONLINE}\n")
     done = CliRunner().invoke(app, ["validate", "--json"])
     assert json.loads(done.stdout) == {"rows": 3, "faults": [], "warnings": []}
     assert not project.state_dir.exists()
+
+
+def test_validate_offline_asks_nothing_and_places_each_fault(app: typer.Typer, project: Project) -> None:
+    write_select(project, "dim", GOOD)
+    (project.root / "lake" / "x.parquet").write_bytes(b"half")
+    done = CliRunner().invoke(app, ["validate", "--offline"])
+    assert (done.exit_code, "were not checked" in done.stdout) == (0, True)
+    broken = BUNDLE.replace("pipeline_id: p, pipeline_name: P", "pipeline_id: p, template: x, pipeline_name: P")
+    (project.control_dir / "rows.yml").write_text(broken.replace("template: lake_to_warehouse}", "}"))
+    write_select(project, "dim", "select f.tailnum, count(*) as n\nfrom raw.flights as f")
+    done = CliRunner().invoke(app, ["validate", "--offline"])
+    assert isinstance(done.exception, MetadataError)
+    assert all("rows.yml:" in str(fault) for fault in done.exception.faults)
+    assert "unknown_pipeline" not in {fault.rule for fault in done.exception.faults}
 
 
 def test_validate_reports_files_rows_and_selects_at_once(app: typer.Typer, project: Project) -> None:

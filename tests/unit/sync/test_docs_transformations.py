@@ -12,7 +12,7 @@ from metadata_sync.rows.vocabulary import Increment
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.checks import form_problems
 from metadata_sync.sql.columns import output_columns
-from metadata_sync.sql.increments import increment_problems
+from metadata_sync.sql.increments import IncrementRule, increment_problems
 
 PAGE = Path(__file__).parents[3] / "docs" / "daily-work" / "transformations.md"
 EXAMPLES = re.findall(r"```sql (rows|groups|full) (accepted|refused)\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -25,7 +25,7 @@ def test_example_is_accepted_or_refused_as_the_page_says(mode: str, verdict: str
     assert (*problems, *form_problems(select)) == ()
     names, _ = output_columns(select, {})
     assert names is not None
-    found = increment_problems(select, Increment(mode), {TableName("lake", "flights")})
+    found = increment_problems(select, IncrementRule(Increment(mode), {TableName("lake", "flights"): ("tailnum",)}))
     assert bool(found) == (verdict == "refused")
 
 

@@ -124,6 +124,11 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("no_driving_source", "dependencies", target(dependencies=[])),
     ("no_driving_source", "dependencies", target(dependencies=[LOOKUP])),
     ("several_driving_sources", "dependencies", target(dependencies=[DRIVING, PLANES])),
+    (
+        "missing_recompute_key",
+        "recompute_key",
+        target(increment="groups", dependencies=[{**DRIVING, "recompute_by": ["date(day)"]}]),
+    ),
     ("missing_recompute_by", "dependencies", target(increment="groups", dependencies=[BY_DAY, PLANES])),
     (
         "recompute_by_count",

@@ -24,6 +24,14 @@ from tests.support.sync_support import (
 
 GOOD = "select f.tailnum, f.carrier, f.updated_at from lake.flights as f"
 GROUPED = "select f.tailnum, count(*) as flight_count from lake.flights as f group by f.tailnum"
+BY_EXPRESSION = "select upper(f.carrier) as big, count(*) as n from lake.flights f group by upper(f.carrier)"
+
+
+def _by(expression: str) -> dict[str, object]:
+    driving = {"table": "lake.flights", "driving": True, "recompute_by": [expression]}
+    return {"increment": "groups", "dependencies": [driving], "recompute_key": ["big"], "business_key": ["big"]}
+
+
 GROUPS = {
     "increment": "groups",
     "dependencies": [{"table": "lake.flights", "driving": True, "recompute_by": ["tailnum"]}],
@@ -107,6 +115,15 @@ def test_row_and_select_that_fit_have_no_fault(
             },
             [("dependencies", "unknown_column")],
         ),
+        (BY_EXPRESSION, _by("upper(carrier)"), []),
+        (BY_EXPRESSION, _by("carrier || origin"), [("increment", "increment_mode")] * 2),
+        (BY_EXPRESSION, _by("upper(carier)"), [("dependencies", "unknown_column")]),
+        (BY_EXPRESSION, _by("upper(carrier"), [("dependencies", "recompute_by")]),
+        (BY_EXPRESSION, _by("upper(carrier), 1"), [("dependencies", "recompute_by")]),
+        (BY_EXPRESSION, _by("(select upper(carrier))"), [("dependencies", "recompute_by")]),
+        (BY_EXPRESSION, _by("max(carrier)"), [("dependencies", "recompute_by")]),
+        (BY_EXPRESSION, _by("pg_read_file(carrier)"), [("dependencies", "recompute_by")]),
+        (BY_EXPRESSION, _by("upper(carrier) -- x"), [("dependencies", "recompute_by")]),
         ("select f.tailnum from lake.flights f", {}, [("sequence_by", "no_sequence")]),
         (
             "select f.tailnum from lake.flights f",
@@ -139,7 +156,7 @@ def test_fault_names_its_column_and_rule(
 
 def test_all_faults_are_found_at_once(project: Project, warehouse: FakeWarehouse) -> None:
     text = """
-        select distinct f.tailnum, f.carrier
+        select distinct on (f.carrier) f.tailnum, f.carrier
         from lake.flights f join lake.planes p using (tailnum)
         where now() > f.departed_at
     """

@@ -1,0 +1,263 @@
+"""Try a SELECT: does loading increments give the same target as one load of everything?
+
+A trial runs in a world: two small sources, `lake.a` and `lake.b`, that grow by random rows. After each step it runs the
+SELECT with its driving sources replaced by what a load reads of them, as `sluice.increment()` writes it, merges the
+rows into a target, and compares the target with the SELECT over the whole sources.
+
+* `rows`: the target is the set of all rows that any window yielded. A business key of all columns is the strictest
+  one: with any other key the target is a function of this set.
+* `groups`: rows of a touched group that the SELECT yields no more leave the target, and its rows join it.
+* an append without a business key: the target's rows between the first and the last key of the window are replaced.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol, TypeAlias
+
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import Increment
+from metadata_sync.sql import parse_select
+from metadata_sync.sql.increments import IncrementRule
+from metadata_sync.sql.parse import ParsedSelect
+from metadata_sync.sql.rewrite import rewrite
+
+A, B = TableName("lake", "a"), TableName("lake", "b")
+COLUMNS = ("id", "k", "d", "v", "s", "seq")
+TYPES = "id integer, k integer, d date, v integer, s varchar(9), seq integer"
+Row: TypeAlias = tuple[Any, ...]
+
+
+class Connection(Protocol):
+    """What a trial asks of DuckDB and PostgreSQL alike."""
+
+    def execute(self, query: str) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How the target reads its sources.
+
+    Attributes:
+        by_groups: `groups` or `rows`.
+        driving: Driving source → its `recompute_by`.
+        group_key: Output columns that carry the group.
+        range_key: The incremental key of an append without a business key.
+    """
+
+    by_groups: bool
+    driving: Mapping[TableName, Sequence[str]]
+    group_key: Sequence[str] = ()
+    range_key: str | None = None
+
+
+@dataclass
+class World:
+    """Sources that grow: their rows after each step, in a schema of its own, and the groups that each step touches.
+
+    Args:
+        connection: DuckDB or PostgreSQL.
+        seed: Decides the rows.
+        driving: The sources that grow; the others have all their rows from the start.
+        changes: Whether rows change in place, inside their group.
+        steps: How many increments.
+    """
+
+    connection: Connection
+    seed: int
+    driving: frozenset[TableName]
+    changes: bool
+    steps: int = 3
+    _highs: list[int] = field(default_factory=list)
+    _touched: dict[tuple[object, ...], frozenset[Row]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Write all rows."""
+        random = Random(f"{self.seed} {sorted(self.driving)}")
+        rows: dict[TableName, list[list[str]]] = {A: [], B: []}
+        for step in range(self.steps):
+            low = self._highs[-1] if self._highs else 0  # the first row of a window may be as old as the last one's end
+            for name, known in rows.items():
+                if name in self.driving or not step:
+                    known += [_random_row(random, low) for _ in range(random.randint(3, 6))]
+            if self.changes and step and random.random() < 0.4:
+                changed = random.choice(rows[random.choice(sorted(self.driving))])
+                changed[3:4], changed[5:6] = [str(random.randint(1, 9))], [str(low + 3)]
+            self._highs.append(max(int(row[5]) for name in self.driving for row in rows[name]))
+            self._write(step, rows)
+
+    def _write(self, step: int, rows: Mapping[TableName, Sequence[Sequence[str]]]) -> None:
+        schema = self.schema(step)
+        self.connection.execute(f"drop schema if exists {schema} cascade")
+        self.connection.execute(f"create schema {schema}")
+        for name, known in rows.items():
+            values = ", ".join(f"({', '.join(row)})" for row in known)
+            self.connection.execute(f"create table {schema}.{name.table} ({TYPES})")
+            self.connection.execute(f"insert into {schema}.{name.table} values {values}")
+
+    def schema(self, step: int) -> str:
+        """Return the schema of the sources after a step."""
+        driving = "".join(name.table for name in sorted(self.driving))
+        return f"w{self.seed}_{driving}{'_changed' if self.changes else ''}_{step}"
+
+    def window(self, step: int) -> tuple[int, int]:
+        """Return the first and the last key of a step's window."""
+        return (self._highs[step - 1] if step else 0), self._highs[step]
+
+    def touched(self, mode: Mode, step: int) -> frozenset[Row]:
+        """Return the groups of a step, and keep them in a table of the step's schema."""
+        key = (step, tuple(sorted(mode.driving.items())))
+        if key not in self._touched:
+            low, high = self.window(step)
+            parts = []
+            for name, group in mode.driving.items():
+                listed = ", ".join(f"{part} as sluice_group_{place}" for place, part in enumerate(group, start=1))
+                parts.append(
+                    f"select distinct {listed} from {self.schema(step)}.{name.table} where seq >= {low} and seq <= {high}"  # noqa: E501
+                )
+            table = self.touched_table(mode, step)
+            self.connection.execute(f"create table {table} as {' union '.join(parts)}")
+            found = self.connection.execute(f"select * from {table}").fetchall()
+            self._touched[key] = frozenset(tuple(map(_plain, row)) for row in found)
+        return self._touched[key]
+
+    def touched_table(self, mode: Mode, step: int) -> str:
+        """Return the name of the table of a step's groups."""
+        number = sorted({len(group) for group in mode.driving.values()})
+        return f"{self.schema(step)}.touched_{'_'.join(mode.group_key)}_{number[0]}"
+
+
+def _random_row(random: Random, low: int) -> list[str]:
+    return [
+        str(random.randint(1, 4)),
+        random.choice(("null", "1", "1", "2", "2", "3")),
+        random.choice(("null", "date '2026-01-01'", "date '2026-01-02'", "date '2026-02-01'")),
+        random.choice(("null", "-4", "1", "2", "5")),
+        random.choice(("null", "''", "'x'", "'X'", "'y'")),
+        str(low + random.randint(0, 3)),
+    ]
+
+
+class Trials:
+    """Tries SELECTs in one database.
+
+    Args:
+        connection: DuckDB or PostgreSQL.
+        dialect: Its SQL.
+    """
+
+    def __init__(self, connection: Connection, dialect: str = "duckdb") -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._worlds: dict[tuple[object, ...], World] = {}
+        self.yields_rows = False
+
+    def differs(self, text: str, mode: Mode, seeds: Iterable[int]) -> str | None:
+        """Return how the target differs from the SELECT over everything; None: in no world, at no step.
+
+        `yields_rows` then says whether the SELECT yielded a row at all.
+
+        Raises:
+            Whatever the database raises for the SELECT.
+        """
+        select = parsed(text, self._dialect)
+        self.yields_rows = False
+        for seed in seeds:
+            found = self._differs(select, mode, self._world(seed, mode))
+            if found is not None:
+                return f"seed {seed}, {found}"
+        return None
+
+    def _world(self, seed: int, mode: Mode) -> World:
+        key = (seed, frozenset(mode.driving), mode.by_groups)
+        if key not in self._worlds:
+            self._worlds[key] = World(self._connection, seed, frozenset(mode.driving), changes=mode.by_groups)
+        return self._worlds[key]
+
+    def _differs(self, select: ParsedSelect, mode: Mode, world: World) -> str | None:
+        target: Counter[Row] = Counter()
+        for step in range(world.steps):
+            plain = {name: f"{world.schema(step)}.{name.table}" for name in select.tables}
+            whole, names = self._run(rewrite(select, plain))
+            window = {name: self._window(name, mode, world, step) for name in mode.driving}
+            read, _ = self._run(rewrite(select, {**plain, **window}))
+            target = self._merge(target, read, names, mode, world, step)
+            wanted = Counter(whole) if mode.range_key else Counter(set(whole))
+            self.yields_rows = self.yields_rows or bool(whole)
+            if target != wanted:
+                gone, more = list((wanted - target).elements())[:2], list((target - wanted).elements())[:2]
+                return f"step {step}: missing {gone}, too many {more}"
+        return None
+
+    @staticmethod
+    def _window(name: TableName, mode: Mode, world: World, step: int) -> str:
+        """Return what `sluice.increment()` writes for a driving source; the groups are staged, as a load stages them."""  # noqa: E501
+        low, high = world.window(step)
+        source = f"select sluice_source.* from {world.schema(step)}.{name.table} as sluice_source"
+        if not mode.by_groups:
+            return f"({source} where sluice_source.seq >= {low} and sluice_source.seq <= {high})"
+        if not step:
+            return f"({source} where sluice_source.seq is not null)"
+        world.touched(mode, step)
+        pairs = [
+            f"({part} = sluice_touched.sluice_group_{place} or ({part} is null and "
+            f"sluice_touched.sluice_group_{place} is null))"
+            for place, part in enumerate(mode.driving[name], start=1)
+        ]
+        join = f"join {world.touched_table(mode, step)} as sluice_touched on {' and '.join(pairs)}"
+        return f"({source} {join} where sluice_source.seq is not null)"
+
+    def _run(self, text: str) -> tuple[list[Row], list[str]]:
+        found = self._connection.execute(text)
+        names = [column[0].lower() for column in found.description]
+        return [tuple(map(_plain, row)) for row in found.fetchall()], names
+
+    @staticmethod
+    def _merge(  # noqa: PLR0917 - a plain function of its arguments
+        target: Counter[Row], read: Iterable[Row], names: list[str], mode: Mode, world: World, step: int
+    ) -> Counter[Row]:
+        low, high = world.window(step)
+        if mode.range_key is not None:
+            at = names.index(mode.range_key)
+            kept_rows = {row: count for row, count in target.items() if row[at] is None or not low <= row[at] <= high}
+            return Counter(kept_rows) + Counter(read)
+        kept = set(target)
+        if mode.by_groups and step:
+            places = [names.index(name) for name in mode.group_key]
+            touched = world.touched(mode, step)
+            kept = {row for row in kept if tuple(row[place] for place in places) not in touched}
+        elif mode.by_groups:
+            kept = set()
+        return Counter(kept | set(read))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that can be compared and hashed."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return tuple(sorted((str(key), _plain(item)) for key, item in value.items()))
+    return value
+
+
+def rule_of(mode: Mode, dialect: str = "duckdb") -> IncrementRule:
+    """Return what validate would ask of a SELECT that is read in a mode."""
+    return IncrementRule(
+        increment=Increment.GROUPS if mode.by_groups else Increment.ROWS,
+        driving=mode.driving,
+        output_group=mode.group_key,
+        is_keyed=mode.range_key is None,
+        range_key=mode.range_key,
+        columns={A: COLUMNS, B: COLUMNS},
+        dialect=dialect,
+    )
+
+
+def parsed(text: str, dialect: str = "duckdb") -> ParsedSelect:
+    """Parse a SELECT that is known to be one."""
+    select, problems = parse_select(text, dialect)
+    assert select is not None, problems
+    return select
