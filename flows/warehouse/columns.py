@@ -13,13 +13,12 @@ from flows.warehouse.profile import Profile, load_profile
 from flows.warehouse.table_columns import columns_of_tables, type_kinds
 from metadata_sync.errors import HardRunError, SoftRunError
 from metadata_sync.project import Project
-from metadata_sync.rows.model import Column, SourceRow
+from metadata_sync.rows.model import Column, SourceRow, type_text
 from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.settings import Settings
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.rewrite import replace_tables
-from metadata_sync.sql.types import type_text
 
 if TYPE_CHECKING:
     import duckdb

@@ -20,9 +20,8 @@ from flows.warehouse.table_columns import type_of_result
 from metadata_sync.analysis.lake_location import file_folder
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
-from metadata_sync.rows.model import Column
+from metadata_sync.rows.model import Column, type_text
 from metadata_sync.settings import Settings
-from metadata_sync.sql.types import type_text
 
 if TYPE_CHECKING:
     import duckdb

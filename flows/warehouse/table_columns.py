@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from metadata_sync.rows.model import Column
+from metadata_sync.rows.model import Column, type_text
 from metadata_sync.rows.names import TableName
-from metadata_sync.sql.types import type_text
 
 if TYPE_CHECKING:
     from flows.warehouse.connection import Row, Warehouse

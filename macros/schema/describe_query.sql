@@ -102,20 +102,26 @@
 
 
 {% macro described(names, types) %}
+    {%- set texts = sluice.type_texts(types) -%}
     {%- set columns = [] -%}
     {%- for name in sluice.quoted(names) -%}
-        {%- do columns.append({"name": name, "type": sluice.type_text(types[loop.index0])}) -%}
+        {%- do columns.append({"name": name, "type": texts[loop.index0]}) -%}
     {%- endfor -%}
     {{ return(columns) }}
 {% endmacro %}
 
 
-{#- A type as Sluice compares it: in lower case, unless its letters belong to names or labels. -#}
-{% macro type_text(type) %}
-    {%- set is_naming = target.type == "postgres" or modules.re.search(
-        "['\"]|\\b(struct|union|enum)\\b", type, modules.re.IGNORECASE
-    ) -%}
-    {{ return(type if is_naming else type | lower) }}
+{#- Types as Sluice compares them: in lower case, unless their letters belong to names or labels. -#}
+{% macro type_texts(types) %}
+    {%- if target.type == "postgres" -%} {{ return(types) }} {%- endif -%}
+    {%- set texts = [] -%}
+    {%- for type in types -%}
+        {%- set is_naming = modules.re.search(
+            "['\"]|\\b(struct|union|enum)\\b", type, modules.re.IGNORECASE
+        ) -%}
+        {%- do texts.append(type if is_naming else type | lower) -%}
+    {%- endfor -%}
+    {{ return(texts) }}
 {% endmacro %}
 
 

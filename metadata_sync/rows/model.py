@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -26,11 +27,23 @@ from metadata_sync.rows.vocabulary import (
     Trigger,
 )
 
+_NAMING: Final = re.compile(r"""['"]|\b(struct|union|enum)\b""", re.IGNORECASE)
+"""Types whose text holds names or labels."""
+
 
 class _Strict(BaseModel):
     """No unknown keys, no changes after creation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_enum_values=False)
+
+
+def type_text(text: str, dialect: str) -> str:
+    """Return a type as Sluice stores and compares it: in lower case, unless its letters belong to names or labels.
+
+    >>> type_text("DECIMAL(9,2)", "duckdb"), type_text("ENUM('New', 'old')", "duckdb"), type_text('"Mood"', "postgres")
+    ('decimal(9,2)', "ENUM('New', 'old')", '"Mood"')
+    """
+    return text if dialect == "postgres" or _NAMING.search(text) else text.lower()
 
 
 class Column(_Strict):

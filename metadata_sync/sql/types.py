@@ -8,18 +8,7 @@ from typing import Final
 _INTEGERS: Final = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19, "hugeint": 39}
 _TEXTS: Final = ("varchar", "character varying", "text")
 _DECIMALS: Final = ("decimal", "numeric")
-_NAMING: Final = re.compile(r"""['"]|\b(struct|union|enum)\b""", re.IGNORECASE)
-"""Types whose text holds names or labels."""
 _SIZED: Final = re.compile(r"([^()]+?) *\(([0-9, ]+)\)(.*)")
-
-
-def type_text(text: str, dialect: str) -> str:
-    """Return a type as Sluice stores and compares it: in lower case, unless its letters belong to names or labels.
-
-    >>> type_text("DECIMAL(9,2)", "duckdb"), type_text("ENUM('New', 'old')", "duckdb"), type_text('"Mood"', "postgres")
-    ('decimal(9,2)', "ENUM('New', 'old')", '"Mood"')
-    """
-    return text if dialect == "postgres" or _NAMING.search(text) else text.lower()
 
 
 def is_widening(narrow: str, wide: str) -> bool:

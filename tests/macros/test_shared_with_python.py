@@ -10,10 +10,10 @@ import pytest
 
 from flows.spark.jobs import windows_of
 from flows.warehouse.load_log import Definition, companion_table, tracking, tracks_of
+from metadata_sync.rows.model import type_text
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import LoadType
 from metadata_sync.sql.type_rules import key_kind
-from metadata_sync.sql.types import type_text
 from tests.support.dbt_project import DbtProject
 from tests.support.type_samples import DUCKDB, POSTGRES, REDSHIFT, REDSHIFT_REFUSED
 
@@ -52,10 +52,10 @@ ANSWERS = """
         {%- set window = dict(window, kind="timestamp", is_open=false) -%}
         {%- do comments.append(sluice.increment_sql(dependency, window, [], {})) -%}
     {%- endfor -%}
-    {%- set key_kinds, type_texts = [], [] -%}
+    {%- set key_kinds, written = [], [] -%}
     {%- for type in questions.types -%}
         {%- do key_kinds.append(sluice.kind_of_key(type)) -%}
-        {%- do type_texts.append(sluice.type_text(type | upper if type.islower() else type)) -%}
+        {%- do written.append(type | upper if type.islower() else type) -%}
     {%- endfor -%}
     {%- set compiled = comments | join(" union all ") -%}
     {{ return(tojson({
@@ -64,7 +64,7 @@ ANSWERS = """
         "compiled": compiled,
         "windows": sluice.read_windows(compiled),
         "key_kinds": key_kinds,
-        "type_texts": type_texts,
+        "type_texts": sluice.type_texts(written),
     })) }}
 {% endmacro %}
 """

@@ -14,9 +14,8 @@ import pytest
 
 from metadata_sync.errors import SoftRunError
 from metadata_sync.project import Project
-from metadata_sync.rows.model import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.model import Column, ControlRows, PipelineRow, SourceRow, TransformationRow, type_text
 from metadata_sync.rows.names import TableName
-from metadata_sync.sql.types import type_text
 
 FLIGHTS = {
     "tailnum": "varchar",
