@@ -101,7 +101,7 @@ def open_warehouse(
     if profile.is_embedded:
         connection = _connect_duckdb(profile, wait_seconds, clock, sleep)
         return DuckDBWarehouse(_prepare(connection, profile, file_places), timeout_seconds)
-    return PostgresWarehouse(connect_postgres(profile, timeout_seconds), profile.dialect)
+    return PostgresWarehouse(connect_postgres(profile, timeout_seconds), profile.dialect, timeout_seconds)
 
 
 class DuckDBWarehouse:
@@ -139,9 +139,12 @@ class DuckDBWarehouse:
 class PostgresWarehouse:
     """PostgreSQL, or Redshift through the same wire protocol, in a read-only session."""
 
-    def __init__(self, connection: psycopg.Connection[Any], dialect: str) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], dialect: str, timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS
+    ) -> None:
         self._connection = connection
         self.dialect = dialect
+        self._timeout_seconds = timeout_seconds
 
     def query(self, question: exp.Query | str) -> Sequence[Row]:
         """Run one read-only query; see `Warehouse.query`."""
@@ -166,20 +169,26 @@ class PostgresWarehouse:
         import psycopg
 
         try:
+            self._limit(_BIND_SECONDS)
             with self._connection.transaction():  # read only, as the whole session
-                if self.dialect == "postgres":  # on Redshift SET LOCAL is unknown
-                    self._connection.execute(f"set local statement_timeout = {_BIND_SECONDS * 1000}")
                 cursor = self._connection.execute(query.encode())
                 result, described = cursor.pgresult, cursor.description or ()
                 assert result is not None
                 sizes = [(result.ftype(place), result.fmod(place)) for place in range(len(described))]
                 types = self._types(sizes)
+            self._limit(self._timeout_seconds)
         except psycopg.Error as error:
+            if not self._connection.closed:
+                self._limit(self._timeout_seconds)
             raise HardRunError(first_line(error)) from error
         return tuple(
             Column(name=column.name, type=type_text(kind, self.dialect))
             for column, kind in zip(described, types, strict=True)
         )
+
+    def _limit(self, seconds: float) -> None:
+        """Bound what follows; by session, because Redshift has no SET LOCAL."""
+        self._connection.execute(f"set statement_timeout = {seconds * 1000:.0f}".encode())
 
     def _types(self, sizes: Sequence[tuple[int, int]]) -> Sequence[str]:
         """Return types as the server writes them, from their numbers and sizes."""
