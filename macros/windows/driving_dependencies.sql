@@ -33,6 +33,7 @@
 {#- A declared dependency with its defaults filled in. -#}
 {% macro dependency(written, relation) %}
     {%- set managed = written.get("managed", false) -%}
+    {%- set groups = (config.get("meta") or {}).get("groups", {}) -%} {#- sync writes what aliases mean -#}
     {%- set key = "_sluice_loaded_at" if managed else written.get("incremental_key") -%}
     {{
         return(
@@ -42,7 +43,7 @@
                 "key": sluice.quote_name(key) if key else none,
                 "managed": managed,
                 "is_lookup": not written.get("driving", true),
-                "recompute_by": written.get("recompute_by") or [],
+                "recompute_by": groups.get(written.table) or written.get("recompute_by") or [],
                 "lookback_minutes": 0 if managed else (written.get("lookback_minutes") or 0),
                 "max_skew_minutes": written.get("max_skew_minutes", 60),
             }

@@ -23,6 +23,7 @@ def model_file(row: TransformationRow, rows: ControlRows, project: Project, dial
     """Return the SQL file that a row requires."""
     from metadata_sync.analysis.select_file import read_select
     from metadata_sync.rows.resolve import model_reads, window_key
+    from metadata_sync.rows.vocabulary import Increment
     from metadata_sync.sync.generated import GeneratedFile, digest
     from metadata_sync.sync.render import RENDER_VERSION
 
@@ -32,6 +33,8 @@ def model_file(row: TransformationRow, rows: ControlRows, project: Project, dial
     if restated:  # the joins that lead to them are written into the model, for the columns that identify an event
         by = [[item.table, *item.restate_by] for item in restated]
         relations.append([row.load_type, list(row.business_key), list(row.sequence_by), window_key(row, rows), by])
+    if row.increment is Increment.GROUPS and not row.recompute_key:  # the groups may be named by columns of the output
+        relations.append([[item.table, *item.recompute_by] for item in row.driving])
     select = text if isinstance(text, str) else text.message
     inputs = digest(str(RENDER_VERSION), dialect, select, json.dumps(relations))
     return GeneratedFile(_model_path(row, project), f"transformation_control[{row.key}] and {row.sql_path}", inputs)

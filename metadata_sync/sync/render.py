@@ -106,11 +106,15 @@ def source_document(source: SourceRow, project: Project, dialect: str) -> Docume
 
 
 def model_text(
-    select: ParsedSelect, dependencies: Sequence[ResolvedDependency], lookups: LookupPlan | None = None
+    select: ParsedSelect,
+    dependencies: Sequence[ResolvedDependency],
+    lookups: LookupPlan | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Return a model's SQL: the SELECT as written, its tables replaced by dbt's references, and its definition.
 
-    The definition stands at the end, so that lines keep their numbers, and with it how lookups are joined.
+    The definition stands at the end, so that lines keep their numbers, and with it how lookups are joined and what
+    `recompute_by` means where it names columns of the output.
     """
     from metadata_sync.sql.definition import definition_hash
     from metadata_sync.sql.rewrite import rewrite
@@ -120,6 +124,8 @@ def model_text(
     joined = {} if lookups is None else _lookups(lookups, dependencies)
     if joined:
         meta["lookups"] = joined
+    if groups:
+        meta["groups"] = {table: _group(texts) for table, texts in groups.items()}
     return f"{text.rstrip()}\n{{{{ config(meta={json.dumps(meta)}) }}}}\n"
 
 
@@ -207,12 +213,16 @@ def _dependency(item: ResolvedDependency) -> Document:
         "driving": item.is_driving,
         "managed": item.is_managed,
         "incremental_key": item.incremental_key,
-        "recompute_by": [{"sql": text} if is_expression(text) else text for text in item.recompute_by],
+        "recompute_by": _group(item.recompute_by),
         "lookback_minutes": item.lookback_minutes,
         "max_skew_minutes": item.max_skew_minutes,
         **({"on_change": OnChange.RESTATE.value} if item.restates else {}),
         **({"may_drop": True} if item.may_drop else {}),
     }
+
+
+def _group(texts: Sequence[str]) -> list[Any]:
+    return [{"sql": text} if is_expression(text) else text for text in texts]
 
 
 def _model_tests(row: TransformationRow, rows: ControlRows) -> list[Document]:

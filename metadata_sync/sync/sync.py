@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.analysis.data_tests import TestScope
 from metadata_sync.analysis.declared_tests import FILE_NAME, read_declared_tests
+from metadata_sync.analysis.groups import with_groups
 from metadata_sync.analysis.protocols import WarehouseColumns
 from metadata_sync.errors import Fault, MetadataError, SyncError
 from metadata_sync.project import Project
@@ -364,7 +365,9 @@ def _body(item: _Wanted, catalog: Catalog) -> str:
     assert isinstance(item.row, TransformationRow)
     select = catalog.analysis(item.row).select
     assert select is not None  # a SELECT that cannot be parsed is a fault, found before
-    return model_text(select, model_reads(item.row, catalog.rows), catalog.lookups(item.row))
+    meant = with_groups(item.row, catalog)
+    groups = {} if meant is item.row else {one.table: one.recompute_by for one in meant.driving}
+    return model_text(select, model_reads(item.row, catalog.rows), catalog.lookups(item.row), groups)
 
 
 def _find_faults(

@@ -6,9 +6,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from sqlglot import exp
+
 from metadata_sync.analysis.catalog import Analysis, Catalog
 from metadata_sync.analysis.data_tests import TestScope
 from metadata_sync.analysis.declared_tests import read_declared_tests
+from metadata_sync.analysis.groups import with_groups
 from metadata_sync.analysis.lookups import lookup_problems
 from metadata_sync.analysis.spark import spark_problems
 from metadata_sync.errors import Fault
@@ -50,7 +53,7 @@ def select_faults(catalog: Catalog, only: Collection[TableName] | None = None) -
     declared = read_declared_tests(catalog.project)
     for row in checked:
         found.extend(column_faults(TestScope(row, catalog.rows, catalog.dialect, declared, catalog.functions)))
-        found.extend(_Checked(row, catalog).found())
+        found.extend(_faults_of(row, catalog))
     return tuple(dict.fromkeys(found))
 
 
@@ -100,8 +103,24 @@ def _missing_in_source(
     return Fault(row.control_table, row.key, column, value, "unknown_column", message, remedy)
 
 
+def _expression_remedy(name: str, expression: str, table: TableName) -> str:
+    return (
+        f"{name} is the SELECT's name for {expression}: write what it is over the columns of {table} "
+        f"in recompute_by, and recompute_key: [{name}]."
+    )
+
+
 def _names(columns: Iterable[Column]) -> tuple[str, ...]:
     return tuple(column.name for column in columns)
+
+
+def _faults_of(row: TransformationRow, catalog: Catalog) -> list[Fault]:
+    """Return every fault of a row's SELECT; a query that is nested too deeply for one of the rules has that one."""
+    try:
+        return [*_Checked(with_groups(row, catalog), catalog).faults()]
+    except RecursionError:
+        remedy = "Split it into common table expressions."
+        return [_Checked(row, catalog).fault(Problem("too_deep", "The query is nested too deeply.", remedy))]
 
 
 def binding_problem(refusal: str) -> Problem:
@@ -132,15 +151,8 @@ class _Checked:
         shown = value or (self.row.sql_path if column == "sql_path" else problem.value)
         return Fault(self.row.control_table, self.row.key, column, shown, problem.rule, problem.message, problem.remedy)
 
-    def found(self) -> list[Fault]:
-        """Return every fault; a query that is nested too deeply for one of the rules has that one."""
-        try:
-            return [*self._faults()]
-        except RecursionError:
-            remedy = "Split it into common table expressions."
-            return [self.fault(Problem("too_deep", "The query is nested too deeply.", remedy))]
-
-    def _faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[Fault]:
+        """Yield every fault of the SELECT."""
         for problem in self.analysis.problems:
             yield self.fault(problem)
         if self.analysis.select is None:
@@ -208,7 +220,16 @@ class _Checked:
                 wanted.append((column, item.incremental_key or ""))
             for column, name in wanted:
                 if name not in known:
-                    yield _missing_in_source(self.row, column, name, item.name, known)
+                    fault = _missing_in_source(self.row, column, name, item.name, known)
+                    alias = self._aliased(name) if name in item.recompute_by else None
+                    yield fault if alias is None else replace(fault, remedy=_expression_remedy(name, alias, item.name))
+
+    def _aliased(self, name: str) -> str | None:
+        """Return the expression that the SELECT calls by a name, at its top or in a common table expression."""
+        assert self.analysis.select is not None
+        tree = self.analysis.select.tree
+        found = next((item for item in tree.find_all(exp.Alias) if item.alias.lower() == name.lower()), None)
+        return None if found is None else found.this.sql(self.catalog.dialect, comments=False)
 
     def _restating_columns(self, dependency: Dependency) -> Iterator[str]:
         """Yield the columns of a table that `restate_by` names."""

@@ -22,6 +22,7 @@ source must be one that is known to keep the statement below true; everything el
 | `grouping` | GROUP BY, grouping sets, DISTINCT, PIVOT |
 | `queries` | SELECT, set operations, common table expressions |
 | `proof` | the way in: `increment_problems` |
+| `aliases` | what the columns of the output are over the driving source |
 
 Never imported here: rows of the control tables, the catalog, the warehouse.
 """

@@ -27,6 +27,13 @@ GROUPED = "select f.tailnum, count(*) as flight_count from lake.flights as f gro
 BY_EXPRESSION = "select upper(f.carrier) as big, count(*) as n from lake.flights f group by upper(f.carrier)"
 
 
+BY_ALIAS_OF_CTE = (
+    "with f as (select upper(s.carrier) as big from lake.flights s) select f.big, count(*) as n from f group by f.big"
+)
+BY_RENAMED = "select f.carrier as big, count(*) as n from lake.flights f group by 1"
+BY_AGGREGATE = "select max(f.carrier) as big, count(*) as n from lake.flights f"
+
+
 def _by(expression: str) -> dict[str, object]:
     driving = {"table": "lake.flights", "driving": True, "recompute_by": [expression]}
     return {"increment": "groups", "dependencies": [driving], "recompute_key": ["big"], "business_key": ["big"]}
@@ -116,6 +123,16 @@ def test_row_and_select_that_fit_have_no_fault(
             [("dependencies", "unknown_column")],
         ),
         (BY_EXPRESSION, _by("upper(carrier)"), []),
+        (BY_EXPRESSION, _by("big") | {"recompute_key": []}, []),
+        (BY_EXPRESSION, _by("big"), [("dependencies", "unknown_column")]),
+        (BY_ALIAS_OF_CTE, _by("big") | {"recompute_key": []}, []),
+        (
+            BY_EXPRESSION.replace("by upper(f.carrier)", "by f.origin"),
+            _by("big") | {"recompute_key": []},
+            [("increment", "increment_mode"), ("sql_path", "bind")],
+        ),
+        (BY_RENAMED, _by("big") | {"recompute_key": []}, []),
+        (BY_AGGREGATE, _by("big") | {"recompute_key": []}, [("dependencies", "unknown_column")]),
         (BY_EXPRESSION, _by("carrier || origin"), [("increment", "increment_mode")] * 2),
         (BY_EXPRESSION, _by("upper(carier)"), [("dependencies", "unknown_column")]),
         (BY_EXPRESSION, _by("upper(carrier"), [("dependencies", "recompute_by")]),
