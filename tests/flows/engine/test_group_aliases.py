@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.engine_project import SELECTS, Workshop, control_rows, transformation
+from tests.support.engine_project import Workshop, control_rows, transformation
 
 BY_DAY = (
     "with o as (select date_trunc('day', landed_at) as day, amount from lake.orders) "
