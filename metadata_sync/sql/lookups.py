@@ -108,10 +108,17 @@ def lookup_joins(
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """An expression over the columns of one place that reads a table."""
+    """An expression over the columns of one place that reads a table.
+
+    Attributes:
+        place: The place.
+        text: The expression.
+        is_strict: Whether it is NULL where an outer join finds no row of the place.
+    """
 
     place: exp.Table
     text: str
+    is_strict: bool = True
 
 
 class _Joins:
@@ -149,18 +156,25 @@ class _Joins:
         if not isinstance(scope.expression, exp.Select):
             return
         for conditions in (_join_conditions(scope.expression), _where_conditions(scope.expression)):
-            pairs: dict[tuple[int, int], list[tuple[str, str]]] = {}
+            pairs: dict[tuple[int, int], list[tuple[_Side, _Side]]] = {}
             for condition in conditions:
-                sides = self._sides(scope, condition)
-                if sides is not None and sides[0].place is not sides[1].place:
-                    left, right = sides
-                    pairs.setdefault((id(left.place), id(right.place)), []).append((left.text, right.text))
-            for (here, there), texts in pairs.items():
+                found = self._sides(scope, condition)
+                if found is not None and found[0].place is not found[1].place:
+                    left, right = found
+                    pairs.setdefault((id(left.place), id(right.place)), []).append((left, right))
+            for (here, there), sides in pairs.items():
                 if any(key == there for key, _, _ in self._edges.get(here, ())):
                     continue
-                left_texts, right_texts = tuple(left for left, _ in texts), tuple(right for _, right in texts)
-                self._edges.setdefault(here, []).append((there, left_texts, right_texts))
-                self._edges.setdefault(there, []).append((here, right_texts, left_texts))
+                lefts, rights = [left for left, _ in sides], [right for _, right in sides]
+                self._add_edge(lefts, rights)
+                self._add_edge(rights, lefts)
+
+    def _add_edge(self, lefts: Sequence[_Side], rights: Sequence[_Side]) -> None:
+        """Add one direction, unless a lookup without a row leads on as well: `coalesce(orders.customer_id, 1)`."""
+        here, there = lefts[0].place, rights[0].place
+        if _name(here) in self._driving or any(left.is_strict for left in lefts):
+            texts = tuple(left.text for left in lefts), tuple(right.text for right in rights)
+            self._edges.setdefault(id(here), []).append((id(there), *texts))
 
     def _sides(self, scope: Scope, condition: exp.Expr) -> tuple[_Side, _Side] | None:
         if isinstance(condition, exp.EQ):
@@ -190,7 +204,8 @@ class _Joins:
             replaced.replace(exp.maybe_parse(found.text, dialect=self._dialect))
         if len(places) != 1:
             return None
-        return _Side(next(iter(places.values())), copied.this.sql(self._dialect))
+        is_strict = copied.find(exp.Coalesce) is None
+        return _Side(next(iter(places.values())), copied.this.sql(self._dialect), is_strict)
 
     def _column(self, scope: Scope, column: exp.Column) -> _Side | None:
         around: Scope | None = scope

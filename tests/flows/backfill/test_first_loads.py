@@ -14,6 +14,7 @@ from flows.backfill.first_loads import continue_first_loads
 from flows.engine import first_loads
 from flows.engine.engine import execute
 from flows.gate.first_load import first_loads_of
+from flows.ledger.verify import verify
 from flows.reports.status import target_statuses
 from metadata_sync.settings import Settings
 from tests.support.history_project import BUDGET, HOURS, DuckDbFile, HistoryProject, PostgresDatabase
@@ -44,6 +45,8 @@ def test_chunks_end_equal_to_one_load_on_duckdb(make: MakeProject) -> None:
     (line,) = [line for line in project.sentences if line.startswith("✓ cut.keyless chunk")]
     assert line.startswith("✓ cut.keyless chunk 2 of 2 · shop.events: 2024-01-0")
     assert line.endswith("inserted")
+    context, _, _ = project.run("cut")
+    assert verify(context, "cut.keyless").is_sound, "a verification reads no window"
 
 
 @pytest.mark.postgres

@@ -89,6 +89,26 @@ def test_path_goes_through_other_lookups() -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "is_found"),
+    [
+        ("coalesce(o.customer_id, 1) = c.customer_id", False),
+        ("coalesce(o.customer_id, 1) = c.customer_id and o.code = c.city", True),
+        ("coalesce(i.amount, 1) = c.customer_id", True),
+        ("o.customer_id = coalesce(c.customer_id, 1)", True),
+    ],
+)
+def test_path_does_not_lead_through_a_lookup_whose_missing_row_leads_on(condition: str, is_found: bool) -> None:
+    """An item without an order is joined with customer 1: no order leads to it."""
+    placed = "lake.items i left join lake.orders o on o.id = i.order_id"
+    sql = f"select i.id from {placed} left join lake.customers c on {condition}"
+    nested = (
+        f"with x as (select i.*, o.customer_id, o.code from {placed}) "
+        f"select x.id from x left join lake.customers c on {condition.replace('o.', 'x.').replace('i.', 'x.')}"
+    )
+    assert [CUSTOMERS in joins(text).paths for text in (sql, nested)] == [is_found] * 2
+
+
+@pytest.mark.parametrize(
     ("rest", "drops"),
     [
         ("join lake.orders o on o.id = i.order_id", True),
