@@ -204,8 +204,17 @@ def _reach(plan: BackfillPlan, row: TransformationRow, definition: str) -> str |
 def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner, held: str | None) -> RowCounts:
     target, run_id = str(row.name), f"{plan.backfill_id[:40]}-prune-{uuid4().hex[:4]}"
     with hold_targets(context, f"restate {target}", [target], run_id, held_by=plan.request.requested_by):
-        run_task(dbt, row, "prune", run_id, variables={"SLUICE_HELD": json.dumps({target: held})} if held else {})
+        run_task(dbt, row, "prune", run_id, _held_variable(context, plan, row, held))
         with reading(context, context.profile) as warehouse:
             loads = read_loads(warehouse, context.profile, run_id=run_id)
     adopt(context, plan.run.rows, loads)
     return loads[-1].rows
+
+
+def _held_variable(context: Context, plan: BackfillPlan, row: TransformationRow, derived: str | None) -> dict[str, str]:
+    """Return the variable that tells the macro `pruned_sql` what the source holds."""
+    if derived is None:
+        return {}
+    built_as = Definition.parse(read_head(context, row).definition or "")
+    whole = held_sql(context, plan.run.rows, row, built_as, None)
+    return {"SLUICE_HELD": json.dumps({str(row.name): {"derived": derived, "whole": whole}})}

@@ -194,6 +194,14 @@ def test_history_of_a_source_that_is_updated_in_place_stays(workshop: Workshop) 
     assert summary.pruned is not None
     assert summary.kept_count > 0
 
+    workshop.write_select("customer", CUSTOMER + " where o.customer = 'c0'")
+    restate(workshop, "dwh.customer")
+
+    after = workshop.query(moved_on)
+    assert after == before[:-1], "the history that the source cannot give again stays, and its last state is over"
+    restate(workshop, "dwh.customer")
+    assert workshop.query(moved_on) == after
+
 
 def test_window_of_a_history_loses_what_the_select_does_not_yield_any_more(workshop: Workshop) -> None:
     rows = "select customer, landed_at from dwh.customer where {where} order by all"
