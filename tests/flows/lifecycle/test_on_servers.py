@@ -1,4 +1,4 @@
-"""Renaming and retiring on PostgreSQL and the Redshift stand-in: schemas, views, a transaction that fails."""
+"""Renaming, retiring and restating on PostgreSQL and the Redshift stand-in: schemas, views, a failed transaction."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
+from flows.backfill.backfill import BackfillRequest, BackfillSummary, plan_backfill, run_backfill
 from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.gate.facts import Reason
@@ -186,3 +187,34 @@ def test_warehouse_that_refuses_a_later_statement_undoes_the_earlier_ones(shop: 
     assert shop.ledger("dwh.dim_region") == before
     assert shop.context.store.lifecycle(unfinished_only=True) == ()
     assert shop.reasons() == {Reason.NOTHING_NEW}
+
+
+def test_restatement_keeps_the_history_that_the_source_does_not_hold(shop: Shop) -> None:
+    """Region n moves on in place; then a filter takes it out, and a column is filled in."""
+    prefix = shop.prefix
+    moved = "update shop.orders set amount = 99, landed_at = '2013-01-05' where order_id in (1, 3)"
+    shop.query(moved)
+    shop.run()
+    history = f"select region, amount, valid_from, valid_to, is_current from {prefix}dwh.dim_region order by 1, 3"
+    before = shop.query(history)
+    assert [row[4] for row in before if row[0] == "n"] == [False, False, True]
+
+    _write(shop, "select o.region, o.amount, o.landed_at, o.order_id as n from shop.orders as o where o.region = 's'")
+    restated = _restate(shop, BackfillRequest("dwh.dim_region", None, restates=True))
+
+    assert shop.query(history) == [row for row in before if not (row[0] == "n" and row[4])]
+    assert restated.kept_count == 2
+    _write(shop, "select o.region, o.amount, o.landed_at, o.order_id * 2 as n from shop.orders as o")
+    _restate(shop, BackfillRequest("dwh.dim_region", None, restates=True, fill=("n",)))
+    assert shop.query(f"select region, n from {prefix}dwh.dim_region where n is not null") == [("s", 4)]
+    assert verify(shop.context, "dwh.dim_region").is_sound
+
+
+def _write(shop: Shop, select: str) -> None:
+    (shop.context.project.root / "dbt_project" / "transformations" / "dim_region.sql").write_text(select + "\n")
+
+
+def _restate(shop: Shop, request: BackfillRequest) -> BackfillSummary:
+    summary = run_backfill(shop.context, plan_backfill(shop.context, request))
+    assert not summary.has_failed, summary.targets
+    return summary
