@@ -12,7 +12,9 @@ source that is updated in place does not hold the earlier states of its rows.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from flows.dbt.runner import DbtRunner
     from flows.warehouse.derivations import Derivations
     from metadata_sync.rows.model import ControlRows, TransformationRow
+
+logger = logging.getLogger(__name__)
 
 
 def today_definition(context: Context, rows: ControlRows, row: TransformationRow) -> str:
@@ -103,8 +107,8 @@ def _limits(
     elif built_as.key:
         if held is None:
             notes.append(
-                "Its key or its event time is made of other columns than those of one driving source, so nothing tells "
-                "which row an event came from: events that today's SELECT does not yield stay."
+                "Its key and event time cannot be compared with columns of one driving source, so nothing tells which "
+                "row an event came from: events that today's SELECT does not yield stay."
             )
         elif not can_prune(row, is_whole=is_whole):
             notes.append(
@@ -181,13 +185,14 @@ def _count(
     if is_by_row:
         windows = None if is_whole else [chunk for item in plan.targets for chunk in item.chunks]
         held = held_sql(context, rows, row, Definition.parse(definition), windows)
+    count = partial(count_derivations, number=number, reach=_reach(plan, row, definition))
     with reading(context, context.profile) as warehouse:
-        counted = count_derivations(
-            *(warehouse, context.profile, row.name, definition),
-            number=number,
-            held=held,
-            reach=_reach(plan, row, definition),
-        )
+        try:
+            counted = count(warehouse, context.profile, row.name, definition, held=held)
+        except HardRunError as error:  # the key of a row that was rejected does not cast
+            logger.warning("restate.source_not_compared target=%s error=%s", row.name, error)
+            held = None
+            counted = count(warehouse, context.profile, row.name, definition)
     can_leave = can_prune(row, is_whole=is_whole) and (held is not None or not is_by_row)
     return counted if can_leave else replace(counted, prunable_count=0), held
 
