@@ -8,6 +8,7 @@ holds the row that it came from: a row with the event's key and time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.warehouse.bounds import parse_bound
@@ -34,21 +35,47 @@ def can_prune(row: TransformationRow, *, is_whole: bool) -> bool:
     return is_whole or (row.load_type is LoadType.SCD2 and row.increment is Increment.ROWS)
 
 
-def held_sql(
-    context: Context, rows: ControlRows, row: TransformationRow, built_as: Definition, windows: Sequence[Window] | None
-) -> str | None:
-    """Return a query of the keys and times of the events whose rows the driving source holds.
+@dataclass(frozen=True, slots=True)
+class EventOrigins:
+    """Where the keys and times of a target's events stand in its driving source.
+
+    Attributes:
+        source: The source as a relation.
+        key: Its incremental key, quoted; None: it has none.
+        branches: For each branch of the SELECT: the columns of the key and the event time, as terms over the source.
+    """
+
+    source: str
+    key: str | None
+    branches: tuple[str, ...]
+
+    def held_sql(self, windows: Sequence[Window] | None) -> str:
+        """Return a query of the keys and times of the events whose rows the source holds.
+
+        Args:
+            windows: Only rows of these windows; None: all rows.
+        """
+        source = self.source
+        if windows is not None and self.key is not None:
+            spans = " or ".join(f"({_span(self.key, window)})" for window in windows)
+            source = f"(select * from {self.source} where {spans}) as derived_again"
+        return " union ".join(f"select {terms} from {source}" for terms in self.branches)
+
+
+def find_origins(
+    context: Context, rows: ControlRows, row: TransformationRow, built_as: Definition
+) -> EventOrigins | None:
+    """Trace the key and the event time of a target to its driving source.
 
     Args:
         context: The project with the SELECT.
         rows: The environment's rows.
         row: The target's row, with `increment: rows`.
         built_as: How the target is built: its key and its event time.
-        windows: The windows that were derived again; None: everything.
 
     Returns:
-        A query that yields the columns of the key and the event time; None when these are not made of the columns of
-        one driving source alone, so that nothing tells which row an event came from.
+        None when these are not made of the columns of one driving source alone, so that nothing tells which row an
+        event came from.
     """
     from metadata_sync.analysis.catalog import Catalog
     from metadata_sync.analysis.select_file import read_select
@@ -56,22 +83,23 @@ def held_sql(
     from metadata_sync.sql.lineage import source_expressions
 
     driving = [item for item in resolve_dependencies(row, rows) if item.is_driving]
+    dialect = context.profile.dialect
     text = read_select(row, context.project)
-    select = parse_select(text, context.profile.dialect)[0] if isinstance(text, str) else None
+    select = parse_select(text, dialect)[0] if isinstance(text, str) else None
     if select is None or len(driving) != 1:
         return None
-    catalog = Catalog(rows, context.project, context.columns)
-    tables = {name: [column.name for column in catalog.table_columns(name) or ()] for name in select.tables}
+    (item,) = driving
+    tables = Catalog(rows, context.project, context.columns).known_columns(select)
     names = (*built_as.key, built_as.order[0])
-    branches = source_expressions(select, driving[0].name, names, tables)
     types = {column.name: column.type for column in row.column_list}
-    dialect = context.profile.dialect
-    source = _source(context, rows, driving[0], windows)
-    queries = []
-    for branch in branches:
-        terms = [_typed(branch[name].sql(dialect), types.get(name), dialect, quoted(name)) for name in names]
-        queries.append(f"select {', '.join(terms)} from {source}")
-    return " union ".join(queries) or None
+    branches = tuple(
+        ", ".join(_typed(branch[name].sql(dialect), types.get(name), dialect, quoted(name)) for name in names)
+        for branch in source_expressions(select, item.name, names, tables)
+    )
+    if not branches:
+        return None
+    key = None if item.incremental_key is None else quoted(item.incremental_key)
+    return EventOrigins(_relation(context, rows, item), key, branches)
 
 
 def _typed(expression: str, wanted: str | None, dialect: str, name: str) -> str:
@@ -81,23 +109,15 @@ def _typed(expression: str, wanted: str | None, dialect: str, name: str) -> str:
     return f"{'try_cast' if dialect == 'duckdb' else 'cast'}({expression} as {wanted}) as {name}"
 
 
-def _source(context: Context, rows: ControlRows, item: ResolvedDependency, windows: Sequence[Window] | None) -> str:
+def _relation(context: Context, rows: ControlRows, item: ResolvedDependency) -> str:
     from flows.gate.probe import source_relation
 
     source = rows.source(item.name)
     if source is None or item.is_managed:
-        relation = f"{quoted(context.profile.physical_schema(item.name.schema))}.{quoted(item.name.table)}"
-    else:
-        relation = source_relation(context.project, context.profile.dialect, source)
-    if windows is None or item.incremental_key is None:
-        return relation
-    key = quoted(item.incremental_key)
-    spans = [
-        " and ".join(
-            f"{key} {sign} '{parse_bound(bound)}'"
-            for sign, bound in ((">=", window.start), ("<=", window.end))
-            if bound is not None
-        )
-        for window in windows
-    ]
-    return f"(select * from {relation} where {' or '.join(f'({span})' for span in spans)}) as derived_again"
+        return f"{quoted(context.profile.physical_schema(item.name.schema))}.{quoted(item.name.table)}"
+    return source_relation(context.project, context.profile.dialect, source)
+
+
+def _span(key: str, window: Window) -> str:
+    bounds = ((">=", window.start), ("<=", window.end))
+    return " and ".join(f"{key} {sign} '{parse_bound(bound)}'" for sign, bound in bounds if bound is not None)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import ceil
 
 from flows.backfill.slices import ExcludedTarget
 from flows.gate.facts import EngineChoice
-from flows.gate.first_load import FirstLoad
+from flows.gate.first_load import FirstLoad, minutes_left
 from flows.run.model import RunPlan
 from metadata_sync.loads import ClusterCost, RowCounts, Window, total
 from metadata_sync.rows.vocabulary import Engine
@@ -79,10 +78,7 @@ class TargetChunks:
     @property
     def minutes_left(self) -> int | None:
         """Minutes that the chunks that are left may take; None: unknown."""
-        if self.row_count is None or self.rows_per_second is None:
-            return None
-        left = self.row_count * (len(self.chunks) - self.done) / len(self.chunks)
-        return ceil(left / self.rows_per_second / 60)
+        return minutes_left(self.row_count, len(self.chunks), self.done, self.rows_per_second)
 
     @property
     def is_on_spark(self) -> bool:

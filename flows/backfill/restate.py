@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flows.backfill.fill import check_fill
-from flows.backfill.held import can_prune, held_sql
+from flows.backfill.held import EventOrigins, can_prune, find_origins
 from flows.context import Context, reading
 from flows.engine.definitions import find_target, read_head, recount, settle
 from flows.engine.engine import hold_targets
@@ -83,7 +84,8 @@ def look_ahead(context: Context, plan: BackfillPlan) -> tuple[str, ...]:
     number, _ = numbered(plan.definition or "")
     if plan.request.fill:
         check_fill(row, built_as, plan.request.fill)
-    found, held = _count(context, plan, row, head.definition or "", number)
+    origins = _origins(context, plan, row, built_as)
+    found, held = _count(context, plan, row, head.definition or "", number=number, origins=origins)
     if plan.request.fill:
         if not found.older_count:
             raise ConfigurationError(
@@ -150,11 +152,14 @@ def finish_restatement(context: Context, plan: BackfillPlan, dbt: DbtRunner) -> 
             f"Restate it by the new SELECT: sluice restate {row.name}.",
             subject=str(row.name),
         )
-    found, held = _count(context, plan, row, definition, number)
+    built_as = Definition.parse(definition)
+    origins = _origins(context, plan, row, built_as)
+    found, derived = _count(context, plan, row, definition, number=number, origins=origins)
     moved = None
-    if found.prunable_count and Definition.parse(definition).key and not plan.request.fill:
-        moved = _prune(context, plan, row, dbt, held)
-        found, _ = _count(context, plan, row, definition, number)
+    if found.prunable_count and built_as.key and not plan.request.fill:
+        queries = {"derived": derived, "whole": origins.held_sql(None)} if origins and derived else None
+        moved = _prune(context, plan, row, dbt, queries)
+        found, _ = _count(context, plan, row, definition, number=number, origins=origins)
     recount(context, plan.run.rows, row, definition, event_count=found.event_count, older_count=found.older_count)
     reason = _settling_reason(plan, found)
     if reason is not None:
@@ -175,16 +180,25 @@ def _row(plan: BackfillPlan) -> TransformationRow:
     return next(row for row in plan.run.rows.transformations if str(row.name) == plan.request.subject)
 
 
+def _origins(context: Context, plan: BackfillPlan, row: TransformationRow, built_as: Definition) -> EventOrigins | None:
+    is_by_row = row.increment is Increment.ROWS and bool(built_as.key)
+    return find_origins(context, plan.run.rows, row, built_as) if is_by_row else None
+
+
 def _count(
-    context: Context, plan: BackfillPlan, row: TransformationRow, definition: str, number: int
+    context: Context,
+    plan: BackfillPlan,
+    row: TransformationRow,
+    definition: str,
+    *,
+    number: int,
+    origins: EventOrigins | None,
 ) -> tuple[Derivations, str | None]:
     """Count the older events of a target and those that may leave; return the query of what the source holds, too."""
-    rows, is_whole = plan.run.rows, plan.request.restates_all
-    held = None
+    is_whole = plan.request.restates_all
     is_by_row = row.increment is Increment.ROWS and bool(Definition.parse(definition).key)
-    if is_by_row:
-        windows = None if is_whole else [chunk for item in plan.targets for chunk in item.chunks]
-        held = held_sql(context, rows, row, Definition.parse(definition), windows)
+    windows = None if is_whole else [chunk for item in plan.targets for chunk in item.chunks]
+    held = None if origins is None else origins.held_sql(windows)
     count = partial(count_derivations, number=number, reach=_reach(plan, row, definition))
     with reading(context, context.profile) as warehouse:
         try:
@@ -206,20 +220,15 @@ def _reach(plan: BackfillPlan, row: TransformationRow, definition: str) -> str |
     return str(min(starts, key=lambda bound: bound.position)) if is_same and starts else None
 
 
-def _prune(context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner, held: str | None) -> RowCounts:
+def _prune(
+    context: Context, plan: BackfillPlan, row: TransformationRow, dbt: DbtRunner, held: Mapping[str, str] | None
+) -> RowCounts:
+    """Run the macro `pruned_sql`; `held` holds its two queries."""
     target, run_id = str(row.name), f"{plan.backfill_id[:40]}-prune-{uuid4().hex[:4]}"
+    variables = {"SLUICE_HELD": json.dumps({target: held})} if held is not None else {}
     with hold_targets(context, f"restate {target}", [target], run_id, held_by=plan.request.requested_by):
-        run_task(dbt, row, "prune", run_id, _held_variable(context, plan, row, held))
+        run_task(dbt, row, "prune", run_id, variables)
         with reading(context, context.profile) as warehouse:
             loads = read_loads(warehouse, context.profile, run_id=run_id)
     adopt(context, plan.run.rows, loads)
     return loads[-1].rows
-
-
-def _held_variable(context: Context, plan: BackfillPlan, row: TransformationRow, derived: str | None) -> dict[str, str]:
-    """Return the variable that tells the macro `pruned_sql` what the source holds."""
-    if derived is None:
-        return {}
-    built_as = Definition.parse(read_head(context, row).definition or "")
-    whole = held_sql(context, plan.run.rows, row, built_as, None)
-    return {"SLUICE_HELD": json.dumps({str(row.name): {"derived": derived, "whole": whole}})}

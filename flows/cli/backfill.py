@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from flows.cli.output.console import err, is_confirmed, print_json, print_table, progress, say
-from flows.cli.output.options import ClusterOption, EngineOption
+from flows.cli.output.options import ClusterOption, EngineOption, FromOption, ToOption
 from flows.cli.output.tables import cost_document, print_summary, summary_document
 from flows.context import load_context
 from flows.warehouse.bounds import parse_bound
@@ -83,14 +83,8 @@ def backfill(
 def restate(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="One target, as schema.table.")],
     *,
-    start: Annotated[
-        str | None,
-        typer.Option("--from", help="Least incremental key: date, timestamp (UTC) or integer.", show_default=False),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", help="Greatest key, itself included; what runs have read by default.", show_default=False),
-    ] = None,
+    start: FromOption = None,
+    end: ToOption = None,
     chunk: Annotated[
         str | None,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from flows.cli.output.console import is_confirmed, out, print_json, print_table, progress, say
+from flows.cli.output.options import FromOption, ToOption
 from flows.cli.output.tables import print_notes
 from flows.context import load_context
 
@@ -94,14 +95,8 @@ def accept(
 
 def ties(
     target: Target,
-    start: Annotated[
-        str | None,
-        typer.Option("--from", help="Least incremental key: date, timestamp (UTC) or integer.", show_default=False),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", help="Greatest key, itself included; what runs have read by default.", show_default=False),
-    ] = None,
+    start: FromOption = None,
+    end: ToOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the events of a target that tie: equal key, time and tie-breakers, and different content.

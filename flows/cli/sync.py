@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from metadata_sync.analysis.protocols import WarehouseColumns
     from metadata_sync.errors import Fault
     from metadata_sync.rows.model import ControlRows
+    from metadata_sync.rows.names import TableName
     from metadata_sync.sync.sync import SyncReport
 
-    _Checked = tuple[ControlRows, list[Fault], list[Fault]]
-    """The rows, their faults and their warnings."""
+    _Checked = tuple[ControlRows, list[Fault], list[Fault], tuple[tuple[TableName, str], ...]]
+    """The rows, their faults, their warnings, and notes on lookups: a target and a sentence each."""
 
 _DRIFT_EXIT_CODE: Final = 3
 _OFFLINE: Final = "Neither the warehouse nor the lake was asked: columns and types were not checked."
@@ -91,13 +92,11 @@ def validate(
     """
     from flows.cli.output.tables import print_notes
     from metadata_sync.analysis.offline import OfflineColumns
-    from metadata_sync.validation import find_warnings
 
     context = load_context()
     columns = OfflineColumns(context.profile.dialect) if offline else context.columns
     with progress("Checking rows and SELECTs…", is_quiet=as_json):
-        rows, faults, warnings = (_database_faults if database else _file_faults)(context, columns)
-        notes = () if faults else find_warnings(rows, context.project, columns)
+        rows, faults, warnings, notes = (_database_faults if database else _file_faults)(context, columns)
     for warning in () if as_json else warnings:
         say(f"Warning: {warning}")
     if faults:
@@ -114,14 +113,15 @@ def validate(
 def _file_faults(context: Context, columns: WarehouseColumns) -> _Checked:
     from metadata_sync.control.bundle import bundle_files, read_bundle
     from metadata_sync.rows.merge import make_plan
-    from metadata_sync.validation import find_faults
+    from metadata_sync.validation import find_faults_and_notes
     from metadata_sync.validation.consequences import DATA_RULES, split_data_faults, without_consequences
 
     project = context.project
     bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
     rows = bundle.rows
+    all_found, notes = find_faults_and_notes(rows, project, columns)
     found = without_consequences(
-        find_faults(rows, project, columns),
+        all_found,
         bundle.faults,
         bundle.unreadable,
         has_unread_files=bundle.has_unread_files,
@@ -130,27 +130,27 @@ def _file_faults(context: Context, columns: WarehouseColumns) -> _Checked:
     if any(fault.rule in DATA_RULES for fault in found):
         plan = make_plan(rows, context.store.read_state(), is_complete=not bundle.faults)
         found, warnings = split_data_faults(found, rows, {change.id for change in plan.changes})
-    return rows, bundle.located([*bundle.faults, *found]), bundle.located(warnings)
+    return rows, bundle.located([*bundle.faults, *found]), bundle.located(warnings), notes
 
 
 def _database_faults(context: Context, columns: WarehouseColumns) -> _Checked:
     from metadata_sync.control.bundle import bundle_files, read_bundle
     from metadata_sync.sync.column_lists import follow_selects
     from metadata_sync.sync.sync import sync_store
-    from metadata_sync.validation import find_faults
+    from metadata_sync.validation import find_faults_and_notes
     from metadata_sync.validation.consequences import split_data_faults
 
     project = context.project
     state = context.store.read_state()
     rows = state.rows
     checked = follow_selects(rows, state.framework_written, state.declared)
-    found = find_faults(checked, project, columns)
+    found, notes = find_faults_and_notes(checked, project, columns)
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, project, columns, check=True, keep_going=True)
     all_found = tuple(dict.fromkeys((*found, *report.faults)))  # sync knows the types of the lists so far
     faults, warnings = split_data_faults(all_found, rows, ())
     bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
-    return rows, bundle.located(faults), bundle.located(warnings)
+    return rows, bundle.located(faults), bundle.located(warnings), notes
 
 
 def _print(report: SyncReport, context: Context, *, check: bool) -> None:

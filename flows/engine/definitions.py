@@ -129,6 +129,12 @@ def _entry(context: Context, row: TransformationRow, number: int, definition: st
     return replace(entry, accepted_by="sluice", reason=_ACCEPTED_BY_ROW, accepted_at=now)
 
 
+def _entry_of(context: Context, row: TransformationRow, number: int, definition: str) -> DefinitionEntry:
+    """Return what is noted of a definition of a target, or a new entry."""
+    known = known_definitions(context, [str(row.name)]).get((str(row.name), number, definition))
+    return known or _entry(context, row, number, definition)
+
+
 def _tell(context: Context, rows: ControlRows, entries: Iterable[DefinitionEntry]) -> None:
     pipelines = {str(row.name): row.pipeline_id for row in rows.transformations}
     findings = [
@@ -175,8 +181,7 @@ def recount(
     number, newest = derivation_of(definition)
     if not is_redefined(number):
         return
-    entry = known_definitions(context, [str(row.name)]).get((str(row.name), number, newest))
-    entry = entry or _entry(context, row, number, newest)
+    entry = _entry_of(context, row, number, newest)
     context.store.write_definition(
         replace(entry, event_count=event_count, older_count=older_count, counted_at=context.now())
     )
@@ -200,8 +205,7 @@ def settle(
     number, newest = derivation_of(definition)
     if not is_redefined(number):
         return
-    entry = known_definitions(context, [str(row.name)]).get((str(row.name), number, newest))
-    entry = entry or _entry(context, row, number, newest)
+    entry = _entry_of(context, row, number, newest)
     context.store.write_definition(replace(entry, accepted_by=who, reason=reason, accepted_at=context.now()))
     _end_incident(context, rows, str(row.name))
 

@@ -249,6 +249,7 @@ def _facts(
     pipeline = around.rows.pipeline(row.pipeline_id)
     target = str(row.name)
     head = around.state.heads.get(target)
+    order = sequence_columns(row, around.rows, [column.name for column in row.column_list])
     upstreams = tuple(
         UpstreamFacts(
             target=str(item.name),
@@ -275,10 +276,10 @@ def _facts(
         waited_minutes=around.waited.get(target),
         exists=row.name in around.state.existing,
         has_log=target in around.state.logged,
-        fingerprint=_fingerprint(row, around.rows),
+        fingerprint=fingerprint(row, order) if row.column_list else None,  # the first sync fills in the columns
         head_fingerprint=head.fingerprint if head else None,
-        is_tracking_changed=head is not None and _only_tracks_differ(row, around.rows, head),
-        is_time_changed=head is not None and _is_time_changed(row, around.rows, head),
+        is_tracking_changed=head is not None and _only_tracks_differ(row, order, head),
+        is_time_changed=head is not None and _is_time_changed(row, around.rows, order, head),
         definition_change=around.changes.get(target),
         renamed_from=renamed_from,
         sources=sources,
@@ -290,12 +291,11 @@ def _facts(
     return facts if pipeline is None else replace(facts, child_policy=pipeline.child_policy)
 
 
-def _only_tracks_differ(row: TransformationRow, rows: ControlRows, head: Head) -> bool:
+def _only_tracks_differ(row: TransformationRow, order: Sequence[str], head: Head) -> bool:
     """Whether the tracked columns changed and nothing else did: the next load can rebuild the table."""
     if not head.tracks or not head.definition or head.tracks == tracking(row.load_type, row.scd_columns):
         return False
     built = Definition.parse(head.definition)
-    order = sequence_columns(row, rows, [column.name for column in row.column_list])
     return (
         built.load_type == row.load_type
         and _lower(built.key) == _lower(row.business_key)
@@ -303,11 +303,10 @@ def _only_tracks_differ(row: TransformationRow, rows: ControlRows, head: Head) -
     )
 
 
-def _is_time_changed(row: TransformationRow, rows: ControlRows, head: Head) -> bool:
+def _is_time_changed(row: TransformationRow, rows: ControlRows, order: Sequence[str], head: Head) -> bool:
     """Whether the time that orders events became that of the load, or was it before."""
     if not head.definition or not row.column_list or is_view(row, rows):
         return False
-    order = sequence_columns(row, rows, [column.name for column in row.column_list])
     is_load_timed = row.increment is not Increment.ROWS or not order
     return is_load_timed != (f" in order of ({EFFECTIVE_AT}" in head.definition)
 
@@ -334,13 +333,6 @@ def _with_faults(facts: TargetFacts, row: TransformationRow, around: Surrounding
         pipeline_faults=tuple(safe_text(str(fault)) for fault in blame.faults_of(rows.pipeline(row.pipeline_id))),
         unreadable=tuple(unreadable),
     )
-
-
-def _fingerprint(row: TransformationRow, rows: ControlRows) -> str | None:
-    """Return the configuration that sync gives the model; None before the first sync has filled in the columns."""
-    if not row.column_list:
-        return None
-    return fingerprint(row, sequence_columns(row, rows, [column.name for column in row.column_list]))
 
 
 def _find_renamed(

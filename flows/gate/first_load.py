@@ -12,6 +12,17 @@ from metadata_sync.loads import Watermark, Window, to_second
 from metadata_sync.rows.vocabulary import BackfillOrder
 
 
+def minutes_left(row_count: int | None, chunk_count: int, done: int, rows_per_second: float | None) -> int | None:
+    """Return the minutes that the chunks that are left may take; None: unknown.
+
+    >>> minutes_left(1_200_000, 4, 1, 10_000), minutes_left(None, 4, 1, 10_000)
+    (2, None)
+    """
+    if row_count is None or rows_per_second is None:
+        return None
+    return ceil(row_count * (chunk_count - done) / chunk_count / rows_per_second / 60)
+
+
 @dataclass(frozen=True, slots=True)
 class FirstLoad:
     """The first load of a target whose source holds more rows than one load should read.
@@ -67,10 +78,7 @@ class FirstLoad:
     @property
     def minutes_left(self) -> int | None:
         """Minutes that the chunks that are left may take; None: unknown."""
-        if self.rows_per_second is None:
-            return None
-        left = self.row_count * (len(self.chunks) - self.done) / len(self.chunks)
-        return ceil(left / self.rows_per_second / 60)
+        return minutes_left(self.row_count, len(self.chunks), self.done, self.rows_per_second)
 
     @property
     def history(self) -> str | None:

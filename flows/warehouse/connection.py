@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
@@ -169,25 +170,30 @@ class PostgresWarehouse:
         import psycopg
 
         try:
-            self._limit(_BIND_SECONDS)
-            with self._connection.transaction():  # read only, as the whole session
+            with self._limited(_BIND_SECONDS), self._connection.transaction():  # read only, as the whole session
                 cursor = self._connection.execute(query.encode())
                 result, described = cursor.pgresult, cursor.description or ()
                 assert result is not None
                 sizes = [(result.ftype(place), result.fmod(place)) for place in range(len(described))]
                 types = self._types(sizes)
-            self._limit(self._timeout_seconds)
         except psycopg.Error as error:
-            if not self._connection.closed:
-                self._limit(self._timeout_seconds)
             raise HardRunError(first_line(error)) from error
         return tuple(
             Column(name=column.name, type=type_text(kind, self.dialect))
             for column, kind in zip(described, types, strict=True)
         )
 
+    @contextmanager
+    def _limited(self, seconds: float) -> Iterator[None]:
+        """Bound the statements of a block; by session, because Redshift has no SET LOCAL."""
+        self._limit(seconds)
+        try:
+            yield
+        finally:
+            if not self._connection.closed:
+                self._limit(self._timeout_seconds)
+
     def _limit(self, seconds: float) -> None:
-        """Bound what follows; by session, because Redshift has no SET LOCAL."""
         self._connection.execute(f"set statement_timeout = {seconds * 1000:.0f}".encode())
 
     def _types(self, sizes: Sequence[tuple[int, int]]) -> Sequence[str]:

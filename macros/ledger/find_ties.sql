@@ -8,15 +8,12 @@
     Raises: when the target has no business key.
 -#}
 {% macro find_ties(load) %}
-    {%- set stored = sluice.stored_columns(load) -%}
-    {%- set names = stored | map(attribute="name") | list -%}
-    {%- do load.update(
-        {"columns": load.columns | selectattr("name", "in", names) | list, "data_columns": stored}
-    ) -%}
-    {%- do sluice.resolve_columns(load) -%}
+    {%- do sluice.resolve_stored_columns(load) -%}
     {%- if not load.key -%}
         {%- do sluice.raise_error(
-            load.type, load.target_name ~ " has no business key, so none of its events are equal.", "There is nothing to see."
+            load.type,
+            load.target_name ~ " has no business key, so none of its events are equal.",
+            "There is nothing to see.",
         ) -%}
     {%- endif -%}
     {%- if load.casts -%} {%- do sluice.prepare_casts(load) -%} {%- endif -%}
@@ -65,7 +62,10 @@
             select {{ content }}, _sluice_deleted, 0 as _sluice_is_stored
             from sluice_stage
             where _sluice_reject is null
-            {%- for relation, deleted in ((load.relation, "cast(0 as smallint)"), (load.side, "_sluice_deleted")) %}
+            {%- for relation, deleted in (
+                    (load.relation, "cast(0 as smallint)"),
+                    (load.side, "_sluice_deleted"),
+                ) %}
                 union all
                 select {{ content }}, {{ deleted }}, 1
                 from {{ relation }}
@@ -84,8 +84,7 @@
                 contents.*,
                 count(*) over (partition by {{ sluice.columns(tied) }}) as _sluice_content_count,
                 row_number() over (
-                    partition by {{ sluice.columns(tied) }}
-                    order by {{ sluice.winner_order(load) }}
+                    partition by {{ sluice.columns(tied) }} order by {{ sluice.winner_order(load) }}
                 ) as _sluice_rank
             from contents
         )

@@ -14,3 +14,14 @@
     {%- do sluice.drop_temporaries(load) -%}
     {{ return(sluice.no_load(load.relation, tojson(found))) }}
 {% endmacro %}
+
+
+{#- Assign their roles to the columns that the target holds. What the SELECT yields beside them is left out. -#}
+{% macro resolve_stored_columns(load) %}
+    {%- set stored = sluice.stored_columns(load) -%}
+    {%- set names = stored | map(attribute="name") | list -%}
+    {%- do load.update(
+        {"columns": load.columns | selectattr("name", "in", names) | list, "data_columns": stored}
+    ) -%}
+    {%- do sluice.resolve_columns(load) -%}
+{% endmacro %}

@@ -9,12 +9,7 @@
     Raises: when the target was built with other settings, or another load commits meanwhile.
 -#}
 {% macro verify_target(load) %}
-    {%- set stored = sluice.stored_columns(load) -%}
-    {%- set names = stored | map(attribute="name") | list -%}
-    {%- do load.update(
-        {"columns": load.columns | selectattr("name", "in", names) | list, "data_columns": stored}
-    ) -%}
-    {%- do sluice.resolve_columns(load) -%}
+    {%- do sluice.resolve_stored_columns(load) -%}
     {%- set shape = sluice.read_definition(load.definition).shape -%}
     {%- if shape != load.stored.shape -%}
         {%- do sluice.raise_error(
@@ -28,7 +23,7 @@
             "Verify it after the next load (tracked columns) or after sluice rebuild (anything else).",
         ) -%}
     {%- endif -%}
-    {%- if "_sluice_definition" not in names -%}
+    {%- if "_sluice_definition" not in load.data -%}
         {%- do sluice.raise_error(
             load.type,
             load.target_name ~ " was last loaded by an earlier version of Sluice.",

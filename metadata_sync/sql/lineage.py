@@ -75,22 +75,25 @@ def source_expressions(
     return tuple(branches) if all(len(known) == len(names) for known in branches) else ()
 
 
+def known_schema(tables: Mapping[TableName, Sequence[str]]) -> dict[str, object]:
+    """Return the columns of tables as sqlglot's optimizer takes them."""
+    schema: dict[str, dict[str, dict[str, str]]] = {}
+    for name, columns in tables.items():
+        schema.setdefault(name.schema, {})[name.table] = dict.fromkeys(columns, "unknown")
+    return dict(schema)
+
+
 def _branches(node: Node) -> list[Node]:
     """Return a node, or those of the branches of a UNION."""
     return [inner for part in node.downstream for inner in _branches(part)] if node.name == _UNION else [node]
 
 
 def _traced(select: ParsedSelect, tables: Mapping[TableName, Sequence[str]]) -> dict[str, Node] | None:
-    schema: dict[str, object] = {}
-    for name, columns in tables.items():
-        known = schema.setdefault(name.schema, {})
-        assert isinstance(known, dict)
-        known[name.table] = dict.fromkeys(columns, "unknown")
     try:
         return lineage(
             None,
             select.tree.copy(),
-            schema,
+            known_schema(tables),
             dialect=select.dialect,
             validate_qualify_columns=False,
             quote_identifiers=False,

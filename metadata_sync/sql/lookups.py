@@ -20,6 +20,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from metadata_sync.rows.names import TableName
 from metadata_sync.sql.functions import is_aggregate
+from metadata_sync.sql.lineage import known_schema
 from metadata_sync.sql.parse import ParsedSelect
 
 _SIMPLE: Final = (
@@ -86,16 +87,11 @@ def lookup_joins(
     Returns:
         The joins; None when the SELECT cannot be resolved.
     """
-    schema: dict[str, object] = {}
-    for name, columns in tables.items():
-        known = schema.setdefault(name.schema, {})
-        assert isinstance(known, dict)
-        known[name.table] = dict.fromkeys(columns, "unknown")
     try:
         tree = qualify(
             select.tree.copy(),
             dialect=select.dialect,
-            schema=schema,
+            schema=known_schema(tables),
             validate_qualify_columns=False,
             quote_identifiers=False,
             identify=False,

@@ -11,6 +11,7 @@ from metadata_sync.project import Project
 from metadata_sync.rows.lookups import stale_notes
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.names import TableName
+from metadata_sync.validation.consequences import DATA_RULES
 from metadata_sync.validation.row_rules import row_faults
 from metadata_sync.validation.select_rules import select_faults
 
@@ -30,22 +31,32 @@ def find_faults(
         Every fault, in the order of tables and rows.
     """
     with columns.connected():
-        return (*row_faults(rows, project), *select_faults(Catalog(rows, project, columns), only))
+        return _faults(Catalog(rows, project, columns), only)
 
 
-def find_warnings(rows: ControlRows, project: Project, columns: WarehouseColumns) -> tuple[tuple[TableName, str], ...]:
-    """Say what valid rows lose through their lookups: rows that go stale, and rows that a join leaves out.
+def find_faults_and_notes(
+    rows: ControlRows, project: Project, columns: WarehouseColumns
+) -> tuple[tuple[Fault, ...], tuple[tuple[TableName, str], ...]]:
+    """Check all rows and SELECTs, and say what valid rows lose through their lookups.
 
     Args:
-        rows: All rows of an environment, without faults.
+        rows: All rows of an environment.
         project: Where the SELECTs are.
-        columns: The warehouse.
+        columns: The warehouse. What it cannot tell now is not checked.
 
     Returns:
-        Targets, each with one sentence, in the order of the rows.
+        The faults as `find_faults` finds them; and targets, each with one sentence on rows that go stale or that a join
+        leaves out, in the order of the rows. No such sentence when a row itself has a fault.
     """
     with columns.connected():
-        return tuple(_lookup_warnings(Catalog(rows, project, columns)))
+        catalog = Catalog(rows, project, columns)
+        faults = _faults(catalog)
+        is_readable = all(fault.rule in DATA_RULES for fault in faults)
+        return faults, tuple(_lookup_warnings(catalog)) if is_readable else ()
+
+
+def _faults(catalog: Catalog, only: Collection[TableName] | None = None) -> tuple[Fault, ...]:
+    return (*row_faults(catalog.rows, catalog.project), *select_faults(catalog, only))
 
 
 def _lookup_warnings(catalog: Catalog) -> Iterator[tuple[TableName, str]]:

@@ -19,7 +19,7 @@ from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.errors import MetadataError
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
-from metadata_sync.validation import find_faults, find_warnings
+from metadata_sync.validation import find_faults, find_faults_and_notes
 from tests.support.history_project import DuckDbFile
 from tests.support.project_copy import copy_project
 
@@ -176,7 +176,8 @@ def test_rows_that_came_before_what_they_look_up_are_derived_again(shop: Shop) -
 
 
 def test_what_cannot_be_derived_again_is_refused_and_what_goes_stale_is_said(shop: Shop) -> None:
-    warnings = [(str(target), text) for target, text in find_warnings(shop.context.store.usable_rows(), *_places(shop))]
+    _, notes = find_faults_and_notes(shop.context.store.usable_rows(), *_places(shop))
+    warnings = [(str(target), text) for target, text in notes]
     assert [target for target, _ in warnings] == ["mart.stale"] * 3
     assert "the SELECT leaves out driving rows without a row in shop.orders" in warnings[2][1]
 
