@@ -22,7 +22,7 @@
                 {{ sluice.create_watermark_control_sql(load_log) }}
             {%- endcall -%}
             {%- do adapter.commit() -%}
-        {%- elif "void_count" not in adapter.get_columns_in_relation(load_log) | map(attribute="name") -%}
+            {%- elif "void_count" not in adapter.get_columns_in_relation(load_log) | map(attribute="name") -%}
             {#- an earlier version of Sluice made the log -#}
             {%- set there = adapter.get_columns_in_relation(load_log) | map(attribute="name") | list -%}
             {%- for column in sluice.later_log_columns() if column.split(" ")[0] not in there -%}

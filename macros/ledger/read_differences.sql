@@ -53,7 +53,9 @@
                 max(rows_deleted) as rows_deleted,
                 row_number() over (order by min(loaded_at), load_id) as load_number
             from {{ load.log }}
-            where target = {{ sluice.literal(load.target_name) }} and epoch >= {{ sluice.first_epoch_sql(load) }}
+            where
+                target = {{ sluice.literal(load.target_name) }}
+                and epoch >= {{ sluice.first_epoch_sql(load) }}
             group by load_id
         )
 

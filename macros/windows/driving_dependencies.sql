@@ -18,7 +18,9 @@
         {%- do (driving if written.driving else lookups).append(sluice.dependency(written, its_relation)) -%}
     {%- endfor -%}
     {%- set rendered = sluice.whole_relation(relation) -%}
-    {%- for dependency in driving if dependency.relation == rendered -%} {{ return(driving + lookups) }} {%- endfor -%}
+    {%- for dependency in driving if dependency.relation == rendered -%}
+        {{ return(driving + lookups) }}
+    {%- endfor -%}
     {%- if driving -%}
         {%- do sluice.raise_error(
             "increment",
@@ -33,7 +35,7 @@
 {#- A declared dependency with its defaults filled in. -#}
 {% macro dependency(written, relation) %}
     {%- set managed = written.get("managed", false) -%}
-    {%- set groups = (config.get("meta") or {}).get("groups", {}) -%} {#- sync writes what aliases mean -#}
+    {%- set groups = (config.get("meta") or {}).get("groups", {}) -%}  {#- sync writes what aliases mean -#}
     {%- set key = "_sluice_loaded_at" if managed else written.get("incremental_key") -%}
     {{
         return(

@@ -15,7 +15,8 @@
                 ~ " || '+00'"
             )
         }}
-    {%- elif kind in ("timestamp", "timestamp_ns") -%} {{ return(adapter.dispatch("instant_as_text", "sluice")(expression)) }}
+    {%- elif kind in ("timestamp", "timestamp_ns") -%}
+        {{ return(adapter.dispatch("instant_as_text", "sluice")(expression)) }}
     {%- endif -%}
     {{ return("cast(" ~ expression ~ " as varchar(128))") }}
 {% endmacro %}
@@ -75,7 +76,8 @@
         "timestamp without time zone",
         "timestamp_s",
         "timestamp_ms",
-    ) -%} {{ return("timestamp") }}
+    ) -%}
+        {{ return("timestamp") }}
     {%- elif name == "date" -%} {{ return("date") }}
     {%- elif name in (
         "tinyint",
@@ -88,7 +90,8 @@
         "uinteger",
         "ubigint",
         "uhugeint",
-    ) -%} {{ return("integer") }}
+    ) -%}
+        {{ return("integer") }}
     {%- endif -%}
     {{ return(none) }}
 {% endmacro %}

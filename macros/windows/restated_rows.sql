@@ -115,9 +115,7 @@
 
 
 {% macro chosen_sql(columns, relation, condition) -%}
-    select distinct {{ columns }}
-    from {{ relation }}
-    where {{ condition }}
+    select distinct {{ columns }} from {{ relation }} where {{ condition }}
 {%- endmacro %}
 
 
@@ -128,8 +126,7 @@
     {%- endfor -%}
     select distinct {{ columns }}
     from {{ relation }}
-    join {{ sluice.nested(inner) }} as sluice_reached
-        on {{ pairs | join(" and ") }}
+    join {{ sluice.nested(inner) }} as sluice_reached on {{ pairs | join(" and ") }}
     where {{ condition }}
 {%- endmacro %}
 

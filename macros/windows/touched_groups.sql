@@ -14,7 +14,9 @@
         {%- endif -%}
         {%- if windows.values() | selectattr("restates", "defined") | list -%}
             {%- do parts.extend(
-                sluice.reached_queries(dependency, sluice.group_columns(dependency), "1 = 1", dependencies, windows)
+                sluice.reached_queries(
+                    dependency, sluice.group_columns(dependency), "1 = 1", dependencies, windows
+                )
             ) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -71,9 +71,7 @@
                 on {{ sluice.matches(load.key, "event", "stored") }}{{ nothing }}
             left join
                 {{ load.side }} as buried on {{ sluice.matches(load.key, "event", "buried") }}{{ nothing }}
-            {%- if is_redone %}
-            {{ sluice.redone_join(load, "event") }}
-            {%- endif %}
+                {%- if is_redone %} {{ sluice.redone_join(load, "event") }} {%- endif %}
         )
 
     select *

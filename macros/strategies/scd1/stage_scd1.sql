@@ -42,7 +42,9 @@
     {%- endif -%}
     {%- set counts = sluice.run_counts(load, "what the events do", sluice.scd1_counts_sql(load)) -%}
     {%- do sluice.add_counts(load, counts) -%}
-    {%- if load.void_count -%} {%- do sluice.add_counts(load, {"rows_deleted": load.void_row_count}) -%} {%- endif -%}
+    {%- if load.void_count -%}
+        {%- do sluice.add_counts(load, {"rows_deleted": load.void_row_count}) -%}
+    {%- endif -%}
     {%- do load.update({"fast": counts}) -%}
 {% endmacro %}
 

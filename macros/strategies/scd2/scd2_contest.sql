@@ -17,16 +17,16 @@
     join
         (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
         on {{ sluice.matches(pair, "stored", "old_event") }}
-    {{ redone }}
-    {{ not_redone }}
+        {{ redone }}
+        {{ not_redone }}
     union all
     select {{ sluice.columns(load.data, "stored") }}, stored._sluice_deleted, 1
     from {{ load.side }} as stored
     join
         (select {{ sluice.columns(pair) }} from sluice_event where _sluice_order = 'old') as old_event
         on {{ sluice.matches(pair, "stored", "old_event") }}
-    {{ redone }}
-    {{ not_redone }}
+        {{ redone }}
+        {{ not_redone }}
 {%- endmacro %}
 
 

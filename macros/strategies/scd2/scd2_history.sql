@@ -92,9 +92,7 @@
     union all
     select {{ sluice.columns(load.data) }}, _sluice_deleted, {{ load.at }}
     from sluice_changed
-    {%- if load.void_count %}
-    where _sluice_deleted < 2
-    {%- endif %}
+    {%- if load.void_count %} where _sluice_deleted < 2 {%- endif %}
     union all
     select {{ sluice.columns(load.data) }}, cast(0 as smallint), valid_from
     from sluice_version_before

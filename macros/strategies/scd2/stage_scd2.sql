@@ -18,8 +18,10 @@
         ) -%}
         {%- set paths = sluice.run_counts(load, "new, known and old events", sluice.scd2_paths_sql(load)) -%}
         {%- do load.update({"has_history": false}) -%}
-        {%- if load.restates -%} {%- do sluice.stage_void(load, load.key + [load.at]) -%} {%- endif -%}
-        {%- if paths.old_count or paths.several_count or load.void_count -%} {%- do sluice.stage_scd2_history(load) -%}
+        {%- if load.restates -%} {%- do sluice.stage_void(load, load.key + [load.at]) -%}
+        {%- endif -%}
+        {%- if paths.old_count or paths.several_count or load.void_count -%}
+            {%- do sluice.stage_scd2_history(load) -%}
         {%- endif -%}
         {%- if paths.old_count or paths.known_count -%}
             {%- do sluice.run_step(

@@ -11,7 +11,8 @@
     {%- set dependencies = sluice.declared_dependencies(load) -%}
     {%- if load.windows | length == 1 -%}
         {%- set windows = {} -%}
-        {%- for window in load.windows + load.lookups -%} {%- do windows.update({window.source: window}) -%}
+        {%- for window in load.windows + load.lookups -%}
+            {%- do windows.update({window.source: window}) -%}
         {%- endfor -%}
         {%- set increment = namespace(
             text=sluice.increment_sql(dependencies[0], load.windows[0], dependencies, windows)
@@ -56,21 +57,22 @@
 {% macro driving_rows_sql(increment_text, paths) -%}
     select
         count(*) as driving_count
-        {%- for hops in paths.values() %},
+        {%- for hops in paths.values() %}
+            ,
             sum(
                 case when sluice_lookup_{{ loop.index }}.sluice_key_1 is null then 1 else 0 end
             ) as unmatched_{{ loop.index }}
         {%- endfor %}
     from {{ increment_text }} as sluice_driving
     {%- for hops in paths.values() %}
-        {%- set alias = "sluice_lookup_" ~ loop.index -%}
-        {%- set everything = sluice.chosen_sql(
-            sluice.numbered_keys(hops[-1][2]), sluice.declared_relation(hops[-1][1]), "1 = 1"
-        ) -%}
-        {%- set pairs = [] -%}
-        {%- for expression in hops[0][0] -%}
-            {%- do pairs.append(expression ~ " = " ~ alias ~ ".sluice_key_" ~ loop.index) -%}
-        {%- endfor %}
+            {%- set alias = "sluice_lookup_" ~ loop.index -%}
+            {%- set everything = sluice.chosen_sql(
+                sluice.numbered_keys(hops[-1][2]), sluice.declared_relation(hops[-1][1]), "1 = 1"
+            ) -%}
+            {%- set pairs = [] -%}
+            {%- for expression in hops[0][0] -%}
+                {%- do pairs.append(expression ~ " = " ~ alias ~ ".sluice_key_" ~ loop.index) -%}
+            {%- endfor %}
         left join
             {{ sluice.nested(sluice.reach_sql(hops, everything), 12) }} as {{ alias }}
             on {{ pairs | join(" and ") }}

@@ -4,13 +4,17 @@
     SLUICE_FILL holds the columns as JSON, {target: [column, …]}; `sluice restate --fill` sets it.
 -#}
 {% macro stage_filled(load) %}
-    {%- set filled = fromjson(env_var("SLUICE_FILL", "{}")).get(load.target_name, []) + ["_sluice_definition"] -%}
+    {%- set filled = fromjson(env_var("SLUICE_FILL", "{}")).get(load.target_name, []) + [
+        "_sluice_definition"
+    ] -%}
     {%- set terms = [] -%}
     {%- for name in load.data -%}
         {%- do terms.append(("event." if name in filled else "stored.") ~ name) -%}
     {%- endfor -%}
     {%- set same = [sluice.matches(load.key + [load.at], "stored", "event")] -%}
-    {%- if load.tie_breakers -%} {%- do same.append(sluice.same(load.tie_breakers, "stored", "event")) -%} {%- endif -%}
+    {%- if load.tie_breakers -%}
+        {%- do same.append(sluice.same(load.tie_breakers, "stored", "event")) -%}
+    {%- endif -%}
     {%- set stored = load.data | reject("in", filled) | list -%}
     {%- set filled_sql -%}
         with

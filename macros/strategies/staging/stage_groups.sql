@@ -5,7 +5,9 @@
 -#}
 {% macro stage_touched_groups(load) %}
     {%- set windows = {} -%}
-    {%- for window in load.windows + load.lookups -%} {%- do windows.update({window.source: window}) -%} {%- endfor -%}
+    {%- for window in load.windows + load.lookups -%}
+        {%- do windows.update({window.source: window}) -%}
+    {%- endfor -%}
     {%- set touches_everything = sluice.touches_everything(windows) or flags.EMPTY -%}
     {%- do load.update({"touches_everything": touches_everything}) -%}
     {%- if load.result and not touches_everything -%}

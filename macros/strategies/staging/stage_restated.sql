@@ -5,7 +5,8 @@
 -#}
 {% macro stage_restated(load) %}
     {%- set windows = {} -%}
-    {%- for window in load.windows + load.lookups -%} {%- do windows.update({window.source: window}) -%}
+    {%- for window in load.windows + load.lookups -%}
+        {%- do windows.update({window.source: window}) -%}
     {%- endfor -%}
     {%- set dependencies = sluice.declared_dependencies(load) -%}
     {%- set restated = sluice.restated_sql(dependencies[0], load.windows[0], dependencies, windows) -%}
@@ -23,7 +24,9 @@
         {%- set column = sluice.find_columns(load, "business_key", [name])[0] -%}
         {%- set described = load.columns | selectattr("name", "equalto", column) | first -%}
         {%- set key = "sluice_key_" ~ loop.index -%}
-        {%- set value = sluice.cast_value(key, load.types[column], described.raw_type or load.types[column]) -%}
+        {%- set value = sluice.cast_value(
+            key, load.types[column], described.raw_type or load.types[column]
+        ) -%}
         {%- do names.append(column) -%}
         {%- do values.append(value ~ " as " ~ column) -%}
     {%- endfor -%}

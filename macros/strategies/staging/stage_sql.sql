@@ -58,9 +58,7 @@
 {% macro postgres__normal_value(value, type) %}
     {{
         return(
-            "trim_scale(" ~ value ~ ")"
-            if type == "numeric"
-            else sluice.default__normal_value(value, type)
+            "trim_scale(" ~ value ~ ")" if type == "numeric" else sluice.default__normal_value(value, type)
         )
     }}
 {% endmacro %}

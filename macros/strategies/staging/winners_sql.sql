@@ -27,13 +27,13 @@
         ) -%}
     {%- endif -%}
     select
-        {{ sluice.columns(load.data, "stored") }}, cast(0 as smallint) as _sluice_deleted, 1 as _sluice_is_stored
-    from {{ load.relation }} as stored
-    {{ redone }}
+        {{ sluice.columns(load.data, "stored") }},
+        cast(0 as smallint) as _sluice_deleted,
+        1 as _sluice_is_stored
+    from {{ load.relation }} as stored {{ redone }}
     union all
     select {{ sluice.columns(load.data, "stored") }}, stored._sluice_deleted, 1
-    from {{ load.side }} as stored
-    {{ redone }}
+    from {{ load.side }} as stored {{ redone }}
     union all
     select {{ sluice.columns(load.data) }}, _sluice_deleted, 0
     from {{ load.stage }}
