@@ -224,6 +224,19 @@ def total(costs: Iterable[ClusterCost | None]) -> ClusterCost | None:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRead:
+    """A file of a lake source as a load read it.
+
+    Attributes:
+        identity: Its size and version then.
+        future_from: Least key that was left out because it lay in the future; None: nothing was left out.
+    """
+
+    identity: str
+    future_from: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Watermark:
     """The newest load-log row of one (target, source) that moved the watermark.
 

@@ -45,6 +45,7 @@ from flows.spark.sizing.scan_bytes import Span
 from flows.warehouse.bounds import parse_bound
 from flows.warehouse.chunks import parse_size
 from flows.warehouse.connection import open_warehouse
+from flows.warehouse.listing import files_variable
 from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
 from metadata_sync.database.journals.entries import BackfillEntry
@@ -330,15 +331,24 @@ class _Backfill:
         return finish_restatement(self._context, self._plan, self._dbt)
 
     def _variables(self, chunks: Mapping[str, Window]) -> dict[str, str]:
-        moves = self._plan.first_load is not None and self._plan.first_load.is_oldest_first
+        first = self._plan.first_load
+        moves = first is not None and first.is_oldest_first
         windows = {
-            target: {chunk.source: {"start": chunk.start, "end": chunk.end, "moves_watermark": moves}}
+            target: {
+                chunk.source: {
+                    "start": chunk.start,
+                    "end": chunk.end,
+                    "moves_watermark": moves,
+                    "last_end": first.last_end(chunk.source) if first else None,
+                }
+            }
             for target, chunk in chunks.items()
         }
         request = self._plan.request
         task = "fill" if request.fill else "restate" if request.restates_all else None
         return {
             **load_variables(self._plan.backfill_id, self._plan.run.tokens),
+            **files_variable(self._context, self._plan.run.rows, self._plan.run.selected, self._plan.backfill_id),
             "SLUICE_WINDOWS": json.dumps(windows),
             "SLUICE_TASKS": json.dumps(dict.fromkeys(chunks, task) if task else {}),
             "SLUICE_FILL": json.dumps(dict.fromkeys(chunks, request.fill) if request.fill else {}),

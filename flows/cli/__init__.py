@@ -8,7 +8,7 @@
 | `run`, `backfill`, `heal` | the command of the same name |
 | `ledger` | `verify`, `rebuild` |
 | `lifecycle` | `rename`, `retire` |
-| `freshness`, `savings`, `lineage`, `size` | the command of the same name |
+| `freshness`, `savings`, `lineage`, `lake`, `size` | the command of the same name |
 | `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
 | `server` | `up`, `down` |
 | `alert`, `emr` | `alert test`, `emr sweep` |
@@ -56,6 +56,7 @@ COMMANDS: Final = {
     "down": "server",
     "deploy": "deploy",
     "lineage": "lineage",
+    "lake": "lake",
     "dbt": "dbt",
     "classify": "classify",
     "alert": "alert",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from flows.context import Context
 from flows.dbt.runner import mask_log
@@ -130,14 +131,17 @@ def refuse_unfinished_renaming(context: Context) -> None:
 
 
 def passthrough_variables(context: Context) -> dict[str, str]:
-    """Return the change tokens as dbt's macros read them; without a control database there are none.
+    """Return change tokens and files of lake sources as dbt's macros read them; without a control database none.
 
     A project may have hand-written models only, so an error in the rows is logged and does not stop dbt.
     """
     from flows.run.outcome import tokens_variable
+    from flows.warehouse.listing import files_variable
 
     try:
-        return tokens_variable(current_tokens(context))
+        rows = context.store.read_rows()
+        files = files_variable(context, rows, rows.transformations, f"dbt-{uuid4().hex[:8]}")
+        return tokens_variable(current_tokens(context)) | files
     except SluiceError as error:
         logger.warning("dbt.change_tokens_unknown error=%s", error)
         return {}

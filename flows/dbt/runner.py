@@ -91,16 +91,17 @@ class DbtRunner:
             self._parse()
             return self._invoke(["run", "--select", *models], callbacks)
 
-    def run_empty(self, models: Sequence[str]) -> tuple[NodeResult, ...]:
+    def run_empty(self, models: Sequence[str], variables: Mapping[str, str]) -> tuple[NodeResult, ...]:
         """Run models over empty sources: compiles them, checks columns and types, loads nothing, logs nothing.
 
         Args:
             models: Names of dbt models, active or not.
+            variables: More environment variables of dbt.
 
         Raises:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
         """
-        with _variables({**self._environment, "SLUICE_PROBE": "1"}), self._connected():
+        with _variables({**self._environment, **variables, "SLUICE_PROBE": "1"}), self._connected():
             self._parse()
             return self._invoke(["run", "--empty", "--select", *models], ())
 

@@ -137,8 +137,7 @@ def _warehouse(context: Context) -> Iterator[CheckFinding]:
 
 
 def _lake(context: Context) -> Iterator[CheckFinding]:
-    from flows.warehouse.columns import lake_columns
-    from flows.warehouse.lake import resolve_folder
+    from flows.warehouse.lake import list_folder, resolve_folder
     from metadata_sync.rows.vocabulary import SourceKind
 
     if context.profile.dialect != "duckdb":
@@ -148,13 +147,15 @@ def _lake(context: Context) -> Iterator[CheckFinding]:
             continue
         check = f"lake {source.key}"
         try:
-            columns = lake_columns(resolve_folder(context.project, source.location))
+            columns = context.columns.source_columns(source) or ()
+            ignored = list_folder(resolve_folder(context.project, source.location)).ignored
         except ValueError as error:
             yield CheckFinding(
                 check, Level.FAIL, str(error), f"Land its files, or correct source_control[{source.key}].location."
             )
         else:
-            yield CheckFinding(check, Level.OK, f"{len(columns)} columns at {source.location}")
+            told = f"; {ignored}" if ignored else ""
+            yield CheckFinding(check, Level.OK, f"{len(columns)} columns at {source.location}{told}")
 
 
 def _generated(context: Context) -> Iterator[CheckFinding]:

@@ -175,6 +175,7 @@ class Execution:
         """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
         from flows.dbt.runner import DbtRunner
         from flows.run.outcome import Build, load_variables, windows_variable
+        from flows.warehouse.listing import files_variable
 
         if self._dbt is None:
             self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
@@ -182,6 +183,7 @@ class Execution:
         absent = {name for name in self._plan.absent if not self._has_loaded(name)}
         chunks = self._chunks_of_first_loads(due)
         variables = load_variables(self._plan.run_id, self._tokens) | (windows_variable(chunks) if chunks else {})
+        variables |= files_variable(self._context, self._plan.rows, due, self._plan.run_id)
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
             staged = self._run_on_spark(unloaded, partial(self._dbt.compile, variables=variables))

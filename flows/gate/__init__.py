@@ -12,6 +12,7 @@ Way in: `gather.open_gate(context, rows, targets, blame)`, then `decide`.
 | `probe`, `probe_sql` | the query of all driving sources for new rows, and its SQL |
 | `extent` | the least and greatest key of a source, and its rows between them |
 | `first_load` | a first load in chunks: what is loaded, what comes next (pure) |
+| `lake` | the files of a lake source, and which target has read which |
 | `explain` | a stored decision in words, for `sluice why` |
 
 Never imported here: dbt, Prefect, boto3, `flows.run`, `flows.engine`. `rules` and `facts` import no SQL library.

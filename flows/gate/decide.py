@@ -120,7 +120,7 @@ def decide_targets(
         sources = tuple(
             SourceFacts(
                 str(item.name),
-                _mode(item),
+                _mode(row, item, around),
                 _watermark(row, item, around),
                 probe,
                 is_read_whole=row.increment is Increment.FULL,
@@ -207,9 +207,11 @@ def _is_switched_on(row: TransformationRow, rows: ControlRows) -> bool:
     return row.is_active and pipeline is not None and pipeline.is_active
 
 
-def _mode(item: ResolvedDependency) -> SourceMode:
+def _mode(row: TransformationRow, item: ResolvedDependency, around: Surroundings) -> SourceMode:
     if item.is_managed:
         return SourceMode.MANAGED
+    if item.incremental_key is not None and (str(row.name), str(item.name)) in around.state.files:
+        return SourceMode.FILES
     return SourceMode.TOKEN if item.incremental_key is None else SourceMode.KEYED
 
 
@@ -221,7 +223,8 @@ def _question(row: TransformationRow, item: ResolvedDependency, around: Surround
     source = around.rows.source(item.name)
     if source is None or item.is_managed or not item.is_watched:
         return None
-    return Question(source, item.incremental_key, item.lookback_minutes, _watermark(row, item, around))
+    reader = str(row.name) if _mode(row, item, around) is SourceMode.FILES else None
+    return Question(source, item.incremental_key, item.lookback_minutes, _watermark(row, item, around), reader)
 
 
 def _probe(

@@ -109,6 +109,8 @@ def _is_in_the_way(upstream: UpstreamFacts) -> bool:
 
 def _wish(source: Mapping[str, Any]) -> str:
     name, watermark = source["source"], source.get("watermark")
+    if source["mode"] == "files":
+        return f"a new or changed file of {name}"
     if source["mode"] == "token":
         return f"a changed file or value of {name}"
     if source["mode"] == "managed":

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     NEW_ROWS = "new_rows"
     LATE_ROWS = "late_rows"
     ROWS_VANISHED = "rows_vanished"
+    NEW_FILES = "new_files"
     SOURCE_CHANGED = "source_changed"
     SOURCE_NOT_COMPARABLE = "source_not_comparable"
     UPSTREAM_LOADED = "upstream_loaded"
@@ -93,6 +94,8 @@ class SourceMode(StrEnum):
 
     KEYED = "keyed"
     """By the bounded maximum of its incremental key."""
+    FILES = "files"
+    """By the files of a lake folder that the target has not read."""
     TOKEN = "token"  # noqa: S105 - a kind of probe, not a secret
     """By a change token: it has no incremental key and is read in full."""
     MANAGED = "managed"
@@ -115,6 +118,74 @@ class UpstreamState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FileCounts:
+    """The files of a lake source, counted for one reader.
+
+    Attributes:
+        listed: Files with data.
+        new: Files that it has never read.
+        changed: Files that were written again since it read them.
+        due: Files with rows whose time has come since it left them out.
+        gone: Files that it has read and that are not there any more.
+        hidden: Files that are left out by their names, as Spark and Hive do.
+        other: Files of other formats, and unfinished ones.
+        example: One new or changed file.
+    """
+
+    listed: int = 0
+    new: int = 0
+    changed: int = 0
+    due: int = 0
+    gone: int = 0
+    hidden: int = 0
+    other: int = 0
+    example: str = ""
+
+    @property
+    def unread(self) -> int:
+        """Files that the next load reads."""
+        return self.new + self.changed + self.due
+
+    @property
+    def news(self) -> str:
+        """What is unread, for people.
+
+        >>> FileCounts(listed=9, new=1, changed=2, example="a.parquet").news
+        '1 new file and 2 changed files, e.g. a.parquet'
+        """
+        ahead = "file with rows whose time has come"
+        kinds = [(self.new, "new file"), (self.changed, "changed file"), (self.due, ahead)]
+        told = " and ".join(f"{count:,} {_plural(kind, count)}" for count, kind in kinds if count)
+        return f"{told}, e.g. {self.example}" if self.unread > 1 else f"{told}: {self.example}"
+
+    @property
+    def rest(self) -> str:
+        """What else is there, for people; empty: nothing.
+
+        >>> FileCounts(listed=9, gone=1, hidden=2).rest
+        '; 1 file is gone, its rows stay; 2 files are hidden and not read'
+        """
+        told = ""
+        if self.gone:
+            told += f"; {self.gone:,} {_plural('file', self.gone)} {_is(self.gone)} gone, "
+            told += "its rows stay" if self.gone == 1 else "their rows stay"
+        if self.hidden:
+            told += f"; {self.hidden:,} {_plural('file', self.hidden)} {_is(self.hidden)} hidden and not read"
+        if self.other:
+            kind = "not Parquet or unfinished, and not read"
+            told += f"; {self.other:,} {_plural('file', self.other)} {_is(self.other)} {kind}"
+        return told
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else noun.replace("file", "files", 1)
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """Result of probing one driving source.
 
@@ -126,6 +197,7 @@ class Probe:
         null_count: Rows whose key is NULL; counted only when no row lies at or above the window's start.
         below: Greatest key, when all keys lie below the window; None when it was not queried or there is none.
         epoch: Epoch of a managed source now.
+        files: The files of a lake source; None: they were not listed.
         error: Why the probe failed; None when it succeeded.
     """
 
@@ -136,6 +208,7 @@ class Probe:
     null_count: int = 0
     below: str | None = None
     epoch: int | None = None
+    files: FileCounts | None = None
     error: str | None = None
 
 

@@ -87,7 +87,7 @@ class Gate:
             ),
         )
         timeout = self.context.settings.statement_timeout_seconds
-        prober = Prober(self.context.project, self.warehouse, now, timeout_seconds=timeout)
+        prober = Prober(self.context.project, self.warehouse, now, self.state.files, timeout_seconds=timeout)
         return decide_targets(self.targets, around, prober, self._examine)
 
     def orphans(self) -> tuple[Decision, ...]:

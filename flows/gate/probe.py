@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from sqlglot import exp
 
-from flows.gate.facts import Probe
+from flows.gate.facts import FileCounts, Probe
 from flows.gate.probe_sql import (
     Band,
     Question,
@@ -28,17 +29,24 @@ from flows.gate.probe_sql import (
 )
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
 from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, quoted
-from flows.warehouse.lake import LakeFile, change_token, list_files, resolve_folder
+from flows.warehouse.lake import (
+    LISTINGS_AT_ONCE,
+    LakeFile,
+    Listing,
+    change_token,
+    list_files,
+    list_folder,
+    resolve_folder,
+)
+from metadata_sync.analysis.lake_location import partition_columns
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
+from metadata_sync.loads import FileRead
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.sql.probes import parse_probe
 
 __all__ = ["Prober", "Question"]
-
-LISTINGS_AT_ONCE: Final = 16
-"""Number of folders listed in parallel: a listing mostly waits for the network."""
 
 _TOKEN_LENGTH: Final = 1_000
 """Greatest length of a probe's result, which is stored with each decision."""
@@ -53,6 +61,7 @@ class Prober:
         project: The root of relative lake locations.
         warehouse: Read-only connection.
         now: The instant that the skew guard counts from.
+        files_read: (target, lake source) → path → the file as it was read.
         timeout_seconds: Total time to probe the sources of a failed statement one by one.
         clock: Monotonic seconds.
     """
@@ -62,6 +71,7 @@ class Prober:
         project: Project,
         warehouse: Warehouse,
         now: datetime,
+        files_read: Mapping[tuple[str, str], Mapping[str, FileRead]] = MappingProxyType({}),
         *,
         timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -69,6 +79,7 @@ class Prober:
         self._project = project
         self._warehouse = warehouse
         self._now = now
+        self._files_read = files_read
         self._timeout_seconds = timeout_seconds
         self._clock = clock
 
@@ -86,9 +97,7 @@ class Prober:
                 answers |= self._answer(group, listings)
         return answers
 
-    def _answer(
-        self, questions: Sequence[Question], listings: Mapping[str, Future[tuple[LakeFile, ...]]]
-    ) -> dict[Question, Probe]:
+    def _answer(self, questions: Sequence[Question], listings: Mapping[str, Future[Listing]]) -> dict[Question, Probe]:
         answers: dict[Question, Probe] = {}
         keyed: dict[tuple[str, str], list[Question]] = {}
         for question in questions:
@@ -102,20 +111,74 @@ class Prober:
             answers |= self._scan(scans[start : start + CHUNK_SIZE])
         return answers
 
-    def _list(self, location: str) -> tuple[LakeFile, ...]:
-        return list_files(resolve_folder(self._project, location))
+    def _list(self, location: str) -> Listing:
+        return list_folder(resolve_folder(self._project, location))
 
-    def _without_reading(
-        self, question: Question, listings: Mapping[str, Future[tuple[LakeFile, ...]]]
-    ) -> Probe | None:
+    def _without_reading(self, question: Question, listings: Mapping[str, Future[Listing]]) -> Probe | None:
         """Answer from a listing or a probe query, when that is enough; None: the key must be queried."""
         is_keyed = question.key is not None
         if is_keyed and question.end is not None and not _is_bound(question.end):
             return Probe(error=f"it was read up to {question.end!r}, which is not a value of {question.key}")
         location = _listed_location(question)
         if location is not None:
-            return _read_listing(question, listings[location])
+            return self._read_listing(question, listings[location])
         return None if is_keyed else self._probe_query(question.source)
+
+    def _read_listing(self, question: Question, listed: Future[Listing]) -> Probe | None:
+        try:
+            listing = listed.result()
+        except (ValueError, OSError, SluiceError) as error:
+            return Probe(error=str(error))
+        if question.reader is not None:
+            return self._compare_files(question, question.reader, listing)
+        if not listing.files:
+            return Probe(has_rows=False)
+        return None if question.key is not None else Probe(has_rows=True, newest=change_token(listing.files))
+
+    def _compare_files(self, question: Question, reader: str, listing: Listing) -> Probe:
+        """Compare the files of a folder with those that a target has read."""
+        before = self._files_read[reader, question.source.key]
+        new = [file for file in listing.files if file.path not in before]
+        known = [(file, before[file.path]) for file in listing.files if file.path in before]
+        changed = [file for file, read in known if read.identity != file.identity]
+        due = [
+            file
+            for file, read in known
+            if read.identity == file.identity and read.future_from and self._is_due(question.source, read.future_from)
+        ]
+        counts = FileCounts(
+            listed=len(listing.files),
+            new=len(new),
+            changed=len(changed),
+            due=len(due),
+            gone=len(before) - len(known),
+            hidden=listing.hidden_count,
+            other=listing.other_count,
+            example=next((file.name for file in [*new, *changed, *due]), ""),
+        )
+        probe = Probe(has_rows=bool(listing.files), files=counts)
+        return self._look_ahead(probe, question, [*new, *changed]) if new or changed else probe
+
+    def _look_ahead(self, probe: Probe, question: Question, files: Sequence[LakeFile]) -> Probe:
+        """Count the rows of unread files that lie in the future, and see whether there are others."""
+        high = latest_accepted(parse_bound(question.end or "0").kind, self._now, question.source.max_skew_minutes)
+        if high is None:
+            return probe
+        key = quoted(question.key or "")
+        relation = resolve_folder(self._project, question.source.location or "").relation(files)
+        try:
+            ((future_count, row_count),) = self._warehouse.query(
+                f"select count(case when {key} > '{high}' then 1 end), count(*) from {relation}"  # noqa: S608
+            )
+        except RunError as error:
+            return replace(probe, error=error.message)
+        return replace(probe, future_count=future_count, has_rows=future_count == 0 or future_count < row_count)
+
+    def _is_due(self, source: SourceRow, future_from: str) -> bool:
+        """Whether rows that were left out lie no longer in the future."""
+        bound = parse_bound(future_from)
+        high = latest_accepted(bound.kind, self._now, source.max_skew_minutes)
+        return high is None or not bound.is_later_than(high)
 
     def _probe_query(self, source: SourceRow) -> Probe:
         if source.probe is None:
@@ -246,21 +309,12 @@ def _is_ahead(scan: Scan, row: Row | Probe | None) -> bool:
 
 
 def _listed_location(question: Question) -> str | None:
-    """Return the folder to list for a question; None for a remote folder with a key, which is queried directly."""
+    """Return the folder to list for a question; None for a remote folder whose key is queried."""
     source = question.source
     if source.kind is not SourceKind.LAKE or not source.location:
         return None
-    return None if question.key is not None and source.location.startswith("s3://") else source.location
-
-
-def _read_listing(question: Question, listing: Future[tuple[LakeFile, ...]]) -> Probe | None:
-    try:
-        files = listing.result()
-    except (ValueError, OSError, SluiceError) as error:
-        return Probe(error=str(error))
-    if not files:
-        return Probe(has_rows=False)
-    return None if question.key is not None else Probe(has_rows=True, newest=change_token(files))
+    is_queried = question.key is not None and question.reader is None
+    return None if is_queried and source.location.startswith("s3://") else source.location
 
 
 def source_relation(project: Project, dialect: str, source: SourceRow) -> str:
@@ -272,7 +326,9 @@ def source_relation(project: Project, dialect: str, source: SourceRow) -> str:
         source: The source.
     """
     if source.kind is SourceKind.LAKE and source.location and dialect == "duckdb":
-        return resolve_folder(project, source.location).relation
+        folder = resolve_folder(project, source.location)
+        # whatever the types of the key; where folders are columns, files of other folders are not to be opened
+        return folder.relation(list_files(folder), is_mixed=not partition_columns(source.location))
     return f"{quoted(source.external_schema or source.source_schema)}.{quoted(source.source_table)}"
 
 

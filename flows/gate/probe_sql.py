@@ -34,12 +34,14 @@ class Question:
         key: Incremental key by which this reader cuts windows; None: the source has a change token.
         lookback_minutes: How far below its watermark the reader's window begins.
         watermark: How far the reader has read; None before its first load.
+        reader: The target, when its files are compared with those that it has read; None: the source is queried.
     """
 
     source: SourceRow
     key: str | None
     lookback_minutes: int
     watermark: Watermark | None
+    reader: str | None = None
 
     @property
     def end(self) -> str | None:

@@ -19,8 +19,9 @@ The rules apply to one target in this order; the first that returns an answer de
     a lookup changed                     RUN    the load derives the rows that it touches again; else SKIP
 
 A source counts as new in these cases: its newest accepted key lies beyond the watermark; the number of its rows in the
-lookback band differs from the logged number; its change token differs or is unknown. A source that is another target
-counts as new when that target has changed rows since. A lookup with `on_change: restate` is asked in the same ways.
+lookback band differs from the logged number; it holds a file that the target has not read; its change token differs or
+is unknown. A source that is another target counts as new when that target has changed rows since. A lookup with
+`on_change: restate` is asked in the same ways.
 """
 
 from __future__ import annotations
@@ -304,6 +305,8 @@ def _judge(source: SourceFacts) -> _Judgement:
     match source.mode:
         case SourceMode.KEYED:
             return _judge_keyed(source, source.watermark)
+        case SourceMode.FILES:
+            return _judge_files(source)
         case SourceMode.TOKEN:
             return _judge_token(source, source.watermark)
         case SourceMode.MANAGED:
@@ -362,6 +365,17 @@ def _judge_gone(source: SourceFacts, watermark: Watermark) -> _Judgement:
     if watermark.band_count:
         return False, Reason.SOURCE_EMPTIED, f"{name} is empty now; it was read up to {_shown(watermark.end)}"
     return False, Reason.SOURCE_EMPTY, f"{name} is empty"
+
+
+def _judge_files(source: SourceFacts) -> _Judgement:
+    name, files = source.source, source.probe.files
+    if files is None or not files.listed:
+        return False, Reason.SOURCE_EMPTIED, f"{name} is empty now; it held files when it was read"
+    if files.unread and not source.probe.has_rows:
+        return False, Reason.ONLY_FUTURE_ROWS, f"{name} holds {files.news}, with rows whose key lies in the future only"
+    if files.unread:
+        return True, Reason.NEW_FILES, f"{name} holds {files.news}{files.rest}"
+    return False, Reason.NOTHING_NEW, f"{name} holds no file that was not read ({files.listed:,} listed{files.rest})"
 
 
 def _judge_token(source: SourceFacts, watermark: Watermark) -> _Judgement:

@@ -14,6 +14,7 @@ from flows.engine.engine import hold_targets
 from flows.engine.recovery import adopt
 from flows.ledger.tasks import ask, row_of, run_task, runner
 from flows.warehouse.connection import open_warehouse
+from flows.warehouse.listing import files_variable
 from flows.warehouse.load_log import Definition, read_loads
 from flows.warehouse.rejects import with_rejects
 from metadata_sync.loads import RowCounts
@@ -147,8 +148,8 @@ def rebuild(context: Context, target: str) -> RowCounts:
     run_id = f"rebuild-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     row = row_of(context, target)
     with hold_targets(context, f"rebuild of {target}", [target], run_id):
-        run_task(runner(context), row, "rebuild", run_id)
         rows = context.store.usable_rows()
+        run_task(runner(context), row, "rebuild", run_id, files_variable(context, rows, [row], run_id))
         warehouse = open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
         try:
             found = read_loads(warehouse, context.profile, run_id=run_id)

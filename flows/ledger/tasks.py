@@ -11,6 +11,7 @@ from uuid import uuid4
 from flows.context import Context
 from flows.engine.engine import hold_warehouse, sync_rows
 from flows.run.outcome import load_variables
+from flows.warehouse.listing import files_variable
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def ask(
         SoftRunError: When another load of the target committed meanwhile.
     """
     row = row_of(context, target)
+    run_id = f"{task}-{uuid4().hex[:8]}"
     with hold_warehouse(context, f"{task} {target}"):
-        message = run_task(runner(context), row, task, f"{task}-{uuid4().hex[:8]}", variables)
+        files = files_variable(context, context.store.usable_rows(), [row], run_id)
+        message = run_task(runner(context), row, task, run_id, {**variables, **files})
     found = json.loads(message)
     assert isinstance(found, dict), "the macros write one JSON object"
     return found

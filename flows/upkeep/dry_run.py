@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from flows.context import reading
 from flows.run.outcome import Build, complaint_of
@@ -38,7 +39,7 @@ def dry_run(
     to_run = [row for row in checked if str(row.name) not in by_test]
     for chosen, is_test in ((to_test, True), (to_run, False)):
         if chosen:
-            build = _run_dbt(context, chosen, is_test=is_test)
+            build = _run_dbt(context, rows, chosen, is_test=is_test)
             for row in chosen:
                 error = complaint_of(row.name.model_name, build, is_test_only=is_test)
                 if error is not None:
@@ -50,15 +51,17 @@ def dry_run(
     return errors
 
 
-def _run_dbt(context: Context, rows: Sequence[TransformationRow], *, is_test: bool) -> Build:
+def _run_dbt(context: Context, rows: ControlRows, chosen: Sequence[TransformationRow], *, is_test: bool) -> Build:
     from flows.dbt.runner import DbtRunner
+    from flows.warehouse.listing import files_variable
 
     runner = DbtRunner(context.project, context.settings, context.profile)
-    models = [row.name.model_name for row in rows]
+    models = [row.name.model_name for row in chosen]
+    files = files_variable(context, rows, chosen, f"heal-{uuid4().hex[:8]}")
     try:
         if is_test:
             return Build(runner.build([], tested=models, unbuilt=(), variables={}, callbacks=()))
-        return Build(runner.run_empty(models))
+        return Build(runner.run_empty(models, files))
     except RunError as error:
         return Build(stop=str(error))
 

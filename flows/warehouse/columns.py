@@ -8,7 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
-from flows.warehouse.lake import LakeFolder, list_files, resolve_folder
+from flows.warehouse.footers import FooterMemory
+from flows.warehouse.lake import resolve_folder
+from flows.warehouse.lake_columns import LakeColumns, LakeFooters
 from flows.warehouse.profile import Profile, load_profile
 from flows.warehouse.table_columns import columns_of_tables, type_kinds
 from metadata_sync.errors import HardRunError, SoftRunError
@@ -103,7 +105,7 @@ class DuckDBColumns:
         self._project = project
         self._warehouse = _LazyResource(connect)
         self._binder = _LazyResource(_Binder)
-        self._files = _LazyResource(_Files)
+        self._files = _LazyResource(partial(LakeFooters, {}, FooterMemory(project.state_dir / "footers")))
 
     @contextmanager
     def connected(self) -> Iterator[None]:
@@ -115,8 +117,13 @@ class DuckDBColumns:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         if source.kind is SourceKind.LAKE and source.location:
             with self._files.use() as files:
-                return files.columns(resolve_folder(self._project, source.location))
+                return files.look_at(resolve_folder(self._project, source.location)).columns
         return _table_columns(self._warehouse, source.source_schema, source.source_table)
+
+    def lake_columns(self, location: str) -> LakeColumns:
+        """Return the columns of a location, and whether its files differ; raises as `LakeFooters.look_at`."""
+        with self._files.use() as files:
+            return files.look_at(resolve_folder(self._project, location))
 
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
         """Return the columns of sources that are tables; see `WarehouseColumns.columns_of_tables`."""
@@ -131,16 +138,6 @@ class DuckDBColumns:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         with self._binder.use() as binder:
             return binder.describe(select, tables)
-
-
-def lake_columns(folder: LakeFolder) -> tuple[Column, ...]:
-    """Return the columns that all Parquet files of a folder share.
-
-    Raises:
-        ValueError: When the folder is missing or empty, or its files differ in columns or types.
-    """
-    with _LazyResource(_Files).use() as files:
-        return files.columns(folder)
 
 
 class _Binder:
@@ -171,32 +168,6 @@ class _Binder:
             return _describe_select(self._connection, select)
         except duckdb.Error as error:
             raise ValueError(first_line(error)) from error
-
-
-class _Files:
-    """A database in memory that looks at the files of lake folders; no SELECT of a row reaches it."""
-
-    def __init__(self) -> None:
-        import duckdb
-
-        self._connection = duckdb.connect(":memory:")
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def columns(self, folder: LakeFolder) -> tuple[Column, ...]:
-        """Return the columns that all files of a folder share; see `lake_columns`."""
-        import duckdb
-
-        if not folder.is_remote and not list_files(folder):
-            raise ValueError(f"no .parquet file in {folder.location}")
-        try:
-            _refuse_mixed(self._connection, folder)
-            columns = _describe_select(self._connection, f"from {folder.relation}")
-            wide = _wide_decimals(self._connection, folder) if any(c.type == "double" for c in columns) else {}
-            return tuple(column.model_copy(update={"type": wide.get(column.name, column.type)}) for column in columns)
-        except duckdb.Error as error:
-            raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
 
 
 class PostgresColumns:
@@ -291,45 +262,6 @@ def _describe_select(connection: duckdb.DuckDBPyConnection, select: str) -> tupl
     return tuple(
         Column(name=name, type=type_text(str(type_), "duckdb"))
         for name, type_ in zip(relation.columns, relation.types, strict=True)
-    )
-
-
-def _wide_decimals(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> dict[str, str]:
-    """Return the decimals with more digits than DuckDB holds, by name: it would read them as doubles."""
-    rows = connection.execute(
-        """
-        select distinct name, precision, scale
-        from parquet_schema($pattern)
-        where precision > 38 and duckdb_type = 'DOUBLE'
-        """,
-        {"pattern": folder.pattern},
-    ).fetchall()
-    return {name: f"decimal({precision},{scale})" for name, precision, scale in rows}
-
-
-def _refuse_mixed(connection: duckdb.DuckDBPyConnection, folder: LakeFolder) -> None:
-    """Compare the files' footers: DuckDB itself would cast a different file to the first file's types."""
-    layouts: list[tuple[str, str]] = connection.execute(
-        """
-        with layout as (
-            select file_name, string_agg(name || ' ' || lower(duckdb_type), ', ' order by name) as columns
-            from parquet_schema($pattern)
-            where duckdb_type is not null
-            group by file_name
-        )
-        select min(file_name), columns from layout group by columns order by count(*) desc, min(file_name) limit 2
-        """,
-        {"pattern": folder.pattern},
-    ).fetchall()
-    if len(layouts) < 2:  # noqa: PLR2004 - the query returns up to two layouts
-        return
-    (usual_file, usual), (other_file, other) = layouts
-    usual_columns, other_columns = set(usual.split(", ")), set(other.split(", "))
-    raise ValueError(
-        f"files of {folder.location} have different columns: {other_file} has "
-        f"{', '.join(sorted(other_columns - usual_columns)) or 'fewer'}, where {usual_file} has "
-        f"{', '.join(sorted(usual_columns - other_columns)) or 'none of these'}. "
-        f"Move the different file away, or write it again with the same columns as the others"
     )
 
 

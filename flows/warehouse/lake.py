@@ -1,31 +1,83 @@
-"""Lake folders: the files of a source's location, and a token that changes with any of them."""
+"""Lake folders: the files of a source's location, and a token that changes with any of them.
+
+Which files are data is told by the rules of Spark and Hive (`is_hidden`), and by suffixes of other formats.
+"""
 
 from __future__ import annotations
 
 import glob
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
-from metadata_sync.analysis.lake_location import file_pattern, partition_columns, read_parquet
+from metadata_sync.analysis.lake_location import file_pattern, folder_of, partition_columns, read_parquet
 from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.project import Project
 
+LISTINGS_AT_ONCE: Final = 16
+"""Number of folders listed in parallel: a listing mostly waits for the network."""
+
 _WILDCARDS: Final = frozenset("*?[")
+_OTHER_FORMATS: Final = frozenset(
+    {".avro", ".crc", ".csv", ".gif", ".html", ".jpg", ".json", ".jsonl", ".log", ".md", ".ndjson", ".orc", ".pdf"}
+    | {".png", ".py", ".sql", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip"}
+)
+"""Suffixes of files that are no Parquet; before them a compression's suffix may stand."""
+_UNFINISHED: Final = frozenset({"._copying_", ".crdownload", ".filepart", ".inprogress", ".part", ".partial", ".tmp"})
+"""Suffixes of files that are still being written, by Hadoop, browsers, SFTP servers, Flink and others."""
+_COMPRESSIONS: Final = frozenset({".bz2", ".gz", ".gzip", ".lz4", ".snappy", ".zst"})
 
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """One file of a source: name, size in bytes, etag or modification time, and when it was modified (UTC)."""
+    """One file of a source.
+
+    Attributes:
+        name: Its path below the location's folder; of S3 its key.
+        size_bytes: Its size.
+        version: Its etag or modification time.
+        modified_at: When it was modified, UTC.
+        path: Its absolute path, or its s3 URI.
+    """
 
     name: str
     size_bytes: int
     version: str
     modified_at: datetime | None = None
+    path: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What differs after the file was written again: size and version."""
+        return f"{self.size_bytes}:{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a source's location.
+
+    Attributes:
+        files: Those that hold its data, by name.
+        hidden_count: Files that Spark and Hive leave out, by their names or their folders'.
+        other_count: Files of other formats, and files that are still being written.
+    """
+
+    files: tuple[LakeFile, ...] = ()
+    hidden_count: int = 0
+    other_count: int = 0
+
+    @property
+    def ignored(self) -> str:
+        """What is not read, for people; empty: everything is."""
+        parts = [(self.hidden_count, "hidden"), (self.other_count, "not Parquet, or unfinished")]
+        told = ", ".join(f"{count:,} {kind}" for count, kind in parts if count)
+        return f"{told}: not read" if told else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +86,26 @@ class LakeFolder:
 
     Attributes:
         location: The row's location.
-        pattern: The glob of its files: an absolute path or an s3 URI.
+        pattern: The glob of its files, as dbt's sources name it: an absolute path or an s3 URI.
+        folder: The folder whose files are read, at any depth; it may hold wildcards. None: `pattern` names files.
         root: The folder that local files must be in after links are followed.
     """
 
     location: str
     pattern: str
+    folder: str | None
     root: Path
 
-    @property
-    def relation(self) -> str:
-        """The folder as a table expression of DuckDB."""
-        return read_parquet(self.pattern, is_partitioned=bool(partition_columns(self.location)))
+    def relation(self, files: Iterable[LakeFile], *, is_mixed: bool = False) -> str:
+        """Return some of its files as a table expression of DuckDB; without files, the glob, which matches nothing.
+
+        Args:
+            files: The files.
+            is_mixed: Whether they may differ in columns and types: DuckDB then opens all of them at once.
+        """
+        paths = [file.path for file in files]
+        is_partitioned = bool(partition_columns(self.location))
+        return read_parquet(self.pattern, paths, is_partitioned=is_partitioned, is_mixed=is_mixed)
 
     @property
     def is_remote(self) -> bool:
@@ -63,19 +123,57 @@ def resolve_folder(project: Project, location: str) -> LakeFolder:
     Raises:
         ValueError: When a path leaves the project.
     """
-    return LakeFolder(location, file_pattern(project, location), project.root)
+    return LakeFolder(location, file_pattern(project, location), folder_of(project, location), project.root)
 
 
-def list_files(folder: LakeFolder) -> tuple[LakeFile, ...]:
-    """List the files of a folder by name.
+def list_folder(folder: LakeFolder) -> Listing:
+    """List a folder.
 
     Raises:
-        ValueError: When the folder itself is missing, or a link in it leads out of the project.
+        ValueError: When the folder itself is missing, a link in it leads out of the project, or a name is no text.
         ConfigurationError: When it is in S3 and boto3 is not installed.
         SoftRunError: When S3 does not answer, or refuses.
     """
-    found = _list_s3(folder) if folder.is_remote else _list_local(folder)
-    return tuple(sorted(found, key=lambda file: file.name))
+    files, hidden_count, other_count = [], 0, 0
+    for file in _list_s3(folder) if folder.is_remote else _list_local(folder):
+        if is_hidden(file.name):
+            hidden_count += 1
+        elif _is_other(file.name):
+            other_count += 1
+        else:
+            files.append(file)
+    return Listing(tuple(sorted(files, key=lambda file: file.name)), hidden_count, other_count)
+
+
+def list_files(folder: LakeFolder) -> tuple[LakeFile, ...]:
+    """List the data files of a folder by name; see `list_folder`."""
+    return list_folder(folder).files
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether Spark and Hive leave a file out, because it or a folder on its way begins with `_` or `.`.
+
+    Args:
+        name: Its path below the location's folder.
+
+    Source: `HadoopFSUtils.shouldFilterOutPathName` of Spark; a folder of a partition (`_x=1`) is data.
+
+    >>> [is_hidden(name) for name in ("_temporary/0/a.parquet", "a/.b.parquet", "_SUCCESS", "_day=1/a.parquet")]
+    [True, True, True, False]
+    """
+    return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in name.split("/"))
+
+
+def _is_other(name: str) -> bool:
+    """Tell whether a file's suffix says that it is of another format, or unfinished.
+
+    >>> [_is_other(name) for name in ("a.csv.gz", "a.parquet.tmp", "part-00000", "a.parquet.gzip", "a.PARQ")]
+    [True, True, False, False, False]
+    """
+    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
+    while suffixes and suffixes[-1] in _COMPRESSIONS:
+        suffixes.pop()
+    return bool(suffixes) and (suffixes[-1] in _OTHER_FORMATS or suffixes[-1] in _UNFINISHED)
 
 
 def change_token(files: Iterable[LakeFile]) -> str:
@@ -97,12 +195,46 @@ def _list_local(folder: LakeFolder) -> Iterator[LakeFile]:
     root = _fixed_part(folder.pattern)
     if not root.exists():
         raise ValueError(f"{root} does not exist (location: {folder.location})")
-    for name in glob.iglob(folder.pattern, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if not Path(name).resolve().is_relative_to(folder.root):
-            raise ValueError(f"{name} is a link that leads out of the project {folder.root}")
-        status = Path(name).stat()
+    start = len(str(root).rstrip("/")) + 1
+    for path in _paths(folder):
+        try:
+            status = os.stat(path)  # noqa: PTH116 - a hundred thousand of them
+        except FileNotFoundError:  # it was renamed or deleted meanwhile
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            continue
+        if os.path.islink(path):  # noqa: PTH114
+            _refuse_escape(path, folder)
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"the name of {path!r} is not UTF-8: rename the file") from None
         came = datetime.fromtimestamp(status.st_mtime, UTC)
-        yield LakeFile(Path(name).relative_to(root).as_posix(), status.st_size, str(status.st_mtime_ns), came)
+        yield LakeFile(path[start:], status.st_size, str(status.st_mtime_ns), came, path)
+
+
+def _paths(folder: LakeFolder) -> Iterator[str]:
+    """Yield the paths of all files; hidden folders are entered, so that their files are counted."""
+    if folder.folder is None:
+        seen = set()
+        for path in glob.iglob(folder.pattern, recursive=True, include_hidden=True):  # noqa: PTH207 - absolute
+            parent = path.rpartition("/")[0]
+            if parent not in seen:
+                _refuse_escape(parent, folder)
+                seen.add(parent)
+            yield path
+        return
+    for top in glob.glob(folder.folder) if _WILDCARDS & set(folder.folder) else [folder.folder]:  # noqa: PTH207
+        _refuse_escape(top, folder)
+        for parent, folders, names in os.walk(top, followlinks=True):
+            for name in folders:
+                _refuse_escape(os.path.join(parent, name), folder)  # noqa: PTH118
+            yield from (os.path.join(parent, name) for name in names)  # noqa: PTH118
+
+
+def _refuse_escape(path: str, folder: LakeFolder) -> None:
+    if not Path(path).resolve().is_relative_to(folder.root):
+        raise ValueError(f"{path} is a link that leads out of the project {folder.root}")
 
 
 def _fixed_part(pattern: str) -> Path:
@@ -125,12 +257,15 @@ def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:
     address = urlsplit(folder.pattern)
     key = address.path.lstrip("/")
     prefix = key[: next((index for index, char in enumerate(key) if char in _WILDCARDS), len(key))]
-    wanted = key.replace("**/", "*")
+    wanted = key.replace("**/", "*") if folder.folder is None else f"{urlsplit(folder.folder).path.lstrip('/')}/*"
+    start = prefix.rfind("/") + 1
     pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=address.netloc, Prefix=prefix)
     try:
         for page in pages:
             for item in page.get("Contents", ()):
-                if fnmatchcase(item["Key"], wanted):
-                    yield LakeFile(item["Key"], item["Size"], item["ETag"], item["LastModified"])
+                name = item["Key"]
+                if fnmatchcase(name, wanted) and not name.endswith("/"):
+                    path = f"s3://{address.netloc}/{name}"
+                    yield LakeFile(name[start:], item["Size"], item["ETag"], item["LastModified"], path)
     except (BotoCoreError, ClientError) as error:
         raise SoftRunError(f"{folder.location} cannot be listed: {error}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +17,7 @@ from sqlglot import exp
 from flows.warehouse.connection import CHUNK_SIZE, NO_NUMBER, Row, Warehouse, as_text, quoted, union_all
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
 from metadata_sync.errors import HardRunError
-from metadata_sync.loads import DrivingRows, Rejects, RowCounts, Watermark, Window
+from metadata_sync.loads import DrivingRows, FileRead, Rejects, RowCounts, Watermark, Window
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Increment, LoadType
 
@@ -76,12 +76,14 @@ class WarehouseState:
         watermarks: (target, source) → watermark.
         last_loads: Target → id of the newest load that moved a watermark.
         heads: Target → its head, for the requested targets.
+        files: (target, lake source) → path → the file as it was read, for the requested targets.
     """
 
     existing: frozenset[TableName] = frozenset()
     watermarks: Mapping[tuple[str, str], Watermark] = field(default_factory=dict)
     last_loads: Mapping[str, str] = field(default_factory=dict)
     heads: Mapping[str, Head] = field(default_factory=dict)
+    files: Mapping[tuple[str, str], Mapping[str, FileRead]] = field(default_factory=dict)
 
     @property
     def logged(self) -> Set[str]:
@@ -130,7 +132,27 @@ def read_state(
         return WarehouseState(existing)
     heads = [name for name in sorted(decided) if (sluice_schema, companion_table(name, "head")) in standing]
     rows = (row for query in _state_queries(sluice_schema, heads) for row in warehouse.query(query))
-    return _collect(existing, rows)
+    state = _collect(existing, rows)
+    if (sluice_schema, "lake_files") not in standing or not decided:
+        return state
+    return replace(state, files=_files_read(warehouse, sluice_schema, decided))
+
+
+def _files_read(
+    warehouse: Warehouse, sluice_schema: str, targets: Collection[TableName]
+) -> dict[tuple[str, str], dict[str, FileRead]]:
+    """Read which files targets have read, each as the newest load of it noted it."""
+    query = (
+        exp.select("target", "source", "path", "max_by(version, loaded_at)")
+        .select("max_by(coalesce(future_from, ''), loaded_at)")
+        .from_(exp.table_("lake_files", db=sluice_schema, quoted=True))
+        .where(exp.column("target").isin(*sorted(map(str, targets))))
+        .group_by("target", "source", "path")
+    )
+    found: dict[tuple[str, str], dict[str, FileRead]] = {}
+    for target, source, path, version, future_from in warehouse.query(query):
+        found.setdefault((target, source), {})[path] = FileRead(version, future_from or None)
+    return found
 
 
 def existing_tables(warehouse: Warehouse, profile: Profile, targets: Collection[TableName]) -> frozenset[TableName]:

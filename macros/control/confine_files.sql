@@ -3,7 +3,7 @@
     A SELECT that slips through the checks of `sluice validate` then still reads no file and opens no other database.
     The settings hold until the database is closed; nothing can widen them again.
 
-    Allowed are the folders of the sources (`meta.folder`), what Spark has left for this run (SLUICE_RESULTS), the
+    Allowed are the folders of the sources (`meta.folder`), the listing of their files (SLUICE_FILES), what Spark has left for this run (SLUICE_RESULTS), the
     project's seeds, and what SLUICE_DUCKDB_DIRECTORIES adds, separated by commas.
     Returns: nothing to run; the statements are sent here.
     Source: https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
@@ -59,6 +59,9 @@
     {%- for folder in env_var("SLUICE_DUCKDB_DIRECTORIES", "").split(",") if folder | trim -%}
         {%- do folders.append((folder | trim).rstrip("/") ~ "/") -%}
     {%- endfor -%}
+    {%- if sluice.listed_files().listing -%}
+        {%- do files.append(sluice.listed_files().listing) -%}
+    {%- endif -%}
     {%- for node in graph.nodes.values() if node.resource_type == "seed" -%}
         {%- do files.append(node.root_path ~ "/" ~ node.original_file_path) -%}
     {%- endfor -%}

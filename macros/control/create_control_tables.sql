@@ -32,6 +32,35 @@
                 {%- do adapter.commit() -%}
             {%- endfor -%}
         {%- endif -%}
+        {%- do adapter.dispatch("create_lake_files", "sluice")() -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- On DuckDB, the files that targets have read of lake sources: one row per load and file. The newest row of a file
+    counts. Rows are only added; a full refresh removes those of its target.
+
+    key_from is the file's least key, for an append without a business key; future_from the least key that was left out
+    because it lies in the future.
+-#}
+{% macro default__create_lake_files() %} {% endmacro %}
+
+{% macro duckdb__create_lake_files() %}
+    {%- set files = sluice.control_relation("lake_files") -%}
+    {%- if not sluice.is_there(files) -%}
+        {%- call statement("sluice_lake_files") -%}
+            create table if not exists {{ files }} (
+                target varchar,
+                source varchar,
+                load_id varchar,
+                path varchar,
+                version varchar,
+                loaded_at timestamp,
+                key_from varchar,
+                future_from varchar
+            )
+        {%- endcall -%}
+        {%- do adapter.commit() -%}
     {%- endif -%}
 {% endmacro %}
 

@@ -38,6 +38,12 @@
                 ~ old_text
             ) -%}
         {%- endfor -%}
+        {%- set files = sluice.control_relation("lake_files") -%}
+        {%- if adapter.type() == "duckdb" and sluice.is_there(files) -%}
+            {%- do statements.append(
+                "update " ~ files ~ " set target = " ~ new_text ~ " where target = " ~ old_text
+            ) -%}
+        {%- endif -%}
     {%- endif -%}
     {%- for reader, pair in definitions.items() -%}
         {%- set before_text, after_text = sluice.literals(pair) -%}

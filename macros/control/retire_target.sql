@@ -22,6 +22,12 @@
             ~ " set moves_watermark = false, epoch = null where target = "
             ~ sluice.literal(target_name)
         ) -%}
+        {%- set files = sluice.control_relation("lake_files") -%}
+        {%- if adapter.type() == "duckdb" and sluice.is_there(files) -%}
+            {%- do statements.append(
+                "delete from " ~ files ~ " where target = " ~ sluice.literal(target_name)
+            ) -%}
+        {%- endif -%}
     {%- endif -%}
     {%- if statements -%}
         {#- BEGIN happens here -#}

@@ -66,6 +66,7 @@
         {%- do parts.append("alter table " ~ load.relation ~ " " ~ change) -%}
     {%- endfor -%}
     {%- do parts.extend(changes) -%}
+    {%- do parts.extend(sluice.note_files_sql(load)) -%}
     {%- do parts.append(sluice.insert_log_sql(load)) -%}
     {%- set statements = [] -%}
     {%- for part in parts -%} {%- do statements.append(sluice.dedent(part)) -%} {%- endfor -%}

@@ -35,10 +35,15 @@
             "new": end is not none and (end != last_end or count != watermark.lookback_count),
         }
     ) -%}
-    {%- if newest.future_count -%}
+    {%- do sluice.warn_of_future_rows(window, dependency) -%}
+{% endmacro %}
+
+
+{% macro warn_of_future_rows(window, dependency) %}
+    {%- if window.future_count -%}
         {%- do exceptions.warn(
             "sluice.increment: "
-            ~ newest.future_count
+            ~ window.future_count
             ~ " rows of "
             ~ dependency.source
             ~ " are more than "
@@ -51,19 +56,29 @@
 {% endmacro %}
 
 
+{#- The greatest key that is not in the future, as text; none: every key is accepted. -#}
+{% macro greatest_accepted(dependency, kind) %}
+    {%- if kind == "integer" or dependency.max_skew_minutes is none -%} {{ return(none) }} {%- endif -%}
+    {{
+        return(
+            sluice.minutes_before(sluice.instant_text(sluice.utc_now()), -dependency.max_skew_minutes, kind)
+        )
+    }}
+{% endmacro %}
+
+
 {#- The rows whose key is NULL: dict(relation, key, row_count) or none. They are in no window, but increment: full
     reads them. -#}
 {% macro find_unkeyed(dependency) %}
     {%- if sluice.setting("increment", "rows") == "full" -%} {{ return(none) }} {%- endif -%}
+    {%- set relation = sluice.files_of(dependency.relation) -%}
     {%- call statement("sluice_unkeyed", fetch_result=true, auto_begin=false) -%}
-        select count(*) as row_count from {{ dependency.relation }} where {{ dependency.key }} is null
+        select count(*) as row_count from {{ relation }} where {{ dependency.key }} is null
     {%- endcall -%}
     {%- set row_count = load_result("sluice_unkeyed").table.rows[0][0] | int -%}
     {{
         return(
-            {"relation": dependency.relation, "key": dependency.key, "row_count": row_count}
-            if row_count
-            else none
+            {"relation": relation, "key": dependency.key, "row_count": row_count} if row_count else none
         )
     }}
 {% endmacro %}
@@ -73,14 +88,9 @@
     future_count). -#}
 {% macro newest_key(dependency, kind, start) %}
     {%- set key = sluice.key_expression(dependency, kind) -%}
-    {%- set has_limit = kind != "integer" and dependency.max_skew_minutes is not none -%}
-    {%- if has_limit -%}
-        {%- set limit = sluice.literal(
-            sluice.minutes_before(
-                sluice.instant_text(sluice.utc_now()), -dependency.max_skew_minutes, kind
-            )
-        ) -%}
-    {%- endif -%}
+    {%- set greatest = sluice.greatest_accepted(dependency, kind) -%}
+    {%- set has_limit = greatest is not none -%}
+    {%- set limit = sluice.literal(greatest) -%}
     {%- call statement("sluice_newest_key", fetch_result=true, auto_begin=false) -%}
         select
             {%- if has_limit %}
@@ -94,7 +104,7 @@
             {%- else %}
                 'is ' || {{ sluice.key_text("max(" ~ key ~ ")", kind) }} as window_end, 0 as future_count
             {%- endif %}
-        from {{ dependency.relation }}
+        from {{ sluice.files_of(dependency.relation) }}
         {%- if start is not none %} where {{ key }} >= {{ sluice.literal(start) }} {%- endif %}
     {%- endcall -%}
     {%- set row = load_result("sluice_newest_key").table.rows[0] -%}
@@ -112,7 +122,7 @@
     } -%}
     {%- call statement("sluice_band", fetch_result=true, auto_begin=false) -%}
         select count(*) as lookback_count
-        from {{ dependency.relation }}
+        from {{ sluice.files_of(dependency.relation) }}
         where {{ sluice.window_condition(dependency, band) }}
     {%- endcall -%}
     {{ return(load_result("sluice_band").table.rows[0][0] | int) }}

@@ -7,7 +7,8 @@
         dependency (dict): see driving_dependencies.
     Returns: dict, ready for JSON: source (str), kind (str or none: no key), start and end (text or none), is_open
         (start itself is left out), new (bool), moves_watermark (bool), lookback_count, future_count (int or none),
-        source_epoch (int or none), unkeyed (dict(relation, key, row_count) or none: rows whose key is NULL, which are
+        source_epoch (int or none), records (str: the pattern of the files that the load notes), files (str: the relation of
+        unread files, which is read in place of the source), unkeyed (dict(relation, key, row_count) or none: rows whose key is NULL, which are
         in no window), head (str: the target's last load, seen before the window was cut).
 -#}
 {% macro capture_window(dependency) %}
@@ -44,10 +45,19 @@
             ~ ", and --full-refresh replaces all of it.",
             "Use one of them.",
         ) -%}
-    {%- elif asked -%} {%- do sluice.take_asked_window(window, dependency, asked, watermark) -%}
+    {%- elif asked -%}
+        {%- do sluice.take_asked_window(window, dependency, asked, watermark) -%}
+        {%- if is_first and window.kind is not none -%}
+            {#- the first chunk of a first load: a file that comes after it is new -#}
+            {%- do sluice.note_files(
+                window, dependency, window.kind, true, asked[dependency.source].last_end
+            ) -%}
+        {%- endif -%}
     {%- elif dependency.managed -%} {%- do sluice.capture_managed_window(window, dependency, watermark) -%}
     {%- elif dependency.key is none -%} {%- do sluice.capture_token(window, watermark) -%}
-    {%- else -%} {%- do sluice.capture_key_window(window, dependency, watermark) -%}
+    {%- elif not sluice.capture_files(window, dependency, watermark) -%}
+        {%- do sluice.capture_key_window(window, dependency, watermark) -%}
+        {%- do sluice.note_files(window, dependency, window.kind, watermark is none) -%}
     {%- endif -%}
     {%- if should_full_refresh() -%} {%- do window.update({"new": true}) -%} {%- endif -%}
     {%- if dependency.is_lookup -%}

@@ -4,7 +4,7 @@
     Args:
         relation (Relation): the argument of increment().
         incremental_key (str or none): its key, for a hand-written model.
-    Returns: list of dict(source, relation, key, managed, is_lookup, recompute_by, lookback_minutes, max_skew_minutes).
+    Returns: list of dict(source, relation: see files_of, pattern, key, managed, is_lookup, recompute_by, lookback_minutes, max_skew_minutes).
     Raises: when relation is no driving source.
 -#}
 {% macro driving_dependencies(relation, incremental_key) %}
@@ -42,6 +42,7 @@
             {
                 "source": written.table,
                 "relation": sluice.whole_relation(relation),
+                "pattern": sluice.listed_pattern(relation.render()),
                 "key": sluice.quote_name(key) if key else none,
                 "managed": managed,
                 "is_lookup": not written.get("driving", true),

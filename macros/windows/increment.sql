@@ -17,9 +17,8 @@
     {#- dbt show runs the SELECT without the hooks of a run -#}
     {%- if execute and flags.WHICH == "show" -%} {%- do sluice.confine_files() -%} {%- endif -%}
     {%- set is_load = sluice.asked_task() in (none, "restate", "fill", "ties") -%}
-    {%- if not execute or model.resource_type == "unit_test" or not is_load -%}
-        {{ return(relation) }}
-    {%- endif -%}
+    {%- if not execute or model.resource_type == "unit_test" -%} {{ return(relation) }} {%- endif -%}
+    {%- if not is_load -%} {{ return(sluice.whole(relation)) }} {%- endif -%}
     {%- set dependencies = sluice.driving_dependencies(relation, incremental_key) -%}
     {%- set windows = sluice.capture_windows(dependencies) -%}
     {%- set rendered = sluice.whole_relation(relation) -%}
@@ -48,7 +47,12 @@
 
 {% macro increment_sql(dependency, window, dependencies, windows) %}
     {%- set mode = sluice.setting("increment", "rows") -%}
-    {%- set lines = ["select sluice_source.*", "from " ~ dependency.relation ~ " as sluice_source"] -%}
+    {%- set rows = (
+        sluice.window_relation(dependency, window)
+        if mode == "rows"
+        else sluice.files_of(dependency.relation)
+    ) -%}
+    {%- set lines = ["select sluice_source.*", "from " ~ rows ~ " as sluice_source"] -%}
     {%- if flags.EMPTY -%} {%- do lines.append("where 1 = 0") -%}
     {%- elif mode == "rows" -%}
         {%- do lines.append("where " ~ sluice.window_condition(dependency, window)) -%}
@@ -74,7 +78,7 @@
     {%- set logged = [window] + windows.values() | selectattr("is_lookup", "defined") | list -%}
     {%- set comments = [] -%}
     {%- for item in logged -%}
-        {%- do comments.append("/* sluice:window " ~ tojson(item) | replace("*/", "*\\/") ~ " */") -%}
+        {%- do comments.append("/* sluice:window " ~ tojson(item) | replace("*", "\\u002a") ~ " */") -%}
     {%- endfor -%}
     {{ return("(\n        " ~ (comments + lines) | join("\n        ") ~ "\n    )") }}
 {% endmacro %}

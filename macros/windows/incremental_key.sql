@@ -47,7 +47,7 @@
 -#}
 {% macro key_kind(dependency) %}
     {%- if dependency.managed -%} {{ return("timestamp") }} {%- endif -%}
-    {%- set query = "select " ~ dependency.key ~ " as sluice_key from " ~ dependency.relation -%}
+    {%- set query = "select " ~ dependency.key ~ " as sluice_key from " ~ sluice.example_of(dependency) -%}
     {%- set type = sluice.describe_query(query, "sluice_key_shape")[0].type -%}
     {%- set kind = sluice.kind_of_key(type) -%}
     {%- if kind is not none -%} {{ return(kind) }} {%- endif -%}

@@ -4,6 +4,9 @@
 -#}
 {% macro restated_lines(dependency, window, dependencies, windows) %}
     {%- set key = sluice.key_expression(dependency, window.kind) -%}
+    {#- unread files may hold any key: a row that is read twice is the same event -#}
+    {%- set below = " <= " if window.is_open or window.files else " < " -%}
+    {%- set bound = window.end if window.files else window.start -%}
     {%- set pairs = [] -%}
     {%- for name, expression in sluice.lookup_joins().identity -%}
         {%- do pairs.append(expression ~ " = sluice_restated.sluice_key_" ~ loop.index) -%}
@@ -13,12 +16,12 @@
             [
                 "union all",
                 "select sluice_source.*",
-                "from " ~ dependency.relation ~ " as sluice_source",
+                "from " ~ sluice.files_of(dependency.relation) ~ " as sluice_source",
                 "join "
                 ~ sluice.restated_sql(dependency, window, dependencies, windows)
                 ~ " as sluice_restated",
                 "    on " ~ pairs | join(" and "),
-                "where " ~ key ~ (" <= " if window.is_open else " < ") ~ sluice.literal(window.start),
+                "where " ~ key ~ below ~ sluice.literal(bound),
             ]
         )
     }}
@@ -62,7 +65,9 @@
         {%- set window = windows[lookup.source] -%}
         {%- if window.kind is none -%}
             {#- only a change token tells that it changed, so every row may be touched -#}
-            {%- do queries.append(sluice.chosen_sql(columns, dependency.relation, condition)) -%}
+            {%- do queries.append(
+                sluice.chosen_sql(columns, sluice.files_of(dependency.relation), condition)
+            ) -%}
         {%- else -%}
             {%- for source, hops in sluice.lookup_joins().paths.get(lookup.source, [])
                 if source == dependency.source
@@ -70,7 +75,9 @@
                 {%- set changed = sluice.changed_keys_sql(lookup, window, hops[-1][2]) -%}
                 {%- set inner = sluice.reach_sql(hops, changed) -%}
                 {%- do queries.append(
-                    sluice.joined_sql(columns, dependency.relation, inner, hops[0][0], condition)
+                    sluice.joined_sql(
+                        columns, sluice.files_of(dependency.relation), inner, hops[0][0], condition
+                    )
                 ) -%}
             {%- endfor -%}
         {%- endif -%}
@@ -83,7 +90,7 @@
 {% macro changed_keys_sql(lookup, window, expressions) %}
     {%- set condition = sluice.window_condition(lookup, window) -%}
     {%- set keys = sluice.numbered_keys(expressions) -%}
-    {%- set parts = [sluice.chosen_sql(keys, lookup.relation, condition)] -%}
+    {%- set parts = [sluice.chosen_sql(keys, sluice.window_relation(lookup, window), condition)] -%}
     {%- set side = sluice.companion_relation(lookup.source, "side") -%}
     {%- if lookup.managed and window.end is not none and sluice.is_there(side) -%}
         {%- do parts.append(sluice.chosen_sql(keys, side, condition)) -%}
@@ -151,8 +158,10 @@
         {%- set is_ref = written.get("ref") is not none -%}
         {{
             return(
-                sluice.whole_relation(
-                    ref(written.ref) if is_ref else source(written.source[0], written.source[1])
+                sluice.files_of(
+                    sluice.whole_relation(
+                        ref(written.ref) if is_ref else source(written.source[0], written.source[1])
+                    )
                 )
             )
         }}

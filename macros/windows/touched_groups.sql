@@ -6,7 +6,11 @@
     {%- set parts = [] -%}
     {%- for dependency in dependencies if dependency.source in windows and not dependency.is_lookup -%}
         {%- set window = windows[dependency.source] -%}
-        {%- do parts.append(sluice.window_groups_sql(dependency, dependency.relation, window)) -%}
+        {%- do parts.append(
+            sluice.window_groups_sql(
+                dependency, sluice.window_relation(dependency, window), window
+            )
+        ) -%}
         {%- set side = sluice.companion_relation(dependency.source, "side") -%}
         {%- if dependency.managed and window.end is not none and sluice.is_there(side) -%}
             {#- rows that left an upstream target are only in its side table -#}

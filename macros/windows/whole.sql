@@ -7,7 +7,13 @@
 
     Args:
         relation (Relation): a source or ref; the SELECT gives it an alias.
-    Returns: Relation, the same.
+    Returns: Relation, the same; of a lake source whose files Sluice has listed, these files as text.
     Source: https://github.com/dbt-labs/dbt-adapters/blob/main/dbt-adapters/src/dbt/adapters/base/relation.py
 -#}
-{% macro whole(relation) %} {{ return(relation.replace(require_alias=false)) }} {% endmacro %}
+{% macro whole(relation) %}
+    {%- set files = sluice.files_of(relation.render()) -%}
+    {%- if execute and sluice.listed_pattern(relation.render()) is not none -%}
+        {{ return("(select * from " ~ files ~ " where 1 = 0)" if flags.EMPTY else files) }}
+    {%- endif -%}
+    {{ return(relation.replace(require_alias=false)) }}
+{% endmacro %}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from metadata_sync.project import Project
@@ -29,6 +30,11 @@ def file_pattern(project: Project, location: str) -> str:
     """Return the glob of a location's files; see `resolved`."""
     base = resolved(project, location)
     return base if _is_glob_of_files(location) else f"{base}/**/*{_FILES}"
+
+
+def folder_of(project: Project, location: str) -> str | None:
+    """Return the folder whose files a location means, as a path that may hold wildcards; None: it names files."""
+    return None if _is_glob_of_files(location) else resolved(project, location)
 
 
 def _is_glob_of_files(location: str) -> bool:
@@ -69,12 +75,25 @@ def partition_columns(location: str) -> tuple[str, ...]:
     return tuple(match.group(1) for match in matches if match)
 
 
-def read_parquet(pattern: str, *, is_partitioned: bool) -> str:
-    """Return DuckDB's table expression for the files of a glob; all files must have the same columns.
+def literal_path(path: str) -> str:
+    """Return a path as a glob that matches this path alone.
+
+    >>> literal_path("lake/a[1]*.parquet")
+    'lake/a[[]1][*].parquet'
+    """
+    return _WILDCARD.sub(r"[\g<0>]", path)
+
+
+def read_parquet(pattern: str, paths: Sequence[str] = (), *, is_partitioned: bool, is_mixed: bool = False) -> str:
+    """Return DuckDB's table expression for some files.
 
     Args:
-        pattern: The glob.
+        pattern: Their glob.
+        paths: The files; none: all that the glob matches.
         is_partitioned: Whether folders' names are columns; DuckDB then skips folders that a condition excludes.
+        is_mixed: Whether the files may differ: columns are then those of all files, with types that hold all values.
     """
-    quoted = pattern.replace("'", "''")
-    return f"read_parquet('{quoted}', union_by_name = false, hive_partitioning = {str(is_partitioned).lower()})"
+    listed = ", ".join("'" + literal_path(path).replace("'", "''") + "'" for path in paths)
+    quoted = f"[{listed}]" if paths else "'" + pattern.replace("'", "''") + "'"
+    by_name, by_folder = str(is_mixed).lower(), str(is_partitioned).lower()
+    return f"read_parquet({quoted}, union_by_name = {by_name}, hive_partitioning = {by_folder})"

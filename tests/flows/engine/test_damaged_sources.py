@@ -43,7 +43,7 @@ def test_half_written_file_holds_its_readers_alone(workshop: Workshop) -> None:
 
     assert (emptied, workshop.row_of().description) == (0, "Orders once more.")
     assert "Warning" in warned
-    assert "no .parquet file in lake/regions" in warned
+    assert "no Parquet file in lake/regions" in warned
 
 
 def describe(workshop: Workshop, place: int, text: str) -> tuple[int, str, str]:

@@ -76,14 +76,14 @@ def test_new_rows_run_their_readers_and_nothing_else(workshop: Workshop) -> None
     assert not workshop.plan().is_due
 
 
-def test_late_row_in_the_lookback_band_is_found(workshop: Workshop) -> None:
+def test_late_row_below_the_watermark_is_found(workshop: Workshop) -> None:
     workshop.land_orders("late", range(30, 31), "2013-01-02 11:50:00")
 
     plan = workshop.plan()
     reasons = {decision.target: decision.reason for decision in plan.decisions}
     summary, _ = workshop.run()
 
-    assert reasons["dwh.fact_order"] is Reason.LATE_ROWS
+    assert reasons["dwh.fact_order"] is Reason.NEW_FILES
     assert not summary.has_failed
     assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
     assert not workshop.plan().is_due
@@ -255,7 +255,7 @@ def test_lake_of_partition_folders_is_windowed_by_them(workshop: Workshop) -> No
     second, _ = workshop.run()
 
     read = [next(o.rows.read for o in run.outcomes if o.target == "dwh.fact_visit") for run in (first, second)]
-    assert read == [3, 3], "of the second run: the two rows that came, and one of the band"
+    assert read == [3, 2], "the second run reads the file that came, and no other"
     assert workshop.query("select visit_id, cast(day as varchar) from dwh.fact_visit order by 1") == [
         *((1, "2013-01-01"), (2, "2013-01-01"), (3, "2013-01-02")),
         *((4, "2013-01-02"), (5, "2013-01-03")),

@@ -249,11 +249,11 @@ def test_column_with_a_wrong_type_or_test_is_a_fault(
 
 
 def test_source_that_cannot_be_read_is_a_fault_of_its_row(project: Project, warehouse: FakeWarehouse) -> None:
-    warehouse.refusals["lake.flights"] = "no .parquet file in lake/flights"
+    warehouse.refusals["lake.flights"] = "no Parquet file in lake/flights"
     write_select(project, "dim", GOOD)
     (fault,) = find(control_rows(transformation("dwh.dim")), project, warehouse)
     assert str(fault).startswith(
-        "source_control[lake.flights].location = 'lake/flights': no .parquet file in lake/flights."
+        "source_control[lake.flights].location = 'lake/flights': no Parquet file in lake/flights."
     )
 
 

@@ -1,0 +1,142 @@
+"""The files of a lake source, and which target has read which: what `sluice lake` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+from flows.context import reading
+from flows.warehouse.lake import LakeFile, Listing, list_folder, resolve_folder
+from flows.warehouse.load_log import tables_in
+from flows.warehouse.profile import SLUICE_SCHEMA
+from metadata_sync.errors import ConfigurationError
+from metadata_sync.rows.resolve import resolve_dependencies
+from metadata_sync.rows.vocabulary import SourceKind
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from flows.warehouse.connection import Warehouse
+    from metadata_sync.rows.model import ControlRows, SourceRow
+
+
+@dataclass(frozen=True, slots=True)
+class FileOfTarget:
+    """A file as one target knows it.
+
+    Attributes:
+        file: Its path below the location's folder; the whole path of a file that is gone.
+        size_bytes: Its size now; None: it is gone.
+        target: The target, `schema.table`.
+        state: read, new, changed or gone.
+        load_id: The load that read it last; None: no load has.
+        loaded_at: When that load loaded, UTC.
+    """
+
+    file: str
+    size_bytes: int | None
+    target: str
+    state: str
+    load_id: str | None = None
+    loaded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LakeReport:
+    """The files of a source.
+
+    Attributes:
+        source: `schema.table`.
+        location: Its location.
+        file_count: Files that hold its data.
+        size_bytes: Their size.
+        ignored: What else lies there, for people; empty: nothing.
+        files: One entry per file and target that reads it by files.
+    """
+
+    source: str
+    location: str
+    file_count: int
+    size_bytes: int
+    ignored: str
+    files: tuple[FileOfTarget, ...]
+
+
+def look_at_lake(context: Context, name: str) -> LakeReport:
+    """List the files of a source and compare them with what its readers have read. Writes nothing.
+
+    Args:
+        context: Project, settings, control database.
+        name: The source, `schema.table`.
+
+    Raises:
+        ConfigurationError: When there is no lake source of this name, or its folder cannot be listed.
+        RunError: When S3 or the warehouse does not answer.
+    """
+    rows = context.store.usable_rows()
+    source = _find(rows, name)
+    try:
+        listing = list_folder(resolve_folder(context.project, source.location or ""))
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}", "Land its files, or correct its location.") from error
+    readers = sorted(
+        str(row.name)
+        for row in rows.transformations
+        if any(item.name == source.name and item.is_watched for item in resolve_dependencies(row, rows))
+    )
+    with reading(context, context.profile) as warehouse:
+        read = _read_files(warehouse, context.profile.physical_schema(SLUICE_SCHEMA), name)
+    return LakeReport(
+        source=name,
+        location=source.location or "",
+        file_count=len(listing.files),
+        size_bytes=sum(file.size_bytes for file in listing.files),
+        ignored=listing.ignored,
+        files=tuple(item for target in readers for item in _compare(target, listing, read.get(target, {}))),
+    )
+
+
+_Read = tuple[str, str, datetime | None]
+"""Identity of a file when it was read, the load that read it, and its time."""
+
+
+def _find(rows: ControlRows, name: str) -> SourceRow:
+    lakes = {row.key: row for row in rows.sources if row.kind is SourceKind.LAKE and row.location}
+    if name not in lakes:
+        known = ", ".join(sorted(lakes))
+        raise ConfigurationError(f"There is no lake source {name!r}.", f"There is: {known or 'none'}.")
+    return lakes[name]
+
+
+def _read_files(warehouse: Warehouse, schema: str, source: str) -> Mapping[str, Mapping[str, _Read]]:
+    """Return what is noted of a source: target → path → the newest reading."""
+    if (schema, "lake_files") not in tables_in(warehouse, {schema}):
+        return {}
+    query = (
+        exp.select("target", "path", "max_by(version, loaded_at)", "max_by(load_id, loaded_at)", "max(loaded_at)")
+        .from_(exp.table_("lake_files", db=schema, quoted=True))
+        .where(exp.column("source").eq(source))
+        .group_by("target", "path")
+    )
+    found: dict[str, dict[str, _Read]] = {}
+    for target, path, version, load_id, loaded_at in warehouse.query(query):
+        found.setdefault(target, {})[path] = (version, load_id, loaded_at)
+    return found
+
+
+def _compare(target: str, listing: Listing, read: Mapping[str, _Read]) -> list[FileOfTarget]:
+    """Return the files of one target; none are listed of a target whose loads do not note files."""
+
+    def described(file: LakeFile) -> FileOfTarget:
+        before = read.get(file.path)
+        if before is None:
+            return FileOfTarget(file.name, file.size_bytes, target, "new")
+        state = "read" if before[0] == file.identity else "changed"
+        return FileOfTarget(file.name, file.size_bytes, target, state, before[1], before[2])
+
+    there = {file.path for file in listing.files}
+    gone = [FileOfTarget(path, None, target, "gone", *noted[1:]) for path, noted in read.items() if path not in there]
+    return [*map(described, listing.files), *gone]

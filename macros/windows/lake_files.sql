@@ -1,0 +1,349 @@
+{#- The files of lake sources. Sluice lists them before a run and writes the listing to a CSV file, one row per file:
+    pattern (the glob that the source's relation reads), path, version. SLUICE_FILES names it: JSON {listing, patterns}.
+
+    dbt alone has no listing: the relation is then the glob, and increments are cut by the key alone.
+-#}
+{#- All rows of a relation, as text: of a listed lake source its files in place of the glob. A hundred thousand paths are
+    many megabytes of SQL, so it is asked only where all rows are read. -#}
+{% macro files_of(rendered) %}
+    {%- set pattern = sluice.listed_pattern(rendered) -%}
+    {%- if pattern is none -%} {{ return(rendered) }} {%- endif -%}
+    {%- set name = "sluice_files_" ~ local_md5(pattern) -%}
+    {%- set known = load_result(name) -%}
+    {%- set paths = known.response if known is not none else sluice.paths_of(pattern) -%}
+    {#- dbt gives a result out once, so it is stored again for the next reader -#}
+    {%- do store_result(name, response=paths) -%}
+    {{ return(sluice.files_relation(rendered, paths)) }}
+{% endmacro %}
+
+
+{#- The listed paths of a pattern, all or the latest, as literals in a row. -#}
+{% macro paths_of(pattern, most=none) %}
+    {%- call statement("sluice_listed", fetch_result=true, auto_begin=false) -%}
+        select 'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path) as paths
+        from
+            (
+                select path
+                from {{ sluice.listing_sql(pattern) }} as files
+                {%- if most is not none %}
+                    order by split_part(version, ':', 2) desc limit {{ most }}
+                {%- endif %}
+            ) as listed
+    {%- endcall -%}
+    {%- set paths = load_result("sluice_listed").table.rows[0][0] -%}
+    {{ return(paths[3:] if paths is not none else "") }}
+{% endmacro %}
+
+
+{#- A relation that has the columns of a source: one of its files, when all are alike. -#}
+{% macro example_of(dependency) %}
+    {%- if dependency.pattern is none or sluice.listed_files().patterns[dependency.pattern].nulls -%}
+        {{ return(sluice.files_of(dependency.relation)) }}
+    {%- endif -%}
+    {{ return(sluice.files_relation(dependency.relation, sluice.paths_of(dependency.pattern, 1))) }}
+{% endmacro %}
+
+
+{#- The pattern of a relation whose files were listed, none for any other relation. -#}
+{% macro listed_pattern(rendered) %}
+    {%- set found = modules.re.match("read_parquet\\('((?:[^']|'')*)'", rendered | string) -%}
+    {%- if not execute or not found -%} {{ return(none) }} {%- endif -%}
+    {%- set pattern = found.group(1) | replace("''", "'") -%}
+    {{ return(pattern if pattern in sluice.listed_files().patterns else none) }}
+{% endmacro %}
+
+
+{#- What SLUICE_FILES says: dict(listing, patterns: pattern to dict(nulls: its columns as typed NULLs, when its files
+    differ)). -#}
+{% macro listed_files() %}
+    {%- set listed = fromjson(env_var("SLUICE_FILES", "{}")) -%}
+    {{ return(listed or {"listing": none, "patterns": {}}) }}
+{% endmacro %}
+
+
+{#- Read some files in place of a glob; the other options of the relation stay. Without a file, the glob stays as well:
+    it then says that it matches nothing. -#}
+{% macro files_relation(rendered, paths) %}
+    {%- if not paths -%} {{ return(rendered) }} {%- endif -%}
+    {%- set glob = modules.re.match("read_parquet\\('(?:[^']|'')*'", rendered).group(0) -%}
+    {%- set options = rendered[glob | length :] -%}
+    {%- if sluice.listed_files().patterns[sluice.listed_pattern(rendered)].nulls -%}
+        {%- set options = options | replace("union_by_name = false", "union_by_name = true") -%}
+    {%- endif -%}
+    {{ return("read_parquet([" ~ paths ~ "]" ~ options) }}
+{% endmacro %}
+
+
+{#- What a load reads of a source: its unread files, or all of it. A column that these files lack is NULL. -#}
+{% macro window_relation(dependency, window) %}
+    {%- if not window.files -%} {{ return(sluice.files_of(dependency.relation)) }} {%- endif -%}
+    {%- set nulls = sluice.listed_files().patterns.get(window.records, {}).nulls -%}
+    {%- if not nulls -%} {{ return(window.files) }} {%- endif -%}
+    {{ return("(select * from " ~ window.files ~ " union all by name select " ~ nulls ~ " where 1 = 0)") }}
+{% endmacro %}
+
+
+{% macro listing_sql(pattern) -%}
+    (
+        select path, version
+        from
+            read_csv(
+                {{ sluice.literal(sluice.listed_files().listing) }},
+                header = true,
+                auto_detect = false,
+                quote = '"',
+                escape = '"',
+                columns = {'pattern':'varchar', 'path':'varchar', 'version':'varchar'}
+            )
+        where pattern = {{ sluice.literal(pattern) }}
+    )
+{%- endmacro %}
+
+
+{#- A path as a literal that read_parquet takes as one name, not as a glob. -#}
+{% macro path_literal_sql() -%}
+    chr(39) || replace(
+        replace(replace(replace(path, '[', '[[]'), '*', '[*]'), '?', '[?]'), chr(39), chr(39) || chr(39)
+    )
+    || chr(39)
+{%- endmacro %}
+
+
+{#- The files of a source that a target has read, as they were: path, version, key_from, future_from. -#}
+{% macro files_read_sql(source_name) -%}
+    {%- set target_text, source_text = sluice.literals([sluice.target_name(), source_name]) -%}
+    (
+        select
+            path,
+            max_by(version, loaded_at) as version,
+            max_by(coalesce(key_from, ''), loaded_at) as key_from,
+            max_by(coalesce(future_from, ''), loaded_at) as future_from
+        from {{ sluice.control_relation("lake_files") }}
+        where target = {{ target_text }} and source = {{ source_text }}
+        group by path
+    )
+{%- endmacro %}
+
+
+{#- The listed files that a target has not read in this version, or that held rows whose time has come since, as a query.
+
+    Args:
+        source_name (str): the source.
+        window (dict): records (its pattern), is_whole (all listed files count, as in a first load), limit (the greatest
+            key that is not in the future, as text or none).
+-#}
+{% macro unread_files_sql(source_name, window) -%}
+    select listed.path, listed.version, files_read.key_from
+    from {{ sluice.listing_sql(window.records) }} as listed
+    left join {{ sluice.files_read_sql(source_name) }} as files_read on listed.path = files_read.path
+    {%- if not window.is_whole %}
+        where
+            files_read.path is null
+            or listed.version <> files_read.version
+            or (
+                files_read.future_from <> ''
+                {%- if window.limit is not none %}
+                    and files_read.future_from <= {{ sluice.literal(window.limit) }}
+                {%- endif %}
+            )
+    {%- endif %}
+{%- endmacro %}
+
+
+{#- Cut the window of a lake source by its files: those that the target has not read.
+
+    The bounds of the window are the keys of these files. A load by rows reads these files alone. A load by range, or
+    with a lookback, reads all rows between the bounds, those that a rewritten file held before included.
+
+    Args:
+        window (dict): filled in here.
+        dependency (dict): see driving_dependencies.
+        watermark (dict or none): see read_watermark.
+    Returns: bool, false when nobody listed the files or noted which were read: then the key cuts the window.
+-#}
+{% macro capture_files(window, dependency, watermark) %}
+    {%- if dependency.pattern is none -%} {{ return(false) }} {%- endif -%}
+    {%- if watermark is none or not sluice.has_files_read(dependency.source) -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set kind = sluice.key_kind(dependency) -%}
+    {%- do window.update({"kind": kind, "start": watermark.end, "end": watermark.end}) -%}
+    {%- do window.update(sluice.files_to_note(dependency, kind, false)) -%}
+    {%- set unread = sluice.unread_files(dependency.source, window) -%}
+    {%- do window.update({"kind": kind, "start": watermark.end, "end": watermark.end}) -%}
+    {%- if unread.file_count -%}
+        {%- set relation = sluice.files_relation(dependency.relation, unread.paths) -%}
+        {%- set bounds = sluice.key_bounds(dict(dependency, relation=relation), kind, window.limit) -%}
+        {%- set reads_range = sluice.loads_by_range() or dependency.lookback_minutes > 0 -%}
+        {%- set low = [bounds.start, watermark.end] -%}
+        {%- if reads_range -%} {%- do low.append(unread.key_from) -%} {%- endif -%}
+        {%- if dependency.lookback_minutes -%}
+            {%- do low.append(sluice.minutes_before(watermark.end, dependency.lookback_minutes, kind)) -%}
+        {%- endif -%}
+        {%- do window.update(
+            {
+                "new": true,
+                "start": sluice.within_history(sluice.least_bound(low, kind), kind),
+                "end": sluice.greatest_bound([bounds.end, watermark.end], kind),
+                "future_count": bounds.future_count,
+                "files": none if reads_range else relation,
+                "unkeyed": (
+                    none
+                    if dependency.is_lookup
+                    else sluice.find_unkeyed(dict(dependency, relation=relation))
+                ),
+            }
+        ) -%}
+        {%- do window.update({"file_keys": sluice.keys_of_files(dependency, window, relation)}) -%}
+        {%- do sluice.warn_of_future_rows(window, dependency) -%}
+    {%- endif -%}
+    {{ return(true) }}
+{% endmacro %}
+
+
+{#- Let the load of a window note all listed files as read.
+
+    Args:
+        limit (str or none): the greatest key that loads of these files read, in place of that which is not in the future.
+-#}
+{% macro note_files(window, dependency, kind, is_whole, limit=none) %}
+    {%- if dependency.pattern is not none -%}
+        {%- do window.update(sluice.files_to_note(dependency, kind, is_whole)) -%}
+        {%- if limit is not none -%}
+            {%- do window.update({"limit": limit, "future_count": none}) -%}
+        {%- endif -%}
+        {%- do window.update({"file_keys": sluice.keys_of_files(dependency, window)}) -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{% macro files_to_note(dependency, kind, is_whole) %}
+    {{
+        return(
+            {
+                "records": dependency.pattern,
+                "is_whole": is_whole,
+                "limit": sluice.greatest_accepted(dependency, kind),
+            }
+        )
+    }}
+{% endmacro %}
+
+
+{#- Whether the load's identity is the range of its keys: an append without a business key. -#}
+{% macro loads_by_range() %}
+    {{ return(config.get("materialized") == "append" and not sluice.list_setting("business_key")) }}
+{% endmacro %}
+
+
+{#- A bound, but not before backfill_start. -#}
+{% macro within_history(bound, kind) %}
+    {%- set first = sluice.setting("backfill_start") -%}
+    {%- if first is none -%} {{ return(bound) }} {%- endif -%}
+    {{ return(sluice.greatest_bound([bound, sluice.minutes_before(first | string, 0, kind)], kind)) }}
+{% endmacro %}
+
+
+{% macro least_bound(bounds, kind) %}
+    {%- set least = namespace(bound=none) -%}
+    {%- for bound in bounds | reject("none") if least.bound is none or sluice.is_lower(bound, least.bound, kind) -%}
+        {%- set least.bound = bound -%}
+    {%- endfor -%}
+    {{ return(least.bound) }}
+{% endmacro %}
+
+
+{% macro greatest_bound(bounds, kind) %}
+    {%- set greatest = namespace(bound=none) -%}
+    {%- for bound in bounds | reject("none") if greatest.bound is none or sluice.is_lower(greatest.bound, bound, kind) -%}
+        {%- set greatest.bound = bound -%}
+    {%- endfor -%}
+    {{ return(greatest.bound) }}
+{% endmacro %}
+
+
+{#- The keys of some files: dict(start, end: least and greatest accepted key as text or none, future_count). -#}
+{% macro key_bounds(dependency, kind, limit) %}
+    {%- set key = sluice.key_expression(dependency, kind) -%}
+    {%- set accepted = key ~ " <= " ~ sluice.literal(limit) if limit is not none else "1 = 1" -%}
+    {%- call statement("sluice_key_bounds", fetch_result=true, auto_begin=false) -%}
+        select
+            'is '
+            || {{ sluice.key_text("min(" ~ key ~ ") filter (where " ~ accepted ~ ")", kind) }} as key_from,
+            'is '
+            || {{ sluice.key_text("max(" ~ key ~ ") filter (where " ~ accepted ~ ")", kind) }} as key_to,
+            count({{ key }}) filter (where not ({{ accepted }})) as future_count
+        from {{ sluice.files_of(dependency.relation) }}
+    {%- endcall -%}
+    {%- set row = load_result("sluice_key_bounds").table.rows[0] -%}
+    {{
+        return(
+            {
+                "start": row[0][3:] if row[0] is not none else none,
+                "end": row[1][3:] if row[1] is not none else none,
+                "future_count": row[2] | int,
+            }
+        )
+    }}
+{% endmacro %}
+
+
+{#- Whether a load of this target has noted which files of a source it read. -#}
+{% macro has_files_read(source_name) %}
+    {%- set target_text, source_text = sluice.literals([sluice.target_name(), source_name]) -%}
+    {%- call statement("sluice_files_read", fetch_result=true, auto_begin=false) -%}
+        select count(*) > 0 as is_noted
+        from {{ sluice.control_relation("lake_files") }}
+        where target = {{ target_text }} and source = {{ source_text }}
+    {%- endcall -%}
+    {{ return(load_result("sluice_files_read").table.rows[0][0]) }}
+{% endmacro %}
+
+
+{#- The unread files of a window: dict(file_count, paths: literals, key_from: least key that they held before). -#}
+{% macro unread_files(source_name, window) %}
+    {%- call statement("sluice_unread", fetch_result=true, auto_begin=false) -%}
+        select
+            count(*) as file_count,
+            'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path) as paths,
+            'is ' || min(nullif(key_from, '')) as key_from
+        from ({{ sluice.unread_files_sql(source_name, window) }}) as unread
+    {%- endcall -%}
+    {%- set row = load_result("sluice_unread").table.rows[0] -%}
+    {{
+        return(
+            {
+                "file_count": row[0] | int,
+                "paths": row[1][3:] if row[1] is not none else "",
+                "key_from": row[2][3:] if row[2] is not none else none,
+            }
+        )
+    }}
+{% endmacro %}
+
+
+{#- The least key and the least future key of each file, as a subselect; none when no later load needs them.
+
+    Args:
+        dependency (dict): see driving_dependencies.
+        window (dict): kind, limit, future_count (none: unknown).
+        relation (str or none): the files that the load notes; none: all files.
+-#}
+{% macro keys_of_files(dependency, window, relation=none) %}
+    {%- set by_range = sluice.loads_by_range() -%}
+    {%- set has_future = window.limit is not none and window.future_count != 0 -%}
+    {%- if not (by_range or has_future) -%} {{ return(none) }} {%- endif -%}
+    {%- set key = sluice.key_expression(dependency, window.kind) -%}
+    {%- set future = "min(" ~ key ~ ") filter (where " ~ key ~ " > " ~ sluice.literal(window.limit) ~ ")" -%}
+    {{
+        return(
+            "(select sluice_path, "
+            ~ (sluice.key_text("min(" ~ key ~ ")", window.kind) if by_range else "null")
+            ~ " as key_from, "
+            ~ (sluice.key_text(future, window.kind) if has_future else "null")
+            ~ " as future_from from "
+            ~ (relation or sluice.files_of(dependency.relation))[:-1]
+            ~ ", filename = 'sluice_path') group by sluice_path)"
+        )
+    }}
+{% endmacro %}

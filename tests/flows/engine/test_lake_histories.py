@@ -1,0 +1,146 @@
+"""Random lakes: files come late, are written again, merged, of other types, in odd folders; all equal the oracle."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import duckdb
+import pytest
+
+from tests.flows.engine.test_lake_files import ALL, rows
+from tests.support.engine_project import Workshop, copy_project
+from tests.support.scd_oracle import Event, scd1, scd2
+
+SEEDS = range(int(os.environ.get("LAKE_SEEDS", "1")))
+ROUNDS = int(os.environ.get("LAKE_ROUNDS", "3"))
+SHOPS = ("x", "y", "z")
+SELECT = "select o.id, o.shop, o.amount, o.sold_at from lake.sales as o"
+TOTALS = "select s.shop, sum(s.amount) as amount from lake.sales as s group by s.shop"
+
+Sale = tuple[int, str, int, int]
+"""Id, shop, amount, minute of the day."""
+
+
+@dataclass
+class Lake:
+    """The files of a source, and every row that any of them ever held when a run read it."""
+
+    workshop: Workshop
+    chance: Random
+    files: dict[str, list[Sale]] = field(default_factory=dict)
+    accepted: set[Sale] = field(default_factory=set)
+    count: int = 0
+
+    @property
+    def folder(self) -> Path:
+        return self.workshop.lake / "sales"
+
+    def change(self) -> None:
+        """Let one thing happen."""
+        kinds = [self.land, self.land, self.land, self.write_again, self.merge, self.clutter]
+        self.chance.choice(kinds if self.files else [self.land])()
+
+    def land(self) -> None:
+        self.count += 1
+        folder = self.chance.choice(["", f"day={self.count % 3}/", "a b/[c]/", "it's/"])
+        suffix = self.chance.choice([".parquet", ".parquet", ".PARQ", ""])
+        self.write(f"{folder}part-{self.count:03}{suffix}", self.some_sales())
+
+    def write_again(self) -> None:
+        """Write a file again; each of its shops stays, for a group that no file names any more is not touched."""
+        name = self.chance.choice(sorted(self.files))
+        kept = {shop: (id_, shop, self.chance.randrange(90), minute) for id_, shop, _, minute in self.files[name]}
+        self.write(name, [*kept.values(), *self.some_sales()])
+
+    def merge(self) -> None:
+        """Write the rows of some files as one, as a compaction does."""
+        names = self.chance.sample(sorted(self.files), min(3, len(self.files)))
+        together = [sale for name in names for sale in self.files.pop(name)]
+        for name in names:
+            (self.folder / name).unlink()
+        self.count += 1
+        self.write(f"merged-{self.count:03}.parquet", together)
+
+    def clutter(self) -> None:
+        """Land what is no data."""
+        for name in ("_temporary/0/part-0.parquet", ".part.parquet", "part.parquet.tmp", "_SUCCESS", "notes.txt"):
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("no Parquet")
+
+    def some_sales(self) -> list[Sale]:
+        ids = (self.chance.randrange(9) for _ in range(self.chance.randrange(1, 5)))
+        return [(i, SHOPS[i % 3], self.chance.randrange(90), self.chance.randrange(1, 60 * 24)) for i in ids]
+
+    def write(self, name: str, sales: list[Sale]) -> None:
+        self.files[name] = sales
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        amount = self.chance.choice(["smallint", "integer", "bigint"])
+        extra = self.chance.choice(["", ", true as is_paid", ", null as note"])
+        values = ", ".join(f"({i}, '{shop}', {amount_}, {minute})" for i, shop, amount_, minute in sales)
+        with duckdb.connect() as connection:
+            connection.execute(
+                f"""copy (
+                    select v.id, v.shop, cast(v.amount as {amount}) as amount,
+                        timestamp '2013-01-01' + to_minutes(v.minute) as sold_at {extra}
+                    from (values {values}) as v (id, shop, amount, minute)
+                ) to '{self.folder / "_written"}' (format parquet)"""
+            )
+        (self.folder / "_written").rename(path)
+
+    def run(self) -> set[str]:
+        summary, _ = self.workshop.run()
+        errors = [f"{outcome.target}: {outcome.error or outcome.decision.message}" for outcome in summary.outcomes]
+        assert all(outcome.status in ("loaded", "skipped") for outcome in summary.outcomes), errors
+        self.accepted |= {sale for sales in self.files.values() for sale in sales}
+        return {outcome.target for outcome in summary.outcomes if outcome.status == "loaded"}
+
+    def check(self) -> None:
+        events = [Event((str(i),), minute, 0, False, (amount, shop)) for i, shop, amount, minute in self.accepted]
+        now = {(int(key[0]), content[1], content[0], at) for key, content, at, _ in scd1(events)}
+        versions = {(int(v.key[0]), v.content[1], v.content[0], v.valid_from, v.valid_to) for v in scd2(events, (0, 1))}
+        minute = "cast(epoch({0}) - epoch(timestamp '2013-01-01') as integer) // 60"
+        columns = f"id, shop, amount, {minute.format('sold_at')}"
+        query = self.workshop.query
+        assert set(query(f"select {columns} from dwh.sale_now")) == now
+        assert set(query(f"select {columns} from dwh.sale")) == now
+        ends = f"{minute.format('valid_from')}, {minute.format('valid_to')}"
+        assert set(query(f"select id, shop, amount, {ends} from dwh.sale_then")) == versions
+        listed = [sale for sales in self.files.values() for sale in sales]
+        assert Counter(query(f"select {columns} from dwh.sale_line")) == Counter(listed)
+        totals: Counter[str] = Counter()
+        for _, shop, amount, _ in listed:
+            totals[shop] += amount
+        assert dict(query("select shop, cast(amount as integer) from mart.shop_total")) == dict(totals)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    root = tmp_path / "project"
+    root.mkdir()
+    names = ("sale", "sale_now", "sale_then", "sale_line")
+    copy_project(root, {**dict.fromkeys(names, SELECT), "shop_total": TOTALS})
+    workshop = Workshop(root)
+    yield workshop
+    workshop.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_lake_equals_the_oracle(workshop: Workshop, seed: int) -> None:
+    lake = Lake(workshop, Random(seed))
+    lake.folder.mkdir(parents=True)
+    lake.land()
+    workshop.apply(rows())
+    assert lake.run() == ALL
+    for _ in range(ROUNDS):
+        for _ in range(lake.chance.randrange(1, 4)):
+            lake.change()
+        lake.run()
+        lake.check()
+        assert lake.run() == set()
