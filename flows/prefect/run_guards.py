@@ -21,12 +21,11 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectException
 
+from flows.prefect.watchdog.facts import REFUSAL
 from metadata_sync.rows.model import ControlRows, TransformationRow
 
 log = logging.getLogger(__name__)
 
-_REFUSAL: Final = "concurrency limit"
-"""Text in the state message of a run that Prefect refused (`SecureFlowConcurrencySlots`)."""
 _LIMIT: Final = 200
 
 
@@ -58,7 +57,7 @@ def refused_since(client: SyncPrefectClient, deployment_id: UUID, since: datetim
     }
     body = {"flow_runs": only, "sort": "END_TIME_DESC", "limit": _LIMIT}
     found = client.request("POST", "/flow_runs/filter", json=body).json()
-    return tuple(run for run in found if _REFUSAL in (run["state"]["message"] or ""))
+    return tuple(run for run in found if REFUSAL in (run["state"]["message"] or ""))
 
 
 def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[str, Any], ...]) -> None:

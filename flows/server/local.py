@@ -52,6 +52,8 @@ _SERVER_SETTINGS: Final[Mapping[str, str]] = {
     **CLIENT_SETTINGS,
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    # Leases of slots in files outlive the server. In memory, a restart would cancel the runs that go on meanwhile.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
 
 
@@ -226,15 +228,18 @@ def running_api_url(context: Context, environ: Mapping[str, str] = os.environ) -
     Returns:
         The API's address, or None: the run then works without Prefect.
     """
+    address = known_api_url(context, environ)
+    return address if address is not None and is_healthy(address) else None
+
+
+def known_api_url(context: Context, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the configured API, else that of the local server if its process lives; it may be too busy to answer."""
     configured = environ.get("PREFECT_API_URL", "").rstrip("/")
     if configured:
-        return configured if is_healthy(configured) else None
+        return configured
     server = local_server(context)
     record = server.running()
-    if record is None:
-        return None
-    address = replace(server, port=record.port).api_url
-    return address if is_healthy(address) else None
+    return None if record is None else replace(server, port=record.port).api_url
 
 
 def is_healthy(api_url: str, timeout_seconds: float = HEALTH_CHECK_SECONDS) -> bool:
