@@ -54,6 +54,7 @@ def examine_server(context: Context, api_url: str) -> Iterator[CheckFinding]:
         yield _clock(answer)
         yield from _access(api_url, anonymous, client.request("GET", _path("/admin/settings")).json()["server"])
         yield from _work_pool(client, context.settings.work_pool)
+    yield from _scheduling(context, api_url)
     yield from _deployments(context, api_url)
 
 
@@ -116,6 +117,26 @@ def _work_pool(client: SyncPrefectClient, name: str) -> Iterator[CheckFinding]:
     else:
         remedy = f"`sluice up`, or `prefect worker start --pool {name}` on the machine that executes runs."
         yield CheckFinding("work pool", Level.WARN, f"{name} ({pool.type}) has no worker: nothing starts", remedy)
+
+
+def _scheduling(context: Context, api_url: str) -> Iterator[CheckFinding]:
+    """Check that runs start: workers, slots, refused and late runs, and the processes of `sluice up`."""
+    from flows.prefect.watchdog.report import examine
+    from flows.server.api import open_api
+    from flows.server.companions import missing_companions
+    from flows.server.local import local_server
+
+    with open_api(api_url) as api:
+        found = examine(api, context.settings.environment, context.settings.work_pool, context.now())
+    for trouble in found:
+        yield CheckFinding("scheduling", Level.FAIL, f"{trouble.subject}: {trouble.sentence}", trouble.remedy)
+    server = local_server(context)
+    missing = missing_companions(server) if server.api_url == api_url and server.running() else ()
+    if missing:
+        message = f"not running beside the local server: {', '.join(missing)}"
+        yield CheckFinding("scheduling", Level.FAIL, message, "`sluice up` starts them.")
+    if not (found or missing):
+        yield CheckFinding("scheduling", Level.OK, "no run is late, no slot is held without a run")
 
 
 def _deployments(context: Context, api_url: str) -> Iterator[CheckFinding]:

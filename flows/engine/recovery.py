@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from flows.incidents.incident import Finding, held_up, rejected
 from flows.incidents.settle import settle_incidents
-from flows.run.leases import has_died
+from flows.run.leases import UPKEEP_LEASE, has_died
 from flows.run.outcome import adopted_entries
 from metadata_sync.database.journals.entries import LoadEntry, LoadStatus
 from metadata_sync.incident import Incident, IncidentKind
@@ -41,7 +41,7 @@ def mark_crashes(context: Context, rows: ControlRows) -> tuple[str, ...]:
     """
     by_run: dict[str, list[Lease]] = {}
     for lease in context.store.leases():
-        if lease.is_expired or has_died(lease):
+        if (lease.is_expired or has_died(lease)) and not lease.target.startswith(UPKEEP_LEASE):
             by_run.setdefault(lease.holder.run_id, []).append(lease)
     for run_id, leases in by_run.items():
         _mark(context, rows, run_id, leases)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from flows.errors.classify import ADVICE, FailureClass
+from flows.incidents.incident import SCHEDULE, WORK_POOL
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.redact import safe_text
 from metadata_sync.text import duration_text
@@ -28,6 +29,10 @@ def title_of(incident: Incident, event: AlertEvent, environment: str, now: datet
     what = _HEADLINES[incident.kind]
     if incident.kind is IncidentKind.SLA and _is_run(incident):
         what = "does not end"
+    if incident.kind is IncidentKind.SLA and incident.subject.startswith(SCHEDULE):
+        what = "stands still"
+    if incident.kind is IncidentKind.SLA and incident.subject.startswith(WORK_POOL):
+        what = "starts no runs"
     if incident.kind is IncidentKind.REJECTS and incident.severity is Severity.ERROR:
         what = "rejected every row of a load"
     if incident.kind is IncidentKind.LOAD:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 WAREHOUSE: Final = "warehouse"
 """Subject of failures that no target caused: the warehouse cannot be reached, dbt does not start."""
 
+WORK_POOL: Final = "work pool "
+"""Prefix of the subject when no worker of a pool starts runs."""
+SCHEDULE: Final = "schedule of "
+"""Prefix of the subject when a pipeline's runs do not start."""
+
 _CONSEQUENCES: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
 _SAYS_NOTHING: Final = frozenset(
     {*_CONSEQUENCES, Reason.INACTIVE, Reason.PIPELINE_INACTIVE, Reason.UPSTREAM_NOT_LOADED}

@@ -13,7 +13,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import httpx
 from prefect import Flow
@@ -22,6 +21,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectException
 
 from flows.prefect.watchdog.facts import REFUSAL
+from flows.upkeep.ticks import due_after
 from metadata_sync.rows.model import ControlRows, TransformationRow
 
 log = logging.getLogger(__name__)
@@ -75,11 +75,9 @@ def _asked_by(refused: tuple[dict[str, Any], ...]) -> str:
 
 def next_due(rows: ControlRows, selected: Collection[TransformationRow], now: datetime) -> datetime | None:
     """Return when the schedule of any pipeline of these targets is due next; None when none has a schedule."""
-    from croniter import croniter
-
     pipelines = {row.pipeline_id for row in selected}
-    due: list[datetime] = [
-        croniter(row.schedule, now.astimezone(ZoneInfo(row.timezone))).get_next(datetime)
+    due = [
+        due_after(row.schedule, row.timezone, now)
         for row in rows.pipelines
         if row.pipeline_id in pipelines and row.schedule
     ]

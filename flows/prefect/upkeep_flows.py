@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 from prefect import State, flow
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
 
-from flows.context import load_context
+from flows.context import Context, load_context
+from flows.incidents.incident import Finding
+from flows.prefect.watchdog.report import examine, findings_of
+from flows.server.api import open_api
 from flows.upkeep.heal import HealState
 from flows.upkeep.heal import heal as heal_rows
 from flows.upkeep.monitor import monitor as run_monitor
+
+log = logging.getLogger(__name__)
 
 
 @flow(
@@ -49,13 +57,30 @@ def monitor() -> State[Any]:
     Returns:
         Completed, with the findings in one line.
     """
-    report = run_monitor(load_context())
+    context = load_context()
+    report = run_monitor(context, _scheduling(context))
     parts = [
         *(f"run {run_id} crashed" for run_id in report.crashed),
         *(f"{subject} is late" for subject in report.late),
+        *(f"{subject} starts no runs" for subject in report.scheduling),
+        *(f"no run of {pipeline_id} came since two ticks" for pipeline_id in report.without_runs),
         *(f"{subject} does not end" for subject in report.hanging),
         *(f"{subject} is older than its row allows" for subject in report.stale),
         *(f"cluster {cluster_id} was terminated: no run waited for it" for cluster_id in report.swept),
         f"{len(report.open)} open incidents",
     ]
     return Completed(message="; ".join(parts))
+
+
+def _scheduling(context: Context) -> tuple[Finding, ...] | None:
+    """Return what stops the schedules on the server of this run; None: it did not answer."""
+    settings, api_url = context.settings, PREFECT_API_URL.value()
+    if api_url is None:
+        return None
+    try:
+        with open_api(api_url) as api:
+            found = examine(api, settings.environment, settings.work_pool, context.now())
+    except httpx.HTTPError as error:
+        log.warning("monitor server_asked=false error=%r", error)
+        return None
+    return findings_of(found, context.store.usable_rows())

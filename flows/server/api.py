@@ -1,7 +1,7 @@
 """Plain HTTP requests to Prefect's API, without importing Prefect: that takes longer than most requests.
 
-The server on SQLite answers HTTP 503 while its database is locked, and asks its clients to try again. So each request is
-sent again after short random pauses, until its budget of time is used up.
+The server on SQLite answers HTTP 503 while its database is locked, and asks its clients to try again. So each request
+is sent again after short random pauses, until its budget of time is used up.
 """
 
 from __future__ import annotations

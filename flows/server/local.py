@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from flows.context import Context
 from flows.process import ProcessIdentity
+from flows.server.api import open_api
 from flows.server.background import STOP_SECONDS, detach, end, log_tail, spawn, write_atomically
 from metadata_sync.errors import ConfigurationError, RunError
 from metadata_sync.redact import remember_secrets
@@ -40,6 +41,8 @@ HEALTH_CHECK_SECONDS: Final = 0.3
 START_SECONDS: Final = 180.0
 """How long `sluice up` waits for the first answer; the first start also creates the database."""
 _POLL_SECONDS: Final = 0.2
+_FIRST_FLOW: Final = "run"
+"""The flow that is registered to test a write; it exists in every Sluice server."""
 
 CLIENT_SETTINGS: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
@@ -297,6 +300,7 @@ def start(server: LocalServer) -> Started:
         record = server.record(ProcessIdentity.of(process.pid))
         try:
             _wait_until_healthy(server, process, began)
+            _wait_until_writable(server, began)
         except BaseException:
             end(record.process, "The local server")
             process.wait()
@@ -415,3 +419,18 @@ def _wait_until_healthy(server: LocalServer, process: subprocess.Popen[bytes], b
                 f"The whole log is {server.log_file}. Try again when the machine is less busy.",
             )
         time.sleep(_POLL_SECONDS)
+
+
+def _wait_until_writable(server: LocalServer, began: float) -> None:
+    """Wait until the server accepts a write: it answers its health check while its database is still locked."""
+    import httpx
+
+    budget = max(START_SECONDS - (time.monotonic() - began), 1.0)
+    try:
+        with open_api(server.api_url, auth=server.auth, budget_seconds=budget) as api:
+            api.post("/flows/", {"name": _FIRST_FLOW})
+    except httpx.HTTPError as error:
+        raise RunError(
+            f"The local server answers but cannot write to its database: {error!r}\n{log_tail(server.log_file)}",
+            f"Check the disk of {server.folder}, then run `sluice up` again.",
+        ) from error

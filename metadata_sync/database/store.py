@@ -302,6 +302,11 @@ class ControlStore:
         with reading(self._engine) as connection:
             return decisions_loads.load_at(connection, self._environment, target, run_id, before)
 
+    def timing_changes(self) -> dict[str, tuple[datetime, ...]]:
+        """Return when each row was switched, rescheduled or created, by key, newest first."""
+        with reading(self._engine) as connection:
+            return audit.timing_changes(connection, self._environment)
+
     def last_decisions(self) -> tuple[DecisionEntry, ...]:
         """Return the last decision on every target that has a row, by target."""
         with reading(self._engine) as connection:

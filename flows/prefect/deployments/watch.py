@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from flows.context import Context
+from flows.incidents.incident import WORK_POOL
 from flows.prefect.deployments.deploy import deploy, desired_deployments, require_server
 from flows.prefect.deployments.diff import DeployPlan
 from flows.prefect.watchdog.repair import Watchdog
-from flows.server.api import open_api
+from flows.prefect.watchdog.report import examine, findings_of
+from flows.server.api import PrefectApi, open_api
 from flows.server.local import known_api_url, prepare_client, running_api_url
+from flows.upkeep.monitor import monitor
 from metadata_sync.errors import SluiceError
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,8 @@ POLL_SECONDS: Final = 10.0
 """Interval of reading the rows."""
 COMPARE_SECONDS: Final = 600.0
 """Interval of comparing with Prefect while no row changes."""
+MONITOR_SECONDS: Final = 60.0
+"""Interval of asking whether workers start runs."""
 _LOOK_TIMEOUT_SECONDS: Final = 20.0
 """Timeout of one request of the watchdog."""
 
@@ -48,13 +53,14 @@ class Reconciler:
     _compared_at: float = field(default=0.0, init=False)
     _last_error: str | None = field(default=None, init=False)
     _watchdog: Watchdog = field(init=False)
+    _monitor_at: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         settings = self.context.settings
         self._watchdog = Watchdog(settings.environment, settings.work_pool, clock=self.clock)
 
     def look(self) -> None:
-        """End runs and free slots that stop a schedule; while the server does not answer, the next round tries again."""
+        """End runs and free slots that stop a schedule; if the server does not answer, the next round tries again."""
         import httpx
 
         api_url = known_api_url(self.context)
@@ -65,8 +71,21 @@ class Reconciler:
             with open_api(api_url, timeout_seconds=_LOOK_TIMEOUT_SECONDS) as api:
                 for sentence in self._watchdog.look(api):
                     self.say(sentence)
+                self._monitor_in_place_of_workers(api)
         except httpx.HTTPError as error:
             log.info("watchdog looked=false error=%r", error)
+        except SluiceError as error:
+            log.warning("watchdog monitored=false error=%s", error.message)
+
+    def _monitor_in_place_of_workers(self, api: PrefectApi) -> None:
+        """Monitor in this process while no worker starts runs: the flow `monitor` could not report that."""
+        if self.clock() < self._monitor_at:
+            return
+        self._monitor_at = self.clock() + MONITOR_SECONDS
+        settings, now = self.context.settings, self.context.now()
+        found = examine(api, settings.environment, settings.work_pool, now)
+        if any(item.subject.startswith(WORK_POOL) for item in found):
+            monitor(self.context, findings_of(found, self.context.store.usable_rows()))
 
     def reconcile(self) -> None:
         """Do one round; after an error the next round tries again."""

@@ -168,9 +168,7 @@ def read_pool(api: PrefectApi, name: str) -> Pool:
     )
 
 
-def read_waiting(
-    api: PrefectApi, environment: str, now: datetime, late_after: timedelta
-) -> tuple[WaitingRuns, ...]:
+def read_waiting(api: PrefectApi, environment: str, now: datetime, late_after: timedelta) -> tuple[WaitingRuns, ...]:
     """Return the deployments that have late runs, or whose newest runs were refused.
 
     Args:

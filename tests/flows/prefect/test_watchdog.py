@@ -13,7 +13,6 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows.context import Context
 from flows.prefect.deployments.client import open_deployments
 from flows.prefect.deployments.pipelines import Deployment
 from flows.prefect.watchdog.repair import IN_PLACE_OF_LOST, Watchdog
@@ -40,7 +39,9 @@ def make_deployments(server: Server, prefix: str) -> dict[str, str]:
     """Create an exclusive deployment of a pipeline for each state; return their ids."""
     with open_deployments(server.api_url, "killed") as prefect:
         prefect.ensure_work_pool()
-        return {state: str(prefect.write(_deployment(f"{prefix}_{state.lower()}"), is_paused=False)) for state in STATES}
+        return {
+            state: str(prefect.write(_deployment(f"{prefix}_{state.lower()}"), is_paused=False)) for state in STATES
+        }
 
 
 def _deployment(name: str) -> Deployment:
@@ -166,5 +167,3 @@ def _end_all(server: Server) -> None:
     for run in server.ask("/flow_runs/filter", body):
         if run["state_type"] in {"SCHEDULED", "PENDING", "RUNNING", "CANCELLING"}:
             server.set_state(run["id"], "CANCELLED")
-
-
