@@ -11,6 +11,7 @@ Loads do not depend on Prefect: the engine works without it, and the flows here 
 | `deployments/` | one deployment per row, compared with what the server has |
 | `forms/` | the forms' fields, and the changes that they make |
 | `pages/` | run summary, gate, freshness, lineage and trend as pages in the UI |
+| `watchdog/` | ends runs that will not end by themselves, frees slots that no run holds, reports what stops schedules |
 | `reporting/` | task runs, log lines and events that a run sends while it works |
 
 Never imported here: `flows.cli`. Only `flows.cli` and `flows.doctor` import this package, inside functions.

@@ -42,6 +42,7 @@ def patiently(
     request: Callable[[], _Answer],
     budget_seconds: float = BUSY_SECONDS,
     *,
+    may_repeat: Callable[[], bool] = lambda: True,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> _Answer:
@@ -50,6 +51,7 @@ def patiently(
     Args:
         request: Sends it.
         budget_seconds: How long to try; the last error is raised then.
+        may_repeat: Asked before each further attempt.
         clock: Monotonic seconds.
         sleep: Waits a number of seconds.
 
@@ -64,7 +66,7 @@ def patiently(
             return request()
         except (httpx.HTTPStatusError, httpx.TransportError) as error:
             wait = pause * random.uniform(*_JITTER)  # noqa: S311 (a pause, not a secret)
-            if not is_busy(error) or clock() + wait > deadline:
+            if not (is_busy(error) and may_repeat()) or clock() + wait > deadline:
                 raise
         sleep(wait)
         pause = min(2 * pause, _LONGEST_PAUSE)
