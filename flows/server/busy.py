@@ -46,7 +46,11 @@ class PatientApp:
         deadline, pause = time.monotonic() + self._budget, _FIRST_PAUSE
         while True:
             attempt = _Attempt(body, receive, send, is_last=time.monotonic() + pause > deadline)
-            await self._app(dict(scope), attempt.receive, attempt.send)
+            try:
+                await self._app(dict(scope), attempt.receive, attempt.send)
+            except Exception:
+                if not attempt.was_busy:  # Starlette raises the error once more after it has answered
+                    raise
             if not attempt.was_busy:
                 return
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (a pause, not a secret)

@@ -1,6 +1,6 @@
 """When a schedule is due, as Prefect's own scheduler computes it: also where a clock is set forward or back.
 
-Prefect is imported inside the functions: only upkeep and deployed runs ask.
+Prefect's schedule is asked for the days around such a change only, because importing Prefect takes seconds.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from prefect.server.schemas.schedules import CronSchedule
 
 _BEFORE: Final = timedelta(hours=3)
 """Prefect's dates are wrong if it starts to count within an hour that comes twice; so it starts before that hour."""
+_DAY: Final = timedelta(days=1)
+_NEAR: Final = timedelta(days=20)
+"""Within so many days no zone sets its clock twice."""
 _MOST_TICKS: Final = 1_000
 """Prefect looks no further either (`MAX_ITERATIONS`)."""
 
@@ -50,11 +54,32 @@ def last_due(cron: str, timezone: str, now: datetime) -> datetime | None:
 
 
 def _ticks(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
+    """Yield the ticks after an instant: by cron alone while no clock is set nearby, else by Prefect's schedule."""
+    last = after
+    for tick in _ticks_of_still_clock(cron, timezone, after):
+        yield tick
+        last = tick
     # The generator behind Prefect's `get_dates`, which is a coroutine and returns at most one page.
-    for tick in _schedule(cron, timezone)._get_dates_generator(n=_MOST_TICKS, start=after - _BEFORE):
-        instant = datetime.fromtimestamp(tick.timestamp(), UTC)  # a plain datetime: Prefect's own has other arithmetic
-        if instant > after:
-            yield instant
+    for date in _schedule(cron, timezone)._get_dates_generator(n=_MOST_TICKS, start=last - _BEFORE):
+        tick = datetime.fromtimestamp(date.timestamp(), UTC)  # a plain datetime: Prefect's own has other arithmetic
+        if tick > last:
+            yield tick
+
+
+def _ticks_of_still_clock(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
+    """Yield the ticks up to the day before a clock is set: the same that Prefect's schedule has."""
+    from croniter import croniter
+
+    zone = ZoneInfo(timezone)
+    offset = (after - _DAY).astimezone(zone).utcoffset()
+    assert offset is not None, "every zone has an offset"
+    found = croniter(cron, (after + offset).replace(tzinfo=None))
+    while True:
+        tick = (found.get_next(datetime) - offset).replace(tzinfo=UTC)
+        is_near = tick - after <= _NEAR and (tick + _DAY).astimezone(zone).utcoffset() == offset
+        if not (is_near and after.astimezone(zone).utcoffset() == offset):
+            return
+        yield tick
 
 
 @lru_cache(maxsize=1_000)  # Prefect reads all time zones of the system for each schedule

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_no_slot_is_held_for_good_when_all_is_killed_in_any_state(own: Server) -
     runs = {state: bring_to(own, deployments[state], state) for state in STATES}
 
     os.kill(own.pid, signal.SIGKILL)
-    own.until(lambda: own.local.running() is None, 10)
+    own.until(lambda: own.local.running() is None and _is_free(own.local.port), 10)
     start(own.local)
     refused = {state: take_slot(own, deployments[state]) for state in STATES}
     clock = Clock()
@@ -145,6 +146,12 @@ def test_living_runs_are_left_alone(own: Server) -> None:
     with open_api(own.api_url) as api:
         assert watchdog.look(api) == ()
     _end_all(own)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def beat(api: PrefectApi, run_id: str) -> None:
