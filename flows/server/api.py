@@ -109,6 +109,20 @@ class PrefectApi:
         """
         return patiently(lambda: self._send("POST", path, body), self._budget)
 
+    def delete(self, path: str) -> None:
+        """Send a DELETE request; what does not exist any more counts as deleted.
+
+        Raises:
+            httpx.HTTPError: When the server does not answer or refuses.
+        """
+        import httpx
+
+        try:
+            patiently(lambda: self._send("DELETE", path, None), self._budget)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
+
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         answer = self._client.request(method, path, json=body)
         if answer.status_code == HTTPStatus.FORBIDDEN and "CSRF" in answer.text:
