@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 _TIMEOUT_SECONDS: Final = 10.0
+_MOST_ON_SQLITE: Final = 50
+"""Deployments from which the server's SQLite delays runs."""
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -130,8 +132,7 @@ def _scheduling(context: Context, api_url: str) -> Iterator[CheckFinding]:
         found = examine(api, context.settings.environment, context.settings.work_pool, context.now())
     for trouble in found:
         yield CheckFinding("scheduling", Level.FAIL, f"{trouble.subject}: {trouble.sentence}", trouble.remedy)
-    server = local_server(context)
-    missing = missing_companions(server) if server.api_url == api_url and server.running() else ()
+    missing = missing_companions(local_server(context)) if _is_local(context, api_url) else ()
     if missing:
         message = f"not running beside the local server: {', '.join(missing)}"
         yield CheckFinding("scheduling", Level.FAIL, message, "`sluice up` starts them.")
@@ -143,6 +144,11 @@ def _deployments(context: Context, api_url: str) -> Iterator[CheckFinding]:
     from flows.prefect.deployments.deploy import deploy
 
     plan = deploy(context, api_url, is_dry=True)
+    if plan.unchanged > _MOST_ON_SQLITE and _is_local(context, api_url):
+        message = f"{plan.unchanged} deployments on the local server's SQLite, which has one writer at a time"
+        yield CheckFinding(
+            "database", Level.WARN, message, "Move Prefect to PostgreSQL: docs/operations/prefect.md says how."
+        )
     changes = len(plan.steps) + len(plan.automations)
     if changes:
         message = f"{changes} deployments and automations differ from the rows"
@@ -153,6 +159,14 @@ def _deployments(context: Context, api_url: str) -> Iterator[CheckFinding]:
         yield CheckFinding("deployments", Level.OK, f"{plan.unchanged} match the rows")
     for note in plan.notes:
         yield CheckFinding("alerts", Level.WARN, note, "`sluice alert test` tests a channel.")
+
+
+def _is_local(context: Context, api_url: str) -> bool:
+    """Whether an API is that of the server which `sluice up` started."""
+    from flows.server.local import local_server
+
+    server = local_server(context)
+    return server.api_url == api_url and server.running() is not None
 
 
 def _path(path: str) -> Any:

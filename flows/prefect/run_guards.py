@@ -20,13 +20,15 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectException
 
-from flows.prefect.watchdog.facts import REFUSAL
+from flows.prefect.watchdog.facts import is_unreplaced, replaced_state
 from flows.upkeep.ticks import due_after
 from metadata_sync.rows.model import ControlRows, TransformationRow
 
 log = logging.getLogger(__name__)
 
 _LIMIT: Final = 200
+_TOLD: Final = 20
+"""Refused runs whose page names the run that stands in for them."""
 
 
 def start_in_place_of_refused(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
@@ -57,7 +59,7 @@ def refused_since(client: SyncPrefectClient, deployment_id: UUID, since: datetim
     }
     body = {"flow_runs": only, "sort": "END_TIME_DESC", "limit": _LIMIT}
     found = client.request("POST", "/flow_runs/filter", json=body).json()
-    return tuple(run for run in found if REFUSAL in (run["state"]["message"] or ""))
+    return tuple(run for run in found if is_unreplaced(run))
 
 
 def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[str, Any], ...]) -> None:
@@ -66,6 +68,10 @@ def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[s
         parameters["force"] = True
     run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
     log.info("refused_runs count=%d started=%s", len(refused), run.id)
+    path: Any = "/flow_runs/{}/set_state"
+    for item in refused[:_TOLD]:
+        body = {"state": replaced_state(run.name), "force": True}
+        client.request("POST", path.format(item["id"]), json=body)
 
 
 def _asked_by(refused: tuple[dict[str, Any], ...]) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from flows.context import Context
 from flows.process import ProcessIdentity
-from flows.server.background import Background
+from flows.server.background import Background, shorten_log
 from flows.server.local import CLIENT_SETTINGS, LocalServer, local_server, without_prefect
 
 _RUNS_AT_ONCE: Final = 4
@@ -68,6 +68,12 @@ def stop_companions(context: Context) -> bool:
         return False
     with server.locked():
         return True in [program.stop() for program in reversed(_programs(server))]
+
+
+def shorten_logs(server: LocalServer) -> None:
+    """Keep the logs of the server and of the processes beside it short."""
+    for log_file in (server.log_file, *(program.log_file for program in _programs(server))):
+        shorten_log(log_file)
 
 
 def missing_companions(server: LocalServer) -> tuple[str, ...]:

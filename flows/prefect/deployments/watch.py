@@ -20,7 +20,8 @@ from flows.prefect.deployments.diff import DeployPlan
 from flows.prefect.watchdog.repair import Watchdog
 from flows.prefect.watchdog.report import examine, findings_of
 from flows.server.api import PrefectApi, open_api
-from flows.server.local import known_api_url, prepare_client, running_api_url
+from flows.server.companions import shorten_logs
+from flows.server.local import known_api_url, local_server, prepare_client, running_api_url
 from flows.upkeep.monitor import monitor
 from metadata_sync.errors import SluiceError
 
@@ -82,6 +83,7 @@ class Reconciler:
         if self.clock() < self._monitor_at:
             return
         self._monitor_at = self.clock() + MONITOR_SECONDS
+        shorten_logs(local_server(self.context))
         settings, now = self.context.settings, self.context.now()
         found = examine(api, settings.environment, settings.work_pool, now)
         if any(item.subject.startswith(WORK_POOL) for item in found):

@@ -12,6 +12,8 @@ from flows.server.api import PrefectApi
 
 REFUSAL: Final = "concurrency limit"
 """Text in the state message of a run that Prefect refused (`SecureFlowConcurrencySlots`)."""
+STANDS_IN: Final = "stands in for it"
+"""Text that is added to the message of a refused run once another run was started in its place."""
 PROCESS_POOL: Final = "process"
 LIVE_STATES: Final = ("PENDING", "RUNNING", "CANCELLING")
 """States in which a run holds the slot of its deployment."""
@@ -193,6 +195,21 @@ def read_waiting(api: PrefectApi, environment: str, now: datetime, late_after: t
         if dues or count:
             waiting.append(WaitingRuns(name, deployment_id, len(dues), min(dues, default=None), count, at))
     return tuple(waiting)
+
+
+def is_unreplaced(run: Mapping[str, Any]) -> bool:
+    """Whether a run, a document of Prefect's API, was refused and no other run was started in its place."""
+    return _is_refused(run) and STANDS_IN not in run["state"]["message"]
+
+
+def replaced_state(name: str) -> dict[str, Any]:
+    """Return the state of a refused run in whose place another run was started.
+
+    Args:
+        name: The other run.
+    """
+    message = f"Deployment concurrency limit reached: another run was active. Run {name} {STANDS_IN}."
+    return {"type": "CANCELLED", "name": "Cancelled", "message": message}
 
 
 def _managed(environment: str) -> dict[str, Any]:

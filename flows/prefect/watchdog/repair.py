@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from flows.prefect.watchdog.facts import REFUSAL, HeldSlot, Holdings, LiveRun, read_holdings, read_pool
+from flows.prefect.watchdog.facts import (
+    HeldSlot,
+    Holdings,
+    LiveRun,
+    is_unreplaced,
+    read_holdings,
+    read_pool,
+    replaced_state,
+)
 from flows.prefect.watchdog.stuck import Patience, Watch, patience_for
 from flows.server.api import PrefectApi
 
@@ -18,6 +26,8 @@ log = logging.getLogger(__name__)
 IN_PLACE_OF_LOST: Final = "in place of a run that was lost"
 """In `requested_by` of a run that replaces a lost one; such a run is not replaced again."""
 _LIMIT: Final = 200
+_TOLD: Final = 20
+"""Refused runs whose page names the run that stands in for them; more of them are counted only."""
 _WHY: Final = {
     "PENDING": "It was taken by a worker, and its process did not start: worker, server or machine were killed.",
     "RUNNING": "It sent no heartbeat: its process or its machine is gone. Committed loads are kept.",
@@ -117,8 +127,8 @@ def _start_in_place(
         "end_time": {"after_": since.isoformat()},
     }
     found = api.post("/flow_runs/filter", {"flow_runs": only, "sort": "END_TIME_DESC", "limit": _LIMIT})
-    refused = [run["parameters"] for run in found if REFUSAL in (run["state"]["message"] or "")]
-    replaced = [*refused, *([lost.parameters] if lost else [])]
+    refused = [run for run in found if is_unreplaced(run)]
+    replaced = [*(run["parameters"] for run in refused), *([lost.parameters] if lost else [])]
     if not replaced:
         return None
     people = sorted({str(item.get("requested_by") or "schedule") for item in replaced})
@@ -126,4 +136,7 @@ def _start_in_place(
     if any(item.get("force") for item in replaced):
         parameters["force"] = True
     body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-    return str(api.post(f"/deployments/{deployment_id}/create_flow_run", body)["name"])
+    name = str(api.post(f"/deployments/{deployment_id}/create_flow_run", body)["name"])
+    for run in refused[:_TOLD]:
+        api.post(f"/flow_runs/{run['id']}/set_state", {"state": replaced_state(name), "force": True})
+    return name

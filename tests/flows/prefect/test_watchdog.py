@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +16,7 @@ import pytest
 
 from flows.prefect.deployments.client import open_deployments
 from flows.prefect.deployments.pipelines import Deployment
+from flows.prefect.retention import remove_runs
 from flows.prefect.watchdog.repair import IN_PLACE_OF_LOST, Watchdog
 from flows.prefect.watchdog.stuck import Patience
 from flows.server.api import PrefectApi, open_api
@@ -100,6 +101,23 @@ def test_no_slot_is_held_for_good_when_all_is_killed_in_any_state(own: Server) -
     assert IN_PLACE_OF_LOST in started["PENDING"][0]["parameters"]["requested_by"]
     assert {state: take_slot(own, deployments[state]) for state in STATES[1:]} == dict.fromkeys(STATES[1:], "PENDING")
     assert len([sentence for sentence in said if "too long" in sentence]) == 4  # the refused tick of SCHEDULED as well
+    _end_all(own)
+
+
+def test_old_runs_are_removed_in_batches_and_young_ones_stay(own: Server) -> None:
+    (deployment_id, *_) = make_deployments(own, "old").values()
+    for _ in range(3):
+        own.set_state(own.start_run(deployment_id), "CANCELLED")
+    live = own.start_run(deployment_id)
+    now = datetime.now(UTC)
+
+    with open_api(own.api_url) as api:
+        young = remove_runs(api, "killed", now - timedelta(days=1))
+        removed = remove_runs(api, "killed", now + timedelta(minutes=1))
+        api.delete(f"/flow_runs/{uuid4()}")
+
+    assert (young, removed >= 3) == (0, True)
+    assert [run["id"] for run in own.runs_of(deployment_id)] == [live]
     _end_all(own)
 
 
