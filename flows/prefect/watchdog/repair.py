@@ -78,7 +78,7 @@ class Watchdog:
             self._watch.forget()
             raise
         for sentence in said:
-            log.warning("watchdog %s", sentence)
+            log.info("watchdog %s", sentence)
         return tuple(said)
 
 
