@@ -126,12 +126,13 @@ class WaitingRuns:
     refused_at: datetime | None = None
 
 
-def read_holdings(api: PrefectApi, environment: str) -> Holdings:
+def read_holdings(api: PrefectApi, environment: str, work_pool: str) -> Holdings:
     """Return the live runs of an environment and the slots that its deployments hold.
 
     Args:
         api: An open API.
         environment: The environment.
+        work_pool: The pool of its deployments; another pool belongs to another team.
 
     Raises:
         httpx.HTTPError: When the server does not answer.
@@ -139,7 +140,7 @@ def read_holdings(api: PrefectApi, environment: str) -> Holdings:
     slots = [slot for slot in _read_slots(api) if slot.active > 0]
     runs = tuple(_read_live_runs(api, environment))
     wanted = {slot.deployment_id for slot in slots} | {run.deployment_id for run in runs}
-    found = _read_deployments(api, environment, wanted)
+    found = _read_deployments(api, environment, work_pool, wanted)
     names = {item["id"]: item["name"] for item in found}
     return Holdings(
         names,
@@ -170,12 +171,15 @@ def read_pool(api: PrefectApi, name: str) -> Pool:
     )
 
 
-def read_waiting(api: PrefectApi, environment: str, now: datetime, late_after: timedelta) -> tuple[WaitingRuns, ...]:
+def read_waiting(
+    api: PrefectApi, environment: str, work_pool: str, now: datetime, late_after: timedelta
+) -> tuple[WaitingRuns, ...]:
     """Return the deployments that have late runs, or whose newest runs were refused.
 
     Args:
         api: An open API.
         environment: The environment.
+        work_pool: The pool of its deployments.
         now: UTC.
         late_after: A run counts as late when it was due so long ago.
 
@@ -187,7 +191,7 @@ def read_waiting(api: PrefectApi, environment: str, now: datetime, late_after: t
         due = run["next_scheduled_start_time"] or run["expected_start_time"]
         late.setdefault(run["deployment_id"], []).append(_instant(due))
     refused = {run["deployment_id"] for run in _read_refused(api, environment, now - _RECENT)}
-    found = _read_deployments(api, environment, late.keys() | refused)
+    found = _read_deployments(api, environment, work_pool, late.keys() | refused)
     waiting = []
     for name, deployment_id in sorted((item["name"], item["id"]) for item in found):
         dues = late.get(deployment_id, [])
@@ -257,13 +261,13 @@ def _live_run(item: Mapping[str, Any]) -> LiveRun:
     )
 
 
-def _read_deployments(api: PrefectApi, environment: str, ids: Iterable[str]) -> list[dict[str, Any]]:
+def _read_deployments(api: PrefectApi, environment: str, work_pool: str, ids: Iterable[str]) -> list[dict[str, Any]]:
     wanted = sorted(ids)
     found: list[dict[str, Any]] = []
     for start in range(0, len(wanted), _PAGE):
         only = {"id": {"any_": wanted[start : start + _PAGE]}, "tags": _managed(environment)}
         found += api.post("/deployments/filter", {"deployments": only, "limit": _PAGE})
-    return found
+    return [item for item in found if item["work_pool_name"] == work_pool]
 
 
 def _with_heartbeats(api: PrefectApi, runs: list[LiveRun]) -> Iterator[LiveRun]:

@@ -67,7 +67,7 @@ class Watchdog:
         import httpx
 
         try:
-            holdings = read_holdings(api, self.environment)
+            holdings = read_holdings(api, self.environment, self.work_pool)
             if not (holdings.runs or holdings.slots):
                 self._watch.forget()
                 return ()

@@ -61,8 +61,8 @@ def examine(api: PrefectApi, environment: str, work_pool: str, now: datetime) ->
     Raises:
         httpx.HTTPError: When the server does not answer.
     """
-    waiting = read_waiting(api, environment, now, LATE_AFTER)
-    holdings = read_holdings(api, environment)
+    waiting = read_waiting(api, environment, work_pool, now, LATE_AFTER)
+    holdings = read_holdings(api, environment, work_pool)
     return troubles(read_pool(api, work_pool), waiting, holdings, now)
 
 

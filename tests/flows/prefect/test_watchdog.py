@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,21 @@ def test_no_slot_is_held_for_good_when_all_is_killed_in_any_state(own: Server) -
     assert IN_PLACE_OF_LOST in started["PENDING"][0]["parameters"]["requested_by"]
     assert {state: take_slot(own, deployments[state]) for state in STATES[1:]} == dict.fromkeys(STATES[1:], "PENDING")
     assert len([sentence for sentence in said if "too long" in sentence]) == 4  # the refused tick of SCHEDULED as well
+    _end_all(own)
+
+
+def test_limit_of_an_earlier_release_is_taken_away_and_other_pools_are_left_alone(own: Server) -> None:
+    (deployment_id, *_) = make_deployments(own, "limited").values()
+    bring_to(own, deployment_id, "RUNNING")
+    clock = Clock()
+    assert look_twice(own, Watchdog("killed", "another", SHORT, clock), clock) == ()
+
+    with open_deployments(own.api_url, "killed") as prefect:
+        free = replace(_deployment("limited_scheduled"), is_exclusive=False, work_queue="upkeep")
+        assert str(prefect.write(free, is_paused=False)) == deployment_id
+
+    found = own.ask(f"/deployments/{deployment_id}")
+    assert (found["global_concurrency_limit"], found["work_queue_name"]) == (None, "upkeep")
     _end_all(own)
 
 
