@@ -12,5 +12,6 @@ Way in: `heal.heal(context)` and `monitor.monitor(context)`.
 | `ticks` | when a schedule is due |
 | `problems` | what is wrong now, for `sluice status` and a page |
 
-Never imported here: Prefect (but for its schedules, in `ticks`, inside a function), `flows.prefect`, `flows.cli`. dbt and boto3 are imported inside functions only.
+Never imported here: `flows.prefect`, `flows.cli`. dbt, boto3 and, in `ticks`, Prefect's schedules are imported inside
+functions only.
 """
