@@ -49,6 +49,9 @@ class Settings(BaseSettings):
             read in addition to the locations of the rows.
         allowed_functions: Functions, separated by commas, that SELECTs may call in addition to the known ones.
         work_pool: Prefect work pool of the deployments of `sluice deploy`.
+        docs_url: Where the pages of docs/ are published, so that alerts link to the runbook.
+        retention_days: Age in days at which `monitor` removes decisions, runs, resolved incidents and sent alerts, and
+            Prefect's runs, logs and pages; 0 keeps all. The audit is kept for ever.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -78,6 +81,8 @@ class Settings(BaseSettings):
     duckdb_directories: str | None = None
     allowed_functions: str | None = None
     work_pool: str = "sluice"
+    docs_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    retention_days: int = Field(default=0, ge=0)
 
     @field_validator("environment", "work_pool")
     @classmethod

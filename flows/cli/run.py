@@ -47,13 +47,17 @@ def run(
     ] = 0,
     engine: EngineOption = None,
     cluster: ClusterOption = None,
+    ignore_off: Annotated[
+        bool, typer.Option("--ignore-off", help="Exit code 0 although rows are off that the framework switched off.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Load every target whose sources have new data, and explain why the others were skipped.
 
     Rows and SELECTs that changed are synced first. A load reads only new data, also with --force. When nothing is due,
     nothing is started and the exit code is 0. When a Prefect server answers (`sluice up`, or PREFECT_API_URL), the run
-    is shown in its UI. Exit code 1: something failed, or is held until a person fixes it.
+    is shown in its UI. Exit code 1: something failed, is held until a person fixes it, or is still off because the
+    framework switched it off after an earlier failure.
 
     Examples:
         sluice run
@@ -85,8 +89,19 @@ def run(
     ended = _with_first_loads(context, _run(context, request, is_quiet=as_json))
     _report(ended, as_json=as_json)
     unfinished = any(item.error for item in ended.continued or ())
-    if ended.failed or unfinished or any(summary.has_failed for summary in (ended.summary, *ended.reruns)):
+    off = () if ignore_off else _switched_off(ended.plan)
+    if off and not as_json:
+        say(f"Off since a failure: {', '.join(off)}. `sluice status` says why and what next; --ignore-off ignores it.")
+    if off or ended.failed or unfinished or any(summary.has_failed for summary in (ended.summary, *ended.reruns)):
         raise typer.Exit(1)
+
+
+def _switched_off(plan: RunPlan) -> tuple[str, ...]:
+    """Return the selected targets that the framework switched off before this run."""
+    from metadata_sync.rows.vocabulary import DeactivatedBy
+
+    off = (row for row in plan.selected if not row.is_active and row.deactivated_by is DeactivatedBy.FRAMEWORK)
+    return tuple(str(row.name) for row in off)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ def register(app: typer.Typer) -> None:
 
 
 def up(as_json: AsJson = False) -> None:
-    """Start Prefect in the background (the server, a worker and the reconciler) and print the address of its UI.
+    """Start Prefect in the background (the server, two workers and the reconciler) and print the address of its UI.
 
-    The UI shows runs with a bar per model, logs and a summary per pipeline. The worker starts scheduled runs. The
-    reconciler gives every pipeline row its deployment, and follows changes of the rows within seconds. All of them
-    outlive the terminal and listen on this machine only. Repeating the command starts nothing twice.
+    The UI shows runs with a bar per model, logs and a summary per pipeline. One worker starts scheduled
+    runs, the other one monitor and heal. The reconciler gives every pipeline row its deployment, follows changes of the
+    rows within seconds, and ends runs that will not end by themselves. All of them outlive the terminal and listen on
+    this machine only. Repeating the command starts nothing twice.
 
     The server asks for a password, which is made at the first start (.sluice/prefect/auth). The link that is printed
     logs the browser in.
@@ -53,6 +54,7 @@ def up(as_json: AsJson = False) -> None:
                 "already_running": not started.is_new,
                 "pid": started.pid,
                 "worker_pid": companions.worker.pid,
+                "upkeep_worker_pid": companions.upkeep_worker.pid,
                 "reconciler_pid": companions.reconciler.pid,
                 "seconds": round(started.seconds, 1),
                 "ui": server.ui_url,
@@ -65,7 +67,8 @@ def up(as_json: AsJson = False) -> None:
     state = f"started in {started.seconds:.0f} s" if started.is_new else "is already running"
     say(f"The local Prefect server {state} (pid {started.pid}). End it with `sluice down`.")
     say(
-        f"A worker (pid {companions.worker.pid}) starts scheduled runs, and the reconciler "
+        f"A worker (pid {companions.worker.pid}) starts scheduled runs, a second one "
+        f"(pid {companions.upkeep_worker.pid}) starts monitor and heal, and the reconciler "
         f"(pid {companions.reconciler.pid}) updates deployments when rows change."
     )
     configured = os.environ.get("PREFECT_API_URL", "").rstrip("/")
@@ -75,9 +78,9 @@ def up(as_json: AsJson = False) -> None:
 
 
 def down(as_json: AsJson = False) -> None:
-    """Stop the local Prefect server, its worker and the reconciler. Its database stays for the next `sluice up`.
+    """Stop the local Prefect server, its workers and the reconciler. Its database stays for the next `sluice up`.
 
-    Runs of the worker are stopped too; the next run continues from the last commit.
+    Runs of the workers are stopped too; the next run continues from the last commit.
 
     Examples:
         sluice down

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from flows.cli.output.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import out, print_json, print_problems, print_table, progress, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
@@ -75,7 +75,11 @@ def plan(
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show every target (last window, rows, age, active or not, result of the last run) and the open incidents.
+    """Show what is wrong now, then every target: on or off, result of the last run, age, rows and last window.
+
+    What is wrong are rows that the framework switched off, open incidents and late pipelines, the most urgent first,
+    each with its cause, the targets that wait for it and the next step. Neither the warehouse nor Prefect is asked.
+    Into a pipe, targets are printed as plain lines with tabs.
 
     Examples:
         sluice status
@@ -85,17 +89,20 @@ def status(as_json: AsJson = False) -> None:
     from flows.gate.definitions import recorded_changes
     from flows.gate.first_load import first_loads_of
     from flows.reports.status import target_statuses
+    from flows.upkeep.problems import problems
 
     context = load_context()
     store, rows, loads = context.store, context.store.usable_rows(), context.store.latest_loads()
     first_loads = first_loads_of(store.unfinished_first_loads())
     statuses = target_statuses(rows, loads, store.now(), recorded_changes(context, rows, loads), first_loads)
+    found = problems(context, rows, loads)
     if as_json:
         incidents = [_incident_document(incident) for incident in store.incidents()]
-        print_json({"targets": [_status_document(item) for item in statuses], "incidents": incidents})
-    elif statuses:
+        targets = [_status_document(item) for item in statuses]
+        print_json({"problems": [asdict(item) for item in found], "targets": targets, "incidents": incidents})
+    elif statuses or found:
+        print_problems(found)
         _print_statuses(statuses)
-        _print_incidents(store.incidents())
     else:
         say("There is no transformation yet. `sluice control apply` writes the rows of dbt_project/control/.")
 
@@ -208,35 +215,15 @@ def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
     rows = [
         (
             item.target,
-            item.pipeline_id,
-            "on" if item.is_active else "off",
-            item.last.status.value if item.last else "never ran",
-            _windows(item.last_success),
-            item.last_success and item.last_success.rows,
+            f"{'on' if item.is_active else 'off'}, {item.last.status.value if item.last else 'never ran'}",
             None if item.age_seconds is None else duration_text(item.age_seconds),
-            item.last.error_message if item.last else None,
+            item.last_success and item.last_success.rows,
+            _windows(item.last_success),
         )
         for item in statuses
     ]
-    headers = ("Target", "Pipeline", "Switch", "Last run", "Last window", "Rows", "Age", "Error")
-    print_table("", headers, rows)
+    print_table("", ("Target", "State", "Age", "Rows", "Last window"), rows)
     print_notes((item.target, item.notes) for item in statuses)
-
-
-def _print_incidents(incidents: Sequence[Incident]) -> None:
-    rows = [
-        (
-            item.subject,
-            item.failure_class or item.kind,
-            item.severity,
-            f"{item.opened_at:%Y-%m-%d %H:%M} UTC",
-            ", ".join(item.held_up) or None,
-            item.message.splitlines()[0] if item.message else None,
-        )
-        for item in incidents
-    ]
-    if rows:
-        print_table("Open incidents", ("Subject", "Class", "Severity", "Since", "Holds up", "Message"), rows)
 
 
 def _incident_document(incident: Incident) -> dict[str, Any]:

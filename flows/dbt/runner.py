@@ -263,7 +263,17 @@ def _raise_interrupt(error: BaseException | None) -> None:
 
 
 def _explain(error: BaseException | None) -> str:
-    return str(error).strip() if error is not None else "no error message"
+    """Return the message of the exception that ended dbt; exceptions that stop a thread from outside have none.
+
+    >>> _explain(ValueError("no such file"))
+    'no such file'
+    """
+    if error is None:
+        return "no error message"
+    return str(error).strip() or (
+        f"{type(error).__name__}: the run was stopped from outside. A signal or a person cancelled it, or Prefect did, "
+        "because its server was away for longer than the lease of the run's slot. What was committed is kept."
+    )
 
 
 @contextmanager

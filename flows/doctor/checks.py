@@ -187,6 +187,21 @@ def _emr(context: Context) -> Iterator[CheckFinding]:
     return examine_emr(context)
 
 
+def _schedules(context: Context) -> Iterator[CheckFinding]:
+    """Check by the decision log that every scheduled pipeline was looked at when it was due."""
+    from flows.upkeep.lateness import delays
+
+    now, store = context.now(), context.store
+    found = tuple(delays(context, store.usable_rows(), store.latest_loads(), now))
+    standing = [item for item in found if item.is_standing_still(now)]
+    for item in standing:
+        message = f"{item.pipeline.pipeline_id}: no run since {item.due:%Y-%m-%d %H:%M} UTC, {item.missed_count} ticks"
+        remedy = f"Check server and workers below; `sluice run {item.pipeline.pipeline_id}` runs it now."
+        yield CheckFinding("schedules", Level.WARN, message, remedy)
+    if not standing:
+        yield CheckFinding("schedules", Level.OK, "every scheduled pipeline had a run within its last two ticks")
+
+
 def _prefect(context: Context) -> Iterator[CheckFinding]:
     from flows.server.local import running_api_url
 
@@ -216,6 +231,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("lake", _lake),
     ("emr", _emr),
     ("generated models", _generated),
+    ("schedules", _schedules),
     ("prefect server", _prefect),
 )
 """Every check. A fault found by one check may be the cause of faults in later ones."""

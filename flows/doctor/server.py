@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 _TIMEOUT_SECONDS: Final = 10.0
+_MOST_ON_SQLITE: Final = 50
+"""Deployments from which the server's SQLite delays runs."""
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -54,6 +56,7 @@ def examine_server(context: Context, api_url: str) -> Iterator[CheckFinding]:
         yield _clock(answer)
         yield from _access(api_url, anonymous, client.request("GET", _path("/admin/settings")).json()["server"])
         yield from _work_pool(client, context.settings.work_pool)
+    yield from _scheduling(context, api_url)
     yield from _deployments(context, api_url)
 
 
@@ -118,10 +121,34 @@ def _work_pool(client: SyncPrefectClient, name: str) -> Iterator[CheckFinding]:
         yield CheckFinding("work pool", Level.WARN, f"{name} ({pool.type}) has no worker: nothing starts", remedy)
 
 
+def _scheduling(context: Context, api_url: str) -> Iterator[CheckFinding]:
+    """Check that runs start: workers, slots, refused and late runs, and the processes of `sluice up`."""
+    from flows.prefect.watchdog.report import examine
+    from flows.server.api import open_api
+    from flows.server.companions import missing_companions
+    from flows.server.local import local_server
+
+    with open_api(api_url) as api:
+        found = examine(api, context.settings.environment, context.settings.work_pool, context.now())
+    for trouble in found:
+        yield CheckFinding("scheduling", Level.FAIL, f"{trouble.subject}: {trouble.sentence}", trouble.remedy)
+    missing = missing_companions(local_server(context)) if _is_local(context, api_url) else ()
+    if missing:
+        message = f"not running beside the local server: {', '.join(missing)}"
+        yield CheckFinding("scheduling", Level.FAIL, message, "`sluice up` starts them.")
+    if not (found or missing):
+        yield CheckFinding("scheduling", Level.OK, "no run is late, no slot is held without a run")
+
+
 def _deployments(context: Context, api_url: str) -> Iterator[CheckFinding]:
     from flows.prefect.deployments.deploy import deploy
 
     plan = deploy(context, api_url, is_dry=True)
+    if plan.unchanged > _MOST_ON_SQLITE and _is_local(context, api_url):
+        message = f"{plan.unchanged} deployments on the local server's SQLite, which has one writer at a time"
+        yield CheckFinding(
+            "database", Level.WARN, message, "Move Prefect to PostgreSQL: docs/operations/prefect.md says how."
+        )
     changes = len(plan.steps) + len(plan.automations)
     if changes:
         message = f"{changes} deployments and automations differ from the rows"
@@ -132,6 +159,14 @@ def _deployments(context: Context, api_url: str) -> Iterator[CheckFinding]:
         yield CheckFinding("deployments", Level.OK, f"{plan.unchanged} match the rows")
     for note in plan.notes:
         yield CheckFinding("alerts", Level.WARN, note, "`sluice alert test` tests a channel.")
+
+
+def _is_local(context: Context, api_url: str) -> bool:
+    """Whether an API is that of the server which `sluice up` started."""
+    from flows.server.local import local_server
+
+    server = local_server(context)
+    return server.api_url == api_url and server.running() is not None
 
 
 def _path(path: str) -> Any:

@@ -13,7 +13,7 @@ from flows.context import reading
 from flows.errors.run_rules import RunRules
 from flows.gate.facts import Action, Decision, UpstreamState
 from flows.gate.gather import log_decision, open_gate
-from flows.gate.rules import outdated, skip_leased
+from flows.gate.rules import outdated, skip_leased, switched_off
 from flows.incidents.settle import RunSettler
 from flows.run.leases import LeaseKeeper, lease_texts, renamed_since
 from flows.run.model import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
@@ -122,7 +122,17 @@ class Execution:
         others = {lease.target: str(lease) for lease in self._leases.take(due)}
         left = [skip_leased(item, others[item.target]) if item.target in others else item for item in decisions]
         renamed = renamed_since(self._context.store, self._plan.planned_at) if due else {}
-        return [outdated(item, renamed[item.target]) if item.target in renamed else item for item in left]
+        current = [outdated(item, renamed[item.target]) if item.target in renamed else item for item in left]
+        off = self._switched_off_meanwhile() if due and self._wave_count else frozenset()
+        return [switched_off(item) if item.target in off else item for item in current]
+
+    def _switched_off_meanwhile(self) -> frozenset[str]:
+        """Return the targets that somebody switched off, with their pipeline or alone, while this run was at work."""
+        rows = self._context.store.usable_rows()
+        active = {row.pipeline_id for row in rows.pipelines if row.is_active}
+        return frozenset(
+            str(row.name) for row in rows.transformations if not row.is_active or row.pipeline_id not in active
+        )
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
         """Build targets together, read their outcomes from the load log, plan retries of soft failures."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from flows.incidents.incident import Finding, held_up, rejected
 from flows.incidents.settle import settle_incidents
-from flows.run.leases import has_died
+from flows.run.leases import UPKEEP_LEASE, has_died
 from flows.run.outcome import adopted_entries
 from metadata_sync.database.journals.entries import LoadEntry, LoadStatus
 from metadata_sync.incident import Incident, IncidentKind
@@ -41,7 +41,7 @@ def mark_crashes(context: Context, rows: ControlRows) -> tuple[str, ...]:
     """
     by_run: dict[str, list[Lease]] = {}
     for lease in context.store.leases():
-        if lease.is_expired or has_died(lease):
+        if (lease.is_expired or has_died(lease)) and not lease.target.startswith(UPKEEP_LEASE):
             by_run.setdefault(lease.holder.run_id, []).append(lease)
     for run_id, leases in by_run.items():
         _mark(context, rows, run_id, leases)
@@ -56,7 +56,7 @@ def _mark(context: Context, rows: ControlRows, run_id: str, leases: Sequence[Lea
         kind=IncidentKind.CRASH,
         subject=f"run {run_id}",
         failure_class=None,
-        message=f"{_SILENT} It was asked by {leases[0].holder.held_by}, on {leases[0].holder.machine}.",
+        message=_crash_message(leases, targets, pipelines),
         targets=targets,
         held_up=held_up(targets, rows),
         pipeline_ids=tuple(dict.fromkeys(pipelines[target] for target in targets)),
@@ -82,6 +82,13 @@ def _mark(context: Context, rows: ControlRows, run_id: str, leases: Sequence[Lea
     settle_incidents(context, rows, [finding], loads=loads, run_id=run_id)
     for token in {lease.holder.token for lease in leases}:
         context.store.give_back_leases(token, {lease.target for lease in leases if lease.holder.token == token})
+
+
+def _crash_message(leases: Sequence[Lease], targets: Sequence[str], pipelines: Mapping[str, str]) -> str:
+    holder = leases[0].holder
+    names = sorted({pipelines[target] for target in targets})
+    what = f" It was loading {', '.join(targets)} (pipeline {', '.join(names)})." if targets else ""
+    return f"{_SILENT}{what} It was asked by {holder.held_by}; its process {holder.pid} ran on {holder.machine}."
 
 
 def adopt_unknown(gate: Gate, loads: LatestLoads) -> LatestLoads:

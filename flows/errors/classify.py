@@ -40,6 +40,7 @@ class FailureClass(StrEnum):
     CONTRACT = "contract"
     DATA_TEST = "data_test"
     REJECT_LIMIT = "reject_limit"
+    UNREADABLE_FILE = "unreadable_file"
     SETTINGS = "settings"
     UNKNOWN = "unknown"
 
@@ -116,6 +117,9 @@ ADVICE: Final[Mapping[FailureClass, Advice]] = {
     ),
     FailureClass.REJECT_LIMIT: _hard(
         "The data exceeds a limit of the row; nothing was written.", "Correct the source, or change the limit."
+    ),
+    FailureClass.UNREADABLE_FILE: _hard(
+        "A file of the lake is damaged or has another format.", "Replace the file, or remove it from the location."
     ),
     FailureClass.SETTINGS: _hard(
         "Settings, rows or generated files contradict each other.", "Follow the error message."

@@ -125,6 +125,14 @@ def outdated(decision: Decision, message: str) -> Decision:
     return replace(decision, action=Action.SKIP, reason=Reason.LEASE_HELD, message=message)
 
 
+def switched_off(decision: Decision) -> Decision:
+    """Return the decision on a target whose row or pipeline was switched off after the run was planned."""
+    if decision.action is not Action.RUN:
+        return decision
+    message = f"switched off while this run was at work; `sluice activate {decision.target}` switches it on"
+    return replace(decision, action=Action.SKIP, reason=Reason.INACTIVE, message=message)
+
+
 _Answer = tuple[Action, Reason, str]
 _Judgement = tuple[bool, Reason, str]
 

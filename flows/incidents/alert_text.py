@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Final
 
 from flows.errors.classify import ADVICE, FailureClass
+from flows.incidents.incident import SCHEDULE, WORK_POOL
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.redact import safe_text
 from metadata_sync.text import duration_text
 
 MESSAGE_LENGTH: Final = 1_500
 _SHOWN_TARGETS: Final = 10
-_RUNBOOK: Final = "docs/operations/runbook.md"
+_RUNBOOK: Final = "operations/runbook.md"
 
 
 def title_of(incident: Incident, event: AlertEvent, environment: str, now: datetime) -> str:
@@ -25,21 +26,36 @@ def title_of(incident: Incident, event: AlertEvent, environment: str, now: datet
         return f"{where} has no rows of an older SELECT any more, or they were accepted"
     if event is AlertEvent.RESOLVED:
         return f"{where} recovered after {duration_text((now - incident.opened_at).total_seconds())}"
+    again = f", run {incident.ticks} in a row" if incident.ticks > 1 and incident.run_id else ""
+    return f"{where} {headline_of(incident)}{again}"
+
+
+def headline_of(incident: Incident) -> str:
+    """Return what is wrong, in a few words that follow the subject."""
     what = _HEADLINES[incident.kind]
-    if incident.kind is IncidentKind.SLA and _is_run(incident):
-        what = "does not end"
+    if incident.kind is IncidentKind.SLA:
+        what = next((words for prefix, words in _SLA_HEADLINES if incident.subject.startswith(prefix)), what)
     if incident.kind is IncidentKind.REJECTS and incident.severity is Severity.ERROR:
         what = "rejected every row of a load"
     if incident.kind is IncidentKind.LOAD:
         what = "failed and is switched off" if _is_off(incident) else "failed"
-    why = f": {incident.failure_class}" if incident.failure_class else ""
-    again = f", run {incident.ticks} in a row" if incident.ticks > 1 else ""
-    return f"{where} {what}{why}{again}"
+    if incident.kind is IncidentKind.HOLD and _is_soft(incident):
+        what = "cannot be read"
+    if incident.kind is IncidentKind.CRASH and incident.pipeline_ids:
+        what = f"of {', '.join(incident.pipeline_ids)} crashed"
+    return f"{what}: {incident.failure_class}" if incident.failure_class else what
 
 
-def body_of(incident: Incident, event: AlertEvent, now: datetime) -> str:
-    """Return the body of an alert, one fact per line."""
-    return "\n".join(_lines(incident, event, now))
+def body_of(incident: Incident, event: AlertEvent, now: datetime, docs_url: str | None = None) -> str:
+    """Return the body of an alert, one fact per line.
+
+    Args:
+        incident: The incident.
+        event: The event to report.
+        now: UTC.
+        docs_url: Where the pages of docs/ are published; None: the runbook is named by its path.
+    """
+    return "\n".join(_lines(incident, event, now, docs_url))
 
 
 def comment_of(failure_class: str, message: str, *, run_id: str, attempts: int, now: datetime) -> str:
@@ -61,7 +77,10 @@ _HEADLINES: Final = {
 }
 
 
-def _lines(incident: Incident, event: AlertEvent, now: datetime) -> Iterator[str]:
+_SLA_HEADLINES: Final = (("run ", "does not end"), (SCHEDULE, "stands still"), (WORK_POOL, "starts no runs"))
+
+
+def _lines(incident: Incident, event: AlertEvent, now: datetime, docs_url: str | None) -> Iterator[str]:
     if incident.targets and incident.targets != (incident.subject,):
         yield f"Affects: {_list_targets(incident.targets)}"
     if incident.pipeline_ids:
@@ -75,8 +94,8 @@ def _lines(incident: Incident, event: AlertEvent, now: datetime) -> Iterator[str
     else:
         yield from _why(incident)
         yield f"Holds up: {_list_targets(incident.held_up) or 'nothing'}"
-        yield f"Next: {_next(incident)}"
-        yield f"Runbook: {_RUNBOOK}#{(incident.failure_class or incident.kind).replace('_', '-')}"
+        yield f"Next: {next_step(incident)}"
+        yield f"Runbook: {runbook_of(incident, docs_url)}"
     if incident.url or incident.run_id:
         yield f"Run: {incident.url or incident.run_id}"
 
@@ -88,14 +107,24 @@ def _why(incident: Incident) -> Iterator[str]:
     yield f"Message: {safe_text(incident.message, MESSAGE_LENGTH)}"
 
 
-def _next(incident: Incident) -> str:
+def runbook_of(incident: Incident, docs_url: str | None) -> str:
+    """Return the section of the runbook for an incident: a link, or a path in the repository."""
+    base = docs_url.rstrip("/") if docs_url else "docs"
+    return f"{base}/{_RUNBOOK}#{(incident.failure_class or incident.kind).replace('_', '-')}"
+
+
+def next_step(incident: Incident) -> str:
+    """Return what Sluice does next, and what is left to people."""
     if _is_off(incident):
         return (
             f"the row stays off until its cause is gone; `sluice heal` checks that and switches it on again. By hand: "
             f"fix the cause, then run `sluice activate {incident.subject}`. All other targets keep running."
         )
-    if incident.kind in (IncidentKind.LOAD, IncidentKind.SHARED, IncidentKind.HOLD):
-        return "the next run tries again, from the same watermark."
+    if incident.kind is IncidentKind.HOLD:
+        by_hand = "" if _is_soft(incident) else ", once somebody has fixed the cause"
+        return f"no row is off. Each run looks again, and loads from the same watermark{by_hand}."
+    if incident.kind in (IncidentKind.LOAD, IncidentKind.SHARED):
+        return "no row is off. The next run tries again, from the same watermark."
     if incident.kind is IncidentKind.SLA and _is_run(incident):
         return "no other run can load its targets while the process lives. End it; the next run then loads them."
     return _NEXT.get(incident.kind, "`monitor` checks again, and reports when it is over.")
@@ -118,6 +147,12 @@ def _is_off(incident: Incident) -> bool:
         return False
     failure_class = FailureClass(incident.failure_class or FailureClass.UNKNOWN)
     return not ADVICE[failure_class].is_soft or failure_class is FailureClass.UNKNOWN
+
+
+def _is_soft(incident: Incident) -> bool:
+    """Whether the cause may end by itself."""
+    failure_class = FailureClass(incident.failure_class or FailureClass.UNKNOWN)
+    return incident.severity is not Severity.ERROR or ADVICE[failure_class].is_soft
 
 
 def _is_run(incident: Incident) -> bool:

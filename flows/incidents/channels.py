@@ -51,7 +51,7 @@ def alerts_for(
         now: UTC.
     """
     title = title_of(incident, event, settings.environment, now)
-    body = body_of(incident, event, now)
+    body = body_of(incident, event, now, settings.docs_url)
     return tuple(
         Alert(new_id(now), incident.incident_id, channel, event, title, body, created_at=now, due_at=now)
         for channel in channels_of(incident.pipeline_ids, rows, settings)

@@ -29,10 +29,25 @@ if TYPE_CHECKING:
 WAREHOUSE: Final = "warehouse"
 """Subject of failures that no target caused: the warehouse cannot be reached, dbt does not start."""
 
+WORK_POOL: Final = "work pool "
+"""Prefix of the subject when no worker of a pool starts runs."""
+SCHEDULE: Final = "schedule of "
+"""Prefix of the subject when a pipeline's runs do not start."""
+
 _CONSEQUENCES: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, Reason.UPSTREAM_OFF})
 _SAYS_NOTHING: Final = frozenset(
-    {*_CONSEQUENCES, Reason.INACTIVE, Reason.PIPELINE_INACTIVE, Reason.UPSTREAM_NOT_LOADED}
+    {
+        *_CONSEQUENCES,
+        Reason.INACTIVE,
+        Reason.PIPELINE_INACTIVE,
+        Reason.UPSTREAM_NOT_LOADED,
+        Reason.LEASE_HELD,
+        Reason.UPSTREAM_RUNNING,
+    }
 )
+_READ_ALL_SOURCES: Final = frozenset({Reason.PROBE_FAILED, Reason.SOURCE_UNREADABLE})
+"""Reasons to hold a target that name every source which cannot be read: the others can."""
+_RAN: Final = frozenset({OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED, OutcomeStatus.FAILED})
 _WARNS_ONLY: Final = frozenset({IncidentKind.REJECTS, IncidentKind.DEFINITION})
 """Kinds that stay a warning however long they last: the accepted rows are loaded."""
 _UNREADABLE: Final = " cannot be read: "
@@ -238,13 +253,34 @@ def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[
     if incident.kind is IncidentKind.DEFINITION:  # a restatement or an acceptance ends it
         return False
     if incident.kind is IncidentKind.SHARED:  # without targets: it prevented runs from starting, and one has started
-        return not incident.targets or any(
-            outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED) for outcome in outcomes
-        )
-    hit = [outcome for outcome in outcomes if outcome.target in incident.targets]
+        return not incident.targets or any(_has_used_warehouse(outcome) for outcome in outcomes)
+    return any(_ends(outcome, incident) for outcome in outcomes if outcome.target in incident.targets)
+
+
+def _ends(outcome: TargetOutcome, incident: Incident) -> bool:
+    """Whether the outcome of one of its targets ends an incident."""
     if incident.kind is IncidentKind.REJECTS:
-        return any(outcome.load_id is not None for outcome in hit)
-    return any(is_healthy(outcome) for outcome in hit)
+        return outcome.load_id is not None
+    if incident.kind is IncidentKind.HOLD:  # whatever came of it: what held the target does so no longer
+        return is_healthy(outcome) or _is_let_through(outcome, incident)
+    if incident.kind is IncidentKind.CRASH:  # a run has come to an end; if it failed, that is an incident of its own
+        return is_healthy(outcome) or outcome.status in _RAN
+    return is_healthy(outcome)
+
+
+def _is_let_through(outcome: TargetOutcome, incident: Incident) -> bool:
+    """Whether a target got past what held it: it was given to dbt, or is held for other sources only."""
+    if outcome.status in _RAN:
+        return True
+    is_of_source = incident.subject not in incident.targets and incident.subject not in incident.pipeline_ids
+    return outcome.status is OutcomeStatus.HELD and is_of_source and outcome.decision.reason in _READ_ALL_SOURCES
+
+
+def _has_used_warehouse(outcome: TargetOutcome) -> bool:
+    """Whether the warehouse and dbt worked for a target, if only up to an error of its own."""
+    if outcome.status is OutcomeStatus.FAILED:
+        return outcome.verdict is not None and not _is_elsewhere(outcome)
+    return outcome.status in _RAN
 
 
 def _event(standing: Incident | None, severity: Severity, *, is_cool: bool) -> AlertEvent | None:
@@ -267,7 +303,7 @@ def _failure(outcome: TargetOutcome, earlier_tries: int) -> Finding:
     from flows.errors.classify import FailureClass
 
     failure_class = outcome.verdict.failure_class if outcome.verdict else FailureClass.UNKNOWN
-    is_elsewhere = outcome.is_shared or failure_class is FailureClass.CONNECTION
+    is_elsewhere = _is_elsewhere(outcome)
     return Finding(
         kind=IncidentKind.SHARED if is_elsewhere else IncidentKind.LOAD,
         subject=WAREHOUSE if is_elsewhere else outcome.target,
@@ -279,6 +315,14 @@ def _failure(outcome: TargetOutcome, earlier_tries: int) -> Finding:
         is_hard=outcome.verdict is not None and not outcome.verdict.is_soft(outcome.attempts + earlier_tries),
         attempts=outcome.attempts,
     )
+
+
+def _is_elsewhere(outcome: TargetOutcome) -> bool:
+    """Whether a failure lies in what all targets share: the warehouse or dbt's project."""
+    from flows.errors.classify import FailureClass
+
+    is_connection = outcome.verdict is not None and outcome.verdict.failure_class is FailureClass.CONNECTION
+    return outcome.is_shared or is_connection
 
 
 def _holds(decision: Decision, rules: Iterable[Rule]) -> Iterator[Finding]:

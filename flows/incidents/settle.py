@@ -200,14 +200,17 @@ def _open_or_update(
 
     policy = alert_policy(context.settings)
     standing = {(incident.kind, incident.subject): incident for incident in known if incident.is_open}
-    alerted_at = {(item.kind, item.subject): item.alerted_at for item in known if item.alerted_at is not None}
+    # By class: an outage of the warehouse is not the same again as a lock in it an hour ago.
+    alerted_at = {
+        (item.kind, item.subject, item.failure_class): item.alerted_at for item in known if item.alerted_at is not None
+    }
     for finding in findings:
         key = finding.kind, finding.subject
         yield update_incident(
             finding,
             standing.get(key),
             policy,
-            last_alerted_at=alerted_at.get(key),
+            last_alerted_at=alerted_at.get((*key, finding.failure_class and finding.failure_class.value)),
             run_id=run_id,
             now=now,
             new_id=new_id,

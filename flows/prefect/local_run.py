@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flows.context import Context
 from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
+from flows.server.api import is_busy, open_api, patiently
 from flows.server.local import prepare_client, ui_url
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ log = logging.getLogger(__name__)
 _REQUEST_SECONDS: Final = 6.0
 """Timeout of one request, long enough for a slow server."""
 _RETRIES: Final = 0
-"""No retries: they would delay the run when the server is gone."""
+"""Prefect's own retries pause for seconds, also when the server is gone: that would delay the run."""
+_BUSY_SECONDS: Final = 20.0
+"""How long a flow run is created, and its final state is set, again while the server is only busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +93,24 @@ def run_through_prefect(
     }
     handover = Handover(context, plan, observer or SilentObserver())
     trouble: Exception | None = None
+
+    def run_flow() -> None:
+        run(
+            request.pipelines,
+            request.job_group,
+            request.is_forced,
+            request.requested_by,
+            engine=request.engine,
+            cluster=request.cluster,
+            return_state=True,
+        )
+
     with temporary_settings(settings), flow_receives(handover), tags(*_tags(request, plan)):
         try:
-            run(
-                request.pipelines,
-                request.job_group,
-                request.is_forced,
-                request.requested_by,
-                engine=request.engine,
-                cluster=request.cluster,
-                return_state=True,
-            )
+            patiently(run_flow, _BUSY_SECONDS, may_repeat=lambda: handover.flow_run_id is None)
         except Exception as error:  # noqa: BLE001 (an error of Prefect must not fail a run; the run's own is in handover)
             log.info("prefect_flow reported=false error=%r", error)
-            trouble = error
+            trouble = None if _set_final_state(api_url, handover, error) else error
     if handover.error is not None:
         raise handover.error
     url = f"{ui_url(api_url)}/runs/flow-run/{handover.flow_run_id}" if handover.flow_run_id else None
@@ -111,6 +118,22 @@ def run_through_prefect(
         return _run_without(context, request, handover, trouble)
     warnings = (*_warnings(handover.lost_count, trouble), *handover.notes)
     return ReportedRun(handover.summary, url, warnings, handover.continued, handover.failed)
+
+
+def _set_final_state(api_url: str, handover: Handover, error: Exception) -> bool:
+    """Set the final state again that a busy server did not accept; return whether it has accepted it now."""
+    ended = handover.ended
+    if ended is None or handover.flow_run_id is None or not is_busy(error):
+        return False
+    import httpx
+
+    state = {"type": ended.type.value, "name": ended.name, "message": ended.message}
+    try:
+        with open_api(api_url, budget_seconds=_BUSY_SECONDS, timeout_seconds=_REQUEST_SECONDS) as api:
+            answer = api.post(f"/flow_runs/{handover.flow_run_id}/set_state", {"state": state, "force": True})
+    except httpx.HTTPError:
+        return False
+    return bool(answer["status"] == "ACCEPT")
 
 
 def _tags(request: RunRequest, plan: RunPlan | None) -> list[str]:

@@ -45,7 +45,7 @@ from flows.run.model import (
     TargetOutcome,
     headline,
 )
-from flows.server.local import ui_url
+from flows.server.local import is_healthy, ui_url
 from metadata_sync.rows.vocabulary import Engine
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ class Handover:
         notes: What is missing on its page for another reason, in sentences for people.
         continued: First loads that went on after the run; None: the run did not get there.
         failed: Restatements that rows asked for and that failed, a sentence each.
+        ended: The final state of the flow run, once the flow has returned it.
     """
 
     context: Context
@@ -83,6 +84,7 @@ class Handover:
     notes: tuple[str, ...] = ()
     continued: tuple[ContinuedLoad, ...] | None = None
     failed: tuple[str, ...] = ()
+    ended: State[Any] | None = None
 
 
 _handover: ContextVar[Handover | None] = ContextVar("sluice_handover", default=None)
@@ -165,9 +167,10 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
     with startup, _reporting(handover) as (task_runs, pump):
         executed = _execute(handover, request, task_runs, pump)
         _continue_first_loads(handover, executed, task_runs, pump)
-        ended = final_state(executed.summary, handover.continued or (), handover.failed)
+        handover.ended = ended = final_state(executed.summary, handover.continued or (), handover.failed)
         task_runs.say(None, _now(), str(ended.message), logging.ERROR if ended.is_failed() else logging.INFO)
-    if not handover.lost_count:
+    api_url = PREFECT_API_URL.value()
+    if not handover.lost_count or (api_url and is_healthy(api_url, timeout_seconds=1.0)):
         write_pages(executed, handover.context.store)
     return ended
 

@@ -13,7 +13,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import httpx
 from prefect import Flow
@@ -21,13 +20,15 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectException
 
+from flows.prefect.watchdog.facts import is_unreplaced, replaced_state
+from flows.upkeep.ticks import due_after
 from metadata_sync.rows.model import ControlRows, TransformationRow
 
 log = logging.getLogger(__name__)
 
-_REFUSAL: Final = "concurrency limit"
-"""Text in the state message of a run that Prefect refused (`SecureFlowConcurrencySlots`)."""
 _LIMIT: Final = 200
+_TOLD: Final = 20
+"""Refused runs whose page names the run that stands in for them."""
 
 
 def start_in_place_of_refused(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
@@ -58,7 +59,7 @@ def refused_since(client: SyncPrefectClient, deployment_id: UUID, since: datetim
     }
     body = {"flow_runs": only, "sort": "END_TIME_DESC", "limit": _LIMIT}
     found = client.request("POST", "/flow_runs/filter", json=body).json()
-    return tuple(run for run in found if _REFUSAL in (run["state"]["message"] or ""))
+    return tuple(run for run in found if is_unreplaced(run))
 
 
 def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[str, Any], ...]) -> None:
@@ -67,6 +68,10 @@ def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[s
         parameters["force"] = True
     run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
     log.info("refused_runs count=%d started=%s", len(refused), run.id)
+    path: Any = "/flow_runs/{}/set_state"
+    for item in refused[:_TOLD]:
+        body = {"state": replaced_state(run.name), "force": True}
+        client.request("POST", path.format(item["id"]), json=body)
 
 
 def _asked_by(refused: tuple[dict[str, Any], ...]) -> str:
@@ -76,11 +81,9 @@ def _asked_by(refused: tuple[dict[str, Any], ...]) -> str:
 
 def next_due(rows: ControlRows, selected: Collection[TransformationRow], now: datetime) -> datetime | None:
     """Return when the schedule of any pipeline of these targets is due next; None when none has a schedule."""
-    from croniter import croniter
-
     pipelines = {row.pipeline_id for row in selected}
-    due: list[datetime] = [
-        croniter(row.schedule, now.astimezone(ZoneInfo(row.timezone))).get_next(datetime)
+    due = [
+        due_after(row.schedule, row.timezone, now)
         for row in rows.pipelines
         if row.pipeline_id in pipelines and row.schedule
     ]

@@ -15,7 +15,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -109,6 +110,42 @@ def wait_until_free(
             on_wait(f"{held[0].target} is being loaded by {held[0]}; waiting up to {wait_seconds:g} s.")
             is_announced = True
         sleep(min(_POLL_SECONDS, left))
+
+
+UPKEEP_LEASE: Final = "upkeep:"
+"""Prefix of a lease that is no target's: of a command that must not run twice at the same time."""
+
+
+@contextmanager
+def upkeep_lease(
+    store: ControlStore,
+    name: str,
+    held_by: str,
+    wait_seconds: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Lease | None]:
+    """Hold the lease of a command that must not run twice at the same time; a lease of a dead process counts as free.
+
+    Args:
+        store: The control database.
+        name: The command.
+        held_by: Who started it.
+        wait_seconds: Longest wait for another process.
+        clock: Monotonic seconds.
+        sleep: Waits a number of seconds.
+
+    Yields:
+        None: this process has the lease; otherwise the lease of the process that still has it.
+    """
+    deadline = clock() + wait_seconds
+    with LeaseKeeper(store, run_id=f"{name}-{uuid4().hex[:8]}", held_by=held_by) as keeper:
+        while in_the_way := keeper.take([UPKEEP_LEASE + name]):
+            if clock() >= deadline:
+                break
+            sleep(_POLL_SECONDS)
+        yield in_the_way[0] if in_the_way else None
 
 
 class LeaseKeeper:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from flows.gate.facts import Action, Decision, Reason, evidence_document
+from flows.run.error_text import cause_of
 from flows.run.model import OutcomeStatus, TargetOutcome
 from flows.warehouse.load_log import LoggedLoad
 from metadata_sync.database.journals.entries import DecisionEntry, LoadEntry, LoadStatus
@@ -82,7 +83,7 @@ def outcome_of(
         seconds=node.seconds if node else before.seconds if before else None,
         started_at=node.started_at if node else None,
         finished_at=node.finished_at if node else None,
-        error=safe_text(error) if error else None,
+        error=safe_text(cause_of(error)) if error else None,
         verdict=_verdict_on(error, rules) if error else None,
         attempts=before.attempts + 1 if before else 1,
         is_shared=build.stop is not None or (bool(error) and error == _failed_hook(build)),

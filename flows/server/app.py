@@ -10,13 +10,10 @@ another site. `/open` logs the browser in: the link carries the password behind 
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from typing import Any, Final
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from flows.server.busy import App, PatientApp, Receive, Scope, Send
 
 OPEN_PATH: Final = "/open"
 _FOREIGN: Final = frozenset({"cross-site", "same-site"})
@@ -88,7 +85,7 @@ def main(host: str, port: int) -> None:
     from prefect.server.api.server import create_app
 
     app: Any = create_app(final=True)
-    uvicorn.run(Guard(app, host, port), host=host, port=port, log_level="warning")
+    uvicorn.run(Guard(PatientApp(app), host, port), host=host, port=port, log_level="warning")
 
 
 if __name__ == "__main__":

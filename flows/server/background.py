@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +19,8 @@ from metadata_sync.errors import RunError
 
 STOP_SECONDS: Final = 15.0
 """How long a program may take to exit after TERM before it is killed."""
+LOG_BYTES: Final = 20_000_000
+"""Greatest length of a log; one older part of this length is kept."""
 _POLL_SECONDS: Final = 0.2
 _LOG_TAIL_LINES: Final = 20
 
@@ -77,7 +80,8 @@ class Background:
 
 def spawn(command: Sequence[str], environ: Mapping[str, str], folder: Path, log_file: Path) -> subprocess.Popen[bytes]:
     """Start a program detached from this terminal; its output goes to log_file."""
-    with log_file.open("wb") as output:
+    log_file.write_bytes(b"")
+    with log_file.open("ab") as output:  # appending, so that `shorten_log` can cut the file under the program
         return subprocess.Popen(  # noqa: S603 (our own interpreter and arguments)
             list(command),
             cwd=folder,  # so that it does not read a .env or prefect.toml of the current folder
@@ -122,6 +126,22 @@ def log_tail(log_file: Path) -> str:
     """Return the last lines of a log, indented for a message."""
     lines = log_file.read_text(errors="replace").splitlines()
     return "\n".join(f"  {line}" for line in lines[-_LOG_TAIL_LINES:])
+
+
+def shorten_log(log_file: Path, limit: int = LOG_BYTES) -> bool:
+    """Keep a running program's log short: move what it holds to `….log.1`, once it is longer than the limit.
+
+    Returns:
+        Whether it was too long.
+    """
+    try:
+        if log_file.stat().st_size <= limit:
+            return False
+        shutil.copyfile(log_file, log_file.with_name(log_file.name + ".1"))
+        os.truncate(log_file, 0)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def detach(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,7 @@
-"""The processes of `sluice up` beside the server: a worker that starts runs, and the reconciler of deployments.
+"""The processes of `sluice up` beside the server: two workers that start runs, and the reconciler of deployments.
 
-The worker is Prefect's process worker: each run is a process on this machine.
+The workers are Prefect's process workers: each run is a process on this machine. The second one takes only `monitor`
+and `heal`, so that they never wait for pipelines.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from typing import Final
 
 from flows.context import Context
 from flows.process import ProcessIdentity
-from flows.server.background import Background
+from flows.server.background import Background, shorten_log
 from flows.server.local import CLIENT_SETTINGS, LocalServer, local_server, without_prefect
 
 _RUNS_AT_ONCE: Final = 4
 """Runs that the worker executes in parallel; on the embedded warehouse they wait for its lock anyway."""
+_UPKEEP_RUNS_AT_ONCE: Final = 2
+"""Runs that the worker of `monitor` and `heal` executes in parallel: one of each."""
+UPKEEP_QUEUE: Final = "upkeep"
+"""The work queue of `monitor` and `heal`."""
 _POLL_SECONDS: Final = 5
 """How often the worker polls for scheduled runs."""
 
@@ -27,29 +32,34 @@ class Companions:
 
     Attributes:
         worker: Starts runs.
-        reconciler: Updates deployments when rows change.
+        upkeep_worker: Starts runs of `monitor` and `heal` only.
+        reconciler: Updates deployments when rows change, and ends runs that will not end by themselves.
     """
 
     worker: ProcessIdentity
+    upkeep_worker: ProcessIdentity
     reconciler: ProcessIdentity
 
 
 def start_companions(context: Context) -> Companions:
-    """Start the worker and the reconciler unless they are running; the server must answer."""
+    """Start the workers and the reconciler unless they are running; the server must answer."""
     server = local_server(context)
     with server.locked():
-        worker, reconciler = _programs(server)
+        worker, upkeep_worker, reconciler = _programs(server)
         environ = _environ(context, server)
-        pool = context.settings.work_pool
-        start = ["-m", "prefect", "worker", "start", "--pool", pool, "--type", "process", "--name", "sluice-up"]
+        start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", context.settings.work_pool]
+        start += ["--type", "process"]
+        pipelines = ["--name", "sluice-up", "--limit", str(_RUNS_AT_ONCE)]
+        upkeep = ["--name", "sluice-up-upkeep", "--limit", str(_UPKEEP_RUNS_AT_ONCE), "--work-queue", UPKEEP_QUEUE]
         return Companions(
-            worker=worker.start([sys.executable, *start, "--limit", str(_RUNS_AT_ONCE)], environ),
+            worker=worker.start([*start, *pipelines], environ),
+            upkeep_worker=upkeep_worker.start([*start, *upkeep], environ),
             reconciler=reconciler.start([sys.executable, "-m", "flows.cli", "deploy", "--watch"], environ),
         )
 
 
 def stop_companions(context: Context) -> bool:
-    """Stop the worker, its runs and the reconciler; return whether any of them was running.
+    """Stop the workers, their runs and the reconciler; return whether any of them was running.
 
     Runs receive a signal and report that they were stopped, so call this before the server stops.
     """
@@ -60,8 +70,22 @@ def stop_companions(context: Context) -> bool:
         return True in [program.stop() for program in reversed(_programs(server))]
 
 
-def _programs(server: LocalServer) -> tuple[Background, Background]:
-    return Background(server.folder, "worker"), Background(server.folder, "reconciler")
+def shorten_logs(server: LocalServer) -> None:
+    """Keep the logs of the server and of the processes beside it short."""
+    for log_file in (server.log_file, *(program.log_file for program in _programs(server))):
+        shorten_log(log_file)
+
+
+def missing_companions(server: LocalServer) -> tuple[str, ...]:
+    """Return the names of the processes that should run beside a running local server, and do not."""
+    return tuple(program.name for program in _programs(server) if program.running() is None)
+
+
+def _programs(server: LocalServer) -> tuple[Background, Background, Background]:
+    worker, upkeep_worker, reconciler = (
+        Background(server.folder, name) for name in ("worker", "upkeep-worker", "reconciler")
+    )
+    return worker, upkeep_worker, reconciler
 
 
 def _environ(context: Context, server: LocalServer) -> dict[str, str]:

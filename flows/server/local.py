@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from flows.context import Context
 from flows.process import ProcessIdentity
+from flows.server.api import open_api
 from flows.server.background import STOP_SECONDS, detach, end, log_tail, spawn, write_atomically
 from metadata_sync.errors import ConfigurationError, RunError
 from metadata_sync.redact import remember_secrets
@@ -40,6 +41,8 @@ HEALTH_CHECK_SECONDS: Final = 0.3
 START_SECONDS: Final = 180.0
 """How long `sluice up` waits for the first answer; the first start also creates the database."""
 _POLL_SECONDS: Final = 0.2
+_FIRST_FLOW: Final = "run"
+"""The flow that is registered to test a write; it exists in every Sluice server."""
 
 CLIENT_SETTINGS: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
@@ -52,6 +55,8 @@ _SERVER_SETTINGS: Final[Mapping[str, str]] = {
     **CLIENT_SETTINGS,
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    # Leases of slots in files outlive the server. In memory, a restart would cancel the runs that go on meanwhile.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
 
 
@@ -226,15 +231,18 @@ def running_api_url(context: Context, environ: Mapping[str, str] = os.environ) -
     Returns:
         The API's address, or None: the run then works without Prefect.
     """
+    address = known_api_url(context, environ)
+    return address if address is not None and is_healthy(address) else None
+
+
+def known_api_url(context: Context, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return the configured API, else that of the local server if its process lives; it may be too busy to answer."""
     configured = environ.get("PREFECT_API_URL", "").rstrip("/")
     if configured:
-        return configured if is_healthy(configured) else None
+        return configured
     server = local_server(context)
     record = server.running()
-    if record is None:
-        return None
-    address = replace(server, port=record.port).api_url
-    return address if is_healthy(address) else None
+    return None if record is None else replace(server, port=record.port).api_url
 
 
 def is_healthy(api_url: str, timeout_seconds: float = HEALTH_CHECK_SECONDS) -> bool:
@@ -292,6 +300,7 @@ def start(server: LocalServer) -> Started:
         record = server.record(ProcessIdentity.of(process.pid))
         try:
             _wait_until_healthy(server, process, began)
+            _wait_until_writable(server, began)
         except BaseException:
             end(record.process, "The local server")
             process.wait()
@@ -410,3 +419,18 @@ def _wait_until_healthy(server: LocalServer, process: subprocess.Popen[bytes], b
                 f"The whole log is {server.log_file}. Try again when the machine is less busy.",
             )
         time.sleep(_POLL_SECONDS)
+
+
+def _wait_until_writable(server: LocalServer, began: float) -> None:
+    """Wait until the server accepts a write: it answers its health check while its database is still locked."""
+    import httpx
+
+    budget = max(START_SECONDS - (time.monotonic() - began), 1.0)
+    try:
+        with open_api(server.api_url, auth=server.auth, budget_seconds=budget) as api:
+            api.post("/flows/", {"name": _FIRST_FLOW})
+    except httpx.HTTPError as error:
+        raise RunError(
+            f"The local server answers but cannot write to its database: {error!r}\n{log_tail(server.log_file)}",
+            f"Check the disk of {server.folder}, then run `sluice up` again.",
+        ) from error

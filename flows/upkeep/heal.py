@@ -12,10 +12,11 @@ changed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.engine.engine import hold_warehouse, sync_rows
@@ -23,12 +24,12 @@ from flows.errors.classify import FailureClass
 from flows.gate.gather import open_gate
 from flows.incidents.fingerprint import Fingerprint, take_fingerprint
 from flows.incidents.settle import deliver_or_log, settle_incidents
-from flows.run.leases import lease_texts
+from flows.run.leases import lease_texts, upkeep_lease
 from flows.upkeep.dry_run import dry_run
 from flows.upkeep.heal_policy import FLAPS_WITHIN, HealCheck, due_check, failure_count
 from metadata_sync.database.journals.settlement import Amendment, Settlement
-from metadata_sync.errors import ConfigurationError
-from metadata_sync.incident import Incident, IncidentKind
+from metadata_sync.errors import ConfigurationError, SoftRunError
+from metadata_sync.incident import Alert, Incident, IncidentKind
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.vocabulary import DeactivatedBy
 
@@ -81,22 +82,34 @@ def heal(
 
     Raises:
         ConfigurationError: When the framework did not deactivate one of the targets.
+        SoftRunError: When another `heal` still works after `SLUICE_LOCK_WAIT_SECONDS`.
         RunError: When the warehouse cannot be reached.
     """
-    rows = context.store.usable_rows()
-    off = _candidates(rows, targets)
-    if not off:
+    if not _candidates(context.store.usable_rows(), targets):
         deliver_or_log(context)
         return ()
-    with hold_warehouse(context, "heal"):
-        now = context.now()
-        recent = context.store.incidents(now - FLAPS_WITHIN)
-        found = _Round(context, off, now, is_forced=is_forced, recent=recent).run()
+    wait_seconds = context.settings.lock_wait_seconds
+    with upkeep_lease(context.store, "heal", f"{context.who}: heal", wait_seconds) as other:
+        if other is not None:
+            raise SoftRunError(f"Another heal is at work: {other}.", "Wait until it has ended, then try again.")
+        with hold_warehouse(context, "heal"):
+            found = _check_all(context, targets, is_forced=is_forced)
     deliver_or_log(context)
     return found
 
 
-def _candidates(rows: ControlRows, targets: Collection[str]) -> tuple[TransformationRow, ...]:
+def _check_all(context: Context, targets: Collection[str], *, is_forced: bool) -> tuple[Healing, ...]:
+    """Check the rows that are still off: another `heal` may have worked while this one waited."""
+    off = _candidates(context.store.usable_rows())
+    wanted = tuple(row for row in off if not targets or str(row.name) in targets)
+    if not wanted:
+        return ()
+    now = context.now()
+    recent = context.store.incidents(now - FLAPS_WITHIN)
+    return _Round(context, wanted, now, is_forced=is_forced, recent=recent).run()
+
+
+def _candidates(rows: ControlRows, targets: Collection[str] = ()) -> tuple[TransformationRow, ...]:
     off = {
         str(row.name): row
         for row in rows.transformations
@@ -164,8 +177,7 @@ class _Round:
         incident = self._incident(row)
         if error is not None:
             if incident is not None:
-                seen = replace(incident, last_seen_at=self.now)
-                self.context.store.settle(Settlement(judge=lambda _: ([seen], [])))
+                self.context.store.settle(Settlement(judge=partial(_seen_again, incident.incident_id, self.now)))
             return self._healing(row, HealState.BROKEN, error)
         amendment = Amendment(row.name, _switched_on, f"healed ({check.reason})")
         settle_incidents(
@@ -190,6 +202,14 @@ class _Round:
         seconds = None if incident is None else (self.now - incident.opened_at).total_seconds()
         logger.info("heal target=%s state=%s reason=%s", row.name, state, reason)
         return Healing(str(row.name), state, reason, seconds)
+
+
+def _seen_again(
+    incident_id: str, now: datetime, known: Sequence[Incident]
+) -> tuple[Sequence[Incident], Sequence[Alert]]:
+    """Return the incident as seen now, if it is still open: a run may have closed it during the check."""
+    found = [item for item in known if item.is_open and item.incident_id == incident_id]
+    return [replace(item, last_seen_at=now) for item in found], ()
 
 
 def _faults(row: TransformationRow, rows: ControlRows, blame: Blame) -> str:

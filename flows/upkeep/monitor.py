@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from flows.engine.recovery import mark_crashes
-from flows.incidents.incident import Finding, held_up
+from flows.incidents.incident import SCHEDULE, WORK_POOL, Finding, held_up
 from flows.incidents.settle import deliver_or_log, settle_incidents
 from flows.reports.freshness import Freshness, TableKind, measure_freshness
+from flows.upkeep.lateness import Delay, delays
 from metadata_sync.incident import Incident, IncidentKind
 from metadata_sync.text import duration_text
 
@@ -35,25 +35,30 @@ class MonitorReport:
     Attributes:
         crashed: Runs that ended without a result since the last call.
         late: Pipelines that missed their SLA.
+        without_runs: Pipelines without an SLA for which no run came since two ticks of their schedule.
         hanging: Runs whose process lives, and which take far too long.
         stale: Sources and targets that are older than their rows allow, unless another incident explains it.
         open: All open incidents.
         swept: Clusters on EMR that were terminated because no run waited for them.
+        scheduling: What stops the schedules on the Prefect server.
     """
 
     crashed: tuple[str, ...]
     late: tuple[str, ...]
+    without_runs: tuple[str, ...]
     hanging: tuple[str, ...]
     stale: tuple[str, ...]
     open: tuple[Incident, ...]
     swept: tuple[str, ...] = ()
+    scheduling: tuple[str, ...] = ()
 
 
-def monitor(context: Context) -> MonitorReport:
+def monitor(context: Context, scheduling: Sequence[Finding] | None = None) -> MonitorReport:
     """Check what runs cannot report, open and close incidents, send pending alerts, terminate orphaned clusters.
 
     Args:
         context: The project; neither dbt nor the warehouse is used.
+        scheduling: What stops the schedules on the Prefect server; None: the server was not asked.
 
     Raises:
         StoreError: When the control database cannot be reached.
@@ -63,23 +68,34 @@ def monitor(context: Context) -> MonitorReport:
     rows = context.store.usable_rows()
     crashed = mark_crashes(context, rows)
     loads = context.store.latest_loads()
-    late = tuple(_late_pipelines(context, rows, loads, now))
+    waiting = tuple(delays(context, rows, loads, now))
+    late = tuple(_late_pipelines(context, rows, waiting, scheduling or (), now))
+    without_runs = tuple(_standing_still(rows, waiting, scheduling or (), now))
     hanging = tuple(_hanging_runs(context, rows, now))
     stale = tuple(_stale_tables(context, rows, loads, now))
-    found = (*late, *hanging, *stale)
+    found = (*late, *without_runs, *hanging, *stale, *(scheduling or ()))
 
     met = {(finding.kind, finding.subject) for finding in found}
-    settle_incidents(
-        context, rows, found, is_over=lambda item: item.kind in _WATCHED and (item.kind, item.subject) not in met
-    )
+    standing = {SCHEDULE + item.pipeline.pipeline_id for item in waiting}
+
+    def is_over(item: Incident) -> bool:
+        if item.kind not in _WATCHED or (item.kind, item.subject) in met:
+            return False
+        if scheduling is not None or not item.subject.startswith((WORK_POOL, SCHEDULE)):
+            return True
+        return item.subject.startswith(SCHEDULE) and item.subject not in standing  # a run has decided since
+
+    settle_incidents(context, rows, found, is_over=is_over)
     deliver_or_log(context)
     return MonitorReport(
         crashed,
         late=tuple(finding.subject for finding in late),
+        without_runs=tuple(pipeline for finding in without_runs for pipeline in finding.pipeline_ids),
         hanging=tuple(finding.subject for finding in hanging),
         stale=tuple(finding.subject for finding in stale),
         open=context.store.incidents(),
         swept=_sweep(context),
+        scheduling=tuple(finding.subject for finding in scheduling or ()),
     )
 
 
@@ -93,37 +109,50 @@ def _sweep(context: Context) -> tuple[str, ...]:
     return tuple(orphan.cluster_id for orphan in sweep(context))
 
 
-def last_due(pipeline: PipelineRow, now: datetime) -> datetime | None:
-    """Return when a pipeline was last due, UTC, or None when it has no schedule."""
-    from croniter import croniter
+def _late_pipelines(
+    context: Context, rows: ControlRows, waiting: Sequence[Delay], scheduling: Sequence[Finding], now: datetime
+) -> Iterator[Finding]:
+    """Find the pipelines that missed their SLA, unless what stops the schedules explains it."""
+    reported = {item.subject for item in context.store.incidents() if item.kind is IncidentKind.SLA}
+    explained = {name for finding in scheduling for name in finding.pipeline_ids} - reported
+    for delay in waiting:
+        if delay.is_late(now) and delay.pipeline.pipeline_id not in explained:
+            yield _late(delay, rows)
 
-    if not pipeline.schedule:
-        return None
-    local = now.astimezone(ZoneInfo(pipeline.timezone))
-    due: datetime = croniter(pipeline.schedule, local).get_prev(datetime)
-    return due.astimezone(UTC)
+
+def _standing_still(
+    rows: ControlRows, waiting: Sequence[Delay], scheduling: Sequence[Finding], now: datetime
+) -> Iterator[Finding]:
+    """Find the pipelines for which no run came since two ticks, and for which no SLA says when that is too late."""
+    explained = {name for finding in scheduling for name in finding.pipeline_ids}
+    for delay in waiting:
+        pipeline = delay.pipeline
+        if delay.is_standing_still(now) and not pipeline.sla_minutes and pipeline.pipeline_id not in explained:
+            yield _without_runs(delay, rows)
 
 
-def _late_pipelines(context: Context, rows: ControlRows, loads: LatestLoads, now: datetime) -> Iterator[Finding]:
-    for pipeline in rows.pipelines:
-        due = last_due(pipeline, now) if pipeline.is_active and pipeline.sla_minutes else None
-        if due is None or now <= due + timedelta(minutes=pipeline.sla_minutes or 0):
-            continue
-        targets = [
-            str(row.name) for row in rows.transformations if row.pipeline_id == pipeline.pipeline_id and row.is_active
-        ]
-        missing = tuple(target for target in targets if not _is_settled(context, target, loads, due))
-        if missing:
-            yield Finding(
-                kind=IncidentKind.SLA,
-                subject=pipeline.pipeline_id,
-                failure_class=None,
-                message=f"Due at {due:%Y-%m-%d %H:%M} UTC, {pipeline.sla_minutes} minutes allowed: not done yet.",
-                targets=missing,
-                held_up=held_up(missing, rows),
-                pipeline_ids=(pipeline.pipeline_id,),
-                is_hard=True,
-            )
+def _late(delay: Delay, rows: ControlRows) -> Finding:
+    allowed = f"{delay.pipeline.sla_minutes} minutes allowed"
+    return _of_delay(delay, rows, delay.pipeline.pipeline_id, f"{allowed}: {delay.state}.")
+
+
+def _without_runs(delay: Delay, rows: ControlRows) -> Finding:
+    subject = SCHEDULE + delay.pipeline.pipeline_id
+    message = f"no run has decided since, for {delay.missed_count} ticks. `sluice doctor` checks server and workers."
+    return _of_delay(delay, rows, subject, message)
+
+
+def _of_delay(delay: Delay, rows: ControlRows, subject: str, message: str) -> Finding:
+    return Finding(
+        kind=IncidentKind.SLA,
+        subject=subject,
+        failure_class=None,
+        message=f"Due at {delay.due:%Y-%m-%d %H:%M} UTC, {message}",
+        targets=delay.targets,
+        held_up=held_up(delay.targets, rows),
+        pipeline_ids=(delay.pipeline.pipeline_id,),
+        is_hard=True,
+    )
 
 
 def _hanging_runs(context: Context, rows: ControlRows, now: datetime) -> Iterator[Finding]:
@@ -192,13 +221,3 @@ def _longest(pipeline: PipelineRow) -> timedelta:
     if not pipeline.sla_minutes:
         return HANGS_WITHOUT_SLA
     return HANGS_AFTER_SLAS * timedelta(minutes=pipeline.sla_minutes)
-
-
-def _is_settled(context: Context, target: str, loads: LatestLoads, since: datetime) -> bool:
-    """Tell whether a run has decided on a target since an instant, and finished the load if it decided to run."""
-    decisions = context.store.latest_decisions(target, limit=1)
-    if not decisions or decisions[0].decided_at < since:
-        return False
-    return decisions[0].action != "run" or any(
-        entry.target == target and entry.run_id == decisions[0].run_id for entry in loads.newest
-    )

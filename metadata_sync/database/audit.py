@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -89,6 +89,25 @@ def read(connection: Connection, environment: str, key: str | None, limit: int) 
         )
         for row in connection.execute(query).mappings()
     )
+
+
+_TIMING: Final = ("is_active", "schedule", "timezone", "pipeline_id")
+"""Columns that decide whether and when a target is due."""
+
+
+def timing_changes(connection: Connection, environment: str) -> dict[str, tuple[datetime, ...]]:
+    """Return when each row was switched, rescheduled or created, by key, UTC, newest first."""
+    columns = control_audit.c
+    query = (
+        select(columns.key, columns.changed_at)
+        .where(columns.environment == environment, columns.column.in_(_TIMING))
+        .order_by(columns.change_id.desc())
+        .distinct()
+    )
+    found: dict[str, list[datetime]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.key, []).append(row.changed_at.replace(tzinfo=UTC))
+    return {key: tuple(sorted(instants, reverse=True)) for key, instants in found.items()}
 
 
 def framework_written(connection: Connection, environment: str, rows: ControlRows) -> frozenset[ColumnId]:

@@ -302,6 +302,18 @@ class ControlStore:
         with reading(self._engine) as connection:
             return decisions_loads.load_at(connection, self._environment, target, run_id, before)
 
+    def remove_older(self, before: datetime) -> int:
+        """Remove a batch of old decisions, loads, incidents and alerts; see `retention.remove_older`."""
+        from metadata_sync.database.journals import retention
+
+        with writing(self._engine) as connection:
+            return retention.remove_older(connection, self._environment, before)
+
+    def timing_changes(self) -> dict[str, tuple[datetime, ...]]:
+        """Return when each row was switched, rescheduled or created, by key, newest first."""
+        with reading(self._engine) as connection:
+            return audit.timing_changes(connection, self._environment)
+
     def last_decisions(self) -> tuple[DecisionEntry, ...]:
         """Return the last decision on every target that has a row, by target."""
         with reading(self._engine) as connection:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich.console import Console
@@ -18,6 +20,9 @@ from rich.text import Text
 from metadata_sync.errors import MetadataError, SluiceError
 from metadata_sync.redact import redact, redact_text
 from metadata_sync.text import visible
+
+if TYPE_CHECKING:
+    from flows.upkeep.problems import Problem
 
 _UNSEEN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """What a terminal obeys and JSON lets pass; within a document it only stands in texts."""
@@ -44,18 +49,58 @@ def say(message: str) -> None:
 
 def print_json(document: Any) -> None:
     """Print one JSON document, the command's whole output."""
-    text = json.dumps(document, indent=2, default=str, ensure_ascii=False)
+    text = json.dumps(document, indent=2, default=_to_json, ensure_ascii=False)
     sys.stdout.write(_UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n")
 
 
+def _to_json(value: object) -> str:
+    """Return a value as JSON's text; every instant in the same format."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
 def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table of results on stdout; None shows as a dash."""
+    """Print a table of results on stdout; None shows as a dash. Into a pipe: a line per row, columns with tabs."""
+    if not sys.stdout.isatty():
+        for row in ((title,) if title else None, headers, *rows):
+            if row is not None:
+                sys.stdout.write("\t".join(_plain(cell) for cell in row) + "\n")
+        return
     table = Table(title=escape(title) if title else None, title_justify="left", header_style="bold")
     for place, header in enumerate(headers):
         table.add_column(header, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*("–" if cell is None else escape(str(cell)) for cell in row))
-    out.print(table)
+    out.print(table, soft_wrap=False)
+
+
+def print_problems(found: Sequence[Problem]) -> None:
+    """Print what is wrong now, a block of lines for each problem."""
+    if not found:
+        return
+    count = len(found)
+    out.print(f"Wrong now: {count} {'problem' if count == 1 else 'problems'}", style="bold", highlight=False)
+    for item in found:
+        since = f", since {item.since:%Y-%m-%d %H:%M} UTC" if item.since else ""
+        lines = [f"  Why: {item.why}"] if item.why else []
+        lines += [f"  Waiting: {', '.join(item.held_up)}"] if item.held_up else []
+        lines += [f"  Next: {item.next_step}"]
+        lines += [f"  Next run: {item.next_try:%Y-%m-%d %H:%M} UTC"] if item.next_try else []
+        for line in (f"! {item.subject} {item.state}{since}", *lines):
+            out.print(_wrapped(visible(line)), highlight=False, markup=False)
+    out.print()
+
+
+def _wrapped(line: str) -> str:
+    """Return a line cut into lines that fit the terminal; into a pipe it stays one line."""
+    if not sys.stdout.isatty():
+        return line
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(line, out.width, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _plain(cell: object) -> str:
+    """Return a cell on one line, with everything written out that a terminal would obey."""
+    return "–" if cell is None else visible(" ".join(str(cell).split()))
 
 
 @contextmanager

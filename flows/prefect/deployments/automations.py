@@ -1,7 +1,8 @@
 """Automations as code. Pure: rows and deployments in, automations of Prefect's server out.
 
 * A load of an upstream target starts the pipelines that read it.
-* A run without heartbeat (its machine or process is gone) is marked as crashed.
+* A run without heartbeat (its machine or process is gone) is marked as crashed. So is a run that stays pending, and one
+  that stays cancelling is marked as cancelled: the reconciler does so within minutes, these act where it does not run.
 * If the environment's alert channel is a notification block, the server sends an alert when no worker takes runs, and
   when upkeep or a form crashes. `monitor` opens an incident for crashed runs of pipelines, so the server does not.
 """
@@ -25,6 +26,10 @@ HEARTBEAT_SECONDS: Final = 30
 """Interval of a run's heartbeats: Prefect's minimum."""
 SILENT_SECONDS: Final = 150
 """A run without a heartbeat or a new state for this long counts as crashed."""
+PENDING_SECONDS: Final = 1_800
+"""A run that stays pending for this long counts as crashed: longer than any machine takes to start."""
+CANCELLING_SECONDS: Final = 900
+"""A run that stays cancelling for this long counts as cancelled."""
 LATE_SECONDS: Final = 600
 """An alert is sent when a run is late for this long and no other run starts."""
 _HEARTBEAT: Final = "prefect.flow-run.heartbeat"
@@ -82,6 +87,8 @@ def automations(
     if not rows.pipelines:
         return
     yield _silent_runs(environment)
+    yield _pending_runs(environment)
+    yield _cancelling_runs(environment)
     if alert_block_id is not None:
         yield _late_runs(environment, alert_block_id)
         yield _crashed_runs(environment, alert_block_id)
@@ -126,6 +133,36 @@ def _silent_runs(environment: str) -> Automation:
             "name": "Crashed",
             "message": f"No heartbeat for {SILENT_SECONDS} s: its process or its machine is gone. Committed loads are "
             "kept; the next run continues from there.",
+        },
+    )
+
+
+def _pending_runs(environment: str) -> Automation:
+    return Automation(
+        name=f"sluice {environment}: mark runs that stay pending as crashed",
+        description=f"A worker took the run, and its process did not start within {PENDING_SECONDS // 60} minutes.",
+        trigger=_unless_followed(environment, "prefect.flow-run.Pending", "prefect.flow-run.*", PENDING_SECONDS)
+        | {"after": ["prefect.flow-run.Pending", "prefect.flow-run.Submitting"], "for_each": ["prefect.resource.id"]},
+        action={
+            "type": "change-flow-run-state",
+            "state": "CRASHED",
+            "name": "Crashed",
+            "message": f"Its process did not start within {PENDING_SECONDS // 60} minutes.",
+        },
+    )
+
+
+def _cancelling_runs(environment: str) -> Automation:
+    return Automation(
+        name=f"sluice {environment}: mark runs that stay cancelling as cancelled",
+        description=f"No worker was left that could end the run within {CANCELLING_SECONDS // 60} minutes.",
+        trigger=_unless_followed(environment, "prefect.flow-run.Cancelling", "prefect.flow-run.*", CANCELLING_SECONDS)
+        | {"for_each": ["prefect.resource.id"]},
+        action={
+            "type": "change-flow-run-state",
+            "state": "CANCELLED",
+            "name": "Cancelled",
+            "message": "No worker was left that could end it.",
         },
     )
 

@@ -7,7 +7,7 @@ lock the database.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Final
 from uuid import UUID
@@ -28,12 +28,17 @@ from flows.prefect.deployments.diff import Existing
 from flows.prefect.deployments.pipelines import Deployment, Schedule
 from flows.prefect.deployments.reads import HASH_TAG, PrefectReads, deployment_tags
 from flows.prefect.reporting.variables import write_note
+from flows.server.companions import UPKEEP_QUEUE
 from metadata_sync.errors import Fault, RunError, SoftRunError
 
 POOL_TYPE: Final = "process"
 SCHEDULE_SLUG: Final = "row"
 """Slug of the schedule of the row, so that it keeps its identity when it is written again."""
 _EXCLUSIVE: Final = 1
+_FIRST: Final = 1
+"""Priority of the queue for upkeep: before all others."""
+_DEFAULT_QUEUE: Final = "default"
+"""The queue that Prefect gives every work pool."""
 
 
 class PrefectDeployments(PrefectReads):
@@ -53,14 +58,17 @@ class PrefectDeployments(PrefectReads):
         self._flow_ids: dict[str, UUID] = {}
 
     def ensure_work_pool(self) -> None:
-        """Create the work pool, of type process, unless a pool of that name exists."""
+        """Create the work pool, of type process, and its queue for upkeep, unless they exist.
+
+        A worker of the whole pool takes the runs of that queue first.
+        """
         try:
             self._client.read_work_pool(self._work_pool)
         except ObjectNotFound:
-            try:
+            with suppress(ObjectAlreadyExists):  # another process created it in the meantime
                 self._client.create_work_pool(WorkPoolCreate(name=self._work_pool, type=POOL_TYPE))
-            except ObjectAlreadyExists:  # another process created it in the meantime
-                return
+        with suppress(ObjectAlreadyExists):
+            self._client.create_work_queue(UPKEEP_QUEUE, work_pool_name=self._work_pool, priority=_FIRST)
 
     def write(self, wanted: Deployment, *, is_paused: bool) -> UUID:
         """Create a deployment, or replace the one of the same name."""
@@ -78,6 +86,7 @@ class PrefectDeployments(PrefectReads):
             concurrency_limit=_EXCLUSIVE if wanted.is_exclusive else None,
             concurrency_options=_REFUSE_SECOND if wanted.is_exclusive else None,
             work_pool_name=self._work_pool,
+            work_queue_name=wanted.work_queue or _DEFAULT_QUEUE,
             entrypoint=wanted.entrypoint,
             job_variables={"env": run_environ(wanted.environment)},
         )

@@ -52,6 +52,7 @@ class Deployment:
         is_paused: True when its row is inactive.
         is_exclusive: At most one run at a time. A second run is refused, and run again after the first has ended.
         environment: The value of `SLUICE_ENVIRONMENT` in every run.
+        work_queue: Queue of the work pool; None: the pool's default queue.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Deployment:
     is_paused: bool = False
     is_exclusive: bool = False
     environment: str = ""
+    work_queue: str | None = None
 
     @property
     def content_hash(self) -> str:

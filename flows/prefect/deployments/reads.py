@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from flows.prefect.deployments.automations import HeldAutomation
 from flows.prefect.deployments.diff import Existing
 from flows.prefect.deployments.pipelines import MANAGED_TAG, environment_tag
-from flows.prefect.reporting.variables import Post, read_note
+from flows.prefect.reporting.variables import read_note
+from flows.server.api import Post, open_api
 
 HASH_TAG: Final = "hash:"
 """Prefix of the tag that holds an automation's content hash."""
 _PAGE: Final = 200
-_TIMEOUT_SECONDS: Final = 60.0
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class PrefectReads:
@@ -91,20 +87,8 @@ def open_reads(api_url: str, work_pool: str) -> Iterator[PrefectReads]:
     Raises:
         httpx.HTTPError: When the server does not answer or refuses; Prefect's own client may still succeed.
     """
-    import httpx
-
-    headers = {}
-    if auth := os.environ.get("PREFECT_API_AUTH_STRING"):
-        headers = {"authorization": f"Basic {base64.b64encode(auth.encode()).decode()}"}
-    elif key := os.environ.get("PREFECT_API_KEY"):
-        headers = {"authorization": f"Bearer {key}"}
-    is_loopback = urlsplit(api_url).hostname in _LOOPBACK  # requests to loopback must not go through a proxy
-    with httpx.Client(base_url=api_url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=not is_loopback) as client:
-
-        def post(path: str, body: dict[str, Any]) -> Any:
-            return client.post(path, json=body).raise_for_status().json()
-
-        yield PrefectReads(post, work_pool)
+    with open_api(api_url) as api:
+        yield PrefectReads(api.post, work_pool)
 
 
 def deployment_tags(environment: str) -> list[str]:

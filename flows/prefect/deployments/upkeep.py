@@ -1,4 +1,8 @@
-"""The deployments of `monitor` and `heal`, with their own schedules. Pure."""
+"""The deployments of `monitor` and `heal`, with their own schedules and their own work queue. Pure.
+
+Prefect does not limit them to one run at a time: a limit that is lost with a killed server would silence the watchers.
+`heal` takes a lease in the control database instead; two runs of `monitor` at the same time find the same.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from flows.prefect.deployments.pipelines import MANAGED_TAG, Deployment, Schedule, deployment_name, environment_tag
+from flows.server.companions import UPKEEP_QUEUE
 from metadata_sync.rows.model import ControlRows
 
 UPKEEP_TAG: Final = "upkeep"
@@ -66,8 +71,8 @@ def upkeep_deployments(rows: ControlRows, environment: str) -> Iterator[Deployme
             tags=(MANAGED_TAG, environment_tag(environment), UPKEEP_TAG),
             schema=schemas[item.name],
             schedule=item.schedule,
-            is_exclusive=True,
             environment=environment,
+            work_queue=UPKEEP_QUEUE,
         )
 
 

@@ -1,7 +1,8 @@
 """The reconciler of `sluice deploy --watch`: reads the rows at an interval, and deploys when they changed.
 
-An unchanged round costs one read of the control database. Prefect is compared when the rows changed, and every ten
-minutes, because people can change deployments there.
+An unchanged round costs one read of the control database, and two requests of the watchdog, which ends runs that will
+not end by themselves. Prefect is compared when the rows changed, and every ten minutes, because people can change
+deployments there.
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from flows.context import Context
+from flows.incidents.incident import WORK_POOL
 from flows.prefect.deployments.deploy import deploy, desired_deployments, require_server
 from flows.prefect.deployments.diff import DeployPlan
-from flows.server.local import prepare_client, running_api_url
+from flows.prefect.watchdog.repair import Watchdog
+from flows.prefect.watchdog.report import examine, findings_of
+from flows.server.api import PrefectApi, open_api
+from flows.server.companions import shorten_logs
+from flows.server.local import known_api_url, local_server, prepare_client, running_api_url
+from flows.upkeep.monitor import monitor
 from metadata_sync.errors import SluiceError
 
 log = logging.getLogger(__name__)
@@ -24,6 +31,10 @@ POLL_SECONDS: Final = 10.0
 """Interval of reading the rows."""
 COMPARE_SECONDS: Final = 600.0
 """Interval of comparing with Prefect while no row changes."""
+MONITOR_SECONDS: Final = 60.0
+"""Interval of asking whether workers start runs."""
+_LOOK_TIMEOUT_SECONDS: Final = 20.0
+"""Timeout of one request of the watchdog."""
 
 
 @dataclass(slots=True)
@@ -42,6 +53,41 @@ class Reconciler:
     _deployed: tuple[str, ...] | None = field(default=None, init=False)
     _compared_at: float = field(default=0.0, init=False)
     _last_error: str | None = field(default=None, init=False)
+    _watchdog: Watchdog = field(init=False)
+    _monitor_at: float = field(default=0.0, init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.context.settings
+        self._watchdog = Watchdog(settings.environment, settings.work_pool, clock=self.clock)
+
+    def look(self) -> None:
+        """End runs and free slots that stop a schedule; if the server does not answer, the next round tries again."""
+        import httpx
+
+        api_url = known_api_url(self.context)
+        if api_url is None:
+            return
+        prepare_client(self.context, api_url)
+        try:
+            with open_api(api_url, timeout_seconds=_LOOK_TIMEOUT_SECONDS) as api:
+                for sentence in self._watchdog.look(api):
+                    self.say(sentence)
+                self._monitor_in_place_of_workers(api)
+        except httpx.HTTPError as error:
+            log.info("watchdog looked=false error=%r", error)
+        except SluiceError as error:
+            log.warning("watchdog monitored=false error=%s", error.message)
+
+    def _monitor_in_place_of_workers(self, api: PrefectApi) -> None:
+        """Monitor in this process while no worker starts runs: the flow `monitor` could not report that."""
+        if self.clock() < self._monitor_at:
+            return
+        self._monitor_at = self.clock() + MONITOR_SECONDS
+        shorten_logs(local_server(self.context))
+        settings, now = self.context.settings, self.context.now()
+        found = examine(api, settings.environment, settings.work_pool, now)
+        if any(item.subject.startswith(WORK_POOL) for item in found):
+            monitor(self.context, findings_of(found, self.context.store.usable_rows()))
 
     def reconcile(self) -> None:
         """Do one round; after an error the next round tries again."""
@@ -71,10 +117,11 @@ class Reconciler:
 
 
 def watch(context: Context, say: Callable[[str], None]) -> NoReturn:
-    """Reconcile at an interval until this process ends."""
+    """Reconcile and look after the runs at an interval until this process ends."""
     reconciler = Reconciler(context, say)
     while True:
         reconciler.reconcile()
+        reconciler.look()
         time.sleep(POLL_SECONDS)
 
 

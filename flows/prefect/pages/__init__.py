@@ -9,6 +9,7 @@ Way in: `writer.write_pages(executed, store)`.
 | `freshness` | the age of the pipeline's tables |
 | `lineage` | sources and readers of each target as a tree |
 | `trend` | durations of the last runs by phase, with regressions |
+| `problems` | what is wrong now in an environment |
 | `markdown` | Markdown tables |
 | `writer` | writes the pages as artifacts; the only module that imports prefect |
 """

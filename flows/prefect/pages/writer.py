@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -22,11 +23,15 @@ from flows.prefect.pages.trend import RunTimes, trend_page, trend_rows
 from flows.prefect.reporting.phases import PhaseClock
 from flows.reports.freshness import measure_freshness
 from flows.run.model import OutcomeStatus, RunPlan, RunSummary, TargetOutcome, headline
+from flows.server.api import patiently
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore
 
 log = logging.getLogger(__name__)
+
+_BUSY_SECONDS: Final = 10.0
+"""How long a page is tried again while the server is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,36 @@ class Executed:
 
 
 def write_pages(executed: Executed, store: ControlStore) -> None:
-    """Write every page of a run. An error of the server is logged and does not fail the run."""
-    summary = executed.summary
-    try:
-        for pipeline_id, page in summary_pages(summary):
-            _write(artifact_key(pipeline_id), page, f"What the last run of {pipeline_id} did.")
-        shown = list(_shown(summary))
-        if shown:
-            _write_details(executed, store, shown)
-    except httpx.HTTPError as error:
-        log.warning("run_pages written=false run_id=%s error=%r", summary.run_id, error)
+    """Write every page of a run, each by itself. An error of the server is logged and does not fail the run."""
+    summary, pages = executed.summary, _Pages(executed.summary.run_id)
+    for pipeline_id, page in summary_pages(summary):
+        description = f"What the last run of {pipeline_id} did."
+        pages.write(partial(_write, artifact_key(pipeline_id), page, description))
+    shown = list(_shown(summary))
+    if shown:
+        _write_details(executed, store, shown, pages)
+
+
+class _Pages:
+    """Writes pages, each by itself: tried again while the server is busy, and given up when it does not answer.
+
+    Args:
+        run_id: The run, for the log.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._is_hopeless = False
+
+    def write(self, page: Callable[[], object]) -> None:
+        """Write one page; once the server does not answer at all, no other one is tried."""
+        if self._is_hopeless:
+            return
+        try:
+            patiently(page, _BUSY_SECONDS)
+        except httpx.HTTPError as error:
+            self._is_hopeless = not isinstance(error, httpx.HTTPStatusError)
+            log.warning("run_page written=false run_id=%s error=%r", self._run_id, error)
 
 
 class FirstLoadPages:
@@ -95,19 +120,21 @@ def _shown(summary: RunSummary) -> Iterator[str]:
             yield pipeline_id
 
 
-def _write_details(executed: Executed, store: ControlStore, pipelines: list[str]) -> None:
+def _write_details(executed: Executed, store: ControlStore, pipelines: list[str], pages: _Pages) -> None:
     now = store.now()
     freshness = measure_freshness(executed.plan.rows, store.latest_loads(), store.last_decisions(), now)
     with get_client(sync_client=True) as client:
         for pipeline_id in pipelines:
             outcomes = [item for item in executed.summary.outcomes if item.pipeline_id == pipeline_id]
             gate = gate_page(pipeline_id, [item.decision for item in outcomes])
-            _write(_key("gate-decisions", pipeline_id), gate, f"The gate's decisions on {pipeline_id}, and why.")
+            about_gate = f"The gate's decisions on {pipeline_id}, and why."
+            pages.write(partial(_write, _key("gate-decisions", pipeline_id), gate, about_gate))
             page = freshness_page(pipeline_id, [item for item in freshness if pipeline_id in item.pipeline_ids], now)
-            _write(_key("freshness", pipeline_id), page, f"How old the tables of {pipeline_id} are.")
-            _write_lineage(client, executed.plan, pipeline_id)
+            about_age = f"How old the tables of {pipeline_id} are."
+            pages.write(partial(_write, _key("freshness", pipeline_id), page, about_age))
+            pages.write(partial(_write_lineage, client, executed.plan, pipeline_id))
             if any(item.load_id is not None for item in outcomes):
-                _write_trend(client, executed, pipeline_id, outcomes)
+                pages.write(partial(_write_trend, client, executed, pipeline_id, outcomes))
 
 
 def _write_lineage(client: SyncPrefectClient, plan: RunPlan, pipeline_id: str) -> None:

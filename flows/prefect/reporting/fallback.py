@@ -8,9 +8,8 @@ messages, edges and logs; only the times are those of the writing. Loads do not 
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +22,7 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.prefect.reporting.events import TaskRun
 from flows.prefect.reporting.variables import read_note, write_note
+from flows.server.api import patiently
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,6 @@ GRACE_SECONDS: Final = 15.0
 _KNOWN_GRACE_SECONDS: Final = 3.0
 """The same for a server that created none in an earlier run: a later version may create them."""
 _POLL_SECONDS: Final = 0.5
-_BUSY_PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
-"""Seconds between requests to a busy server, on average."""
 _NOTE: Final = "sluice-task-runs"
 """The Prefect variable with the server version that created no task runs."""
 
@@ -66,12 +64,12 @@ def _ensure(client: SyncPrefectClient, runs: Sequence[TaskRun]) -> str | None:
     if _exist(client, runs, GRACE_SECONDS if known is None else _KNOWN_GRACE_SECONDS):
         if known is not None:
             with suppress(ObjectNotFound):
-                _patiently(lambda: client.delete_variable_by_name(_NOTE))
+                patiently(lambda: client.delete_variable_by_name(_NOTE))
         return None
-    version = str(_patiently(lambda: client.request("GET", _path("/admin/version")).json()))
+    version = str(patiently(lambda: client.request("GET", _path("/admin/version")).json()))
     for run in runs:
         _request(client, "/task_runs/", _body(run))
-    _patiently(lambda: write_note(client, _NOTE, version, ["sluice"]))
+    patiently(lambda: write_note(client, _NOTE, version, ["sluice"]))
     note = (
         f"Prefect {version} creates no task runs from the events of runs: they were written at the end, without times."
     )
@@ -79,7 +77,7 @@ def _ensure(client: SyncPrefectClient, runs: Sequence[TaskRun]) -> str | None:
     line = LogCreate(
         name="sluice", level=logging.WARNING, message=note, timestamp=datetime.now(UTC), flow_run_id=runs[0].flow_run_id
     )
-    _patiently(lambda: client.create_logs([line]))
+    patiently(lambda: client.create_logs([line]))
     return note
 
 
@@ -108,19 +106,7 @@ def _body(run: TaskRun) -> dict[str, Any]:
 
 
 def _request(client: SyncPrefectClient, path: str, body: Any) -> Any:
-    return _patiently(lambda: client.request("POST", _path(path), json=body).json())
-
-
-def _patiently(ask: Callable[[], Any]) -> Any:
-    """Ask again while the server is busy: on SQLite it answers 503 while another request writes."""
-    for pause in _BUSY_PAUSES:
-        try:
-            return ask()
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                raise
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - it only spreads the requests
-    return ask()
+    return patiently(lambda: client.request("POST", _path(path), json=body).json())
 
 
 def _path(path: str) -> Any:

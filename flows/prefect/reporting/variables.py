@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from flows.server.api import Post
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
-
-Post = Callable[[str, dict[str, Any]], Any]
-"""Sends a POST request to the API and returns the answer; raises `httpx.HTTPError`."""
 
 
 def read_note(post: Post, name: str) -> str | None:

@@ -11,6 +11,7 @@
 | `settlement` | loads, changes of rows, incidents and alerts, written together |
 | `spark` | spark_log |
 | `backfills` | backfill_log |
+| `retention` | removes old entries, in small batches |
 | `lifecycle` | lifecycle_log, and a new name of a target in all journals |
 
 Never imported here: `metadata_sync.database.store`.

@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from metadata_sync.rows.merge import RowChange
+from metadata_sync.rows.vocabulary import DeactivatedBy
 from tests.support.engine_project import REPOSITORY, TOTALS_BY_HAND, Workshop, control_rows, finish, run_json
 
 HEAVY = ("prefect", "dbt", "boto3", "psycopg")
@@ -80,6 +82,21 @@ def test_run_prints_a_line_per_target_and_a_summary(workshop: Workshop) -> None:
     assert "✓ dwh.fact_order loaded" in err
     assert "Running with dbt" not in out + err
     assert "3 loaded, 1 skipped" in out
+
+
+def test_run_ends_with_1_while_a_row_is_off_that_the_framework_switched_off(workshop: Workshop) -> None:
+    store = workshop.context.store
+    row = next(row for row in store.read_rows().transformations if str(row.name) == "dwh.fact_order")
+    off = row.model_copy(update={"is_active": False, "deactivated_by": DeactivatedBy.FRAMEWORK, "comments": "value"})
+    store.write([RowChange(row, off)], "framework", "framework", None)
+
+    off_run, ignoring = (finish(workshop.sluice("run", *arguments)) for arguments in ((), ("--ignore-off",)))
+    status = finish(workshop.sluice("status"))
+
+    assert (off_run[0], ignoring[0]) == (1, 0)
+    assert "Off since a failure: dwh.fact_order" in off_run[2]
+    assert status[1].startswith("Wrong now: 1 problem\n! dwh.fact_order is off\n")
+    assert "\ndwh.fact_order\toff, success\t" in status[1]
 
 
 def test_status_why_and_plan_tell_what_happened(workshop: Workshop) -> None:

@@ -6,12 +6,16 @@ import copy
 import shutil
 import signal
 from _thread import interrupt_main
+from collections.abc import Sequence
 
 import pytest
 
 from flows.engine.engine import execute
 from flows.gate.facts import Action, Reason
+from flows.run.model import OutcomeStatus, TargetOutcome
 from metadata_sync.database.journals.entries import LoadStatus
+from metadata_sync.rows.merge import RowChange
+from metadata_sync.rows.vocabulary import DeactivatedBy
 from tests.support.engine_project import TOTALS_BY_HAND, FirstRun, Recorder, Workshop, control_rows, transformation
 
 
@@ -299,3 +303,32 @@ def test_force_runs_what_is_not_due_and_changes_no_row(workshop: Workshop) -> No
     assert not summary.has_failed
     assert {outcome.decision.reason for outcome in summary.outcomes} == {Reason.FORCED}
     assert workshop.query("select * from dwh.fact_order order by order_id") == before
+
+
+class SwitchesOff(Recorder):
+    """Switches a pipeline's last target off while the run is at work."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        super().__init__()
+        self.workshop = workshop
+
+    def loaded(self, outcomes: Sequence[TargetOutcome]) -> None:
+        super().loaded(outcomes)
+        row = self.workshop.row_of("mart.region_total")
+        if row.is_active:
+            off = row.model_copy(update={"is_active": False, "deactivated_by": DeactivatedBy.OPERATOR})
+            self.workshop.context.store.write([RowChange(row, off)], "ann", "set", "month's end")
+
+
+def test_target_that_is_switched_off_while_a_run_is_at_work_is_left_alone(workshop: Workshop) -> None:
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+    before = workshop.totals()
+
+    summary = execute(workshop.context, workshop.plan(), SwitchesOff(workshop))
+
+    by_target = {outcome.target: outcome for outcome in summary.outcomes}
+    assert by_target["dwh.fact_order"].status is OutcomeStatus.LOADED
+    left = by_target["mart.region_total"]
+    assert (left.status, left.decision.reason) == (OutcomeStatus.SKIPPED, Reason.INACTIVE)
+    assert "while this run was at work" in left.decision.message
+    assert workshop.totals() == before

@@ -81,9 +81,14 @@ def test_event_of_a_load_starts_the_pipeline_that_reads_the_table(orders: Contex
 def test_run_without_a_sign_of_life_is_marked_as_crashed(
     orders: Context, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.prefect.deployments.automations.SILENT_SECONDS", 10)
+    for name in ("SILENT_SECONDS", "PENDING_SECONDS", "CANCELLING_SECONDS"):
+        monkeypatch.setattr(f"flows.prefect.deployments.automations.{name}", 10)
     deploy(orders, server.api_url)
     deployment = server.deployment("orders_daily@auto")
+    pending, cancelling, waiting = (server.start_run(deployment["id"]) for _ in range(3))
+    server.set_state(pending, "PENDING")
+    server.set_state(cancelling, "RUNNING")
+    server.set_state(cancelling, "CANCELLING")
     silent, ended = (server.start_run(deployment["id"]) for _ in range(2))
     tags = [("prefect.tag.sluice", "tag"), ("prefect.tag.environment:auto", "tag")]
     server.set_state(silent, "RUNNING")
@@ -94,6 +99,9 @@ def test_run_without_a_sign_of_life_is_marked_as_crashed(
     server.until(lambda: server.ask(f"/flow_runs/{silent}")["state_type"] == "CRASHED", 60)
     assert "No heartbeat" in server.ask(f"/flow_runs/{silent}")["state"]["message"]
     assert server.ask(f"/flow_runs/{ended}")["state_type"] == "COMPLETED"
+    server.until(lambda: server.ask(f"/flow_runs/{pending}")["state_type"] == "CRASHED", 60)
+    server.until(lambda: server.ask(f"/flow_runs/{cancelling}")["state_type"] == "CANCELLED", 60)
+    assert server.ask(f"/flow_runs/{waiting}")["state_type"] == "SCHEDULED"
 
 
 def test_server_tells_what_no_run_can_where_the_channel_is_a_block(

@@ -153,6 +153,8 @@ def test_alert_says_what_since_when_why_what_waits_what_next_and_where() -> None
     assert [line.partition(":")[0] for line in body.splitlines()] == [
         *("Pipeline", "Since", "Why", "Message", "Holds up", "Next", "Runbook", "Run")
     ]
+    linked = body_of(incident, event, NOON, "https://docs.example.com/")
+    assert "Runbook: https://docs.example.com/operations/runbook.md#syntax" in linked
     over = resolve(incident, NOON + timedelta(minutes=125))
     assert over.event is not None
     title = title_of(over.incident, over.event, "prod", NOON + timedelta(minutes=125))

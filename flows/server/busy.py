@@ -1,0 +1,86 @@
+"""Sends a request to Prefect's application again when its SQLite file was locked.
+
+Prefect then rolls the request back, answers HTTP 503 and expects its clients to try again. Its client waits for seconds
+before it does, a browser does not try at all, and a run of the command line must not wait. So the local server tries
+again itself, after short random pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any, Final
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BUDGET_SECONDS: Final = 4.0
+"""How long one request is tried: less than the timeout of a run's requests."""
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 0.5
+
+
+class PatientApp:
+    """An application whose requests are tried again while they end with HTTP 503.
+
+    Args:
+        app: Prefect's application.
+        budget_seconds: How long to try; the client then gets the last answer.
+    """
+
+    def __init__(self, app: App, budget_seconds: float = BUDGET_SECONDS) -> None:
+        self._app = app
+        self._budget = budget_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = await _read_body(receive)
+        deadline, pause = time.monotonic() + self._budget, _FIRST_PAUSE
+        while True:
+            attempt = _Attempt(body, receive, send, is_last=time.monotonic() + pause > deadline)
+            try:
+                await self._app(dict(scope), attempt.receive, attempt.send)
+            except Exception:
+                if not attempt.was_busy:  # Starlette raises the error once more after it has answered
+                    raise
+            if not attempt.was_busy:
+                return
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 (a pause, not a secret)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+class _Attempt:
+    """One attempt: gives the application the body of the request, and keeps an answer that is not to be sent."""
+
+    def __init__(self, body: list[Any], receive: Receive, send: Send, *, is_last: bool) -> None:
+        self._waiting = list(body)
+        self._receive = receive
+        self._send = send
+        self._is_last = is_last
+        self.was_busy = False
+
+    async def receive(self) -> Any:
+        return self._waiting.pop(0) if self._waiting else await self._receive()
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.was_busy = not self._is_last
+        if not self.was_busy:
+            await self._send(message)
+
+
+async def _read_body(receive: Receive) -> list[Any]:
+    messages = []
+    while True:
+        message = await receive()
+        messages.append(message)
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return messages

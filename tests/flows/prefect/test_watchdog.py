@@ -1,0 +1,210 @@
+"""Server, worker and run are killed in every state of a run: no deployment stays without its slot."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from flows.prefect.deployments.client import open_deployments
+from flows.prefect.deployments.pipelines import Deployment
+from flows.prefect.retention import remove_runs
+from flows.prefect.watchdog.repair import IN_PLACE_OF_LOST, Watchdog
+from flows.prefect.watchdog.stuck import Patience
+from flows.server.api import PrefectApi, open_api
+from flows.server.local import LocalServer, start, stop
+from tests.support.live_server import Server, Way, free_port, give_database
+
+STATES = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
+SHORT = Patience(pending=5, cancelling=5, silent=5, slot=5)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, server: Server, migrated: Path) -> Iterator[Server]:
+    """A server that may be killed."""
+    del server
+    local = give_database(LocalServer(tmp_path_factory.mktemp("own") / "prefect", free_port()), migrated)
+    start(local)
+    yield Server(local)
+    stop(local)
+
+
+def make_deployments(server: Server, prefix: str) -> dict[str, str]:
+    """Create an exclusive deployment of a pipeline for each state; return their ids."""
+    with open_deployments(server.api_url, "killed") as prefect:
+        prefect.ensure_work_pool()
+        return {
+            state: str(prefect.write(_deployment(f"{prefix}_{state.lower()}"), is_paused=False)) for state in STATES
+        }
+
+
+def _deployment(name: str) -> Deployment:
+    tags = ("sluice", "environment:killed", f"pipeline:{name}")
+    return Deployment(
+        f"{name}@killed", "run", "flows.prefect.run_flow.run", "", tags, is_exclusive=True, environment="killed"
+    )
+
+
+def bring_to(server: Server, deployment_id: str, state: str) -> str:
+    """Create a run and bring it to a state in the way of a worker."""
+    run = server.start_run(deployment_id)
+    for step in STATES[1 : STATES.index(state) + 1]:
+        assert server.ask(f"/flow_runs/{run}/set_state", {"state": {"type": step}})["status"] == "ACCEPT"
+    return run
+
+
+def take_slot(server: Server, deployment_id: str) -> str:
+    """Try to start one more run, as the next tick does; return the state that it gets."""
+    run = server.start_run(deployment_id)
+    return str(server.ask(f"/flow_runs/{run}/set_state", {"state": {"type": "PENDING"}})["state"]["type"])
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def look_twice(server: Server, watchdog: Watchdog, clock: Clock, seconds: float = 5.0) -> tuple[str, ...]:
+    with open_api(server.api_url) as api:
+        assert watchdog.look(api) == ()
+        clock.now += seconds
+        return watchdog.look(api)
+
+
+def test_no_slot_is_held_for_good_when_all_is_killed_in_any_state(own: Server) -> None:
+    deployments = make_deployments(own, "killed")
+    runs = {state: bring_to(own, deployments[state], state) for state in STATES}
+
+    os.kill(own.pid, signal.SIGKILL)
+    own.until(lambda: own.local.running() is None and _is_free(own.local.port), 10)
+    start(own.local)
+    refused = {state: take_slot(own, deployments[state]) for state in STATES}
+    clock = Clock()
+    watchdog = Watchdog("killed", "killed", SHORT, clock)
+    said = look_twice(own, watchdog, clock)
+
+    assert refused == {"SCHEDULED": "PENDING", **dict.fromkeys(STATES[1:], "CANCELLED")}
+    ended = {state: own.ask(f"/flow_runs/{runs[state]}")["state_type"] for state in STATES[1:]}
+    assert ended == {"PENDING": "CRASHED", "RUNNING": "CRASHED", "CANCELLING": "CANCELLED"}
+    started = {state: own.runs_of(deployments[state], state={"type": {"any_": ["SCHEDULED"]}}) for state in STATES[1:]}
+    assert all(len(found) == 1 for found in started.values()), said
+    assert IN_PLACE_OF_LOST in started["PENDING"][0]["parameters"]["requested_by"]
+    assert {state: take_slot(own, deployments[state]) for state in STATES[1:]} == dict.fromkeys(STATES[1:], "PENDING")
+    assert len([sentence for sentence in said if "too long" in sentence]) == 4  # the refused tick of SCHEDULED as well
+    _end_all(own)
+
+
+def test_limit_of_an_earlier_release_is_taken_away_and_other_pools_are_left_alone(own: Server) -> None:
+    (deployment_id, *_) = make_deployments(own, "limited").values()
+    bring_to(own, deployment_id, "RUNNING")
+    clock = Clock()
+    assert look_twice(own, Watchdog("killed", "another", SHORT, clock), clock) == ()
+
+    with open_deployments(own.api_url, "killed") as prefect:
+        free = replace(_deployment("limited_scheduled"), is_exclusive=False, work_queue="upkeep")
+        assert str(prefect.write(free, is_paused=False)) == deployment_id
+
+    found = own.ask(f"/deployments/{deployment_id}")
+    assert (found["global_concurrency_limit"], found["work_queue_name"]) == (None, "upkeep")
+    _end_all(own)
+
+
+def test_old_runs_are_removed_in_batches_and_young_ones_stay(own: Server) -> None:
+    (deployment_id, *_) = make_deployments(own, "old").values()
+    for _ in range(3):
+        own.set_state(own.start_run(deployment_id), "CANCELLED")
+    live = own.start_run(deployment_id)
+    now = datetime.now(UTC)
+
+    with open_api(own.api_url) as api:
+        young = remove_runs(api, "killed", now - timedelta(days=1))
+        removed = remove_runs(api, "killed", now + timedelta(minutes=1))
+        api.delete(f"/flow_runs/{uuid4()}")
+
+    assert (young, removed >= 3) == (0, True)
+    assert [run["id"] for run in own.runs_of(deployment_id)] == [live]
+    _end_all(own)
+
+
+def test_slot_that_no_run_holds_is_freed(own: Server) -> None:
+    (deployment_id, *_) = make_deployments(own, "leaked").values()
+    (limit,) = [
+        item
+        for item in own.ask("/v2/concurrency_limits/filter", {"limit": 200})
+        if item["name"] == f"deployment:{deployment_id}"
+    ]
+    own.ask("/v2/concurrency_limits/increment", {"names": [limit["name"]], "slots": 1})
+    assert take_slot(own, deployment_id) == "CANCELLED"
+    clock = Clock()
+
+    said = look_twice(own, Watchdog("killed", "killed", SHORT, clock), clock)
+
+    assert [sentence.partition(":")[0] for sentence in said] == ["leaked_scheduled@killed"] * 2
+    assert "freed its slot" in said[0]
+    assert take_slot(own, deployment_id) == "PENDING"
+    _end_all(own)
+
+
+def test_living_runs_are_left_alone(own: Server) -> None:
+    """What shows life: a heartbeat, a new state. What proves nothing: an outage of the server between two looks."""
+    deployments = make_deployments(own, "alive")
+    running = bring_to(own, deployments["RUNNING"], "RUNNING")
+    pending = bring_to(own, deployments["PENDING"], "PENDING")
+    clock, way = Clock(), Way(own.local.port)
+    watchdog = Watchdog("killed", "killed", SHORT, clock)
+
+    with open_api(own.api_url) as api:
+        watchdog.look(api)
+        clock.now = 4
+        beat(api, running)
+        own.ask(f"/flow_runs/{pending}/set_state", {"state": {"type": "RUNNING"}})
+        own.until(lambda: bool(heartbeats(api, running)), 20)
+        watchdog.look(api)
+        clock.now = 8.5
+        assert watchdog.look(api) == ()
+    way.cut()
+    with open_api(way.api_url, budget_seconds=0) as api, pytest.raises(httpx.HTTPError):
+        watchdog.look(api)
+    clock.now = 1_000
+    with open_api(own.api_url) as api:
+        assert watchdog.look(api) == ()
+    _end_all(own)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def beat(api: PrefectApi, run_id: str) -> None:
+    event: Any = {
+        "event": "prefect.flow-run.heartbeat",
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{run_id}"},
+    }
+    api.post("/events", [event])  # type: ignore[arg-type]
+
+
+def heartbeats(api: PrefectApi, run_id: str) -> list[Any]:
+    wanted = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{run_id}"]}}
+    return list(api.post("/events/filter", {"filter": wanted, "limit": 50})["events"])
+
+
+def _end_all(server: Server) -> None:
+    body = {"flow_runs": {"tags": {"all_": ["environment:killed"]}}, "limit": 200}
+    for run in server.ask("/flow_runs/filter", body):
+        if run["state_type"] in {"SCHEDULED", "PENDING", "RUNNING", "CANCELLING"}:
+            server.set_state(run["id"], "CANCELLED")
