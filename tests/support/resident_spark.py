@@ -79,7 +79,7 @@ def _serve(address: str) -> None:
     from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.appName("resident").getOrCreate()
-    SparkSession.stop = lambda _: None  # type: ignore[method-assign]  # a script stops its session; the next one needs it
+    setattr(SparkSession, "stop", lambda _: None)  # noqa: B010 - a script stops its session; the next one needs it
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen()
