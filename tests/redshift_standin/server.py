@@ -21,6 +21,7 @@ from tests.redshift_standin.lake import Lake
 from tests.redshift_standin.session import Session
 
 CATALOG = Path(__file__).with_name("catalog.sql")
+BLANKS = Path(__file__).with_name("blanks.sql")
 
 
 class Isolation(StrEnum):
@@ -96,6 +97,7 @@ class Standin:
                 url = urlsplit(self.url)._replace(path=f"/{database}").geturl()
                 with psycopg.connect(url, autocommit=True) as connection:
                     connection.execute(CATALOG.read_bytes())
+                    connection.execute(BLANKS.read_bytes())
                 self._prepared.add(database)
 
     def stop(self) -> None:
