@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,7 @@ import pytest
 from tests.redshift_standin.server import Standin
 from tests.support import scd_oracle as oracle
 from tests.support.dbt_project import driving
-from tests.support.redshift_project import RedshiftProject
+from tests.support.redshift_project import RedshiftProject, connect
 
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
 
@@ -62,8 +63,15 @@ def test_targets_equal_the_oracle_over_text_without_blanks(redshift_standin: Sta
         rows = [(random.choice(KEYS), random.choice(VALUES), at, landed) for at in random.sample(range(100), 25)]
         events += [row for row in rows if row[2] not in {event[2] for event in events}]
         project.insert("lake.events", [row for row in events if row[3] == landed])
-        result = project.run()
+        with connect(redshift_standin.profile()) as other, other.cursor() as cursor:
+            cursor.execute("create temporary table sluice_shape (other integer)")  # dbt sees those of all sessions
+            result = project.run()
         assert result.success, result.messages
+    sent = "\n".join(entry.sql for entry in redshift_standin.journal.entries)
+    shapes = re.findall(r"create temporary table (sluice_shape\w*)", sent)
+        r"create temporary table (sluice_shape\w*)", "\n".join(e.sql for e in redshift_standin.journal.entries)
+    )
+    assert len({*shapes} - {"sluice_shape"}) > 1, "each session has a name of its own"
 
     kept = [
         oracle.Event((key.rstrip(" "),), at, 0, False, (value and value.rstrip(" "), landed))
