@@ -53,9 +53,9 @@ def test_targets_equal_the_oracle_over_text_without_blanks(redshift_standin: Sta
     source = {"dependencies": [driving("events", incremental_key="landed")], "sequence_by": ["at"]}
     for kind, settings in (("scd1", {}), ("scd2", {"scd_columns": ["v"]}), ("append", {})):
         key = ["id", "at"] if kind == "append" else ["id"]
-        columns = {"id": "varchar(2)", "v": "varchar(1)"}
+        columns, tags = {"id": "varchar(2)", "v": "varchar(1)"}, {"tags": ["pipeline:nightly"]}
         project.model(
-            kind, SELECT, materialized=kind, columns=columns, business_key=key, data_tests=[], **source, **settings
+            kind, SELECT, materialized=kind, columns=columns, business_key=key, config=tags, **source, **settings
         )
     random = Random(21)
     events = []
@@ -69,8 +69,12 @@ def test_targets_equal_the_oracle_over_text_without_blanks(redshift_standin: Sta
         assert result.success, result.messages
     sent = "\n".join(entry.sql for entry in redshift_standin.journal.entries)
     shapes = re.findall(r"create temporary table (sluice_shape\w*)", sent)
-        r"create temporary table (sluice_shape\w*)", "\n".join(e.sql for e in redshift_standin.journal.entries)
-    )
+    for kind in ("scd1", "scd2", "append"):
+        own = [entry.sql for entry in redshift_standin.journal.entries if entry.node == kind]
+        labels = [place for place, text in enumerate(own) if f"target=dwh.{kind} pipeline=nightly" in text]
+        ends = [place for place, text in enumerate(own) if text.endswith("reset query_group")]
+        assert len(labels) == len(ends) == 2
+        assert all("insert into" not in text for text in own[ends[0] : labels[1]])
     assert len({*shapes} - {"sluice_shape"}) > 1, "each session has a name of its own"
 
     kept = [

@@ -18,7 +18,8 @@ TAKEN = (
 )  # fmt: skip
 REFUSED = (
     "json", "jsonb", "uuid", "int[]", "integer[]", "varchar(5)[]", "serial", "bigserial", "smallserial", "money",
-    "inet", "xml", "bit", "bit(3)", "bytea", "blob", "hstore", "point", "enum", "name", "oid", "tinyint", "hugeint", "int1",
+    "inet", "xml", "bit", "bit(3)", "bytea", "blob", "hstore", "point", "enum", "name", "oid", "tinyint", "hugeint",
+    "int1",
     "varchar(70000)", "varchar(65536)", "varchar(0)", "varchar(max)", "varchar(10,2)", "varchar(ten)", "varchar()",
     "char(5000)", "char(0)", "char", "char(max)", "decimal", "decimal(39,2)", "decimal(10,12)", "decimal(38,38)",
     "decimal(0)", "decimal(10,2,1)", "decimal(,2)", "decimal(10,)", "numeric", "dec", "number(10,2)", "int(4)",
