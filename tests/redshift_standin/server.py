@@ -20,8 +20,7 @@ from tests.redshift_standin.journal import Journal
 from tests.redshift_standin.lake import Lake
 from tests.redshift_standin.session import Session
 
-CATALOG = Path(__file__).with_name("catalog.sql")
-BLANKS = Path(__file__).with_name("blanks.sql")
+PREPARATIONS = tuple(Path(__file__).with_name(name) for name in ("catalog.sql", "functions.sql", "blanks.sql"))
 
 
 class Isolation(StrEnum):
@@ -96,8 +95,8 @@ class Standin:
             if database not in self._prepared:
                 url = urlsplit(self.url)._replace(path=f"/{database}").geturl()
                 with psycopg.connect(url, autocommit=True) as connection:
-                    connection.execute(CATALOG.read_bytes())
-                    connection.execute(BLANKS.read_bytes())
+                    for file in PREPARATIONS:
+                        connection.execute(file.read_bytes())
                 self._prepared.add(database)
 
     def stop(self) -> None:
