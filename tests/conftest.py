@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support.quicker_dbt import hurry_dbt
 
 HERE = Path(__file__).parent
 LIVE = "redshift_live"
+SHARE_SPARK = ("tests/spark/test_spark_loads.py", "tests/spark/test_spark_on_emr.py")
 FOLDER_MARKERS = ("macros", "flows", "e2e", "spark")
 LONGEST_FIRST = ("spark", "macros", "e2e", "flows", "docs", "unit")
 
@@ -37,6 +40,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         live = [item for item in items if item.get_closest_marker(LIVE)]
         items[:] = [item for item in items if item not in live]
         config.hook.pytest_deselected(items=live)
+
+
+class _SparkTogether(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives each worker whole files, and one worker those that share a Spark."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        is_shared = nodeid.startswith(SHARE_SPARK)
+        return "tests/spark" if is_shared else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Replace `--dist loadfile`."""
+    return _SparkTogether(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,7 @@ class FailureClass(StrEnum):
     TIMEOUT = "timeout"
     CAPACITY = "capacity"
     SPOT_LOSS = "spot_loss"
+    INTERNAL = "internal"
     SYNTAX = "syntax"
     MISSING_OBJECT = "missing_object"
     MISSING_COLUMN = "missing_column"
@@ -92,6 +93,11 @@ ADVICE: Final[Mapping[FailureClass, Advice]] = {
         "If it persists: free space, smaller windows or other instance types.",
     ),
     FailureClass.SPOT_LOSS: _soft(30.0, "AWS reclaimed spot instances.", "It is retried with other instances."),
+    FailureClass.INTERNAL: _soft(
+        30.0,
+        "The service reports a fault of its own.",
+        "It is retried. If it persists, rewrite the SELECT or ask the service's support.",
+    ),
     FailureClass.SYNTAX: _hard("The warehouse cannot parse the SQL.", "Correct the SELECT or the model."),
     FailureClass.MISSING_OBJECT: _hard(
         "A table, schema, file or function does not exist.", "Create or restore it, or correct its name."
@@ -181,6 +187,11 @@ class Rule:
             and (not self.http_statuses or facts.http_status in self.http_statuses)
             and (self.pattern is None or self.pattern.search(facts.text) is not None)
         )
+
+
+def says(name: str, failure_class: FailureClass, source: str, *words: str) -> Rule:
+    """Return a rule that recognises an error by any of these regular expressions, ignoring case."""
+    return Rule(name, failure_class, source, pattern=re.compile("|".join(words), re.IGNORECASE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from flows.errors.classify import FailureClass, Rule
+from flows.errors.classify import FailureClass, Rule, says
+from flows.errors.redshift_rules import AFTER_CONNECTIONS, BEFORE_STATES, LAST
 
 _SLUICE: Final = "Sluice's own message, docs/concepts/loads.md"
 _DBT: Final = "https://docs.getdbt.com/reference/artifacts/run-results-json"
@@ -34,11 +35,6 @@ _EC2: Final = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-ove
 _SPARK: Final = "https://spark.apache.org/docs/latest/sql-error-conditions.html"
 
 
-def _says(name: str, failure_class: FailureClass, source: str, *words: str) -> Rule:
-    """Recognise an error by any of these regular expressions."""
-    return Rule(name, failure_class, source, pattern=re.compile("|".join(words), re.IGNORECASE))
-
-
 def _state(name: str, failure_class: FailureClass, *sqlstates: str) -> Rule:
     """Recognise an error by SQLSTATE."""
     return Rule(name, failure_class, _POSTGRES, sqlstates=sqlstates)
@@ -50,38 +46,38 @@ def _code_rule(name: str, failure_class: FailureClass, source: str, *codes: str)
 
 
 _OWN: Final = (
-    _says("head_guard", FailureClass.SERIALIZATION, _SLUICE, r"sluice: another load of .+ committed first"),
-    _says("reject_limit", FailureClass.REJECT_LIMIT, _SLUICE, r"would reject \d+ of \d+ rows, max_rejects is"),
-    _says(
+    says("head_guard", FailureClass.SERIALIZATION, _SLUICE, r"sluice: another load of .+ committed first"),
+    says("reject_limit", FailureClass.REJECT_LIMIT, _SLUICE, r"would reject \d+ of \d+ rows, max_rejects is"),
+    says(
         "vanish_limit",
         FailureClass.REJECT_LIMIT,
         _SLUICE,
         r"are no longer yielded, max_vanish_percent is",
         r"yields no row; \d+ would be deleted",
     ),
-    _says("lost_log_row", FailureClass.SETTINGS, _SLUICE, r"dbt says that .+ was loaded .+ the load log holds no row"),
-    _says("tie_limit", FailureClass.REJECT_LIMIT, _SLUICE, r"on_tie is error"),
-    _says("type_change", FailureClass.TYPE_MISMATCH, _SLUICE, r"sluice\.\w+: .+ is .+ and the SELECT yields"),
-    _says("select_columns", FailureClass.MISSING_COLUMN, _SLUICE, r"which the SELECT does not yield"),
-    _says("mixed_files", FailureClass.TYPE_MISMATCH, _SLUICE, r"files of .+ have different columns"),
-    _says("spark_refused", FailureClass.SETTINGS, "docs/operations/emr.md", r"It cannot run on Spark:"),
-    _says("sluice_settings", FailureClass.SETTINGS, _SLUICE, r"Compilation Error[\s\S]*sluice\.\w+:"),
+    says("lost_log_row", FailureClass.SETTINGS, _SLUICE, r"dbt says that .+ was loaded .+ the load log holds no row"),
+    says("tie_limit", FailureClass.REJECT_LIMIT, _SLUICE, r"on_tie is error"),
+    says("type_change", FailureClass.TYPE_MISMATCH, _SLUICE, r"sluice\.\w+: .+ is .+ and the SELECT yields"),
+    says("select_columns", FailureClass.MISSING_COLUMN, _SLUICE, r"which the SELECT does not yield"),
+    says("mixed_files", FailureClass.TYPE_MISMATCH, _SLUICE, r"files of .+ have different columns"),
+    says("spark_refused", FailureClass.SETTINGS, "docs/operations/emr.md", r"It cannot run on Spark:"),
+    says("sluice_settings", FailureClass.SETTINGS, _SLUICE, r"Compilation Error[\s\S]*sluice\.\w+:"),
 )
 
 _DBT_RULES: Final = (
-    _says(
+    says(
         "data_test",
         FailureClass.DATA_TEST,
         _DBT,
         r"Got \d+ results?, configured to (fail|warn) if",
         r"data test\(s\) failed",
     ),
-    _says("contract", FailureClass.CONTRACT, _DBT, r"This model has an enforced contract that failed"),
-    _says(
+    says("contract", FailureClass.CONTRACT, _DBT, r"This model has an enforced contract that failed"),
+    says(
         "dbt_reference", FailureClass.SETTINGS, _DBT, r"depends on a (node|source|macro) named .+ which was not found"
     ),
-    _says("dbt_no_model", FailureClass.SETTINGS, _DBT, r"dbt did not run the model", r"dbt cannot read the project"),
-    _says(
+    says("dbt_no_model", FailureClass.SETTINGS, _DBT, r"dbt did not run the model", r"dbt cannot read the project"),
+    says(
         "dbt_profile",
         FailureClass.SETTINGS,
         _DBT,
@@ -135,7 +131,7 @@ _AWS_RULES: Final = (
         "AuthFailure",
         "AllAccessDisabled",
     ),
-    _says("aws_no_credentials", FailureClass.PERMISSION, _AWS, r"Unable to locate credentials"),
+    says("aws_no_credentials", FailureClass.PERMISSION, _AWS, r"Unable to locate credentials"),
     _code_rule("aws_missing", FailureClass.MISSING_OBJECT, _S3, "NoSuchKey", "NoSuchBucket", "404"),
     _code_rule(
         "aws_trouble",
@@ -150,7 +146,7 @@ _AWS_RULES: Final = (
         "RequestTimeoutException",
         *("500", "502", "503", "504"),
     ),
-    _says(
+    says(
         "aws_unanswered",
         FailureClass.CONNECTION,
         _BOTOCORE,
@@ -159,7 +155,7 @@ _AWS_RULES: Final = (
         r"failed to connect to proxy URL",
         r"error occurred while reading from response stream",
     ),
-    _says(
+    says(
         "emr_spot",
         FailureClass.SPOT_LOSS,
         _EMR_SPOT,
@@ -167,7 +163,7 @@ _AWS_RULES: Final = (
         r"terminated by (the )?spot",
         r"spot instance(s)? (was|were) (reclaimed|terminated|interrupted)",
     ),
-    _says(
+    says(
         "emr_capacity",
         FailureClass.CAPACITY,
         _EMR,
@@ -179,19 +175,17 @@ _AWS_RULES: Final = (
         "emr_bootstrap", FailureClass.SETTINGS, _EMR, "BOOTSTRAP_FAILURE", "VALIDATION_ERROR", "ValidationException"
     ),
     _code_rule("emr_trouble", FailureClass.CONNECTION, _EMR, "INTERNAL_ERROR", "INSTANCE_FAILURE"),
-    _says(
+    says(
         "redshift_copy",
         FailureClass.VALUE,
         _REDSHIFT_COPY,
         r"stl_load_errors",
         r"sys_load_error_detail",
-        r"Spectrum Scan Error.*incompatible",
-        r"has an incompatible Parquet schema",
     ),
 )
 
 _SPARK_RULES: Final = (
-    _says(
+    says(
         "spark_missing_object",
         FailureClass.MISSING_OBJECT,
         _SPARK,
@@ -199,10 +193,10 @@ _SPARK_RULES: Final = (
         r"\bPATH_NOT_FOUND",
         r"UNRESOLVED_ROUTINE",
     ),
-    _says("spark_missing_column", FailureClass.MISSING_COLUMN, _SPARK, r"UNRESOLVED_COLUMN"),
-    _says("spark_type", FailureClass.TYPE_MISMATCH, _SPARK, r"DATATYPE_MISMATCH"),
-    _says("spark_syntax", FailureClass.SYNTAX, _SPARK, r"PARSE_SYNTAX_ERROR"),
-    _says(
+    says("spark_missing_column", FailureClass.MISSING_COLUMN, _SPARK, r"UNRESOLVED_COLUMN"),
+    says("spark_type", FailureClass.TYPE_MISMATCH, _SPARK, r"DATATYPE_MISMATCH"),
+    says("spark_syntax", FailureClass.SYNTAX, _SPARK, r"PARSE_SYNTAX_ERROR"),
+    says(
         "spark_value",
         FailureClass.VALUE,
         _SPARK,
@@ -212,7 +206,7 @@ _SPARK_RULES: Final = (
         r"ARITHMETIC_OVERFLOW",
         r"DIVIDE_BY_ZERO",
     ),
-    _says(
+    says(
         "spark_executor",
         FailureClass.CAPACITY,
         _SPARK,
@@ -246,24 +240,24 @@ _STATES: Final = (
 
 _CONCURRENCY: Final = (
     # dbt-redshift passes on only the message, which is the error number; the sentence is in the detail.
-    _says(
+    says(
         "redshift_1023",
         FailureClass.SERIALIZATION,
         _REDSHIFT_1023,
         r"serializable isolation violation",
-        r"(?m:^\s*(ERROR: ?)?10(23|18)\b)",
+        r"(?m:(^\s*|'M': ['\"])(ERROR: *)?10(23|18)\b)",
     ),
-    _says("redshift_conflict", FailureClass.SERIALIZATION, _REDSHIFT_CONFLICT, r"conflict with concurrent transaction"),
-    _says("redshift_oid", FailureClass.SERIALIZATION, _REDSHIFT_OID, r"could not open relation with OID"),
-    _says("duckdb_lock", FailureClass.LOCK, _DUCKDB_LOCK, r"could not set lock on file", r"conflicting lock is held"),
-    _says(
+    says("redshift_conflict", FailureClass.SERIALIZATION, _REDSHIFT_CONFLICT, r"conflict with concurrent transaction"),
+    says("redshift_oid", FailureClass.SERIALIZATION, _REDSHIFT_OID, r"could not open relation with OID"),
+    says("duckdb_lock", FailureClass.LOCK, _DUCKDB_LOCK, r"could not set lock on file", r"conflicting lock is held"),
+    says(
         "duckdb_conflict",
         FailureClass.SERIALIZATION,
         _DUCKDB_LOCK,
         r"TransactionContext Error",
         r"Transaction conflict:",
     ),
-    _says(
+    says(
         "warehouse_lock",
         FailureClass.LOCK,
         _SLUICE,
@@ -271,7 +265,7 @@ _CONCURRENCY: Final = (
         r"is locked by another process",
         r"database is locked",
     ),
-    _says(
+    says(
         "postgres_conflict",
         FailureClass.SERIALIZATION,
         _POSTGRES,
@@ -280,27 +274,27 @@ _CONCURRENCY: Final = (
         r"tuple concurrently (updated|deleted)",
         r"current transaction is aborted",
     ),
-    _says(
+    says(
         "postgres_catalog_race",
         FailureClass.SERIALIZATION,
         _POSTGRES,
         r"duplicate key value violates unique constraint \"pg_\w+_index\"",
     ),
-    _says(
+    says(
         "made_meanwhile",  # another load created it; if not, the next attempt fails with the table's name
         FailureClass.SERIALIZATION,
         _POSTGRES,
         r"(?<!of )relation \"[^\"]*\" already exists",
         r"Table with name \S+ already exists",
     ),
-    _says(
+    says(
         "postgres_lock",
         FailureClass.LOCK,
         _POSTGRES,
         r"canceling statement due to lock timeout",
         r"could not obtain lock on",
     ),
-    _says(
+    says(
         "timeout",
         FailureClass.TIMEOUT,
         _POSTGRES,
@@ -308,7 +302,7 @@ _CONCURRENCY: Final = (
         r"idle-in-transaction timeout",
         r"statement timeout",
     ),
-    _says(
+    says(
         "redshift_wlm",
         FailureClass.TIMEOUT,
         _REDSHIFT_WLM,
@@ -319,7 +313,7 @@ _CONCURRENCY: Final = (
 )
 
 _CONNECTIONS: Final = (
-    _says(
+    says(
         "too_many_connections",
         FailureClass.THROTTLING,
         _POSTGRES,
@@ -328,7 +322,7 @@ _CONNECTIONS: Final = (
         r"connection limit .* exceeded",
         r"too many connections",
     ),
-    _says(
+    says(
         "password",
         FailureClass.PERMISSION,
         _LIBPQ,
@@ -336,8 +330,8 @@ _CONNECTIONS: Final = (
         r"no pg_hba\.conf entry",
         r"role \"[^\"]*\" does not exist",
     ),
-    _says("missing_database", FailureClass.SETTINGS, _LIBPQ, r"database \"[^\"]*\" does not exist"),
-    _says(
+    says("missing_database", FailureClass.SETTINGS, _LIBPQ, r"database \"[^\"]*\" does not exist"),
+    says(
         "connection",
         FailureClass.CONNECTION,
         _LIBPQ,
@@ -364,8 +358,8 @@ _CONNECTIONS: Final = (
 )
 
 _CAPACITY: Final = (
-    _says("duckdb_memory", FailureClass.CAPACITY, _DUCKDB, r"Out of Memory Error", r"could not allocate block"),
-    _says(
+    says("duckdb_memory", FailureClass.CAPACITY, _DUCKDB, r"Out of Memory Error", r"could not allocate block"),
+    says(
         "disk_full",
         FailureClass.CAPACITY,
         _POSTGRES,
@@ -376,11 +370,11 @@ _CAPACITY: Final = (
         r"temporary file size exceeds temp_file_limit",
         r"could not write .*: No space",
     ),
-    _says("memory", FailureClass.CAPACITY, _POSTGRES, r"out of (shared )?memory", r"insufficient memory"),
+    says("memory", FailureClass.CAPACITY, _POSTGRES, r"out of (shared )?memory", r"insufficient memory"),
 )
 
 _PERMISSIONS: Final = (
-    _says(
+    says(
         "permission",
         FailureClass.PERMISSION,
         _POSTGRES,
@@ -392,14 +386,14 @@ _PERMISSIONS: Final = (
 )
 
 _WORDS: Final = (
-    _says(
+    says(
         "missing_column",
         FailureClass.MISSING_COLUMN,
         _POSTGRES,
         r"column \S+ does not exist",
         r"column \S+ of relation \S+ does not exist",
     ),
-    _says(
+    says(
         "duckdb_missing_column",
         FailureClass.MISSING_COLUMN,
         _DUCKDB,
@@ -407,13 +401,13 @@ _WORDS: Final = (
         r"does not have a column named",
         r"Binder Error: Values list .* does not have",
     ),
-    _says(
+    says(
         "missing_object",
         FailureClass.MISSING_OBJECT,
         _POSTGRES,
         r"(relation|schema|function|type|operator|view|materialized view|cursor|extension) \S.* does not exist",
     ),
-    _says(
+    says(
         "duckdb_missing_object",
         FailureClass.MISSING_OBJECT,
         _DUCKDB,
@@ -421,7 +415,7 @@ _WORDS: Final = (
         r"No files found that match the pattern",
         r"Cannot open file .*No such file",
     ),
-    _says(
+    says(
         "duckdb_unreadable_file",
         FailureClass.UNREADABLE_FILE,
         _DUCKDB,
@@ -434,7 +428,7 @@ _WORDS: Final = (
         r"unexpected end of file|truncated (?:gzip|zstd|file)",
         r"ZSTD Decompression failure|Snappy decompression failure",
     ),
-    _says(
+    says(
         "value",
         FailureClass.VALUE,
         _POSTGRES,
@@ -450,7 +444,7 @@ _WORDS: Final = (
         r"Invalid digit",
         r"Invalid (timestamp|date|numeric|operation: Numeric)",
     ),
-    _says(
+    says(
         "duckdb_value",
         FailureClass.VALUE,
         _DUCKDB,
@@ -459,7 +453,7 @@ _WORDS: Final = (
         r"Out of Range Error",
         r"Invalid Input Error",
     ),
-    _says(
+    says(
         "type",
         FailureClass.TYPE_MISMATCH,
         _POSTGRES,
@@ -472,7 +466,7 @@ _WORDS: Final = (
         r"Cannot (compare|mix) values of type",
         r"could not (identify an equality operator|determine which collation)",
     ),
-    _says(
+    says(
         "syntax",
         FailureClass.SYNTAX,
         _POSTGRES,
@@ -484,7 +478,7 @@ _WORDS: Final = (
         r"Binder Error",
         r"subquery in FROM must have an alias",
     ),
-    _says("already_there", FailureClass.SETTINGS, _POSTGRES, r"already exists"),
+    says("already_there", FailureClass.SETTINGS, _POSTGRES, r"already exists"),
 )
 
 _HTTP: Final = (
@@ -500,13 +494,16 @@ DEFAULT_RULES: Final[tuple[Rule, ...]] = (
     *_DBT_RULES,
     *_AWS_RULES,
     *_SPARK_RULES,
+    *BEFORE_STATES,
     *_STATES,
     *_CONCURRENCY,
     *_CONNECTIONS,
+    *AFTER_CONNECTIONS,
     *_CAPACITY,
     *_HTTP,
     *_PERMISSIONS,
     *_WORDS,
-    _says("compilation", FailureClass.SETTINGS, _DBT, r"Compilation Error", r"Parsing Error"),
+    *LAST,
+    says("compilation", FailureClass.SETTINGS, _DBT, r"Compilation Error", r"Parsing Error"),
 )
 """Tried in this order, after a team's own rules."""

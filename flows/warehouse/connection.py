@@ -8,15 +8,17 @@ changes no setting. The macro `confine_files` does the same to dbt's connection.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
 from flows.warehouse.profile import Profile
+from flows.warehouse.redshift_login import LOGINS, tls_options
 from flows.warehouse.table_columns import type_of_result
 from metadata_sync.analysis.lake_location import file_folder
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
@@ -48,6 +50,13 @@ retry_reads = retry(
     reraise=True,
 )
 """Decorator: repeats a read in the middle of a run when the connection is lost."""
+
+_TLS_FAULT: Final = re.compile(
+    r"certificate verify failed|root certificate file|does not match host name|does not support SSL"
+    r"|certificate .*(expired|not trusted)|sslmode|no shared cipher|unsupported protocol|wrong version number",
+    re.IGNORECASE,
+)
+"""libpq's words for a server that the profile's TLS settings refuse."""
 
 
 class Warehouse(Protocol):
@@ -287,7 +296,7 @@ def connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Connec
 
     Raises:
         SoftRunError: When it cannot be reached now.
-        ConfigurationError: When its driver is not installed, or the profile logs in by another method.
+        ConfigurationError: When its driver is not installed, or the profile's login or TLS settings cannot work.
     """
     try:
         import psycopg
@@ -296,22 +305,15 @@ def connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Connec
             f"Target {profile.target!r} needs psycopg, which is not installed.", "pip install 'sluice-data[postgres]'"
         ) from error
     values = profile.values
-    if values.get("method", "database") != "database":
-        raise ConfigurationError(
-            f"Target {profile.target!r} uses login method {values['method']!r}; "
-            "the gate supports user and password only.",
-            "Use `method: database` with a user and a password in profiles.yml.",
-        )
+    options = _postgres_options(values)
+    if profile.type == "redshift":
+        login = LOGINS.login(values, profile.target)
+        options |= {**tls_options(values.get("sslmode")), "user": login.user, "password": login.password}
     try:
         connection = psycopg.connect(
-            host=values.get("host"),
-            port=int(values.get("port", 5432)),
-            user=values.get("user"),
-            password=values.get("password") or values.get("pass"),
-            dbname=values.get("dbname") or values.get("database"),
-            sslmode=values.get("sslmode"),
-            connect_timeout=int(values.get("connect_timeout", 10)),
+            **options,
             application_name="sluice",
+            client_encoding="utf8",  # Redshift's own word for it, UNICODE, is unknown to older versions of psycopg
             autocommit=True,
             prepare_threshold=None,  # Redshift's prepared statements outlive their session
         )
@@ -319,11 +321,38 @@ def connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Connec
         connection.execute(f"set statement_timeout = {timeout_seconds * 1000:.0f}")
         connection.execute("set timezone = 'UTC'")
     except psycopg.Error as error:
-        raise SoftRunError(
-            f"The warehouse at {values.get('host')}:{values.get('port', 5432)} cannot be reached: {first_line(error)}",
-            f"Check target {profile.target!r} in profiles.yml, and that the server is running.",
-        ) from error
+        raise _refused_connection(profile, first_line(error)) from error
     return connection
+
+
+def _postgres_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a profile's connection as libpq names it."""
+    certificates = {name: values[name] for name in ("sslrootcert", "sslcert", "sslkey") if values.get(name)}
+    return {
+        "host": values.get("host"),
+        "port": int(values.get("port", 5432)),
+        "user": values.get("user"),
+        "password": values.get("password") or values.get("pass"),
+        "dbname": values.get("dbname") or values.get("database"),
+        "sslmode": values.get("sslmode"),
+        "connect_timeout": int(values.get("connect_timeout") or 10),
+        **certificates,
+    }
+
+
+def _refused_connection(profile: Profile, words: str) -> ConfigurationError | SoftRunError:
+    """Return the error for a connection that failed: what the certificates forbid stays so, other causes may pass."""
+    place = f"{profile.values.get('host')}:{profile.values.get('port', 5432)}"
+    if _TLS_FAULT.search(words):
+        return ConfigurationError(
+            f"The warehouse at {place} fails the TLS checks of sslmode {profile.values.get('sslmode')!r}: {words}",
+            f"Correct `host` or `sslmode` of target {profile.target!r} in profiles.yml, or let SSL_CERT_FILE name a "
+            "file that also holds the certificate of the authority that signed the server's.",
+        )
+    return SoftRunError(
+        f"The warehouse at {place} cannot be reached: {words}",
+        f"Check target {profile.target!r} in profiles.yml, and that the server is running.",
+    )
 
 
 def file_places(project: Project, settings: Settings, locations: Iterable[str]) -> tuple[str, ...]:

@@ -33,6 +33,7 @@
         {%- do sluice.report_load(load) -%}
     {%- endif -%}
     {%- do sluice.drop_temporaries(load) -%}
+    {%- do sluice.unlabel_session(load) -%}
     {%- if not sluice.is_probe() -%} {{ run_hooks(post_hooks, inside_transaction=False) }} {%- endif -%}
 {% endmacro %}
 

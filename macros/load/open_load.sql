@@ -25,6 +25,7 @@
     {%- elif task in ("verify", "survey", "ties") -%} {{ return(sluice.inspect_target(load, task)) }}
     {%- elif not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }}
     {%- endif -%}
+    {%- do sluice.label_session(load) -%}
     {%- if not sluice.is_probe() -%} {{ run_hooks(pre_hooks, inside_transaction=False) }} {%- endif -%}
     {%- if load.result is not none -%} {%- do sluice.take_result(load) -%} {%- endif -%}
     {%- do sluice.check_contract(load) -%}
@@ -43,7 +44,9 @@
             {%- do load.update({"reshape": sluice.version_column_changes(load)}) -%}
         {%- endif -%}
     {%- endif -%}
-    {%- if load.is_tried -%} {{ return(sluice.no_load(existing, "EMPTY checked")) }} {%- endif -%}
+    {%- if load.is_tried -%}
+        {%- do sluice.unlabel_session(load) -%} {{ return(sluice.no_load(existing, "EMPTY checked")) }}
+    {%- endif -%}
     {{ return(load) }}
 {% endmacro %}
 

@@ -21,6 +21,13 @@
     {{ return(sluice.describe_table(api.Relation.create(identifier=name))) }}
 {% endmacro %}
 
+{#- dbt looks for the columns by the table's name alone, in the temporary schemas of all sessions: a session, which is one
+    thread's of one invocation, uses a name of its own. -#}
+{% macro redshift__describe_query(query_sql, name) %}
+    {%- set own_name = name ~ "_" ~ local_md5(invocation_id ~ thread_id)[:12] -%}
+    {{ return(sluice.default__describe_query(query_sql, own_name)) }}
+{% endmacro %}
+
 {% macro duckdb__describe_query(query_sql, name) %}
     {%- call statement("sluice_shape", fetch_result=true, auto_begin=false) -%}
         select column_name, column_type from (describe

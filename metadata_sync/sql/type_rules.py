@@ -89,6 +89,13 @@ _SEQUENCES: Final = {
     "postgres": _NUMBERS | _TEXTS | _TIMES,
     "redshift": _NUMBERS | _TEXTS | _TIMES,
 }
+_WRITTEN_OTHERWISE: Final = {
+    "double": "double precision",
+    "string": "varchar(65535)",
+    "int1": "smallint",
+    "varbit": "varchar(65535)",
+}
+"""Names of types on Redshift for names that other warehouses take."""
 _INTEGERS: Final = frozenset({"smallint", "integer", "bigint"}) | _WIDE_INTEGERS - {"bignum"}
 _KEY_KINDS: Final = {
     "date": "date",
@@ -177,9 +184,26 @@ def size_problem(type_: str, dialect: str) -> tuple[str, str] | None:
         return "Without a length it holds one bit", "Write the length: bit(8), or bit varying."
     if dialect != "postgres" and name == "numeric" and sizes and sizes[0] > MOST_DIGITS:
         return f"A decimal has at most {MOST_DIGITS} digits here", f"Cast it to decimal({MOST_DIGITS},…) or to text."
-    most = MOST_BYTES.get(name) if dialect == "redshift" else None
-    if most is not None and sizes and sizes[0] > most:
-        return f"Redshift holds at most {most} bytes of it", f"Write {type_parts(type_)[0]}({most}) or less."
+    return _redshift_problem(type_.lower(), name, sizes) if dialect == "redshift" else None
+
+
+def _redshift_problem(type_: str, name: str, sizes: list[int]) -> tuple[str, str] | None:
+    """Return what Redshift refuses of the way in which a known type is written.
+
+    Source: https://docs.aws.amazon.com/redshift/latest/dg/c_Supported_data_types.html and the pages below it.
+    """
+    written = type_parts(type_)[0]
+    if written in _WRITTEN_OTHERWISE:
+        return "Redshift has no type of this name", f"Write {_WRITTEN_OTHERWISE[written]}."
+    most = MOST_BYTES.get(name)
+    if most is not None and sizes and (len(sizes) > 1 or not 1 <= sizes[0] <= most):
+        return f"Redshift holds from 1 to {most} bytes of it", f"Write {written}({most}) or less."
+    digits, scale, *more = *sizes, *(0 for _ in range(len(("precision", "scale")) - len(sizes)))
+    if name == "numeric" and (more or digits < 1 or scale > min(digits, MOST_DIGITS - 1)):
+        reason = f"A decimal has up to {MOST_DIGITS} digits and up to {MOST_DIGITS - 1} of them after the point"
+        return reason, "Write precision and scale: numeric(38,2)."
+    if sizes and most is None and name != "numeric":
+        return "On Redshift it takes no size", f"Write it without: {written}."
     return None
 
 
@@ -201,6 +225,10 @@ def _column_problem(type_: str, dialect: str, kind: str | None) -> tuple[str, st
     is_enum = user_type(type_, dialect) is not None and kind in (None, "enum")
     if name in _COLUMNS[dialect] or is_enum:
         return size_problem(element, dialect)
+    largest = re.fullmatch(r"(n?varchar|n?char|character( varying)?) *\(max\)", element, re.IGNORECASE)
+    if dialect == "redshift" and largest is not None:
+        bytes_ = MOST_BYTES[_ALIASES.get(largest[1].lower(), largest[1].lower())]
+        return "Sluice compares sizes and knows no max", f"Write {largest[1]}({bytes_})."
     if dialect == "redshift" and name not in ("interval", "null", "super", "varbyte"):
         return (
             "Redshift has no such type, or Sluice does not load it",

@@ -8,7 +8,7 @@ from typing import Final
 _INTEGERS: Final = {"tinyint": 3, "smallint": 5, "integer": 10, "bigint": 19, "hugeint": 39}
 _TEXTS: Final = ("varchar", "character varying", "text")
 _DECIMALS: Final = ("decimal", "numeric")
-_SIZED: Final = re.compile(r"([^()]+?) *\(([0-9, ]+)\)(.*)")
+_SIZED: Final = re.compile(r"([^()]+?) *\( *(\d+(?: *, *\d+)*) *\)(.*)")
 
 
 def is_widening(narrow: str, wide: str) -> bool:

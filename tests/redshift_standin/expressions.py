@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import sqlglot
 from sqlglot import exp
 
+from tests.redshift_standin.not_known import refuse_unknown
+
 DATE_PART_FIRST = frozenset({"dateadd", "datediff", "date_add", "date_diff"})
 # Catalogs of PostgreSQL's that show other things on Redshift
 CATALOGS = frozenset(
@@ -24,6 +26,8 @@ def to_postgres(tree: exp.Expr, views: Mapping[tuple[str, str], str]) -> exp.Exp
         tree: Statement or query; it is changed.
         views: Late-binding views to put in place, (schema, name) → SELECT in PostgreSQL's words.
     """
+    for node in tree.walk():
+        refuse_unknown(node)
     for node in reversed(list(tree.walk())):  # what lies within comes first
         rewritten = _rewrite(node)
         if node is tree:
@@ -51,16 +55,16 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
         node.set("this", node.this.lower())
     elif isinstance(node, exp.Anonymous):
         return _rewrite_call(node)
+    elif isinstance(node, exp.WithinGroup | exp.Concat):  # CONCAT with NULL is NULL (r_CONCAT.html)
+        return _within_group(node) if isinstance(node, exp.WithinGroup) else _joined(node.expressions)
     elif isinstance(node, exp.Avg):
         return exp.Dot(
             this=exp.to_identifier("rs_catalog"), expression=exp.Anonymous(this="avg", expressions=[node.this])
         )
     elif isinstance(node, exp.CurrentTimestamp) and node.args.get("sysdate"):
         return exp.Anonymous(this="getdate")
-    elif isinstance(node, exp.TryCast):
-        return _rewrite_try_cast(node)
-    elif isinstance(node, exp.Cast):
-        return _rewrite_cast(node)
+    elif isinstance(node, exp.Cast):  # TRY_CAST is one, too
+        return _rewrite_try_cast(node) if isinstance(node, exp.TryCast) else _rewrite_cast(node)
     return node
 
 
@@ -68,10 +72,53 @@ def _rewrite_call(node: exp.Anonymous) -> exp.Expr:
     name = node.name.lower()
     if name in DATE_PART_FIRST and isinstance(node.expressions[0], exp.Column | exp.Var):
         node.expressions[0].replace(exp.Literal.string(node.expressions[0].name.lower()))
+    if name == "date_part" and isinstance(node.expressions[0], exp.Column | exp.Var):
+        node.expressions[0].replace(exp.Literal.string(node.expressions[0].name.lower()))
+    if name == "decode" and len(node.expressions) > len(("value", "encoding")):
+        return _decode(node.expressions)
+    if name == "listagg":
+        return _listagg(node)
     if name == "nvl2":
         value, given, missing = node.expressions
         return exp.Case(ifs=[exp.If(this=value.is_(exp.null()).not_(), true=given)], default=missing)
     return node
+
+
+def _joined(texts: list[exp.Expr]) -> exp.Expr:
+    first, *rest = texts
+    joined: exp.Expr = exp.cast(first.copy(), "text")
+    for text in rest:
+        joined = exp.DPipe(this=joined, expression=text.copy())
+    return exp.Paren(this=joined)
+
+
+def _decode(arguments: list[exp.Expr]) -> exp.Expr:
+    """DECODE takes NULL for equal to NULL (r_DECODE_expression.html)."""
+    value, *rest = arguments
+    pairs = zip(rest[::2], rest[1::2], strict=False)
+    ifs = [exp.If(this=exp.NullSafeEQ(this=value.copy(), expression=found), true=result) for found, result in pairs]
+    return exp.Case(ifs=ifs, default=rest[-1] if len(rest) % 2 else None)
+
+
+def _listagg(node: exp.Anonymous) -> exp.Expr:
+    """LISTAGG is STRING_AGG, with no separator by default (r_LISTAGG.html)."""
+    value, *separators = node.expressions
+    kept = value.expressions[0] if isinstance(value, exp.Distinct) else value
+    text = exp.cast(kept.copy(), "text")
+    first = exp.Distinct(expressions=[text]) if isinstance(value, exp.Distinct) else text
+    return exp.Anonymous(this="string_agg", expressions=[first, *(separators or [exp.Literal.string("")])])
+
+
+def _within_group(node: exp.WithinGroup) -> exp.Expr:
+    """PostgreSQL orders the rows of STRING_AGG inside its brackets; with DISTINCT only by the text itself."""
+    call, order = node.this, node.expression
+    if not isinstance(call, exp.Anonymous) or call.name != "string_agg" or not isinstance(order, exp.Order):
+        return node
+    first, separator = call.expressions
+    terms = [item.copy() for item in order.expressions]
+    if isinstance(first, exp.Distinct):
+        terms = [exp.Ordered(this=first.expressions[0].copy(), desc=item.args.get("desc")) for item in terms[:1]]
+    return exp.Anonymous(this="string_agg", expressions=[first, exp.Order(this=separator, expressions=terms)])
 
 
 def _rewrite_cast(node: exp.Cast) -> exp.Expr:

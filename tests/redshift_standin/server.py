@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
+import ssl
 import threading
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,7 +20,7 @@ from tests.redshift_standin.journal import Journal
 from tests.redshift_standin.lake import Lake
 from tests.redshift_standin.session import Session
 
-CATALOG = Path(__file__).with_name("catalog.sql")
+PREPARATIONS = tuple(Path(__file__).with_name(name) for name in ("catalog.sql", "functions.sql", "blanks.sql"))
 
 
 class Isolation(StrEnum):
@@ -52,6 +53,8 @@ class Standin:
         journal: What clients said, and the faults to have.
         lock_timeout_seconds: How long a statement waits for a lock.
         port: On loopback.
+        tls: What it proves who it is with; without, it speaks plain text only.
+        temporary_logins: Users and passwords of AWS's that were shown to it.
     """
 
     url: str
@@ -60,6 +63,8 @@ class Standin:
     has_late_views: bool = False
     lock_timeout_seconds: float = 30
     port: int = 0
+    tls: ssl.SSLContext | None = None
+    temporary_logins: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -90,7 +95,8 @@ class Standin:
             if database not in self._prepared:
                 url = urlsplit(self.url)._replace(path=f"/{database}").geturl()
                 with psycopg.connect(url, autocommit=True) as connection:
-                    connection.execute(CATALOG.read_bytes())
+                    for file in PREPARATIONS:
+                        connection.execute(file.read_bytes())
                 self._prepared.add(database)
 
     def stop(self) -> None:
@@ -110,6 +116,13 @@ class Standin:
             if stream is not None:
                 with contextlib.suppress(OSError):  # its own thread, or the other end, was quicker to close it
                     stream.socket.shutdown(socket.SHUT_RDWR)
+
+    def identity(self, user: str, password: str) -> tuple[str, str]:
+        """PostgreSQL's user and password for a client's; a user that AWS named may be anybody."""
+        if not user.startswith(("IAM:", "IAMA:", "IAMR:")):
+            return user, password
+        self.temporary_logins.append((user, password))
+        return str(self._user), str(self._password)
 
     def next_transaction(self) -> int:
         return next(self._transactions)

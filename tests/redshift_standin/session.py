@@ -58,6 +58,7 @@ class Session:
     node: str | None = None
     prepared: dict[bytes, Prepared] = field(default_factory=dict)
     server: Stream | None = None
+    asked_for_utf8: bool = False
 
     @property
     def backend(self) -> Stream:
@@ -79,19 +80,23 @@ class Session:
     def _start(self) -> bool:
         code, body = self.client.read_startup()
         while code == wire.SSL_REQUEST:
-            self.client.write(b"N")
+            self.client.write(b"N" if self.standin.tls is None else b"S")
+            if self.standin.tls is not None:
+                self.client = Stream(self.standin.tls.wrap_socket(self.client.socket, server_side=True))
             code, body = self.client.read_startup()
         if code == wire.CANCEL_REQUEST:
             return False
         address = (self.standin.cluster_host, self.standin.cluster_port)
         self.server = Stream(socket.create_connection(address))
         given = wire.parameters(body)
+        self.asked_for_utf8 = given.get("client_encoding", "").lower() in ("utf8", "utf-8")
         kept = {name: given[name] for name in STARTUP_KEPT if name in given}
         isolation = self.standin.isolation.postgres_level.replace(" ", "\\ ")
         lock_timeout = round(self.standin.lock_timeout_seconds * 1_000)
         options = f"-c default_transaction_isolation={isolation} -c timezone=UTC -c lock_timeout={lock_timeout}"
-        self.backend.write(wire.startup({**kept, "options": options}))
-        refusal = log_in(self.backend, given.get("user", ""), ask_password(self.client))
+        user, password = self.standin.identity(given.get("user", ""), ask_password(self.client))
+        self.backend.write(wire.startup({**kept, "user": user, "options": options}))
+        refusal = log_in(self.backend, user, password)
         if refusal is not None:
             self.client.write(refusal)
             return False
@@ -105,6 +110,8 @@ class Session:
             kind, body = self.backend.read()
             if kind == b"S" and body.startswith(b"server_version\0"):
                 body = REDSHIFT_VERSION
+            if kind == b"S" and body == b"client_encoding\0UTF8\0" and not self.asked_for_utf8:
+                body = b"client_encoding\0UNICODE\0"
             self.client.write(message(kind, body))
             if kind == b"Z":
                 return

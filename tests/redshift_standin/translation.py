@@ -26,6 +26,7 @@ SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
 """Settings that PostgreSQL has, too, with the same meaning."""
 COLOURS = re.compile(r"\x1b\[[0-9]*m")
 READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
+RESET = re.compile(r"reset\s+(\w+)", re.IGNORECASE)
 UNLOADING = re.compile(r"unload\b", re.IGNORECASE)
 VACUUM = re.compile(r"vacuum\b", re.IGNORECASE)
 ALONE = re.compile(r"(vacuum|(create|drop)\s+database)\b", re.IGNORECASE)
@@ -109,6 +110,8 @@ def _plan_words(text: str, is_in_block: bool, views: Mapping[tuple[str, str], st
         plan = Plan("grant", text)
     elif READ_ONLY.fullmatch(text):
         plan = Plan("begin", "begin read only")
+    elif (reset := RESET.fullmatch(text)) and reset[1].lower() in SESSION_SETTINGS:
+        plan = Plan("reset", f"reset rs.{reset[1]}")
     elif UNLOADING.match(text):
         plan = _plan_unload(text, is_in_block=is_in_block, views=views)
     elif SHOWING.match(text):

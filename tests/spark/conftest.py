@@ -1,7 +1,21 @@
-"""The run's PostgreSQL, behind the Redshift stand-in."""
+"""The run's PostgreSQL, behind the Redshift stand-in, and one Spark for the loads of a worker."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
+from flows.spark import local
 from tests.support.postgres_cluster import postgres_cluster, postgres_url
+from tests.support.resident_spark import resident_spark
 
 __all__ = ["postgres_cluster", "postgres_url"]
+
+
+@pytest.fixture(scope="session")
+def spark_submit() -> Iterator[None]:
+    """Let `spark-submit` reach a Spark that runs: its start takes longer than the jobs of these tests."""
+    with resident_spark() as resident, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "submit_command", resident.command)
+        yield

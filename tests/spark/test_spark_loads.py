@@ -35,7 +35,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def story(tmp_path_factory: pytest.TempPathFactory, spark_submit: None) -> Iterator[Story]:
     folder = tmp_path_factory.mktemp("spark")
     warehouse, spark = FlightsProject(folder / "warehouse"), FlightsProject(folder / "on_spark")
     make_lake(folder / "made", FIRST, LAST)

@@ -126,7 +126,9 @@ class Production:
 
 
 @pytest.fixture
-def production(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Production]:
+def production(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark_submit: None
+) -> Iterator[Production]:
     with running(postgres_url) as standin:
         assert standin.lake.url  # it empties moto's S3, which both share, when it starts
         with EmrSimulator(SharedSparkSubmit()) as emr:

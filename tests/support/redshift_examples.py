@@ -6,6 +6,10 @@ BREAKS = {
     "distinct_on": "select distinct on (a) a, b from t",
     "filter": "select count(*) filter (where a > 1) from t",
     "is_distinct_from": "select a from t where a is distinct from b",
+    "correlation": "select a from t where not exists (select 1 from u where not exists "
+    "(select 1 from v where v.a = t.a))",
+    "arguments": "select concat(a, b, c) from t",
+    "changing_cte": "with w as (delete from t where a = 1) select 1",
     "lateral": "select * from t, lateral (select 1) as l",
     "values_table": "select * from (values (1), (2)) as v",
     "collate": 'select a from t order by a collate "C"',
@@ -63,10 +67,10 @@ ALSO_BREAKS = (
     ("other_object", "create trigger x"),
     ("other_object", "create sequence s"),
     ("unsized_text", "select cast(a as varchar) from t"),
-    ("syntax", "savepoint x"),
-    ("syntax", "do $$ begin end $$"),
+    ("statement", "savepoint x"),
+    ("statement", "do $$ begin end $$"),
     ("syntax", "select a from (b"),
-    ("syntax", "listen x"),
+    ("statement", "listen x"),
 )
 TAKEN = (
     "select getdate(), sysdate, current_date, a from t",

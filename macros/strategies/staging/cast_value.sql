@@ -106,10 +106,12 @@
 
 
 {#- The size of a text as the warehouse counts it for varchar(n): characters, and bytes on Redshift. Blanks at the end
-    count, except those that char(n) adds. -#}
+    count on PostgreSQL, except those that char(n) adds; on Redshift they are not loaded. -#}
 {% macro default__text_size(expression) %} {{ return("length(" ~ expression ~ ")") }} {% endmacro %}
 
-{% macro redshift__text_size(expression) %} {{ return("octet_length(" ~ expression ~ ")") }} {% endmacro %}
+{% macro redshift__text_size(expression) %}
+    {{ return("octet_length(rtrim(" ~ expression ~ "))") }}
+{% endmacro %}
 
 
 {#- Whether a cast may fail at a value. A cast to text or to a wider type never fails. -#}

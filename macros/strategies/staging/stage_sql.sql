@@ -45,7 +45,8 @@
 
 
 {#- The one form of values that are equal and not identical: the result must not depend on which of them comes first.
-    Minus zero becomes zero, and a PostgreSQL numeric without a scale loses its final zeros. -#}
+    Minus zero becomes zero, a PostgreSQL numeric without a scale loses its final zeros, and text on Redshift the blanks at
+    its end. -#}
 {% macro normal_value(value, type) %}
     {{ return(adapter.dispatch("normal_value", "sluice")(value, type)) }}
 {% endmacro %}
@@ -63,7 +64,12 @@
     }}
 {% endmacro %}
 
+{#- Redshift ignores blanks at the end of text when it compares: ADR 24. -#}
 {% macro redshift__normal_value(value, type) %}
+    {%- set is_padded = sluice.type_parts(type)[0] in ("char", "character", "bpchar") -%}
+    {%- if sluice.is_text(type) and not is_padded -%}
+        {{ return("cast(rtrim(" ~ value ~ ") as " ~ type ~ ")") }}
+    {%- endif -%}
     {{ return(sluice.default__normal_value(value, type)) }}
 {% endmacro %}
 

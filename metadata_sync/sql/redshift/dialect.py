@@ -12,6 +12,7 @@ _KEPT: Final = frozenset(
     [
         "ADD_MONTHS",
         "CHARINDEX",
+        "COLLATE",
         "CONVERT_TIMEZONE",
         "DATEADD",
         "DATEDIFF",
@@ -35,6 +36,7 @@ _KEPT: Final = frozenset(
         "REGEXP_SUBSTR",
         "SHA2",
         "SPLIT_PART",
+        "SPLIT_TO_ARRAY",
         "STRTOL",
         "TO_CHAR",
         "TO_TIMESTAMP",

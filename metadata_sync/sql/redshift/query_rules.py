@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from metadata_sync.sql.redshift.correlation import changing_cte, too_many_arguments, unsupported_correlation
 from metadata_sync.sql.redshift.rule import Rule, Severity, function_name, holds
 
 _FUNCTIONS: Final = {
@@ -15,7 +16,6 @@ _FUNCTIONS: Final = {
     "concat_ws": "Join the texts by ||.",
     "date_bin": "Use date_trunc().",
     "format": "Join the texts by ||.",
-    "format_type": "Read svv_columns.",
     "gen_random_uuid": "Take an id from the source, or a hash of its key.",
     "generate_series": "Join a table of numbers or dates.",
     "json_agg": "Use listagg(), or keep SUPER values.",
@@ -46,7 +46,6 @@ _NODE_NAMES: Final[dict[type[exp.Expr], str]] = {
     exp.GenerateSeries: "generate_series",
     exp.ExplodingGenerateSeries: "generate_series",
     exp.GenerateDateArray: "generate_series",
-    exp.Unnest: "unnest",
     exp.Explode: "unnest",
     exp.ArrayAgg: "array_agg",
     exp.DateFromParts: "make_date",
@@ -60,18 +59,27 @@ _LEADER_ONLY: Final = {
     "current_schemas": "Name the schemas.",
     "current_time": "Use cast(getdate() as time).",
     "current_timestamp": "Use getdate() or sysdate.",
+    "format_type": "Ask in a query of its own.",
+    "get_bit": "Use a mask and bit operators.",
+    "get_byte": "Use substring().",
+    "has_database_privilege": "Ask in a query of its own.",
     "has_schema_privilege": "Ask in a query of its own.",
     "has_table_privilege": "Ask in a query of its own.",
     "isfinite": "Leave it out.",
     "localtime": "Use cast(getdate() as time).",
     "localtimestamp": "Use getdate().",
     "now": "Use getdate().",
+    "set_bit": "Use a mask and bit operators.",
+    "set_byte": "Use substring() and ||.",
+    "to_ascii": "Use translate().",
     "version": "Ask in a query of its own.",
 }
 _LEADER_NODES: Final[dict[type[exp.Expr], str]] = {
     exp.CurrentTimestamp: "current_timestamp",
     exp.CurrentTime: "current_time",
     exp.CurrentSchema: "current_schema",
+    exp.Getbit: "get_bit",
+    exp.CurrentVersion: "version",
     exp.Localtime: "localtime",
     exp.Localtimestamp: "localtimestamp",
 }
@@ -88,10 +96,15 @@ _FRAMED: Final = (
     exp.StddevSamp, exp.Sum, exp.Variance, exp.VariancePop,
 )  # fmt: skip
 _SYSTEM_COLUMNS: Final = frozenset(["cmax", "cmin", "ctid", "oid", "tableoid", "xmax", "xmin"])
+_HIDDEN_COLUMNS: Final = frozenset(["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"])
 _MAX_NAME_BYTES: Final = 127
+REMEDIES: Final = _FUNCTIONS
+"""What to use instead of a function."""
 
 
 def _missing_function(node: exp.Expr) -> str | None:
+    if isinstance(node, exp.Unnest) or isinstance(node.parent, exp.Dot):  # a path in FROM; a function of the user's
+        return None
     name = _NODE_NAMES.get(type(node)) or function_name(node)
     return f"{name}()" if name in _FUNCTIONS else None
 
@@ -171,6 +184,8 @@ def _unsized_text(node: exp.Expr) -> str | None:
 
 
 def _system_column(node: exp.Expr) -> str | None:
+    if isinstance(node, exp.Column) and node.name.lower() in _HIDDEN_COLUMNS and _reads_user_table(node):
+        return node.name.lower()
     return node.alias.lower() if isinstance(node, exp.Alias) and node.alias.lower() in _SYSTEM_COLUMNS else None
 
 
@@ -206,6 +221,27 @@ RULES: Final = (
         "Redshift has no {found}.",
         "Write (a = b or (a is null and b is null)).",
         holds(exp.NullSafeEQ, exp.NullSafeNEQ, word="IS DISTINCT FROM"),
+    ),
+    Rule(
+        "correlation",
+        "r_correlated_subqueries.html",
+        "Redshift cannot decorrelate {found}.",
+        "Join a common table expression.",
+        unsupported_correlation,
+    ),
+    Rule(
+        "arguments",
+        "c_SQL_functions.html",
+        "Redshift has no {found}.",
+        "Nest the calls, join texts by ||, or use coalesce().",
+        too_many_arguments,
+    ),
+    Rule(
+        "changing_cte",
+        "r_WITH_clause.html",
+        "Redshift has no {found}.",
+        "Write a statement of its own.",
+        changing_cte,
     ),
     Rule(
         "lateral",
@@ -331,8 +367,8 @@ RULES: Final = (
     Rule(
         "system_column",
         "c_unsupported-postgresql-features.html",
-        "A column may not be called {found} on Redshift.",
-        "Give it another alias.",
+        "Redshift has no system column {found}, and no column may have its name.",
+        "Give it another name.",
         _system_column,
     ),
     Rule(

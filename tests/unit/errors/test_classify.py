@@ -19,6 +19,7 @@ from flows.errors.rules import DEFAULT_RULES
 from flows.errors.team_rules import load_rules
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
+from tests.support.redshift_messages import MESSAGES
 
 C = FailureClass
 
@@ -203,3 +204,16 @@ def test_command_tells_class_and_rule(tmp_path: Path, monkeypatch: pytest.Monkey
     said = subprocess.run(command, input="deadlock detected", capture_output=True, text=True, check=True)
     document = json.loads(said.stdout)
     assert (document["class"], document["is_soft"], document["rule"]) == ("serialization", True, "postgres_conflict")
+
+
+def test_every_message_of_redshift_has_its_class_however_it_arrives() -> None:
+    """As the driver prints it, as dbt passes it on, and as a field of the protocol's error."""
+    messages = {text: expected for page in MESSAGES.values() for text, expected in page.items()}
+    assert len(messages) >= 150
+    wrong = {
+        (form, found)
+        for text, expected in messages.items()
+        for form in (text, f"Database Error in model x (models/x.sql)\n  {text}", str({"C": "XX000", "M": text}))
+        if (found := _class_of(form)) is not expected
+    }
+    assert wrong == set()

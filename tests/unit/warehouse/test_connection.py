@@ -21,7 +21,7 @@ from flows.warehouse.connection import open_warehouse
 from flows.warehouse.file_lock import Holder, read_holder, warehouse_lock
 from flows.warehouse.load_log import companion_table, read_loads, read_state
 from flows.warehouse.profile import Profile
-from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
+from metadata_sync.errors import HardRunError, SoftRunError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column
 from metadata_sync.rows.names import TableName
@@ -225,10 +225,3 @@ def test_holder_is_shown_with_its_time() -> None:
     holder = Holder(42, datetime(2013, 1, 1, tzinfo=UTC), "run r1")
 
     assert str(holder) == "process 42 (run r1), since 2013-01-01 00:00:00 UTC"
-
-
-def test_gate_refuses_a_profile_that_logs_in_otherwise_than_by_password() -> None:
-    profile = Profile("sluice", "redshift", "redshift", "prod", {"type": "redshift", "method": "iam", "host": "x"})
-
-    with pytest.raises(ConfigurationError, match="uses login method 'iam'; the gate supports user and password only"):
-        open_warehouse(profile, wait_seconds=0)

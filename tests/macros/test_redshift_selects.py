@@ -1,0 +1,70 @@
+"""The stand-in by measure: how many SELECTs that AWS describes as valid it runs, and which it refuses by name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import redshift_connector
+
+from tests.redshift_standin.server import Standin
+from tests.support.redshift_project import connect
+
+pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
+
+CORPUS = Path(__file__).parents[1] / "unit" / "lint" / "corpus" / "redshift_valid.sql"
+TABLES = (
+    "create table flights (id integer, tail varchar(9), dest varchar(3), dep timestamp, day date, delay integer, "
+    "fare numeric(9, 2), ratio double precision, late boolean, raw varchar(200))",
+    "create table planes (id integer, tail varchar(9), dest varchar(3), seats integer)",
+    "create table limits (n integer)",
+)
+LEAST_RUN, LEAST_RUN_OR_NAMED = 0.78, 0.95
+BY_NAME = "the Redshift stand-in does not know"
+ANSWERS = {
+    "select decode(null, null, 'none', 'some')": "none",
+    "select decode(3, 1, 'a', 2, 'b')": None,
+    "select listagg(n, ',') within group (order by n desc) from (select 1 as n union all select 2) as t": "2,1",
+    "select last_day('2024-02-03'::date)::varchar": "2024-02-29",
+    "select add_months('2024-02-29'::date, 1)::varchar": "2024-03-31 00:00:00",
+    "select months_between('2024-03-31'::date, '2024-02-29'::date)": 1.0,
+    "select next_day('2013-01-01'::date, 'Tue')::varchar": "2013-01-08",
+    "select strtol('ff', 16)": 255,
+    "select charindex('b', 'abc')": 2,
+    "select is_valid_json('{}'), is_valid_json_array('{}')": True,
+    """select json_extract_path_text('{"a": {"b": "c"}}', 'a', 'b')""": "c",
+    "select json_array_length('[1, 2]')": 2,
+    "select len(sha2('a', 512))": 128,
+    "select date_part(dow, '2013-01-01'::timestamp)": 2.0,
+    "select concat('a', null)": None,
+}
+
+
+def test_valid_selects_run_or_are_refused_by_name(redshift_standin: Standin) -> None:
+    selects = [line for line in CORPUS.read_text().splitlines() if re.match(r"(select|with)\b", line)]
+    selects = [line for line in selects if not re.search(r"\b(insert|update|delete|dwh)\b", line)]
+    run, named, other = [], [], {}
+    with connect(redshift_standin.profile()) as connection, connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(table)
+        for select in selects:
+            try:
+                cursor.execute(select)
+                run.append(select)
+            except redshift_connector.Error as error:
+                named += [select] if BY_NAME in str(error) else []
+                other |= {} if BY_NAME in str(error) else {select: str(error)[:200]}
+    shares = len(run) / len(selects), (len(run) + len(named)) / len(selects)
+    print(f"{len(selects)} SELECTs: {100 * shares[0]:.1f} % run, {100 * shares[1]:.1f} % run or are refused by name")
+    assert shares[0] >= LEAST_RUN, other
+    assert shares[1] >= LEAST_RUN_OR_NAMED, other
+
+
+def test_functions_answer_as_the_pages_say(redshift_standin: Standin) -> None:
+    found = {}
+    with connect(redshift_standin.profile()) as connection, connection.cursor() as cursor:
+        for select in ANSWERS:
+            cursor.execute(select)
+            found[select] = cursor.fetchall()[0][0]
+    assert found == ANSWERS
