@@ -121,7 +121,7 @@ _SPECTRUM_RULES: Final = (
         _C.VALUE,
         _SPECTRUM,
         r"invalid (Parquet )?(version number|footer|magic)",
-        r"Not a valid (Parquet|ORC|Avro) file|is not (a|an) (valid )?(Parquet|ORC|Avro) file",
+        r"Not a valid (Parquet|ORC|Avro) file|is not (a|an) valid (Parquet|ORC|Avro) file",
         r"Parsed manifest is not a valid JSON|Failed to (parse|incorporate|read) (the )?(Avro|ORC|Parquet|JSON|Delta)",
         r"Delta Lake[^\n]*manifest",
         r"length of the data column [^\n]* is longer than the length defined",

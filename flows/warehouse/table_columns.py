@@ -54,6 +54,17 @@ _KINDS: Final = """
     join pg_catalog.pg_namespace as space on space.oid = kind.typnamespace
     where format_type(kind.oid, null) in ({types})"""
 
+_GLUE_TYPES: Final = {
+    "tinyint": "smallint",
+    "int": "integer",
+    "float": "real",
+    "double": "double precision",
+    "string": "character varying(65535)",
+}
+"""Types of external tables as their catalog writes them → Redshift's names.
+
+Source: https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_EXTERNAL_TABLE.html
+"""
 _NUMERIC: Final = 1700
 _SIZE_HEADER: Final = 4
 """What the protocol adds to each size."""
@@ -133,7 +144,7 @@ def type_of_result(oid: int, size: int) -> str:
 
 def _redshift_type(row: Sequence[object]) -> str:
     """Put a type of SVV_COLUMNS and its sizes together: `numeric` with 10 and 2 is `numeric(10,2)`."""
-    name, length, precision, scale = str(row[3]), *row[4:7]
+    name, length, precision, scale = _GLUE_TYPES.get(str(row[3]).lower(), str(row[3])), *row[4:7]
     if "(" in name or "<" in name:
         return name
     if "char" in name and length is not None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import psycopg
 import pytest
 import redshift_connector
 
+from flows.warehouse.columns import table_columns
+from flows.warehouse.connection import open_warehouse
+from flows.warehouse.profile import Profile
 from tests.redshift_standin.server import Standin
 from tests.support.redshift_project import connect
 
@@ -68,3 +72,37 @@ def test_functions_answer_as_the_pages_say(redshift_standin: Standin) -> None:
             cursor.execute(select)
             found[select] = cursor.fetchall()[0][0]
     assert found == ANSWERS
+
+
+def test_external_tables_are_seen_where_aws_shows_them(redshift_standin: Standin) -> None:
+    """In SVV_EXTERNAL_COLUMNS and SVV_COLUMNS, not in information_schema; the gate reads their columns with sizes."""
+    table = (
+        "id integer, tail varchar(9), code char(3), fare numeric(9, 2), ratio double precision, dep timestamp, day date"
+    )
+    with psycopg.connect(redshift_standin.url, autocommit=True) as admin:
+        admin.execute("create schema lake")
+        admin.execute(f"create table lake.flights ({table})".encode())
+        admin.execute("select rs_catalog.make_external('lake.flights', 'day')")
+    counts = {}
+    with connect(redshift_standin.profile()) as connection, connection.cursor() as cursor:
+        for view, name in (
+            ("information_schema.columns", "table_name"),
+            ("svv_columns", "table_name"),
+            ("svv_external_columns", "tablename"),
+        ):
+            cursor.execute(f"select count(*) from {view} where {name} = 'flights'")
+            counts[view] = cursor.fetchall()[0][0]
+    assert counts == {"information_schema.columns": 0, "svv_columns": 7, "svv_external_columns": 7}
+    profile = Profile("sluice", "redshift", "redshift", "prod", redshift_standin.profile())
+    warehouse = open_warehouse(profile, wait_seconds=0)
+    found = {column.name: column.type for column in table_columns(warehouse, "lake", "flights")}
+    warehouse.close()
+    assert found == {
+        "id": "integer",
+        "tail": "varchar(9)",
+        "code": "char(3)",
+        "fare": "decimal(9,2)",
+        "ratio": "double precision",
+        "dep": "timestamp",
+        "day": "date",
+    }

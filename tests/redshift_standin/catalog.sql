@@ -138,10 +138,22 @@ create function pg_catalog.pg_get_late_binding_view_cols() returns setof record 
     select n.nspname::name, c.relname::name, a.attname::name, format_type(a.atttypid, a.atttypmod)::varchar, a.attnum::int
     from rs_catalog.late_binding_view l join pg_class c on c.oid = l.viewoid
         join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 $$;
+-- External tables are in no catalog of the database itself; their types are written as Glue writes them
+-- (r_SVV_EXTERNAL_COLUMNS.html).
+create table rs_catalog.external_table (reloid oid primary key, part_keys text[] not null default '{}');
+create function rs_catalog.make_external(relation regclass, variadic part_keys text[] default '{}') returns void
+    language sql as $$ insert into rs_catalog.external_table values (relation, part_keys) $$;
+create function rs_catalog.glue_type(written text) returns text language sql immutable as $$
+    select case written when 'integer' then 'int' when 'double precision' then 'double' when 'real' then 'float'
+        when 'timestamp without time zone' then 'timestamp'
+        else replace(replace(replace(written, 'character varying', 'varchar'), 'character(', 'char('), 'numeric', 'decimal')
+    end $$;
 create view pg_catalog.svv_external_columns as
-    select null::text as schemaname, null::text as tablename, null::text as columnname, null::text as external_type,
-        null::int as columnnum, null::int as part_key
-    where false;
+    select n.nspname::text as schemaname, c.relname::text as tablename, a.attname::text as columnname,
+        rs_catalog.glue_type(format_type(a.atttypid, a.atttypmod)) as external_type, a.attnum::int as columnnum,
+        coalesce(array_position(e.part_keys, a.attname::text), 0) as part_key
+    from rs_catalog.external_table as e join pg_class as c on c.oid = e.reloid join pg_namespace as n
+        on n.oid = c.relnamespace join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped;
 create view pg_catalog.svv_table_info as
     select current_database()::text as "database", n.nspname::text as "schema", c.oid as table_id,
         c.relname::text as "table",
@@ -179,16 +191,20 @@ create view pg_catalog.svv_mv_info as
 create view rs_catalog.columns as
     select c.* from information_schema.columns c
     where not exists (select from rs_catalog.late_binding_view l
-        where l.viewoid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)));
+        where l.viewoid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)))
+    and not exists (select from rs_catalog.external_table e
+        where e.reloid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)));
 -- All columns, with those of late-binding views and external tables (r_SVV_COLUMNS.html).
 create view pg_catalog.svv_columns as
     select table_catalog::text, table_schema::text, table_name::text, column_name::text, ordinal_position::int,
         data_type::text, character_maximum_length::int, numeric_precision::int, numeric_scale::int
-    from information_schema.columns where table_schema not in ('rs_catalog')
+    from information_schema.columns as c where table_schema not in ('rs_catalog')
+        and not exists (select from rs_catalog.external_table e
+            where e.reloid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)))
     union all
     select current_database()::text, schemaname, tablename, columnname, columnnum, external_type, null, null, null
     from pg_catalog.svv_external_columns;
-grant select on pg_catalog.svv_columns to public;
+grant select on pg_catalog.svv_columns, rs_catalog.external_table to public;
 
 -- SHOW
 create function rs_catalog.show_schemas(asked text, pattern text) returns table
