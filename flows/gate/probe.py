@@ -28,7 +28,7 @@ from flows.gate.probe_sql import (
     skew_statement,
 )
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
-from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, quoted
+from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, as_text, quoted
 from flows.warehouse.lake import (
     LISTINGS_AT_ONCE,
     LakeFile,
@@ -156,23 +156,31 @@ class Prober:
             other=listing.other_count,
             example=next((file.name for file in [*new, *changed, *due]), ""),
         )
-        probe = Probe(has_rows=bool(listing.files), files=counts)
+        probe = Probe(has_rows=bool(listing.files), newest=question.end, files=counts)
         return self._look_ahead(probe, question, [*new, *changed]) if new or changed else probe
 
     def _look_ahead(self, probe: Probe, question: Question, files: Sequence[LakeFile]) -> Probe:
-        """Count the rows of unread files that lie in the future, and see whether there are others."""
+        """Find the greatest key of unread files, and whether all their rows lie in the future."""
         high = latest_accepted(parse_bound(question.end or "0").kind, self._now, question.source.max_skew_minutes)
-        if high is None:
-            return probe
         key = quoted(question.key or "")
-        relation = resolve_folder(self._project, question.source.location or "").relation(files)
+        is_ahead = "false" if high is None else f"{key} > '{high}'"
+        relation = resolve_folder(self._project, question.source.location or "").relation(files, is_mixed=True)
         try:
-            ((future_count, row_count),) = self._warehouse.query(
-                f"select count(case when {key} > '{high}' then 1 end), count(*) from {relation}"  # noqa: S608
+            ((greatest, future_count, row_count),) = self._warehouse.query(
+                f"select {as_text(f'max(case when not ({is_ahead}) then {key} end)')}, "  # noqa: S608
+                f"count(case when {is_ahead} then 1 end), count(*) from {relation}"
             )
-        except RunError as error:
-            return replace(probe, error=error.message)
-        return replace(probe, future_count=future_count, has_rows=future_count == 0 or future_count < row_count)
+            newest = None if greatest is None else parse_bound(greatest)
+        except (RunError, ValueError) as error:
+            return replace(probe, error=str(error))
+        before = None if question.end is None else parse_bound(question.end)
+        is_newer = newest is not None and (before is None or newest.is_later_than(before))
+        return replace(
+            probe,
+            newest=str(newest) if is_newer else probe.newest,
+            future_count=future_count,
+            has_rows=not future_count or future_count < row_count,
+        )
 
     def _is_due(self, source: SourceRow, future_from: str) -> bool:
         """Whether rows that were left out lie no longer in the future."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flows.gate.facts import Reason
 from flows.gate.lake import look_at_lake
 from tests.support.engine_project import Workshop, copy_project, transformation
 
@@ -88,6 +89,10 @@ def test_late_and_rewritten_files_are_loaded_once(shop: Workshop) -> None:
     assert loaded(shop)["ran"] == ALL
 
     shop.land("sales/late", sales((3, "x", 30, "2013-01-01")))  # its key is older than all that was read
+    (decision, *_) = shop.plan().decisions
+    (evidence,) = decision.evidence
+    assert (decision.reason, evidence.newest) == (Reason.NEW_FILES, "2013-01-02 06:00:00.000000")
+    assert decision.message == "lake.sales holds 1 new file: late.parquet"
     late = loaded(shop)
     assert late["sale"] == late["sale_now"] == late["sale_line"] == [(1, 1), (2, 2), (3, 30)]
     assert late["shop_total"] == [("x", 31), ("y", 2)]
@@ -173,7 +178,6 @@ def test_no_file_that_was_read_is_opened_again(shop: Workshop) -> None:
         shop.land(f"sales/new_{number}", sales((number, "x", 10, "2012-12-31")))
     summary, _ = shop.run()
 
-    print([(o.target, str(o.status), o.error, o.decision.message) for o in summary.outcomes])
     by_files = {"dwh.sale", "dwh.sale_now", "dwh.sale_then"}  # the others read the rows of a group, or of a range
     assert {outcome.target for outcome in summary.outcomes if outcome.status == "loaded"} == by_files
     assert shop.query("select id, amount from dwh.sale order by id") == [(0, 1), (1, 10), (2, 10)]
