@@ -331,17 +331,9 @@ class _Backfill:
         return finish_restatement(self._context, self._plan, self._dbt)
 
     def _variables(self, chunks: Mapping[str, Window]) -> dict[str, str]:
-        first = self._plan.first_load
-        moves = first is not None and first.is_oldest_first
+        moves = self._plan.first_load is not None and self._plan.first_load.is_oldest_first
         windows = {
-            target: {
-                chunk.source: {
-                    "start": chunk.start,
-                    "end": chunk.end,
-                    "moves_watermark": moves,
-                    "last_end": first.last_end(chunk.source) if first else None,
-                }
-            }
+            target: {chunk.source: {"start": chunk.start, "end": chunk.end, "moves_watermark": moves}}
             for target, chunk in chunks.items()
         }
         request = self._plan.request

@@ -125,7 +125,7 @@ class FileCounts:
         listed: Files with data.
         new: Files that it has never read.
         changed: Files that were written again since it read them.
-        due: Files with rows whose time has come since it left them out.
+        due: Files with rows that it left out and would read now: their time has come, or a first load goes on.
         gone: Files that it has read and that are not there any more.
         hidden: Files that are left out by their names, as Spark and Hive do.
         other: Files of other formats, and unfinished ones.
@@ -153,8 +153,7 @@ class FileCounts:
         >>> FileCounts(listed=9, new=1, changed=2, example="a.parquet").news
         '1 new file and 2 changed files, e.g. a.parquet'
         """
-        ahead = "file with rows whose time has come"
-        kinds = [(self.new, "new file"), (self.changed, "changed file"), (self.due, ahead)]
+        kinds = [(self.new, "new file"), (self.changed, "changed file"), (self.due, "partly read file")]
         told = " and ".join(f"{count:,} {_plural(kind, count)}" for count, kind in kinds if count)
         return f"{told}, e.g. {self.example}" if self.unread > 1 else f"{told}: {self.example}"
 

@@ -95,6 +95,8 @@ class FirstLoad:
         """What it is, how far it is, and how long the rest may take."""
         count, minutes = len(self.chunks), self.minutes_left
         time = "" if minutes is None else f", about {minutes:,} min"
+        if self.is_done:
+            return f"all {count:,} chunks of its first load are loaded"
         if not self.done:
             return f"its {self.row_count:,} rows are loaded in {count:,} chunks, {self.order} first{time}"
         return (
@@ -104,20 +106,7 @@ class FirstLoad:
     def windows(self, chunks: Sequence[Window]) -> dict[str, dict[str, object]]:
         """Return chunks as the macros read them, by source."""
         moves = self.is_oldest_first or self.done < self.source_count
-        return {
-            chunk.source: {
-                "start": chunk.start,
-                "end": chunk.end,
-                "moves_watermark": moves,
-                "last_end": self.last_end(chunk.source),
-            }
-            for chunk in chunks
-        }
-
-    def last_end(self, source: str) -> str | None:
-        """Return the greatest key of all chunks of a source: the first load reads no row beyond it."""
-        ends = [chunk.end for chunk in self.chunks if chunk.source == source and chunk.end is not None]
-        return max(ends, key=lambda end: parse_bound(end).position, default=None)
+        return {chunk.source: {"start": chunk.start, "end": chunk.end, "moves_watermark": moves} for chunk in chunks}
 
 
 def first_load_of(entry: BackfillEntry, target: str) -> FirstLoad:

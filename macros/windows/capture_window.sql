@@ -47,11 +47,8 @@
         ) -%}
     {%- elif asked -%}
         {%- do sluice.take_asked_window(window, dependency, asked, watermark) -%}
-        {%- if is_first and window.kind is not none -%}
-            {#- the first chunk of a first load: a file that comes after it is new -#}
-            {%- do sluice.note_files(
-                window, dependency, window.kind, true, asked[dependency.source].last_end
-            ) -%}
+        {%- if asked.get(dependency.source, {}).moves_watermark and window.moves_watermark -%}
+            {%- do sluice.note_chunk(window, dependency, is_first) -%}
         {%- endif -%}
     {%- elif dependency.managed -%} {%- do sluice.capture_managed_window(window, dependency, watermark) -%}
     {%- elif dependency.key is none -%} {%- do sluice.capture_token(window, watermark) -%}

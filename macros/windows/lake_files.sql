@@ -125,28 +125,33 @@
 {%- endmacro %}
 
 
-{#- The listed files that a target has not read in this version, or that held rows whose time has come since, as a query.
+{#- The listed files that a target has not read in this version, or read in part and would read now, as a query.
 
     Args:
         source_name (str): the source.
-        window (dict): records (its pattern), is_whole (all listed files count, as in a first load), limit (the greatest
-            key that is not in the future, as text or none).
+        window (dict): records (its pattern), is_whole (all listed files count, as in a first load), goes_on (only files
+            that were read in part count), kind, limit (the greatest key that is read, as text or none).
 -#}
 {% macro unread_files_sql(source_name, window) -%}
     select listed.path, listed.version, files_read.key_from
     from {{ sluice.listing_sql(window.records) }} as listed
     left join {{ sluice.files_read_sql(source_name) }} as files_read on listed.path = files_read.path
-    {%- if not window.is_whole %}
+    {%- if window.goes_on %} where listed.version = files_read.version and {{ sluice.left_out_sql(window) }}
+    {%- elif not window.is_whole %}
         where
             files_read.path is null
             or listed.version <> files_read.version
-            or (
-                files_read.future_from <> ''
-                {%- if window.limit is not none %}
-                    and files_read.future_from <= {{ sluice.literal(window.limit) }}
-                {%- endif %}
-            )
+            or ({{ sluice.left_out_sql(window) }})
     {%- endif %}
+{%- endmacro %}
+
+
+{#- Whether a file holds rows that were left out and that are read now. -#}
+{% macro left_out_sql(window) -%}
+    {%- if window.limit is none -%} files_read.future_from <> ''
+    {%- elif window.kind == "integer" -%} try_cast(files_read.future_from as hugeint) <= {{ window.limit }}
+    {%- else -%} files_read.future_from <> '' and files_read.future_from <= {{ sluice.literal(window.limit) }}
+    {%- endif -%}
 {%- endmacro %}
 
 
@@ -201,17 +206,10 @@
 {% endmacro %}
 
 
-{#- Let the load of a window note all listed files as read.
-
-    Args:
-        limit (str or none): the greatest key that loads of these files read, in place of that which is not in the future.
--#}
-{% macro note_files(window, dependency, kind, is_whole, limit=none) %}
+{#- Let the load of a window note all listed files as read, up to the greatest key that is not in the future. -#}
+{% macro note_files(window, dependency, kind, is_whole) %}
     {%- if dependency.pattern is not none -%}
         {%- do window.update(sluice.files_to_note(dependency, kind, is_whole)) -%}
-        {%- if limit is not none -%}
-            {%- do window.update({"limit": limit, "future_count": none}) -%}
-        {%- endif -%}
         {%- do window.update({"file_keys": sluice.keys_of_files(dependency, window)}) -%}
     {%- endif -%}
 {% endmacro %}
@@ -227,6 +225,34 @@
             }
         )
     }}
+{% endmacro %}
+
+
+{#- Let a chunk of a first load note its files as read up to its end: the first chunk all listed ones, each later one those
+    of them that hold rows up to its end. A file that comes meanwhile is not noted, so it is new. -#}
+{% macro note_chunk(window, dependency, is_first) %}
+    {%- if dependency.pattern is not none -%}
+        {%- do window.update(
+            {"records": dependency.pattern, "is_whole": is_first, "goes_on": not is_first}
+        ) -%}
+        {%- do window.update({"limit": window.end, "future_count": none}) -%}
+        {%- if is_first -%} {%- do window.update({"file_keys": sluice.keys_of_files(dependency, window)}) -%}
+        {%- else -%}
+            {%- set rest = sluice.unread_files(dependency.source, window) -%}
+            {%- set relation = sluice.files_relation(dependency.relation, rest.paths) -%}
+            {%- do window.update(
+                {
+                    "records": dependency.pattern if rest.file_count else none,
+                    "file_keys": (
+                        sluice.keys_of_files(dependency, window, relation)
+                        if rest.file_count
+                        else none
+                    ),
+                }
+            ) -%}
+        {%- endif -%}
+        {%- do window.update({"future_count": 0}) -%}
+    {%- endif -%}
 {% endmacro %}
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from flows.gate.facts import Reason
 from flows.gate.lake import look_at_lake
+from metadata_sync.settings import Settings
 from tests.support.engine_project import Workshop, copy_project, transformation
 
 ORDERS = "select o.id, o.shop, o.amount, o.sold_at from lake.sales as o"
@@ -50,12 +51,12 @@ TOTALS = "select s.shop, sum(s.amount) as amount from lake.sales as s group by s
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
+def shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workshop]:
     root = tmp_path / "project"
     root.mkdir()
     names = ("sale", "sale_now", "sale_then", "sale_line")
     copy_project(root, {**dict.fromkeys(names, ORDERS), "shop_total": TOTALS})
-    workshop = Workshop(root)
+    workshop = Workshop(root, Settings(lock_wait_seconds=30, **getattr(request, "param", {})))
     yield workshop
     workshop.close()
 
@@ -181,3 +182,26 @@ def test_no_file_that_was_read_is_opened_again(shop: Workshop) -> None:
     by_files = {"dwh.sale", "dwh.sale_now", "dwh.sale_then"}  # the others read the rows of a group, or of a range
     assert {outcome.target for outcome in summary.outcomes if outcome.status == "loaded"} == by_files
     assert shop.query("select id, amount from dwh.sale order by id") == [(0, 1), (1, 10), (2, 10)]
+
+
+@pytest.mark.parametrize("shop", [{"first_load_rows": 4}], indirect=True)
+def test_files_that_come_during_a_first_load_in_chunks_are_loaded(shop: Workshop) -> None:
+    first = [(number, "xyz"[number % 3], number, f"2013-01-01 00:{number:02}") for number in range(10, 22)]
+    for place in range(3):
+        shop.land(f"sales/{place}", sales(*first[place::3]))
+    shop.apply(rows())
+    assert "chunks" in shop.plan().decisions[0].message
+    assert 0 < len(loaded(shop)["sale"]) < len(first)
+
+    shop.land("sales/late", sales((1, "x", 1, "2013-01-01 00:01")))  # below the first chunk, which is loaded
+    shop.land("sales/later", sales((50, "y", 50, "2013-01-01 00:50")))
+    for _ in range(8):
+        found = loaded(shop)
+        if not found["ran"]:
+            break
+    everything = [(number, number) for number in (1, *range(10, 22), 50)]
+    assert found["ran"] == set()
+    assert found["sale"] == found["sale_now"] == found["sale_line"] == everything
+    assert found["sale_then"] == [(number, number, True) for number, _ in everything]
+    totals = {"x": 1 + sum(range(12, 22, 3)), "y": sum(range(10, 22, 3)) + 50, "z": sum(range(11, 22, 3))}
+    assert dict(found["shop_total"]) == totals
