@@ -130,6 +130,7 @@ class FileCounts:
         hidden: Files that are left out by their names, as Spark and Hive do.
         other: Files of other formats, and unfinished ones.
         example: One new or changed file.
+        least_key: Least key of the new and changed files; None: unknown.
     """
 
     listed: int = 0
@@ -140,6 +141,7 @@ class FileCounts:
     hidden: int = 0
     other: int = 0
     example: str = ""
+    least_key: str | None = None
 
     @property
     def unread(self) -> int:
@@ -379,6 +381,7 @@ class SourceEvidence:
         future_count: Rows left out because they lie in the future.
         guards: Conditions to report.
         is_lookup: Whether it is a lookup whose changes derive rows again.
+        begins_at: Least key that the next load reads, when unread files hold keys below the watermark.
     """
 
     source: str
@@ -393,6 +396,7 @@ class SourceEvidence:
     future_count: int = 0
     guards: tuple[Guard, ...] = ()
     is_lookup: bool = False
+    begins_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

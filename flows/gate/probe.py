@@ -166,19 +166,24 @@ class Prober:
         is_ahead = "false" if high is None else f"{key} > '{high}'"
         relation = resolve_folder(self._project, question.source.location or "").relation(files, is_mixed=True)
         try:
-            ((greatest, future_count, row_count),) = self._warehouse.query(
-                f"select {as_text(f'max(case when not ({is_ahead}) then {key} end)')}, "  # noqa: S608
+            ((least, greatest, future_count, row_count),) = self._warehouse.query(
+                f"select {as_text(f'min({key})')}, "  # noqa: S608
+                f"{as_text(f'max(case when not ({is_ahead}) then {key} end)')}, "
                 f"count(case when {is_ahead} then 1 end), count(*) from {relation}"
             )
             newest = None if greatest is None else parse_bound(greatest)
+            lowest = None if least is None else parse_bound(least)
         except (RunError, ValueError) as error:
             return replace(probe, error=str(error))
         before = None if question.end is None else parse_bound(question.end)
         is_newer = newest is not None and (before is None or newest.is_later_than(before))
+        is_late = lowest is not None and before is not None and before.is_later_than(lowest)
+        assert probe.files is not None, "the files were compared before"
         return replace(
             probe,
             newest=str(newest) if is_newer else probe.newest,
             future_count=future_count,
+            files=replace(probe.files, least_key=str(lowest) if is_late else None),
             has_rows=not future_count or future_count < row_count,
         )
 

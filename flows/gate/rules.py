@@ -92,6 +92,7 @@ def weigh(source: SourceFacts) -> SourceEvidence:
         future_count=probe.future_count,
         guards=guards,
         is_lookup=source.is_lookup,
+        begins_at=probe.files.least_key if probe.files else None,
     )
 
 

@@ -139,9 +139,9 @@ def spans_of(decision: Decision, state: WarehouseState | None) -> dict[str, Span
     head = state.heads.get(decision.target) if state else None
     since = _instant(head.loaded_at if head else None)
     return {
-        item.source: Span(item.watermark, item.newest, since)
+        item.source: Span(item.begins_at or item.watermark, item.newest, since)
         for item in decision.evidence
-        if item.mode is SourceMode.KEYED and item.watermark is not None
+        if item.mode in (SourceMode.KEYED, SourceMode.FILES) and item.watermark is not None
     }
 
 
