@@ -28,7 +28,7 @@ class FileOfTarget:
     """A file as one target knows it.
 
     Attributes:
-        file: Its path below the location's folder; the whole path of a file that is gone.
+        file: Its path below the location's folder.
         size_bytes: Its size now; None: it is gone.
         target: The target, `schema.table`.
         state: read, new, changed or gone.
@@ -112,18 +112,18 @@ def _find(rows: ControlRows, name: str) -> SourceRow:
 
 
 def _read_files(warehouse: Warehouse, schema: str, source: str) -> Mapping[str, Mapping[str, _Read]]:
-    """Return what is noted of a source: target → path → the newest reading."""
+    """Return what is noted of a source: target → name → the newest reading."""
     if (schema, "lake_files") not in tables_in(warehouse, {schema}):
         return {}
     query = (
-        exp.select("target", "path", "max_by(version, loaded_at)", "max_by(load_id, loaded_at)", "max(loaded_at)")
+        exp.select("target", "name", "max_by(version, loaded_at)", "max_by(load_id, loaded_at)", "max(loaded_at)")
         .from_(exp.table_("lake_files", db=schema, quoted=True))
         .where(exp.column("source").eq(source))
-        .group_by("target", "path")
+        .group_by("target", "name")
     )
     found: dict[str, dict[str, _Read]] = {}
-    for target, path, version, load_id, loaded_at in warehouse.query(query):
-        found.setdefault(target, {})[path] = (version, load_id, loaded_at)
+    for target, name, version, load_id, loaded_at in warehouse.query(query):
+        found.setdefault(target, {})[name] = (version, load_id, loaded_at)
     return found
 
 
@@ -131,12 +131,12 @@ def _compare(target: str, listing: Listing, read: Mapping[str, _Read]) -> list[F
     """Return the files of one target; none are listed of a target whose loads do not note files."""
 
     def described(file: LakeFile) -> FileOfTarget:
-        before = read.get(file.path)
+        before = read.get(file.name)
         if before is None:
             return FileOfTarget(file.name, file.size_bytes, target, "new")
         state = "read" if before[0] == file.identity else "changed"
         return FileOfTarget(file.name, file.size_bytes, target, state, before[1], before[2])
 
-    there = {file.path for file in listing.files}
-    gone = [FileOfTarget(path, None, target, "gone", *noted[1:]) for path, noted in read.items() if path not in there]
+    there = {file.name for file in listing.files}
+    gone = [FileOfTarget(name, None, target, "gone", *noted[1:]) for name, noted in read.items() if name not in there]
     return [*map(described, listing.files), *gone]

@@ -61,7 +61,7 @@ class Prober:
         project: The root of relative lake locations.
         warehouse: Read-only connection.
         now: The instant that the skew guard counts from.
-        files_read: (target, lake source) → path → the file as it was read.
+        files_read: (target, lake source) → name → the file as it was read.
         timeout_seconds: Total time to probe the sources of a failed statement one by one.
         clock: Monotonic seconds.
     """
@@ -138,8 +138,8 @@ class Prober:
     def _compare_files(self, question: Question, reader: str, listing: Listing) -> Probe:
         """Compare the files of a folder with those that a target has read."""
         before = self._files_read[reader, question.source.key]
-        new = [file for file in listing.files if file.path not in before]
-        known = [(file, before[file.path]) for file in listing.files if file.path in before]
+        new = [file for file in listing.files if file.name not in before]
+        known = [(file, before[file.name]) for file in listing.files if file.name in before]
         changed = [file for file, read in known if read.identity != file.identity]
         due = [
             file

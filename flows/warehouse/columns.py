@@ -117,13 +117,13 @@ class DuckDBColumns:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         if source.kind is SourceKind.LAKE and source.location:
             with self._files.use() as files:
-                return files.look_at(resolve_folder(self._project, source.location)).columns
+                return files.look_at(resolve_folder(self._project, source.location), source.incremental_key).columns
         return _table_columns(self._warehouse, source.source_schema, source.source_table)
 
-    def lake_columns(self, location: str) -> LakeColumns:
-        """Return the columns of a location, and whether its files differ; raises as `LakeFooters.look_at`."""
+    def lake_columns(self, location: str, key: str | None) -> LakeColumns:
+        """Return the columns of a location, and whether its files differ; see `LakeFooters.look_at`."""
         with self._files.use() as files:
-            return files.look_at(resolve_folder(self._project, location))
+            return files.look_at(resolve_folder(self._project, location), key)
 
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
         """Return the columns of sources that are tables; see `WarehouseColumns.columns_of_tables`."""

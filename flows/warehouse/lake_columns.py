@@ -49,12 +49,16 @@ class LakeFooters:
         """Close the database."""
         self._connection.close()
 
-    def look_at(self, folder: LakeFolder) -> LakeColumns:
+    def look_at(self, folder: LakeFolder, key: str | None = None) -> LakeColumns:
         """Return the columns of a folder.
 
+        Args:
+            folder: The folder.
+            key: The incremental key of its source: a file without it belongs to another source.
+
         Raises:
-            ValueError: When the folder is missing or empty, a file is no Parquet, or types of a column lose values in
-                each other.
+            ValueError: When the folder is missing or empty, a file is no Parquet or belongs to another source, or types
+                of a column lose values in each other.
         """
         listing = list_folder(folder)
         if not listing.files:
@@ -62,10 +66,10 @@ class LakeFooters:
             raise ValueError(f"no Parquet file in {folder.location}{ignored}")
         token = change_token(listing.files)
         if self._known.get(folder.location, ("",))[0] != token:
-            self._known[folder.location] = (token, self._read(folder, listing.files))
+            self._known[folder.location] = (token, self._read(folder, listing.files, key))
         return self._known[folder.location][1]
 
-    def _read(self, folder: LakeFolder, files: Sequence[LakeFile]) -> LakeColumns:
+    def _read(self, folder: LakeFolder, files: Sequence[LakeFile], key: str | None) -> LakeColumns:
         import duckdb
 
         try:
@@ -78,6 +82,7 @@ class LakeFooters:
             paths = [literal_path(file.path) for file in examples]
             if is_mixed:
                 single = {path: self._describe(f"from read_parquet({_literal(path)})") for path in paths}
+                _refuse_foreign(folder, single, key)
                 _refuse_lossy(folder, columns, single)
             if any(column.type == "double" for column in columns):
                 columns = self._with_wide_decimals(columns, paths)
@@ -128,6 +133,21 @@ def _examples(layouts: Mapping[str, str], files: Sequence[LakeFile]) -> list[Lak
     for file in sorted(files, key=lambda file: (file.modified_at or _LONG_AGO, file.name), reverse=True):
         first.setdefault(layouts[file.path], file)
     return [first[layout] for layout, _ in Counter(layouts.values()).most_common()]
+
+
+def _refuse_foreign(folder: LakeFolder, layouts: Mapping[str, Sequence[Column]], key: str | None) -> None:
+    """Refuse a file that lacks the incremental key, or shares no column with the others."""
+    names = {path: {column.name.lower() for column in layout} for path, layout in layouts.items()}
+    usual = next(iter(names))
+    is_in_files = key is not None and key.lower() not in map(str.lower, partition_columns(folder.location))
+    for path, held in names.items():
+        lacks = f"{key}, the incremental key" if key is not None and is_in_files and key.lower() not in held else ""
+        lacks = lacks or ("" if held & names[usual] else f"any column of {usual}")
+        if lacks:
+            raise ValueError(
+                f"files of {folder.location} have different columns: {path} has {', '.join(sorted(held))}, and not "
+                f"{lacks}. Move the different file away, or write it again with the columns of the others"
+            )
 
 
 def _refuse_lossy(folder: LakeFolder, columns: Sequence[Column], layouts: Mapping[str, Sequence[Column]]) -> None:

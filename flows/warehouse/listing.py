@@ -46,13 +46,9 @@ def files_variable(
     if not context.profile.is_embedded:
         return {}
     names = {item.name for row in targets for item in resolve_dependencies(row, rows)}
-    sources = (rows.source(name) for name in sorted(names))
-    places = {
-        source.location
-        for source in sources
-        if source is not None and source.kind is SourceKind.LAKE and source.location
-    }
-    listings = list_places(context, sorted(places))
+    sources = [source for name in sorted(names) if (source := rows.source(name)) is not None]
+    keys = {row.location: row.incremental_key for row in sources if row.kind is SourceKind.LAKE and row.location}
+    listings = list_places(context, keys)
     if not listings:
         return {}
     path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
@@ -62,14 +58,14 @@ def files_variable(
             old.unlink(missing_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        writer.writerow(("pattern", "path", "version"))
+        writer.writerow(("pattern", "path", "name", "version"))
         for folder, listing in listings.items():
-            writer.writerows((folder.pattern, item.path, item.identity) for item in listing.files)
-    patterns = {folder.pattern: _shape(context, folder) for folder in listings}
+            writer.writerows((folder.pattern, item.path, item.name, item.identity) for item in listing.files)
+    patterns = {folder.pattern: _shape(context, folder, keys[folder.location]) for folder in listings}
     return {"SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns})}
 
 
-def _shape(context: Context, folder: LakeFolder) -> dict[str, str]:
+def _shape(context: Context, folder: LakeFolder, key: str | None) -> dict[str, str]:
     """Return the columns of a folder whose files differ, as typed NULLs; nothing when all files are alike.
 
     A load reads a few of its files, and a column that these lack is NULL.
@@ -78,7 +74,7 @@ def _shape(context: Context, folder: LakeFolder) -> dict[str, str]:
 
     assert isinstance(context.columns, DuckDBColumns), "only the embedded warehouse reads files"
     try:
-        found = context.columns.lake_columns(folder.location)
+        found = context.columns.lake_columns(folder.location, key)
     except ValueError as error:  # its load says it again
         logger.warning("lake.not_read location=%s error=%s", folder.location, error)
         return {}

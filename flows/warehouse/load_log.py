@@ -76,7 +76,7 @@ class WarehouseState:
         watermarks: (target, source) → watermark.
         last_loads: Target → id of the newest load that moved a watermark.
         heads: Target → its head, for the requested targets.
-        files: (target, lake source) → path → the file as it was read, for the requested targets.
+        files: (target, lake source) → name → the file as it was read, for the requested targets.
     """
 
     existing: frozenset[TableName] = frozenset()
@@ -143,15 +143,15 @@ def _files_read(
 ) -> dict[tuple[str, str], dict[str, FileRead]]:
     """Read which files targets have read, each as the newest load of it noted it."""
     query = (
-        exp.select("target", "source", "path", "max_by(version, loaded_at)")
+        exp.select("target", "source", "name", "max_by(version, loaded_at)")
         .select("max_by(coalesce(future_from, ''), loaded_at)")
         .from_(exp.table_("lake_files", db=sluice_schema, quoted=True))
         .where(exp.column("target").isin(*sorted(map(str, targets))))
-        .group_by("target", "source", "path")
+        .group_by("target", "source", "name")
     )
     found: dict[tuple[str, str], dict[str, FileRead]] = {}
-    for target, source, path, version, future_from in warehouse.query(query):
-        found.setdefault((target, source), {})[path] = FileRead(version, future_from or None)
+    for target, source, name, version, future_from in warehouse.query(query):
+        found.setdefault((target, source), {})[name] = FileRead(version, future_from or None)
     return found
 
 

@@ -53,7 +53,7 @@
                 target varchar,
                 source varchar,
                 load_id varchar,
-                path varchar,
+                name varchar,
                 version varchar,
                 loaded_at timestamp,
                 key_from varchar,

@@ -16,9 +16,9 @@
 
 {% macro insert_files_sql(load, window, log) -%}
     {%- set texts = sluice.literals([load.target_name, window.source, load.load_id]) -%}
-    insert into {{ log }} (target, source, load_id, path, version, loaded_at, key_from, future_from)
+    insert into {{ log }} (target, source, load_id, name, version, loaded_at, key_from, future_from)
     select
-    {{ texts | join(", ") }}, unread.path, unread.version, cast('{{ load.loaded_at }}' as timestamp),
+    {{ texts | join(", ") }}, unread.name, unread.version, cast('{{ load.loaded_at }}' as timestamp),
     {{ "keys.key_from, keys.future_from" if window.file_keys else "null, null" }}
     from ({{ sluice.unread_files_sql(window.source, window) }}) as unread
     {%- if window.file_keys %}

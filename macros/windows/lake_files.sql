@@ -1,5 +1,5 @@
 {#- The files of lake sources. Sluice lists them before a run and writes the listing to a CSV file, one row per file:
-    pattern (the glob that the source's relation reads), path, version. SLUICE_FILES names it: JSON {listing, patterns}.
+    pattern (the glob that the source's relation reads), path, name (the path below the location), version. SLUICE_FILES names it: JSON {listing, patterns}.
 
     dbt alone has no listing: the relation is then the glob, and increments are cut by the key alone.
 -#}
@@ -85,7 +85,7 @@
 
 {% macro listing_sql(pattern) -%}
     (
-        select path, version
+        select path, name, version
         from
             read_csv(
                 {{ sluice.literal(sluice.listed_files().listing) }},
@@ -93,7 +93,7 @@
                 auto_detect = false,
                 quote = '"',
                 escape = '"',
-                columns = {'pattern':'varchar', 'path':'varchar', 'version':'varchar'}
+                columns = {'pattern':'varchar', 'path':'varchar', 'name':'varchar', 'version':'varchar'}
             )
         where pattern = {{ sluice.literal(pattern) }}
     )
@@ -109,18 +109,18 @@
 {%- endmacro %}
 
 
-{#- The files of a source that a target has read, as they were: path, version, key_from, future_from. -#}
+{#- The files of a source that a target has read, as they were: name, version, key_from, future_from. -#}
 {% macro files_read_sql(source_name) -%}
     {%- set target_text, source_text = sluice.literals([sluice.target_name(), source_name]) -%}
     (
         select
-            path,
+            name,
             max_by(version, loaded_at) as version,
             max_by(coalesce(key_from, ''), loaded_at) as key_from,
             max_by(coalesce(future_from, ''), loaded_at) as future_from
         from {{ sluice.control_relation("lake_files") }}
         where target = {{ target_text }} and source = {{ source_text }}
-        group by path
+        group by name
     )
 {%- endmacro %}
 
@@ -133,13 +133,13 @@
             that were read in part count), kind, limit (the greatest key that is read, as text or none).
 -#}
 {% macro unread_files_sql(source_name, window) -%}
-    select listed.path, listed.version, files_read.key_from
+    select listed.path, listed.name, listed.version, files_read.key_from
     from {{ sluice.listing_sql(window.records) }} as listed
-    left join {{ sluice.files_read_sql(source_name) }} as files_read on listed.path = files_read.path
+    left join {{ sluice.files_read_sql(source_name) }} as files_read on listed.name = files_read.name
     {%- if window.goes_on %} where listed.version = files_read.version and {{ sluice.left_out_sql(window) }}
     {%- elif not window.is_whole %}
         where
-            files_read.path is null
+            files_read.name is null
             or listed.version <> files_read.version
             or ({{ sluice.left_out_sql(window) }})
     {%- endif %}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def loaded(workshop: Workshop) -> dict[str, Any]:
 ALL = {"dwh.sale", "dwh.sale_now", "dwh.sale_then", "dwh.sale_line", "mart.shop_total"}
 
 
-def test_late_and_rewritten_files_are_loaded_once(shop: Workshop) -> None:
+def test_late_and_rewritten_files_are_loaded_once(shop: Workshop, tmp_path: Path) -> None:
     first = shop.land("sales/b", sales((1, "x", 1, "2013-01-02"), (2, "y", 2, "2013-01-02 06:00")))
     shop.apply(rows())
     assert loaded(shop)["ran"] == ALL
@@ -106,6 +107,11 @@ def test_late_and_rewritten_files_are_loaded_once(shop: Workshop) -> None:
     assert written["shop_total"] == [("x", 40), ("y", 2)]
 
     assert loaded(shop)["ran"] == set()
+    shop.close()
+    shutil.copytree(shop.root, tmp_path / "moved")
+    moved = Workshop(tmp_path / "moved")
+    assert loaded(moved)["ran"] == set(), "files are known by their paths below the location"
+    moved.close()
     first.unlink()
     report = look_at_lake(shop.context, "lake.sales")
     states = {(item.state, item.target) for item in report.files}
