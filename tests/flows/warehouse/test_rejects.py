@@ -40,22 +40,22 @@ def test_retyped_column_is_told_once_shown_until_it_is_loaded_and_loads_again(
     told.land_orders("day_4", range(40, 42), "2013-01-05 12:00:00")
     third, _ = told.run()
     closed = told.context.store.incidents()
-    again = "sluice backfill dwh.fact_order --from '2013-01-02 11:09:00'"
+    again = "sluice backfill dwh.fact_order --from '2013-01-01 12:00:00'"
     (rejects,) = [outcome.rejects for outcome in third.outcomes if outcome.target == "dwh.fact_order"]
-    run_backfill(told.context, plan_backfill(told.context, BackfillRequest("dwh.fact_order", "2013-01-02 11:09:00")))
+    run_backfill(told.context, plan_backfill(told.context, BackfillRequest("dwh.fact_order", "2013-01-01 12:00:00")))
     told.execute(f"drop table {TABLE}")
     told.land_orders("day_5", range(50, 52), "2013-01-06 12:00:00")
     told.run()
 
     assert not first.has_failed, "a load goes on"
     assert (opened.kind, opened.subject, opened.severity) == (IncidentKind.REJECTS, "dwh.fact_order", Severity.ERROR)
-    assert opened.message.startswith("All 15 rows that the load read were rejected, 15 of them for the first time: ")
-    assert opened.message.endswith(f"15 rejected rows in {TABLE}. Once their cause is corrected, run: {again}")
+    assert opened.message.startswith("All 25 rows that the load read were rejected, 25 of them for the first time: ")
+    assert opened.message.endswith(f"25 rejected rows in {TABLE}. Once their cause is corrected, run: {again}")
     assert (standing.incident_id, standing.ticks) == (opened.incident_id, 2)
-    assert f"18 rejected rows in {TABLE}" in status
-    assert f"18 rejected rows in {TABLE}" in "".join(page.replace("\\", "") for _, page in summary_pages(second))
+    assert f"28 rejected rows in {TABLE}" in status
+    assert f"28 rejected rows in {TABLE}" in "".join(page.replace("\\", "") for _, page in summary_pages(second))
     assert closed == ()
-    assert rejects == Rejects(TABLE, kept=18, added=0, reason=None, again=again)
+    assert rejects == Rejects(TABLE, kept=28, added=0, reason=None, again=again)
     assert told.totals() == told.query(TOTALS_BY_HAND)
     assert told.context.store.latest_loads().rejecting == frozenset()
     assert [body["title"] for body in receiver.bodies] == [
