@@ -70,7 +70,7 @@ def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[s
     log.info("refused_runs count=%d started=%s", len(refused), run.id)
     path: Any = "/flow_runs/{}/set_state"
     for item in refused[:_TOLD]:
-        body = {"state": replaced_state(run.name), "force": True}
+        body = {"state": replaced_state(str(run.id)), "force": True}
         client.request("POST", path.format(item["id"]), json=body)
 
 

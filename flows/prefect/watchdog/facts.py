@@ -206,13 +206,13 @@ def is_unreplaced(run: Mapping[str, Any]) -> bool:
     return _is_refused(run) and STANDS_IN not in run["state"]["message"]
 
 
-def replaced_state(name: str) -> dict[str, Any]:
+def replaced_state(run_id: str) -> dict[str, Any]:
     """Return the state of a refused run in whose place another run was started.
 
     Args:
-        name: The other run.
+        run_id: The other run; its name changes when it begins.
     """
-    message = f"Deployment concurrency limit reached: another run was active. Run {name} {STANDS_IN}."
+    message = f"Deployment concurrency limit reached: another run was active. Run {run_id} {STANDS_IN}."
     return {"type": "CANCELLED", "name": "Cancelled", "message": message}
 
 

@@ -136,7 +136,7 @@ def _start_in_place(
     if any(item.get("force") for item in replaced):
         parameters["force"] = True
     body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-    name = str(api.post(f"/deployments/{deployment_id}/create_flow_run", body)["name"])
+    started = api.post(f"/deployments/{deployment_id}/create_flow_run", body)
     for run in refused[:_TOLD]:
-        api.post(f"/flow_runs/{run['id']}/set_state", {"state": replaced_state(name), "force": True})
-    return name
+        api.post(f"/flow_runs/{run['id']}/set_state", {"state": replaced_state(str(started["id"])), "force": True})
+    return str(started["name"])

@@ -53,7 +53,7 @@ def _check_refused_run_is_made_up_for(server: Server) -> None:
     assert third["parameters"]["requested_by"] == "bob (refused while another run was active)"
     assert third["parameters"]["force"] is True
     assert third["start_time"] >= runs[first]["end_time"]
-    assert f"Run {third['name']} stands in for it" in runs[second]["state"]["message"]
+    assert f"Run {third['id']} stands in for it" in runs[second]["state"]["message"]
 
 
 def _check_monitor_runs(server: Server) -> None:

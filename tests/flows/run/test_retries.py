@@ -101,7 +101,7 @@ TROUBLED = """
 
 
 def test_data_test_that_could_not_be_asked_is_asked_again_without_a_load(patient: Workshop, tmp_path: Path) -> None:
-    trouble = patient.lake / "orders" / "trouble"
+    trouble = patient.lake / "orders" / "_trouble"
     trouble.write_text("x")
     dbt_dir = patient.root / "dbt_project"
     (dbt_dir / "macros" / "troubled.sql").write_text(TROUBLED)
@@ -111,7 +111,7 @@ def test_data_test_that_could_not_be_asked_is_asked_again_without_a_load(patient
         {
             "name": "order_id",
             "type": "bigint",
-            "tests": [{"troubled": {"files": f"{trouble.parent}/troubl*"}}],
+            "tests": [{"troubled": {"files": f"{trouble.parent}/_troubl*"}}],
         },
         {"name": "customer", "type": "varchar"},
         {"name": "region", "type": "varchar"},
