@@ -259,9 +259,16 @@ def _check_sources(facts: TargetFacts, evidence: tuple[SourceEvidence, ...]) -> 
         messages = [item.message for item in evidence if item.reason is reason]
         if messages and not (facts.forced_by and reason is not Reason.PROBE_FAILED):
             return Action.HOLD, reason, "; ".join(messages)
+    emptied = [item.message for item in evidence if item.reason is Reason.SOURCE_EMPTIED and item.mode in _FOLDERS]
+    if emptied and not facts.forced_by:
+        return Action.HOLD, Reason.SOURCE_EMPTIED, f"{'; '.join(emptied)}. Land the files again, or switch the row off"
     if facts.unreadable:
         return Action.HOLD, Reason.SOURCE_UNREADABLE, "; ".join(facts.unreadable)
     return None
+
+
+_FOLDERS: Final = frozenset({SourceMode.FILES, SourceMode.TOKEN})
+"""How folders of the lake are probed. A table may be empty between two loads; a folder without files is an accident."""
 
 
 def _check_request(facts: TargetFacts) -> _Answer | None:

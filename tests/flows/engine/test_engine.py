@@ -196,14 +196,15 @@ def test_missing_folder_is_held_and_the_others_run(workshop: Workshop) -> None:
     assert workshop.statuses(summary)["mart.region_total"] == "loaded"
 
 
-def test_empty_folder_is_skipped(workshop: Workshop) -> None:
+def test_emptied_folder_is_held(workshop: Workshop) -> None:
     for path in (workshop.lake / "regions").iterdir():
         path.unlink()
 
     plan = workshop.plan("orders")
 
     (decision,) = [item for item in plan.decisions if item.target == "dwh.dim_region"]
-    assert (decision.action, decision.reason) == (Action.SKIP, Reason.SOURCE_EMPTIED)
+    assert (decision.action, decision.reason) == (Action.HOLD, Reason.SOURCE_EMPTIED)
+    assert "Land the files again" in decision.message
 
 
 def test_file_of_another_schema_is_held_before_anything_is_read(workshop: Workshop) -> None:

@@ -151,7 +151,7 @@ def upstream(state: UpstreamState = UpstreamState.SETTLED, **facts: bool) -> tup
         ),
         pytest.param(
             replace(LOADED, sources=(token("a", "b", has_rows=False),)),
-            Action.SKIP,
+            Action.HOLD,
             Reason.SOURCE_EMPTIED,
             id="emptied folder",
         ),
