@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, datetime
 from functools import reduce
 from operator import add
 from typing import Any, Final
@@ -230,10 +230,14 @@ class FileRead:
     Attributes:
         identity: Its size and version then.
         future_from: Least key that was left out because it lay in the future; None: nothing was left out.
+        load_id: The load that read it last.
+        loaded_at: When that load loaded, UTC.
     """
 
     identity: str
     future_from: str | None = None
+    load_id: str | None = None
+    loaded_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlglot import exp
-
 from flows.context import reading
 from flows.warehouse.lake import LakeFile, Listing, list_folder, resolve_folder
-from flows.warehouse.load_log import tables_in
+from flows.warehouse.load_log import files_read, tables_in
 from flows.warehouse.profile import SLUICE_SCHEMA
 from metadata_sync.errors import ConfigurationError
+from metadata_sync.loads import FileRead
 from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import SourceKind
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.warehouse.connection import Warehouse
     from metadata_sync.rows.model import ControlRows, SourceRow
 
 
@@ -83,24 +81,24 @@ def look_at_lake(context: Context, name: str) -> LakeReport:
     except ValueError as error:
         raise ConfigurationError(f"{name}: {error}", "Land its files, or correct its location.") from error
     readers = sorted(
-        str(row.name)
+        row.name
         for row in rows.transformations
         if any(item.name == source.name and item.is_watched for item in resolve_dependencies(row, rows))
     )
+    schema = context.profile.physical_schema(SLUICE_SCHEMA)
     with reading(context, context.profile) as warehouse:
-        read = _read_files(warehouse, context.profile.physical_schema(SLUICE_SCHEMA), name)
+        is_noted = bool(readers) and (schema, "lake_files") in tables_in(warehouse, {schema})
+        read = files_read(warehouse, schema, readers) if is_noted else {}
     return LakeReport(
         source=name,
         location=source.location or "",
         file_count=len(listing.files),
         size_bytes=sum(file.size_bytes for file in listing.files),
         ignored=listing.ignored,
-        files=tuple(item for target in readers for item in _compare(target, listing, read.get(target, {}))),
+        files=tuple(
+            item for target in map(str, readers) for item in _compare(target, listing, read.get((target, name), {}))
+        ),
     )
-
-
-_Read = tuple[str, str, datetime | None]
-"""Identity of a file when it was read, the load that read it, and its time."""
 
 
 def _find(rows: ControlRows, name: str) -> SourceRow:
@@ -111,32 +109,20 @@ def _find(rows: ControlRows, name: str) -> SourceRow:
     return lakes[name]
 
 
-def _read_files(warehouse: Warehouse, schema: str, source: str) -> Mapping[str, Mapping[str, _Read]]:
-    """Return what is noted of a source: target → name → the newest reading."""
-    if (schema, "lake_files") not in tables_in(warehouse, {schema}):
-        return {}
-    query = (
-        exp.select("target", "name", "max_by(version, loaded_at)", "max_by(load_id, loaded_at)", "max(loaded_at)")
-        .from_(exp.table_("lake_files", db=schema, quoted=True))
-        .where(exp.column("source").eq(source))
-        .group_by("target", "name")
-    )
-    found: dict[str, dict[str, _Read]] = {}
-    for target, name, version, load_id, loaded_at in warehouse.query(query):
-        found.setdefault(target, {})[name] = (version, load_id, loaded_at)
-    return found
-
-
-def _compare(target: str, listing: Listing, read: Mapping[str, _Read]) -> list[FileOfTarget]:
+def _compare(target: str, listing: Listing, read: Mapping[str, FileRead]) -> list[FileOfTarget]:
     """Return the files of one target; none are listed of a target whose loads do not note files."""
 
     def described(file: LakeFile) -> FileOfTarget:
         before = read.get(file.name)
         if before is None:
             return FileOfTarget(file.name, file.size_bytes, target, "new")
-        state = "read" if before[0] == file.identity else "changed"
-        return FileOfTarget(file.name, file.size_bytes, target, state, before[1], before[2])
+        state = "read" if before.identity == file.identity else "changed"
+        return FileOfTarget(file.name, file.size_bytes, target, state, before.load_id, before.loaded_at)
 
     there = {file.name for file in listing.files}
-    gone = [FileOfTarget(name, None, target, "gone", *noted[1:]) for name, noted in read.items() if name not in there]
+    gone = [
+        FileOfTarget(name, None, target, "gone", noted.load_id, noted.loaded_at)
+        for name, noted in read.items()
+        if name not in there
+    ]
     return [*map(described, listing.files), *gone]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
 from flows.warehouse.footers import FooterMemory
-from flows.warehouse.lake import resolve_folder
+from flows.warehouse.lake import LakeFolder, Listing, list_folder, resolve_folder
 from flows.warehouse.lake_columns import LakeColumns, LakeFooters
 from flows.warehouse.profile import Profile, load_profile
 from flows.warehouse.table_columns import columns_of_tables, type_kinds
@@ -117,13 +117,14 @@ class DuckDBColumns:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         if source.kind is SourceKind.LAKE and source.location:
             with self._files.use() as files:
-                return files.look_at(resolve_folder(self._project, source.location), source.incremental_key).columns
+                folder = resolve_folder(self._project, source.location)
+                return files.look_at(folder, list_folder(folder), source.incremental_key).columns
         return _table_columns(self._warehouse, source.source_schema, source.source_table)
 
-    def lake_columns(self, location: str, key: str | None) -> LakeColumns:
-        """Return the columns of a location, and whether its files differ; see `LakeFooters.look_at`."""
+    def lake_columns(self, folder: LakeFolder, listing: Listing, key: str | None) -> LakeColumns:
+        """Return the columns of listed files, and whether the files differ; see `LakeFooters.look_at`."""
         with self._files.use() as files:
-            return files.look_at(resolve_folder(self._project, location), key)
+            return files.look_at(folder, listing, key)
 
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
         """Return the columns of sources that are tables; see `WarehouseColumns.columns_of_tables`."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from flows.warehouse.connection import first_line
 from flows.warehouse.footers import FooterMemory
-from flows.warehouse.lake import LakeFile, LakeFolder, change_token, list_folder
+from flows.warehouse.lake import LakeFile, LakeFolder, Listing, change_token
 from metadata_sync.analysis.lake_location import literal_path, partition_columns
 from metadata_sync.rows.model import Column, type_text
 from metadata_sync.sql.type_rules import MOST_DIGITS
@@ -49,18 +49,18 @@ class LakeFooters:
         """Close the database."""
         self._connection.close()
 
-    def look_at(self, folder: LakeFolder, key: str | None = None) -> LakeColumns:
+    def look_at(self, folder: LakeFolder, listing: Listing, key: str | None = None) -> LakeColumns:
         """Return the columns of a folder.
 
         Args:
             folder: The folder.
+            listing: Its files.
             key: The incremental key of its source: a file without it belongs to another source.
 
         Raises:
-            ValueError: When the folder is missing or empty, a file is no Parquet or belongs to another source, or types
+            ValueError: When the folder is empty, a file is no Parquet or belongs to another source, or types
                 of a column lose values in each other.
         """
-        listing = list_folder(folder)
         if not listing.files:
             ignored = f" ({listing.ignored})" if listing.ignored else ""
             raise ValueError(f"no Parquet file in {folder.location}{ignored}")

@@ -61,11 +61,13 @@ def files_variable(
         writer.writerow(("pattern", "path", "name", "version"))
         for folder, listing in listings.items():
             writer.writerows((folder.pattern, item.path, item.name, item.identity) for item in listing.files)
-    patterns = {folder.pattern: _shape(context, folder, keys[folder.location]) for folder in listings}
+    patterns = {
+        folder.pattern: _shape(context, folder, listing, keys[folder.location]) for folder, listing in listings.items()
+    }
     return {"SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns})}
 
 
-def _shape(context: Context, folder: LakeFolder, key: str | None) -> dict[str, str]:
+def _shape(context: Context, folder: LakeFolder, listing: Listing, key: str | None) -> dict[str, str]:
     """Return the columns of a folder whose files differ, as typed NULLs; nothing when all files are alike.
 
     A load reads a few of its files, and a column that these lack is NULL.
@@ -74,7 +76,7 @@ def _shape(context: Context, folder: LakeFolder, key: str | None) -> dict[str, s
 
     assert isinstance(context.columns, DuckDBColumns), "only the embedded warehouse reads files"
     try:
-        found = context.columns.lake_columns(folder.location, key)
+        found = context.columns.lake_columns(folder, listing, key)
     except ValueError as error:  # its load says it again
         logger.warning("lake.not_read location=%s error=%s", folder.location, error)
         return {}

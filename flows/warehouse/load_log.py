@@ -135,23 +135,30 @@ def read_state(
     state = _collect(existing, rows)
     if (sluice_schema, "lake_files") not in standing or not decided:
         return state
-    return replace(state, files=_files_read(warehouse, sluice_schema, decided))
+    return replace(state, files=files_read(warehouse, sluice_schema, decided))
 
 
-def _files_read(
+def files_read(
     warehouse: Warehouse, sluice_schema: str, targets: Collection[TableName]
 ) -> dict[tuple[str, str], dict[str, FileRead]]:
-    """Read which files targets have read, each as the newest load of it noted it."""
+    """Return which files targets have read: (target, source) → name → as the newest load of the file noted it.
+
+    Args:
+        warehouse: Read-only connection to a warehouse with the table `lake_files`.
+        sluice_schema: Sluice's schema in the warehouse.
+        targets: The targets.
+    """
     query = (
         exp.select("target", "source", "name", "max_by(version, loaded_at)")
-        .select("max_by(coalesce(future_from, ''), loaded_at)")
+        .select("max_by(coalesce(future_from, ''), loaded_at)", "max_by(load_id, loaded_at)", "max(loaded_at)")
         .from_(exp.table_("lake_files", db=sluice_schema, quoted=True))
         .where(exp.column("target").isin(*sorted(map(str, targets))))
         .group_by("target", "source", "name")
     )
     found: dict[tuple[str, str], dict[str, FileRead]] = {}
-    for target, source, name, version, future_from in warehouse.query(query):
-        found.setdefault((target, source), {})[name] = FileRead(version, future_from or None)
+    for target, source, name, version, future_from, load_id, loaded_at in warehouse.query(query):
+        read = FileRead(version, future_from or None, load_id, loaded_at)
+        found.setdefault((target, source), {})[name] = read
     return found
 
 

@@ -1,5 +1,6 @@
 {#- The files of lake sources. Sluice lists them before a run and writes the listing to a CSV file, one row per file:
-    pattern (the glob that the source's relation reads), path, name (the path below the location), version. SLUICE_FILES names it: JSON {listing, patterns}.
+    pattern (the glob that the source's relation reads), path, name (the path below the location), version. SLUICE_FILES
+    names it: JSON {listing, patterns}.
 
     dbt alone has no listing: the relation is then the glob, and increments are cut by the key alone.
 -#}
@@ -175,7 +176,6 @@
     {%- do window.update({"kind": kind, "start": watermark.end, "end": watermark.end}) -%}
     {%- do window.update(sluice.files_to_note(dependency, kind, false)) -%}
     {%- set unread = sluice.unread_files(dependency.source, window) -%}
-    {%- do window.update({"kind": kind, "start": watermark.end, "end": watermark.end}) -%}
     {%- if unread.file_count -%}
         {%- set relation = sluice.files_relation(dependency.relation, unread.paths) -%}
         {%- set bounds = sluice.key_bounds(dict(dependency, relation=relation), kind, window.limit) -%}

@@ -11,7 +11,7 @@ import pytest
 from flows.warehouse.columns import DuckDBColumns
 from flows.warehouse.connection import Warehouse, open_warehouse
 from flows.warehouse.footers import FooterMemory
-from flows.warehouse.lake import change_token, list_files, resolve_folder
+from flows.warehouse.lake import change_token, list_files, list_folder, resolve_folder
 from flows.warehouse.lake_columns import LakeColumns, LakeFooters
 from flows.warehouse.profile import Profile
 from metadata_sync.project import Project
@@ -66,7 +66,8 @@ def test_missing_folder_is_an_error_and_an_empty_one_is_not(project: Project) ->
 def look_at(project: Project, location: str, key: str | None = None) -> LakeColumns:
     footers = LakeFooters({}, FooterMemory(project.state_dir / "footers"))
     try:
-        return footers.look_at(resolve_folder(project, location), key)
+        folder = resolve_folder(project, location)
+        return footers.look_at(folder, list_folder(folder), key)
     finally:
         footers.close()
 
