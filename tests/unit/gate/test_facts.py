@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flows.gate.facts import (
     Action,
+    FileCounts,
     Probe,
     Reason,
     SourceFacts,
@@ -53,6 +54,7 @@ probes = st.builds(
     null_count=st.integers(0, 2),
     below=bounds,
     epoch=st.none() | st.integers(0, 1),
+    files=st.none() | st.builds(FileCounts, *[st.integers(0, 2)] * 7),
     error=st.none() | st.just("no answer"),
 )
 sources = st.lists(
