@@ -128,11 +128,11 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def _examples(layouts: Mapping[str, str], files: Sequence[LakeFile]) -> list[LakeFile]:
-    """Return the latest file of each layout, the most frequent layout first."""
+    """Return the latest file of each layout, the most frequent layout first, of equal ones that of the first file."""
     first: dict[str, LakeFile] = {}
     for file in sorted(files, key=lambda file: (file.modified_at or _LONG_AGO, file.name), reverse=True):
         first.setdefault(layouts[file.path], file)
-    return [first[layout] for layout, _ in Counter(layouts.values()).most_common()]
+    return [first[layout] for layout, _ in Counter(layouts[file.path] for file in files).most_common()]
 
 
 def _refuse_foreign(folder: LakeFolder, layouts: Mapping[str, Sequence[Column]], key: str | None) -> None:

@@ -152,6 +152,14 @@ def test_a_file_of_another_source_is_told_apart(project: Project) -> None:
         look_at(project, "lake/a")
 
 
+def test_of_two_files_the_first_by_name_is_the_usual_one(project: Project) -> None:
+    for name in ("a", "b"):
+        land(project, f"a/{name}", f"select 1 as {name}")
+    for _ in range(10):
+        with pytest.raises(ValueError, match=r"b\.parquet has b, and not any column of .*a\.parquet"):
+            look_at(project, "lake/a")
+
+
 def test_columns_in_the_names_of_folders_are_columns_where_the_location_says_so(project: Project) -> None:
     for day, country in (("2013-01-01", "nz"), ("2013-01-02", "at")):
         land(project, f"a/day={day}/country={country}/1", "select 1::bigint as i")
