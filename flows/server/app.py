@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
-from flows.server.busy import App, PatientApp, Receive, Scope, Send
+from flows.server.busy import App, PatientApp, Receive, Scope, Send, queue_writers
 
 OPEN_PATH: Final = "/open"
 _FOREIGN: Final = frozenset({"cross-site", "same-site"})
@@ -84,6 +84,7 @@ def main(host: str, port: int) -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
+    queue_writers()
     app: Any = create_app(final=True)
     uvicorn.run(Guard(PatientApp(app), host, port), host=host, port=port, log_level="warning")
 

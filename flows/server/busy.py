@@ -1,8 +1,9 @@
-"""Sends a request to Prefect's application again when its SQLite file was locked.
+"""Lets Prefect's application bear many clients at once on SQLite, which has one writer at a time.
 
-Prefect then rolls the request back, answers HTTP 503 and expects its clients to try again. Its client waits for seconds
-before it does, a browser does not try at all, and a run of the command line must not wait. So the local server tries
-again itself, after short random pauses.
+Writers wait for their turn in order (`queue_writers`). Where another process has locked the file all the same, Prefect
+rolls the request back, answers HTTP 503 and expects its clients to try again. Its client waits for seconds before it
+does, a browser does not try at all, and a run of the command line must not wait. So the local server tries again
+itself, after short random pauses (`PatientApp`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, nullcontext
+from contextvars import ContextVar
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from prefect.server.database.configurations import AioSqliteConfiguration
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.ext.asyncio.session import AsyncSessionTransaction
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
@@ -84,3 +92,34 @@ async def _read_body(receive: Receive) -> list[Any]:
         messages.append(message)
         if message["type"] != "http.request" or not message.get("more_body", False):
             return messages
+
+
+def queue_writers() -> None:
+    """Let each transaction that Prefect opens for a change wait for its turn, and begin as a writer.
+
+    SQLite has one writer at a time. Most of Prefect's transactions begin deferred: they read, then write. SQLite
+    refuses such a write at once, whatever the busy timeout, when another transaction was committed in between: with two
+    dozen clients hardly any succeeds. One that begins as a writer waits, but SQLite lets waiting writers poll, and some
+    wait for a minute. So they queue here, in their order. The server is one process with one event loop.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration
+
+    begin = AioSqliteConfiguration.begin_transaction
+    turn = asyncio.Lock()
+    has_turn: ContextVar[bool] = ContextVar("has_turn", default=False)
+
+    @asynccontextmanager
+    async def begin_in_turn(
+        self: AioSqliteConfiguration,
+        session: AsyncSession,
+        with_for_update: bool = False,  # noqa: ARG001 (Prefect's signature)
+    ) -> AsyncGenerator[AsyncSessionTransaction, None]:
+        async with nullcontext() if has_turn.get() else turn:
+            token = has_turn.set(True)
+            try:
+                async with begin(self, session, with_for_update=True) as transaction:
+                    yield transaction
+            finally:
+                has_turn.reset(token)
+
+    AioSqliteConfiguration.begin_transaction = begin_in_turn  # type: ignore[method-assign]

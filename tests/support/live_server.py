@@ -32,7 +32,10 @@ _CONTENT_TYPE = {"content-type": "application/json"}
 
 def _is_busy(error: BaseException) -> bool:
     """Tell whether the server's SQLite file was locked by its own services: Prefect's client asks again, too."""
-    return isinstance(error, HTTPError) and error.code == HTTPStatus.SERVICE_UNAVAILABLE
+    if not isinstance(error, HTTPError):
+        return False
+    error.close()  # it holds the connection
+    return error.code == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def free_port() -> int:
