@@ -80,7 +80,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
             sequence_by=["departed_at", "flight"],
             dependencies=[driving(way, incremental_key="arrived")],
         )
-    manifest = project.parse()
     deliveries = _deliveries()
     for number in range(max(len(loads) for loads in deliveries.values())):
         project.execute(
@@ -90,7 +89,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DbtProject:
                 for day in (deliveries[way][number] if number < len(deliveries[way]) else ())
             )
         )
-        result = project.run(*(["--exclude", "at_once"] if number else []), manifest=manifest)
+        result = project.run(*(["--exclude", "at_once"] if number else []))
         assert result.success, result.messages
     return project
 

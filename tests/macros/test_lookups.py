@@ -34,12 +34,6 @@ def project(make_anywhere: Callable[[str], DbtProject]) -> DbtProject:
     return project
 
 
-@pytest.fixture(scope="module")
-def manifest(project: DbtProject) -> object:
-    start(project)
-    return project.parse()
-
-
 @settings(
     max_examples=EXAMPLES,
     derandomize=EXAMPLES == 1,
@@ -49,16 +43,16 @@ def manifest(project: DbtProject) -> object:
 @given(seed=st.integers(0, 1_000_000))
 @pytest.mark.timeout(300 * EXAMPLES)
 def test_target_equals_recomputation_in_whatever_order_lookups_and_driving_rows_arrive(
-    project: DbtProject, manifest: object, seed: int
+    project: DbtProject, seed: int
 ) -> None:
     random = Random(seed)
     start(project)
     for now in range(ON_DUCKDB if project.adapter == "duckdb" else ROUNDS):
         arrive(project, random, now)
-        run(project, manifest)
+        run(project)
         check(project)
     if IS_LONG:
-        again = run(project, manifest)
+        again = run(project)
         assert {word for name, word in again.items() if "on-run" not in name} == {"SKIP nothing new"}
     if isinstance(project, RedshiftProject) and isinstance(project.place, Standin):
         assert project.broken_rules() == {}

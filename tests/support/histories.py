@@ -152,10 +152,9 @@ def land(project: DbtProject, arrived: int, batches: Sequence[Batch]) -> None:
 
 def load_all(project: DbtProject, histories_: Sequence[History], batches: int = BATCHES) -> None:
     """Land and load every batch in order, or only the first few."""
-    manifest = project.parse()
     for arrived in range(batches):
         land(project, arrived, [history[arrived] for history in histories_])
-        result = project.run(manifest=manifest)
+        result = project.run()
         assert result.success, (result.error, result.messages)
 
 

@@ -181,9 +181,9 @@ def token(project: DbtProject) -> str:
     return str(sorted(project.query("select code, title from lake.titles")))
 
 
-def run(project: DbtProject, manifest: object = None, **env: object) -> dict[str, str]:
+def run(project: DbtProject, **env: object) -> dict[str, str]:
     """Load every target; the result says what each load did."""
-    result = project.run(env={"SLUICE_CHANGE_TOKENS": {"lake.titles": token(project)}, **env}, manifest=manifest)
+    result = project.run(env={"SLUICE_CHANGE_TOKENS": {"lake.titles": token(project)}, **env})
     assert result.success, (result.messages, result.error)
     return result.messages
 
