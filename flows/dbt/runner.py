@@ -74,8 +74,7 @@ class DbtRunner:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
             KeyboardInterrupt: When the user interrupts dbt.
         """
-        with _variables({**self._environment, **variables}), self._connected():
-            manifest = self._parse()
+        with self._prepared(variables) as manifest:
             excluded = _tests_of(manifest, set(untested) | set(unbuilt) - {*models, *tested})
             selected = [*models, *_tests_of(manifest, set(tested))]
             if not selected:
@@ -87,8 +86,7 @@ class DbtRunner:
         self, models: Sequence[str], *, variables: Mapping[str, str], callbacks: Sequence[Callable[[Any], None]] = ()
     ) -> tuple[NodeResult, ...]:
         """Run exactly these models without their data tests; otherwise as `build`."""
-        with _variables({**self._environment, **variables}), self._connected():
-            self._parse()
+        with self._prepared(variables):
             return self._invoke(["run", "--select", *models], callbacks)
 
     def run_empty(self, models: Sequence[str], variables: Mapping[str, str]) -> tuple[NodeResult, ...]:
@@ -101,8 +99,7 @@ class DbtRunner:
         Raises:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
         """
-        with _variables({**self._environment, **variables, "SLUICE_PROBE": "1"}), self._connected():
-            self._parse()
+        with self._prepared({**variables, "SLUICE_PROBE": "1"}):
             return self._invoke(["run", "--empty", "--select", *models], ())
 
     def _invoke(self, arguments: Sequence[str], callbacks: Sequence[Callable[[Any], None]]) -> tuple[NodeResult, ...]:
@@ -131,8 +128,7 @@ class DbtRunner:
         """
         from dbt.cli.main import dbtRunner
 
-        with _variables(self._environment), self._connected():
-            manifest = self._parse()
+        with self._prepared({}) as manifest:
             command = ["run-operation", *self._options(), "--no-write-json", "--quiet", f"sluice.{macro}"]
             reasons: list[str] = []  # dbt tells an operation's error in an event only
 
@@ -164,8 +160,7 @@ class DbtRunner:
         """
         from dbt.cli.main import dbtRunner
 
-        with _variables({**self._environment, **variables}), self._connected():
-            manifest = self._parse()
+        with self._prepared(variables) as manifest:
             arguments = ["compile", *self._options(), "--no-write-json", "--quiet", "--select", *models]
             result: Any = dbtRunner(manifest=manifest).invoke(arguments)
         _raise_interrupt(result.exception)
@@ -176,11 +171,19 @@ class DbtRunner:
         return {item.node.name: str(item.node.compiled_code) for item in result.result.results}
 
     @contextmanager
-    def _connected(self) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            self._disconnect()
+    def _prepared(self, variables: Mapping[str, str]) -> Iterator[Any]:
+        """Parse the project, then set what macros read while they execute; in the end close dbt's connections.
+
+        dbt parses each file again that reads a variable which has changed since the last run, so the variables of a
+        run are set only after the project was parsed.
+        """
+        with _variables(self._environment):
+            try:
+                manifest = self._parse()
+                with _variables(variables):
+                    yield manifest
+            finally:
+                self._disconnect()
 
     def _parse(self) -> Any:
         """Return the manifest; the project is parsed once per run, and every wave uses the same manifest."""

@@ -61,7 +61,6 @@ class DbtProject:
     threads: int = 2
     profile: Mapping[str, Any] | None = None
     _sources: dict[str, dict[str, Any]] = field(default_factory=dict)
-    _parsed: tuple[frozenset[tuple[str, int]], object] | None = None
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -177,19 +176,7 @@ class DbtProject:
             quiet: Whether dbt prints only errors.
         """
         words = QUIET if quiet else ()
-        return run_dbt(self.root, [*words, command, *arguments, "--no-use-colors"], env or {}, self._manifest())
-
-    def _manifest(self) -> object:
-        """Parse the project, or take what the last parse found when no file was written since; a third of a run."""
-        files = frozenset(
-            (str(file), file.stat().st_mtime_ns)
-            for place in ("models", "macros", "*.yml")
-            for path in self.root.glob(place)
-            for file in (path.rglob("*.*") if path.is_dir() else [path])
-        )
-        if self._parsed is None or self._parsed[0] != files:
-            self._parsed = files, parse_project(self.root)
-        return self._parsed[1]
+        return run_dbt(self.root, [*words, command, *arguments, "--no-use-colors"], env or {})
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from threading import local
 from types import ModuleType
 from typing import Any
 
+from dbt.cli import requires
 from dbt_common.clients import agate_helper
 from dbt_common.clients.jinja import MacroFuzzEnvironment
 from dbt_common.events import event_manager
@@ -19,6 +25,9 @@ from dbt_common.tests import enable_test_caching
 from jinja2.nodes import Template
 
 QUIET_LEVELS = (EventLevel.DEBUG, EventLevel.TEST, EventLevel.INFO)
+MOST_PROJECTS = 4
+OWN = "SLUICE_"
+"""Variables that macros read only while they execute."""
 OWN_CALLBACK = "track_behavior_change_warn"
 """dbt's only callback of its own: it reads warnings."""
 
@@ -30,6 +39,7 @@ def hurry_dbt() -> None:
     _leave_sources_unread()
     _skip_events_that_nobody_reads()
     _remember_type_testers()
+    _remember_projects()
 
 
 def _remember_syntax_trees() -> None:
@@ -135,3 +145,46 @@ def _remember_type_testers() -> None:
 
     agate_helper.build_type_tester = remembering
     agate_helper.empty_table = cache(agate_helper.empty_table)
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """A project that dbt has parsed, and what it was parsed of."""
+
+    manifest: Any
+    files: frozenset[tuple[str, int]]
+    variables: dict[str, str | None]
+
+
+def _remember_projects() -> None:
+    """Let dbt take the manifest that it made of the same files before: parsing is a third of a small run."""
+    parse, known = requires.parse_manifest, OrderedDict[str, _Parsed]()
+
+    def remembering(config: Any, write_perf_info: bool, write: bool, write_json: bool, integrations: list[Any]) -> Any:
+        place = repr((config.project_root, config.target_name, config.credentials.to_dict(), config.cli_vars))
+        files = frozenset(_files(config))
+        found = known.get(place)
+        if found is None or found.files != files or any(os.environ.get(k) != v for k, v in found.variables.items()):
+            manifest = parse(config, write_perf_info, write, write_json, integrations)
+            variables = {name: os.environ.get(name) for name in manifest.env_vars if not name.startswith(OWN)}
+            known[place] = _Parsed(manifest, files, variables)
+            while len(known) > MOST_PROJECTS:
+                known.popitem(last=False)
+            return manifest
+        requires.register_adapter(config, requires.get_mp_context())
+        adapter = requires.get_adapter(config)
+        adapter.set_macro_context_generator(requires.generate_runtime_macro_context)
+        adapter.set_macro_resolver(found.manifest)
+        adapter.connections.set_query_header(requires.generate_query_header_context(adapter.config, found.manifest))
+        return found.manifest
+
+    requires.parse_manifest = remembering
+
+
+def _files(config: Any) -> Iterator[tuple[str, int]]:
+    """The files of a project and of its packages, each with the time at which it was written."""
+    for project in config.load_dependencies().values():
+        root = Path(project.project_root)
+        yield from ((str(file), file.stat().st_mtime_ns) for file in root.glob("*.yml"))
+        for folder in {*project.all_source_paths, *project.macro_paths}:
+            yield from ((str(file), file.stat().st_mtime_ns) for file in (root / folder).rglob("*.*"))
