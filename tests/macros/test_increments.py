@@ -43,7 +43,7 @@ GROUPED = {
 COPY = "select o.id, o.region, o.amount, o.is_gone, o.changed_at from {orders} as o"
 LIST = "select p.code, p.title from {{ sluice.increment(source('lake', 'places')) }} as p"
 LIVE = {"scd1": "", "scd2": " where is_current"}
-ROUNDS = {"duckdb": 4, "postgres": 4, "redshift": 1}
+ROUNDS = {"duckdb": 4, "postgres": 2, "redshift": 1}
 
 
 def _increment(relation: str) -> str:

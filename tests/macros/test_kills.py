@@ -1,6 +1,6 @@
 """Killed between any two statements, a load has done nothing or everything, and the next one gives the same rows.
 
-What stands changes with writes and commits only: a load is stopped before every second of these, the next kind of load
+What stands changes with writes and commits only: a load is stopped before every third of these, the next kind of load
 before the others, and before some of the reads and temporary tables between them. `EVERY_STATEMENT=1` stops each load
 before every statement.
 """
@@ -34,7 +34,7 @@ NAMES = ("twin", "stopped", "first", "within")
 LEAST_STATEMENTS, LEAST_WRITES = 15, 4
 EVERY_STATEMENT = bool(os.environ.get("EVERY_STATEMENT"))
 SOME_STATEMENTS = (1, 8)
-STEP = 1 if EVERY_STATEMENT else 2
+STEP = 1 if EVERY_STATEMENT else 3
 END_SESSION = (
     "create sequence lake.writes",
     "create table lake.last_write as select 0 as number",
