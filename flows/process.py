@@ -48,6 +48,11 @@ class ProcessIdentity:
         return _start_time(self.pid) == self.started
 
 
+def is_process_alive(pid: int) -> bool:
+    """Tell whether any process has this pid; a zombie does not count."""
+    return _start_time(pid) is not None
+
+
 def process_space() -> str:
     """Return a name of this process's pid namespace: the machine, or the container on it.
 

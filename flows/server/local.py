@@ -245,6 +245,14 @@ def known_api_url(context: Context, environ: Mapping[str, str] = os.environ) -> 
     return None if record is None else replace(server, port=record.port).api_url
 
 
+def serves_only_this_machine(context: Context, api_url: str) -> bool:
+    """Tell whether an API is that of the project's own server on loopback, whose workers start processes here."""
+    server = local_server(context)
+    record = server.running()
+    is_own = record is not None and replace(server, port=record.port).api_url == api_url
+    return is_own and ipaddress.ip_address(server.host).is_loopback
+
+
 def is_healthy(api_url: str, timeout_seconds: float = HEALTH_CHECK_SECONDS) -> bool:
     """Tell whether a Prefect API answers its health check within the time."""
     parts = urlsplit(api_url)

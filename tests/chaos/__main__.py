@@ -185,9 +185,9 @@ def faults(shop: Shop, receiver: Receiver, seconds: float, copy: Path) -> Iterat
     for number in range(PIPELINES):
         if shop.rows(number) != other.rows(number):
             yield f"dwh.t{number} differs from the one that nothing happened to"
-    verified = shop.sluice("verify")
-    if verified.returncode:
-        yield f"sluice verify: {verified.stdout}{verified.stderr}"
+        verified = shop.sluice("verify", f"dwh.t{number}")
+        if verified.returncode:
+            yield f"sluice verify dwh.t{number}: {verified.stdout}{verified.stderr}"
     for problem in json.loads(shop.sluice("status", "--json").stdout)["problems"]:
         yield f"a problem is left: {problem}"
     events = Counter((body["incident_id"], body["event"]) for body in receiver.bodies)

@@ -82,6 +82,12 @@ class Server:
         except HTTPError as error:
             return error.code
 
+    def patch(self, path: str, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        request = Request(f"{self.api_url}{path}", data, self.headers | _CONTENT_TYPE, method="PATCH")
+        with urlopen(request, timeout=30):
+            return
+
     def delete(self, path: str) -> None:
         with urlopen(Request(f"{self.api_url}{path}", headers=self.headers, method="DELETE"), timeout=30):
             return

@@ -19,9 +19,16 @@ from flows.prefect.deployments.deploy import deploy, desired_deployments, requir
 from flows.prefect.deployments.diff import DeployPlan
 from flows.prefect.watchdog.repair import Watchdog
 from flows.prefect.watchdog.report import examine, findings_of
+from flows.process import is_process_alive
 from flows.server.api import PrefectApi, open_api
 from flows.server.companions import shorten_logs
-from flows.server.local import known_api_url, local_server, prepare_client, running_api_url
+from flows.server.local import (
+    known_api_url,
+    local_server,
+    prepare_client,
+    running_api_url,
+    serves_only_this_machine,
+)
 from flows.upkeep.monitor import monitor
 from metadata_sync.errors import SluiceError
 
@@ -68,6 +75,7 @@ class Reconciler:
         if api_url is None:
             return
         prepare_client(self.context, api_url)
+        self._watchdog.is_alive = is_process_alive if serves_only_this_machine(self.context, api_url) else None
         try:
             with open_api(api_url, timeout_seconds=_LOOK_TIMEOUT_SECONDS) as api:
                 for sentence in self._watchdog.look(api):

@@ -40,6 +40,7 @@ class LiveRun:
         since: When it came into this state, UTC by the clock of whoever set it.
         parameters: Its parameters.
         heartbeat_at: Its newest heartbeat, UTC by the run's clock; None: there is none, or it does not run yet.
+        pid: Its process on the machine of its worker; None: it has not started, or the worker starts no processes.
     """
 
     id: str
@@ -50,6 +51,7 @@ class LiveRun:
     since: datetime
     parameters: Mapping[str, Any]
     heartbeat_at: datetime | None = None
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +260,14 @@ def _live_run(item: Mapping[str, Any]) -> LiveRun:
         state_id=item["state"]["id"],
         since=_instant(item["state"]["timestamp"]),
         parameters=item["parameters"],
+        pid=_pid(item.get("infrastructure_pid")),
     )
+
+
+def _pid(text: str | None) -> int | None:
+    """Return a process id from what a worker has written: the number, or host and number."""
+    number = (text or "").rpartition(":")[2]
+    return int(number) if number.isdigit() else None
 
 
 def _read_deployments(api: PrefectApi, environment: str, work_pool: str, ids: Iterable[str]) -> list[dict[str, Any]]:

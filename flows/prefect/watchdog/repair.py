@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 IN_PLACE_OF_LOST: Final = "in place of a run that was lost"
 """In `requested_by` of a run that replaces a lost one; such a run is not replaced again."""
+_GONE: Final = "Its process is gone: it was killed, or the machine was. Committed loads are kept."
 _LIMIT: Final = 200
 _TOLD: Final = 20
 """Refused runs whose page names the run that stands in for them; more of them are counted only."""
@@ -43,12 +44,14 @@ class Watchdog:
         environment: The environment.
         work_pool: The pool of its deployments.
         patience: How long a run may stay unchanged; None: it depends on the type of the pool.
+        is_alive: Whether a process of a run is alive; None: runs may have processes on other machines.
         clock: Monotonic seconds.
     """
 
     environment: str
     work_pool: str
     patience: Patience | None = None
+    is_alive: Callable[[int], bool] | None = None
     clock: Callable[[], float] = time.monotonic
     _watch: Watch = field(default_factory=Watch, init=False)
 
@@ -72,8 +75,9 @@ class Watchdog:
                 self._watch.forget()
                 return ()
             patience = self.patience or patience_for(read_pool(api, self.work_pool).type)
-            runs, slots = self._watch.stuck(holdings, patience, self.clock())
-            said = [*_end_runs(api, holdings, runs), *_free_slots(api, holdings, slots)]
+            gone = frozenset(run.id for run in holdings.runs if self._is_gone(run))
+            runs, slots = self._watch.stuck(holdings, patience, self.clock(), gone)
+            said = [*_end_runs(api, holdings, runs, gone), *_free_slots(api, holdings, slots)]
         except httpx.HTTPError:
             self._watch.forget()
             raise
@@ -81,24 +85,28 @@ class Watchdog:
             log.info("watchdog %s", sentence)
         return tuple(said)
 
+    def _is_gone(self, run: LiveRun) -> bool:
+        return self.is_alive is not None and run.pid is not None and not self.is_alive(run.pid)
 
-def _end_runs(api: PrefectApi, holdings: Holdings, runs: tuple[LiveRun, ...]) -> Iterator[str]:
+
+def _end_runs(api: PrefectApi, holdings: Holdings, runs: tuple[LiveRun, ...], gone: frozenset[str]) -> Iterator[str]:
     for run in runs:
         deployment = holdings.names[run.deployment_id]
         is_cancelled = run.state == "CANCELLING"
-        if not _end(api, run, "CANCELLED" if is_cancelled else "CRASHED"):
+        why = _GONE if run.id in gone else f"It was {run.state.lower()} for too long. {_WHY[run.state]}"
+        if not _end(api, run, "CANCELLED" if is_cancelled else "CRASHED", why):
             continue
-        yield f"{deployment}: ended run {run.name}, which was {run.state.lower()} for too long. {_WHY[run.state]}"
+        yield f"{deployment}: ended run {run.name}. {why}"
         lost = None if is_cancelled or IN_PLACE_OF_LOST in str(run.parameters.get("requested_by")) else run
         if started := _start_in_place(api, holdings, run.deployment_id, lost, run.since):
             yield f"{deployment}: started run {started} in its place."
 
 
-def _end(api: PrefectApi, run: LiveRun, state: str) -> bool:
+def _end(api: PrefectApi, run: LiveRun, state: str, why: str) -> bool:
     """Set a final state, unless the run has changed since the look; return whether the server accepted it."""
     if api.get(f"/flow_runs/{run.id}")["state"]["id"] != run.state_id:
         return False
-    wanted = {"type": state, "name": state.capitalize(), "message": _WHY[run.state]}
+    wanted = {"type": state, "name": state.capitalize(), "message": why}
     answer = api.post(f"/flow_runs/{run.id}/set_state", {"state": wanted})
     return bool(answer["status"] == "ACCEPT")
 

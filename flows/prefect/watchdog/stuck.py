@@ -22,12 +22,14 @@ class Patience:
         cancelling: A run whose process should end.
         silent: A run without a new heartbeat.
         slot: A slot that no run holds.
+        gone: A run whose process is gone.
     """
 
     pending: float
     cancelling: float
     silent: float
     slot: float
+    gone: float = 10.0
 
 
 ON_PROCESSES: Final = Patience(pending=90.0, cancelling=60.0, silent=120.0, slot=20.0)
@@ -52,7 +54,7 @@ class Watch:
         self._seen.clear()
 
     def stuck(
-        self, holdings: Holdings, patience: Patience, at: float
+        self, holdings: Holdings, patience: Patience, at: float, gone: frozenset[str] = frozenset()
     ) -> tuple[tuple[LiveRun, ...], tuple[HeldSlot, ...]]:
         """Return the runs and slots that have not changed for too long.
 
@@ -60,12 +62,18 @@ class Watch:
             holdings: What the server says now.
             patience: How long is too long.
             at: Monotonic seconds.
+            gone: Ids of the runs whose process was looked for and is gone.
         """
         idle = list(_idle_slots(holdings))
-        keys = {_run_key(run) for run in holdings.runs} | {_slot_key(slot) for slot in idle}
+        keys = {_run_key(run) for run in holdings.runs} | {_slot_key(slot) for slot in idle} | gone
         self._seen = {key: self._seen.get(key, at) for key in keys}
         limits = {"PENDING": patience.pending, "CANCELLING": patience.cancelling, "RUNNING": patience.silent}
-        runs = tuple(run for run in holdings.runs if at - self._seen[_run_key(run)] >= limits[run.state])
+        runs = tuple(
+            run
+            for run in holdings.runs
+            if at - self._seen[_run_key(run)] >= limits[run.state]
+            or (run.id in gone and at - self._seen[run.id] >= patience.gone)
+        )
         return runs, tuple(slot for slot in idle if at - self._seen[_slot_key(slot)] >= patience.slot)
 
 

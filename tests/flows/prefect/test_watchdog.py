@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,7 @@ from flows.prefect.deployments.pipelines import Deployment
 from flows.prefect.retention import remove_runs
 from flows.prefect.watchdog.repair import IN_PLACE_OF_LOST, Watchdog
 from flows.prefect.watchdog.stuck import Patience
+from flows.process import is_process_alive
 from flows.server.api import PrefectApi, open_api
 from flows.server.local import LocalServer, start, stop
 from tests.support.live_server import Server, Way, free_port, give_database
@@ -91,7 +94,7 @@ def test_no_slot_is_held_for_good_when_all_is_killed_in_any_state(own: Server) -
     start(own.local)
     refused = {state: take_slot(own, deployments[state]) for state in STATES}
     clock = Clock()
-    watchdog = Watchdog("killed", "killed", SHORT, clock)
+    watchdog = Watchdog("killed", "killed", SHORT, clock=clock)
     said = look_twice(own, watchdog, clock)
 
     assert refused == {"SCHEDULED": "PENDING", **dict.fromkeys(STATES[1:], "CANCELLED")}
@@ -105,11 +108,32 @@ def test_no_slot_is_held_for_good_when_all_is_killed_in_any_state(own: Server) -
     _end_all(own)
 
 
+def test_run_whose_process_is_gone_ends_within_seconds(own: Server) -> None:
+    deployments = make_deployments(own, "gone")
+    running = bring_to(own, deployments["RUNNING"], "RUNNING")
+    pending = bring_to(own, deployments["PENDING"], "PENDING")
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    for run, pid in ((running, os.getpid()), (pending, process.pid)):
+        own.patch(f"/flow_runs/{run}", {"infrastructure_pid": str(pid)})
+    clock = Clock()
+    patient = Patience(pending=90, cancelling=90, silent=90, slot=90)
+
+    elsewhere = look_twice(own, Watchdog("killed", "killed", patient, clock=clock), clock, 20)
+    said = look_twice(own, Watchdog("killed", "killed", patient, is_process_alive, clock), clock, 20)
+
+    assert elsewhere == ()
+    assert [sentence.partition(":")[0] for sentence in said] == ["gone_pending@killed"] * 2
+    assert "Its process is gone" in said[0]
+    assert own.ask(f"/flow_runs/{running}")["state_type"] == "RUNNING"
+    _end_all(own)
+
+
 def test_limit_of_an_earlier_release_is_taken_away_and_other_pools_are_left_alone(own: Server) -> None:
     (deployment_id, *_) = make_deployments(own, "limited").values()
     bring_to(own, deployment_id, "RUNNING")
     clock = Clock()
-    assert look_twice(own, Watchdog("killed", "another", SHORT, clock), clock) == ()
+    assert look_twice(own, Watchdog("killed", "another", SHORT, clock=clock), clock) == ()
 
     with open_deployments(own.api_url, "killed") as prefect:
         free = replace(_deployment("limited_scheduled"), is_exclusive=False, work_queue="upkeep")
@@ -148,7 +172,7 @@ def test_slot_that_no_run_holds_is_freed(own: Server) -> None:
     assert take_slot(own, deployment_id) == "CANCELLED"
     clock = Clock()
 
-    said = look_twice(own, Watchdog("killed", "killed", SHORT, clock), clock)
+    said = look_twice(own, Watchdog("killed", "killed", SHORT, clock=clock), clock)
 
     assert [sentence.partition(":")[0] for sentence in said] == ["leaked_scheduled@killed"] * 2
     assert "freed its slot" in said[0]
@@ -162,7 +186,7 @@ def test_living_runs_are_left_alone(own: Server) -> None:
     running = bring_to(own, deployments["RUNNING"], "RUNNING")
     pending = bring_to(own, deployments["PENDING"], "PENDING")
     clock, way = Clock(), Way(own.local.port)
-    watchdog = Watchdog("killed", "killed", SHORT, clock)
+    watchdog = Watchdog("killed", "killed", SHORT, clock=clock)
 
     with open_api(own.api_url) as api:
         watchdog.look(api)
