@@ -185,7 +185,7 @@ class Execution:
         """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
         from flows.dbt.runner import DbtRunner
         from flows.run.outcome import Build, load_variables, windows_variable
-        from flows.warehouse.listing import files_variable
+        from flows.warehouse.lake.variable import files_variable
 
         if self._dbt is None:
             self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
@@ -193,7 +193,9 @@ class Execution:
         absent = {name for name in self._plan.absent if not self._has_loaded(name)}
         chunks = self._chunks_of_first_loads(due)
         variables = load_variables(self._plan.run_id, self._tokens) | (windows_variable(chunks) if chunks else {})
-        variables |= files_variable(self._context, self._plan.rows, due, self._plan.run_id)
+        decided = [self._decisions[str(row.name)] for row in due]
+        left_out = {(decision.target, *file) for decision in decided for file in decision.left_out}
+        variables |= files_variable(self._context, self._plan.rows, due, self._plan.run_id, left_out)
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
             staged = self._run_on_spark(unloaded, partial(self._dbt.compile, variables=variables))

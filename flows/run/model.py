@@ -152,12 +152,14 @@ class TargetOutcome:
         """What somebody should look at, although the target loaded."""
         change = self.definition_change
         noted = notes_on(self.target, self.rows, self.rejects, self.driving_rows)
-        return (*noted, *([change.sentence] if change is not None else []))
+        files = [f"{item.source}: {item.left_out}" for item in self.decision.evidence if item.left_out]
+        return (*noted, *files, *([change.sentence] if change is not None else []))
 
     @property
     def is_clean(self) -> bool:
-        """Whether it did not fail, is not held, and rejected no row."""
-        return self.status not in (OutcomeStatus.FAILED, OutcomeStatus.HELD) and self.rejects is None
+        """Whether it did not fail, is not held, rejected no row, and read every file."""
+        is_whole = self.rejects is None and not any(item.left_out for item in self.decision.evidence)
+        return is_whole and self.status not in (OutcomeStatus.FAILED, OutcomeStatus.HELD)
 
 
 @dataclass(frozen=True, slots=True)

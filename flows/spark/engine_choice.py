@@ -15,7 +15,7 @@ from flows.run.model import RunRequest
 from flows.run.selection import requested_engine, warehouse_choice
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
-from flows.warehouse.lake import LakeFile, list_files, resolve_folder
+from flows.warehouse.lake.folder import LakeFile, list_files, resolve_folder
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.errors import ConfigurationError

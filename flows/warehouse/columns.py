@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
-from flows.warehouse.footers import FooterMemory
-from flows.warehouse.lake import LakeFolder, Listing, list_folder, resolve_folder
-from flows.warehouse.lake_columns import LakeColumns, LakeFooters
+from flows.warehouse.lake.folder import LakeFolder, Listing, list_folder, resolve_folder
+from flows.warehouse.lake.footers import FooterMemory
+from flows.warehouse.lake.shape import LakeColumns, LakeFooters
 from flows.warehouse.profile import Profile, load_profile
 from flows.warehouse.table_columns import columns_of_tables, type_kinds
 from metadata_sync.errors import HardRunError, SoftRunError

@@ -55,10 +55,10 @@
 
 
 {#- What SLUICE_FILES says: dict(listing, patterns: pattern to dict(nulls: its columns as typed NULLs, when its files
-    differ)). -#}
+    differ), refused: target to why it may not be loaded). -#}
 {% macro listed_files() %}
     {%- set listed = fromjson(env_var("SLUICE_FILES", "{}")) -%}
-    {{ return(listed or {"listing": none, "patterns": {}}) }}
+    {{ return(listed or {"listing": none, "patterns": {}, "refused": {}}) }}
 {% endmacro %}
 
 
@@ -84,7 +84,10 @@
 {% endmacro %}
 
 
+{#- The listed files of a pattern that this target reads, as a subselect. -#}
 {% macro listing_sql(pattern) -%}
+    {%- set refusal = sluice.listed_files().refused.get(sluice.target_name()) -%}
+    {%- if refusal %} {%- do sluice.raise_error("listing_sql", refusal ~ ".", "Write the file again, or remove it.") -%} {%- endif -%}
     (
         select path, name, version
         from
@@ -94,9 +97,19 @@
                 auto_detect = false,
                 quote = '"',
                 escape = '"',
-                columns = {'pattern':'varchar', 'path':'varchar', 'name':'varchar', 'version':'varchar'}
+                columns = {
+                    'pattern':'varchar',
+                    'path':'varchar',
+                    'name':'varchar',
+                    'version':'varchar',
+                    'left_out_by':'varchar'
+                }
             )
-        where pattern = {{ sluice.literal(pattern) }}
+        where
+            pattern = {{ sluice.literal(pattern) }}
+            and not list_contains(
+                string_split(coalesce(left_out_by, ''), '|'), {{ sluice.literal(sluice.target_name()) }}
+            )
     )
 {%- endmacro %}
 

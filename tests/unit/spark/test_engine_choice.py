@@ -18,7 +18,7 @@ from flows.spark.sizing.learning import ClusterUse, Sample, advise, combine, lea
 from flows.spark.sizing.prices import read_instances
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
 from flows.spark.sizing.sizing import GIB, MIB, PRIOR, Bounds, Calibration, Workload, size
-from flows.warehouse.lake import LakeFile
+from flows.warehouse.lake.folder import LakeFile
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.model import PipelineRow, TransformationRow
 from metadata_sync.rows.names import TableName

@@ -10,9 +10,9 @@ import pytest
 
 from flows.warehouse.columns import DuckDBColumns
 from flows.warehouse.connection import Warehouse, open_warehouse
-from flows.warehouse.footers import FooterMemory
-from flows.warehouse.lake import change_token, list_files, list_folder, resolve_folder
-from flows.warehouse.lake_columns import LakeColumns, LakeFooters
+from flows.warehouse.lake.folder import change_token, list_files, list_folder, resolve_folder
+from flows.warehouse.lake.footers import FooterMemory
+from flows.warehouse.lake.shape import LakeColumns, LakeFooters
 from flows.warehouse.profile import Profile
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, SourceRow

@@ -1,0 +1,84 @@
+"""Files of the lake that a target does not read: named in its decision, or a reason to hold it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from flows.gate.facts import Decision, SourceFacts, TargetFacts
+from flows.gate.rules import decide
+from flows.warehouse.lake.view import LakeView
+from flows.warehouse.load_log import WarehouseState
+from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
+from metadata_sync.rows.resolve import ResolvedDependency
+from metadata_sync.rows.vocabulary import Increment, LoadType, OnBadFile, SourceKind
+
+_NAMED: Final = 5
+"""Most files of a source that a decision names; `sluice lake` lists all."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Finds the files that targets leave out.
+
+    A load that adds rows can go on without a file. One that replaces rows, or looks values up, would lose what it read
+    of the file before: it is held.
+
+    Attributes:
+        rows: The environment's rows.
+        state: What targets have loaded, and which files they have read.
+        lake: The files of lake sources.
+    """
+
+    rows: ControlRows
+    state: WarehouseState
+    lake: LakeView
+
+    def decide(self, facts: TargetFacts, row: TransformationRow, reads: Sequence[ResolvedDependency]) -> Decision:
+        """Decide on a target again, with the files that its load would leave out.
+
+        Args:
+            facts: Its facts.
+            row: Its row.
+            reads: What it reads.
+        """
+        found: dict[str, Mapping[str, str]] = {}
+        unreadable = list(facts.unreadable)
+        for item in reads:
+            source = self.rows.source(item.name)
+            if source is None or item.is_managed or source.kind is not SourceKind.LAKE:
+                continue
+            files = self.lake.left_out(source, str(row.name))
+            if not files:
+                continue
+            found[str(item.name)] = files
+            unreadable += self._reasons_to_hold(row, item, source, files)
+        if not found:
+            return decide(facts)
+        sources = tuple(_with_files(fact, found.get(fact.source, {})) for fact in facts.sources)
+        decision = decide(replace(facts, sources=sources, unreadable=tuple(unreadable)))
+        names = frozenset((source, name) for source, files in found.items() for name in files)
+        return replace(decision, left_out=names)
+
+    def _reasons_to_hold(
+        self, row: TransformationRow, item: ResolvedDependency, source: SourceRow, files: Mapping[str, str]
+    ) -> list[str]:
+        example = next(iter(files.values()))
+        if source.on_bad_file is OnBadFile.HOLD:
+            return [f"{item.name} cannot be read: {example} (on_bad_file: hold)"]
+        if not item.is_driving:
+            return [f"{item.name} cannot be read: {example}. It is a lookup: rows would lack its values"]
+        is_by_range = row.load_type is LoadType.APPEND and not row.business_key
+        if row.increment is Increment.ROWS and not is_by_range:
+            return []
+        read = self.state.files.get((str(row.name), str(item.name)))
+        if read is None and str(row.name) not in self.state.logged:
+            return []
+        lost = [reason for name, reason in files.items() if read is None or name in read]
+        why = "The load replaces rows: those that this file held before would be lost"
+        return [f"{item.name} cannot be read: {lost[0]}. {why}"] if lost else []
+
+
+def _with_files(source: SourceFacts, files: Mapping[str, str]) -> SourceFacts:
+    return replace(source, left_out=tuple(files.values())[:_NAMED], left_out_count=len(files))

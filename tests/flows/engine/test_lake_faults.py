@@ -1,0 +1,137 @@
+"""Files of a lake that cannot be read or do not fit: the others are loaded, and nothing calls that sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.gate.facts import Guard, Reason
+from flows.gate.lake import look_at_lake
+from flows.warehouse.lake.variable import files_variable
+from metadata_sync.incident import Incident, IncidentKind, Severity
+from tests.flows.engine.test_lake_files import ALL, ORDERS, TOTALS, put, rows, sales
+from tests.support.engine_project import Workshop, copy_project
+
+IDS = "select o.id, o.amount, o.sold_at from lake.sales as o"
+BY_ROWS = {"dwh.sale", "dwh.sale_now", "dwh.sale_then"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Workshop]:
+    root = tmp_path / "project"
+    root.mkdir()
+    selects = {"sale": ORDERS, "sale_now": IDS, "sale_then": ORDERS, "sale_line": ORDERS, "shop_total": TOTALS}
+    copy_project(root, selects)
+    workshop = Workshop(root)
+    yield workshop
+    workshop.close()
+
+
+def run(shop: Workshop) -> dict[str, str]:
+    """Run, and return what came of each target."""
+    summary, _ = shop.run()
+    assert not [outcome.error for outcome in summary.outcomes if outcome.error]
+    return {
+        outcome.target: "loaded" if outcome.load_id else f"{outcome.status}: {outcome.decision.message}"
+        for outcome in summary.outcomes
+    }
+
+
+def file_incidents(shop: Workshop) -> list[Incident]:
+    return [item for item in shop.context.store.incidents() if item.kind is IncidentKind.FILE and item.is_open]
+
+
+def ids(shop: Workshop, table: str) -> list[Any]:
+    return [value for (value,) in shop.query(f"select id from dwh.{table} order by id")]
+
+
+def test_a_file_that_cannot_be_read_stops_itself(shop: Workshop) -> None:
+    put(shop, "1.parquet", sales((1, "x", 1, "2013-01-01")))
+    put(shop, "2.parquet", sales((2, "y", 2, "2013-01-02")))
+    folder = shop.lake / "sales"
+    half = (folder / "2.parquet").read_bytes()
+    (folder / "half.parquet").write_bytes(half[: len(half) // 2])
+    (folder / "empty.parquet").touch()
+    shop.apply(rows())
+
+    assert run(shop) == dict.fromkeys(ALL, "loaded"), "a first load goes on without the files"
+    assert ids(shop, "sale") == ids(shop, "sale_line") == [1, 2]
+    (incident,) = file_incidents(shop)
+    assert (incident.subject, incident.failure_class) == ("lake.sales", "unreadable_file")
+    assert incident.severity is Severity.WARNING
+    assert set(incident.targets) == ALL
+    assert "2 files are left out until written again: e.g. empty.parquet: " in incident.message
+
+    again = run(shop)
+    assert all(text.startswith("skipped: lake.sales holds nothing new that can be read") for text in again.values())
+    (decision, *_) = shop.plan().decisions
+    assert decision.reason is Reason.FILES_LEFT_OUT
+    assert Guard.FILES_LEFT_OUT in decision.evidence[0].guards
+    assert len(file_incidents(shop)) == 1
+
+    put(shop, "half.parquet", sales((3, "x", 3, "2012-12-31")))
+    assert run(shop) == dict.fromkeys(ALL, "loaded")
+    assert ids(shop, "sale") == ids(shop, "sale_line") == [1, 2, 3]
+    report = look_at_lake(shop.context, "lake.sales")
+    assert {item.target for item in report.files if item.state == "unreadable"} == ALL
+    assert {item.file for item in report.files if item.state == "unreadable"} == {"empty.parquet"}
+
+    (folder / "empty.parquet").unlink()
+    put(shop, "4.parquet", sales((4, "x", 4, "2013-01-04")))
+    assert run(shop) == dict.fromkeys(ALL, "loaded")
+    assert not file_incidents(shop)
+
+    (folder / "4.parquet").write_bytes(b"no Parquet")  # it was read: what it held must not be lost
+    last = run(shop)
+    assert {target for target, text in last.items() if text.startswith("skipped")} == BY_ROWS
+    assert "The load replaces rows" not in str([last[target] for target in BY_ROWS])
+    put(shop, "5.parquet", sales((5, "x", 5, "2013-01-05")))
+    last = run(shop)
+    assert {target for target, text in last.items() if text == "loaded"} == BY_ROWS
+    for target in ("dwh.sale_line", "mart.shop_total"):
+        assert last[target].startswith("held: lake.sales cannot be read: 4.parquet")
+        assert "those that this file held before would be lost" in last[target]
+    assert shop.query("select shop, amount from mart.shop_total order by all") == [("x", 8), ("y", 2)]
+
+
+def test_types_that_do_not_fit_hold_a_file_from_those_who_read_the_column(shop: Workshop) -> None:
+    put(shop, "1.parquet", sales((1, "x", 1, "2013-01-01")))
+    put(shop, "2.parquet", sales((2, "x", 2, "2013-01-02")))
+    shop.apply(rows())
+    run(shop)
+
+    put(shop, "3.parquet", "select 3 as id, {'name': 'x'} as shop, 3 as amount, timestamp '2013-01-03' as sold_at")
+    put(shop, "4.parquet", sales((4, "x", 4, "2013-01-04")))
+    assert run(shop) == dict.fromkeys(ALL, "loaded")
+    assert ids(shop, "sale") == ids(shop, "sale_then") == ids(shop, "sale_line") == [1, 2, 4]
+    assert ids(shop, "sale_now") == [1, 2, 3, 4], "its SELECT does not read the column"
+    (incident,) = file_incidents(shop)
+    assert set(incident.targets) == ALL - {"dwh.sale_now"}
+    assert "3.parquet has shop struct(name varchar), where 1.parquet has shop varchar" in incident.message
+    report = look_at_lake(shop.context, "lake.sales")
+    states = {item.target: item.state for item in report.files if item.file == "3.parquet"}
+    assert states == dict.fromkeys(ALL, "left_out") | {"dwh.sale_now": "read"}
+
+    rows_ = shop.context.store.usable_rows()
+    variable = files_variable(shop.context, rows_, rows_.transformations, "by-hand")
+    assert "where 1.parquet has shop varchar" in variable["SLUICE_FILES"], "whoever asks no gate is refused"
+
+    put(shop, "3.parquet", sales((3, "x", 3, "2013-01-03")))
+    assert run(shop) == dict.fromkeys(ALL, "loaded")
+    assert ids(shop, "sale") == ids(shop, "sale_then") == ids(shop, "sale_line") == [1, 2, 3, 4]
+    assert not file_incidents(shop)
+
+
+def test_a_source_may_hold_its_readers_for_a_bad_file(shop: Workshop) -> None:
+    put(shop, "1.parquet", sales((1, "x", 1, "2013-01-01")))
+    changed = rows()
+    changed["sources"][0]["on_bad_file"] = "hold"
+    shop.apply(changed)
+    run(shop)
+    put(shop, "2.parquet", sales((2, "x", 2, "2013-01-02")))
+    (shop.lake / "sales" / "3.parquet").write_text("id,shop\n3,x\n")
+    assert all("(on_bad_file: hold)" in text for text in run(shop).values())
+    assert ids(shop, "sale") == [1]
