@@ -28,7 +28,7 @@ def lake(
     """Show the files of a lake source, and the load that read each.
 
     A file is new, changed since it was read, read, unreadable, left out because it does not fit the others, or gone.
-    Hidden files (names that begin with _ or .) and files of other formats are counted. Reads footers, and writes nothing.
+    Hidden files (names that begin with _ or .) and files of other formats are counted. Reads footers; writes nothing.
 
     Examples:
         sluice lake lake.flights
