@@ -59,6 +59,8 @@ def lake(
     print_table(title, ("File", "Bytes", "Target", "State", "Load", "Loaded at (UTC)"), rows)
     if len(files) > _SHOWN:
         say(f"The first {_SHOWN} of {len(files):,} rows; --json prints all.")
+    if report.change:
+        out.print(f"Last change of its columns: {report.change}", highlight=False, markup=False)
     reasons = dict.fromkeys(item.reason for item in files if item.reason)
     for reason in list(reasons)[:_SHOWN]:
         out.print(f"Not read: {reason}", highlight=False, markup=False)

@@ -56,6 +56,7 @@ class LakeReport:
         file_count: Files that hold its data.
         size_bytes: Their size.
         ignored: What else lies there, for people; empty: nothing.
+        change: The last change of its columns, and who reads them; empty: none was seen.
         files: One entry per file and target that reads it by files.
     """
 
@@ -64,6 +65,7 @@ class LakeReport:
     file_count: int
     size_bytes: int
     ignored: str
+    change: str
     files: tuple[FileOfTarget, ...]
 
 
@@ -100,6 +102,7 @@ def look_at_lake(context: Context, name: str) -> LakeReport:
         file_count=len(listing.files),
         size_bytes=sum(file.size_bytes for file in listing.files),
         ignored=listing.ignored,
+        change=_last_change(context, name),
         files=tuple(
             item
             for target in map(str, readers)
@@ -114,6 +117,11 @@ def _find(rows: ControlRows, name: str) -> SourceRow:
         known = ", ".join(sorted(lakes))
         raise ConfigurationError(f"There is no lake source {name!r}.", f"There is: {known or 'none'}.")
     return lakes[name]
+
+
+def _last_change(context: Context, source: str) -> str:
+    shape = context.store.source_shapes().get(source)
+    return "" if shape is None or not shape.change else f"{shape.change}, since {shape.noted_at:%Y-%m-%d %H:%M} UTC"
 
 
 def _left_out(lake: LakeView, source: SourceRow, target: str) -> Mapping[str, str]:

@@ -44,6 +44,7 @@ class LeftOut:
             reads: What it reads.
         """
         found: dict[str, Mapping[str, str]] = {}
+        unread: dict[str, Mapping[str, str]] = {}
         unreadable = list(facts.unreadable)
         for item in reads:
             source = self.rows.source(item.name)
@@ -53,13 +54,23 @@ class LeftOut:
             if not files:
                 continue
             found[str(item.name)] = files
+            unread[str(item.name)] = self._unread(row, source, files)
             unreadable += self._reasons_to_hold(row, item, source, files)
         if not found:
             return decide(facts)
-        sources = tuple(_with_files(fact, found.get(fact.source, {})) for fact in facts.sources)
+        sources = tuple(_with_files(fact, unread.get(fact.source, {})) for fact in facts.sources)
         decision = decide(replace(facts, sources=sources, unreadable=tuple(unreadable)))
         names = frozenset((source, name) for source, files in found.items() for name in files)
         return replace(decision, left_out=names)
+
+    def _unread(self, row: TransformationRow, source: SourceRow, files: Mapping[str, str]) -> Mapping[str, str]:
+        """Return those of some files that a target has not read as they are."""
+        read = self.state.files.get((str(row.name), source.key), {})
+        _, listing = self.lake.listed(source.location or "")
+        as_read = {
+            file.name for file in listing.files if file.name in read and read[file.name].identity == file.identity
+        }
+        return {name: reason for name, reason in files.items() if name not in as_read}
 
     def _reasons_to_hold(
         self, row: TransformationRow, item: ResolvedDependency, source: SourceRow, files: Mapping[str, str]

@@ -84,6 +84,16 @@
 {% endmacro %}
 
 
+{#- Rows of a source without the columns that its row ignores (on_source_change: ignore). -#}
+{% macro without_ignored(rows, rendered) %}
+    {%- set pattern = sluice.listed_pattern(rendered) -%}
+    {%- set names = fromjson(sluice.listed_files().patterns.get(pattern, {}).get("ignored", "[]")) -%}
+    {%- if not names -%} {{ return(rows) }} {%- endif -%}
+    {%- set listed = sluice.literals(names) | join(", ") -%}
+    {{ return("(select columns(lambda name: lower(name) not in (" ~ listed ~ ")) from " ~ rows ~ ")") }}
+{% endmacro %}
+
+
 {#- The listed files of a pattern that this target reads, as a subselect. -#}
 {% macro listing_sql(pattern) -%}
     {%- set refusal = sluice.listed_files().refused.get(sluice.target_name()) -%}

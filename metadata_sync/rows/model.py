@@ -22,6 +22,7 @@ from metadata_sync.rows.vocabulary import (
     OnBadFile,
     OnChange,
     OnDefinitionChange,
+    OnSourceChange,
     OnTie,
     SourceKind,
     Template,
@@ -131,6 +132,7 @@ class SourceRow(ControlRow):
     lookback_minutes: int = Field(default=0, ge=0)
     max_skew_minutes: int = Field(default=60, ge=0)
     on_bad_file: OnBadFile = OnBadFile.LEAVE_OUT
+    on_source_change: OnSourceChange = OnSourceChange.ADD
     freshness_minutes: int | None = Field(default=None, gt=0)
     calendar: str | None = None
     owner: str | None = None

@@ -81,6 +81,17 @@ class OnBadFile(StrEnum):
     """Nothing is loaded from the source until the file is replaced or removed."""
 
 
+class OnSourceChange(StrEnum):
+    """What happens when files of a lake source have new columns, or wider types."""
+
+    ADD = "add"
+    """The columns and types become those of the source."""
+    HOLD = "hold"
+    """These files are not read until the row says `add`."""
+    IGNORE = "ignore"
+    """New columns are not part of the source; wider types are."""
+
+
 class OnChange(StrEnum):
     """What happens to loaded rows when a lookup that they were derived with changes, or arrives after them."""
 

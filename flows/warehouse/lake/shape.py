@@ -13,8 +13,22 @@ from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, change_to
 from flows.warehouse.lake.footers import FooterMemory
 from metadata_sync.analysis.lake_location import literal_path, partition_columns
 from metadata_sync.rows.model import Column, type_text
+from metadata_sync.rows.vocabulary import OnSourceChange
 from metadata_sync.sql.type_rules import MOST_DIGITS
 from metadata_sync.sql.types import is_widening, type_parts
+
+
+@dataclass(frozen=True, slots=True)
+class KnownShape:
+    """The columns of a source as a run accepted them.
+
+    Attributes:
+        types: Name in lower case → type.
+        policy: What the source's row says of new columns and wider types.
+    """
+
+    types: Mapping[str, str]
+    policy: OnSourceChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +39,13 @@ class LakeColumns:
         columns: Those of all files together, each with a type that holds the values of every file that fits.
         is_mixed: Whether files differ: a column that a file lacks is NULL there.
         faults: The files that do not fit.
+        ignored: Columns of the files that are not part of the source, in lower case.
     """
 
     columns: tuple[Column, ...]
     is_mixed: bool
     faults: tuple[FileFault, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 class LakeFooters:
@@ -51,13 +67,16 @@ class LakeFooters:
         """Close the database."""
         self._connection.close()
 
-    def look_at(self, folder: LakeFolder, listing: Listing, key: str | None = None) -> LakeColumns:
+    def look_at(
+        self, folder: LakeFolder, listing: Listing, key: str | None = None, known: KnownShape | None = None
+    ) -> LakeColumns:
         """Return the columns of a folder, and the files that do not fit.
 
         Args:
             folder: The folder.
             listing: Its files.
             key: The incremental key of its source: a file without it belongs to another source.
+            known: Its columns as a run accepted them; None: nobody has looked before.
 
         Raises:
             ValueError: When the folder is empty, or none of its files can be read.
@@ -65,18 +84,20 @@ class LakeFooters:
         if not listing.files:
             ignored = f" ({listing.ignored})" if listing.ignored else ""
             raise ValueError(f"no Parquet file in {folder.location}{ignored}")
-        token = f"{change_token(listing.files)}{key or ''}"
+        token = f"{change_token(listing.files)} {key} {known}"
         if self._known.get(folder.location, ("",))[0] != token:
-            self._known[folder.location] = (token, self._read(folder, listing.files, key))
+            self._known[folder.location] = (token, self._read(folder, listing.files, key, known))
         return self._known[folder.location][1]
 
-    def _read(self, folder: LakeFolder, files: Sequence[LakeFile], key: str | None) -> LakeColumns:
+    def _read(
+        self, folder: LakeFolder, files: Sequence[LakeFile], key: str | None, known: KnownShape | None
+    ) -> LakeColumns:
         import duckdb
 
         try:
             layouts = self._memory.layouts(folder, files, self._layouts)
             grouped = _Layouts.of(files, layouts)
-            found = self._compare(folder, grouped, key)
+            found = self._compare(folder, grouped, key, known)
             if any(column.type == "double" for column in found.columns):
                 paths = [literal_path(file.path) for file in grouped.examples.values()]
                 found = replace(found, columns=self._with_wide_decimals(found.columns, paths))
@@ -84,7 +105,7 @@ class LakeFooters:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
         return found
 
-    def _compare(self, folder: LakeFolder, layouts: _Layouts, key: str | None) -> LakeColumns:
+    def _compare(self, folder: LakeFolder, layouts: _Layouts, key: str | None, known: KnownShape | None) -> LakeColumns:
         """Describe all files that fit together, and find those that do not."""
         if not layouts.examples:
             error = next(iter(layouts.broken.values()))
@@ -94,27 +115,53 @@ class LakeFooters:
             for layout, file in layouts.examples.items()
         }
         foreign = _foreign(folder, single, layouts, key) if len(single) > 1 else {}
+        if known is not None and known.policy is OnSourceChange.HOLD:
+            foreign |= self._changed(single, known)
         fitting = {layout: columns for layout, columns in single.items() if layout not in foreign}
-        agreed = self._agree(fitting, layouts)
+        if not fitting:
+            raise ValueError(f"no file of {folder.location} fits: {next(iter(foreign.values()))}")
+        agreed = self._agree(fitting, layouts, known)
         is_mixed = len(fitting) > 1
         # the types of partition columns depend on all folders' names
         shown = layouts.files_of(fitting) if partition_columns(folder.location) else layouts.examples_of(fitting)
         columns = self._describe(f"from {folder.relation(shown, is_mixed=is_mixed)}")
-        return LakeColumns(
-            tuple(
-                column.model_copy(update={"type": agreed.types.get(column.name.lower(), column.type)})
-                for column in columns
+        if is_mixed:
+            types = agreed.types
+            columns = tuple(
+                column.model_copy(update={"type": types.get(column.name.lower(), column.type)}) for column in columns
             )
-            if is_mixed
-            else columns,
-            is_mixed,
-            layouts.faults(foreign, agreed.conflicts),
-        )
+        ignored: tuple[str, ...] = ()
+        if known is not None and known.policy is OnSourceChange.IGNORE:
+            ignored = tuple(name for column in columns if (name := column.name.lower()) not in known.types)
+        kept = tuple(column for column in columns if column.name.lower() not in ignored)
+        return LakeColumns(kept, is_mixed, layouts.faults(foreign, agreed.conflicts), ignored)
 
-    def _agree(self, single: Mapping[str, Sequence[Column]], layouts: _Layouts) -> _Agreement:
-        """Find for each column the type that holds the values of all layouts, the most frequent layout first."""
+    def _changed(self, single: Mapping[str, Sequence[Column]], known: KnownShape) -> dict[str, str]:
+        """Return the layouts that would change the source, each with a sentence."""
+        found = {}
+        for layout, columns in single.items():
+            new = [f"the new column {column.name}" for column in columns if column.name.lower() not in known.types]
+            new += [
+                f"{column.name} {column.type} in place of {usual}"
+                for column in columns
+                if (usual := known.types.get(column.name.lower())) not in (None, column.type)
+                and self._common_type(usual or "", column.type) not in (None, usual)
+            ]
+            if new:
+                found[layout] = f"it has {' and '.join(new)} (on_source_change: hold)"
+        return found
+
+    def _agree(self, single: Mapping[str, Sequence[Column]], layouts: _Layouts, known: KnownShape | None) -> _Agreement:
+        """Find for each column the type that holds the values of all layouts.
+
+        What a run has accepted comes first, as far as any file agrees with it; then the most frequent layout.
+        """
         agreed = _Agreement({}, {})
         from_: dict[str, str] = {}
+        held = {(column.name.lower(), column.type) for columns in single.values() for column in columns}
+        for name, type_ in () if known is None else known.types.items():
+            if any(name == other and self._common_type(type_, found) is not None for other, found in held):
+                agreed.types[name], from_[name] = type_, "the source"
         for layout, columns in single.items():
             for column in columns:
                 name, type_ = column.name.lower(), column.type
@@ -132,10 +179,12 @@ class LakeFooters:
 
     def _common_type(self, one: str, other: str) -> str | None:
         """Return the type that holds the values of two types without a change; None: there is none."""
-        if _is_kept(other, one):
+        if _is_kept(other, one) or other.lower() == _NOTHING:
             return one
         if _is_kept(one, other):
             return other
+        if any(name == "decimal" and sizes[0] > MOST_DIGITS for name, sizes in map(type_parts, (one, other))):
+            return None
         (united,) = self._describe(f"select cast(null as {one}) as x union all select cast(null as {other})")
         wide = united.type
         return wide if _is_kept(one, wide) and _is_kept(other, wide) else None

@@ -130,10 +130,11 @@ def _nulls(lake: LakeView, source: SourceRow) -> dict[str, str]:
     except ValueError as error:  # its load says it again
         logger.warning("lake.not_read location=%s error=%s", source.location, error)
         return {}
+    ignored = {"ignored": json.dumps(found.ignored)} if found.ignored else {}
     if not found.is_mixed:
-        return {}
+        return ignored
     nulls = (f"cast(null as {readable_type(column)}) as {quote_identifier(column.name)}" for column in found.columns)
-    return {"nulls": ", ".join(nulls)}
+    return {"nulls": ", ".join(nulls), **ignored}
 
 
 def _write(

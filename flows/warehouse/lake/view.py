@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from metadata_sync.project import Project
     from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 
-Look = Callable[[LakeFolder, Listing, str | None], LakeColumns]
-"""Returns the columns of listed files; see `LakeFooters.look_at`."""
+Look = Callable[[LakeFolder, Listing, "SourceRow"], LakeColumns]
+"""Returns the columns of a source's listed files; see `LakeFooters.look_at`."""
 
 
 class LakeView:
     """The files of lake sources, for one decision and the loads that follow from it.
+
+    Attributes:
+        seen: The sources whose footers were looked at, with their columns.
 
     Args:
         project: The root of relative locations.
@@ -37,6 +40,7 @@ class LakeView:
         self._look = look
         self._listings: dict[str, tuple[LakeFolder, Listing]] = {}
         self._named: dict[str, frozenset[str] | None] = {}
+        self.seen: dict[SourceRow, LakeColumns] = {}
 
     def listed(self, location: str) -> tuple[LakeFolder, Listing]:
         """Return a location's folder and listing; it is listed the first time.
@@ -58,7 +62,9 @@ class LakeView:
         if self._look is None:
             return LakeColumns((), is_mixed=False)
         folder, listing = self.listed(source.location or "")
-        return self._look(folder, listing, source.incremental_key)
+        found = self._look(folder, listing, source)
+        self.seen[source] = found
+        return found
 
     def left_out(self, source: SourceRow, reader: str | None) -> Mapping[str, str]:
         """Return the files that a reader of a source leaves out: name → why.
@@ -74,6 +80,16 @@ class LakeView:
         columns = frozenset({key}) if reader is None else self._columns_named(reader, key)
         reasons = ((fault.file.name, fault.reason_for(columns)) for fault in faults)
         return {name: reason for name, reason in reasons if reason is not None}
+
+    def readers_of(self, source: SourceRow, column: str) -> list[str]:
+        """Return the targets that read a column of a source."""
+        key = (source.incremental_key or "").lower()
+        named = {
+            str(row.name): self._columns_named(str(row.name), key)
+            for row in (self._rows.transformations if self._rows else ())
+            if any(item.table == source.key for item in row.dependencies)
+        }
+        return sorted(name for name, columns in named.items() if columns is None or column.lower() in columns)
 
     def readable(self, source: SourceRow) -> tuple[LakeFile, ...]:
         """Return the files of a source that hold its incremental key."""

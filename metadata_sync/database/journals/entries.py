@@ -314,3 +314,20 @@ class LifecycleEntry:
 
 
 _NOUNS: Final = {Lifecycle.RENAME: "renaming", Lifecycle.RETIRE: "retirement"}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceShape:
+    """The columns of a lake source as runs have accepted them.
+
+    Attributes:
+        source: `schema.table`.
+        columns: Name → type.
+        noted_at: When they were accepted, UTC.
+        change: What was new then, and who reads it; None: it was the first look.
+    """
+
+    source: str
+    columns: Mapping[str, str]
+    noted_at: datetime
+    change: str | None = None

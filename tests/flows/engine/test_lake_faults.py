@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from flows.engine.engine import execute, prepare
 from flows.gate.facts import Guard, Reason
 from flows.gate.lake import look_at_lake
+from flows.run.model import RunRequest
 from flows.warehouse.lake.variable import files_variable
 from metadata_sync.incident import Incident, IncidentKind, Severity
 from tests.flows.engine.test_lake_files import ALL, ORDERS, TOTALS, put, rows, sales
-from tests.support.engine_project import Workshop, copy_project
+from tests.support.engine_project import Workshop, copy_project, transformation
 
 IDS = "select o.id, o.amount, o.sold_at from lake.sales as o"
 BY_ROWS = {"dwh.sale", "dwh.sale_now", "dwh.sale_then"}
@@ -135,3 +137,49 @@ def test_a_source_may_hold_its_readers_for_a_bad_file(shop: Workshop) -> None:
     (shop.lake / "sales" / "3.parquet").write_text("id,shop\n3,x\n")
     assert all("(on_bad_file: hold)" in text for text in run(shop).values())
     assert ids(shop, "sale") == [1]
+
+
+def test_a_change_of_columns_is_said_once_and_follows_the_row(shop: Workshop) -> None:
+    def said() -> list[str]:
+        heard: list[str] = []
+        plan = prepare(shop.context, RunRequest(requested_by="test"), on_wait=heard.append)
+        summary = execute(shop.context, plan)
+        assert not [outcome.error for outcome in summary.outcomes if outcome.error]
+        return heard
+
+    def policy(word: str) -> None:
+        changed = rows()
+        changed["sources"][0]["on_source_change"] = word
+        changed["transformations"] = [
+            transformation("dwh", "sale_now", "sales", "lake.sales", load_type="scd1", business_key=["id"]),
+            transformation("dwh", "sale_all", "sales", "lake.sales", load_type="append", business_key=["id"]),
+        ]
+        shop.apply(changed)
+
+    (shop.root / "dbt_project" / "transformations" / "sale_all.sql").write_text("select s.* from lake.sales as s")
+    put(shop, "1.parquet", "select 1 as id, 'x' as shop, 1::smallint as amount, timestamp '2013-01-01' as sold_at")
+    policy("ignore")
+    assert said() == []
+    put(shop, "2.parquet", "select 2 as id, 'x' as shop, 2 as amount, timestamp '2013-01-02' as sold_at, true as paid")
+    assert said() == ["! lake.sales has changed: amount smallint is integer now (read by dwh.sale_all, dwh.sale_now)"]
+    assert ids(shop, "sale_all") == ids(shop, "sale_now") == [1, 2]
+    columns = "select column_name from information_schema.columns where table_name = 'sale_all'"
+    assert ("paid",) not in shop.query(columns), "a new column is ignored, also by a star"
+    assert said() == []
+
+    policy("hold")
+    put(shop, "3.parquet", "select 3 as id, 'x' as shop, 3 as amount, timestamp '2013-01-03' as sold_at, 1 as tip")
+    put(shop, "4.parquet", "select 4 as id, 'x' as shop, 4 as amount, timestamp '2013-01-04' as sold_at")
+    assert said() == []
+    assert ids(shop, "sale_now") == [1, 2, 4]
+    (incident,) = file_incidents(shop)
+    assert "3.parquet: it has the new column tip (on_source_change: hold)" in incident.message
+
+    policy("add")
+    assert said() == [
+        "! lake.sales has changed: new column paid boolean (read by dwh.sale_all); "
+        "new column tip integer (read by dwh.sale_all)"
+    ]
+    assert ids(shop, "sale_now") == [1, 2, 3, 4]
+    assert look_at_lake(shop.context, "lake.sales").change.startswith("new column paid boolean")
+    assert not file_incidents(shop)

@@ -192,9 +192,7 @@ def test_broken_and_empty_folders_are_explained(project: Project) -> None:
     with pytest.raises(ValueError, match=r"no Parquet file in lake/a"):
         look_at(project, "lake/a")
     (project.root / "lake" / "a" / "1.parquet").write_bytes(b"no parquet at all")
-    with pytest.raises(
-        ValueError, match=r"no file of lake/a can be read, e.g. 1.parquet: .* No magic"
-    ):
+    with pytest.raises(ValueError, match=r"no file of lake/a can be read, e.g. 1.parquet: .* No magic"):
         look_at(project, "lake/a")
 
 
