@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flows.context import reading
 from flows.errors.run_rules import RunRules
@@ -22,6 +22,7 @@ from flows.run.retry import RetryBook, RetryPolicy
 from flows.run.selection import read_targets
 from flows.warehouse.connection import retry_reads
 from metadata_sync.errors import RunError
+from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from flows.warehouse.load_log import LoggedLoad
     from metadata_sync.rows.model import TransformationRow
     from metadata_sync.rows.names import TableName
+
+
+_MOST_DAMAGED_FILES: Final = 3
+"""How many damaged files a load meets in one run before it counts as failed."""
 
 
 class Execution:
@@ -65,6 +70,7 @@ class Execution:
         self._spark: run_hook.SparkInRun | None = None
         self._wave_count = 0
         self._begun: set[str] = set()
+        self._files_met: list[str] = []
 
     def run(self) -> RunSummary:
         """Run the plan to its end."""
@@ -164,6 +170,7 @@ class Execution:
 
     def _end_wave(self, outcomes: Sequence[TargetOutcome]) -> None:
         now = self._context.now()
+        outcomes = [outcome for outcome in outcomes if not self._goes_on_without_a_file(outcome)]
         planned = [self._plan_retry(outcome, now) for outcome in outcomes]
         ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
         self._outcomes |= {outcome.target: outcome for outcome in ended}
@@ -173,6 +180,27 @@ class Execution:
         retries = [retry for retry in planned if retry is not None]
         if retries:
             self._observer.retrying(retries)
+
+    def _goes_on_without_a_file(self, outcome: TargetOutcome) -> bool:
+        """Whether a load failed at a damaged file that nobody had noticed: the gate then decides again without it."""
+        from flows.errors.classify import FailureClass
+
+        target = outcome.target
+        if outcome.verdict is None or outcome.verdict.failure_class is not FailureClass.UNREADABLE_FILE:
+            return False
+        if self._files_met.count(target) >= _MOST_DAMAGED_FILES:
+            return False
+        from flows.engine.shapes import note_damaged
+        from flows.warehouse.lake.variable import lake_view
+
+        (row,) = [row for row in self._plan.selected if str(row.name) == target]
+        rows = self._plan.rows
+        sources = [source for item in resolve_dependencies(row, rows) if (source := rows.source(item.name)) is not None]
+        if not note_damaged(self._context, lake_view(self._context, rows), sources, outcome.error or ""):
+            return False
+        self._files_met.append(target)
+        self._decisions[target] = replace(self._decisions[target], action=Action.WAIT)
+        return True
 
     def _plan_retry(self, outcome: TargetOutcome, now: datetime) -> Retry | None:
         if self._retries is None:

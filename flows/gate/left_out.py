@@ -67,9 +67,8 @@ class LeftOut:
         """Return those of some files that a target has not read as they are."""
         read = self.state.files.get((str(row.name), source.key), {})
         _, listing = self.lake.listed(source.location or "")
-        as_read = {
-            file.name for file in listing.files if file.name in read and read[file.name].identity == file.identity
-        }
+        known = ((file, read[file.name]) for file in listing.files if file.name in read)
+        as_read = {file.name for file, noted in known if noted.identity == file.identity}
         return {name: reason for name, reason in files.items() if name not in as_read}
 
     def _reasons_to_hold(

@@ -146,7 +146,8 @@ class Prober:
             for file, read in known
             if read.identity == file.identity and read.future_from and self._is_due(question.source, read.future_from)
         ]
-        left_out = self.lake.left_out(question.source, reader) if new or changed or due else {}
+        unread = [*new, *changed, *due]
+        left_out = self.lake.left_out(question.source, reader) if unread else {}
         new, changed, due = ([file for file in some if file.name not in left_out] for some in (new, changed, due))
         counts = FileCounts(
             listed=len(listing.files),
@@ -154,7 +155,7 @@ class Prober:
             changed=len(changed),
             due=len(due),
             gone=len(before) - len(known),
-            left_out=len(left_out),
+            left_out=sum(file.name in left_out for file in unread),
             hidden=listing.hidden_count,
             other=listing.other_count,
             example=next((file.name for file in [*new, *changed, *due]), ""),

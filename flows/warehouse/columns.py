@@ -135,7 +135,7 @@ class DuckDBColumns:
         """Return the columns of a source's listed files, and those that do not fit; see `LakeFooters.look_at`."""
         shape = self._shapes().get(source.key)
         types = {} if shape is None else {name.lower(): type_ for name, type_ in shape.columns.items()}
-        known = None if shape is None else KnownShape(types, source.on_source_change)
+        known = None if shape is None else KnownShape(types, source.on_source_change, shape.damaged)
         with self._files.use() as files:
             return files.look_at(folder, listing, source.incremental_key, known)
 

@@ -326,6 +326,7 @@ source_shape: Final = Table(
     Column("columns", JSON, nullable=False),
     Column("noted_at", _INSTANT, nullable=False),
     _text("change"),
+    Column("damaged", JSON, nullable=False),
 )
 
 target_lease: Final = Table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -25,10 +25,12 @@ class KnownShape:
     Attributes:
         types: Name in lower case → type.
         policy: What the source's row says of new columns and wider types.
+        damaged: Files that a load found to be damaged behind a sound footer: name → version and error.
     """
 
     types: Mapping[str, str]
     policy: OnSourceChange
+    damaged: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,12 @@ class LakeFooters:
         import duckdb
 
         try:
-            layouts = self._memory.layouts(folder, files, self._layouts)
+            layouts = dict(self._memory.layouts(folder, files, self._layouts))
+            damaged = {} if known is None else known.damaged
+            for file in files if damaged else ():
+                version, error = damaged.get(file.name, ("", ""))
+                if version == file.identity:
+                    layouts[file.path] = _BROKEN + error
             grouped = _Layouts.of(files, layouts)
             found = self._compare(folder, grouped, key, known)
             if any(column.type == "double" for column in found.columns):

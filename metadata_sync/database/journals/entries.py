@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -325,9 +325,11 @@ class SourceShape:
         columns: Name → type.
         noted_at: When they were accepted, UTC.
         change: What was new then, and who reads it; None: it was the first look.
+        damaged: Files that a load found to be damaged behind a sound footer: name → version and error.
     """
 
     source: str
     columns: Mapping[str, str]
     noted_at: datetime
     change: str | None = None
+    damaged: Mapping[str, tuple[str, str]] = field(default_factory=dict)

@@ -183,3 +183,25 @@ def test_a_change_of_columns_is_said_once_and_follows_the_row(shop: Workshop) ->
     assert ids(shop, "sale_now") == [1, 2, 3, 4]
     assert look_at_lake(shop.context, "lake.sales").change.startswith("new column paid boolean")
     assert not file_incidents(shop)
+
+
+def test_a_file_damaged_behind_its_footer_stops_itself(shop: Workshop) -> None:
+    put(shop, "1.parquet", sales((1, "x", 1, "2013-01-01")))
+    shop.apply({**rows(), "transformations": rows()["transformations"][:1]})
+    run(shop)
+    columns = "10 + range as id, uuid()::varchar as shop, 1 as amount, timestamp '2013-01-02' as sold_at"
+    put(shop, "2.parquet", f"select {columns} from range(5000)")
+    put(shop, "3.parquet", sales((3, "x", 3, "2013-01-03")))
+    path = shop.lake / "sales" / "2.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:40] + bytes(b ^ 0xFF for b in content[40:140]) + content[140:])
+
+    assert run(shop) == {"dwh.sale": "loaded"}, "the run goes on without the file"
+    assert ids(shop, "sale") == [1, 3]
+    (incident,) = file_incidents(shop)
+    assert "2.parquet: Failed to read file" in incident.message
+    assert run(shop)["dwh.sale"].startswith("skipped: lake.sales holds nothing new that can be read")
+    path.write_bytes(content)
+    assert run(shop) == {"dwh.sale": "loaded"}
+    assert len(ids(shop, "sale")) == 5_002
+    assert not file_incidents(shop)

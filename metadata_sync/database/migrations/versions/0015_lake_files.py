@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("columns", sa.JSON, nullable=False),
         sa.Column("noted_at", sa.DateTime, nullable=False),
         sa.Column("change", sa.Text, nullable=True),
+        sa.Column("damaged", sa.JSON, nullable=False),
     )
     with op.batch_alter_table("incident") as incident:
         incident.drop_constraint("kind_word", type_="check")
