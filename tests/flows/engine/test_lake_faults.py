@@ -112,14 +112,14 @@ def test_types_that_do_not_fit_hold_a_file_from_those_who_read_the_column(shop: 
     assert ids(shop, "sale_now") == [1, 2, 3, 4], "its SELECT does not read the column"
     (incident,) = file_incidents(shop)
     assert set(incident.targets) == ALL - {"dwh.sale_now"}
-    assert '3.parquet has shop STRUCT("name" VARCHAR), where 4.parquet has shop varchar' in incident.message
+    assert '3.parquet has shop STRUCT("name" VARCHAR), where the source has shop varchar' in incident.message
     report = look_at_lake(shop.context, "lake.sales")
     states = {item.target: item.state for item in report.files if item.file == "3.parquet"}
     assert states == dict.fromkeys(ALL, "left_out") | {"dwh.sale_now": "read"}
 
     rows_ = shop.context.store.usable_rows()
     variable = files_variable(shop.context, rows_, rows_.transformations, "by-hand")
-    assert "where 4.parquet has shop varchar" in variable["SLUICE_FILES"], "whoever asks no gate is refused"
+    assert "where the source has shop varchar" in variable["SLUICE_FILES"], "whoever asks no gate is refused"
 
     put(shop, "3.parquet", sales((3, "x", 3, "2013-01-03")))
     assert run(shop) == dict.fromkeys(ALL, "loaded")
