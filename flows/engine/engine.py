@@ -174,6 +174,7 @@ def prepare(
         blame=blame,
         rejecting=loads.rejecting,
         first_loads=first_loads,
+        lake=gate.lake,
     )
     for decision in plan.decisions:
         log_decision(plan.run_id, decision)

@@ -71,6 +71,7 @@ class Execution:
         self._wave_count = 0
         self._begun: set[str] = set()
         self._files_met: list[str] = []
+        self._lake = plan.lake
 
     def run(self) -> RunSummary:
         """Run the plan to its end."""
@@ -223,7 +224,10 @@ class Execution:
         variables = load_variables(self._plan.run_id, self._tokens) | (windows_variable(chunks) if chunks else {})
         decided = [self._decisions[str(row.name)] for row in due]
         left_out = {(decision.target, *file) for decision in decided for file in decision.left_out}
-        variables |= files_variable(self._context, self._plan.rows, due, self._plan.run_id, left_out)
+        lake, self._lake = self._lake, None  # a retry lists again
+        fresh = lake if lake is not None and lake.is_fresh else None
+        run_id = self._plan.run_id
+        variables |= files_variable(self._context, self._plan.rows, due, run_id, left_out=left_out, lake=fresh)
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
             staged = self._run_on_spark(unloaded, partial(self._dbt.compile, variables=variables))
@@ -311,6 +315,7 @@ class Execution:
     def _ask_gate(self, waiting: Sequence[TransformationRow]) -> GateDecisions:
         plan, store = self._plan, self._context.store
         with open_gate(self._context, plan.rows, waiting, plan.blame) as gate:
+            self._lake = gate.lake
             return gate.decide(
                 store.latest_loads(),
                 self._context.now(),

@@ -18,6 +18,7 @@ from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
     from flows.errors.classify import Verdict
+    from flows.warehouse.lake.view import LakeView
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class RunPlan:
         blame: Faults of rows and SELECTs.
         rejecting: Targets whose rejects table held rows after their last load.
         first_loads: Target → its first load in chunks, which begins in this run or is under way.
+        lake: The files of lake sources that the gate saw; None: it looked at none.
     """
 
     run_id: str
@@ -74,6 +76,7 @@ class RunPlan:
     blame: Blame = field(default_factory=Blame)
     rejecting: frozenset[str] = frozenset()
     first_loads: Mapping[str, FirstLoad] = field(default_factory=dict)
+    lake: LakeView | None = None
 
     @property
     def is_due(self) -> bool:

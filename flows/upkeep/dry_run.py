@@ -57,7 +57,7 @@ def _run_dbt(context: Context, rows: ControlRows, chosen: Sequence[Transformatio
 
     runner = DbtRunner(context.project, context.settings, context.profile)
     models = [row.name.model_name for row in chosen]
-    files = files_variable(context, rows, chosen, f"heal-{uuid4().hex[:8]}", None)
+    files = files_variable(context, rows, chosen, f"heal-{uuid4().hex[:8]}", left_out=None)
     try:
         if is_test:
             return Build(runner.build([], tested=models, unbuilt=(), variables={}, callbacks=()))

@@ -47,9 +47,11 @@ def files_variable(
     rows: ControlRows,
     targets: Iterable[TransformationRow],
     run_id: str,
+    *,
     left_out: Collection[tuple[str, str, str]] | None = (),
+    lake: LakeView | None = None,
 ) -> dict[str, str]:
-    """List the lake sources of some targets now, and return the variable that passes the listing to the macros.
+    """List the lake sources of some targets, and return the variable that passes the listing to the macros.
 
     A folder that cannot be listed is left out: its load then says what is wrong with it.
 
@@ -60,10 +62,11 @@ def files_variable(
         run_id: Names the file of the listing, which is made in `.sluice/listings/`.
         left_out: (target, source, file) of what loads may leave out, as the gate decided; None: any file. A target that
             would leave out another one is refused: its load could lose rows.
+        lake: A fresh look at the lake; None: the folders are listed now.
     """
     if not context.profile.is_embedded:
         return {}
-    lake = lake_view(context, rows)
+    lake = lake or lake_view(context, rows)
     readers = _readers(rows, targets)
     listings = _list(lake, {source.location or "" for source in readers})
     if not listings:

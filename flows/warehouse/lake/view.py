@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, list_folder, resolve_folder
 from flows.warehouse.lake.shape import LakeColumns
@@ -17,6 +18,8 @@ from metadata_sync.sql.columns_read import names_read
 if TYPE_CHECKING:
     from metadata_sync.project import Project
     from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
+
+_SECONDS_FRESH: Final = 60
 
 Look = Callable[[LakeFolder, Listing, "SourceRow"], LakeColumns]
 """Returns the columns of a source's listed files; see `LakeFooters.look_at`."""
@@ -39,8 +42,14 @@ class LakeView:
         self._rows = rows
         self._look = look
         self._listings: dict[str, tuple[LakeFolder, Listing]] = {}
+        self._made_at = time.monotonic()
         self._named: dict[str, frozenset[str] | None] = {}
         self.seen: dict[SourceRow, LakeColumns] = {}
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a load may read by these listings, rather than list again: files may have come or gone meanwhile."""
+        return time.monotonic() - self._made_at < _SECONDS_FRESH
 
     def listed(self, location: str) -> tuple[LakeFolder, Listing]:
         """Return a location's folder and listing; it is listed the first time.
