@@ -140,7 +140,7 @@ def decide_targets(
             unreadable = [f"{name} cannot be read: {trouble}" for name, trouble in troubles.items() if trouble]
             sound = [item for item in reads[row.name] if not troubles[item.name]]
             decision = left_out.decide(replace(facts, unreadable=tuple(unreadable)), row, sound)
-        elif decision.reason is Reason.FILES_LEFT_OUT:
+        elif left_out.concerns(reads[row.name]):
             decision = left_out.decide(facts, row, reads[row.name])
         states[str(row.name)] = state_after(decision)
         decisions.append(decision)

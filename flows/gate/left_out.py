@@ -35,6 +35,11 @@ class LeftOut:
     state: WarehouseState
     lake: LakeView
 
+    def concerns(self, reads: Sequence[ResolvedDependency]) -> bool:
+        """Whether the gate has met a file that does not fit, in a source of these."""
+        names = {item.name for item in reads}
+        return any(source.name in names and found.faults for source, found in self.lake.seen.items())
+
     def decide(self, facts: TargetFacts, row: TransformationRow, reads: Sequence[ResolvedDependency]) -> Decision:
         """Decide on a target again, with the files that its load would leave out.
 
@@ -77,6 +82,10 @@ class LeftOut:
         example = next(iter(files.values()))
         if source.on_bad_file is OnBadFile.HOLD:
             return [f"{item.name} cannot be read: {example} (on_bad_file: hold)"]
+        if item.incremental_key is None and item.is_driving:
+            return [
+                f"{item.name} cannot be read: {example}. It has no incremental_key: it is read in full, or not at all"
+            ]
         if not item.is_driving:
             return [f"{item.name} cannot be read: {example}. It is a lookup: rows would lack its values"]
         is_by_range = row.load_type is LoadType.APPEND and not row.business_key

@@ -127,15 +127,20 @@ def test_types_that_do_not_fit_hold_a_file_from_those_who_read_the_column(shop: 
     assert not file_incidents(shop)
 
 
-def test_a_source_may_hold_its_readers_for_a_bad_file(shop: Workshop) -> None:
+def test_a_source_that_is_held_or_read_in_full_has_no_part(shop: Workshop) -> None:
     put(shop, "1.parquet", sales((1, "x", 1, "2013-01-01")))
-    changed = rows()
+    changed = {**rows(), "transformations": rows()["transformations"][:1]}
     changed["sources"][0]["on_bad_file"] = "hold"
     shop.apply(changed)
     run(shop)
     put(shop, "2.parquet", sales((2, "x", 2, "2013-01-02")))
     (shop.lake / "sales" / "3.parquet").write_text("id,shop\n3,x\n")
-    assert all("(on_bad_file: hold)" in text for text in run(shop).values())
+    assert "3.parquet" in run(shop)["dwh.sale"]
+    assert run(shop)["dwh.sale"].endswith("(on_bad_file: hold)")
+
+    del changed["sources"][0]["on_bad_file"], changed["sources"][0]["incremental_key"]
+    shop.apply(changed)
+    assert run(shop)["dwh.sale"].endswith("It has no incremental_key, so a load reads all of it")
     assert ids(shop, "sale") == [1]
 
 
