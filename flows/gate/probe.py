@@ -138,14 +138,17 @@ class Prober:
     def _compare_files(self, question: Question, reader: str, listing: Listing) -> Probe:
         """Compare the files of a folder with those that a target has read."""
         before = self._files_read[reader, question.source.key]
-        new = [file for file in listing.files if file.name not in before]
-        known = [(file, before[file.name]) for file in listing.files if file.name in before]
-        changed = [file for file, read in known if read.identity != file.identity]
-        due = [
-            file
-            for file, read in known
-            if read.identity == file.identity and read.future_from and self._is_due(question.source, read.future_from)
-        ]
+        new, changed, due, known_count = [], [], [], 0
+        for file in listing.files:
+            read = before.get(file.name)
+            if read is None:
+                new.append(file)
+                continue
+            known_count += 1
+            if read.identity != file.identity:
+                changed.append(file)
+            elif read.future_from and self._is_due(question.source, read.future_from):
+                due.append(file)
         unread = [*new, *changed, *due]
         left_out = self.lake.left_out(question.source, reader) if unread else {}
         new, changed, due = ([file for file in some if file.name not in left_out] for some in (new, changed, due))
@@ -154,7 +157,7 @@ class Prober:
             new=len(new),
             changed=len(changed),
             due=len(due),
-            gone=len(before) - len(known),
+            gone=len(before) - known_count,
             left_out=sum(file.name in left_out for file in unread),
             hidden=listing.hidden_count,
             other=listing.other_count,

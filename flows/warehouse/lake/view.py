@@ -70,10 +70,10 @@ class LakeView:
         """
         if self._look is None:
             return LakeColumns((), is_mixed=False)
-        folder, listing = self.listed(source.location or "")
-        found = self._look(folder, listing, source)
-        self.seen[source] = found
-        return found
+        if source not in self.seen:
+            folder, listing = self.listed(source.location or "")
+            self.seen[source] = self._look(folder, listing, source)
+        return self.seen[source]
 
     def left_out(self, source: SourceRow, reader: str | None) -> Mapping[str, str]:
         """Return the files that a reader of a source leaves out: name → why.
