@@ -131,7 +131,7 @@ def reasons(found: LakeColumns, *columns: str) -> list[str]:
     [
         ("select 'x' as i, 'x' as name", "i varchar, where 3.parquet has i integer"),
         ("select 1.5::double as i, 'x' as name", "i double, where 3.parquet has i integer"),
-        ("select {'a': 1} as i, 'x' as name", "i struct(a integer), where 3.parquet has i integer"),
+        ("select {'a': 1} as i, 'x' as name", "i STRUCT(a INTEGER), where 3.parquet has i integer"),
         ("select 1 as i, timestamp '2013-01-01' as name", "name timestamp, where 3.parquet has name varchar"),
     ],
 )
