@@ -224,10 +224,9 @@ class Execution:
         variables = load_variables(self._plan.run_id, self._tokens) | (windows_variable(chunks) if chunks else {})
         decided = [self._decisions[str(row.name)] for row in due]
         left_out = {(decision.target, *file) for decision in decided for file in decision.left_out}
-        lake, self._lake = self._lake, None  # a retry lists again
-        fresh = lake if lake is not None and lake.is_fresh else None
-        run_id = self._plan.run_id
-        variables |= files_variable(self._context, self._plan.rows, due, run_id, left_out=left_out, lake=fresh)
+        variables |= files_variable(
+            self._context, self._plan.rows, due, self._plan.run_id, left_out=left_out, seen=self._lake
+        )
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
             staged = self._run_on_spark(unloaded, partial(self._dbt.compile, variables=variables))

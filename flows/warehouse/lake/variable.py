@@ -49,7 +49,7 @@ def files_variable(
     run_id: str,
     *,
     left_out: Collection[tuple[str, str, str]] | None = (),
-    lake: LakeView | None = None,
+    seen: LakeView | None = None,
 ) -> dict[str, str]:
     """List the lake sources of some targets, and return the variable that passes the listing to the macros.
 
@@ -61,22 +61,22 @@ def files_variable(
         targets: The targets that dbt is going to load.
         run_id: Names the file of the listing, which is made in `.sluice/listings/`.
         left_out: (target, source, file) of what loads may leave out, as the gate decided; None: any file. A target that
-            would leave out another one is refused: its load could lose rows.
-        lake: A fresh look at the lake; None: the folders are listed now.
+            would leave out another one is refused, for its load could lose rows: unless the file came since.
+        seen: The lake as the gate saw it. The folders are listed again when that was a while ago.
     """
     if not context.profile.is_embedded:
         return {}
-    lake = lake or lake_view(context, rows)
+    lake = seen if seen is not None and seen.is_fresh else lake_view(context, rows)
     readers = _readers(rows, targets)
     listings = _list(lake, {source.location or "" for source in readers})
     if not listings:
         return {}
-    choice = _Choice()
+    choice = _Choice(left_out, seen)
     patterns: dict[str, dict[str, str]] = {}
     for source, names in readers.items():
         if source.location in listings:
             patterns[listings[source.location][0].pattern] = _nulls(lake, source)
-            choice.add(lake, source, names, left_out)
+            choice.add(lake, source, names)
     path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
     _write(path, listings, choice.left_out_by)
     return {"SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "refused": choice.refused})}
@@ -98,20 +98,18 @@ class _Choice:
     """What readers leave out.
 
     Attributes:
+        allowed: (target, source, file) of what the gate decided to leave out; None: any file.
+        seen: The lake as the gate saw it.
         left_out_by: (location, file) → the targets that do not read it.
         refused: Target → why it may not be loaded.
     """
 
+    allowed: Collection[tuple[str, str, str]] | None
+    seen: LakeView | None
     left_out_by: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def add(
-        self,
-        lake: LakeView,
-        source: SourceRow,
-        readers: Iterable[str],
-        allowed: Collection[tuple[str, str, str]] | None,
-    ) -> None:
+    def add(self, lake: LakeView, source: SourceRow, readers: Iterable[str]) -> None:
         for target in readers:
             try:
                 files = lake.left_out(source, target)
@@ -119,8 +117,12 @@ class _Choice:
                 continue
             for name, reason in files.items():
                 self.left_out_by.setdefault((source.location or "", name), set()).add(target)
-                if allowed is not None and (target, source.key, name) not in allowed:
+                if not self._may_leave_out(source, target, name):
                     self.refused[target] = f"{source.key} cannot be read: {reason}"
+
+    def _may_leave_out(self, source: SourceRow, target: str, name: str) -> bool:
+        is_decided = self.allowed is None or (target, source.key, name) in self.allowed
+        return is_decided or (self.seen is not None and self.seen.has_come_since(source, name))
 
 
 def _nulls(lake: LakeView, source: SourceRow) -> dict[str, str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metadata_sync.project import Project
     from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 
-_SECONDS_FRESH: Final = 60
+_SECONDS_FRESH: Final = 10
 
 Look = Callable[[LakeFolder, Listing, "SourceRow"], LakeColumns]
 """Returns the columns of a source's listed files; see `LakeFooters.look_at`."""
@@ -61,6 +61,11 @@ class LakeView:
             folder = resolve_folder(self._project, location)
             self._listings[location] = folder, list_folder(folder)
         return self._listings[location]
+
+    def has_come_since(self, source: SourceRow, name: str) -> bool:
+        """Whether a file of a source has come after this look at it; False when it was not listed then."""
+        found = self._listings.get(source.location or "")
+        return found is not None and all(file.name != name for file in found[1].files)
 
     def columns(self, source: SourceRow) -> LakeColumns:
         """Return the columns of a source's files, and the files that do not fit.
