@@ -150,21 +150,22 @@ def test_types_that_do_not_fit_hold_a_file_from_those_who_read_the_column(
 def test_a_source_that_is_held_or_read_in_full_is_not_read_in_part(shop: Workshop) -> None:
     put(shop, "1.parquet", sales((1, "x", 1, "2013-01-01")))
     (shop.lake / "sales" / "2.parquet").write_text("id,shop\n3,x\n")
-    changed = some("sale")
+    changed = some("sale_now")
+    changed["transformations"][0]["increment"] = "full"
     (source,) = changed["sources"]
     key = source.pop("incremental_key")
     shop.apply(changed)
-    message = run(shop)["dwh.sale"]
+    message = run(shop)["dwh.sale_now"]
     assert message.startswith("held: lake.sales cannot be read: 2.parquet: ")
     assert message.endswith("It has no incremental_key, so a load reads all of it")
 
     source |= {"incremental_key": key, "on_bad_file": "hold"}
     shop.apply(changed)
-    assert run(shop)["dwh.sale"].endswith("(on_bad_file: hold)")
+    assert run(shop)["dwh.sale_now"].endswith("(on_bad_file: hold)")
     del source["on_bad_file"]
     shop.apply(changed)
-    assert run(shop) == {"dwh.sale": "loaded"}
-    assert ids(shop, "sale") == [1]
+    assert run(shop) == {"dwh.sale_now": "loaded"}
+    assert ids(shop, "sale_now") == [1]
 
 
 def test_a_change_of_columns_is_said_once_and_follows_the_row(shop: Workshop) -> None:
