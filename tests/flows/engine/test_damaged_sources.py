@@ -16,7 +16,7 @@ def test_half_written_file_holds_its_readers_alone(workshop: Workshop) -> None:
     half.write_bytes(whole.read_bytes()[:40])
     workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
 
-    applied, _, _ = describe(workshop, 2, "Regions and their labels.")  # the whole file says what the columns are
+    applied, _, _ = describe(workshop, 0, "Orders.")  # the whole file says what the columns are
     summary, _ = workshop.run()
 
     assert applied == 0

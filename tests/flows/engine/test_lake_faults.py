@@ -157,7 +157,7 @@ def test_a_source_that_is_held_or_read_in_full_is_not_read_in_part(shop: Worksho
     shop.apply(changed)
     message = run(shop)["dwh.sale_now"]
     assert message.startswith("held: lake.sales cannot be read: 2.parquet: ")
-    assert message.endswith("It has no incremental_key, so a load reads all of it")
+    assert message.endswith("It has no incremental_key: it is read in full, or not at all")
 
     source |= {"incremental_key": key, "on_bad_file": "hold"}
     shop.apply(changed)
