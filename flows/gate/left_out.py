@@ -88,8 +88,7 @@ class LeftOut:
             ]
         if not item.is_driving:
             return [f"{item.name} cannot be read: {example}. It is a lookup: rows would lack its values"]
-        is_by_range = row.load_type is LoadType.APPEND and not row.business_key
-        if row.increment is Increment.ROWS and not is_by_range:
+        if not _replaces_rows(row):
             return []
         read = self.state.files.get((str(row.name), str(item.name)))
         if read is None and str(row.name) not in self.state.logged:
@@ -97,6 +96,12 @@ class LeftOut:
         lost = [reason for name, reason in files.items() if read is None or name in read]
         why = "The load replaces rows: those that this file held before would be lost"
         return [f"{item.name} cannot be read: {lost[0]}. {why}"] if lost else []
+
+
+def _replaces_rows(row: TransformationRow) -> bool:
+    """Whether a load derives stored rows again, from all files of its sources."""
+    is_by_range = row.load_type is LoadType.APPEND and not row.business_key
+    return row.increment is not Increment.ROWS or is_by_range or any(item.restates for item in row.dependencies)
 
 
 def _with_files(source: SourceFacts, files: Mapping[str, str]) -> SourceFacts:
