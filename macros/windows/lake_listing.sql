@@ -90,7 +90,7 @@
     {%- set names = fromjson(sluice.listed_files().patterns.get(pattern, {}).get("ignored", "[]")) -%}
     {%- if not names -%} {{ return(rows) }} {%- endif -%}
     {%- set listed = sluice.literals(names) | join(", ") -%}
-    {{ return("(select columns(lambda name: lower(name) not in (" ~ listed ~ ")) from " ~ rows ~ ")") }}
+    {{ return("(select columns (lambda name: lower(name) not in (" ~ listed ~ ")) from " ~ rows ~ ")") }}
 {% endmacro %}
 
 
