@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from flows.warehouse.lake import list_folder, resolve_folder
+from flows.warehouse.lake.folder import list_folder, resolve_folder
 from tests.support.engine_project import Workshop, copy_project, transformation
 
 SELECT = "select o.id, o.amount, o.sold_at from lake.sales as o"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flows.warehouse.profile import Profile
     from metadata_sync.analysis.protocols import WarehouseColumns
     from metadata_sync.database import ControlStore
+    from metadata_sync.database.journals.entries import SourceShape
     from metadata_sync.settings import Settings
 
 
@@ -73,7 +74,11 @@ class Context:
         """Columns and types in the warehouse."""
         from flows.warehouse.columns import open_columns
 
-        return open_columns(self.project, self.settings)
+        return open_columns(self.project, self.settings, self._source_shapes)
+
+    def _source_shapes(self) -> Mapping[str, SourceShape]:
+        """Return the columns of lake sources as runs have accepted them; the store is opened when somebody asks."""
+        return self.store.source_shapes()
 
 
 def load_context() -> Context:

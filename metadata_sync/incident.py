@@ -26,6 +26,8 @@ class IncidentKind(StrEnum):
     """A load rejected rows that no earlier load had rejected."""
     DEFINITION = "definition"
     """Rows of a target were derived by an older SELECT."""
+    FILE = "file"
+    """Files of a lake source are left out: they cannot be read, or do not fit the others."""
 
 
 class Severity(StrEnum):

@@ -29,8 +29,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("updatd_at", ["carrier", "updated_at"])
     "Did you mean 'updated_at'?"
+    >>> did_you_mean("source_schema", ["schema", "on_source_change"])
+    "Did you mean 'schema'?"
     """
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    words = list(known)
+    ends = [name for name in words if word.endswith(f"_{name}")]
+    close = ends or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}?" if close else ""
 
 

@@ -45,7 +45,7 @@ from flows.spark.sizing.scan_bytes import Span
 from flows.warehouse.bounds import parse_bound
 from flows.warehouse.chunks import parse_size
 from flows.warehouse.connection import open_warehouse
-from flows.warehouse.listing import files_variable
+from flows.warehouse.lake.variable import files_variable
 from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
 from metadata_sync.database.journals.entries import BackfillEntry

@@ -22,13 +22,13 @@ def register(app: typer.Typer) -> None:
 
 def lake(
     source: Annotated[str, typer.Argument(metavar="TABLE", help="The lake source, schema.table.")],
-    unread: Annotated[bool, typer.Option("--unread", help="Only files that are new or changed.")] = False,
+    unread: Annotated[bool, typer.Option("--unread", help="Only files that are not read as they are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Show the files of a lake source, and the load that read each.
 
-    A file is new, changed since it was read, read, or gone. Hidden files (names that begin with _ or .) and files of
-    other formats are counted. Reads no file and writes nothing.
+    A file is new, changed since it was read, read, unreadable, left out because it does not fit the others, or gone.
+    Hidden files (names that begin with _ or .) and files of other formats are counted. Reads footers; writes nothing.
 
     Examples:
         sluice lake lake.flights
@@ -40,7 +40,7 @@ def lake(
     from flows.gate.lake import look_at_lake
 
     report = look_at_lake(load_context(), source)
-    files = [item for item in report.files if not unread or item.state in ("new", "changed")]
+    files = [item for item in report.files if not unread or item.state not in ("read", "gone")]
     if as_json:
         print_json({**asdict(report), "files": [asdict(item) for item in files]})
         return
@@ -59,6 +59,11 @@ def lake(
     print_table(title, ("File", "Bytes", "Target", "State", "Load", "Loaded at (UTC)"), rows)
     if len(files) > _SHOWN:
         say(f"The first {_SHOWN} of {len(files):,} rows; --json prints all.")
+    if report.change:
+        out.print(f"Last change of its columns: {report.change}", highlight=False, markup=False)
+    reasons = dict.fromkeys(item.reason for item in files if item.reason)
+    for reason in list(reasons)[:_SHOWN]:
+        out.print(f"Not read: {reason}", highlight=False, markup=False)
     if report.ignored:
         out.print(report.ignored, highlight=False, markup=False)
 

@@ -136,7 +136,7 @@ def passthrough_variables(context: Context) -> dict[str, str]:
     A project may have hand-written models only, so an error in the rows is logged and does not stop dbt.
     """
     from flows.run.outcome import tokens_variable
-    from flows.warehouse.listing import files_variable
+    from flows.warehouse.lake.variable import files_variable
 
     try:
         rows = context.store.read_rows()

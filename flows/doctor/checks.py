@@ -137,7 +137,7 @@ def _warehouse(context: Context) -> Iterator[CheckFinding]:
 
 
 def _lake(context: Context) -> Iterator[CheckFinding]:
-    from flows.warehouse.lake import list_folder, resolve_folder
+    from flows.warehouse.lake.folder import list_folder, resolve_folder
     from metadata_sync.rows.vocabulary import SourceKind
 
     if context.profile.dialect != "duckdb":

@@ -127,8 +127,8 @@ def prepare(
         context: Project, settings, control database.
         request: The request of the run.
         is_dry: Write nothing at all, not even generated models.
-        on_wait: Called with a sentence when the request waits for another run, and when a column list follows a
-            changed SELECT.
+        on_wait: Called with a sentence when the request waits for another run, when a column list follows a changed
+            SELECT, and when files of a lake source have new columns or wider types.
 
     Returns:
         The plan, with a decision and its evidence per selected target.
@@ -154,6 +154,10 @@ def prepare(
                 note_definitions(context, rows, redefined, gate.warehouse)
         forced_by = request.requested_by if request.is_forced else None
         answer = gate.decide(loads, now, forced_by=forced_by, leases=lease_texts(context.store))
+        if not is_dry and gate.lake.seen:
+            from flows.engine.shapes import note_shapes
+
+            note_shapes(context, gate.lake, on_wait)
         orphans = gate.orphans() if not request.pipelines else ()
         decisions = _with_engines(context, request, rows, gate.state, answer.decisions)
         decisions, first_loads = _with_first_loads(gate, decisions, loads, now)
@@ -170,6 +174,7 @@ def prepare(
         blame=blame,
         rejecting=loads.rejecting,
         first_loads=first_loads,
+        lake=gate.lake,
     )
     for decision in plan.decisions:
         log_decision(plan.run_id, decision)

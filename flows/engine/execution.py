@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flows.context import reading
 from flows.errors.run_rules import RunRules
@@ -22,6 +22,7 @@ from flows.run.retry import RetryBook, RetryPolicy
 from flows.run.selection import read_targets
 from flows.warehouse.connection import retry_reads
 from metadata_sync.errors import RunError
+from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from flows.warehouse.load_log import LoggedLoad
     from metadata_sync.rows.model import TransformationRow
     from metadata_sync.rows.names import TableName
+
+
+_MOST_DAMAGED_FILES: Final = 3
+"""How many damaged files a load meets in one run before it counts as failed."""
 
 
 class Execution:
@@ -65,6 +70,8 @@ class Execution:
         self._spark: run_hook.SparkInRun | None = None
         self._wave_count = 0
         self._begun: set[str] = set()
+        self._files_met: list[str] = []
+        self._lake = plan.lake
 
     def run(self) -> RunSummary:
         """Run the plan to its end."""
@@ -164,6 +171,7 @@ class Execution:
 
     def _end_wave(self, outcomes: Sequence[TargetOutcome]) -> None:
         now = self._context.now()
+        outcomes = [outcome for outcome in outcomes if not self._goes_on_without_a_file(outcome)]
         planned = [self._plan_retry(outcome, now) for outcome in outcomes]
         ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
         self._outcomes |= {outcome.target: outcome for outcome in ended}
@@ -173,6 +181,27 @@ class Execution:
         retries = [retry for retry in planned if retry is not None]
         if retries:
             self._observer.retrying(retries)
+
+    def _goes_on_without_a_file(self, outcome: TargetOutcome) -> bool:
+        """Whether a load failed at a damaged file that nobody had noticed: the gate then decides again without it."""
+        from flows.errors.classify import FailureClass
+
+        target = outcome.target
+        if outcome.verdict is None or outcome.verdict.failure_class is not FailureClass.UNREADABLE_FILE:
+            return False
+        if self._files_met.count(target) >= _MOST_DAMAGED_FILES:
+            return False
+        from flows.engine.shapes import note_damaged
+        from flows.warehouse.lake.variable import lake_view
+
+        (row,) = [row for row in self._plan.selected if str(row.name) == target]
+        rows = self._plan.rows
+        sources = [source for item in resolve_dependencies(row, rows) if (source := rows.source(item.name)) is not None]
+        if not note_damaged(self._context, lake_view(self._context, rows), sources, outcome.error or ""):
+            return False
+        self._files_met.append(target)
+        self._decisions[target] = replace(self._decisions[target], action=Action.WAIT)
+        return True
 
     def _plan_retry(self, outcome: TargetOutcome, now: datetime) -> Retry | None:
         if self._retries is None:
@@ -185,7 +214,7 @@ class Execution:
         """Run dbt; when it stops before its first node, every target of the wave has failed for that reason."""
         from flows.dbt.runner import DbtRunner
         from flows.run.outcome import Build, load_variables, windows_variable
-        from flows.warehouse.listing import files_variable
+        from flows.warehouse.lake.variable import files_variable
 
         if self._dbt is None:
             self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
@@ -193,7 +222,11 @@ class Execution:
         absent = {name for name in self._plan.absent if not self._has_loaded(name)}
         chunks = self._chunks_of_first_loads(due)
         variables = load_variables(self._plan.run_id, self._tokens) | (windows_variable(chunks) if chunks else {})
-        variables |= files_variable(self._context, self._plan.rows, due, self._plan.run_id)
+        decided = [self._decisions[str(row.name)] for row in due]
+        left_out = {(decision.target, *file) for decision in decided for file in decision.left_out}
+        variables |= files_variable(
+            self._context, self._plan.rows, due, self._plan.run_id, left_out=left_out, seen=self._lake
+        )
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
             staged = self._run_on_spark(unloaded, partial(self._dbt.compile, variables=variables))
@@ -281,6 +314,7 @@ class Execution:
     def _ask_gate(self, waiting: Sequence[TransformationRow]) -> GateDecisions:
         plan, store = self._plan, self._context.store
         with open_gate(self._context, plan.rows, waiting, plan.blame) as gate:
+            self._lake = gate.lake
             return gate.decide(
                 store.latest_loads(),
                 self._context.now(),

@@ -204,6 +204,7 @@ class _Cut:
             measure,
             *(self._context.project, gate.warehouse, source, item.incremental_key),
             start=history_start(self._row),
+            lake=gate.lake,
         )
         extent = query(end=None)
         if extent is None:
@@ -219,7 +220,9 @@ class _Cut:
         assert source is not None, "it was measured"
         assert item.incremental_key is not None, "it was measured"
         spans = cut_evenly(
-            self._context.project, gate.warehouse, source, item.incremental_key, extent, rows_per_chunk=self._budget
+            *(self._context.project, gate.warehouse, source, item.incremental_key, extent),
+            rows_per_chunk=self._budget,
+            lake=gate.lake,
         )
         chunks: list[Window] = []
         for span in spans:

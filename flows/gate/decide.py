@@ -19,6 +19,7 @@ from flows.gate.facts import (
     UpstreamFacts,
     UpstreamState,
 )
+from flows.gate.left_out import LeftOut
 from flows.gate.probe import Prober, Question
 from flows.gate.rules import decide
 from flows.warehouse.bounds import parse_bound
@@ -112,6 +113,7 @@ def decide_targets(
     trouble_of = _examiner(around.rows, examine)
     answers = {question: _explain(probe, question, trouble_of) for question, probe in asked.items()}
     renamed = _find_renamed(targets, reads, around)
+    left_out = LeftOut(around.rows, around.state, prober.lake)
     off = (str(row.name) for row in around.rows.transformations if not _is_switched_on(row, around.rows))
     states = dict.fromkeys(around.leases, UpstreamState.RUNNING) | dict.fromkeys(off, UpstreamState.OFF)
     states |= {str(row.name): UpstreamState.PENDING for row in targets} | dict(around.settled)
@@ -134,9 +136,12 @@ def decide_targets(
         facts = _facts(row, reads[row.name], sources=sources, around=around, states=states, renamed_from=former)
         decision = decide(facts)
         if decision.action is Action.RUN:
-            troubles = ((item.name, trouble_of(item.name)) for item in reads[row.name])
-            unreadable = tuple(f"{name} cannot be read: {trouble}" for name, trouble in troubles if trouble is not None)
-            decision = decide(replace(facts, unreadable=unreadable)) if unreadable else decision
+            troubles = {item.name: trouble_of(item.name) for item in reads[row.name]}
+            unreadable = [f"{name} cannot be read: {trouble}" for name, trouble in troubles.items() if trouble]
+            sound = [item for item in reads[row.name] if not troubles[item.name]]
+            decision = left_out.decide(replace(facts, unreadable=tuple(unreadable)), row, sound)
+        elif left_out.concerns(reads[row.name]):
+            decision = left_out.decide(facts, row, reads[row.name])
         states[str(row.name)] = state_after(decision)
         decisions.append(decision)
     tokens = {question.source.key: answers[question].newest for question in questions.values() if question.key is None}

@@ -67,6 +67,7 @@ _OF_GUARDS: Final = {
     Guard.KEY_WENT_BACKWARDS: "its key had gone backwards",
     Guard.SOURCE_SHRANK: "it held fewer rows than when it was read",
     Guard.PROBE_FAILED: "it could not be probed",
+    Guard.FILES_LEFT_OUT: "{left_out}",
 }
 
 

@@ -10,6 +10,7 @@ from flows.gate.probe import source_relation
 from flows.warehouse.bounds import Bound, parse_bound
 from flows.warehouse.chunks import KeySpan, cut_by_count
 from flows.warehouse.connection import Warehouse, as_text, quoted
+from flows.warehouse.lake.view import LakeView
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 
@@ -36,7 +37,14 @@ class Extent:
 
 
 def measure(
-    project: Project, warehouse: Warehouse, source: SourceRow, key: str, *, start: str | None, end: str | None
+    project: Project,
+    warehouse: Warehouse,
+    source: SourceRow,
+    key: str,
+    *,
+    start: str | None,
+    end: str | None,
+    lake: LakeView | None = None,
 ) -> Extent | None:
     """Measure the rows of a source from start to end, both inclusive.
 
@@ -47,6 +55,7 @@ def measure(
         key: Its incremental key.
         start: Least key; None: from the beginning.
         end: Greatest key; None: to the end.
+        lake: Tells which files of the source can be read; None: all are.
 
     Returns:
         The extent, or None when there are no rows.
@@ -56,7 +65,7 @@ def measure(
         ValueError: When the key is neither a time nor an integer.
     """
     column = quoted(key)
-    relation = source_relation(project, warehouse.dialect, source)
+    relation = source_relation(project, warehouse.dialect, source, lake)
     bounds = [(sign, bound) for sign, bound in ((">=", start), ("<=", end)) if bound is not None]
     limits = [f"{column} {sign} '{parse_bound(bound)}'" for sign, bound in bounds]
     query = (
@@ -68,7 +77,14 @@ def measure(
 
 
 def cut_evenly(
-    project: Project, warehouse: Warehouse, source: SourceRow, key: str, extent: Extent, *, rows_per_chunk: int
+    project: Project,
+    warehouse: Warehouse,
+    source: SourceRow,
+    key: str,
+    extent: Extent,
+    *,
+    rows_per_chunk: int,
+    lake: LakeView | None = None,
 ) -> tuple[KeySpan, ...]:
     """Cut an extent into spans of about the given number of rows, also where rows lie unevenly.
 
@@ -82,13 +98,14 @@ def cut_evenly(
         key: Its incremental key.
         extent: Its extent, from `measure`.
         rows_per_chunk: Rows per span.
+        lake: Tells which files of the source can be read; None: all are.
 
     Raises:
         RunError: When the warehouse cannot answer.
     """
 
     def count(spans: Sequence[KeySpan]) -> list[int]:
-        return _count_rows(warehouse, source_relation(project, warehouse.dialect, source), quoted(key), spans)
+        return _count_rows(warehouse, source_relation(project, warehouse.dialect, source, lake), quoted(key), spans)
 
     def cut(part: Extent, rounds: int) -> list[tuple[KeySpan, int]]:
         spans = cut_by_count(part.low, part.high, part.row_count, rows_per_chunk)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from flows.gate.file_counts import FileCounts
 from metadata_sync.loads import Watermark
 from metadata_sync.rows.vocabulary import ChildPolicy, Engine, OnDefinitionChange, Trigger
 
@@ -44,6 +45,7 @@ class Reason(StrEnum):
     FORCED = "forced"
 
     NOTHING_NEW = "nothing_new"
+    FILES_LEFT_OUT = "files_left_out"
     SOURCE_EMPTY = "source_empty"
     SOURCE_EMPTIED = "source_emptied"
     ONLY_FUTURE_ROWS = "only_future_rows"
@@ -87,6 +89,8 @@ class Guard(StrEnum):
     SOURCE_SHRANK = "source_shrank"
     """The source holds fewer rows than earlier loads read from it, or none."""
     PROBE_FAILED = "probe_failed"
+    FILES_LEFT_OUT = "files_left_out"
+    """Files of it cannot be read or do not fit the others: the target has not read them."""
 
 
 class SourceMode(StrEnum):
@@ -115,75 +119,6 @@ class UpstreamState(StrEnum):
     HELD = "held"
     OFF = "off"
     """It, its pipeline, or an upstream that it waits for is switched off."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileCounts:
-    """The files of a lake source, counted for one reader.
-
-    Attributes:
-        listed: Files with data.
-        new: Files that it has never read.
-        changed: Files that were written again since it read them.
-        due: Files with rows that it left out and would read now: their time has come, or a first load goes on.
-        gone: Files that it has read and that are not there any more.
-        hidden: Files that are left out by their names, as Spark and Hive do.
-        other: Files of other formats, and unfinished ones.
-        example: One new or changed file.
-        least_key: Least key of the new and changed files; None: unknown.
-    """
-
-    listed: int = 0
-    new: int = 0
-    changed: int = 0
-    due: int = 0
-    gone: int = 0
-    hidden: int = 0
-    other: int = 0
-    example: str = ""
-    least_key: str | None = None
-
-    @property
-    def unread(self) -> int:
-        """Files that the next load reads."""
-        return self.new + self.changed + self.due
-
-    @property
-    def news(self) -> str:
-        """What is unread, for people.
-
-        >>> FileCounts(listed=9, new=1, changed=2, example="a.parquet").news
-        '1 new file and 2 changed files, e.g. a.parquet'
-        """
-        kinds = [(self.new, "new file"), (self.changed, "changed file"), (self.due, "partly read file")]
-        told = " and ".join(f"{count:,} {_plural(kind, count)}" for count, kind in kinds if count)
-        return f"{told}, e.g. {self.example}" if self.unread > 1 else f"{told}: {self.example}"
-
-    @property
-    def rest(self) -> str:
-        """What else is there, for people; empty: nothing.
-
-        >>> FileCounts(listed=9, gone=1, hidden=2).rest
-        '; 1 file is gone, its rows stay; 2 files are hidden and not read'
-        """
-        told = ""
-        if self.gone:
-            told += f"; {self.gone:,} {_plural('file', self.gone)} {_is(self.gone)} gone, "
-            told += "its rows stay" if self.gone == 1 else "their rows stay"
-        if self.hidden:
-            told += f"; {self.hidden:,} {_plural('file', self.hidden)} {_is(self.hidden)} hidden and not read"
-        if self.other:
-            kind = "not Parquet or unfinished, and not read"
-            told += f"; {self.other:,} {_plural('file', self.other)} {_is(self.other)} {kind}"
-        return told
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else noun.replace("file", "files", 1)
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +161,8 @@ class SourceFacts:
         probe: Result of the probe.
         is_read_whole: Whether each load reads all of it (`increment: full`); then deleted rows count as a change.
         is_lookup: Whether it is a lookup: its news derive loaded rows again, and `trigger: all` does not wait for it.
+        left_out: Files that the target does not read, one sentence each; the first ones of many.
+        left_out_count: How many these are.
     """
 
     source: str
@@ -234,6 +171,8 @@ class SourceFacts:
     probe: Probe
     is_read_whole: bool = False
     is_lookup: bool = False
+    left_out: tuple[str, ...] = ()
+    left_out_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +321,7 @@ class SourceEvidence:
         guards: Conditions to report.
         is_lookup: Whether it is a lookup whose changes derive rows again.
         begins_at: Least key that the next load reads, when unread files hold keys below the watermark.
+        left_out: Files that the target does not read, as one sentence; empty: none.
     """
 
     source: str
@@ -397,6 +337,7 @@ class SourceEvidence:
     guards: tuple[Guard, ...] = ()
     is_lookup: bool = False
     begins_at: str | None = None
+    left_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,6 +375,7 @@ class Decision:
         choice: Where it runs; None when it does not run.
         facts: The facts behind the decision; None when the rules were not applied.
         is_large: Whether the message says how the large first load of the target is read.
+        left_out: (source, file) of every file of the lake that a load leaves out.
     """
 
     target: str
@@ -445,6 +387,7 @@ class Decision:
     choice: EngineChoice | None = None
     facts: TargetFacts | None = None
     is_large: bool = False
+    left_out: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def definition_change(self) -> DefinitionChange | None:

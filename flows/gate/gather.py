@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flows.gate.decide import GateDecisions
     from flows.gate.facts import Decision, UpstreamState
     from flows.warehouse.connection import Warehouse
+    from flows.warehouse.lake.view import LakeView
     from flows.warehouse.load_log import WarehouseState
     from metadata_sync.database.journals.entries import LatestLoads
     from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
@@ -38,6 +39,7 @@ class Gate:
         blame: Faults that sync found in rows and SELECTs.
         warehouse: Read-only connection.
         state: What the load log and the tables say of these targets and of those that they read.
+        lake: The files of lake sources.
         is_in_step: Whether sync has just written the generated models.
     """
 
@@ -47,6 +49,7 @@ class Gate:
     blame: Blame
     warehouse: Warehouse
     state: WarehouseState
+    lake: LakeView
     is_in_step: bool = True
 
     def decide(
@@ -87,7 +90,9 @@ class Gate:
             ),
         )
         timeout = self.context.settings.statement_timeout_seconds
-        prober = Prober(self.context.project, self.warehouse, now, self.state.files, timeout_seconds=timeout)
+        prober = Prober(
+            *(self.context.project, self.warehouse, now, self.state.files), lake=self.lake, timeout_seconds=timeout
+        )
         return decide_targets(self.targets, around, prober, self._examine)
 
     def orphans(self) -> tuple[Decision, ...]:
@@ -115,11 +120,14 @@ class Gate:
         return {target: max(0.0, (now - instant).total_seconds() / 60) for target, instant in since.items()}
 
     def _examine(self, source: SourceRow) -> str | None:
-        """Compare the schemas of a lake folder's files before they are read: DuckDB casts a differing one silently."""
+        """Return why a source cannot be read: its files are compared before DuckDB casts a different one silently."""
         if source.kind is not SourceKind.LAKE:
             return None
         try:
-            self.context.columns.source_columns(source)
+            if self.context.profile.is_embedded:
+                self.lake.columns(source)
+            else:
+                self.context.columns.source_columns(source)
         except ValueError as error:
             return str(error)
         return None
@@ -146,6 +154,7 @@ def open_gate(
     Raises:
         RunError: When the warehouse cannot be read.
     """
+    from flows.warehouse.lake.variable import lake_view
     from flows.warehouse.load_log import read_state
 
     profile = context.profile
@@ -153,7 +162,7 @@ def open_gate(
     every = [row.name for row in rows.transformations]
     with reading(context, profile) as warehouse:
         state = read_state(warehouse, profile, every, upstreams | {row.name for row in targets})
-        yield Gate(context, rows, targets, blame or Blame(), warehouse, state, is_in_step)
+        yield Gate(context, rows, targets, blame or Blame(), warehouse, state, lake_view(context, rows), is_in_step)
 
 
 def log_decision(run_id: str, decision: Decision) -> None:

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flows.context import reading
-from flows.warehouse.lake import LakeFile, Listing, list_folder, resolve_folder
+from flows.warehouse.lake.folder import LakeFile, Listing
+from flows.warehouse.lake.variable import lake_view
+from flows.warehouse.lake.view import LakeView
 from flows.warehouse.load_log import files_read, tables_in
 from flows.warehouse.profile import SLUICE_SCHEMA
 from metadata_sync.errors import ConfigurationError
@@ -29,7 +31,8 @@ class FileOfTarget:
         file: Its path below the location's folder.
         size_bytes: Its size now; None: it is gone.
         target: The target, `schema.table`.
-        state: read, new, changed or gone.
+        state: read, new, changed, unreadable (nobody can read it), left_out (it does not fit the others) or gone.
+        reason: Why it is unreadable or left out; empty: it is not.
         load_id: The load that read it last; None: no load has.
         loaded_at: When that load loaded, UTC.
     """
@@ -40,6 +43,7 @@ class FileOfTarget:
     state: str
     load_id: str | None = None
     loaded_at: datetime | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class LakeReport:
         file_count: Files that hold its data.
         size_bytes: Their size.
         ignored: What else lies there, for people; empty: nothing.
+        change: The last change of its columns, and who reads them; empty: none was seen.
         files: One entry per file and target that reads it by files.
     """
 
@@ -60,6 +65,7 @@ class LakeReport:
     file_count: int
     size_bytes: int
     ignored: str
+    change: str
     files: tuple[FileOfTarget, ...]
 
 
@@ -76,8 +82,9 @@ def look_at_lake(context: Context, name: str) -> LakeReport:
     """
     rows = context.store.usable_rows()
     source = _find(rows, name)
+    lake = lake_view(context, rows)
     try:
-        listing = list_folder(resolve_folder(context.project, source.location or ""))
+        _, listing = lake.listed(source.location or "")
     except ValueError as error:
         raise ConfigurationError(f"{name}: {error}", "Land its files, or correct its location.") from error
     readers = sorted(
@@ -95,8 +102,11 @@ def look_at_lake(context: Context, name: str) -> LakeReport:
         file_count=len(listing.files),
         size_bytes=sum(file.size_bytes for file in listing.files),
         ignored=listing.ignored,
+        change=_last_change(context, name),
         files=tuple(
-            item for target in map(str, readers) for item in _compare(target, listing, read.get((target, name), {}))
+            item
+            for target in map(str, readers)
+            for item in _compare(target, listing, read.get((target, name), {}), _left_out(lake, source, target))
         ),
     )
 
@@ -109,11 +119,31 @@ def _find(rows: ControlRows, name: str) -> SourceRow:
     return lakes[name]
 
 
-def _compare(target: str, listing: Listing, read: Mapping[str, FileRead]) -> list[FileOfTarget]:
+def _last_change(context: Context, source: str) -> str:
+    shape = context.store.source_shapes().get(source)
+    return "" if shape is None or not shape.change else f"{shape.change}, since {shape.noted_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _left_out(lake: LakeView, source: SourceRow, target: str) -> Mapping[str, str]:
+    """Return the files that a target leaves out, each with the reason; all of them, when none can be read."""
+    try:
+        return lake.left_out(source, target)
+    except ValueError as error:
+        return {file.name: str(error) for file in lake.listed(source.location or "")[1].files}
+
+
+def _compare(
+    target: str, listing: Listing, read: Mapping[str, FileRead], left_out: Mapping[str, str]
+) -> list[FileOfTarget]:
     """Return the files of one target; none are listed of a target whose loads do not note files."""
 
     def described(file: LakeFile) -> FileOfTarget:
         before = read.get(file.name)
+        reason = left_out.get(file.name, "")
+        if reason and (before is None or before.identity != file.identity):
+            state = "left_out" if reason.startswith(f"{file.name} has ") else "unreadable"
+            known = (None, None) if before is None else (before.load_id, before.loaded_at)
+            return FileOfTarget(file.name, file.size_bytes, target, state, *known, reason)
         if before is None:
             return FileOfTarget(file.name, file.size_bytes, target, "new")
         state = "read" if before.identity == file.identity else "changed"

@@ -17,7 +17,8 @@ from typing import Final
 
 from sqlglot import exp
 
-from flows.gate.facts import FileCounts, Probe
+from flows.gate.facts import Probe
+from flows.gate.file_counts import FileCounts
 from flows.gate.probe_sql import (
     Band,
     Question,
@@ -29,15 +30,8 @@ from flows.gate.probe_sql import (
 )
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
 from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, as_text, quoted
-from flows.warehouse.lake import (
-    LISTINGS_AT_ONCE,
-    LakeFile,
-    Listing,
-    change_token,
-    list_files,
-    list_folder,
-    resolve_folder,
-)
+from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFile, Listing, change_token, resolve_folder
+from flows.warehouse.lake.view import LakeView
 from metadata_sync.analysis.lake_location import partition_columns
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
 from metadata_sync.loads import FileRead
@@ -62,6 +56,7 @@ class Prober:
         warehouse: Read-only connection.
         now: The instant that the skew guard counts from.
         files_read: (target, lake source) → name → the file as it was read.
+        lake: The files of lake sources, and which of them a reader leaves out; None: every file is read.
         timeout_seconds: Total time to probe the sources of a failed statement one by one.
         clock: Monotonic seconds.
     """
@@ -73,9 +68,11 @@ class Prober:
         now: datetime,
         files_read: Mapping[tuple[str, str], Mapping[str, FileRead]] = MappingProxyType({}),
         *,
+        lake: LakeView | None = None,
         timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.lake = lake or LakeView(project)
         self._project = project
         self._warehouse = warehouse
         self._now = now
@@ -112,7 +109,7 @@ class Prober:
         return answers
 
     def _list(self, location: str) -> Listing:
-        return list_folder(resolve_folder(self._project, location))
+        return self.lake.listed(location)[1]
 
     def _without_reading(self, question: Question, listings: Mapping[str, Future[Listing]]) -> Probe | None:
         """Answer from a listing or a probe query, when that is enough; None: the key must be queried."""
@@ -130,7 +127,10 @@ class Prober:
         except (ValueError, OSError, SluiceError) as error:
             return Probe(error=str(error))
         if question.reader is not None:
-            return self._compare_files(question, question.reader, listing)
+            try:
+                return self._compare_files(question, question.reader, listing)
+            except (ValueError, OSError, SluiceError) as error:
+                return Probe(error=str(error))
         if not listing.files:
             return Probe(has_rows=False)
         return None if question.key is not None else Probe(has_rows=True, newest=change_token(listing.files))
@@ -138,20 +138,27 @@ class Prober:
     def _compare_files(self, question: Question, reader: str, listing: Listing) -> Probe:
         """Compare the files of a folder with those that a target has read."""
         before = self._files_read[reader, question.source.key]
-        new = [file for file in listing.files if file.name not in before]
-        known = [(file, before[file.name]) for file in listing.files if file.name in before]
-        changed = [file for file, read in known if read.identity != file.identity]
-        due = [
-            file
-            for file, read in known
-            if read.identity == file.identity and read.future_from and self._is_due(question.source, read.future_from)
-        ]
+        new, changed, due, known_count = [], [], [], 0
+        for file in listing.files:
+            read = before.get(file.name)
+            if read is None:
+                new.append(file)
+                continue
+            known_count += 1
+            if read.identity != file.identity:
+                changed.append(file)
+            elif read.future_from and self._is_due(question.source, read.future_from):
+                due.append(file)
+        unread = [*new, *changed, *due]
+        left_out = self.lake.left_out(question.source, reader) if unread else {}
+        new, changed, due = ([file for file in some if file.name not in left_out] for some in (new, changed, due))
         counts = FileCounts(
             listed=len(listing.files),
             new=len(new),
             changed=len(changed),
             due=len(due),
-            gone=len(before) - len(known),
+            gone=len(before) - known_count,
+            left_out=sum(file.name in left_out for file in unread),
             hidden=listing.hidden_count,
             other=listing.other_count,
             example=next((file.name for file in [*new, *changed, *due]), ""),
@@ -237,7 +244,7 @@ class Prober:
             yield Scan(relation, key, first, (), None, None)
 
     def _relation(self, source: SourceRow) -> str:
-        return source_relation(self._project, self._warehouse.dialect, source)
+        return source_relation(self._project, self._warehouse.dialect, source, self.lake)
 
     def _scan(self, scans: Sequence[Scan]) -> dict[Question, Probe]:
         """Query a chunk in one statement; one more for sources ahead of the clock, and one for sources without rows."""
@@ -330,18 +337,20 @@ def _listed_location(question: Question) -> str | None:
     return None if is_queried and source.location.startswith("s3://") else source.location
 
 
-def source_relation(project: Project, dialect: str, source: SourceRow) -> str:
+def source_relation(project: Project, dialect: str, source: SourceRow, lake: LakeView | None = None) -> str:
     """Return a source as a relation in the warehouse's SQL: its table, or on DuckDB the files of its folder.
 
     Args:
         project: The root of relative lake locations.
         dialect: The warehouse's SQL dialect.
         source: The source.
+        lake: Tells which of its files can be read; None: all are.
     """
     if source.kind is SourceKind.LAKE and source.location and dialect == "duckdb":
+        files = (lake or LakeView(project)).readable(source)
         folder = resolve_folder(project, source.location)
         # whatever the types of the key; where folders are columns, files of other folders are not to be opened
-        return folder.relation(list_files(folder), is_mixed=not partition_columns(source.location))
+        return folder.relation(files, is_mixed=not partition_columns(source.location))
     return f"{quoted(source.external_schema or source.source_schema)}.{quoted(source.source_table)}"
 
 

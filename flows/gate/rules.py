@@ -79,6 +79,10 @@ def weigh(source: SourceFacts) -> SourceEvidence:
     guards = tuple(_guards(probe, reason))
     if Guard.FUTURE_ROWS in guards:
         message += f"; {probe.future_count} of its rows lie in the future and are left out until their time"
+    left_out = _left_out(source)
+    if left_out:
+        guards = (*guards, Guard.FILES_LEFT_OUT)
+        message += f"; {left_out}"
     return SourceEvidence(
         source=source.source,
         mode=source.mode,
@@ -93,7 +97,18 @@ def weigh(source: SourceFacts) -> SourceEvidence:
         guards=guards,
         is_lookup=source.is_lookup,
         begins_at=probe.files.least_key if probe.files else None,
+        left_out=left_out,
     )
+
+
+def _left_out(source: SourceFacts) -> str:
+    """Name the files that a target does not read; empty: it reads all."""
+    count = source.left_out_count
+    if not count:
+        return ""
+    files = "1 file is" if count == 1 else f"{count:,} files are"
+    example = source.left_out[0] if count == 1 else f"e.g. {source.left_out[0]}"
+    return f"{files} left out until written again: {example}"
 
 
 def _guards(probe: Probe, reason: Reason) -> Iterator[Guard]:
@@ -389,6 +404,8 @@ def _judge_files(source: SourceFacts) -> _Judgement:
         return False, Reason.SOURCE_EMPTIED, f"{name} is empty now; it held files when it was read"
     if files.unread and not source.probe.has_rows:
         return False, Reason.ONLY_FUTURE_ROWS, f"{name} holds {files.news}, with rows whose key lies in the future only"
+    if files.left_out and not files.unread:
+        return False, Reason.FILES_LEFT_OUT, f"{name} holds nothing new that can be read{files.rest}"
     if files.unread:
         return True, Reason.NEW_FILES, f"{name} holds {files.news}{files.rest}"
     return False, Reason.NOTHING_NEW, f"{name} holds no file that was not read ({files.listed:,} listed{files.rest})"

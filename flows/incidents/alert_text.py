@@ -74,6 +74,7 @@ _HEADLINES: Final = {
     IncidentKind.CRASH: "crashed",
     IncidentKind.REJECTS: "rejected rows",
     IncidentKind.DEFINITION: "has rows of an older SELECT",
+    IncidentKind.FILE: "has files that are not read",
 }
 
 
@@ -137,6 +138,9 @@ _NEXT: Final = {
     ),
     IncidentKind.DEFINITION: (
         "runs go on. The older rows stay as they are until somebody restates the target or accepts them."
+    ),
+    IncidentKind.FILE: (
+        "all other files are loaded, and new ones. Write the file again, or remove it: the next run looks again."
     ),
 }
 

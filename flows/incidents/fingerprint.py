@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from flows.warehouse.lake import change_token, list_files, resolve_folder
+from flows.warehouse.lake.folder import change_token, list_files, resolve_folder
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import RunError
 from metadata_sync.rows.names import TableName

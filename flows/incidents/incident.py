@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from flows.gate.facts import Decision, Reason
+from flows.gate.facts import Decision, Reason, SourceMode
 from flows.run.model import OutcomeStatus, TargetOutcome
 from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.loads import Rejects, RowCounts
@@ -48,6 +48,7 @@ _SAYS_NOTHING: Final = frozenset(
 _READ_ALL_SOURCES: Final = frozenset({Reason.PROBE_FAILED, Reason.SOURCE_UNREADABLE})
 """Reasons to hold a target that name every source which cannot be read: the others can."""
 _RAN: Final = frozenset({OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED, OutcomeStatus.FAILED})
+_HOLDS_NOTHING_UP: Final = frozenset({IncidentKind.REJECTS, IncidentKind.FILE})
 _WARNS_ONLY: Final = frozenset({IncidentKind.REJECTS, IncidentKind.DEFINITION})
 """Kinds that stay a warning however long they last: the accepted rows are loaded."""
 _UNREADABLE: Final = " cannot be read: "
@@ -119,7 +120,7 @@ def find(
             key = finding.kind, finding.subject
             found[key] = _merge(found[key], finding) if key in found else finding
     return tuple(
-        item if item.kind is IncidentKind.REJECTS else replace(item, held_up=held_up(item.targets, rows))
+        item if item.kind in _HOLDS_NOTHING_UP else replace(item, held_up=held_up(item.targets, rows))
         for item in found.values()
     )
 
@@ -261,11 +262,23 @@ def _ends(outcome: TargetOutcome, incident: Incident) -> bool:
     """Whether the outcome of one of its targets ends an incident."""
     if incident.kind is IncidentKind.REJECTS:
         return outcome.load_id is not None
+    if incident.kind is IncidentKind.FILE:
+        return _has_read_all(outcome, incident.subject)
     if incident.kind is IncidentKind.HOLD:  # whatever came of it: what held the target does so no longer
         return is_healthy(outcome) or _is_let_through(outcome, incident)
     if incident.kind is IncidentKind.CRASH:  # a run has come to an end; if it failed, that is an incident of its own
         return is_healthy(outcome) or outcome.status in _RAN
     return is_healthy(outcome)
+
+
+def _has_read_all(outcome: TargetOutcome, source: str) -> bool:
+    """Whether a target has read all files of a source, or found that it had."""
+    is_listed = outcome.status in (OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED)
+    return any(
+        not item.left_out and (is_listed or item.mode is SourceMode.FILES)
+        for item in outcome.decision.evidence
+        if item.source == source and is_healthy(outcome)
+    )
 
 
 def _is_let_through(outcome: TargetOutcome, incident: Incident) -> bool:
@@ -293,6 +306,7 @@ def _event(standing: Incident | None, severity: Severity, *, is_cool: bool) -> A
 def _findings(outcome: TargetOutcome, rules: Iterable[Rule], earlier: Mapping[str, int]) -> Iterator[Finding]:
     if outcome.rows is not None and outcome.rejects is not None and outcome.rejects.added:
         yield rejected(outcome.target, outcome.pipeline_id, outcome.rows, outcome.rejects)
+    yield from _left_out(outcome)
     if outcome.status is OutcomeStatus.FAILED:
         yield _failure(outcome, earlier.get(outcome.target, 0))
     elif outcome.status is OutcomeStatus.HELD and outcome.decision.reason not in _CONSEQUENCES:
@@ -315,6 +329,24 @@ def _failure(outcome: TargetOutcome, earlier_tries: int) -> Finding:
         is_hard=outcome.verdict is not None and not outcome.verdict.is_soft(outcome.attempts + earlier_tries),
         attempts=outcome.attempts,
     )
+
+
+def _left_out(outcome: TargetOutcome) -> Iterator[Finding]:
+    """Yield a finding for each source whose files the target does not read."""
+    from flows.errors.classify import FailureClass
+
+    for source in outcome.decision.evidence:
+        if source.left_out and outcome.status is not OutcomeStatus.HELD:
+            yield Finding(
+                kind=IncidentKind.FILE,
+                subject=source.source,
+                failure_class=FailureClass.UNREADABLE_FILE,
+                message=f"{source.left_out}. `sluice lake {source.source} --unread` lists them.",
+                targets=(outcome.target,),
+                held_up=(),
+                pipeline_ids=(outcome.pipeline_id,),
+                is_hard=False,
+            )
 
 
 def _is_elsewhere(outcome: TargetOutcome) -> bool:

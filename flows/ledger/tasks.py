@@ -11,7 +11,7 @@ from uuid import uuid4
 from flows.context import Context
 from flows.engine.engine import hold_warehouse, sync_rows
 from flows.run.outcome import load_variables
-from flows.warehouse.listing import files_variable
+from flows.warehouse.lake.variable import files_variable
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
 
 if TYPE_CHECKING:

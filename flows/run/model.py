@@ -18,6 +18,7 @@ from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
     from flows.errors.classify import Verdict
+    from flows.warehouse.lake.view import LakeView
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class RunPlan:
         blame: Faults of rows and SELECTs.
         rejecting: Targets whose rejects table held rows after their last load.
         first_loads: Target → its first load in chunks, which begins in this run or is under way.
+        lake: The files of lake sources that the gate saw; None: it looked at none.
     """
 
     run_id: str
@@ -74,6 +76,7 @@ class RunPlan:
     blame: Blame = field(default_factory=Blame)
     rejecting: frozenset[str] = frozenset()
     first_loads: Mapping[str, FirstLoad] = field(default_factory=dict)
+    lake: LakeView | None = None
 
     @property
     def is_due(self) -> bool:
@@ -152,12 +155,14 @@ class TargetOutcome:
         """What somebody should look at, although the target loaded."""
         change = self.definition_change
         noted = notes_on(self.target, self.rows, self.rejects, self.driving_rows)
-        return (*noted, *([change.sentence] if change is not None else []))
+        files = [f"{item.source}: {item.left_out}" for item in self.decision.evidence if item.left_out]
+        return (*noted, *files, *([change.sentence] if change is not None else []))
 
     @property
     def is_clean(self) -> bool:
-        """Whether it did not fail, is not held, and rejected no row."""
-        return self.status not in (OutcomeStatus.FAILED, OutcomeStatus.HELD) and self.rejects is None
+        """Whether it did not fail, is not held, rejected no row, and read every file."""
+        is_whole = self.rejects is None and not any(item.left_out for item in self.decision.evidence)
+        return is_whole and self.status not in (OutcomeStatus.FAILED, OutcomeStatus.HELD)
 
 
 @dataclass(frozen=True, slots=True)

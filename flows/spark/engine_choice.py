@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Final
 
 from flows.context import Context
-from flows.gate.facts import Action, Decision, EngineChoice, SourceMode
+from flows.gate.facts import Action, Decision, EngineChoice, Reason, SourceMode
 from flows.run.model import RunRequest
 from flows.run.selection import requested_engine, warehouse_choice
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
-from flows.warehouse.lake import LakeFile, list_files, resolve_folder
+from flows.warehouse.lake.folder import LakeFile, list_files, resolve_folder
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.errors import ConfigurationError
@@ -43,12 +43,21 @@ def with_engines(
         parse_cluster(request.cluster)
     chooser = EngineChooser(context, rows, request.engine, request.cluster)
     chosen = [
-        replace(decision, choice=chooser.choose(row, spans_of(decision, state)))
+        whole_only(replace(decision, choice=chooser.choose(row, spans_of(decision, state))))
         if decision.action is Action.RUN and (row := chooser.row(decision.target)) is not None
         else decision
         for decision in decisions
     ]
     return tuple(chosen)
+
+
+def whole_only(decision: Decision) -> Decision:
+    """Hold a target that would leave out files: Spark reads whole folders."""
+    if not decision.left_out or decision.choice is None or decision.choice.engine is not Engine.SPARK:
+        return decision
+    source, name = min(decision.left_out)
+    message = f"{source} cannot be read: {name} does not fit, and Spark reads the whole folder"
+    return replace(decision, action=Action.HOLD, reason=Reason.SOURCE_UNREADABLE, message=message)
 
 
 @dataclass

@@ -53,11 +53,11 @@ def dry_run(
 
 def _run_dbt(context: Context, rows: ControlRows, chosen: Sequence[TransformationRow], *, is_test: bool) -> Build:
     from flows.dbt.runner import DbtRunner
-    from flows.warehouse.listing import files_variable
+    from flows.warehouse.lake.variable import files_variable
 
     runner = DbtRunner(context.project, context.settings, context.profile)
     models = [row.name.model_name for row in chosen]
-    files = files_variable(context, rows, chosen, f"heal-{uuid4().hex[:8]}")
+    files = files_variable(context, rows, chosen, f"heal-{uuid4().hex[:8]}", left_out=None)
     try:
         if is_test:
             return Build(runner.build([], tested=models, unbuilt=(), variables={}, callbacks=()))

@@ -9,9 +9,7 @@ Way in: `connection.open_warehouse(profile)`.
 | `load_log` | existing tables, watermarks, heads and logged loads |
 | `rejects` | counts of rejected rows, and the command that loads them again |
 | `columns` | columns and types of tables, files and SELECTs |
-| `lake` | the files of a lake source, and their change token |
-| `lake_columns`, `footers` | the columns of a lake source by name over all files; what footers said in earlier runs |
-| `listing` | the listing of lake sources that a load may read, as the macros take it |
+| `lake/` | lake sources: their files, the columns of these, and what a load may read of them |
 | `bounds` | window bounds, compared by value |
 | `chunks` | cuts a range of keys into chunks (pure) |
 | `file_lock` | one writer at a time on the embedded warehouse |

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
-from flows.warehouse.footers import FooterMemory
-from flows.warehouse.lake import LakeFolder, Listing, list_folder, resolve_folder
-from flows.warehouse.lake_columns import LakeColumns, LakeFooters
+from flows.warehouse.lake.folder import LakeFolder, Listing, list_folder, resolve_folder
+from flows.warehouse.lake.footers import FooterMemory
+from flows.warehouse.lake.shape import KnownShape, LakeColumns, LakeFooters
 from flows.warehouse.profile import Profile, load_profile
 from flows.warehouse.table_columns import columns_of_tables, type_kinds
 from metadata_sync.errors import HardRunError, SoftRunError
@@ -26,10 +26,19 @@ if TYPE_CHECKING:
     import duckdb
 
     from metadata_sync.analysis.protocols import WarehouseColumns
+    from metadata_sync.database.journals.entries import SourceShape
 
 
-def open_columns(project: Project, settings: Settings) -> WarehouseColumns:
+Shapes = Callable[[], Mapping[str, "SourceShape"]]
+
+
+def open_columns(project: Project, settings: Settings, shapes: Shapes = dict) -> WarehouseColumns:
     """Return the columns of the environment's warehouse; it connects at the first call.
+
+    Args:
+        project: The project.
+        settings: Its settings.
+        shapes: Returns the columns of lake sources as runs have accepted them.
 
     Raises:
         ConfigurationError: When settings and profiles.yml contradict each other.
@@ -37,7 +46,7 @@ def open_columns(project: Project, settings: Settings) -> WarehouseColumns:
     profile = load_profile(project, settings)
     connect = partial(open_warehouse, profile, wait_seconds=settings.lock_wait_seconds)
     if profile.is_embedded:
-        return DuckDBColumns(project, connect)
+        return DuckDBColumns(project, connect, shapes)
     return PostgresColumns(profile, connect)
 
 
@@ -97,12 +106,14 @@ class DuckDBColumns:
     Args:
         project: The project, for relative locations.
         connect: Opens the warehouse for reading, for sources that are tables.
+        shapes: Returns the columns of lake sources as runs have accepted them.
     """
 
     dialect = "duckdb"
 
-    def __init__(self, project: Project, connect: Callable[[], Warehouse]) -> None:
+    def __init__(self, project: Project, connect: Callable[[], Warehouse], shapes: Shapes = dict) -> None:
         self._project = project
+        self._shapes = shapes
         self._warehouse = _LazyResource(connect)
         self._binder = _LazyResource(_Binder)
         self._files = _LazyResource(partial(LakeFooters, {}, FooterMemory(project.state_dir / "footers")))
@@ -116,15 +127,17 @@ class DuckDBColumns:
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         if source.kind is SourceKind.LAKE and source.location:
-            with self._files.use() as files:
-                folder = resolve_folder(self._project, source.location)
-                return files.look_at(folder, list_folder(folder), source.incremental_key).columns
+            folder = resolve_folder(self._project, source.location)
+            return self.lake_columns(folder, list_folder(folder), source).columns
         return _table_columns(self._warehouse, source.source_schema, source.source_table)
 
-    def lake_columns(self, folder: LakeFolder, listing: Listing, key: str | None) -> LakeColumns:
-        """Return the columns of listed files, and whether the files differ; see `LakeFooters.look_at`."""
+    def lake_columns(self, folder: LakeFolder, listing: Listing, source: SourceRow) -> LakeColumns:
+        """Return the columns of a source's listed files, and those that do not fit; see `LakeFooters.look_at`."""
+        shape = self._shapes().get(source.key)
+        types = {} if shape is None else {name.lower(): type_ for name, type_ in shape.columns.items()}
+        known = None if shape is None else KnownShape(types, source.on_source_change, shape.damaged)
         with self._files.use() as files:
-            return files.look_at(folder, listing, key)
+            return files.look_at(folder, listing, source.incremental_key, known)
 
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
         """Return the columns of sources that are tables; see `WarehouseColumns.columns_of_tables`."""

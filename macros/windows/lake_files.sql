@@ -1,115 +1,4 @@
-{#- The files of lake sources. Sluice lists them before a run and writes the listing to a CSV file, one row per file:
-    pattern (the glob that the source's relation reads), path, name (the path below the location), version. SLUICE_FILES
-    names it: JSON {listing, patterns}.
-
-    dbt alone has no listing: the relation is then the glob, and increments are cut by the key alone.
--#}
-{#- All rows of a relation, as text: of a listed lake source its files in place of the glob. A hundred thousand paths are
-    many megabytes of SQL, so it is asked only where all rows are read. -#}
-{% macro files_of(rendered) %}
-    {%- set pattern = sluice.listed_pattern(rendered) -%}
-    {%- if pattern is none -%} {{ return(rendered) }} {%- endif -%}
-    {%- set name = "sluice_files_" ~ local_md5(pattern) -%}
-    {%- set known = load_result(name) -%}
-    {%- set paths = known.response if known is not none else sluice.paths_of(pattern) -%}
-    {#- dbt gives a result out once, so it is stored again for the next reader -#}
-    {%- do store_result(name, response=paths) -%}
-    {{ return(sluice.files_relation(rendered, paths)) }}
-{% endmacro %}
-
-
-{#- The listed paths of a pattern, all or the latest, as literals in a row. -#}
-{% macro paths_of(pattern, most=none) %}
-    {%- call statement("sluice_listed", fetch_result=true, auto_begin=false) -%}
-        select 'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path) as paths
-        from
-            (
-                select path
-                from {{ sluice.listing_sql(pattern) }} as files
-                {%- if most is not none %}
-                    order by split_part(version, ':', 2) desc limit {{ most }}
-                {%- endif %}
-            ) as listed
-    {%- endcall -%}
-    {%- set paths = load_result("sluice_listed").table.rows[0][0] -%}
-    {{ return(paths[3:] if paths is not none else "") }}
-{% endmacro %}
-
-
-{#- A relation that has the columns of a source: one of its files, when all are alike. -#}
-{% macro example_of(dependency) %}
-    {%- if dependency.pattern is none or sluice.listed_files().patterns[dependency.pattern].nulls -%}
-        {{ return(sluice.files_of(dependency.relation)) }}
-    {%- endif -%}
-    {{ return(sluice.files_relation(dependency.relation, sluice.paths_of(dependency.pattern, 1))) }}
-{% endmacro %}
-
-
-{#- The pattern of a relation whose files were listed, none for any other relation. -#}
-{% macro listed_pattern(rendered) %}
-    {%- set found = modules.re.match("read_parquet\\('((?:[^']|'')*)'", rendered | string) -%}
-    {%- if not execute or not found -%} {{ return(none) }} {%- endif -%}
-    {%- set pattern = found.group(1) | replace("''", "'") -%}
-    {{ return(pattern if pattern in sluice.listed_files().patterns else none) }}
-{% endmacro %}
-
-
-{#- What SLUICE_FILES says: dict(listing, patterns: pattern to dict(nulls: its columns as typed NULLs, when its files
-    differ)). -#}
-{% macro listed_files() %}
-    {%- set listed = fromjson(env_var("SLUICE_FILES", "{}")) -%}
-    {{ return(listed or {"listing": none, "patterns": {}}) }}
-{% endmacro %}
-
-
-{#- Read some files in place of a glob; the other options of the relation stay. Without a file, the glob stays as well:
-    it then says that it matches nothing. -#}
-{% macro files_relation(rendered, paths) %}
-    {%- if not paths -%} {{ return(rendered) }} {%- endif -%}
-    {%- set glob = modules.re.match("read_parquet\\('(?:[^']|'')*'", rendered).group(0) -%}
-    {%- set options = rendered[glob | length :] -%}
-    {%- if sluice.listed_files().patterns[sluice.listed_pattern(rendered)].nulls -%}
-        {%- set options = options | replace("union_by_name = false", "union_by_name = true") -%}
-    {%- endif -%}
-    {{ return("read_parquet([" ~ paths ~ "]" ~ options) }}
-{% endmacro %}
-
-
-{#- What a load reads of a source: its unread files, or all of it. A column that these files lack is NULL. -#}
-{% macro window_relation(dependency, window) %}
-    {%- if not window.files -%} {{ return(sluice.files_of(dependency.relation)) }} {%- endif -%}
-    {%- set nulls = sluice.listed_files().patterns.get(window.records, {}).nulls -%}
-    {%- if not nulls -%} {{ return(window.files) }} {%- endif -%}
-    {{ return("(select * from " ~ window.files ~ " union all by name select " ~ nulls ~ " where 1 = 0)") }}
-{% endmacro %}
-
-
-{% macro listing_sql(pattern) -%}
-    (
-        select path, name, version
-        from
-            read_csv(
-                {{ sluice.literal(sluice.listed_files().listing) }},
-                header = true,
-                auto_detect = false,
-                quote = '"',
-                escape = '"',
-                columns = {'pattern':'varchar', 'path':'varchar', 'name':'varchar', 'version':'varchar'}
-            )
-        where pattern = {{ sluice.literal(pattern) }}
-    )
-{%- endmacro %}
-
-
-{#- A path as a literal that read_parquet takes as one name, not as a glob. -#}
-{% macro path_literal_sql() -%}
-    chr(39) || replace(
-        replace(replace(replace(path, '[', '[[]'), '*', '[*]'), '?', '[?]'), chr(39), chr(39) || chr(39)
-    )
-    || chr(39)
-{%- endmacro %}
-
-
+{#- Which files of a lake source a load reads, and what it notes of them. lake_listing.sql says which files there are. -#}
 {#- The files of a source that a target has read, as they were: name, version, key_from, future_from. -#}
 {% macro files_read_sql(source_name) -%}
     {%- set target_text, source_text = sluice.literals([sluice.target_name(), source_name]) -%}
@@ -188,8 +77,8 @@
         {%- do window.update(
             {
                 "new": true,
-                "start": sluice.within_history(sluice.least_bound(low, kind), kind),
-                "end": sluice.greatest_bound([bounds.end, watermark.end], kind),
+                "start": sluice.within_history(sluice.outermost_bound(low, kind, true), kind),
+                "end": sluice.outermost_bound([bounds.end, watermark.end], kind, false),
                 "future_count": bounds.future_count,
                 "files": none if reads_range else relation,
                 "unkeyed": (
@@ -266,25 +155,24 @@
 {% macro within_history(bound, kind) %}
     {%- set first = sluice.setting("backfill_start") -%}
     {%- if first is none -%} {{ return(bound) }} {%- endif -%}
-    {{ return(sluice.greatest_bound([bound, sluice.minutes_before(first | string, 0, kind)], kind)) }}
+    {{
+        return(
+            sluice.outermost_bound([bound, sluice.minutes_before(first | string, 0, kind)], kind, false)
+        )
+    }}
 {% endmacro %}
 
 
-{% macro least_bound(bounds, kind) %}
-    {%- set least = namespace(bound=none) -%}
-    {%- for bound in bounds | reject("none") if least.bound is none or sluice.is_lower(bound, least.bound, kind) -%}
-        {%- set least.bound = bound -%}
+{#- The least or the greatest of some bounds; none counts for nothing. -#}
+{% macro outermost_bound(bounds, kind, is_least) %}
+    {%- set found = namespace(bound=none) -%}
+    {%- for bound in bounds | reject("none") -%}
+        {%- set pair = [bound, found.bound] if is_least else [found.bound, bound] -%}
+        {%- if found.bound is none or sluice.is_lower(pair[0], pair[1], kind) -%}
+            {%- set found.bound = bound -%}
+        {%- endif -%}
     {%- endfor -%}
-    {{ return(least.bound) }}
-{% endmacro %}
-
-
-{% macro greatest_bound(bounds, kind) %}
-    {%- set greatest = namespace(bound=none) -%}
-    {%- for bound in bounds | reject("none") if greatest.bound is none or sluice.is_lower(greatest.bound, bound, kind) -%}
-        {%- set greatest.bound = bound -%}
-    {%- endfor -%}
-    {{ return(greatest.bound) }}
+    {{ return(found.bound) }}
 {% endmacro %}
 
 

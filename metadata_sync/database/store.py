@@ -13,7 +13,15 @@ from metadata_sync.database import audit, leases
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.codec import Stored, decode, raw_columns
 from metadata_sync.database.engine import SharedClock, lock_writers, open_engine, parse_url, reading, writing
-from metadata_sync.database.journals import backfills, counts, decisions_loads, definitions, incidents, lifecycle
+from metadata_sync.database.journals import (
+    backfills,
+    counts,
+    decisions_loads,
+    definitions,
+    incidents,
+    lifecycle,
+    shapes,
+)
 from metadata_sync.database.journals.counts import DecisionCount, PastLoad
 from metadata_sync.database.journals.entries import (
     AuditEntry,
@@ -23,6 +31,7 @@ from metadata_sync.database.journals.entries import (
     LatestLoads,
     LifecycleEntry,
     LoadEntry,
+    SourceShape,
     SparkEntry,
     Via,
 )
@@ -372,6 +381,16 @@ class ControlStore:
         """Store a definition, or replace its counts and its acceptance."""
         with writing(self._engine) as connection:
             definitions.write(connection, self._environment, entry)
+
+    def source_shapes(self) -> dict[str, SourceShape]:
+        """Return the columns of lake sources as runs have accepted them, by source."""
+        with reading(self._engine) as connection:
+            return shapes.read(connection, self._environment)
+
+    def write_source_shape(self, shape: SourceShape) -> None:
+        """Store the columns of a lake source in place of earlier ones."""
+        with writing(self._engine) as connection:
+            shapes.write(connection, self._environment, shape)
 
     def begin_backfill(self, entry: BackfillEntry) -> None:
         """Store a backfill before it starts."""

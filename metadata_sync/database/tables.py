@@ -37,7 +37,9 @@ from metadata_sync.rows.vocabulary import (
     Engine,
     Increment,
     LoadType,
+    OnBadFile,
     OnDefinitionChange,
+    OnSourceChange,
     OnTie,
     SourceKind,
     Template,
@@ -151,6 +153,8 @@ source_control: Final = Table(
     _text("probe"),
     *_whole("lookback_minutes", 0, 0),
     *_whole("max_skew_minutes", 0, 60),
+    *_word("on_bad_file", OnBadFile, OnBadFile.LEAVE_OUT),
+    *_word("on_source_change", OnSourceChange, OnSourceChange.ADD),
     *_whole("freshness_minutes", 1),
     _text("calendar"),
     _text("owner"),
@@ -312,6 +316,17 @@ definition_log: Final = Table(
     _text("accepted_by"),
     _text("reason"),
     Column("accepted_at", _INSTANT, nullable=True),
+)
+
+source_shape: Final = Table(
+    "source_shape",
+    metadata,
+    _environment(),
+    Column("source", String(MAX_TABLE_NAME_LENGTH), primary_key=True),
+    Column("columns", JSON, nullable=False),
+    Column("noted_at", _INSTANT, nullable=False),
+    _text("change"),
+    Column("damaged", JSON, nullable=False),
 )
 
 target_lease: Final = Table(

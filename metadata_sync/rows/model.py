@@ -19,8 +19,10 @@ from metadata_sync.rows.vocabulary import (
     Engine,
     Increment,
     LoadType,
+    OnBadFile,
     OnChange,
     OnDefinitionChange,
+    OnSourceChange,
     OnTie,
     SourceKind,
     Template,
@@ -129,6 +131,8 @@ class SourceRow(ControlRow):
     probe: str | None = None
     lookback_minutes: int = Field(default=0, ge=0)
     max_skew_minutes: int = Field(default=60, ge=0)
+    on_bad_file: OnBadFile = OnBadFile.LEAVE_OUT
+    on_source_change: OnSourceChange = OnSourceChange.ADD
     freshness_minutes: int | None = Field(default=None, gt=0)
     calendar: str | None = None
     owner: str | None = None

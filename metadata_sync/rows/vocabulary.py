@@ -72,6 +72,26 @@ class OnDefinitionChange(StrEnum):
     """Rows stay as they are, as if a person had accepted each change."""
 
 
+class OnBadFile(StrEnum):
+    """What happens to the readers of a lake source when a file of it cannot be read, or does not fit the others."""
+
+    LEAVE_OUT = "leave_out"
+    """The other files are loaded; the file is read once it was written again."""
+    HOLD = "hold"
+    """Nothing is loaded from the source until the file is replaced or removed."""
+
+
+class OnSourceChange(StrEnum):
+    """What happens when files of a lake source have new columns, or wider types."""
+
+    ADD = "add"
+    """The columns and types become those of the source."""
+    HOLD = "hold"
+    """These files are not read until the row says `add`."""
+    IGNORE = "ignore"
+    """New columns are not part of the source; wider types are."""
+
+
 class OnChange(StrEnum):
     """What happens to loaded rows when a lookup that they were derived with changes, or arrives after them."""
 

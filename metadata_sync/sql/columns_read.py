@@ -18,6 +18,8 @@ _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_ ]*(\([0-9, ]+\))?(with(out)? time zo
 """Types that every session can describe."""
 _NAMING: Final = (exp.Alias, exp.TableAlias, exp.Table)
 """What holds new names and names of tables."""
+_ANY_COLUMN: Final = (exp.Columns, exp.Pivot, exp.PositionalColumn)
+"""What reads columns without their names: a pivot groups by all that it does not name; `#1` is the first one."""
 
 
 def columns_read(select: ParsedSelect, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -62,9 +64,16 @@ def _is_plain(type_: str, dialect: str) -> bool:
 
 def _may_read(select: ParsedSelect, name: str) -> bool:
     """Whether a SELECT names a column, or reads all of them: by a star, a whole row or a natural join."""
+    names = names_read(select)
+    return names is None or name.lower() in names
+
+
+def names_read(select: ParsedSelect) -> frozenset[str] | None:
+    """Return every name in a SELECT that may be a column's, in lower case; None: it may read all columns."""
+    if reads_all(select):
+        return None
     identifiers = select.tree.find_all(exp.Identifier)
-    names = {str(node.name).lower() for node in identifiers if not isinstance(node.parent, _NAMING)}
-    return name.lower() in names or reads_all(select)
+    return frozenset(str(node.name).lower() for node in identifiers if not isinstance(node.parent, _NAMING))
 
 
 def reads_all(select: ParsedSelect) -> bool:
@@ -73,7 +82,7 @@ def reads_all(select: ParsedSelect) -> bool:
     for node in select.tree.walk():
         if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
             return True
-        if isinstance(node, exp.Columns) or (isinstance(node, exp.Join) and node.args.get("method") == "NATURAL"):
+        if isinstance(node, _ANY_COLUMN) or (isinstance(node, exp.Join) and node.args.get("method") == "NATURAL"):
             return True
         if isinstance(node, exp.Column) and not node.table and str(node.name).lower() in rows:
             return True

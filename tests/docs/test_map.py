@@ -33,7 +33,7 @@ QUESTIONS = (
     ("Where are runs that were killed cleaned up?", "flows/engine/recovery.py", "mark_crashes"),
     ("Where is dbt called?", "flows/dbt/runner.py", "DbtRunner"),
     ("Where is profiles.yml read?", "flows/warehouse/profile.py", "load_profile"),
-    ("Where are the files of the lake listed?", "flows/warehouse/lake.py", "list_files"),
+    ("Where are the files of the lake listed?", "flows/warehouse/lake/folder.py", "list_files"),
     ("Where is a backfill cut into chunks?", "flows/warehouse/chunks.py", "cut"),
     ("Where does a first load go on?", "flows/backfill/first_loads.py", "continue_first_loads"),
     ("Where is a target compared with its ledger?", "flows/ledger/verify.py", "verify"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from flows.warehouse.lake import LakeFile
+from flows.warehouse.lake.folder import LakeFile
 from metadata_sync.rows.resolve import ResolvedDependency
 
 _DATE: Final = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")

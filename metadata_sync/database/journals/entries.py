@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -314,3 +314,22 @@ class LifecycleEntry:
 
 
 _NOUNS: Final = {Lifecycle.RENAME: "renaming", Lifecycle.RETIRE: "retirement"}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceShape:
+    """The columns of a lake source as runs have accepted them.
+
+    Attributes:
+        source: `schema.table`.
+        columns: Name → type.
+        noted_at: When they were accepted, UTC.
+        change: What was new then, and who reads it; None: it was the first look.
+        damaged: Files that a load found to be damaged behind a sound footer: name → version and error.
+    """
+
+    source: str
+    columns: Mapping[str, str]
+    noted_at: datetime
+    change: str | None = None
+    damaged: Mapping[str, tuple[str, str]] = field(default_factory=dict)

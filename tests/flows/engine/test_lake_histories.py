@@ -34,6 +34,7 @@ class Lake:
     chance: Random
     files: dict[str, list[Sale]] = field(default_factory=dict)
     accepted: set[Sale] = field(default_factory=set)
+    spoiled: list[str] = field(default_factory=list)
     count: int = 0
 
     @property
@@ -42,7 +43,8 @@ class Lake:
 
     def change(self) -> None:
         """Let one thing happen."""
-        kinds = [self.land, self.land, self.land, self.write_again, self.merge, self.clutter]
+        kinds = [self.land, self.land, self.land, self.write_again, self.merge, self.clutter, self.spoil]
+        kinds += [self.repair] if self.spoiled else []
         self.chance.choice(kinds if self.files else [self.land])()
 
     def land(self) -> None:
@@ -73,11 +75,27 @@ class Lake:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("no Parquet")
 
+    def spoil(self) -> None:
+        """Land a file that nobody can read, or whose ids are text; its rows count once it was written again."""
+        self.count += 1
+        name = f"spoiled-{self.count:03}.parquet"
+        self.spoiled.append(name)
+        self.write(name, self.some_sales(), id_type="varchar")
+        del self.files[name]
+        if self.chance.random() < 0.5:
+            content = (self.folder / name).read_bytes()
+            (self.folder / name).write_bytes(content[: self.chance.randrange(len(content))])
+
+    def repair(self) -> None:
+        name = self.chance.choice(self.spoiled)
+        self.spoiled.remove(name)
+        self.write(name, self.some_sales())
+
     def some_sales(self) -> list[Sale]:
         ids = (self.chance.randrange(9) for _ in range(self.chance.randrange(1, 5)))
         return [(i, SHOPS[i % 3], self.chance.randrange(90), self.chance.randrange(1, 60 * 24)) for i in ids]
 
-    def write(self, name: str, sales: list[Sale]) -> None:
+    def write(self, name: str, sales: list[Sale], id_type: str = "integer") -> None:
         self.files[name] = sales
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +105,7 @@ class Lake:
         with duckdb.connect() as connection:
             connection.execute(
                 f"""copy (
-                    select v.id, v.shop, cast(v.amount as {amount}) as amount,
+                    select cast(v.id as {id_type}) as id, v.shop, cast(v.amount as {amount}) as amount,
                         timestamp '2013-01-01' + to_minutes(v.minute) as sold_at {extra}
                     from (values {values}) as v (id, shop, amount, minute)
                 ) to '{self.folder / "_written"}' (format parquet)"""

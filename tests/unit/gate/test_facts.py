@@ -54,7 +54,7 @@ probes = st.builds(
     null_count=st.integers(0, 2),
     below=bounds,
     epoch=st.none() | st.integers(0, 1),
-    files=st.none() | st.builds(FileCounts, *[st.integers(0, 2)] * 7),
+    files=st.none() | st.builds(FileCounts, *[st.integers(0, 2)] * 8),
     error=st.none() | st.just("no answer"),
 )
 sources = st.lists(

@@ -22,7 +22,7 @@ from flows.errors.classify import FailureClass, classify, read_facts
 from flows.errors.rules import DEFAULT_RULES
 from flows.gate.probe import Prober, Question
 from flows.warehouse.connection import DuckDBWarehouse, open_warehouse
-from flows.warehouse.lake import change_token, list_files, resolve_folder
+from flows.warehouse.lake.folder import change_token, list_files, resolve_folder
 from metadata_sync.errors import SoftRunError, TimedOutError
 from metadata_sync.loads import Watermark
 from metadata_sync.project import Project

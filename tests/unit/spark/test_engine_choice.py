@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.gate.facts import EngineChoice
-from flows.spark.engine_choice import choose_engine
+from flows.gate.facts import Action, Decision, EngineChoice, Reason
+from flows.spark.engine_choice import choose_engine, whole_only
 from flows.spark.sizing.groups import GroupMember, make_groups, parse_cluster
 from flows.spark.sizing.learning import ClusterUse, Sample, advise, combine, learn
 from flows.spark.sizing.prices import read_instances
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
 from flows.spark.sizing.sizing import GIB, MIB, PRIOR, Bounds, Calibration, Workload, size
-from flows.warehouse.lake import LakeFile
+from flows.warehouse.lake.folder import LakeFile
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.model import PipelineRow, TransformationRow
 from metadata_sync.rows.names import TableName
@@ -232,3 +233,17 @@ def test_alternatives_are_the_other_types_in_the_rows_order() -> None:
 def test_a_cluster_is_written_type_and_number(text: str) -> None:
     with pytest.raises(ConfigurationError, match="TYPE:N"):
         parse_cluster(text)
+
+
+def test_spark_holds_a_target_that_would_leave_out_a_file() -> None:
+    files = frozenset({("lake.sales", "a.parquet")})
+    to_run = Decision("dwh.sale", "sales", Action.RUN, Reason.NEW_FILES, "new", left_out=files)
+    on_spark = replace(to_run, choice=EngineChoice(Engine.SPARK, "large"))
+
+    assert whole_only(on_spark).action is Action.HOLD
+    assert "lake.sales cannot be read: a.parquet" in whole_only(on_spark).message
+    for sound in (
+        replace(on_spark, choice=EngineChoice(Engine.WAREHOUSE, "small")),
+        replace(on_spark, left_out=frozenset()),
+    ):
+        assert whole_only(sound) is sound

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from flows.warehouse.lake import LakeFile, LakeFolder
+from flows.warehouse.lake.folder import LakeFile, LakeFolder
 
 logger = logging.getLogger(__name__)
 

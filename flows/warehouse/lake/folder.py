@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
@@ -185,10 +186,8 @@ def change_token(files: Iterable[LakeFile]) -> str:
     Returns:
         A SHA-256 over names, sizes and versions, in hexadecimal.
     """
-    digest = hashlib.sha256()
-    for file in sorted(files, key=lambda item: item.name):
-        digest.update(f"{file.name}\0{file.size_bytes}\0{file.version}\n".encode())
-    return digest.hexdigest()
+    lines = [f"{file.name}\0{file.size_bytes}\0{file.version}\n" for file in sorted(files, key=attrgetter("name"))]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _list_local(folder: LakeFolder) -> Iterator[LakeFile]:

@@ -1,0 +1,174 @@
+"""Listings of lake sources for the macros: which files a load may read, and in which version.
+
+Only the embedded warehouse reads files by name; Redshift and Spark read a source's folder by themselves.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import time
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFolder, Listing
+from flows.warehouse.lake.shape import readable_type
+from flows.warehouse.lake.view import LakeView
+from metadata_sync.errors import SluiceError
+from metadata_sync.rows.names import quote_identifier
+from metadata_sync.rows.resolve import resolve_dependencies
+from metadata_sync.rows.vocabulary import SourceKind
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
+
+logger = logging.getLogger(__name__)
+
+_SECONDS_KEPT: Final = 2 * 24 * 3600
+"""How long a listing stays after its run, for whoever looks into a failure."""
+
+
+def lake_view(context: Context, rows: ControlRows) -> LakeView:
+    """Return a new look at the lake; on servers, which read folders by themselves, no file is left out."""
+    from flows.warehouse.columns import DuckDBColumns
+
+    if not isinstance(context.columns, DuckDBColumns):
+        return LakeView(context.project, rows)
+    return LakeView(context.project, rows, context.columns.lake_columns)
+
+
+def files_variable(
+    context: Context,
+    rows: ControlRows,
+    targets: Iterable[TransformationRow],
+    run_id: str,
+    *,
+    left_out: Collection[tuple[str, str, str]] | None = (),
+    seen: LakeView | None = None,
+) -> dict[str, str]:
+    """List the lake sources of some targets, and return the variable that passes the listing to the macros.
+
+    A folder that cannot be listed is left out: its load then says what is wrong with it.
+
+    Args:
+        context: Project, profile.
+        rows: The environment's rows.
+        targets: The targets that dbt is going to load.
+        run_id: Names the file of the listing, which is made in `.sluice/listings/`.
+        left_out: (target, source, file) of what loads may leave out, as the gate decided; None: any file. A target that
+            would leave out another one is refused, for its load could lose rows: unless the file came since.
+        seen: The lake as the gate saw it. The folders are listed again when that was a while ago.
+    """
+    if not context.profile.is_embedded:
+        return {}
+    lake = seen if seen is not None and seen.is_fresh else lake_view(context, rows)
+    readers = _readers(rows, targets)
+    listings = _list(lake, {source.location or "" for source in readers})
+    if not listings:
+        return {}
+    choice = _Choice(left_out, seen)
+    patterns: dict[str, dict[str, str]] = {}
+    for source, names in readers.items():
+        if source.location in listings:
+            patterns[listings[source.location][0].pattern] = _nulls(lake, source)
+            choice.add(lake, source, names)
+    path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
+    _write(path, listings, choice.left_out_by)
+    return {"SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "refused": choice.refused})}
+
+
+def _readers(rows: ControlRows, targets: Iterable[TransformationRow]) -> dict[SourceRow, list[str]]:
+    """Return the lake sources that targets read, each with the targets."""
+    found: dict[SourceRow, list[str]] = {}
+    for row in targets:
+        for item in resolve_dependencies(row, rows):
+            source = rows.source(item.name)
+            if source is not None and source.kind is SourceKind.LAKE and source.location:
+                found.setdefault(source, []).append(str(row.name))
+    return found
+
+
+@dataclass(slots=True)
+class _Choice:
+    """What readers leave out.
+
+    Attributes:
+        allowed: (target, source, file) of what the gate decided to leave out; None: any file.
+        seen: The lake as the gate saw it.
+        left_out_by: (location, file) → the targets that do not read it.
+        refused: Target → why it may not be loaded.
+    """
+
+    allowed: Collection[tuple[str, str, str]] | None
+    seen: LakeView | None
+    left_out_by: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def add(self, lake: LakeView, source: SourceRow, readers: Iterable[str]) -> None:
+        for target in readers:
+            try:
+                files = lake.left_out(source, target)
+            except ValueError:  # its load says it again
+                continue
+            for name, reason in files.items():
+                self.left_out_by.setdefault((source.location or "", name), set()).add(target)
+                if not self._may_leave_out(source, target, name):
+                    self.refused[target] = f"{source.key} cannot be read: {reason}"
+
+    def _may_leave_out(self, source: SourceRow, target: str, name: str) -> bool:
+        is_decided = self.allowed is None or (target, source.key, name) in self.allowed
+        return is_decided or (self.seen is not None and self.seen.has_come_since(source, name))
+
+
+def _nulls(lake: LakeView, source: SourceRow) -> dict[str, str]:
+    """Return the columns of a folder whose files differ, as typed NULLs; nothing when all files are alike.
+
+    A load reads a few of its files, and a column that these lack is NULL.
+    """
+    try:
+        found = lake.columns(source)
+    except ValueError as error:  # its load says it again
+        logger.warning("lake.not_read location=%s error=%s", source.location, error)
+        return {}
+    ignored = {"ignored": json.dumps(found.ignored)} if found.ignored else {}
+    if not found.is_mixed:
+        return ignored
+    nulls = (f"cast(null as {readable_type(column)}) as {quote_identifier(column.name)}" for column in found.columns)
+    return {"nulls": ", ".join(nulls), **ignored}
+
+
+def _write(
+    path: Path,
+    listings: Mapping[str, tuple[LakeFolder, Listing]],
+    left_out_by: Mapping[tuple[str, str], Collection[str]],
+) -> None:
+    path.parent.mkdir(exist_ok=True)
+    for old in path.parent.glob("*.csv"):
+        if old.stat().st_mtime < time.time() - _SECONDS_KEPT:
+            old.unlink(missing_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerow(("pattern", "path", "name", "version", "left_out_by"))
+        for location, (folder, listing) in listings.items():
+            for item in listing.files:
+                targets = "|".join(left_out_by.get((location, item.name), ()))
+                writer.writerow((folder.pattern, item.path, item.name, item.identity, targets))
+
+
+def _list(lake: LakeView, locations: Iterable[str]) -> dict[str, tuple[LakeFolder, Listing]]:
+    """List some locations, several at a time; those that cannot be listed are left out and logged."""
+
+    def look(location: str) -> tuple[str, tuple[LakeFolder, Listing]] | None:
+        try:
+            return location, lake.listed(location)
+        except (ValueError, OSError, SluiceError) as error:
+            logger.warning("lake.not_listed location=%s error=%s", location, error)
+            return None
+
+    with ThreadPoolExecutor(LISTINGS_AT_ONCE, thread_name_prefix="sluice-listing") as pool:
+        return dict(found for found in pool.map(look, locations) if found is not None)

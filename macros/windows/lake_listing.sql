@@ -1,0 +1,135 @@
+{#- The files of lake sources. Sluice lists them before a run and writes the listing to a CSV file, one row per file:
+    pattern (the glob that the source's relation reads), path, name (the path below the location), version. SLUICE_FILES
+    names it: JSON {listing, patterns}.
+
+    dbt alone has no listing: the relation is then the glob, and increments are cut by the key alone.
+-#}
+{#- All rows of a relation, as text: of a listed lake source its files in place of the glob. A hundred thousand paths are
+    many megabytes of SQL, so it is asked only where all rows are read. -#}
+{% macro files_of(rendered) %}
+    {%- set pattern = sluice.listed_pattern(rendered) -%}
+    {%- if pattern is none -%} {{ return(rendered) }} {%- endif -%}
+    {%- set name = "sluice_files_" ~ local_md5(pattern) -%}
+    {%- set known = load_result(name) -%}
+    {%- set paths = known.response if known is not none else sluice.paths_of(pattern) -%}
+    {#- dbt gives a result out once, so it is stored again for the next reader -#}
+    {%- do store_result(name, response=paths) -%}
+    {{ return(sluice.files_relation(rendered, paths)) }}
+{% endmacro %}
+
+
+{#- The listed paths of a pattern, all or the latest, as literals in a row. -#}
+{% macro paths_of(pattern, most=none) %}
+    {%- call statement("sluice_listed", fetch_result=true, auto_begin=false) -%}
+        select 'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path) as paths
+        from
+            (
+                select path
+                from {{ sluice.listing_sql(pattern) }} as files
+                {%- if most is not none %}
+                    order by split_part(version, ':', 2) desc limit {{ most }}
+                {%- endif %}
+            ) as listed
+    {%- endcall -%}
+    {%- set paths = load_result("sluice_listed").table.rows[0][0] -%}
+    {{ return(paths[3:] if paths is not none else "") }}
+{% endmacro %}
+
+
+{#- A relation that has the columns of a source: one of its files, when all are alike. -#}
+{% macro example_of(dependency) %}
+    {%- if dependency.pattern is none or sluice.listed_files().patterns[dependency.pattern].nulls -%}
+        {{ return(sluice.files_of(dependency.relation)) }}
+    {%- endif -%}
+    {{ return(sluice.files_relation(dependency.relation, sluice.paths_of(dependency.pattern, 1))) }}
+{% endmacro %}
+
+
+{#- The pattern of a relation whose files were listed, none for any other relation. -#}
+{% macro listed_pattern(rendered) %}
+    {%- set found = modules.re.match("read_parquet\\('((?:[^']|'')*)'", rendered | string) -%}
+    {%- if not execute or not found -%} {{ return(none) }} {%- endif -%}
+    {%- set pattern = found.group(1) | replace("''", "'") -%}
+    {{ return(pattern if pattern in sluice.listed_files().patterns else none) }}
+{% endmacro %}
+
+
+{#- What SLUICE_FILES says: dict(listing, patterns: pattern to dict(nulls: its columns as typed NULLs, when its files
+    differ), refused: target to why it may not be loaded). -#}
+{% macro listed_files() %}
+    {%- set listed = fromjson(env_var("SLUICE_FILES", "{}")) -%}
+    {{ return(listed or {"listing": none, "patterns": {}, "refused": {}}) }}
+{% endmacro %}
+
+
+{#- Read some files in place of a glob; the other options of the relation stay. Without a file, the glob stays as well:
+    it then says that it matches nothing. -#}
+{% macro files_relation(rendered, paths) %}
+    {%- if not paths -%} {{ return(rendered) }} {%- endif -%}
+    {%- set glob = modules.re.match("read_parquet\\('(?:[^']|'')*'", rendered).group(0) -%}
+    {%- set options = rendered[glob | length :] -%}
+    {%- if sluice.listed_files().patterns[sluice.listed_pattern(rendered)].nulls -%}
+        {%- set options = options | replace("union_by_name = false", "union_by_name = true") -%}
+    {%- endif -%}
+    {{ return("read_parquet([" ~ paths ~ "]" ~ options) }}
+{% endmacro %}
+
+
+{#- What a load reads of a source: its unread files, or all of it. A column that these files lack is NULL. -#}
+{% macro window_relation(dependency, window) %}
+    {%- if not window.files -%} {{ return(sluice.files_of(dependency.relation)) }} {%- endif -%}
+    {%- set nulls = sluice.listed_files().patterns.get(window.records, {}).nulls -%}
+    {%- if not nulls -%} {{ return(window.files) }} {%- endif -%}
+    {{ return("(select * from " ~ window.files ~ " union all by name select " ~ nulls ~ " where 1 = 0)") }}
+{% endmacro %}
+
+
+{#- Rows of a source without the columns that its row ignores (on_source_change: ignore). -#}
+{% macro without_ignored(rows, rendered) %}
+    {%- set pattern = sluice.listed_pattern(rendered) -%}
+    {%- set names = fromjson(sluice.listed_files().patterns.get(pattern, {}).get("ignored", "[]")) -%}
+    {%- if not names -%} {{ return(rows) }} {%- endif -%}
+    {%- set listed = sluice.literals(names) | join(", ") -%}
+    {{ return("(select columns (lambda name: lower(name) not in (" ~ listed ~ ")) from " ~ rows ~ ")") }}
+{% endmacro %}
+
+
+{#- The listed files of a pattern that this target reads, as a subselect. -#}
+{% macro listing_sql(pattern) -%}
+    {%- set refusal = sluice.listed_files().refused.get(sluice.target_name()) -%}
+    {%- if refusal %}
+        {%- do sluice.raise_error("listing_sql", refusal ~ ".", "Write the file again, or remove it.") -%}
+    {%- endif -%}
+    (
+        select path, name, version
+        from
+            read_csv(
+                {{ sluice.literal(sluice.listed_files().listing) }},
+                header = true,
+                auto_detect = false,
+                quote = '"',
+                escape = '"',
+                columns = {
+                    'pattern':'varchar',
+                    'path':'varchar',
+                    'name':'varchar',
+                    'version':'varchar',
+                    'left_out_by':'varchar'
+                }
+            )
+        where
+            pattern = {{ sluice.literal(pattern) }}
+            and not list_contains(
+                string_split(coalesce(left_out_by, ''), '|'), {{ sluice.literal(sluice.target_name()) }}
+            )
+    )
+{%- endmacro %}
+
+
+{#- A path as a literal that read_parquet takes as one name, not as a glob. -#}
+{% macro path_literal_sql() -%}
+    chr(39) || replace(
+        replace(replace(replace(path, '[', '[[]'), '*', '[*]'), '?', '[?]'), chr(39), chr(39) || chr(39)
+    )
+    || chr(39)
+{%- endmacro %}
