@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
 
+from metadata_sync.sql.increments.outer_joins import reduced_sides
 from metadata_sync.sql.increments.relation import OPAQUE, Relation, Value
 from metadata_sync.sql.increments.scope import Item, Scope
-from metadata_sync.sql.increments.syntax import unknown_clauses
+from metadata_sync.sql.increments.syntax import is_join_in_parentheses, unknown_clauses
 
 if TYPE_CHECKING:
     from metadata_sync.sql.increments.queries import Queries
@@ -33,7 +34,9 @@ def from_clause(queries: Queries, query: exp.Select, outer: Scope | None) -> Sco
     if clause is None:
         return scope
     where = query.args.get("where")
-    is_plain = not any(join.side.upper() in {"RIGHT", "FULL"} for join in joins)
+    sides = reduced_sides(query)
+    queries.sides |= sides
+    is_plain = not any(side in {"RIGHT", "FULL"} for side in sides.values())
     filters = _conjuncts(where.this) if where is not None and is_plain else []
     _add_first(queries, scope, clause.this, filters)
     for join in joins:
@@ -54,7 +57,7 @@ def _nested(queries: Queries, node: exp.Expr, outer: Scope, filters: Sequence[ex
     """Return one item of FROM as a scope of its own; it holds several items when it is a join in parentheses."""
     inner = Scope(queries.rule, outer)
     joins = node.args.get("joins") or []
-    if _is_join_in_parentheses(node):
+    if is_join_in_parentheses(node):
         _add_first(queries, inner, node.this, filters)
     else:
         relation = queries.relation_of(node, outer)
@@ -63,15 +66,6 @@ def _nested(queries: Queries, node: exp.Expr, outer: Scope, filters: Sequence[ex
     for join in joins:
         _add_join(queries, inner, join, filters)
     return inner
-
-
-def _is_join_in_parentheses(node: exp.Expr) -> bool:
-    if not isinstance(node, exp.Subquery) or node.alias:
-        return False
-    inner = node.this
-    return isinstance(inner, exp.Table) or (
-        isinstance(inner, exp.Subquery) and bool(inner.alias or inner.args.get("joins"))
-    )
 
 
 def _add_join(queries: Queries, scope: Scope, join: exp.Join, filters: Sequence[exp.Expr]) -> None:
@@ -104,7 +98,8 @@ def _combine(queries: Queries, left: Scope, right: Scope, node: exp.Expr, filter
     both = replace(left, items=[*left.items, *right.items], merged={**left.merged, **right.merged})
     both.is_driven, both.is_mixed = left.is_driven or right.is_driven, left.is_mixed or right.is_mixed
     both.pairs = {**left.pairs, **right.pairs}
-    way = _Way(node, join.side.upper(), join.kind.upper(), join.method.upper(), tuple(_using(join, left, right)))
+    side = queries.sides.get(id(join), join.side.upper())
+    way = _Way(node, side, join.kind.upper(), join.method.upper(), tuple(_using(join, left, right)))
     known = filters if not way.side and not way.filters_only else []
     way = replace(way, equal=tuple(_equal_values(join, left, right, both, known)))
     if join.args.get("on") is not None:

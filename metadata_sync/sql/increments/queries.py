@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from metadata_sync.sql.increments.refusals import Refusals
 from metadata_sync.sql.increments.relation import OPAQUE, OpenTable, Relation, Symbol, Value
 from metadata_sync.sql.increments.rule import IncrementRule, canonical, source_column
 from metadata_sync.sql.increments.scope import Item, Scope
-from metadata_sync.sql.increments.syntax import unknown_clauses
+from metadata_sync.sql.increments.syntax import own_nodes, unknown_clauses
 from metadata_sync.sql.parse import ParsedSelect, folded, resolve_cte
 
 _MOST_ROUNDS: Final = 20
@@ -26,6 +26,10 @@ _MOST_ROUNDS: Final = 20
 
 class Queries:
     """Derives the relation of each query of one SELECT.
+
+    Attributes:
+        sides: What is left of the side of joins, by id, when conditions drop the rows that they fill with NULL.
+        compared: Correlated query, by id → the expressions of the SELECT around it that it requires to be its group.
 
     Args:
         select: The SELECT.
@@ -38,6 +42,8 @@ class Queries:
     def __init__(self, select: ParsedSelect, rule: IncrementRule, refusals: Refusals) -> None:
         self.rule = rule
         self.expressions = Expressions(self)
+        self.sides: dict[int, str] = {}
+        self.compared: dict[int, list[tuple[exp.Expr, frozenset[int]]]] = {}
         self._refusals = refusals
         self._reads = {id(read.node): read.name for read in select.reads}
         self._known: dict[tuple[int, int], Relation] = {}
@@ -300,19 +306,26 @@ class Queries:
         if not (scope.is_driven and self.rule.by_groups and scope.outer is not None) or scope.is_mixed:
             return
         found: set[int] = set()
-        for condition in conjuncts(query.args.get("where")):
-            if not isinstance(condition, exp.EQ | exp.NullSafeEQ) or condition.find(exp.Query) is not None:
-                continue
-            for inner, around in ((condition.this, condition.expression), (condition.expression, condition.this)):
-                if scope.depths(inner) == {0} and scope.depths(around) and 0 not in scope.depths(around):
-                    one, two = scope.value(inner), scope.value(around)
-                    found |= one.carries & (two.carries if isinstance(condition, exp.NullSafeEQ) else two.matches)
+        for inner, around, with_null in self._correlated(query, scope):
+            found |= inner.carries & (scope.value(around).carries if with_null else scope.value(around).matches)
+            if scope.depths(around) == {1}:
+                self.compared.setdefault(id(query), []).append((around, inner.carries))
         if found == set(self.rule.positions):
             scope.is_driven = False
             for item in scope.items:
                 item.relation = item.relation.as_lookup()
             scope.merged = {name: Value(symbol=value.symbol) for name, value in scope.merged.items()}
             scope.pairs = {}
+
+    @staticmethod
+    def _correlated(query: exp.Select, scope: Scope) -> Iterator[tuple[Value, exp.Expr, bool]]:
+        """Yield a value of a query, the expression around it that it must equal, and whether NULL equals NULL."""
+        for condition in conjuncts(query.args.get("where")):
+            if not isinstance(condition, exp.EQ | exp.NullSafeEQ) or condition.find(exp.Query) is not None:
+                continue
+            for inner, around in ((condition.this, condition.expression), (condition.expression, condition.this)):
+                if scope.depths(inner) == {0} and scope.depths(around) and 0 not in scope.depths(around):
+                    yield scope.value(inner), around, isinstance(condition, exp.NullSafeEQ)
 
     def _check_limit(self, query: exp.Expr) -> None:
         for clause in ("limit", "offset"):
@@ -345,7 +358,7 @@ class Queries:
             return self._starred(projection.this, replace(scope, items=items, merged={}), scope)
         if isinstance(projection, exp.Star):
             return self._starred(projection, scope, scope)
-        if projection.find(exp.Columns) or projection.find(exp.Star):
+        if _yields_several(projection):
             return {}, OpenTable((id(projection),), None)
         name = projection.alias_or_name.lower() or f" {id(projection)}"
         return {name: scope.value(projection)}, None
@@ -360,6 +373,14 @@ class Queries:
         for item in star.args.get("rename") or []:
             columns[item.alias.lower()] = columns.pop(item.this.name.lower(), OPAQUE)
         return columns, relation.rest
+
+
+def _yields_several(projection: exp.Expr) -> bool:
+    """Tell whether an expression stands for any number of columns, as `columns(*)` does and `count(*)` does not."""
+    return any(
+        isinstance(node, exp.Columns) or (isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count))
+        for node in own_nodes(projection)
+    )
 
 
 def _own_expressions(query: exp.Select) -> list[exp.Expr]:

@@ -163,6 +163,16 @@ def is_plain_aggregate(node: exp.Expr) -> bool:
     return is_aggregate(node) and not is_windowed(node)
 
 
+def is_join_in_parentheses(node: exp.Expr) -> bool:
+    """Tell whether an item of FROM is `(a join b on …)`, whose tables keep their own aliases."""
+    if not isinstance(node, exp.Subquery) or node.alias:
+        return False
+    inner = node.this
+    return isinstance(inner, exp.Table) or (
+        isinstance(inner, exp.Subquery) and bool(inner.alias or inner.args.get("joins"))
+    )
+
+
 def own_nodes(root: exp.Expr) -> Iterator[exp.Expr]:
     """Walk an expression down to, and including, the queries nested in it."""
     return root.walk(prune=lambda node: isinstance(node, exp.Query))
