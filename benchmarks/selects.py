@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.support.select_survey import Survey
 
-TRIES = 30
+TRIES = 60
 """Worlds in which a refused SELECT must load right to count as refused without need."""
 
 

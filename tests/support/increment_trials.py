@@ -80,12 +80,12 @@ class World:
         draw = _Draw(random)
         rows: dict[TableName, list[list[str]]] = {A: [], B: []}
         for step in range(self.steps):
-            low = self._highs[-1] if self._highs else 0  # the first row of a window may be as old as the last one's end
+            low = self._highs[-1] if self._highs else draw.start  # the first row of a window may be as old as the last one's end
             grown = self._grown(random) if step else set(rows)
             draw.begin_step(step)
             for name in sorted(grown):
                 rows[name] += [draw.row(low) for _ in range(draw.size(step))]
-            if self.changes and step and random.random() < 0.4:
+            if self.changes and step and random.random() < draw.change_share:
                 changed = random.choice(rows[random.choice(sorted(self.driving))])
                 changed[3:4], changed[5:6] = [draw.number()], [str(low + 3)]
             self._highs.append(max(int(row[5]) for name in self.driving for row in rows[name]))
@@ -144,6 +144,10 @@ class _Draw:
 
     Args:
         random: Decides everything.
+
+    Attributes:
+        start: The incremental key of the oldest rows.
+        change_share: How often a step changes a row in place.
     """
 
     _RANGES = ((1, 4), (1, 4), (1, 2), (-2, 1), (0, 5))
@@ -154,6 +158,8 @@ class _Draw:
         self._dates = random.choice((_DATES, _DATES, _DATES[1:], _DATES[-2:]))
         self._texts = random.choice((_TEXTS, _TEXTS, _TEXTS[2:3], _TEXTS[2:]))
         self._first, self._later = random.choice(((6, 6), (5, 1), (3, 2), (1, 1), (9, 3)))
+        self.start = random.randint(0, 1)
+        self.change_share = random.choice((0.3, 0.3, 1.0))
         self._in_one_group = random.random() < 0.5
         self._nulls = random.choice((0.0, 0.25, 0.6))
         self._span = random.choice((0, 1, 3, 3))

@@ -17,7 +17,7 @@ from metadata_sync.sql.increments import increment_problems
 from tests.support.increment_trials import Connection, Mode, Trials, rule_of
 from tests.support.random_selects import RandomSelect, random_mode
 
-WORLDS: Final = 40
+WORLDS: Final = 80
 """Random sources that the cases share."""
 
 _PARTICULARS: Final = re.compile(r"Line \d+: the SELECT |, but .*|\(.*\)|calls .*?,| by GROUP BY.*")

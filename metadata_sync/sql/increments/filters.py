@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from metadata_sync.sql.increments.joins import conjuncts
 from metadata_sync.sql.increments.scope import Scope
+from metadata_sync.sql.increments.syntax import conjuncts
 
 if TYPE_CHECKING:
     from metadata_sync.sql.increments.queries import Queries

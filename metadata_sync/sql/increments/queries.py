@@ -12,12 +12,12 @@ from metadata_sync.rows.names import TableName
 from metadata_sync.sql.increments.expressions import Expressions
 from metadata_sync.sql.increments.filters import filter_scope
 from metadata_sync.sql.increments.grouping import check_distinct, check_group, grouped_by, pivoted
-from metadata_sync.sql.increments.joins import conjuncts, from_clause, relation_of_scope
+from metadata_sync.sql.increments.joins import from_clause, relation_of_scope
 from metadata_sync.sql.increments.refusals import Refusals
 from metadata_sync.sql.increments.relation import OPAQUE, OpenTable, Relation, Symbol, Value
 from metadata_sync.sql.increments.rule import IncrementRule, canonical, source_column
 from metadata_sync.sql.increments.scope import Item, Scope
-from metadata_sync.sql.increments.syntax import own_nodes, unknown_clauses
+from metadata_sync.sql.increments.syntax import conjuncts, own_nodes, unknown_clauses
 from metadata_sync.sql.parse import ParsedSelect, folded, resolve_cte
 
 _MOST_ROUNDS: Final = 20
@@ -28,6 +28,7 @@ class Queries:
     """Derives the relation of each query of one SELECT.
 
     Attributes:
+        scopes: SELECT, by id → its names and values.
         sides: What is left of the side of joins, by id, when conditions drop the rows that they fill with NULL.
         compared: Correlated query, by id → the expressions of the SELECT around it that it requires to be its group.
 
@@ -43,6 +44,7 @@ class Queries:
         self.rule = rule
         self.expressions = Expressions(self)
         self.sides: dict[int, str] = {}
+        self.scopes: dict[int, Scope] = {}
         self.compared: dict[int, list[tuple[exp.Expr, frozenset[int]]]] = {}
         self._refusals = refusals
         self._reads = {id(read.node): read.name for read in select.reads}
@@ -57,6 +59,10 @@ class Queries:
         """Refuse a construct above a driving source."""
         if scope.is_driven:
             self.refuse(node, what)
+
+    def is_stored(self, node: exp.Table) -> bool:
+        """Tell whether an item of FROM is a table of the warehouse or lake."""
+        return id(node) in self._reads
 
     def is_whole_group(self, values: Iterable[Value]) -> bool:
         """Tell whether rows that agree in some values are of one group."""
@@ -283,7 +289,7 @@ class Queries:
         return replace(one.both(two), symbol=symbol)
 
     def _select(self, query: exp.Select, outer: Scope | None) -> Relation:
-        scope = from_clause(self, query, outer)
+        scope = self.scopes[id(query)] = from_clause(self, query, outer)
         scope.aliases = {item.alias.lower(): item.this for item in query.expressions if isinstance(item, exp.Alias)}
         self._narrow(query, scope)
         filter_scope(self, query, scope)

@@ -163,6 +163,15 @@ def is_plain_aggregate(node: exp.Expr) -> bool:
     return is_aggregate(node) and not is_windowed(node)
 
 
+def conjuncts(clause: exp.Expr | None) -> list[exp.Expr]:
+    """Return the conditions of a WHERE or ON, each of which holds in every row."""
+    while isinstance(clause, exp.Where | exp.Paren):
+        clause = clause.this
+    if clause is None:
+        return []
+    return [*conjuncts(clause.this), *conjuncts(clause.expression)] if isinstance(clause, exp.And) else [clause]
+
+
 def is_join_in_parentheses(node: exp.Expr) -> bool:
     """Tell whether an item of FROM is `(a join b on …)`, whose tables keep their own aliases."""
     if not isinstance(node, exp.Subquery) or node.alias:
