@@ -80,7 +80,8 @@ class World:
         draw = _Draw(random)
         rows: dict[TableName, list[list[str]]] = {A: [], B: []}
         for step in range(self.steps):
-            low = self._highs[-1] if self._highs else draw.start  # the first row of a window may be as old as the last one's end
+            # the first row of a window may be as old as the last one's end
+            low = self._highs[-1] if self._highs else draw.start
             grown = self._grown(random) if step else set(rows)
             draw.begin_step(step)
             for name in sorted(grown):
