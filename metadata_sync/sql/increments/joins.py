@@ -103,6 +103,7 @@ def _combine(queries: Queries, left: Scope, right: Scope, node: exp.Expr, filter
     way = _Way(node, side, join.kind.upper(), join.method.upper(), tuple(_using(join, left, right)))
     known = filters if not way.side and not way.filters_only else []
     way = replace(way, equal=tuple(_equal_values(join, left, right, both, known)))
+    queries.equal += [(one.symbol, two.symbol) for _, one, _, two, _ in way.equal if one.symbol and two.symbol]
     if join.args.get("on") is not None:
         queries.expressions.check([join.args["on"]], both, join)
     _check(queries, left, right, way)

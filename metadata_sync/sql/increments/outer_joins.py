@@ -36,7 +36,9 @@ def reduced_sides(query: exp.Select) -> dict[int, str]:
     where = query.args.get("where")
     required = set() if where is None else _required(where.this)
     sides = {id(join): join.side.upper() for join in joins}
-    if any(join.args.get("using") or join.method for join in joins):  # which table is a merged column of?
+    if any(
+        join.args.get("using") or join.method.upper() not in {"", "ASOF"} for join in joins
+    ):  # which table is a merged column of?
         return sides
     for place in range(len(joins) - 1, -1, -1):
         join = joins[place]

@@ -28,6 +28,8 @@ class Queries:
     """Derives the relation of each query of one SELECT.
 
     Attributes:
+        named: Name of a column, of this SELECT or of one inside it → what is called so.
+        equal: What joins require to be equal.
         scopes: SELECT, by id → its names and values.
         sides: What is left of the side of joins, by id, when conditions drop the rows that they fill with NULL.
         compared: Correlated query, by id → the expressions of the SELECT around it that it requires to be its group.
@@ -45,6 +47,8 @@ class Queries:
         self.expressions = Expressions(self)
         self.sides: dict[int, str] = {}
         self.scopes: dict[int, Scope] = {}
+        self.named: dict[str, list[Symbol]] = {}
+        self.equal: list[tuple[Symbol, Symbol]] = []
         self.compared: dict[int, list[tuple[exp.Expr, frozenset[int]]]] = {}
         self._refusals = refusals
         self._reads = {id(read.node): read.name for read in select.reads}
@@ -356,6 +360,7 @@ class Queries:
                 if always is not None and projection.unalias().sql().lower() not in always:
                     given = OPAQUE
                 columns[name] = columns[name].both(given) if name in columns else given
+                self.named.setdefault(name, []).extend([value.symbol] if value.symbol is not None else [])
         return columns, rest
 
     def _columns_of(self, projection: exp.Expr, scope: Scope) -> tuple[dict[str, Value], OpenTable | None]:
