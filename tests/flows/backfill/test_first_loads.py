@@ -40,7 +40,7 @@ def make(tmp_path: Path) -> Iterator[MakeProject]:
 
 
 def test_chunks_end_equal_to_one_load_on_duckdb(make: MakeProject) -> None:
-    project = make("current", "history", "keyless", "joined")
+    project = make("current", "history", "keyless", "joined", "looked_up")
     _story(project)
     (line,) = [line for line in project.sentences if line.startswith("✓ cut.keyless chunk")]
     assert line.startswith("✓ cut.keyless chunk 2 of 2 · shop.events: 2024-01-0")
