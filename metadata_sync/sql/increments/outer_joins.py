@@ -13,7 +13,7 @@ from typing import Final
 from sqlglot import exp
 
 from metadata_sync.sql.functions import is_aggregate
-from metadata_sync.sql.increments.syntax import is_join_in_parentheses, own_nodes
+from metadata_sync.sql.increments.syntax import conjuncts, is_join_in_parentheses, own_nodes
 
 _COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.ILike)
 _STRICT: Final = (exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Neg, exp.Cast, exp.Lower, exp.Upper, exp.Abs)
@@ -33,13 +33,11 @@ _REDUCED: Final = {
 def reduced_sides(query: exp.Select) -> dict[int, str]:
     """Return the side of each join, by the join's id."""
     joins = query.args.get("joins") or []
-    where = query.args.get("where")
-    required = set() if where is None else _required(where.this)
     sides = {id(join): join.side.upper() for join in joins}
-    if any(
-        join.args.get("using") or join.method.upper() not in {"", "ASOF"} for join in joins
-    ):  # which table is a merged column of?
+    if any(join.method.upper() not in {"", "ASOF"} for join in joins):
         return sides
+    merged = {name.name.lower() for join in joins for name in join.args.get("using") or []}
+    required = _required_by(query.args.get("where"), merged)
     for place in range(len(joins) - 1, -1, -1):
         join = joins[place]
         left = {query.args["from_"].this, *(one.this for one in joins[:place])}
@@ -48,10 +46,18 @@ def reduced_sides(query: exp.Select) -> dict[int, str]:
         has_right = bool(required & _names(join.this))
         side = _REDUCED.get((side, has_left, has_right), side)
         sides[id(join)] = side
-        on = join.args.get("on")
-        own = _required(on) if on is not None and join.kind.upper() not in {"SEMI", "ANTI"} else set()
+        own = set() if join.kind.upper() in {"SEMI", "ANTI"} else _required_by(join.args.get("on"), merged)
         required = {"": required | own, "LEFT": required, "RIGHT": own}.get(side, set())
     return sides
+
+
+def _required_by(clause: exp.Expr | None, merged: Collection[str]) -> set[str]:
+    """Return the tables without whose row a clause is not true; a column that USING made of two is of no table."""
+    found: set[str] = set()
+    for condition in conjuncts(clause):
+        if not any(column.name.lower() in merged for column in condition.find_all(exp.Column)):
+            found |= _required(condition)
+    return found
 
 
 def _names(item: exp.Expr) -> set[str]:
