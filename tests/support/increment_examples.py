@@ -219,11 +219,9 @@ WRONG_BY_GROUPS: Final = (
     "select b.k, a.id from lake.a as a left join lake.b as b on b.k = a.k",
     "select b.k, a.id, b.id as bid from lake.a as a full join lake.b as b on b.k = a.k",
     "select v.k from (values (1), (2)) as v(k) where not exists (select 1 from lake.a as a where a.k = v.k)",
-    "select v.k, count(*) as n from (values (1), (2)) as v(k) where exists (select 1 from lake.a as a where a.k = "
-    "v.k or a.v = 1) group by 1",
     "select coalesce(b.v, a.k) as k, a.id, b.id as bid from lake.a as a left join lake.b as b on a.k = b.k",
     "select b.k, a.id from lake.a as a left join lake.b as b on b.k = a.k where a.v > 0",
-    "select x.k, x.id from lake.a as x semi join (select * from lake.a where v > 1) as y on x.v >= y.v",
+    "select x.k, x.id from lake.a as x semi join (select * from lake.a where v > 1) as y on x.id >= y.id",
 )
 """By groups of k, some sources show a difference."""
 
