@@ -14,15 +14,18 @@ from typing import Any
 
 from tests.support.select_survey import Survey
 
-TRIES = 30
+TRIES = 60
 """Worlds in which a refused SELECT must load right to count as refused without need."""
+
+WORLDS = 80
+"""Random sources that all cases share."""
 
 
 def main() -> int:
     """Run as many cases as the first argument says."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     connection, dialect = _connect(sys.argv[2] if len(sys.argv) > 2 else None)  # noqa: PLR2004
-    survey = Survey(connection, dialect, accepted_tries=4, refused_tries=TRIES)
+    survey = Survey(connection, dialect, accepted_tries=4, refused_tries=TRIES, worlds=WORLDS)
     for first in range(0, count, 500):
         survey.run(range(first, min(first + 500, count)))
         print(f"{min(first + 500, count):,} cases, {len(survey.wrong)} wrong", file=sys.stderr, flush=True)

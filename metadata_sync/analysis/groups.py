@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metadata_sync.rows.names import TableName, is_expression
+from metadata_sync.rows.resolve import recompute_columns
 from metadata_sync.rows.vocabulary import Increment
 
 if TYPE_CHECKING:
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from metadata_sync.rows.model import TransformationRow
 
 
-def group_aliases(row: TransformationRow, catalog: Catalog) -> dict[str, tuple[TableName, str]]:
-    """Return the output columns that `recompute_by` may name → the driving source, and the expression over it.
+def group_aliases(row: TransformationRow, catalog: Catalog) -> dict[str, dict[TableName, str]]:
+    """Return the output columns that `recompute_by` may name → driving source → the expression over it.
 
     Only without `recompute_key`: with it, `recompute_by` names columns of the source alone.
 
@@ -45,12 +46,8 @@ def with_groups(row: TransformationRow, catalog: Catalog) -> TransformationRow:
     if not aliases:
         return row
     dependencies = []
-    keys = next(item.recompute_by for item in row.driving if item.recompute_by)
     for item in row.dependencies:
-        meant = [aliases[name][1] if _is_of(aliases, name, item.table) else name for name in item.recompute_by]
-        dependencies.append(item.model_copy(update={"recompute_by": tuple(meant)}))
-    return row.model_copy(update={"dependencies": tuple(dependencies), "recompute_key": keys})
-
-
-def _is_of(aliases: dict[str, tuple[TableName, str]], name: str, table: str) -> bool:
-    return name in aliases and str(aliases[name][0]) == table
+        table = TableName.parse(item.table)
+        meant = tuple(aliases.get(name, {}).get(table, name) for name in item.recompute_by)
+        dependencies.append(item.model_copy(update={"recompute_by": meant}))
+    return row.model_copy(update={"dependencies": tuple(dependencies), "recompute_key": recompute_columns(row)})

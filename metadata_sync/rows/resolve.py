@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import Final
 
 from metadata_sync.rows.model import Column, ControlRows, Dependency, SourceRow, TransformationRow
-from metadata_sync.rows.names import TableName
+from metadata_sync.rows.names import TableName, is_expression
 from metadata_sync.rows.vocabulary import Increment, LoadType, Template
 
 LOADED_AT: Final = "_sluice_loaded_at"
@@ -163,8 +163,11 @@ def recompute_columns(row: TransformationRow) -> tuple[str, ...]:
     """Return the output columns that identify the recomputed group; empty unless `increment: groups`."""
     if row.increment is not Increment.GROUPS:
         return ()
-    by_source = next((item.recompute_by for item in row.driving if item.recompute_by), ())
-    return row.recompute_key or by_source
+    by_source = [item.recompute_by for item in row.driving if item.recompute_by]
+    if row.recompute_key or not by_source:
+        return row.recompute_key
+    columns = zip(*by_source, strict=False)  # of different lengths: a fault
+    return tuple(next((text for text in texts if not is_expression(text)), texts[0]) for texts in columns)
 
 
 def added_columns(row: TransformationRow, rows: ControlRows, columns: tuple[Column, ...]) -> tuple[Column, ...]:

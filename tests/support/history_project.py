@@ -36,6 +36,10 @@ SELECTS = {
         "select e.k, count(*) as row_count, sum(e.v) as total, sum(p.amount) as paid from shop.events as e\n"
         "left join shop.payments as p on p.k = e.k group by e.k"
     ),
+    "looked_up": (
+        "select e.id, e.v, e.landed_at, p.paid from shop.events as e\n"
+        "join (select k, sum(amount) as paid from shop.payments group by k) as p on p.k = e.k"
+    ),
     "read_whole": "select e.k, max(e.v) as v from shop.events as e group by e.k",
 }
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -44,6 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "keyed": {"load_type": "append", "business_key": ["id"]},
     "keyless": {"load_type": "append"},
     "joined": {"load_type": "scd1", "increment": "groups", "business_key": ["k"]},
+    "looked_up": {"load_type": "scd1", "business_key": ["id"]},
     "read_whole": {"load_type": "scd1", "increment": "full", "business_key": ["k"]},
 }
 TABLES = tuple(name for name in SELECTS if name != "read_whole")
@@ -54,7 +59,7 @@ def control_rows(tables: Sequence[str], **values: Any) -> dict[str, list[dict[st
     """Return the rows of a project that loads these tables twice: as `cut.TABLE` and as `whole.TABLE`."""
     source = {"schema": "shop", "kind": "warehouse", "incremental_key": "landed_at"}
     return {
-        "sources": [{**source, "table": "events", "lookback_minutes": 120}, {**source, "table": "payments"}],
+        "sources": [{**source, "table": table, "lookback_minutes": 120} for table in ("events", "payments")],
         "pipelines": [
             {"pipeline_id": name, "pipeline_name": name, "template": "presentation"} for name in ("cut", "whole")
         ],
@@ -76,6 +81,9 @@ def control_rows(tables: Sequence[str], **values: Any) -> dict[str, list[dict[st
 
 
 def _dependencies(table: str) -> list[dict[str, Any]]:
+    if table == "looked_up":
+        lookup = {"table": "shop.payments", "driving": False, "on_change": "restate", "may_drop": True}
+        return [{"table": "shop.events", "driving": True}, lookup]
     if table != "joined":
         return [{"table": "shop.events", "driving": True}]
     return [{"table": f"shop.{name}", "driving": True, "recompute_by": ["k"]} for name in ("events", "payments")]

@@ -79,6 +79,19 @@ WRONG_BY_ROWS: Final = (
     # recursion
     "with recursive r as (select id, v from lake.a where v is null union "
     "select a.id, a.v from r join lake.a as a on a.v = r.id) select id from r",
+    "select x.k, x.id from lake.a as x where exists (select 1 from lake.a as y where x.k < y.k)",
+    "select x.k, x.id from lake.a as x where exists (select 1 from lake.a as y where x.k = y.k and y.v = 1)",
+    "select x.k, x.v in (select y.v from lake.a as y where y.v is not null) as f from lake.a as x",
+    "with a as (select * from lake.a where v > 1) select x.k, x.id from lake.a as x where exists (select 1 from a as "
+    "y where x.k = y.k)",
+    "select b.id, a.id as aid from lake.b as b left join lake.a as a on a.k = b.k where coalesce(a.v, 2) > 1",
+    "select b.id, a.id as aid from lake.b as b left join lake.a as a on a.k = b.k where a.v <> all (select 1 where "
+    "false)",
+    "select b.id, a.id as aid from lake.b as b left join lake.a as a on a.k = b.k where a.v > 1 or b.v > 0",
+    "select b.id, a.id as aid from lake.b as b left join lake.a as a on a.k = b.k where exists (select max(c.v) from "
+    "lake.b as c where c.k = a.k)",
+    "select b.id, a.id as aid from lake.b as b left join lake.a as a on a.k = b.k where exists (select 1 from lake.b "
+    "as c where c.k = a.k group by rollup (c.k))",
 )
 """By rows, some sources show a difference."""
 
@@ -134,6 +147,15 @@ RIGHT_BY_ROWS: Final = (
     "l from lake.a",
     "select a.id, x.v from lake.a as a cross join (values (1), (2)) as x(v)",
     "select id from lake.a order by v",
+    "select b.id, a.id as aid from lake.b as b left join lake.a as a on a.k = b.k where a.v > 1",
+    "select b.id, a.id as aid from lake.b as b full join lake.a as a using (k) where a.s like 'x%'",
+    "select b.id, a.id as aid from lake.b as b left join lake.a as a on a.k = b.k join lake.b as c on c.id = a.v",
+    "select b.id, a.id as aid from lake.b as b left join lake.a as a on a.k = b.k where exists (select 1 from lake.b "
+    "as c where c.k = a.k)",
+    "select x.k, x.id from lake.a as x where x.k in (select y.k from lake.a as y where y.k is not null)",
+    "with a as (select * from lake.a where v > 1) select x.k, x.id from a as x where not exists (select 1 from a as "
+    "y where y.k >= x.k and x.v = 2)",
+    "select x.k, x.id from lake.a as x anti join lake.a as y on y.v <= x.v",
 )
 """By rows, no source shows a difference."""
 
@@ -196,6 +218,10 @@ WRONG_BY_GROUPS: Final = (
     "select v as k, k as v from lake.a",
     "select b.k, a.id from lake.a as a left join lake.b as b on b.k = a.k",
     "select b.k, a.id, b.id as bid from lake.a as a full join lake.b as b on b.k = a.k",
+    "select v.k from (values (1), (2)) as v(k) where not exists (select 1 from lake.a as a where a.k = v.k)",
+    "select coalesce(b.v, a.k) as k, a.id, b.id as bid from lake.a as a left join lake.b as b on a.k = b.k",
+    "select b.k, a.id from lake.a as a left join lake.b as b on b.k = a.k where a.v > 0",
+    "select x.k, x.id from lake.a as x semi join (select * from lake.a where v > 1) as y on x.id >= y.id",
 )
 """By groups of k, some sources show a difference."""
 
@@ -242,6 +268,17 @@ RIGHT_BY_GROUPS: Final = (
     "select max(k) as k, count(*) as n from lake.a group by k",
     "select k, max(n) as n from (select k, d, count(*) as n from lake.a group by k, d) as t group by k having "
     "count(*) > 0",
+    "select v.k, count(*) as n from (values (1), (1), (2)) as v(k) where exists (select 1 from lake.a as a where a.k "
+    "= v.k and a.v > 1) group by 1",
+    "select b.k, a.id from lake.a as a left join lake.b as b on b.k = a.k where b.v > 0",
+    "select distinct on (a.k) a.k, a.id, b.v from lake.a as a full join lake.b as b on a.k = b.k where exists "
+    "(select 1 from lake.a as c where c.k = a.k) order by a.k, a.id, b.v",
+    "select b.k, a.id, c.id as cid from lake.a as a full join lake.b as b on b.k = a.k join lake.b as c on c.k = b.k",
+    "select coalesce(b.k, c.k, a.k) as k, count(*) as n from lake.a as a left join lake.b as b on a.k = b.k and b.v "
+    "= 1 left join lake.b as c on c.k = a.k group by 1",
+    "select x.k, x.id, x.v in (select y.v from lake.a as y) as f from lake.a as x",
+    "select t.k, t.n from (select k, count(*) from lake.a group by k) as t(k, n)",
+    "select k, count(*) as n from lake.a group by k union all select k, count(*) from lake.b group by k",
 )
 """By groups of k, no source shows a difference."""
 

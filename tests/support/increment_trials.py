@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Increment
@@ -77,17 +77,24 @@ class World:
     def __post_init__(self) -> None:
         """Write all rows."""
         random = Random(f"{self.seed} {sorted(self.driving)}")
+        draw = _Draw(random)
         rows: dict[TableName, list[list[str]]] = {A: [], B: []}
         for step in range(self.steps):
-            low = self._highs[-1] if self._highs else 0  # the first row of a window may be as old as the last one's end
-            for name, known in rows.items():
-                if name in self.driving or not step:
-                    known += [_random_row(random, low) for _ in range(random.randint(3, 6))]
-            if self.changes and step and random.random() < 0.4:
+            # the first row of a window may be as old as the last one's end
+            low = self._highs[-1] if self._highs else draw.start
+            grown = self._grown(random) if step else set(rows)
+            draw.begin_step(step)
+            for name in sorted(grown):
+                rows[name] += [draw.row(low) for _ in range(draw.size(step))]
+            if self.changes and step and random.random() < draw.change_share:
                 changed = random.choice(rows[random.choice(sorted(self.driving))])
-                changed[3:4], changed[5:6] = [str(random.randint(1, 9))], [str(low + 3)]
+                changed[3:4], changed[5:6] = [draw.number()], [str(low + 3)]
             self._highs.append(max(int(row[5]) for name in self.driving for row in rows[name]))
             self._write(step, rows)
+
+    def _grown(self, random: Random) -> set[TableName]:
+        """Return the sources that a later step adds rows to: all that are driving, or one of them."""
+        return set(self.driving) if random.random() < 0.5 else {random.choice(sorted(self.driving))}
 
     def _write(self, step: int, rows: Mapping[TableName, Sequence[Sequence[str]]]) -> None:
         schema = self.schema(step)
@@ -130,15 +137,67 @@ class World:
         return f"{self.schema(step)}.touched_{'_'.join(mode.group_key)}_{number[0]}"
 
 
-def _random_row(random: Random, low: int) -> list[str]:
-    return [
-        str(random.randint(1, 4)),
-        random.choice(("null", "1", "1", "2", "2", "3")),
-        random.choice(("null", "date '2026-01-01'", "date '2026-01-02'", "date '2026-02-01'")),
-        random.choice(("null", "-4", "1", "2", "5")),
-        random.choice(("null", "''", "'x'", "'X'", "'y'")),
-        str(low + random.randint(0, 3)),
-    ]
+class _Draw:
+    """Draws the rows of one world; worlds differ in what increments bring, so that a SELECT is not right by luck.
+
+    A world has a range of numbers (few or many, above and below the numbers that SELECTs compare with), and its
+    increments are of one row or of several, in all groups or in one only: the other groups are not read then.
+
+    Args:
+        random: Decides everything.
+
+    Attributes:
+        start: The incremental key of the oldest rows.
+        change_share: How often a step changes a row in place.
+    """
+
+    _RANGES = ((1, 4), (1, 4), (1, 2), (-2, 1), (0, 5))
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._low, self._high = random.choice(self._RANGES)
+        self._dates = random.choice((_DATES, _DATES, _DATES[1:], _DATES[-2:]))
+        self._texts = random.choice((_TEXTS, _TEXTS, _TEXTS[2:3], _TEXTS[2:]))
+        self._first, self._later = random.choice(((6, 6), (5, 1), (3, 2), (1, 1), (9, 3)))
+        self.start = random.randint(0, 1)
+        self.change_share = random.choice((0.3, 0.3, 1.0))
+        self._in_one_group = random.random() < 0.5
+        self._nulls = random.choice((0.0, 0.25, 0.6))
+        self._span = random.choice((0, 1, 3, 3))
+        self._group: tuple[str, str] | None = None
+
+    def begin_step(self, step: int) -> None:
+        """Choose the group of a step's rows, if it has one."""
+        self._group = (self._key(), self._random.choice(self._dates)) if step and self._in_one_group else None
+
+    def size(self, step: int) -> int:
+        """Return how many rows a step adds to a source."""
+        most = self._later if step else self._first
+        return self._random.randint((most + 1) // 2, most)
+
+    def number(self) -> str:
+        """Return a number."""
+        return str(self._random.randint(self._low, self._high))
+
+    def row(self, low: int) -> list[str]:
+        """Return a row whose incremental key is `low` or more."""
+        key, date = self._group or (self._key(), self._random.choice(self._dates))
+        value = "null" if self._random.random() < 0.25 else self.number()
+        return [
+            self.number(),
+            key,
+            date,
+            value,
+            self._random.choice(self._texts),
+            str(low + self._random.randint(0, 3)),
+        ]
+
+    def _key(self) -> str:
+        return "null" if self._random.random() < 0.2 else self.number()
+
+
+_DATES: Final = ("null", "date '2026-01-01'", "date '2026-01-02'", "date '2026-02-01'")
+_TEXTS: Final = ("null", "''", "'x'", "'X'", "'y'")
 
 
 class Trials:

@@ -458,7 +458,7 @@ class RandomSelect:
             for value in [name for rel in rels for name in rel.of_type(kind)]:
                 name = self._name("e")
                 is_changed = kind == "text" and self._may("function of a text", 0.3)
-                listed.append(f"upper({value}) as {name}" if is_changed else f"{value} as {name}")
+                listed.append(f"lower({value}) as {name}" if is_changed else f"{value} as {name}")
                 columns.append((name, kind))
         if self._may("list", 0.04):
             inner = self._int(rels)
@@ -603,7 +603,7 @@ class RandomSelect:
         listed = []
         for name, kind in wanted:
             own = [each for each, _ in columns if each == name] or [each for each, its in columns if its == kind]
-            value = f"{alias}.{own[0]}" if own else self.random.choice(_CONSTANTS[kind])
+            value = f"{alias}.{self.random.choice(own)}" if own else self.random.choice(_CONSTANTS[kind])
             listed.append(f"{value} as {name}")
         return f"select {', '.join(listed)} from ({query}) as {alias}", list(wanted)
 

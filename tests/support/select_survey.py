@@ -17,9 +17,6 @@ from metadata_sync.sql.increments import increment_problems
 from tests.support.increment_trials import Connection, Mode, Trials, rule_of
 from tests.support.random_selects import RandomSelect, random_mode
 
-WORLDS: Final = 40
-"""Random sources that the cases share."""
-
 _PARTICULARS: Final = re.compile(r"Line \d+: the SELECT |, but .*|\(.*\)|calls .*?,| by GROUP BY.*")
 
 
@@ -32,6 +29,7 @@ class Survey:
         dialect: Its SQL.
         accepted_tries: Worlds in which an accepted SELECT is loaded.
         refused_tries: Worlds in which a refused SELECT is loaded, to find those that load right all the same.
+        worlds: Random sources that the cases share.
         wrong: Accepted SELECTs that loaded wrong.
         counts: Cases by outcome.
         reasons: First reason of each refused SELECT.
@@ -43,6 +41,7 @@ class Survey:
     dialect: str = "duckdb"
     accepted_tries: int = 3
     refused_tries: int = 0
+    worlds: int = 40
     wrong: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -90,7 +89,7 @@ class Survey:
         found = increment_problems(select, rule_of(mode, self.dialect))
         tries = self.refused_tries if found else self.accepted_tries
         try:
-            difference = self._trials.differs(text, mode, [(number + place) % WORLDS for place in range(tries)])
+            difference = self._trials.differs(text, mode, [(number + place) % self.worlds for place in range(tries)])
         except (duckdb.Error, psycopg.Error):  # e.g. PostgreSQL has no full join by inequality
             self.counts["not in the warehouse's SQL"] += 1
             return

@@ -17,6 +17,8 @@ source must be one that is known to keep the statement below true; everything el
 | `refusals` | problems with construct, line and remedy |
 | `scope` | names and values inside one SELECT |
 | `joins` | FROM and JOIN |
+| `outer_joins` | outer joins that a condition makes inner |
+| `self_matches` | a row that finds itself in a subquery or join over its own source |
 | `filters` | WHERE |
 | `expressions` | subqueries, aggregates, windows, functions |
 | `grouping` | GROUP BY, grouping sets, DISTINCT, PIVOT |

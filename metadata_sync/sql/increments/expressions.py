@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from metadata_sync.sql.functions import function_name, is_aggregate
 from metadata_sync.sql.increments.scope import Scope
+from metadata_sync.sql.increments.self_matches import query_finds_itself
 from metadata_sync.sql.increments.syntax import is_plain_aggregate, own_nodes, unknown_clauses, unknown_expression
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Expressions:
         """Look at a query inside an expression; one that reads a driving source must keep to the row's group."""
         relation = self._queries.relation_of(node, scope)
         if not relation.is_driven or id(node) in scope.filtered_by:
+            return
+        if query_finds_itself(self._queries, node, scope):
             return
         if not self._queries.rule.by_groups:
             self._queries.refuse(node, "reads the driving source in a subquery of an expression")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from metadata_sync.sql.increments.joins import conjuncts
 from metadata_sync.sql.increments.scope import Scope
+from metadata_sync.sql.increments.syntax import conjuncts
 
 if TYPE_CHECKING:
     from metadata_sync.sql.increments.queries import Queries
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 def filter_scope(queries: Queries, query: exp.Select, scope: Scope) -> None:
     """Note what the conditions of a WHERE, each of which holds in every row, say of the rows.
 
-    `column is not null` undoes what an outer join made uncertain. `group in (select group …)` keeps to the group.
-    By rows, a lookup that is filtered by `in` or `exists` over the driving source yields what it yields for the rows
-    of each load: nothing is lost, and a row that two loads yield is one in a target with a business key.
+    `column is not null` undoes what an outer join made uncertain. `group in (select group …)` and
+    `exists (select … where group = column)` keep to the group. By rows, a lookup that is filtered by `in` or `exists`
+    over the driving source yields what it yields for the rows of each load: nothing is lost, and a row that two loads
+    yield is one in a target with a business key.
     """
     for condition in conjuncts(query.args.get("where")):
         if isinstance(condition, exp.Not) and isinstance(condition.this, exp.Is):
@@ -47,18 +49,28 @@ def _membership(queries: Queries, condition: exp.In, scope: Scope) -> None:
             value.carries if not scope.is_driven else value.carries & scope.value(one, with_aliases=False).matches
         )
     if carried == set(queries.rule.positions) and relation.rest is None:
-        for one, value in pairs:
-            scope.gain(one, value.carries)
-        scope.is_driven = True
-        scope.filtered_by.add(id(node))
+        _keep_groups(node, scope, [(one, value.carries) for one, value in pairs])
 
 
 def _existence(queries: Queries, condition: exp.Exists, scope: Scope) -> None:
     node = condition.this
-    if isinstance(node, exp.Query) and not queries.rule.by_groups:
-        relation = queries.relation_of(node, scope)
-        if relation.is_driven and not relation.is_mixed:
-            _keep_by_rows(queries, node, scope)
+    relation = queries.relation_of(node, scope) if isinstance(node, exp.Query) else None
+    if relation is None or not relation.is_driven or relation.is_mixed or scope.is_mixed:
+        return
+    if not queries.rule.by_groups:
+        _keep_by_rows(queries, node, scope)
+        return
+    compared = queries.compared.get(id(node), [])
+    if not scope.is_driven and set().union(*(carries for _, carries in compared)) == set(queries.rule.positions):
+        _keep_groups(node, scope, compared)
+
+
+def _keep_groups(node: exp.Expr, scope: Scope, compared: Iterable[tuple[exp.Expr, frozenset[int]]]) -> None:
+    """The rows of the SELECT belong to the groups that the subquery finds for them."""
+    for one, carries in compared:
+        scope.gain(one, carries)
+    scope.is_driven = True
+    scope.filtered_by.add(id(node))
 
 
 def _keep_by_rows(queries: Queries, node: exp.Expr, scope: Scope) -> None:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
 
+from metadata_sync.sql.increments.outer_joins import reduced_sides
 from metadata_sync.sql.increments.relation import OPAQUE, Relation, Value
 from metadata_sync.sql.increments.scope import Item, Scope
-from metadata_sync.sql.increments.syntax import unknown_clauses
+from metadata_sync.sql.increments.self_matches import REFLEXIVE, finds_itself
+from metadata_sync.sql.increments.syntax import conjuncts, is_join_in_parentheses, unknown_clauses
 
 if TYPE_CHECKING:
     from metadata_sync.sql.increments.queries import Queries
@@ -33,8 +35,10 @@ def from_clause(queries: Queries, query: exp.Select, outer: Scope | None) -> Sco
     if clause is None:
         return scope
     where = query.args.get("where")
-    is_plain = not any(join.side.upper() in {"RIGHT", "FULL"} for join in joins)
-    filters = _conjuncts(where.this) if where is not None and is_plain else []
+    sides = reduced_sides(query)
+    queries.sides |= sides
+    is_plain = not any(side in {"RIGHT", "FULL"} for side in sides.values())
+    filters = conjuncts(where) if is_plain else []
     _add_first(queries, scope, clause.this, filters)
     for join in joins:
         _add_join(queries, scope, join, filters)
@@ -54,7 +58,7 @@ def _nested(queries: Queries, node: exp.Expr, outer: Scope, filters: Sequence[ex
     """Return one item of FROM as a scope of its own; it holds several items when it is a join in parentheses."""
     inner = Scope(queries.rule, outer)
     joins = node.args.get("joins") or []
-    if _is_join_in_parentheses(node):
+    if is_join_in_parentheses(node):
         _add_first(queries, inner, node.this, filters)
     else:
         relation = queries.relation_of(node, outer)
@@ -63,15 +67,6 @@ def _nested(queries: Queries, node: exp.Expr, outer: Scope, filters: Sequence[ex
     for join in joins:
         _add_join(queries, inner, join, filters)
     return inner
-
-
-def _is_join_in_parentheses(node: exp.Expr) -> bool:
-    if not isinstance(node, exp.Subquery) or node.alias:
-        return False
-    inner = node.this
-    return isinstance(inner, exp.Table) or (
-        isinstance(inner, exp.Subquery) and bool(inner.alias or inner.args.get("joins"))
-    )
 
 
 def _add_join(queries: Queries, scope: Scope, join: exp.Join, filters: Sequence[exp.Expr]) -> None:
@@ -104,9 +99,11 @@ def _combine(queries: Queries, left: Scope, right: Scope, node: exp.Expr, filter
     both = replace(left, items=[*left.items, *right.items], merged={**left.merged, **right.merged})
     both.is_driven, both.is_mixed = left.is_driven or right.is_driven, left.is_mixed or right.is_mixed
     both.pairs = {**left.pairs, **right.pairs}
-    way = _Way(node, join.side.upper(), join.kind.upper(), join.method.upper(), tuple(_using(join, left, right)))
+    side = queries.sides.get(id(join), join.side.upper())
+    way = _Way(node, side, join.kind.upper(), join.method.upper(), tuple(_using(join, left, right)))
     known = filters if not way.side and not way.filters_only else []
     way = replace(way, equal=tuple(_equal_values(join, left, right, both, known)))
+    queries.equal += [(one.symbol, two.symbol) for _, one, _, two, _ in way.equal if one.symbol and two.symbol]
     if join.args.get("on") is not None:
         queries.expressions.check([join.args["on"]], both, join)
     _check(queries, left, right, way)
@@ -140,12 +137,33 @@ def _check(queries: Queries, left: Scope, right: Scope, way: _Way) -> None:
 
 def _check_driven(queries: Queries, left: Scope, right: Scope, way: _Way) -> None:
     joined = set().union(*(_agreed(pair) for pair in way.equal))
+    if way.filters_only and _finds_itself(queries, left, right, way.node):
+        return
     if not queries.rule.by_groups:
         queries.refuse(way.node, "joins the driving source to itself")
     elif left.is_mixed or right.is_mixed:
         queries.refuse(way.node, "joins rows that are not from the driving source", why=queries.MIXED)
     elif joined != set(queries.rule.positions):
         queries.refuse(way.node, f"joins rows of driving sources not by equality of {queries.group_names()}")
+
+
+def _finds_itself(queries: Queries, left: Scope, right: Scope, join: exp.Expr) -> bool:
+    """Tell whether it follows from a row on the left alone that a SEMI or ANTI JOIN finds it a partner: itself."""
+    both = replace(left, items=[*left.items, *right.items], merged={**left.merged, **right.merged})
+    pairs = []
+    for condition in conjuncts(join.args.get("on")):
+        if _stands_in(condition, both, left):
+            continue
+        ways = ((condition.this, condition.expression), (condition.expression, condition.this))
+        found = [
+            (both.value(other), both.value(mine))
+            for mine, other in (ways if isinstance(condition, REFLEXIVE) else ())
+            if _stands_in(mine, both, left) and _stands_in(other, both, right)
+        ]
+        if not found:
+            return False
+        pairs += found
+    return finds_itself(queries, join.this, pairs)
 
 
 def _equal_values(
@@ -156,7 +174,7 @@ def _equal_values(
         yield exp.column(name), _lookup(left, name), exp.column(name), _lookup(right, name), False
     conditions = [*filters]
     if join.args.get("on") is not None:
-        conditions += _conjuncts(join.args["on"])
+        conditions += conjuncts(join.args["on"])
     for condition in conditions:
         if not isinstance(condition, exp.EQ | exp.NullSafeEQ):
             continue
@@ -234,18 +252,6 @@ def _agreed(pair: Pair) -> frozenset[int]:
     """Positions of the group of which an equality says that both sides of a join have the same."""
     _, one, _, two, with_null = pair
     return one.carries & two.carries if with_null else one.matches & two.carries
-
-
-def _conjuncts(node: exp.Expr) -> list[exp.Expr]:
-    node = node.unnest() if isinstance(node, exp.Paren) else node
-    if isinstance(node, exp.And):
-        return [*_conjuncts(node.this), *_conjuncts(node.expression)]
-    return [node]
-
-
-def conjuncts(clause: exp.Expr | None) -> list[exp.Expr]:
-    """Return the conditions of a WHERE, each of which holds in every row."""
-    return [] if clause is None else _conjuncts(clause.this)
 
 
 def relation_of_scope(scope: Scope) -> Relation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -12,12 +12,12 @@ from metadata_sync.rows.names import TableName
 from metadata_sync.sql.increments.expressions import Expressions
 from metadata_sync.sql.increments.filters import filter_scope
 from metadata_sync.sql.increments.grouping import check_distinct, check_group, grouped_by, pivoted
-from metadata_sync.sql.increments.joins import conjuncts, from_clause, relation_of_scope
+from metadata_sync.sql.increments.joins import from_clause, relation_of_scope
 from metadata_sync.sql.increments.refusals import Refusals
 from metadata_sync.sql.increments.relation import OPAQUE, OpenTable, Relation, Symbol, Value
 from metadata_sync.sql.increments.rule import IncrementRule, canonical, source_column
 from metadata_sync.sql.increments.scope import Item, Scope
-from metadata_sync.sql.increments.syntax import unknown_clauses
+from metadata_sync.sql.increments.syntax import conjuncts, own_nodes, unknown_clauses
 from metadata_sync.sql.parse import ParsedSelect, folded, resolve_cte
 
 _MOST_ROUNDS: Final = 20
@@ -26,6 +26,13 @@ _MOST_ROUNDS: Final = 20
 
 class Queries:
     """Derives the relation of each query of one SELECT.
+
+    Attributes:
+        named: Name of a column, of this SELECT or of one inside it → what is called so.
+        equal: What joins require to be equal.
+        scopes: SELECT, by id → its names and values.
+        sides: What is left of the side of joins, by id, when conditions drop the rows that they fill with NULL.
+        compared: Correlated query, by id → the expressions of the SELECT around it that it requires to be its group.
 
     Args:
         select: The SELECT.
@@ -38,6 +45,11 @@ class Queries:
     def __init__(self, select: ParsedSelect, rule: IncrementRule, refusals: Refusals) -> None:
         self.rule = rule
         self.expressions = Expressions(self)
+        self.sides: dict[int, str] = {}
+        self.scopes: dict[int, Scope] = {}
+        self.named: dict[str, list[Symbol]] = {}
+        self.equal: list[tuple[Symbol, Symbol]] = []
+        self.compared: dict[int, list[tuple[exp.Expr, frozenset[int]]]] = {}
         self._refusals = refusals
         self._reads = {id(read.node): read.name for read in select.reads}
         self._known: dict[tuple[int, int], Relation] = {}
@@ -51,6 +63,10 @@ class Queries:
         """Refuse a construct above a driving source."""
         if scope.is_driven:
             self.refuse(node, what)
+
+    def is_stored(self, node: exp.Table) -> bool:
+        """Tell whether an item of FROM is a table of the warehouse or lake."""
+        return id(node) in self._reads
 
     def is_whole_group(self, values: Iterable[Value]) -> bool:
         """Tell whether rows that agree in some values are of one group."""
@@ -277,7 +293,7 @@ class Queries:
         return replace(one.both(two), symbol=symbol)
 
     def _select(self, query: exp.Select, outer: Scope | None) -> Relation:
-        scope = from_clause(self, query, outer)
+        scope = self.scopes[id(query)] = from_clause(self, query, outer)
         scope.aliases = {item.alias.lower(): item.this for item in query.expressions if isinstance(item, exp.Alias)}
         self._narrow(query, scope)
         filter_scope(self, query, scope)
@@ -300,19 +316,26 @@ class Queries:
         if not (scope.is_driven and self.rule.by_groups and scope.outer is not None) or scope.is_mixed:
             return
         found: set[int] = set()
-        for condition in conjuncts(query.args.get("where")):
-            if not isinstance(condition, exp.EQ | exp.NullSafeEQ) or condition.find(exp.Query) is not None:
-                continue
-            for inner, around in ((condition.this, condition.expression), (condition.expression, condition.this)):
-                if scope.depths(inner) == {0} and scope.depths(around) and 0 not in scope.depths(around):
-                    one, two = scope.value(inner), scope.value(around)
-                    found |= one.carries & (two.carries if isinstance(condition, exp.NullSafeEQ) else two.matches)
+        for inner, around, with_null in self._correlated(query, scope):
+            found |= inner.carries & (scope.value(around).carries if with_null else scope.value(around).matches)
+            if scope.depths(around) == {1}:
+                self.compared.setdefault(id(query), []).append((around, inner.carries))
         if found == set(self.rule.positions):
             scope.is_driven = False
             for item in scope.items:
                 item.relation = item.relation.as_lookup()
             scope.merged = {name: Value(symbol=value.symbol) for name, value in scope.merged.items()}
             scope.pairs = {}
+
+    @staticmethod
+    def _correlated(query: exp.Select, scope: Scope) -> Iterator[tuple[Value, exp.Expr, bool]]:
+        """Yield a value of a query, the expression around it that it must equal, and whether NULL equals NULL."""
+        for condition in conjuncts(query.args.get("where")):
+            if not isinstance(condition, exp.EQ | exp.NullSafeEQ) or condition.find(exp.Query) is not None:
+                continue
+            for inner, around in ((condition.this, condition.expression), (condition.expression, condition.this)):
+                if scope.depths(inner) == {0} and scope.depths(around) and 0 not in scope.depths(around):
+                    yield scope.value(inner), around, isinstance(condition, exp.NullSafeEQ)
 
     def _check_limit(self, query: exp.Expr) -> None:
         for clause in ("limit", "offset"):
@@ -337,6 +360,7 @@ class Queries:
                 if always is not None and projection.unalias().sql().lower() not in always:
                     given = OPAQUE
                 columns[name] = columns[name].both(given) if name in columns else given
+                self.named.setdefault(name, []).extend([value.symbol] if value.symbol is not None else [])
         return columns, rest
 
     def _columns_of(self, projection: exp.Expr, scope: Scope) -> tuple[dict[str, Value], OpenTable | None]:
@@ -345,7 +369,7 @@ class Queries:
             return self._starred(projection.this, replace(scope, items=items, merged={}), scope)
         if isinstance(projection, exp.Star):
             return self._starred(projection, scope, scope)
-        if projection.find(exp.Columns) or projection.find(exp.Star):
+        if _yields_several(projection):
             return {}, OpenTable((id(projection),), None)
         name = projection.alias_or_name.lower() or f" {id(projection)}"
         return {name: scope.value(projection)}, None
@@ -360,6 +384,14 @@ class Queries:
         for item in star.args.get("rename") or []:
             columns[item.alias.lower()] = columns.pop(item.this.name.lower(), OPAQUE)
         return columns, relation.rest
+
+
+def _yields_several(projection: exp.Expr) -> bool:
+    """Tell whether an expression stands for any number of columns, as `columns(*)` does and `count(*)` does not."""
+    return any(
+        isinstance(node, exp.Columns) or (isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count))
+        for node in own_nodes(projection)
+    )
 
 
 def _own_expressions(query: exp.Select) -> list[exp.Expr]:

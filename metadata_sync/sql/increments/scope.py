@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -115,7 +115,20 @@ class Scope:
             positions = self.pairs.get(frozenset(item.sql().lower() for item in [node.this, *node.expressions]))
             if positions:
                 return Value(positions)
+            found = self._first_known([node.this, *node.expressions], with_aliases=with_aliases)
+            if found.matches:
+                return found
         return self._computed(node, with_aliases=with_aliases)
+
+    def _first_known(self, nodes: Sequence[exp.Expr], *, with_aliases: bool) -> Value:
+        """Return what is known of COALESCE.
+
+        Each value is the group or NULL, so the result is; when it is NULL, the one that is always the group is NULL.
+        """
+        values = [self.value(node, with_aliases=with_aliases) for node in nodes]
+        matches = frozenset.intersection(*(value.matches for value in values))
+        carries = matches & frozenset.union(*(value.carries for value in values))
+        return Value(carries, or_null=matches - carries)
 
     def _computed(self, node: exp.Expr, *, with_aliases: bool) -> Value:
         known: dict[str, Symbol] = {}

@@ -163,6 +163,25 @@ def is_plain_aggregate(node: exp.Expr) -> bool:
     return is_aggregate(node) and not is_windowed(node)
 
 
+def conjuncts(clause: exp.Expr | None) -> list[exp.Expr]:
+    """Return the conditions of a WHERE or ON, each of which holds in every row."""
+    while isinstance(clause, exp.Where | exp.Paren):
+        clause = clause.this
+    if clause is None:
+        return []
+    return [*conjuncts(clause.this), *conjuncts(clause.expression)] if isinstance(clause, exp.And) else [clause]
+
+
+def is_join_in_parentheses(node: exp.Expr) -> bool:
+    """Tell whether an item of FROM is `(a join b on …)`, whose tables keep their own aliases."""
+    if not isinstance(node, exp.Subquery) or node.alias:
+        return False
+    inner = node.this
+    return isinstance(inner, exp.Table) or (
+        isinstance(inner, exp.Subquery) and bool(inner.alias or inner.args.get("joins"))
+    )
+
+
 def own_nodes(root: exp.Expr) -> Iterator[exp.Expr]:
     """Walk an expression down to, and including, the queries nested in it."""
     return root.walk(prune=lambda node: isinstance(node, exp.Query))

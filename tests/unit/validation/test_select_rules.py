@@ -34,6 +34,27 @@ BY_RENAMED = "select f.carrier as big, count(*) as n from lake.flights f group b
 BY_AGGREGATE = "select max(f.carrier) as big, count(*) as n from lake.flights f"
 
 
+_JOINED = (
+    "with f as (select upper(s.carrier) as big from lake.flights s), {planes} "
+    "select f.big, count(*) as n from f join p on {on} group by f.big"
+)
+BY_ALIAS_OF_TWO = _JOINED.format(planes="p as (select lower(tailnum) as big from lake.planes)", on="p.big = f.big")
+BY_ALIAS_AND_JOIN = _JOINED.format(planes="p as (select * from lake.planes)", on="upper(p.tailnum) = f.big")
+BY_ALIAS_OF_UNION = (
+    "select q.big, count(*) as n from (select upper(f.carrier) as big from lake.flights f "
+    "union all select lower(p.tailnum) from lake.planes p) as q group by q.big"
+)
+
+
+def _by_both(first: str, second: str) -> dict[str, object]:
+    names = {"lake.flights": first, "lake.planes": second}
+    driving: list[dict[str, object]] = [
+        {"table": table, "driving": True, "recompute_by": [name]} for table, name in names.items()
+    ]
+    driving[1]["incremental_key"] = "year"
+    return {"increment": "groups", "dependencies": driving, "business_key": ["big"]}
+
+
 def _by(expression: str) -> dict[str, object]:
     driving = {"table": "lake.flights", "driving": True, "recompute_by": [expression]}
     return {"increment": "groups", "dependencies": [driving], "recompute_key": ["big"], "business_key": ["big"]}
@@ -132,6 +153,12 @@ def test_row_and_select_that_fit_have_no_fault(
             [("increment", "increment_mode"), ("sql_path", "bind")],
         ),
         (BY_RENAMED, _by("big") | {"recompute_key": []}, []),
+        (BY_ALIAS_OF_TWO, _by_both("big", "big"), []),
+        (BY_ALIAS_AND_JOIN, _by_both("big", "big"), []),
+        (BY_ALIAS_AND_JOIN, _by_both("upper(carrier)", "upper(tailnum)") | {"recompute_key": ["big"]}, []),
+        (BY_ALIAS_OF_UNION, _by_both("big", "big"), [("dependencies", "unknown_column")]),
+        (BY_ALIAS_OF_UNION, _by_both("big", "lower(tailnum)"), []),
+        (BY_ALIAS_OF_UNION, _by_both("upper(carrier)", "lower(tailnum)") | {"recompute_key": ["big"]}, []),
         (BY_AGGREGATE, _by("big") | {"recompute_key": []}, [("dependencies", "unknown_column")]),
         (BY_EXPRESSION, _by("carrier || origin"), [("increment", "increment_mode")] * 2),
         (BY_EXPRESSION, _by("upper(carier)"), [("dependencies", "unknown_column")]),
