@@ -13,7 +13,12 @@ from threading import local
 from types import ModuleType
 from typing import Any
 
+from dbt.adapters.factory import get_adapter, register_adapter
 from dbt.cli import requires
+from dbt.context.providers import generate_runtime_macro_context
+from dbt.context.query_header import generate_query_header_context
+from dbt.mp_context import get_mp_context
+from dbt.parser import manifest
 from dbt.plugins.manager import PluginManager
 from dbt_common.clients import agate_helper
 from dbt_common.clients.jinja import MacroFuzzEnvironment
@@ -141,7 +146,7 @@ def _message_of(event: BaseEvent, level: EventLevel | None = None) -> Any:
 
 def _remember_plugins() -> None:
     """Let dbt look once for its plugins: at each invocation it lists all modules that could be imported."""
-    PluginManager.get_prefixed_modules = cache(PluginManager.get_prefixed_modules)
+    setattr(PluginManager, "get_prefixed_modules", cache(PluginManager.get_prefixed_modules))  # noqa: B010 (as above)
 
 
 def _remember_type_testers() -> None:
@@ -173,27 +178,27 @@ class _Parsed:
 
 def _remember_projects() -> None:
     """Let dbt take the manifest that it made of the same files before: parsing is a third of a small run."""
-    parse, known = requires.parse_manifest, OrderedDict[str, _Parsed]()
+    parse, known = manifest.parse_manifest, OrderedDict[str, _Parsed]()
 
     def remembering(config: Any, write_perf_info: bool, write: bool, write_json: bool, integrations: list[Any]) -> Any:
         place = repr((config.project_root, config.target_name, config.credentials.to_dict(), config.cli_vars))
         files = frozenset(_files(config))
         found = known.get(place)
         if found is None or found.files != files or any(os.environ.get(k) != v for k, v in found.variables.items()):
-            manifest = parse(config, write_perf_info, write, write_json, integrations)
-            variables = {name: os.environ.get(name) for name in manifest.env_vars if not name.startswith(OWN)}
-            known[place] = _Parsed(manifest, files, variables)
+            parsed = parse(config, write_perf_info, write, write_json, integrations)
+            variables = {name: os.environ.get(name) for name in parsed.env_vars if not name.startswith(OWN)}
+            known[place] = _Parsed(parsed, files, variables)
             while len(known) > MOST_PROJECTS:
                 known.popitem(last=False)
-            return manifest
-        requires.register_adapter(config, requires.get_mp_context())
-        adapter = requires.get_adapter(config)
-        adapter.set_macro_context_generator(requires.generate_runtime_macro_context)
+            return parsed
+        register_adapter(config, get_mp_context())
+        adapter: Any = get_adapter(config)
+        adapter.set_macro_context_generator(generate_runtime_macro_context)
         adapter.set_macro_resolver(found.manifest)
-        adapter.connections.set_query_header(requires.generate_query_header_context(adapter.config, found.manifest))
+        adapter.connections.set_query_header(generate_query_header_context(adapter.config, found.manifest))
         return found.manifest
 
-    requires.parse_manifest = remembering
+    setattr(requires, "parse_manifest", remembering)  # noqa: B010 (as above)
 
 
 def _files(config: Any) -> Iterator[tuple[str, int]]:
