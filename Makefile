@@ -67,6 +67,10 @@ bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestrat
 selects: $(VENV)/.dev ## Load 10,000 random SELECTs by increments and compare what the increment rules say (an hour)
 	@PYTHONPATH=. $(BIN)/python benchmarks/selects.py 10000
 
+.PHONY: chaos
+chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and compare what was loaded (less: make chaos ARGS="--minutes 5")
+	@PYTHONPATH=. $(BIN)/python -m tests.chaos $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros
 	$(BIN)/ruff check --fix .
