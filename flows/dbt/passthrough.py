@@ -13,13 +13,14 @@ from typing import Any, Final
 from uuid import uuid4
 
 from flows.context import Context
-from flows.dbt.runner import mask_log
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import ConfigurationError, SluiceError
-from metadata_sync.redact import redact
+from metadata_sync.redact import redact, redact_text
 
 logger = logging.getLogger(__name__)
 
+_DBT_LOG: Final = logging.getLogger("file_log")
+"""The logger of dbt's log file. dbt replaces its handler in each invocation, but keeps its filters."""
 _SUCCESS: Final = 0
 _FAILED: Final = 1
 _UNUSABLE: Final = 2
@@ -43,13 +44,18 @@ def run_dbt(context: Context, arguments: Sequence[str], variables: Mapping[str, 
     os.environ.update({**dbt_environment(context.project, context.settings), **variables})
     from dbt.cli.main import dbtRunner
 
-    mask_log()
+    _DBT_LOG.addFilter(_mask_record)
     began = time.time()
     result: Any = dbtRunner().invoke(completed)
     mask_results(_target_dir(context, arguments), since=began)
     if result.exception is not None:
         return _UNUSABLE
     return _SUCCESS if result.success else _FAILED
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    record.msg = redact_text(str(record.msg))
+    return True
 
 
 def complete_arguments(context: Context, profile: Profile, arguments: Sequence[str]) -> list[str]:

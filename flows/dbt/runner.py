@@ -1,4 +1,4 @@
-"""dbt in this process: parse once, build the selected models, return a result per node. dbt's log file is masked."""
+"""dbt in this process: parse once, build the selected models, return a result per node."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from flows.dbt.log_file import LogFile
 from flows.run.outcome import FAILED, NodeResult
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
 from metadata_sync.project import Project
-from metadata_sync.redact import redact_text
 from metadata_sync.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_DBT_LOG: Final = logging.getLogger("file_log")
-"""The logger of dbt's log file. dbt replaces its handler in each invocation, but keeps its filters."""
 _WATCH_SECONDS: Final = 0.5
 _OPERATION_ERRORS: Final = {"RunningOperationCaughtError", "RunningOperationUncaughtError"}
 _MACRO_STACK: Final = re.compile(r"\n\s*> in macro ")
@@ -45,7 +43,7 @@ class DbtRunner:
         self._environment = dbt_environment(project, settings)
         self._load_timeout_seconds = settings.load_timeout_seconds if profile.is_embedded else 0
         self._manifest: Any = None
-        mask_log()
+        self._log = LogFile(project.dbt_dir / "logs")
 
     def build(
         self,
@@ -108,7 +106,9 @@ class DbtRunner:
         command = [arguments[0], *self._options(), "--no-write-json", *arguments[1:]]
         limit = TimeLimit(self._load_timeout_seconds)
         with limit.watching():
-            result: Any = dbtRunner(manifest=self._manifest, callbacks=[limit.hear, *callbacks]).invoke(command)
+            result: Any = dbtRunner(manifest=self._manifest, callbacks=[self._log.hear, limit.hear, *callbacks]).invoke(
+                command
+            )
         _raise_interrupt(result.exception)
         if result.result is None:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "See dbt's log file for details.")
@@ -136,7 +136,7 @@ class DbtRunner:
                 if event.info.name in _OPERATION_ERRORS:
                     reasons.append(without_macro_stack(event.data.exc))
 
-            result: Any = dbtRunner(manifest=manifest, callbacks=[hear]).invoke(
+            result: Any = dbtRunner(manifest=manifest, callbacks=[self._log.hear, hear]).invoke(
                 [*command, "--args", json.dumps(arguments)]
             )
         _raise_interrupt(result.exception)
@@ -162,7 +162,7 @@ class DbtRunner:
 
         with self._prepared(variables) as manifest:
             arguments = ["compile", *self._options(), "--no-write-json", "--quiet", "--select", *models]
-            result: Any = dbtRunner(manifest=manifest).invoke(arguments)
+            result: Any = dbtRunner(manifest=manifest, callbacks=[self._log.hear]).invoke(arguments)
         _raise_interrupt(result.exception)
         failed = [item for item in getattr(result.result, "results", ()) if str(item.status) in FAILED]
         if result.result is None or failed:
@@ -172,12 +172,12 @@ class DbtRunner:
 
     @contextmanager
     def _prepared(self, variables: Mapping[str, str]) -> Iterator[Any]:
-        """Parse the project, then set what macros read while they execute; in the end close dbt's connections.
+        """Parse the project, then set what macros read while they execute; in the end close connections and log.
 
         dbt parses each file again that reads a variable which has changed since the last run, so the variables of a
         run are set only after the project was parsed.
         """
-        with _variables(self._environment):
+        with _variables(self._environment), self._log.open():
             try:
                 manifest = self._parse()
                 with _variables(variables):
@@ -190,7 +190,7 @@ class DbtRunner:
         if self._manifest is None:
             from dbt.cli.main import dbtRunner
 
-            result = dbtRunner().invoke(["parse", *self._options(), "--no-write-json"])
+            result = dbtRunner(callbacks=[self._log.hear]).invoke(["parse", *self._options(), "--no-write-json"])
             _raise_interrupt(result.exception)
             if result.result is None:
                 raise HardRunError(
@@ -202,7 +202,7 @@ class DbtRunner:
     def _options(self) -> list[str]:
         return [
             *["--project-dir", str(self._project.dbt_dir), "--profiles-dir", str(self._project.root)],
-            *["--target", self._profile.target, "--log-level", "none", "--log-level-file", "debug"],
+            *["--target", self._profile.target, "--log-level", "none", "--log-level-file", "none"],
         ]
 
     def _disconnect(self) -> None:
@@ -292,16 +292,6 @@ def _variables(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def mask_log() -> None:
-    """Mask secrets in dbt's log file, for the rest of this process."""
-    _DBT_LOG.addFilter(_mask_record)
-
-
-def _mask_record(record: logging.LogRecord) -> bool:
-    record.msg = redact_text(str(record.msg))
-    return True
 
 
 class TimeLimit:

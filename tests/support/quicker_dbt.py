@@ -26,7 +26,6 @@ from dbt_common.events import event_manager
 from dbt_common.events.base_types import BaseEvent, EventLevel, get_global_metadata_vars, get_pid, get_thread_name
 from dbt_common.events.event_manager import EventManager
 from dbt_common.events.helpers import get_json_string_utcnow
-from dbt_common.events.logger import _TextLogger
 from dbt_common.invocation import get_invocation_id
 from dbt_common.tests import enable_test_caching
 from jinja2.nodes import Template
@@ -85,10 +84,10 @@ def _leave_sources_unread() -> None:
 
 
 def _skip_events_that_nobody_reads() -> None:
-    """Let an event become a message when a callback reads it; dbt's log file gets warnings and errors.
+    """Let an event become a message when somebody reads it, and fire none below a warning without a reader.
 
     dbt makes two protobuf messages of each event, field by field, and sends three events for each statement: a third
-    of a load's time. To write one to the log file, it looks through all environment variables for secrets.
+    of a load's time.
     """
     make, fire = BaseEvent.__init__, EventManager.fire_event
 
@@ -110,20 +109,13 @@ def _skip_events_that_nobody_reads() -> None:
     def fire_if_read(
         self: EventManager, e: BaseEvent, level: EventLevel | None = None, *values: Any, **settings: Any
     ) -> None:
-        is_read = any(callback.__name__ != OWN_CALLBACK for callback in self.callbacks)
+        is_read = self.loggers or any(callback.__name__ != OWN_CALLBACK for callback in self.callbacks)
         if is_read or (level or e.level_tag()) not in QUIET_LEVELS:
             fire(self, e, level, *values, **settings)
-
-    write = _TextLogger.write_line
-
-    def write_if_loud(self: _TextLogger, msg: Any) -> None:
-        if msg.info.level not in QUIET_LEVELS:
-            write(self, msg)
 
     setattr(BaseEvent, "__init__", begin)  # noqa: B010 (as above)
     setattr(BaseEvent, "__getattr__", read)  # noqa: B010 (as above)
     setattr(EventManager, "fire_event", fire_if_read)  # noqa: B010 (as above)
-    setattr(_TextLogger, "write_line", write_if_loud)  # noqa: B010 (as above)
     setattr(event_manager, "msg_from_base_event", _message_of)  # noqa: B010 (as above)
 
 

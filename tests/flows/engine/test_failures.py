@@ -174,10 +174,11 @@ def test_unknown_failure_is_soft_for_three_tries_in_all_and_then_hard(told: Work
 
 
 def test_source_that_cannot_be_read_is_one_incident_for_all_that_read_it(told: Workshop, receiver: Receiver) -> None:
-    told.land("orders/odd", "select 'x' as order_id, timestamp '2013-01-05' as landed_at")
+    folder, elsewhere = told.lake / "orders", told.lake / "elsewhere"
+    folder.rename(elsewhere)
 
     told.run()
-    (told.lake / "orders" / "odd.parquet").unlink()
+    elsewhere.rename(folder)
     told.run()
 
     incidents = told.context.store.incidents(since=noted_time(told))
