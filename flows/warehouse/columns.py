@@ -131,6 +131,14 @@ class DuckDBColumns:
             return self.lake_columns(folder, list_folder(folder), source).columns
         return _table_columns(self._warehouse, source.source_schema, source.source_table)
 
+    def left_out(self, source: SourceRow) -> tuple[str, ...]:
+        """Return why files of a source are left out; see `WarehouseColumns.left_out`."""
+        if source.kind is not SourceKind.LAKE or not source.location:
+            return ()
+        folder = resolve_folder(self._project, source.location)
+        faults = self.lake_columns(folder, list_folder(folder), source).faults
+        return tuple(reason for fault in faults if (reason := fault.reason_for(None)))
+
     def lake_columns(self, folder: LakeFolder, listing: Listing, source: SourceRow) -> LakeColumns:
         """Return the columns of a source's listed files, and those that do not fit; see `LakeFooters.look_at`."""
         shape = self._shapes().get(source.key)
@@ -203,6 +211,10 @@ class PostgresColumns:
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         return _table_columns(self._warehouse, source.external_schema or source.source_schema, source.source_table)
+
+    def left_out(self, source: SourceRow) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """Return nothing: the server reads the files of its external tables."""
+        return ()
 
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
         """Return the columns of sources that are tables; see `WarehouseColumns.columns_of_tables`."""

@@ -76,6 +76,10 @@ class Catalog:
                 self._source_refusals[source.name] = str(error)
         return self._source_columns[source.name]
 
+    def left_out(self, source: SourceRow) -> tuple[str, ...]:
+        """Return why files of a lake source are left out; see `WarehouseColumns.left_out`."""
+        return () if self.source_columns(source) is None else self._columns.left_out(source)
+
     def source_refusal(self, source: SourceRow) -> str | None:
         """Return why a source cannot be read, or None."""
         self.source_columns(source)

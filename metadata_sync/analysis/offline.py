@@ -28,6 +28,10 @@ class OfflineColumns:
         """Return None: not known now."""
         return None
 
+    def left_out(self, source: SourceRow) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """Return nothing."""
+        return ()
+
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:  # noqa: ARG002
         """Return nothing."""
         return {}

@@ -40,6 +40,14 @@ class WarehouseColumns(Protocol):
         """
         ...
 
+    def left_out(self, source: SourceRow) -> tuple[str, ...]:
+        """Return why files of a lake source are left out, a sentence for each; empty when all are read or not known.
+
+        Args:
+            source: A source whose columns could be read.
+        """
+        ...
+
     def columns_of_tables(self, sources: Sequence[SourceRow]) -> Mapping[TableName, tuple[Column, ...]]:
         """Return the columns of many sources that are tables, in few queries.
 

@@ -37,7 +37,7 @@ def find_faults(
 def find_faults_and_notes(
     rows: ControlRows, project: Project, columns: WarehouseColumns
 ) -> tuple[tuple[Fault, ...], tuple[tuple[TableName, str], ...]]:
-    """Check all rows and SELECTs, and say what valid rows lose through their lookups.
+    """Check all rows and SELECTs, and say what valid rows lose through files of the lake and through their lookups.
 
     Args:
         rows: All rows of an environment.
@@ -45,18 +45,26 @@ def find_faults_and_notes(
         columns: The warehouse. What it cannot tell now is not checked.
 
     Returns:
-        The faults as `find_faults` finds them; and targets, each with one sentence on rows that go stale or that a join
-        leaves out, in the order of the rows. No such sentence when a row itself has a fault.
+        The faults as `find_faults` finds them; and sources and targets, each with one sentence on files that are left
+        out, rows that go stale or that a join leaves out, in the order of the rows. None when a row has a fault.
     """
     with columns.connected():
         catalog = Catalog(rows, project, columns)
         faults = _faults(catalog)
         is_readable = all(fault.rule in DATA_RULES for fault in faults)
-        return faults, tuple(_lookup_warnings(catalog)) if is_readable else ()
+        return faults, (*_file_warnings(catalog), *_lookup_warnings(catalog)) if is_readable else ()
 
 
 def _faults(catalog: Catalog, only: Collection[TableName] | None = None) -> tuple[Fault, ...]:
     return (*row_faults(catalog.rows, catalog.project), *select_faults(catalog, only))
+
+
+def _file_warnings(catalog: Catalog) -> Iterator[tuple[TableName, str]]:
+    for source in catalog.rows.sources:
+        reasons = catalog.left_out(source)
+        if reasons:
+            count = f"{len(reasons)} file{'s' if len(reasons) > 1 else ''}"
+            yield source.name, f"{count} cannot be read, or not by all readers, until written again: {reasons[0]}"
 
 
 def _lookup_warnings(catalog: Catalog) -> Iterator[tuple[TableName, str]]:

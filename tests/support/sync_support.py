@@ -63,6 +63,9 @@ class FakeWarehouse:
             raise ValueError(self.refusals[str(source.name)])
         return tuple(Column(name=name, type=type_) for name, type_ in self.tables[str(source.name)].items())
 
+    def left_out(self, source: SourceRow) -> tuple[str, ...]:
+        return ()
+
     def type_kinds(self, types: Collection[str]) -> Mapping[str, str]:
         return {}
 
