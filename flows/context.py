@@ -77,8 +77,11 @@ class Context:
         return open_columns(self.project, self.settings, self._source_shapes)
 
     def _source_shapes(self) -> Mapping[str, SourceShape]:
-        """Return the columns of lake sources as runs have accepted them; the store is opened when somebody asks."""
-        return self.store.source_shapes()
+        """Return the columns of lake sources as runs have accepted them; none when the control database is not open.
+
+        Commands that read only files neither create nor migrate it: `validate` runs in CI of another version.
+        """
+        return self.store.source_shapes() if "store" in self.__dict__ else {}
 
 
 def load_context() -> Context:

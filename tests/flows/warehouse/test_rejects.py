@@ -76,7 +76,8 @@ def test_few_rejects_of_a_load_by_hand_are_a_warning_that_stays_one(told: Worksh
             told.run()
         else:
             by_hand = told.sluice("dbt", "build", "--select", "dwh__fact_order")
-            assert "1 rejected" in by_hand.communicate(timeout=120)[0]
+            out, err = by_hand.communicate(timeout=120)
+            assert "1 rejected" in out, err
             told.plan()
             (adopted,) = [item for item in told.context.store.latest_loads().newest if item.target == "dwh.fact_order"]
             assert (adopted.status, adopted.rows and adopted.rows.inserted) == (LoadStatus.SUCCESS, 1)
