@@ -24,7 +24,7 @@ def write(log: LogFile, *texts: str) -> None:
 
 
 def test_each_event_is_a_line_and_secrets_are_masked(tmp_path: Path) -> None:
-    write(LogFile(tmp_path / "logs"), "select 1", "connecting with password=hunter22 as sluice")
+    write(LogFile(tmp_path / "logs"), "select 1", "connecting with password=correct-horse-7 as sluice")
     write(LogFile(tmp_path / "logs"), "select 2")
 
     lines = (tmp_path / "logs" / "dbt.log").read_text().splitlines()
