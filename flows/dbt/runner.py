@@ -101,19 +101,22 @@ class DbtRunner:
             return self._invoke(["run", "--empty", "--select", *models], ())
 
     def _invoke(self, arguments: Sequence[str], callbacks: Sequence[Callable[[Any], None]]) -> tuple[NodeResult, ...]:
-        from dbt.cli.main import dbtRunner
-
-        command = [arguments[0], *self._options(), "--no-write-json", *arguments[1:]]
         limit = TimeLimit(self._load_timeout_seconds)
         with limit.watching():
-            result: Any = dbtRunner(manifest=self._manifest, callbacks=[self._log.hear, limit.hear, *callbacks]).invoke(
-                command
-            )
-        _raise_interrupt(result.exception)
+            result = self._call(arguments, limit.hear, *callbacks)
         if result.result is None:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "See dbt's log file for details.")
         nodes = (_node_result(item) for item in result.result.results)
         return tuple(replace(node, message=limit.explain(node)) for node in nodes)
+
+    def _call(self, arguments: Sequence[str], *callbacks: Callable[[Any], None]) -> Any:
+        """Run one command of dbt on the manifest, if there is one yet; its events go to the log file as well."""
+        from dbt.cli.main import dbtRunner
+
+        runner = dbtRunner(manifest=self._manifest, callbacks=[self._log.hear, *callbacks])
+        result = runner.invoke([arguments[0], *self._options(), "--no-write-json", *arguments[1:]])
+        _raise_interrupt(result.exception)
+        return result
 
     def operate(self, macro: str, arguments: Mapping[str, Any]) -> None:
         """Run a macro of Sluice as an operation.
@@ -126,20 +129,14 @@ class DbtRunner:
             HardRunError: When the project cannot be parsed, or the macro failed.
             KeyboardInterrupt: When the user interrupts dbt.
         """
-        from dbt.cli.main import dbtRunner
-
-        with self._prepared({}) as manifest:
-            command = ["run-operation", *self._options(), "--no-write-json", "--quiet", f"sluice.{macro}"]
+        with self._prepared({}):
             reasons: list[str] = []  # dbt tells an operation's error in an event only
 
             def hear(event: Any) -> None:
                 if event.info.name in _OPERATION_ERRORS:
                     reasons.append(without_macro_stack(event.data.exc))
 
-            result: Any = dbtRunner(manifest=manifest, callbacks=[self._log.hear, hear]).invoke(
-                [*command, "--args", json.dumps(arguments)]
-            )
-        _raise_interrupt(result.exception)
+            result = self._call(["run-operation", "--quiet", f"sluice.{macro}", "--args", json.dumps(arguments)], hear)
         if not result.success:
             reason = " ".join("".join(reasons).split()) or _explain(result.exception)
             raise HardRunError(f"dbt cannot run {macro}: {reason}", "See dbt's log file for details.")
@@ -158,12 +155,8 @@ class DbtRunner:
             HardRunError: When the project cannot be parsed or a model cannot be compiled.
             KeyboardInterrupt: When the user interrupts dbt.
         """
-        from dbt.cli.main import dbtRunner
-
-        with self._prepared(variables) as manifest:
-            arguments = ["compile", *self._options(), "--no-write-json", "--quiet", "--select", *models]
-            result: Any = dbtRunner(manifest=manifest, callbacks=[self._log.hear]).invoke(arguments)
-        _raise_interrupt(result.exception)
+        with self._prepared(variables):
+            result = self._call(["compile", "--quiet", "--select", *models])
         failed = [item for item in getattr(result.result, "results", ()) if str(item.status) in FAILED]
         if result.result is None or failed:
             reason = without_macro_stack(failed[0].message or "") if failed else _explain(result.exception)
@@ -188,10 +181,7 @@ class DbtRunner:
     def _parse(self) -> Any:
         """Return the manifest; the project is parsed once per run, and every wave uses the same manifest."""
         if self._manifest is None:
-            from dbt.cli.main import dbtRunner
-
-            result = dbtRunner(callbacks=[self._log.hear]).invoke(["parse", *self._options(), "--no-write-json"])
-            _raise_interrupt(result.exception)
+            result = self._call(["parse"])
             if result.result is None:
                 raise HardRunError(
                     f"dbt cannot read the project: {_explain(result.exception)}", "Correct the file that it names."

@@ -240,17 +240,21 @@ def known_api_url(context: Context, environ: Mapping[str, str] = os.environ) -> 
     configured = environ.get("PREFECT_API_URL", "").rstrip("/")
     if configured:
         return configured
-    server = local_server(context)
-    record = server.running()
-    return None if record is None else replace(server, port=record.port).api_url
+    server = _running_server(context)
+    return None if server is None else server.api_url
 
 
 def serves_only_this_machine(context: Context, api_url: str) -> bool:
     """Tell whether an API is that of the project's own server on loopback, whose workers start processes here."""
+    server = _running_server(context)
+    return server is not None and server.api_url == api_url and ipaddress.ip_address(server.host).is_loopback
+
+
+def _running_server(context: Context) -> LocalServer | None:
+    """Return the project's own server with the port that it was started on, if its process lives."""
     server = local_server(context)
     record = server.running()
-    is_own = record is not None and replace(server, port=record.port).api_url == api_url
-    return is_own and ipaddress.ip_address(server.host).is_loopback
+    return None if record is None else replace(server, port=record.port)
 
 
 def is_healthy(api_url: str, timeout_seconds: float = HEALTH_CHECK_SECONDS) -> bool:

@@ -114,6 +114,7 @@ class DuckDBColumns:
     def __init__(self, project: Project, connect: Callable[[], Warehouse], shapes: Shapes = dict) -> None:
         self._project = project
         self._shapes = shapes
+        self._left_out: dict[SourceRow, tuple[str, ...]] = {}
         self._warehouse = _LazyResource(connect)
         self._binder = _LazyResource(_Binder)
         self._files = _LazyResource(partial(LakeFooters, {}, FooterMemory(project.state_dir / "footers")))
@@ -128,16 +129,14 @@ class DuckDBColumns:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         if source.kind is SourceKind.LAKE and source.location:
             folder = resolve_folder(self._project, source.location)
-            return self.lake_columns(folder, list_folder(folder), source).columns
+            found = self.lake_columns(folder, list_folder(folder), source)
+            self._left_out[source] = tuple(reason for fault in found.faults if (reason := fault.reason_for(None)))
+            return found.columns
         return _table_columns(self._warehouse, source.source_schema, source.source_table)
 
     def left_out(self, source: SourceRow) -> tuple[str, ...]:
         """Return why files of a source are left out; see `WarehouseColumns.left_out`."""
-        if source.kind is not SourceKind.LAKE or not source.location:
-            return ()
-        folder = resolve_folder(self._project, source.location)
-        faults = self.lake_columns(folder, list_folder(folder), source).faults
-        return tuple(reason for fault in faults if (reason := fault.reason_for(None)))
+        return self._left_out.get(source, ())
 
     def lake_columns(self, folder: LakeFolder, listing: Listing, source: SourceRow) -> LakeColumns:
         """Return the columns of a source's listed files, and those that do not fit; see `LakeFooters.look_at`."""

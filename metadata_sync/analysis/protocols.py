@@ -44,7 +44,7 @@ class WarehouseColumns(Protocol):
         """Return why files of a lake source are left out, a sentence for each; empty when all are read or not known.
 
         Args:
-            source: A source whose columns could be read.
+            source: A source whose columns were read: what that found is the answer.
         """
         ...
 

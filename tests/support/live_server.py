@@ -32,10 +32,7 @@ _CONTENT_TYPE = {"content-type": "application/json"}
 
 def _is_busy(error: BaseException) -> bool:
     """Tell whether the server's SQLite file was locked by its own services: Prefect's client asks again, too."""
-    if not isinstance(error, HTTPError):
-        return False
-    error.close()  # it holds the connection
-    return error.code == HTTPStatus.SERVICE_UNAVAILABLE
+    return isinstance(error, HTTPError) and error.code == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def free_port() -> int:
@@ -69,8 +66,12 @@ class Server:
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.api_url}{path}", data=data, headers=self.headers | _CONTENT_TYPE)
-        with urlopen(request, timeout=90) as response:  # the server waits up to 60 s for its SQLite file
-            return json.load(response)
+        try:
+            with urlopen(request, timeout=90) as response:  # the server waits up to 60 s for its SQLite file
+                return json.load(response)
+        except HTTPError as error:
+            error.close()  # it holds the connection
+            raise
 
     def status(self, path: str, body: Any, headers: dict[str, str] | None = None) -> int:
         """Return the status code of an answer."""
