@@ -20,12 +20,15 @@ TRIES = 60
 WORLDS = 80
 """Random sources that all cases share."""
 
+PATIENCE = 15
+"""Seconds for a case, in all its worlds."""
+
 
 def main() -> int:
     """Run as many cases as the first argument says."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     connection, dialect = _connect(sys.argv[2] if len(sys.argv) > 2 else None)  # noqa: PLR2004
-    survey = Survey(connection, dialect, accepted_tries=4, refused_tries=TRIES, worlds=WORLDS)
+    survey = Survey(connection, dialect, accepted_tries=4, refused_tries=TRIES, worlds=WORLDS, patience=PATIENCE)
     for first in range(0, count, 500):
         survey.run(range(first, min(first + 500, count)))
         print(f"{min(first + 500, count):,} cases, {len(survey.wrong)} wrong", file=sys.stderr, flush=True)

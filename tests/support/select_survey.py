@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from random import Random
+from threading import Timer
 from typing import Final
 
 import duckdb
@@ -30,6 +31,7 @@ class Survey:
         accepted_tries: Worlds in which an accepted SELECT is loaded.
         refused_tries: Worlds in which a refused SELECT is loaded, to find those that load right all the same.
         worlds: Random sources that the cases share.
+        patience: Seconds after which a case is broken off: some random joins multiply without end.
         wrong: Accepted SELECTs that loaded wrong.
         counts: Cases by outcome.
         reasons: First reason of each refused SELECT.
@@ -42,6 +44,7 @@ class Survey:
     accepted_tries: int = 3
     refused_tries: int = 0
     worlds: int = 40
+    patience: float = 60
     wrong: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -88,11 +91,18 @@ class Survey:
         self.constructs.update(writer.used)
         found = increment_problems(select, rule_of(mode, self.dialect))
         tries = self.refused_tries if found else self.accepted_tries
+        clock = Timer(self.patience, self._break_off)
+        clock.start()
         try:
             difference = self._trials.differs(text, mode, [(number + place) % self.worlds for place in range(tries)])
+        except (duckdb.InterruptException, psycopg.errors.QueryCanceled):
+            self.counts[f"{'refused' if found else 'accepted'}, broken off after {self.patience:g} s"] += 1
+            return
         except (duckdb.Error, psycopg.Error):  # e.g. PostgreSQL has no full join by inequality
             self.counts["not in the warehouse's SQL"] += 1
             return
+        finally:
+            clock.cancel()
         if not found:
             self.counts["accepted"] += 1
             if difference is not None:
@@ -105,3 +115,9 @@ class Survey:
         if tries and difference is None and self._trials.yields_rows:
             self.counts["refused, loads right"] += 1
             self.missed[reason] += 1
+
+    def _break_off(self) -> None:
+        if isinstance(self.connection, psycopg.Connection):
+            self.connection.cancel()
+        elif isinstance(self.connection, duckdb.DuckDBPyConnection):
+            self.connection.interrupt()
