@@ -40,7 +40,7 @@ def _connect(url: str | None) -> tuple[Any, str]:
     if url is None:
         import duckdb
 
-        return duckdb.connect(), "duckdb"
+        return duckdb.connect(config={"memory_limit": "2GB", "max_temp_directory_size": "0GB"}), "duckdb"
     import psycopg
 
     return psycopg.connect(url, autocommit=True), "postgres"

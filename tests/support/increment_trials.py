@@ -31,6 +31,14 @@ TYPES = "id integer, k integer, d date, v integer, s varchar(9), seq integer"
 Row: TypeAlias = tuple[Any, ...]
 
 
+MOST_ROWS: Final = 100_000
+"""Rows of one SELECT over a dozen rows of its sources; some random joins multiply without end."""
+
+
+class TooManyRowsError(Exception):
+    """A SELECT yields more rows than a trial looks at."""
+
+
 class Connection(Protocol):
     """What a trial asks of DuckDB and PostgreSQL alike."""
 
@@ -272,7 +280,10 @@ class Trials:
     def _run(self, text: str) -> tuple[list[Row], list[str]]:
         found = self._connection.execute(text)
         names = [column[0].lower() for column in found.description]
-        return [tuple(map(_plain, row)) for row in found.fetchall()], names
+        rows = found.fetchmany(MOST_ROWS)
+        if len(rows) == MOST_ROWS:
+            raise TooManyRowsError
+        return [tuple(map(_plain, row)) for row in rows], names
 
     @staticmethod
     def _merge(  # noqa: PLR0917 - a plain function of its arguments
