@@ -42,6 +42,11 @@ test-next: $(VENV)/.next ## Run the tests of the loads on the next dbt-core, 1.1
 	@PYTHONPATH=$(NEXT) $(BIN)/python -m pytest -n $(WORKERS) -k "not postgres" $(addprefix tests/macros/test_,histories.py loads.py altered_targets.py) $(ARGS)
 NEXT := $(abspath $(VENV)/dbt-next)
 
+.PHONY: test-lake
+test-lake: $(VENV)/.s3 ## Run the tests of lake sources in S3, on a simulated one
+	@PYTHONPATH=$(S3) $(BIN)/python -m pytest -n $(WORKERS) -m s3 tests/s3 $(ARGS)
+S3 := $(abspath $(VENV)/s3)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/ruff check .
@@ -96,6 +101,7 @@ lock: $(VENV)/.dev ## Refresh the lock files
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo -c constraints.txt -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo --extra postgres --extra redshift --extra aws --extra spark --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/dbt_next/requirements.lock tests/dbt_next/requirements.in
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/s3/requirements.lock tests/s3/requirements.in
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .PHONY: audit
@@ -121,6 +127,11 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing what the tests and linters need ..."
 	@$(INSTALL) requirements-dev.lock
+	@touch $@
+
+$(VENV)/.s3: tests/s3/requirements.lock $(VENV)/.dev
+	@rm -rf $(S3)
+	@$(INSTALL) tests/s3/requirements.lock --target $(S3)
 	@touch $@
 
 $(VENV)/.next: tests/dbt_next/requirements.lock $(VENV)/.dev

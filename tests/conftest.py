@@ -13,9 +13,10 @@ from xdist.scheduler import LoadFileScheduling
 from tests.support.quicker_dbt import hurry_dbt
 
 HERE = Path(__file__).parent
-LIVE = "redshift_live"
+ON_DEMAND = ("redshift_live", "s3")
+"""Markers of tests that run only when they are asked for."""
 SHARE_SPARK = ("tests/spark/test_spark_loads.py", "tests/spark/test_spark_on_emr.py")
-FOLDER_MARKERS = ("macros", "flows", "e2e", "spark")
+FOLDER_MARKERS = ("macros", "flows", "e2e", "spark", "s3")
 LONGEST_FIRST = ("spark", "macros", "e2e", "flows", "docs", "unit")
 
 # Deadlines measure the machine, not the code; CI repeats the same examples every time.
@@ -26,7 +27,7 @@ hurry_dbt()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each test the marker of its folder; `unit` needs none. Tests of a live Redshift run only when asked for.
+    """Give each test the marker of its folder; `unit` needs none. Some run only when asked for.
 
     Folders with the longest files come first: a worker takes a file at a time, and the last ones must be short.
     """
@@ -36,10 +37,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folder = item.path.relative_to(HERE).parts[0]
         if folder in FOLDER_MARKERS:
             item.add_marker(folder)
-    if LIVE not in config.option.markexpr:
-        live = [item for item in items if item.get_closest_marker(LIVE)]
-        items[:] = [item for item in items if item not in live]
-        config.hook.pytest_deselected(items=live)
+    for marker in ON_DEMAND:
+        if marker not in config.option.markexpr:
+            others = [item for item in items if item.get_closest_marker(marker)]
+            items[:] = [item for item in items if item not in others]
+            config.hook.pytest_deselected(items=others)
 
 
 class _SparkTogether(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types

@@ -149,13 +149,20 @@ def _lake(context: Context) -> Iterator[CheckFinding]:
         try:
             columns = context.columns.source_columns(source) or ()
             ignored = list_folder(resolve_folder(context.project, source.location)).ignored
+        except SluiceError as error:
+            yield CheckFinding(check, Level.FAIL, error.message, error.hint)
         except ValueError as error:
             yield CheckFinding(
                 check, Level.FAIL, str(error), f"Land its files, or correct source_control[{source.key}].location."
             )
         else:
-            told = f"; {ignored}" if ignored else ""
-            yield CheckFinding(check, Level.OK, f"{len(columns)} columns at {source.location}{told}")
+            told = f"{len(columns)} columns at {source.location}" + (f"; {ignored}" if ignored else "")
+            left_out = context.columns.left_out(source)
+            if left_out:
+                message = f"{told}; files that do not fit: {len(left_out):,}, e.g. {left_out[0]}"
+                yield CheckFinding(check, Level.WARN, message, "Write them again; `sluice lake` shows them all.")
+            else:
+                yield CheckFinding(check, Level.OK, told)
 
 
 def _generated(context: Context) -> Iterator[CheckFinding]:

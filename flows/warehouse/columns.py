@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
 from flows.warehouse.lake.folder import LakeFolder, Listing, list_folder, resolve_folder
@@ -46,7 +47,7 @@ def open_columns(project: Project, settings: Settings, shapes: Shapes = dict) ->
     profile = load_profile(project, settings)
     connect = partial(open_warehouse, profile, wait_seconds=settings.lock_wait_seconds)
     if profile.is_embedded:
-        return DuckDBColumns(project, connect, shapes)
+        return DuckDBColumns(project, connect, shapes, profile.values)
     return PostgresColumns(profile, connect)
 
 
@@ -107,17 +108,24 @@ class DuckDBColumns:
         project: The project, for relative locations.
         connect: Opens the warehouse for reading, for sources that are tables.
         shapes: Returns the columns of lake sources as runs have accepted them.
+        profile: The profile's target, which may hold credentials for S3.
     """
 
     dialect = "duckdb"
 
-    def __init__(self, project: Project, connect: Callable[[], Warehouse], shapes: Shapes = dict) -> None:
+    def __init__(
+        self,
+        project: Project,
+        connect: Callable[[], Warehouse],
+        shapes: Shapes = dict,
+        profile: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self._project = project
         self._shapes = shapes
         self._left_out: dict[SourceRow, tuple[str, ...]] = {}
         self._warehouse = _LazyResource(connect)
         self._binder = _LazyResource(_Binder)
-        self._files = _LazyResource(partial(LakeFooters, {}, FooterMemory(project.state_dir / "footers")))
+        self._files = _LazyResource(partial(LakeFooters, {}, FooterMemory(project.state_dir / "footers"), profile))
 
     @contextmanager
     def connected(self) -> Iterator[None]:

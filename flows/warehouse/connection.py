@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
+from flows.warehouse.lake import s3
 from flows.warehouse.profile import Profile
 from flows.warehouse.redshift_login import LOGINS, tls_options
 from flows.warehouse.table_columns import type_of_result
@@ -287,6 +288,8 @@ def _prepare(
     for name, value in settings.items():
         literal = exp.Literal.string(str(value)).sql("duckdb")
         connection.execute(f"set {exp.to_identifier(str(name), quoted=True).sql('duckdb')} = {literal}")
+    if any(place.startswith("s3://") for place in file_places) and not is_confined(connection):
+        s3.prepare(connection, profile.values)
     confine(connection, file_places, map(str, settings))
     return connection
 
@@ -385,8 +388,6 @@ def confine(connection: duckdb.DuckDBPyConnection, places: Collection[str], kept
     """
     if is_confined(connection):
         return
-    if any(place.startswith("s3://") for place in places):
-        connection.execute("install httpfs; load httpfs")  # what DuckDB does by itself, unless it is confined
     connection.execute(f"set allowed_directories = {_array(places)}")
     connection.execute(f"set allowed_configs = {_array(kept)}")
     connection.execute("set enable_external_access = false")

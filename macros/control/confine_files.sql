@@ -32,12 +32,25 @@
     {%- for name in target.get("settings") or {} -%}
         {%- do kept.append(sluice.literal(name)) -%}
     {%- endfor -%}
-    {%- if remote -%} {%- do run_query("install httpfs; load httpfs") -%} {%- endif -%}
+    {%- if remote -%} {%- do sluice.read_s3() -%} {%- endif -%}
     {%- do run_query("set allowed_directories = [" ~ folders | join(", ") ~ "]") -%}
     {%- do run_query("set allowed_paths = [" ~ files | join(", ") ~ "]") -%}
     {%- do run_query("set allowed_configs = [" ~ kept | join(", ") ~ "]") -%}
     {%- do run_query("set enable_external_access = false") -%}
     {%- do run_query("set lock_configuration = true") -%}
+{% endmacro %}
+
+
+{#- Load the extension that reads S3, and what it needs: a locked connection can load neither extension nor secrets.
+
+    The extension reads credentials and region from AWS's variables; SLUICE_OBJECT_STORE holds what these cannot say.
+-#}
+{% macro read_s3() %}
+    {%- do run_query("install httpfs; load httpfs") -%}
+    {%- for name, value in fromjson(env_var("SLUICE_OBJECT_STORE", "{}")).items() -%}
+        {%- do run_query("set global " ~ name ~ " = " ~ sluice.literal(value)) -%}
+    {%- endfor -%}
+    {%- do run_query("select count(*) from duckdb_secrets()") -%}
 {% endmacro %}
 
 

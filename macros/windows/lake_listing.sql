@@ -126,10 +126,15 @@
 {%- endmacro %}
 
 
-{#- A path as a literal that read_parquet takes as one name, not as a glob. -#}
+{#- A path as a literal that read_parquet takes as one name, not as a glob; in S3 a backslash escapes as well. -#}
 {% macro path_literal_sql() -%}
+    {%- set escaped = "replace(replace(replace(path, '[', '[[]'), '*', '[*]'), '?', '[?]')" -%}
     chr(39) || replace(
-        replace(replace(replace(path, '[', '[[]'), '*', '[*]'), '?', '[?]'), chr(39), chr(39) || chr(39)
+        case
+            when path like 's3://%' then replace({{ escaped }}, chr(92), '[' || chr(92) || ']') else {{ escaped }}
+        end,
+        chr(39),
+        chr(39) || chr(39)
     )
     || chr(39)
 {%- endmacro %}

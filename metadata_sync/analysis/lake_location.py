@@ -76,12 +76,13 @@ def partition_columns(location: str) -> tuple[str, ...]:
 
 
 def literal_path(path: str) -> str:
-    """Return a path as a glob that matches this path alone.
+    r"""Return a path as a glob that matches this path alone. In S3 a backslash would escape what follows it.
 
-    >>> literal_path("lake/a[1]*.parquet")
-    'lake/a[[]1][*].parquet'
+    >>> literal_path("lake/a[1]*.parquet"), literal_path("s3://lake/a\\b")
+    ('lake/a[[]1][*].parquet', 's3://lake/a[\\]b')
     """
-    return _WILDCARD.sub(r"[\g<0>]", path)
+    found = _WILDCARD.sub(r"[\g<0>]", path)
+    return found.replace("\\", "[\\]") if path.startswith("s3://") else found
 
 
 def read_parquet(pattern: str, paths: Sequence[str] = (), *, is_partitioned: bool, is_mixed: bool = False) -> str:

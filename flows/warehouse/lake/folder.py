@@ -12,13 +12,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
+from flows.warehouse.lake.s3 import list_objects
 from metadata_sync.analysis.lake_location import file_pattern, folder_of, partition_columns, read_parquet
-from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.project import Project
 
 LISTINGS_AT_ONCE: Final = 16
@@ -132,8 +133,8 @@ def list_folder(folder: LakeFolder) -> Listing:
 
     Raises:
         ValueError: When the folder itself is missing, a link in it leads out of the project, or a name is no text.
-        ConfigurationError: When it is in S3 and boto3 is not installed.
-        SoftRunError: When S3 does not answer, or refuses.
+        ConfigurationError: When it is in S3, and boto3 or credentials are missing, or S3 refuses for good.
+        SoftRunError: When S3 does not answer now.
     """
     files, hidden_count, other_count = [], 0, 0
     for file in _list_s3(folder) if folder.is_remote else _list_local(folder):
@@ -244,27 +245,13 @@ def _fixed_part(pattern: str) -> Path:
 
 
 def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:
-    try:
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise ConfigurationError(
-            f"{folder.location} is in S3, and boto3 is not installed.", "pip install 'sluice-data[aws]'"
-        ) from error
-    from fnmatch import fnmatchcase
-
     address = urlsplit(folder.pattern)
     key = address.path.lstrip("/")
     prefix = key[: next((index for index, char in enumerate(key) if char in _WILDCARDS), len(key))]
     wanted = key.replace("**/", "*") if folder.folder is None else f"{urlsplit(folder.folder).path.lstrip('/')}/*"
     start = prefix.rfind("/") + 1
-    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=address.netloc, Prefix=prefix)
-    try:
-        for page in pages:
-            for item in page.get("Contents", ()):
-                name = item["Key"]
-                if fnmatchcase(name, wanted) and not name.endswith("/"):
-                    path = f"s3://{address.netloc}/{name}"
-                    yield LakeFile(name[start:], item["Size"], item["ETag"], item["LastModified"], path)
-    except (BotoCoreError, ClientError) as error:
-        raise SoftRunError(f"{folder.location} cannot be listed: {error}") from error
+    for item in list_objects(folder.location, address.netloc, prefix):
+        name = item["Key"]
+        if fnmatchcase(name, wanted) and not name.endswith("/"):
+            path = f"s3://{address.netloc}/{name}"
+            yield LakeFile(name[start:], item["Size"], item["ETag"], item["LastModified"], path)

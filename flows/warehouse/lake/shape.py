@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from flows.warehouse.connection import first_line
 from flows.warehouse.lake.faults import FileFault
 from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, change_token
 from flows.warehouse.lake.footers import FooterMemory
+from flows.warehouse.lake.s3 import prepare, unreadable_name
 from metadata_sync.analysis.lake_location import literal_path, partition_columns
 from metadata_sync.rows.model import Column, type_text
 from metadata_sync.rows.vocabulary import OnSourceChange
@@ -56,12 +58,20 @@ class LakeFooters:
     Args:
         known: Location → token of its listing and its columns. A folder is looked at again after a change.
         memory: What was read of large folders by earlier runs.
+        profile: The profile's target, which may hold credentials for S3.
     """
 
-    def __init__(self, known: dict[str, tuple[str, LakeColumns]], memory: FooterMemory) -> None:
+    def __init__(
+        self,
+        known: dict[str, tuple[str, LakeColumns]],
+        memory: FooterMemory,
+        profile: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         import duckdb
 
         self._connection = duckdb.connect(":memory:")
+        self._profile = profile
+        self._reads_s3 = False
         self._known = known
         self._memory = memory
 
@@ -82,7 +92,11 @@ class LakeFooters:
 
         Raises:
             ValueError: When the folder is empty, or none of its files can be read.
+            ConfigurationError: When DuckDB cannot read S3.
         """
+        if folder.is_remote and not self._reads_s3:
+            prepare(self._connection, self._profile)
+            self._reads_s3 = True
         if not listing.files:
             ignored = f" ({listing.ignored})" if listing.ignored else ""
             raise ValueError(f"no Parquet file in {folder.location}{ignored}")
@@ -200,8 +214,8 @@ class LakeFooters:
         """Return path → layout, the set of a file's names and types; of a file that is no Parquet, why."""
         import duckdb
 
-        found: dict[str, str] = {}
-        todo = [files] if files else []
+        found = {file.path: _BROKEN + reason for file in files if (reason := unreadable_name(file.path))}
+        todo = [some] if (some := [file for file in files if file.path not in found]) else []
         while todo:
             some = todo.pop()
             try:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from flows.warehouse.lake import s3
 from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFolder, Listing
 from flows.warehouse.lake.shape import readable_type
 from flows.warehouse.lake.view import LakeView
@@ -79,7 +80,11 @@ def files_variable(
             choice.add(lake, source, names)
     path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
     _write(path, listings, choice.left_out_by)
-    return {"SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "refused": choice.refused})}
+    is_remote = any(folder.is_remote for folder, _ in listings.values())
+    return {
+        "SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "refused": choice.refused}),
+        **(s3.environment(context.profile.values) if is_remote else {}),
+    }
 
 
 def _readers(rows: ControlRows, targets: Iterable[TransformationRow]) -> dict[SourceRow, list[str]]:
