@@ -8,7 +8,7 @@
 | `run`, `backfill`, `heal` | the command of the same name |
 | `ledger` | `verify`, `rebuild` |
 | `lifecycle` | `rename`, `retire` |
-| `freshness`, `savings`, `lineage`, `lake`, `size` | the command of the same name |
+| `explain`, `freshness`, `savings`, `lineage`, `lake`, `size` | the command of the same name |
 | `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
 | `server` | `up`, `down` |
 | `alert`, `emr` | `alert test`, `emr sweep` |
@@ -23,6 +23,8 @@ import gc
 import importlib
 import logging
 import sys
+from collections.abc import Mapping
+from importlib.metadata import version as version_of
 from typing import Annotated, Any, Final
 
 import typer
@@ -31,41 +33,44 @@ from typer.core import TyperGroup
 from flows.cli.output.console import report_error
 from metadata_sync.errors import SluiceError
 
-COMMANDS: Final = {
-    "control": "control",
-    "activate": "control",
-    "deactivate": "control",
-    "sync": "sync",
-    "validate": "sync",
-    "run": "run",
-    "backfill": "backfill",
-    "restate": "backfill",
-    "accept": "ledger",
-    "ties": "ledger",
-    "verify": "ledger",
-    "rebuild": "ledger",
-    "rename": "lifecycle",
-    "retire": "lifecycle",
-    "plan": "status",
-    "status": "status",
-    "why": "status",
-    "freshness": "freshness",
-    "savings": "savings",
-    "doctor": "doctor",
-    "up": "server",
-    "down": "server",
-    "deploy": "deploy",
-    "lineage": "lineage",
-    "lake": "lake",
-    "dbt": "dbt",
-    "classify": "classify",
-    "alert": "alert",
-    "heal": "heal",
-    "lint": "lint",
-    "size": "size",
-    "emr": "emr",
+_GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Build": {
+        "control": "control",
+        "validate": "sync",
+        "plan": "status",
+        "sync": "sync",
+        "lint": "lint",
+        "lineage": "lineage",
+        "explain": "explain",
+        "dbt": "dbt",
+    },
+    "Run": {"run": "run", "backfill": "backfill", "restate": "backfill"},
+    "Look": {
+        "status": "status",
+        "why": "status",
+        "freshness": "freshness",
+        "lake": "lake",
+        "ties": "ledger",
+        "verify": "ledger",
+        "savings": "savings",
+    },
+    "Repair": {
+        "heal": "heal",
+        "activate": "control",
+        "deactivate": "control",
+        "accept": "ledger",
+        "rebuild": "ledger",
+        "rename": "lifecycle",
+        "retire": "lifecycle",
+        "classify": "classify",
+    },
+    "Operate": {"up": "server", "down": "server", "deploy": "deploy", "doctor": "doctor", "alert": "alert"},
+    "Spark": {"size": "size", "emr": "emr"},
 }
-"""Each command, in the order of the help, and the module of this package whose `register(app)` adds it."""
+"""The commands by their panels of the help, each with the module of this package whose `register(app)` adds it."""
+
+COMMANDS: Final = {command: module for group in _GROUPS.values() for command, module in group.items()}
+_PANELS: Final = {command: panel for panel, group in _GROUPS.items() for command in group}
 
 _OBJECTS_PER_COLLECTION: Final = 100_000
 """Imports create many long-lived objects. With Python's default, scanning them takes a tenth of the start-up time."""
@@ -80,7 +85,9 @@ class _CommandModules(dict[str, Any]):
             return default
         part = typer.Typer(add_completion=False)
         importlib.import_module(f"flows.cli.{COMMANDS[name]}").register(part)
-        return typer.main.get_group(part).commands[name]
+        command = typer.main.get_group(part).commands[name]
+        setattr(command, "rich_help_panel", _PANELS[name])  # noqa: B010 - typer's commands have it, click's type has not
+        return command
 
 
 class CommandGroup(TyperGroup):
@@ -95,6 +102,7 @@ app = typer.Typer(
     name="sluice",
     cls=CommandGroup,
     help="Control rows become gated, exactly-once dbt models.",
+    epilog="For example: sluice control apply && sluice run && sluice status",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -102,10 +110,21 @@ app = typer.Typer(
 )
 
 
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        names = ("sluice-data", "dbt-core", "prefect", "duckdb")
+        typer.echo(" · ".join(f"{name.removesuffix('-data')} {version_of(name)}" for name in names))
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show a traceback when something goes wrong, and log details.")
+    ] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the versions of Sluice and what it runs on.", callback=_say_version),
     ] = False,
 ) -> None:
     """Run metadata-driven pipelines."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from flows.cli.output.completion import complete_subjects, complete_targets
 from flows.cli.output.console import err, is_confirmed, print_json, print_table, progress, say
 from flows.cli.output.options import ClusterOption, EngineOption, FromOption, ToOption
 from flows.cli.output.tables import cost_document, print_summary, summary_document
@@ -36,7 +37,12 @@ def register(app: typer.Typer) -> None:
 
 
 def backfill(
-    subject: Annotated[str, typer.Argument(metavar="PIPELINE", help="A pipeline, or one target as schema.table.")],
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="PIPELINE", help="A pipeline, or one target as schema.table.", autocompletion=complete_subjects
+        ),
+    ],
     *,
     start: Annotated[str, typer.Option("--from", help="Least incremental key: date, timestamp (UTC) or integer.")],
     end: Annotated[
@@ -81,7 +87,9 @@ def backfill(
 
 
 def restate(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="One target, as schema.table.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="One target, as schema.table.", autocompletion=complete_targets)
+    ],
     *,
     start: FromOption = None,
     end: ToOption = None,

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from flows.cli.output.changes import brief, changed_lines
+from flows.cli.output.completion import complete_subjects
 from flows.cli.output.console import out, print_json, print_table, progress, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
@@ -160,7 +161,7 @@ def list_(
 @app.command("set")
 def set_(
     table: Annotated[str, typer.Argument(help="source, pipeline or transformation.")],
-    key: Annotated[str, typer.Argument(help="schema.table, or a pipeline's id.")],
+    key: Annotated[str, typer.Argument(help="schema.table, or a pipeline's id.", autocompletion=complete_subjects)],
     assignments: Annotated[list[str], typer.Argument(metavar="COLUMN=VALUE…", help="Values are YAML.")],
     reason: Reason = None,
     as_json: AsJson = False,
@@ -185,7 +186,10 @@ def set_(
 
 @app.command("history")
 def history(
-    key: Annotated[str | None, typer.Argument(help="schema.table or a pipeline's id; every row by default.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Argument(help="schema.table or a pipeline's id; every row by default.", autocompletion=complete_subjects),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many entries.")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -224,7 +228,9 @@ def history(
 
 
 def activate(
-    key: Annotated[str, typer.Argument(help="schema.table of a target, or a pipeline's id.")],
+    key: Annotated[
+        str, typer.Argument(help="schema.table of a target, or a pipeline's id.", autocompletion=complete_subjects)
+    ],
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:
@@ -239,7 +245,9 @@ def activate(
 
 
 def deactivate(
-    key: Annotated[str, typer.Argument(help="schema.table of a target, or a pipeline's id.")],
+    key: Annotated[
+        str, typer.Argument(help="schema.table of a target, or a pipeline's id.", autocompletion=complete_subjects)
+    ],
     reason: Reason = None,
     as_json: AsJson = False,
 ) -> None:

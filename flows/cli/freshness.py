@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.output.completion import complete_tables
 from flows.cli.output.console import print_json, print_table, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
@@ -21,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 def freshness(
     table: Annotated[
-        str | None, typer.Argument(help="A target or source, schema.table; all by default.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="A target or source, schema.table; all by default.", show_default=False, autocompletion=complete_tables
+        ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with code 1 when a table is late.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.output.completion import complete_targets
 from flows.cli.output.console import print_json, print_table, progress, say
 from flows.context import load_context
 
@@ -20,7 +21,9 @@ def heal(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Targets, schema.table; by default all that the framework deactivated.", show_default=False
+            help="Targets, schema.table; by default all that the framework deactivated.",
+            show_default=False,
+            autocompletion=complete_targets,
         ),
     ] = None,
     force: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from flows.cli.output.completion import complete_sources
 from flows.cli.output.console import out, print_json, print_table, say
 from flows.context import load_context
 
@@ -21,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def lake(
-    source: Annotated[str, typer.Argument(metavar="TABLE", help="The lake source, schema.table.")],
+    source: Annotated[
+        str, typer.Argument(metavar="TABLE", help="The lake source, schema.table.", autocompletion=complete_sources)
+    ],
     unread: Annotated[bool, typer.Option("--unread", help="Only files that are not read as they are.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:

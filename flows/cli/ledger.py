@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from flows.cli.output.completion import complete_targets
 from flows.cli.output.console import is_confirmed, out, print_json, print_table, progress, say
 from flows.cli.output.options import FromOption, ToOption
 from flows.cli.output.tables import print_notes
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from flows.ledger.rebuild import RebuildPlan
     from metadata_sync.loads import RowCounts
 
-Target = Annotated[str, typer.Argument(metavar="TARGET", help="The target, schema.table.")]
+Target = Annotated[
+    str, typer.Argument(metavar="TARGET", help="The target, schema.table.", autocompletion=complete_targets)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 _USAGE_EXIT_CODE: Final = 2

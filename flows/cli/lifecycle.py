@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from flows.cli.output.completion import complete_targets
 from flows.cli.output.console import is_confirmed, out, print_json, print_table, progress, say
 from flows.context import load_context
 
@@ -25,7 +26,9 @@ def register(app: typer.Typer) -> None:
 
 
 def rename(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="The target, schema.table.")],
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="The target, schema.table.", autocompletion=complete_targets)
+    ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name, schema.table.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
@@ -72,7 +75,9 @@ def rename(
 
 
 def retire(
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="The target, schema.table.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="The target, schema.table.", autocompletion=complete_targets)
+    ],
     *,
     grace: Annotated[int, typer.Option("--grace", min=0, help="Days that the tables stay.")] = 7,
     export: Annotated[

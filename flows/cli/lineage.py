@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
+from flows.cli.output.completion import complete_tables
 from flows.cli.output.console import out, print_json, progress, say
 from flows.context import load_context
 
@@ -22,7 +23,12 @@ def register(app: typer.Typer) -> None:
 
 
 def lineage(
-    name: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="schema.table, or schema.table.column.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE[.COLUMN]", help="schema.table, or schema.table.column.", autocompletion=complete_tables
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """Show what a table or a column is derived from, and what is derived from it, through every SELECT.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli.output.completion import complete_pipelines
 from flows.cli.output.console import print_json, progress, say
 from flows.cli.output.options import ClusterOption, EngineOption
 from flows.context import Context, load_context
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary
 
 Pipelines = Annotated[
-    list[str] | None, typer.Argument(help="Pipelines; every active one by default.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        help="Pipelines; every active one by default.", show_default=False, autocompletion=complete_pipelines
+    ),
 ]
 JobGroup = Annotated[str | None, typer.Option("--job-group", help="Only pipelines of this job group.")]
 _INTERRUPTED_EXIT_CODE = 130

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from flows.cli.output.completion import complete_pipelines
 from flows.cli.output.console import out, print_json, print_table, progress, say
 from flows.context import Context, load_context
 from metadata_sync.errors import ConfigurationError
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def size(
-    pipeline: Annotated[str, typer.Argument(help="The pipeline.")],
+    pipeline: Annotated[str, typer.Argument(help="The pipeline.", autocompletion=complete_pipelines)],
     size_text: Annotated[
         str | None,
         typer.Option(

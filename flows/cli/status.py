@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from flows.cli.output.completion import complete_pipelines, complete_targets
 from flows.cli.output.console import out, print_json, print_problems, print_table, progress, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
@@ -44,7 +45,10 @@ def _instant(text: str) -> datetime:
 
 def plan(
     pipelines: Annotated[
-        list[str] | None, typer.Argument(help="Pipelines; every active one by default.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            help="Pipelines; every active one by default.", show_default=False, autocompletion=complete_pipelines
+        ),
     ] = None,
     job_group: Annotated[str | None, typer.Option("--job-group", help="Only pipelines of this job group.")] = None,
     as_json: AsJson = False,
@@ -108,7 +112,7 @@ def status(as_json: AsJson = False) -> None:
 
 
 def why(
-    target: Annotated[str, typer.Argument(help="The target, schema.table.")],
+    target: Annotated[str, typer.Argument(help="The target, schema.table.", autocompletion=complete_targets)],
     at: Annotated[
         datetime | None,
         typer.Option(
