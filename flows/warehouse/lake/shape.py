@@ -56,7 +56,7 @@ class LakeFooters:
     """A database in memory that looks at the footers of files; no SELECT of a row reaches it.
 
     Args:
-        known: Location → token of its listing and its columns. A folder is looked at again after a change.
+        known: Glob of a folder → token of its listing and its columns. A folder is looked at again after a change.
         memory: What was read of large folders by earlier runs.
         profile: The profile's target, which may hold credentials for S3.
     """
@@ -94,16 +94,17 @@ class LakeFooters:
             ValueError: When the folder is empty, or none of its files can be read.
             ConfigurationError: When DuckDB cannot read S3.
         """
-        if folder.is_remote and not self._reads_s3:
+        if folder.loads_from_s3 and not self._reads_s3:
             prepare(self._connection, self._profile)
             self._reads_s3 = True
         if not listing.files:
             ignored = f" ({listing.ignored})" if listing.ignored else ""
-            raise ValueError(f"no Parquet file in {folder.location}{ignored}")
+            raise ValueError(f"no {_FORMATS[folder.format]} file in {folder.location}{ignored}")
         token = f"{change_token(listing.files)} {key} {known}"
-        if self._known.get(folder.location, ("",))[0] != token:
-            self._known[folder.location] = (token, self._read(folder, listing.files, key, known))
-        return self._known[folder.location][1]
+        place = folder.read_pattern
+        if self._known.get(place, ("",))[0] != token:
+            self._known[place] = (token, self._read(folder, listing.files, key, known))
+        return self._known[place][1]
 
     def _read(
         self, folder: LakeFolder, files: Sequence[LakeFile], key: str | None, known: KnownShape | None
@@ -111,7 +112,7 @@ class LakeFooters:
         import duckdb
 
         try:
-            layouts = dict(self._memory.layouts(folder, files, self._layouts))
+            layouts = self._layouts_of(folder, files, known)
             damaged = {} if known is None else known.damaged
             for file in files if damaged else ():
                 version, error = damaged.get(file.name, ("", ""))
@@ -125,6 +126,15 @@ class LakeFooters:
         except duckdb.Error as error:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
         return found
+
+    def _layouts_of(self, folder: LakeFolder, files: Sequence[LakeFile], known: KnownShape | None) -> dict[str, str]:
+        """Return path → layout of all files; text files are copied to Parquet first."""
+        if folder.copies is None:
+            return dict(self._memory.layouts(folder, files, self._layouts))
+        errors = folder.copies.make(files, {} if known is None else known.types)
+        readable = [file for file in files if file.name not in errors]
+        layouts = dict(self._memory.layouts(folder, readable, self._layouts))
+        return layouts | {file.path: _BROKEN + errors[file.name] for file in files if file.name in errors}
 
     def _compare(self, folder: LakeFolder, layouts: _Layouts, key: str | None, known: KnownShape | None) -> LakeColumns:
         """Describe all files that fit together, and find those that do not."""
@@ -351,6 +361,7 @@ def readable_type(column: Column) -> str:
     return "double" if name == "decimal" and sizes[0] > MOST_DIGITS else column.type
 
 
+_FORMATS: Final = {"parquet": "Parquet", "csv": "CSV", "json": "JSON"}
 _NOTHING = '"null"'
 """Type of a column that holds NULL alone and was written without a type."""
 
