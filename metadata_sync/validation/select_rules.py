@@ -81,6 +81,13 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
             remedy = "Land it as Parquet, or read it from Redshift and Spark."
             yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
             continue
+        if catalog.dialect != "duckdb" and source.format in TEXT_FORMATS:
+            message = (
+                f"{'Redshift' if catalog.dialect == 'redshift' else 'PostgreSQL'} does not read {source.format} files."
+            )
+            remedy = "Land it as Parquet behind an external table, load it as a table (kind: warehouse), or use DuckDB."
+            yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
+            continue
         refusal = catalog.source_refusal(source)
         if refusal is not None:
             value = source.location if source.location else str(source.name)

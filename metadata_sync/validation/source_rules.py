@@ -14,6 +14,7 @@ from metadata_sync.rows.calendar import parse_calendar
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.validation.rule import Rule, Subject, bad_columns, bad_names
+from metadata_sync.validation.text_rules import text_columns, text_options
 
 FORMATS: Final = ("parquet", *TEXT_FORMATS, "iceberg", "hudi", "delta")
 
@@ -141,6 +142,8 @@ SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (
     _names,
     _lake_settings,
     _format,
+    text_columns,
+    text_options,
     _location,
     _calendar,
     _not_for_kind,
