@@ -31,7 +31,7 @@ def test_awkward_files_hold_the_same_rows(tmp_path: Path) -> None:
         names = ", ".join(column.name for column in row.columns)
         target = f"text.t{number}"
         relation = folder.relation(read, is_mixed=True)
-        expected[target] = duckdb.sql(f"select {names} from {relation} order by all").fetchall()
+        expected[target] = duckdb.execute(f"select {names} from {relation} order by all").fetchall()
         select = SparkSelect(f"select {names} from lake__sales", (row,), tuple((n, str(k)) for n, k in kinds))
         out = str(tmp_path / "out" / str(number))
         jobs.append(SparkJob(target, "one", select, {"lake__sales": spark_location(project, row)}, out, 1))
@@ -44,7 +44,7 @@ def test_awkward_files_hold_the_same_rows(tmp_path: Path) -> None:
     for target, rows in expected.items():
         result = ends[target].result
         assert result is not None, ends[target].error
-        files = f"read_parquet('{result.pattern}', hive_partitioning = false)"
-        found = duckdb.sql(f"from {files} order by all").fetchall() if result.pattern else []
+        relation = f"read_parquet('{result.pattern}', hive_partitioning = false)"
+        found = duckdb.execute(f"from {relation} order by all").fetchall() if result.pattern else []
         assert found == rows, target
     assert sum(map(len, expected.values())) > 60

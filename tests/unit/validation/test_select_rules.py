@@ -227,13 +227,22 @@ def test_fault_reads_as_a_person_would_say_it(project: Project, warehouse: FakeW
     )
 
 
-@pytest.mark.parametrize(("dialect", "rules"), [("duckdb", ["lake_format"]), ("redshift", [])])
-def test_tables_in_other_formats_are_for_redshift(
-    project: Project, warehouse: FakeWarehouse, dialect: str, rules: list[str]
+@pytest.mark.parametrize(
+    ("format_", "dialect", "rules"),
+    [
+        ("iceberg", "duckdb", ["lake_format"]),
+        ("iceberg", "redshift", []),
+        ("csv", "duckdb", []),
+        ("csv", "redshift", ["lake_format"]),
+        ("ndjson", "postgres", ["lake_format"]),
+    ],
+)
+def test_each_warehouse_has_its_formats(
+    project: Project, warehouse: FakeWarehouse, format_: str, dialect: str, rules: list[str]
 ) -> None:
     write_select(project, "dim", GOOD)
     warehouse.dialect = dialect
-    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", format="iceberg")])
+    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", format=format_)])
     assert [fault.rule for fault in find(rows, project, warehouse)] == rules
 
 

@@ -42,13 +42,13 @@ def test_awkward_files(project: Project) -> None:
                 assert file.error in faults[item.name]
                 assert item.name not in rejects
                 continue
-            assert duckdb.sql(f"from read_parquet('{item.path}')").fetchall() == file.rows, item.name
+            assert duckdb.execute(f"from read_parquet('{item.path}')").fetchall() == file.rows, item.name
             check_rejects(item.name, file, rejects.get(item.name))
     assert seen == set(AWKWARD)
 
 
 def check_rejects(name: str, file: Awkward, path: str | None) -> None:
-    found = duckdb.sql(f"select line, reason from read_parquet('{path}')").fetchall() if path else []
+    found = duckdb.execute(f"select line, reason from read_parquet('{path}')").fetchall() if path else []
     assert len(found) == len(file.rejects), (name, found)
     for (line, reason), expected in zip(found, file.rejects, strict=True):
         assert reason.startswith(f"{name}, line {line}: ")
@@ -77,16 +77,16 @@ def test_random_tables_come_back_as_they_were_written(project: Project) -> None:
             ["".join(chance.choices(letters, k=chance.randint(0, 5))) for _ in range(width)] for _ in range(row_count)
         ]
         names = [f"c{place}" for place in range(width)]
-        delimiter, quoting = chance.choice(",;|\t"), chance.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
+        delimiter, is_quoted = chance.choice(",;|\t"), chance.random() < 0.5
         escape = chance.choice(['"', "\\"])
         written = io.StringIO()
         writer = csv.writer(
             written,
             delimiter=delimiter,
-            quoting=quoting,
+            quoting=csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL,
             doublequote=escape == '"',
             escapechar=None if escape == '"' else escape,
-            lineterminator="\n" if quoting == csv.QUOTE_ALL else "\r\n",  # then it quotes both characters
+            lineterminator="\n" if is_quoted else "\r\n",  # then it quotes both characters
         )
         writer.writerows([names, *texts])
         is_ascii = chance.random() < 0.5
@@ -98,7 +98,7 @@ def test_random_tables_come_back_as_they_were_written(project: Project) -> None:
             land(project, "a", content)
             look_at_text(project, row)
             (file,) = list_folder(source_folder(project, row)).files
-            found = duckdb.sql(f"from read_parquet('{file.path}')").fetchall()
+            found = duckdb.execute(f"from read_parquet('{file.path}')").fetchall()
             assert found == [tuple(values) for values in texts], (number, row.format)
 
 
@@ -120,7 +120,7 @@ def test_types_are_found_once_for_all_files_and_then_kept(project: Project) -> N
     assert types_of(project, row) == found
     folder = source_folder(project, row)
     files = list_folder(folder).files
-    assert duckdb.sql(f"select code from {folder.relation(files)} order by id").fetchall() == [("12",), ("A7",)]
+    assert duckdb.execute(f"select code from {folder.relation(files)} order by id").fetchall() == [("12",), ("A7",)]
 
     land(project, "3.csv", "id,code,moment\n007,1,2020-01-03\n")
     known = KnownShape({name: type_ for name, type_ in found.items() if name != "nothing"}, OnSourceChange.ADD)
@@ -172,7 +172,7 @@ def test_a_file_is_opened_once(project: Project) -> None:
     new = land(project, "new.csv", "id\n50\n")
     assert not look_at_text(project, row).faults
     files = list_folder(folder).files
-    assert duckdb.sql(f"select count(*), max(id) from {folder.relation(files)}").fetchall() == [(51, 50)]
+    assert duckdb.execute(f"select count(*), max(id) from {folder.relation(files)}").fetchall() == [(51, 50)]
 
     new.unlink()
     assert not look_at_text(project, row).faults
