@@ -82,7 +82,8 @@
             {%- endfor %}
             {%- if unreadable %}
                 union all
-                select reason, row_text from read_parquet([{{ unreadable }}])
+                select reason, row_text
+                from read_parquet([{{ unreadable }}])
             {%- endif %}
         ),
 

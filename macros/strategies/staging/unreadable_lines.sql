@@ -10,10 +10,14 @@
 {% macro unreadable_lines(load) %}
     {%- set files = [] -%}
     {%- for pattern, listed in sluice.listed_files().patterns.items() if listed.rejects -%}
-        {%- set windows = (load.windows + load.lookups) | selectattr("source", "equalto", listed.rejects) | list -%}
+        {%- set windows = (
+            (load.windows + load.lookups) | selectattr("source", "equalto", listed.rejects) | list
+        ) -%}
         {%- if windows and windows[0].records -%}
             {%- do files.append("(" ~ sluice.unread_files_sql(listed.rejects, windows[0]) ~ ")") -%}
-        {%- elif (not windows or windows[0].kind is none) and pattern.split("**")[0] | replace("'", "''") in load.sql -%}
+            {%- elif (not windows or windows[0].kind is none) and pattern.split("**")[0] | replace(
+                "'", "''"
+            ) in load.sql -%}
             {%- do files.append(sluice.listing_sql(pattern)) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -36,8 +40,7 @@
                 {%- for rows in files %}
                     select rejects as path
                     from {{ rows }} as files
-                    where rejects <> ''
-                    {{- " union all" if not loop.last }}
+                    where rejects <> '' {{- " union all" if not loop.last }}
                 {%- endfor %}
             ) as rejected
     {%- endcall -%}

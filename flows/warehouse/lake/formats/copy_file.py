@@ -7,13 +7,20 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from flows.warehouse.connection import first_line
 from flows.warehouse.lake.folder import LakeFile
 from flows.warehouse.lake.formats.content import open_text
 from flows.warehouse.lake.formats.rows import RowReader, reader_of
-from flows.warehouse.lake.formats.values import NOTHING, TextValue, guesses, kept_type, literal, text_value
+from flows.warehouse.lake.formats.values import (
+    NOTHING,
+    guesses,
+    kept_type,
+    literal,
+    present_text,
+    typed_value,
+)
 from metadata_sync.rows.model import FormatOptions, SourceRow
 from metadata_sync.rows.names import quote_identifier
 
@@ -88,22 +95,18 @@ class FileCopier:
         split = self._split(file)
         try:
             types = self._types(split)
-            self._load(split)
+            self._load_texts(split)
             types = self._with_guesses(split, types)
-            values = {
-                name: text_value(f"r[{place}]", types[name], self._options, split.reader.kinds[place - 2])
-                for place, name in enumerate(split.reader.names, 2)
-                if name in types
-            }
+            self._load_values(split, types)
             data.parent.mkdir(parents=True, exist_ok=True)
-            self._write_data(types, values, data)
-            return CopiedFile(types, self._write_rejects(file, split, types, values, rejects))
+            self._write_data(split, types, data)
+            return CopiedFile(types, self._write_rejects(file, split, types, rejects))
         except duckdb.IOException:  # the disk is full, say: that says nothing of the file
             raise
         except duckdb.Error as error:
             raise ValueError(f"it cannot be read: {first_line(error)}") from error
         finally:
-            self.connection.execute("drop table if exists lines")
+            self.connection.execute("drop table if exists texts; drop table if exists typed")
             split.records.unlink(missing_ok=True)
             split.bad.unlink(missing_ok=True)
 
@@ -149,27 +152,43 @@ class FileCopier:
             raise ValueError(f"it has none of the declared columns: it has {', '.join(names)[:500]}")
         return {name: declared.get(name.lower(), "") for name in names}
 
-    def _load(self, split: _Split) -> None:
+    def _load_texts(self, split: _Split) -> None:
         size = max(_LEAST_OBJECT, 2 * split.longest)
         self.connection.execute(
-            "create or replace temp table lines as select json as r from "  # noqa: S608 - a path of ours
+            "create temp table texts as select json as r from "  # noqa: S608 - a path of ours
             f"read_json({literal(str(split.records))}, format = 'newline_delimited', records = false, "
             f"columns = {{'json': 'varchar[]'}}, compression = 'none', maximum_object_size = {size})"
+        )
+
+    def _load_values(self, split: _Split, types: Mapping[str, str]) -> None:
+        """Make the table of values: of each column its text t… and its value v…, and the column that has none."""
+        texts, values, bad = ["r[1] as line"], ["*"], []
+        for place, name in enumerate(split.reader.names):
+            text = present_text(f"r[{place + 2}]", types[name], self._options, split.reader.kinds[place])
+            texts.append(f"{text} as t{place}")
+            values.append(f"{typed_value(f't{place}', types[name], self._options)} as v{place}")
+            bad.append(f"when t{place} is not null and v{place} is null then {place}")
+        first_bad = f"case {' '.join(bad)} end" if bad else "cast(null as integer)"
+        self.connection.execute(
+            f"create temp table typed as select *, {first_bad} as bad from "  # noqa: S608
+            f"(select {', '.join(values)} from (select {', '.join(texts)} from texts))"
         )
 
     def _with_guesses(self, split: _Split, types: Mapping[str, str]) -> dict[str, str]:
         """Return the types of all columns: of those that are not declared by what their texts look like."""
         names, kinds = split.reader.names, split.reader.kinds
         todo = [place for place, name in enumerate(names) if types.get(name) == ""]
-        asked: list[str] = []
-        options: list[list[str]] = []
+        texts, asked, options = [], [], []
         for place in todo:
-            raw = f"r[{place + 2}]"
-            possible = guesses(raw, self._options, kinds[place])
+            text = f"t{place}"
+            possible = guesses(text, self._options, kinds[place])
             options.append(list(possible))
-            present = text_value(raw, "varchar", self._options, kinds[place]).present
-            asked += [f"count({present})", *(f"bool_and({condition})" for condition in possible.values())]
-        found = self.connection.execute(f"select {', '.join(asked)} from lines").fetchone() if asked else ()  # noqa: S608
+            texts.append(f"{present_text(f'r[{place + 2}]', 'varchar', self._options, kinds[place])} as {text}")
+            asked += [f"count({text})", *(f"bool_and({condition})" for condition in possible.values())]
+        found: Sequence[Any] | None = ()
+        if asked:
+            query = f"select {', '.join(asked)} from (select {', '.join(texts)} from texts)"  # noqa: S608
+            found = self.connection.execute(query).fetchone()
         answers = iter(found or ())
         types = dict(types)
         for place, possible_types in zip(todo, options, strict=True):
@@ -179,46 +198,42 @@ class FileCopier:
             types[names[place]] = kept_type(guessed, self.known.get(names[place].lower()))
         return types
 
-    def _write_data(self, types: Mapping[str, str], values: Mapping[str, TextValue], data: Path) -> None:
+    def _write_data(self, split: _Split, types: Mapping[str, str], data: Path) -> None:
+        held = {name: f"v{place}" for place, name in enumerate(split.reader.names)}
         columns = [
-            f"{values[name].typed if name in values else 'cast(null as ' + type_ + ')'} as {quote_identifier(name)}"
-            for name, type_ in types.items()
+            f"{held.get(name) or f'cast(null as {type_})'} as {quote_identifier(name)}" for name, type_ in types.items()
         ]
-        where = f"where not ({_any_bad(values)})"
         self.connection.execute(
-            f"copy (select {', '.join(columns)} from lines {where}) to {literal(str(data))} (format parquet)"  # noqa: S608
+            f"copy (select {', '.join(columns)} from typed where bad is null) "  # noqa: S608
+            f"to {literal(str(data))} (format parquet)"
         )
 
-    def _write_rejects(
-        self, file: LakeFile, split: _Split, types: Mapping[str, str], values: Mapping[str, TextValue], rejects: Path
-    ) -> int:
+    def _write_rejects(self, file: LakeFile, split: _Split, types: Mapping[str, str], rejects: Path) -> int:
         """Write the lines that cannot be read, and return their number."""
-        row = self.connection.execute(f"select count(*) from lines where {_any_bad(values)}").fetchone()  # noqa: S608
+        row = self.connection.execute("select count(bad) from typed").fetchone()
         count = split.bad_count + (row[0] if row else 0)
         if not count:
             rejects.unlink(missing_ok=True)
             return 0
+        names = split.reader.names
         reasons = " ".join(
-            f"when {value.is_bad} then {literal(f'{name} does not cast to {types[name]}: ')} "
-            f"|| left({value.present}, 200)"
-            for name, value in values.items()
+            f"when {place} then {literal(f'{name} does not cast to {types[name]}: ')} || left(t{place}, 200)"
+            for place, name in enumerate(names)
         )
-        texts = ", ".join(
-            f"{literal(f'{name}=')} || coalesce({value.present}, 'NULL')" for name, value in values.items()
-        )
+        texts = ", ".join(f"{literal(f'{name}=')} || coalesce(t{place}, 'NULL')" for place, name in enumerate(names))
         place = literal(f"{file.name}, line ")
         rejects.parent.mkdir(parents=True, exist_ok=True)
-        is_cast = f"""
-            select cast(r[1] as bigint) as line, {place} || r[1] || ': ' || case {reasons} end as reason,
+        no_values = f"""
+            select cast(line as bigint) as line, {place} || line || ': ' || case bad {reasons} end as reason,
                 left(concat_ws(', ', {texts}), 2000) as row_text
-            from lines where {_any_bad(values)}
+            from typed where bad is not null
         """  # noqa: S608
-        is_bad = f"""
+        no_records = f"""
             select cast(json[1] as bigint) as line, json[2] as reason, json[3] as row_text
             from read_json({literal(str(split.bad))}, format = 'newline_delimited', records = false,
                 columns = {{'json': 'varchar[]'}}, compression = 'none')
         """  # noqa: S608
-        parts = " union all ".join(([is_cast] if values else []) + ([is_bad] if split.bad_count else []))
+        parts = " union all ".join(([no_values] if names else []) + ([no_records] if split.bad_count else []))
         self.connection.execute(
             f"copy (select * from ({parts}) order by line) to {literal(str(rejects))} (format parquet)"  # noqa: S608
         )
@@ -239,10 +254,6 @@ class _BadLines:
         self._out.write((_ENCODE([str(line), told, text[:2000]]) + "\n").encode(errors="replace"))
         self.count += 1
         self.example = self.example or f"line {line}: {reason}"
-
-
-def _any_bad(values: Mapping[str, TextValue]) -> str:
-    return " or ".join(value.is_bad for value in values.values()) or "false"
 
 
 def _shown(values: Sequence[str | None]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from flows.warehouse.lake.formats.rows import Kind
@@ -62,59 +61,47 @@ def is_text_type(type_: str) -> bool:
     return type_parts(type_.lower())[0] in _TEXT
 
 
-@dataclass(frozen=True, slots=True)
-class TextValue:
-    """A column's text as SQL of DuckDB.
-
-    Attributes:
-        present: The text, or NULL where it means NULL.
-        typed: The value; NULL where the text is none of the type.
-    """
-
-    present: str
-    typed: str
-
-    @property
-    def is_bad(self) -> str:
-        """The condition that the text is no value of the type."""
-        return f"({self.present} is not null and {self.typed} is null)"
-
-
-def text_value(raw: str, type_: str, options: FormatOptions, kind: Kind) -> TextValue:
-    """Return a column's text and value.
+def present_text(raw: str, type_: str, options: FormatOptions, kind: Kind) -> str:
+    """Return a column's text as SQL: NULL where it means NULL, and without blanks around it unless its type is text.
 
     Args:
-        raw: The text, as SQL.
+        raw: The text as the file holds it, as SQL.
         type_: The type.
         options: The source's options.
         kind: What the values were written as.
     """
-    is_csv = Kind.TEXT in kind
-    if is_text_type(type_):
-        present = _without_nulls(raw, options) if is_csv else raw
-        return TextValue(present, f"cast({present} as {type_})")
     if type_ == NOTHING:
-        return TextValue("null", "null")
-    trimmed = f"trim({raw})"
-    present = _without_nulls(trimmed, options) if is_csv else raw
+        return "cast(null as varchar)"
+    text = raw if is_text_type(type_) or pattern_of(type_) is None else f"trim({raw})"
+    return _without_nulls(text, options) if Kind.TEXT in kind else text
+
+
+def typed_value(text: str, type_: str, options: FormatOptions) -> str:
+    """Return a column's value as SQL: NULL where its text is none of the type.
+
+    Args:
+        text: The name of a column with the text.
+        type_: The type.
+        options: The source's options.
+    """
+    if type_ == NOTHING:
+        return "null"
+    if is_text_type(type_):
+        return f"cast({text} as {type_})"
     pattern = pattern_of(type_)
     if pattern is None:
-        return TextValue(present, f"try(cast(cast({present} as json) as {type_}))")
-    return TextValue(present, _typed(present, type_.lower(), pattern, options))
-
-
-def _typed(present: str, type_: str, pattern: str, options: FormatOptions) -> str:
-    name = type_parts(_SYNONYMS.get(type_, type_))[0]
+        return f"try(cast(cast({text} as json) as {type_}))"
+    name = type_parts(_SYNONYMS.get(type_.lower(), type_.lower()))[0]
     format_ = {"date": options.date_format, "timestamp": options.timestamp_format}.get(name)
     if format_:
-        return f"cast(try_strptime({present}, {literal(format_)}) as {type_})"
-    text = f"translate({present}, ',.', '.,')" if options.decimal == "," and name in _DECIMAL | _FLOAT else present
-    cast = f"try_cast({text} as {type_})"
+        return f"cast(try_strptime({text}, {literal(format_)}) as {type_})"
+    number = f"translate({text}, ',.', '.,')" if options.decimal == "," and name in _DECIMAL | _FLOAT else text
+    cast = f"try_cast({number} as {type_})"
     if name == "timestamp":
-        cast = f"cast(try_cast({text} as timestamptz) at time zone 'UTC' as timestamp)"
+        cast = f"cast(try_cast({number} as timestamptz) at time zone 'UTC' as timestamp)"
     elif name in _FLOAT:
-        cast = f"case when isfinite({cast}) or not regexp_matches({text}, '[0-9]') then {cast} end"
-    return f"case when regexp_full_match({text}, {literal(pattern)}) then {cast} end"
+        cast = f"case when isfinite({cast}) or not regexp_matches({number}, '[0-9]') then {cast} end"
+    return f"case when regexp_full_match({number}, {literal(pattern)}) then {cast} end"
 
 
 def _without_nulls(text: str, options: FormatOptions) -> str:
@@ -144,22 +131,21 @@ _GUESSED_OF: Final = {
 }
 
 
-def guesses(raw: str, options: FormatOptions, kind: Kind) -> Mapping[str, str]:
+def guesses(text: str, options: FormatOptions, kind: Kind) -> Mapping[str, str]:
     """Return the types that a column of texts may have, each with the condition that a text is of it.
 
     Args:
-        raw: The text, as SQL.
+        text: The name of a column with the text.
         options: The source's options.
         kind: What the values were written as.
     """
     found = {}
     for type_ in _GUESSED_OF.get(kind, ()):
         name = type_parts(type_)[0]
-        text = f"translate({raw}, ',.', '.,')" if options.decimal == "," and name in ("decimal", "double") else raw
-        value = text_value(raw, type_, options, kind)
+        number = f"translate({text}, ',.', '.,')" if options.decimal == "," and name in ("decimal", "double") else text
         is_formatted = (name == "date" and options.date_format) or (name == "timestamp" and options.timestamp_format)
-        looks = "true" if is_formatted else f"regexp_full_match({text}, {literal(_GUESSES[type_])})"
-        found[type_] = f"({value.present} is null or ({looks} and not {value.is_bad}))"
+        looks = "true" if is_formatted else f"regexp_full_match({number}, {literal(_GUESSES[type_])})"
+        found[type_] = f"({text} is null or ({looks} and {typed_value(text, type_, options)} is not null))"
     return found
 
 
