@@ -165,16 +165,18 @@ AWKWARD = {
         gzip.compress(b'\xef\xbb\xbf{"id":1,"name":"x"}'), [(1, "x")], format="ndjson"
     ),
     "broken lines": Awkward(
-        '{"id":1,"name":"x"}\n{"id":2,\n[3]\nnull\n{"id":4,"id":5}\n{"id":NaN}\n{"id":6}{"id":7}\n{"id":"8"}\n{"id":"9x"}\n',
+        '{"id":1,"name":"x"}\n{"id":2,\n[3]\nnull\n{"id":4,"id":5}\n{"id":4,"ID":5}\n{"id":NaN}\n'
+        '{"id":6}{"id":7}\n{"id":"8"}\n{"id":"9x"}\n',
         [(1, "x"), (8, None)],
         [
             "line 2: it is no JSON",
             "line 3: it is an array, and no object",
             "line 4: it is null, and no object",
             "line 5: it is no JSON: an object names a field twice",
-            "line 6: it is no JSON: NaN is no value of JSON",
-            "line 7: it is no JSON: Extra data",
-            "line 9: id does not cast to bigint: 9x",
+            "line 6: an object names the field 'id' twice, in other letters",
+            "line 7: it is no JSON: NaN is no value of JSON",
+            "line 8: it is no JSON: Extra data",
+            "line 10: id does not cast to bigint: 9x",
         ],
         format="ndjson",
     ),

@@ -63,24 +63,35 @@ class JsonRows:
     def _record(self, found: dict[str, Any]) -> list[str | None]:
         values: list[str | None] = [None] * len(self.names)
         for name, value in found.items():
-            folded = name.lower()
-            place = self._places.get(folded)
+            place = self._places.get(name)
             if place is None:
-                if not name.strip():
-                    raise ValueError("one of its fields has no name")
-                place = self._places[folded] = len(self.names)
-                self.names.append(name)
-                self.kinds.append(Kind.NONE)
-                values.append(None)
-            if value is not None:
-                kind, values[place] = self._text(folded, value)
-                self.kinds[place] |= kind
+                place = self._new_place(name)
+                if place == len(values):
+                    values.append(None)
+            if value is None:
+                continue
+            if values[place] is not None:
+                raise ValueError(f"an object names the field {self.names[place]!r} twice, in other letters")
+            kind, values[place] = self._text(place, value)
+            self.kinds[place] |= kind
         return values
 
-    def _text(self, name: str, value: Any) -> tuple[Kind, str]:
-        declared = self._nested.get(name)
+    def _new_place(self, name: str) -> int:
+        """Return the place of a name that was not met before; case does not count."""
+        if not name.strip():
+            raise ValueError("one of its fields has no name")
+        folded = name.lower()
+        place = self._places.setdefault(folded, len(self.names))
+        if place == len(self.names):
+            self.names.append(name)
+            self.kinds.append(Kind.NONE)
+        self._places[name] = place
+        return place
+
+    def _text(self, place: int, value: Any) -> tuple[Kind, str]:
+        declared = self._nested.get(self.names[place].lower()) if self._nested else None
         if declared is not None:
-            return Kind.NESTED, json_text(shaped(value, declared, name))
+            return Kind.NESTED, json_text(shaped(value, declared, self.names[place]))
         if isinstance(value, Number):
             return Kind.NUMBER, str(value)
         if isinstance(value, str):
@@ -143,7 +154,7 @@ def _refuse_constant(word: str) -> NoReturn:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    if len({name.lower() for name in found}) != len(pairs):
+    if len(found) != len(pairs):
         raise ValueError("an object names a field twice")
     return found
 
