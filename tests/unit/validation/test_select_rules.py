@@ -468,10 +468,10 @@ def test_text_that_spark_would_read_in_another_way_is_refused(
     project: Project, warehouse: FakeWarehouse, values: dict[str, Any], words: list[str]
 ) -> None:
     write_select(project, "dim", GOOD)
-    rows = control_rows(
-        transformation("dwh.dim", output_path="out/dim"),
-        sources=[source("lake.flights", format="csv", **values)],
-        pipelines=[pipeline(engine="spark")],
+    rows = ControlRows(
+        sources=(source("lake.flights", format="csv", **values),),
+        pipelines=(pipeline(engine="spark"),),
+        transformations=(transformation("dwh.dim", output_path="out/dim"),),
     )
     found = [fault.message for fault in find(rows, project, warehouse) if fault.rule == "spark_text"]
     assert len(found) == len(words)

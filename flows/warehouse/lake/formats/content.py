@@ -9,10 +9,10 @@ import io
 import lzma
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Final, cast
-from urllib.parse import urlsplit
+from typing import IO, Any, Final, cast
 
-from metadata_sync.errors import ConfigurationError, SoftRunError
+from flows.warehouse.lake.s3 import open_object
+from metadata_sync.errors import SoftRunError
 
 _LOOKED_AT: Final = 64 * 1024
 """Bytes at a file's beginning that tell what it is."""
@@ -81,19 +81,29 @@ def _decompressed(raw: io.BufferedReader) -> io.BufferedReader:
 
 
 def _opened(path: str) -> io.BufferedReader:
-    if not path.startswith("s3://"):
-        return io.BufferedReader(io.FileIO(path), _LOOKED_AT)
-    try:
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise ConfigurationError(
-            f"{path} is in S3, and boto3 is not installed.", "pip install 'sluice-data[aws]'"
-        ) from error
+    raw = cast("io.RawIOBase", _Body(open_object(path))) if path.startswith("s3://") else io.FileIO(path)
+    return io.BufferedReader(raw, _LOOKED_AT)
 
-    address = urlsplit(path)
-    try:
-        body = boto3.client("s3").get_object(Bucket=address.netloc, Key=path.partition(f"{address.netloc}/")[2])["Body"]
-    except (BotoCoreError, ClientError) as error:
-        raise SoftRunError(f"{path} cannot be read: {error}") from error
-    return io.BufferedReader(body, _LOOKED_AT)
+
+class _Body(io.RawIOBase):
+    """The body of an object in S3 as a stream that may be read ahead."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            found = self._body.read(len(buffer))
+        except BotoCoreError as error:  # the connection broke: that says nothing of the file
+            raise SoftRunError(f"S3 broke off: {error}") from error
+        buffer[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()
