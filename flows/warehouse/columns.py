@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
 from flows.warehouse.lake.folder import LakeFolder, Listing, list_folder, source_folder
 from flows.warehouse.lake.footers import FooterMemory
-from flows.warehouse.lake.shape import KnownShape, LakeColumns, LakeFooters
+from flows.warehouse.lake.shape import LakeColumns, LakeFooters, known_shape
 from flows.warehouse.profile import Profile, load_profile
 from flows.warehouse.table_columns import columns_of_tables, type_kinds
 from metadata_sync.errors import HardRunError, SoftRunError
@@ -149,10 +149,7 @@ class DuckDBColumns:
     def lake_columns(self, folder: LakeFolder, listing: Listing, source: SourceRow) -> LakeColumns:
         """Return the columns of a source's listed files, and those that do not fit; see `LakeFooters.look_at`."""
         shape = self._shapes().get(source.key)
-        types = {} if shape is None else {name.lower(): type_ for name, type_ in shape.columns.items()}
-        types |= {column.name.lower(): type_text(column.type, "duckdb") for column in source.columns}
-        damaged = {} if shape is None else shape.damaged
-        known = KnownShape(types, source.on_source_change, damaged) if types or shape is not None else None
+        known = known_shape(source, None if shape is None else shape.columns, {} if shape is None else shape.damaged)
         with self._files.use() as files:
             return files.look_at(folder, listing, source.incremental_key, known)
 

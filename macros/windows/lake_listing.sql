@@ -132,7 +132,9 @@
     {%- set escaped = "replace(replace(replace(path, '[', '[[]'), '*', '[*]'), '?', '[?]')" -%}
     chr(39) || replace(
         case
-            when path like 's3://%' then replace({{ escaped }}, chr(92), '[' || chr(92) || ']') else {{ escaped }}
+            when path like 's3://%'
+            then replace({{ escaped }}, chr(92), '[' || chr(92) || ']')
+            else {{ escaped }}
         end,
         chr(39),
         chr(39) || chr(39)

@@ -14,7 +14,7 @@ from typing import Any
 
 from flows.warehouse.lake.folder import list_folder, source_folder
 from flows.warehouse.lake.footers import FooterMemory
-from flows.warehouse.lake.shape import KnownShape, LakeColumns, LakeFooters
+from flows.warehouse.lake.shape import KnownShape, LakeColumns, LakeFooters, known_shape
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 
@@ -223,10 +223,8 @@ def land_text(project: Project, name: str, content: bytes | str) -> Path:
 def look_at_text(project: Project, row: SourceRow, known: KnownShape | None = None) -> LakeColumns:
     """Look at a source's folder as a decision does; declared columns are known."""
     footers = LakeFooters({}, FooterMemory(project.state_dir / "footers"))
-    declared = {column.name.lower(): column.type for column in row.columns}
-    if known is None and declared:
-        known = KnownShape(declared, row.on_source_change)
     try:
+        known = known or known_shape(row, None, {})
         folder = source_folder(project, row)
         return footers.look_at(folder, list_folder(folder), None, known)
     finally:

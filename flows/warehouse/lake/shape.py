@@ -12,9 +12,10 @@ from flows.warehouse.connection import first_line
 from flows.warehouse.lake.faults import FileFault
 from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, change_token
 from flows.warehouse.lake.footers import FooterMemory
+from flows.warehouse.lake.formats.nested import known_type
 from flows.warehouse.lake.s3 import prepare, unreadable_name
 from metadata_sync.analysis.lake_location import literal_path, partition_columns
-from metadata_sync.rows.model import Column, type_text
+from metadata_sync.rows.model import Column, SourceRow, type_text
 from metadata_sync.rows.vocabulary import OnSourceChange
 from metadata_sync.sql.type_rules import MOST_DIGITS
 from metadata_sync.sql.types import is_widening, type_parts
@@ -33,6 +34,28 @@ class KnownShape:
     types: Mapping[str, str]
     policy: OnSourceChange
     damaged: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def known_shape(
+    source: SourceRow, accepted: Mapping[str, str] | None, damaged: Mapping[str, tuple[str, str]]
+) -> KnownShape | None:
+    """Return what is known of a source's columns: the declared ones come first; None: nothing is.
+
+    Args:
+        source: The source.
+        accepted: Its columns as a run has accepted them; None: no run has looked at it.
+        damaged: Files that a load found to be damaged.
+
+    Raises:
+        ValueError: When a declared type is none.
+    """
+    types = {name.lower(): type_ for name, type_ in (accepted or {}).items()}
+    for column in source.columns:
+        try:
+            types[column.name.lower()] = known_type(column.type)
+        except ValueError as error:
+            raise ValueError(f"{source.key} declares {column.name} {column.type}: {error}") from error
+    return KnownShape(types, source.on_source_change, damaged) if source.columns or accepted is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,23 @@ def test_types_are_found_once_for_all_files_and_then_kept(project: Project) -> N
     assert not look_at_text(project, row, known).faults
 
 
+def test_declared_types_have_synonyms(project: Project) -> None:
+    declared = {"a": "INT", "b": "numeric(9,2)", "c": "Text", "d": "datetime", "e": "float8", "f": "bool"}
+    land(project, "1", "a,b,c,d,e,f\n1,1.5,x,2020-01-01,1,true\n")
+    land(project, "2", "a,b,c,d,e,f\n,,,,,\n,,,,1e999,\n")
+    assert types_of(project, source("csv", declared)) == {
+        "a": "integer",
+        "b": "decimal(9,2)",
+        "c": "varchar",
+        "d": "timestamp",
+        "e": "double",
+        "f": "boolean",
+    }
+    assert not look_at_text(project, source("csv", declared)).faults
+    with pytest.raises(ValueError, match="declares a intger"):
+        types_of(project, source("csv", {"a": "intger"}))
+
+
 def test_types_of_json_are_those_of_its_values(project: Project) -> None:
     lines = '{"n":1,"text":"007","day":"2020-01-01","b":true,"mixed":1,"o":{"a":1}}\n{"n":2.5,"text":"1","mixed":"x"}\n'
     land(project, "a", lines)

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from flows.warehouse.connection import first_line
 from flows.warehouse.lake.folder import LakeFile
 from flows.warehouse.lake.formats.content import open_text
+from flows.warehouse.lake.formats.nested import known_type
 from flows.warehouse.lake.formats.rows import RowReader, reader_of
 from flows.warehouse.lake.formats.values import (
     NOTHING,
@@ -141,10 +142,11 @@ class FileCopier:
 
     def _types(self, split: _Split) -> dict[str, str]:
         """Return the declared columns of a file, and of an empty one all that are known."""
-        declared = {column.name.lower(): column.type for column in self.source.columns}
+        listed = {column.name: known_type(column.type) for column in self.source.columns}
+        declared = {name.lower(): type_ for name, type_ in listed.items()}
         names = split.reader.names
         if not names:
-            found = {column.name: column.type for column in self.source.columns} or dict(self.known)
+            found = listed or dict(self.known)
             if not found:
                 raise ValueError("it is empty, and its source has no columns yet")
             return found

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flows.warehouse.lake.formats.values import is_text_type, is_value
+from metadata_sync.rows.model import type_text
 
 if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
@@ -24,6 +25,21 @@ class NestedType:
 
     name: str
     parts: Mapping[str, NestedType] = field(default_factory=dict)
+
+
+@cache
+def known_type(text: str) -> str:
+    """Return a declared type as DuckDB names it in what it reads: `int` is integer, `float8` double.
+
+    Raises:
+        ValueError: When it is none.
+    """
+    import duckdb
+
+    try:
+        return type_text(str(duckdb.sqltype(text)), "duckdb")
+    except duckdb.Error as error:
+        raise ValueError(str(error).splitlines()[0]) from error
 
 
 @cache

@@ -18,11 +18,11 @@ NOTHING: Final = '"null"'
 """Type of a column without a value."""
 
 _WHOLE: Final = frozenset(
-    {"tinyint", "smallint", "integer", "int", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint"}
+    {"tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint"}
 )
-_DECIMAL: Final = frozenset({"decimal", "numeric"})
-_FLOAT: Final = frozenset({"float", "double", "real"})
-_TEXT: Final = frozenset({"varchar", "text", "string", "char", "bpchar"})
+_DECIMAL: Final = frozenset({"decimal"})
+_FLOAT: Final = frozenset({"float", "double"})
+_TEXT: Final = frozenset({"varchar"})
 _NUMBER: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _DATE: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK: Final = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6}0*)?)?"
@@ -35,7 +35,7 @@ _PATTERNS: Final = {
     "timestamptz": rf"{_DATE}([ T]{_CLOCK}{_OFFSET})?",
     "uuid": r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
 }
-_SYNONYMS: Final = {"timestamp with time zone": "timestamptz", "datetime": "timestamp", "bool": "boolean"}
+_SYNONYMS: Final = {"timestamp with time zone": "timestamptz"}
 
 
 def pattern_of(type_: str) -> str | None:
