@@ -191,9 +191,17 @@ def test_a_file_is_opened_once(project: Project) -> None:
     files = list_folder(folder).files
     assert duckdb.execute(f"select count(*), max(id) from {folder.relation(files)}").fetchall() == [(51, 50)]
 
+    new.write_text("no number\n1\n")
+    (fault,) = look_at_text(project, row).faults
+    assert fault.error == "it has none of the declared columns: it has no number"
+    assert not Path(files[-1].path).exists(), "nobody reads the copy of an earlier version"
+    new.write_text("id\n51\n")
+    assert not look_at_text(project, row).faults
+    assert Path(files[-1].path).exists()
+
     new.unlink()
     assert not look_at_text(project, row).faults
-    assert not Path(f"{files[-1].path}").exists(), "the copy goes with its file"
+    assert not Path(files[-1].path).exists(), "the copy goes with its file"
     assert len(list_folder(folder).files) == 50
     assert folder.copies is not None
     (folder.copies.folder / "index.json").write_text("{")  # it is lost: everything is read again

@@ -130,6 +130,7 @@ class Copies:
             copied: CopiedFile = copier.copy(file, data, rejects)
         except ValueError as error:
             logger.warning("lake.bad_file source=%s file=%s error=%s", self.source.key, file.name, error)
+            self._remove(file.name)  # the copy of an earlier version
             return str(error), 0, {}
         for made, place in ((data, Path(self.path_of(file.name))), (rejects, self._rejects(file.name))):
             if made.exists():
@@ -152,6 +153,9 @@ class Copies:
 
     def _forget(self, index: _Index, name: str) -> None:
         del index.files[name]
+        self._remove(name)
+
+    def _remove(self, name: str) -> None:
         for path in (Path(self.path_of(name)), self._rejects(name)):
             path.unlink(missing_ok=True)
 
