@@ -165,7 +165,7 @@ class LakeFooters:
             error = next(iter(layouts.broken.values()))
             raise ValueError(f"no file of {folder.location} can be read, e.g. {error.reason_for(None)}")
         single = {
-            layout: self._describe(f"from read_parquet({_literal(literal_path(file.path))})")
+            layout: self._describe(f"from read_parquet({_literal(file.path)})")
             for layout, file in layouts.examples.items()
         }
         foreign = _foreign(folder, single, layouts, key) if len(single) > 1 else {}

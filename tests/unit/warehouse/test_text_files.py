@@ -15,6 +15,7 @@ import pytest
 
 from flows.warehouse.lake.folder import list_folder, source_folder
 from flows.warehouse.lake.shape import KnownShape
+from metadata_sync.analysis.lake_location import literal_path
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import OnSourceChange
@@ -148,6 +149,22 @@ def test_declared_types_have_synonyms(project: Project) -> None:
     assert not look_at_text(project, source("csv", declared)).faults
     with pytest.raises(ValueError, match="declares a intger"):
         types_of(project, source("csv", {"a": "intger"}))
+
+
+def test_names_of_files_and_columns_may_hold_anything(project: Project) -> None:
+    name = "it's 100% {x} [a]*?.csv"
+    row = source("csv", {"a\"b'; drop": "integer"})
+    land(project, name, '"a""b\'; drop",é,{{ x }}\n1,2,3\nx,2,3\n1\n')
+    assert types_of(project, row) == {"a\"b'; drop": "integer", "é": "bigint", "{{ x }}": "bigint"}
+    folder = source_folder(project, row)
+    files = list_folder(folder).files
+    assert duckdb.execute(f"from {folder.relation(files)}").fetchall() == [(1, 2, 3)]
+    assert folder.copies is not None
+    path = literal_path(folder.copies.rejects_of(files)[name])
+    assert [reason for (reason,) in duckdb.execute("select reason from read_parquet(?)", [path]).fetchall()] == [
+        f"{name}, line 3: a\"b'; drop does not cast to integer: x",
+        f"{name}, line 4: it has 1 fields, and 3 columns are expected",
+    ]
 
 
 def test_types_of_json_are_those_of_its_values(project: Project) -> None:
