@@ -137,7 +137,7 @@ def _warehouse(context: Context) -> Iterator[CheckFinding]:
 
 
 def _lake(context: Context) -> Iterator[CheckFinding]:
-    from flows.warehouse.lake.folder import list_folder, resolve_folder
+    from flows.warehouse.lake.folder import list_folder, source_folder
     from metadata_sync.rows.vocabulary import SourceKind
 
     if context.profile.dialect != "duckdb":
@@ -148,7 +148,7 @@ def _lake(context: Context) -> Iterator[CheckFinding]:
         check = f"lake {source.key}"
         try:
             columns = context.columns.source_columns(source) or ()
-            ignored = list_folder(resolve_folder(context.project, source.location)).ignored
+            ignored = list_folder(source_folder(context.project, source)).ignored
         except SluiceError as error:
             yield CheckFinding(check, Level.FAIL, error.message, error.hint)
         except ValueError as error:

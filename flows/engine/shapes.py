@@ -62,7 +62,7 @@ def note_damaged(context: Context, lake: LakeView, sources: Iterable[SourceRow],
         shape = shapes.get(source.key)
         if shape is None or not source.location:
             continue
-        for file in lake.listed(source.location)[1].files:
+        for file in lake.listed(source)[1].files:
             if named and file.path == named[1] and shape.damaged.get(file.name, ("",))[0] != file.identity:
                 text = error[named.start() :].replace(named[1], file.name).partition("\n")[0]
                 damaged = {**_still_there(lake, source, shape), file.name: (file.identity, safe_text(text))}
@@ -76,7 +76,7 @@ def _still_there(lake: LakeView, source: SourceRow, shape: SourceShape) -> dict[
     """Return the damaged files that nobody has written again."""
     if not shape.damaged:
         return {}
-    versions = {file.name: file.identity for file in lake.listed(source.location or "")[1].files}
+    versions = {file.name: file.identity for file in lake.listed(source)[1].files}
     return {name: found for name, found in shape.damaged.items() if versions.get(name) == found[0]}
 
 

@@ -63,7 +63,7 @@ class FileCounts:
         if self.hidden:
             told += f"; {self.hidden:,} {_plural('file', self.hidden)} {_is(self.hidden)} hidden and not read"
         if self.other:
-            kind = "not Parquet or unfinished, and not read"
+            kind = "of other formats or unfinished, and not read"
             told += f"; {self.other:,} {_plural('file', self.other)} {_is(self.other)} {kind}"
         return told
 

@@ -84,7 +84,7 @@ def look_at_lake(context: Context, name: str) -> LakeReport:
     source = _find(rows, name)
     lake = lake_view(context, rows)
     try:
-        _, listing = lake.listed(source.location or "")
+        _, listing = lake.listed(source)
     except ValueError as error:
         raise ConfigurationError(f"{name}: {error}", "Land its files, or correct its location.") from error
     readers = sorted(
@@ -129,7 +129,7 @@ def _left_out(lake: LakeView, source: SourceRow, target: str) -> Mapping[str, st
     try:
         return lake.left_out(source, target)
     except ValueError as error:
-        return {file.name: str(error) for file in lake.listed(source.location or "")[1].files}
+        return {file.name: str(error) for file in lake.listed(source)[1].files}
 
 
 def _compare(

@@ -71,7 +71,7 @@ class LeftOut:
     def _unread(self, row: TransformationRow, source: SourceRow, files: Mapping[str, str]) -> Mapping[str, str]:
         """Return those of some files that a target has not read as they are."""
         read = self.state.files.get((str(row.name), source.key), {})
-        _, listing = self.lake.listed(source.location or "")
+        _, listing = self.lake.listed(source)
         known = ((file, read[file.name]) for file in listing.files if file.name in read)
         as_read = {file.name for file, noted in known if noted.identity == file.identity}
         return {name: reason for name, reason in files.items() if name not in as_read}

@@ -30,7 +30,7 @@ from flows.gate.probe_sql import (
 )
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
 from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, as_text, quoted
-from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFile, Listing, change_token, resolve_folder
+from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFile, Listing, change_token, source_folder
 from flows.warehouse.lake.view import LakeView
 from metadata_sync.analysis.lake_location import partition_columns
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
@@ -85,16 +85,18 @@ class Prober:
         asked = tuple(dict.fromkeys(questions))
         with ThreadPoolExecutor(LISTINGS_AT_ONCE, thread_name_prefix="sluice-listing") as pool:
             listings = {
-                location: pool.submit(self._list, location)
-                for location in dict.fromkeys(filter(None, map(_listed_location, asked)))
+                source: pool.submit(self._list, source)
+                for source in dict.fromkeys(filter(None, map(_listed_source, asked)))
             }
             answers: dict[Question, Probe] = {}
             for is_listed in (False, True):  # the tables while the folders are being listed, then the folders
-                group = [item for item in asked if (_listed_location(item) is not None) == is_listed]
+                group = [item for item in asked if (_listed_source(item) is not None) == is_listed]
                 answers |= self._answer(group, listings)
         return answers
 
-    def _answer(self, questions: Sequence[Question], listings: Mapping[str, Future[Listing]]) -> dict[Question, Probe]:
+    def _answer(
+        self, questions: Sequence[Question], listings: Mapping[SourceRow, Future[Listing]]
+    ) -> dict[Question, Probe]:
         answers: dict[Question, Probe] = {}
         keyed: dict[tuple[str, str], list[Question]] = {}
         for question in questions:
@@ -108,17 +110,17 @@ class Prober:
             answers |= self._scan(scans[start : start + CHUNK_SIZE])
         return answers
 
-    def _list(self, location: str) -> Listing:
-        return self.lake.listed(location)[1]
+    def _list(self, source: SourceRow) -> Listing:
+        return self.lake.listed(source)[1]
 
-    def _without_reading(self, question: Question, listings: Mapping[str, Future[Listing]]) -> Probe | None:
+    def _without_reading(self, question: Question, listings: Mapping[SourceRow, Future[Listing]]) -> Probe | None:
         """Answer from a listing or a probe query, when that is enough; None: the key must be queried."""
         is_keyed = question.key is not None
         if is_keyed and question.end is not None and not _is_bound(question.end):
             return Probe(error=f"it was read up to {question.end!r}, which is not a value of {question.key}")
-        location = _listed_location(question)
-        if location is not None:
-            return self._read_listing(question, listings[location])
+        listed = _listed_source(question)
+        if listed is not None:
+            return self._read_listing(question, listings[listed])
         return None if is_keyed else self._probe_query(question.source)
 
     def _read_listing(self, question: Question, listed: Future[Listing]) -> Probe | None:
@@ -171,7 +173,7 @@ class Prober:
         high = latest_accepted(parse_bound(question.end or "0").kind, self._now, question.source.max_skew_minutes)
         key = quoted(question.key or "")
         is_ahead = "false" if high is None else f"{key} > '{high}'"
-        relation = resolve_folder(self._project, question.source.location or "").relation(files, is_mixed=True)
+        relation = source_folder(self._project, question.source).relation(files, is_mixed=True)
         try:
             ((least, greatest, future_count, row_count),) = self._warehouse.query(
                 f"select {as_text(f'min({key})')}, "  # noqa: S608
@@ -328,13 +330,13 @@ def _is_ahead(scan: Scan, row: Row | Probe | None) -> bool:
         return False
 
 
-def _listed_location(question: Question) -> str | None:
-    """Return the folder to list for a question; None for a remote folder whose key is queried."""
+def _listed_source(question: Question) -> SourceRow | None:
+    """Return the source whose folder is listed for a question; None for a remote folder whose key is queried."""
     source = question.source
     if source.kind is not SourceKind.LAKE or not source.location:
         return None
     is_queried = question.key is not None and question.reader is None
-    return None if is_queried and source.location.startswith("s3://") else source.location
+    return None if is_queried and source.location.startswith("s3://") else source
 
 
 def source_relation(project: Project, dialect: str, source: SourceRow, lake: LakeView | None = None) -> str:
@@ -348,7 +350,7 @@ def source_relation(project: Project, dialect: str, source: SourceRow, lake: Lak
     """
     if source.kind is SourceKind.LAKE and source.location and dialect == "duckdb":
         files = (lake or LakeView(project)).readable(source)
-        folder = resolve_folder(project, source.location)
+        folder = source_folder(project, source)
         # whatever the types of the key; where folders are columns, files of other folders are not to be opened
         return folder.relation(files, is_mixed=not partition_columns(source.location))
     return f"{quoted(source.external_schema or source.source_schema)}.{quoted(source.source_table)}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from flows.warehouse.lake.folder import change_token, list_files, resolve_folder
+from flows.warehouse.lake.folder import change_token, list_files, source_folder
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.errors import RunError
 from metadata_sync.rows.names import TableName
@@ -20,7 +20,7 @@ from metadata_sync.rows.vocabulary import SourceKind
 if TYPE_CHECKING:
     from flows.context import Context
     from flows.gate.facts import Decision
-    from metadata_sync.rows.model import Column, ControlRows, TransformationRow
+    from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
 
 _WRITTEN_BY_RUNS: Final = frozenset({"is_active", "deactivated_by", "comments", "fingerprint"})
 _UNKNOWN: Final = "unknown"
@@ -147,13 +147,13 @@ def _data(
     for item in row.dependencies:
         source = rows.source(TableName.parse(item.table))
         if source is not None and source.kind is SourceKind.LAKE and source.location:
-            found[f"{item.table} files"] = _files_token(context, source.location)
+            found[f"{item.table} files"] = _files_token(context, source)
     return found
 
 
-def _files_token(context: Context, location: str) -> str:
+def _files_token(context: Context, source: SourceRow) -> str:
     try:
-        return change_token(list_files(resolve_folder(context.project, location)))
+        return change_token(list_files(source_folder(context.project, source)))
     except ValueError as error:
         return str(error)
 

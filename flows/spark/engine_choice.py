@@ -15,7 +15,7 @@ from flows.run.model import RunRequest
 from flows.run.selection import requested_engine, warehouse_choice
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
-from flows.warehouse.lake.folder import LakeFile, list_files, resolve_folder
+from flows.warehouse.lake.folder import LakeFile, list_files, source_folder
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.errors import ConfigurationError
@@ -130,7 +130,7 @@ class EngineChooser:
         name = str(item.name)
         if name not in self._listings:
             source = self.rows.source(item.name)
-            folder = resolve_folder(self.context.project, source.location or "") if source else None
+            folder = source_folder(self.context.project, source) if source else None
             try:
                 self._listings[name] = list_files(folder) if folder else ()
             except (ValueError, OSError):  # deleted after the gate has listed it: there is nothing to read

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from metadata_sync.analysis.lake_location import partition_columns, resolved
 from metadata_sync.analysis.spark import SparkSelect
+from metadata_sync.analysis.text_copies import copies_folder, is_text
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import ResolvedDependency
 from metadata_sync.rows.vocabulary import Increment
-from metadata_sync.sql.spark import Cut, view_name
+from metadata_sync.sql.spark import Cut, spark_type, view_name
 
 Window = dict[str, Any]
 """A window as the macro `capture_window` wrote it; it is passed to the load unchanged."""
@@ -82,7 +83,10 @@ class SparkJob:
         view = view_name(source.name)
         location = self.locations[view]
         found: dict[str, Any] = {"view": view, "format": source.format, "location": location, "options": {}}
-        if source.format == "parquet":
+        if is_text(source):
+            schema = ", ".join(f"`{column.name}` {spark_type(column.type, 'duckdb')}" for column in source.columns)
+            found |= {"format": "parquet", "schema": schema}
+        if found["format"] == "parquet":
             partitions = partition_columns(source.location or "")
             above = location.partition(f"/{partitions[0]}=*")[0] if partitions else ""
             where = {"basePath": above} if partitions else {"recursiveFileLookup": "true"}
@@ -265,5 +269,8 @@ def result_folder(project: Project, row: TransformationRow, run_id: str) -> str:
 
 
 def spark_location(project: Project, source: SourceRow) -> str:
-    """Return the location that Spark loads: the row's folder or glob."""
+    """Return the location that Spark loads: the row's folder or glob, of a text source the copies of its files."""
+    if is_text(source):
+        partitions = [part for part in (source.location or "").split("/") if partition_columns(part)]
+        return "/".join([f"{copies_folder(project, source)}/data", *partitions])
     return resolved(project, source.location or "")

@@ -94,6 +94,8 @@ def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
     reader = spark.read.format(source["format"])
     for name, value in source["options"].items():
         reader = reader.option(name, value)
+    if "schema" in source:  # a column that a file lacks is NULL
+        reader = reader.schema(source["schema"])
     return reader.load(source["location"])
 
 

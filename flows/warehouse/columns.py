@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
-from flows.warehouse.lake.folder import LakeFolder, Listing, list_folder, resolve_folder
+from flows.warehouse.lake.folder import LakeFolder, Listing, list_folder, source_folder
 from flows.warehouse.lake.footers import FooterMemory
-from flows.warehouse.lake.shape import KnownShape, LakeColumns, LakeFooters
+from flows.warehouse.lake.shape import LakeColumns, LakeFooters, known_shape
 from flows.warehouse.profile import Profile, load_profile
 from flows.warehouse.table_columns import columns_of_tables, type_kinds
 from metadata_sync.errors import HardRunError, SoftRunError
@@ -136,7 +136,7 @@ class DuckDBColumns:
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
         """Return the columns of a source; see `WarehouseColumns.source_columns`."""
         if source.kind is SourceKind.LAKE and source.location:
-            folder = resolve_folder(self._project, source.location)
+            folder = source_folder(self._project, source)
             found = self.lake_columns(folder, list_folder(folder), source)
             self._left_out[source] = tuple(reason for fault in found.faults if (reason := fault.reason_for(None)))
             return found.columns
@@ -149,8 +149,7 @@ class DuckDBColumns:
     def lake_columns(self, folder: LakeFolder, listing: Listing, source: SourceRow) -> LakeColumns:
         """Return the columns of a source's listed files, and those that do not fit; see `LakeFooters.look_at`."""
         shape = self._shapes().get(source.key)
-        types = {} if shape is None else {name.lower(): type_ for name, type_ in shape.columns.items()}
-        known = None if shape is None else KnownShape(types, source.on_source_change, shape.damaged)
+        known = known_shape(source, None if shape is None else shape.columns, {} if shape is None else shape.damaged)
         with self._files.use() as files:
             return files.look_at(folder, listing, source.incremental_key, known)
 

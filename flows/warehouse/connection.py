@@ -22,6 +22,7 @@ from flows.warehouse.profile import Profile
 from flows.warehouse.redshift_login import LOGINS, tls_options
 from flows.warehouse.table_columns import type_of_result
 from metadata_sync.analysis.lake_location import file_folder
+from metadata_sync.analysis.text_copies import copies_of_project
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, type_text
@@ -366,7 +367,7 @@ def file_places(project: Project, settings: Settings, locations: Iterable[str]) 
         settings: What the team adds.
         locations: Locations of sources; one that leaves the project opens nothing.
     """
-    places: set[str] = set()
+    places = {f"{copies_of_project(project)}/"}
     for location in locations:
         try:
             places.add(file_folder(project, location))

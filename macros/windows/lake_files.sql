@@ -23,7 +23,7 @@
             that were read in part count), kind, limit (the greatest key that is read, as text or none).
 -#}
 {% macro unread_files_sql(source_name, window) -%}
-    select listed.path, listed.name, listed.version, files_read.key_from
+    select listed.path, listed.name, listed.version, listed.rejects, files_read.key_from
     from {{ sluice.listing_sql(window.records) }} as listed
     left join {{ sluice.files_read_sql(source_name) }} as files_read on listed.name = files_read.name
     {%- if window.goes_on %} where listed.version = files_read.version and {{ sluice.left_out_sql(window) }}

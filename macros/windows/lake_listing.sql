@@ -1,6 +1,6 @@
 {#- The files of lake sources. Sluice lists them before a run and writes the listing to a CSV file, one row per file:
-    pattern (the glob that the source's relation reads), path, name (the path below the location), version. SLUICE_FILES
-    names it: JSON {listing, patterns}.
+    pattern (the glob that the source's relation reads), path, name (the path below the location), version, rejects (of a
+    text file: the path of its lines that cannot be read, or empty). SLUICE_FILES names it: JSON {listing, patterns}.
 
     dbt alone has no listing: the relation is then the glob, and increments are cut by the key alone.
 -#}
@@ -55,7 +55,7 @@
 
 
 {#- What SLUICE_FILES says: dict(listing, patterns: pattern to dict(nulls: its columns as typed NULLs, when its files
-    differ), refused: target to why it may not be loaded). -#}
+    differ; rejects: the name of a source of text files, when lines of these cannot be read), refused: target to why it may not be loaded). -#}
 {% macro listed_files() %}
     {%- set listed = fromjson(env_var("SLUICE_FILES", "{}")) -%}
     {{ return(listed or {"listing": none, "patterns": {}, "refused": {}}) }}
@@ -101,7 +101,7 @@
         {%- do sluice.raise_error("listing_sql", refusal ~ ".", "Write the file again, or remove it.") -%}
     {%- endif -%}
     (
-        select path, name, version
+        select path, name, version, rejects
         from
             read_csv(
                 {{ sluice.literal(sluice.listed_files().listing) }},
@@ -114,7 +114,8 @@
                     'path':'varchar',
                     'name':'varchar',
                     'version':'varchar',
-                    'left_out_by':'varchar'
+                    'left_out_by':'varchar',
+                    'rejects':'varchar'
                 }
             )
         where
@@ -131,7 +132,9 @@
     {%- set escaped = "replace(replace(replace(path, '[', '[[]'), '*', '[*]'), '?', '[?]')" -%}
     chr(39) || replace(
         case
-            when path like 's3://%' then replace({{ escaped }}, chr(92), '[' || chr(92) || ']') else {{ escaped }}
+            when path like 's3://%'
+            then replace({{ escaped }}, chr(92), '[' || chr(92) || ']')
+            else {{ escaped }}
         end,
         chr(39),
         chr(39) || chr(39)

@@ -11,6 +11,9 @@ from metadata_sync.project import Project
 _WILDCARD: Final = re.compile(r"[*?\[]")
 _PARTITION: Final = re.compile(r"([A-Za-z_]\w*)=\*")
 _FILES: Final = ".parquet"
+_TEXT_FILES: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson")
+_NAMED_FILES: Final = (_FILES, *_TEXT_FILES, *(f"{suffix}.gz" for suffix in _TEXT_FILES))
+"""Suffixes of a location that names one file."""
 
 
 def resolved(project: Project, location: str) -> str:
@@ -45,7 +48,7 @@ def _is_glob_of_files(location: str) -> bool:
     >>> _is_glob_of_files("lake/orders/*.parquet"), _is_glob_of_files("lake/orders/*")
     (True, True)
     """
-    if location.endswith(_FILES):
+    if location.lower().endswith(_NAMED_FILES):
         return True
     return bool(_WILDCARD.search(location)) and not _PARTITION.fullmatch(location.rstrip("/").rpartition("/")[2])
 
@@ -61,7 +64,7 @@ def file_folder(project: Project, location: str) -> str:
         ValueError: When a path leaves the project.
     """
     fixed = _WILDCARD.split(resolved(project, location), maxsplit=1)[0]
-    is_whole = fixed == resolved(project, location) and not fixed.endswith(_FILES)
+    is_whole = fixed == resolved(project, location) and not fixed.lower().endswith(_NAMED_FILES)
     return f"{fixed}/" if is_whole else f"{fixed.rpartition('/')[0]}/"
 
 

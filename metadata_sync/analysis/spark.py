@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from metadata_sync.analysis.catalog import Catalog
+from metadata_sync.analysis.text_copies import is_text
 from metadata_sync.problems import Problem
 from metadata_sync.rows.model import Column, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_expression
@@ -130,6 +131,23 @@ def _row_problems(row: TransformationRow, catalog: Catalog) -> Iterator[Problem]
         source = catalog.rows.source(item.name)
         if item.is_managed or source is None or source.kind is not SourceKind.LAKE:
             yield Problem("spark_source", f"{item.name} is in the warehouse, which Spark cannot read.", _IN_WAREHOUSE)
+        elif is_text(source):
+            yield from _text_problems(source)
+
+
+def _text_problems(source: SourceRow) -> Iterator[Problem]:
+    """Find what Spark cannot read of a text source as DuckDB does: it reads the Parquet copies of the files."""
+    if source.location and source.location.startswith("s3://"):
+        message = f"A cluster cannot read {source.key}: Sluice copies its {source.format} files to this machine."
+        yield Problem("spark_text", message, f"{_IN_WAREHOUSE} Or land it as Parquet.")
+    if not source.columns:
+        message = f"Spark reads {source.key} with declared columns only: found types may differ from file to file."
+        remedy = f"Set columns in source_control[{source.key}], or use engine: warehouse."
+        yield Problem("spark_text", message, remedy)
+    for column in source.columns:
+        if spark_type(column.type, "duckdb") is None:
+            message = f"Spark has no type for {column.name} {column.type} of {source.key}."
+            yield Problem("spark_text", message, _IN_WAREHOUSE)
 
 
 def _group_problems(

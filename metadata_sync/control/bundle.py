@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,7 +54,8 @@ class Bundle:
 
     def _place(self, fault: Fault) -> str | None:
         known = self.places.get(RowId(fault.table, fault.key), {})
-        return known.get(fault.column) or known.get(None)
+        column = re.split(r"[.\[]", fault.column or "", maxsplit=1)[0]  # of a part of a value, the whole value
+        return known.get(fault.column) or known.get(column) or known.get(None)
 
 
 def bundle_files(folder: Path, confine: Path) -> tuple[Path, ...]:

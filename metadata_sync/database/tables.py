@@ -148,6 +148,8 @@ source_control: Final = Table(
     *_word("kind", SourceKind),
     _text("location"),
     _text("format"),
+    *_list("columns"),
+    Column("format_options", _JSON, nullable=True),
     _text("external_schema"),
     _text("incremental_key"),
     _text("probe"),

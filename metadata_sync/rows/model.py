@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cache, cached_property
-from typing import Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import (
@@ -115,6 +115,46 @@ def _key_fields(row_type: type[ControlRow]) -> tuple[str, ...]:
     return tuple(by_column[column] for column in row_type.key_columns)
 
 
+class FileColumn(_Strict):
+    """A declared column of a text source: its name in the files, and its type in DuckDB's words."""
+
+    name: str
+    type: str
+
+
+class FormatOptions(_Strict):
+    """How the files of a text source are written. JSON knows encoding, date_format and timestamp_format alone.
+
+    Attributes:
+        delimiter: What separates two fields: one character.
+        quote: What encloses a field that holds delimiters or line breaks; empty: nothing does.
+        escape: What stands before a quote inside a field: the quote itself, or another character.
+        header: Whether the first record names the columns.
+        encoding: The encoding of the text.
+        decimal: The decimal sign of numbers: `.` or `,`.
+        null_words: Texts that mean NULL, whether quoted or not.
+        date_format: Of dates, in the codes of strptime; None: ISO 8601.
+        timestamp_format: Of timestamps; None: ISO 8601, in UTC where the text names no offset.
+    """
+
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = '"'
+    header: bool = True
+    encoding: str = "utf-8"
+    decimal: str = "."
+    null_words: tuple[str, ...] = ("",)
+    date_format: str | None = None
+    timestamp_format: str | None = None
+
+
+def _columns_listed(given: Any) -> Any:
+    """Return columns as a list of names and types; people write a mapping from name to type."""
+    if isinstance(given, Mapping):
+        return [{"name": name, "type": type_} for name, type_ in given.items()]
+    return given
+
+
 class SourceRow(ControlRow):
     """A table that the team does not build: in the lake or in the warehouse."""
 
@@ -126,6 +166,8 @@ class SourceRow(ControlRow):
     kind: SourceKind
     location: str | None = None
     format: str | None = None
+    columns: Annotated[tuple[FileColumn, ...], BeforeValidator(_columns_listed)] = ()
+    format_options: FormatOptions | None = None
     external_schema: str | None = None
     incremental_key: str | None = None
     probe: str | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.analysis.data_tests import TestScope, test_document
 from metadata_sync.analysis.lake_location import file_folder, file_pattern, partition_columns, read_parquet
+from metadata_sync.analysis.text_copies import copies_folder, copies_pattern, is_text
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import is_expression
@@ -257,7 +258,7 @@ def _external_location(source: SourceRow, project: Project) -> str:
     """Return the DuckDB expression that reads a lake folder; dbt-duckdb formats it, so braces are doubled."""
     location = source.location or ""
     try:
-        pattern = file_pattern(project, location)
+        pattern = copies_pattern(copies_folder(project, source)) if is_text(source) else file_pattern(project, location)
     except ValueError:  # outside the project: rendered for the comparison only, a row rule refuses it before a write
         pattern = location
     reading = read_parquet(pattern, is_partitioned=bool(partition_columns(location)))
@@ -266,6 +267,8 @@ def _external_location(source: SourceRow, project: Project) -> str:
 
 def _file_folder(source: SourceRow, project: Project) -> str:
     """Return the folder that the connection may read for a source; see `_external_location` on locations outside."""
+    if is_text(source):
+        return f"{copies_folder(project, source)}/"
     try:
         return file_folder(project, source.location or "")
     except ValueError:

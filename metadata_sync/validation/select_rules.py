@@ -14,6 +14,7 @@ from metadata_sync.analysis.declared_tests import read_declared_tests
 from metadata_sync.analysis.groups import with_groups
 from metadata_sync.analysis.lookups import lookup_problems
 from metadata_sync.analysis.spark import spark_problems
+from metadata_sync.analysis.text_copies import TEXT_FORMATS
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean, listed
 from metadata_sync.rows.lookups import split_pair
@@ -75,9 +76,16 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
     sources = [source for source in catalog.rows.sources if source.name in read]
     catalog.look_up(sources)
     for source in sources:
-        if catalog.dialect == "duckdb" and source.format not in (None, "parquet"):
+        if catalog.dialect == "duckdb" and source.format not in (None, "parquet", *TEXT_FORMATS):
             message = f"DuckDB would read the files of a {source.format} table, old ones included."
             remedy = "Land it as Parquet, or read it from Redshift and Spark."
+            yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
+            continue
+        if catalog.dialect != "duckdb" and source.format in TEXT_FORMATS:
+            message = (
+                f"{'Redshift' if catalog.dialect == 'redshift' else 'PostgreSQL'} does not read {source.format} files."
+            )
+            remedy = "Land it as Parquet behind an external table, load it as a table (kind: warehouse), or use DuckDB."
             yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
             continue
         refusal = catalog.source_refusal(source)

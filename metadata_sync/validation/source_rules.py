@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from metadata_sync.analysis.text_copies import TEXT_FORMATS
 from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.project import Project
@@ -13,8 +14,9 @@ from metadata_sync.rows.calendar import parse_calendar
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.validation.rule import Rule, Subject, bad_columns, bad_names
+from metadata_sync.validation.text_rules import text_columns, text_options
 
-FORMATS: Final = ("parquet", "iceberg", "hudi", "delta")
+FORMATS: Final = ("parquet", *TEXT_FORMATS, "iceberg", "hudi", "delta")
 
 _S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?")
 _GLOB: Final = re.compile(r"[*?\[]")
@@ -140,6 +142,8 @@ SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (
     _names,
     _lake_settings,
     _format,
+    text_columns,
+    text_options,
     _location,
     _calendar,
     _not_for_kind,

@@ -9,6 +9,7 @@ Way in: `folder.list_folder(folder)` for the files, `view.LakeView` for one deci
 | `faults` | a file that some or all readers leave out, and why |
 | `footers` | what footers said in earlier runs |
 | `view` | the lake as one decision sees it: each folder listed once, and which reader leaves out which file |
+| `formats/` | text files, CSV and JSON: each is copied to Parquet once |
 | `variable` | the listing that a load may read, as the macros take it |
 
 Never imported here: Prefect, dbt. boto3 and duckdb are imported inside functions only.

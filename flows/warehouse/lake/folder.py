@@ -10,27 +10,38 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flows.warehouse.lake.s3 import list_objects
 from metadata_sync.analysis.lake_location import file_pattern, folder_of, partition_columns, read_parquet
+from metadata_sync.analysis.text_copies import copies_pattern, is_text
 from metadata_sync.project import Project
+
+if TYPE_CHECKING:
+    from flows.warehouse.lake.formats.copies import Copies
+    from metadata_sync.rows.model import SourceRow
 
 LISTINGS_AT_ONCE: Final = 16
 """Number of folders listed in parallel: a listing mostly waits for the network."""
 
 _WILDCARDS: Final = frozenset("*?[")
-_OTHER_FORMATS: Final = frozenset(
-    {".avro", ".crc", ".csv", ".gif", ".html", ".jpg", ".json", ".jsonl", ".log", ".md", ".ndjson", ".orc", ".pdf"}
-    | {".png", ".py", ".sql", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip"}
+_SUFFIXES: Final = {
+    "parquet": frozenset({".parquet", ".parq"}),
+    "csv": frozenset({".csv", ".tsv", ".txt"}),
+    "json": frozenset({".json", ".jsonl", ".ndjson", ".txt"}),
+}
+"""Suffixes of the formats that Sluice reads; before them a compression's suffix may stand."""
+_NO_DATA: Final = frozenset(
+    {".avro", ".crc", ".gif", ".html", ".jpg", ".log", ".md", ".orc", ".pdf", ".png", ".py", ".sql"}
+    | {".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip"}
 )
-"""Suffixes of files that are no Parquet; before them a compression's suffix may stand."""
+"""Suffixes of files of other formats."""
 _UNFINISHED: Final = frozenset({"._copying_", ".crdownload", ".filepart", ".inprogress", ".part", ".partial", ".tmp"})
 """Suffixes of files that are still being written, by Hadoop, browsers, SFTP servers, Flink and others."""
 _COMPRESSIONS: Final = frozenset({".bz2", ".gz", ".gzip", ".lz4", ".snappy", ".zst"})
@@ -45,7 +56,8 @@ class LakeFile:
         size_bytes: Its size.
         version: Its etag or modification time.
         modified_at: When it was modified, UTC.
-        path: Its absolute path, or its s3 URI.
+        path: The absolute path or s3 URI of its Parquet: its own, or of a text file that of its copy.
+        original: The path or URI of a text file itself; else empty.
     """
 
     name: str
@@ -53,6 +65,7 @@ class LakeFile:
     version: str
     modified_at: datetime | None = None
     path: str = ""
+    original: str = ""
 
     @property
     def identity(self) -> str:
@@ -77,7 +90,7 @@ class Listing:
     @property
     def ignored(self) -> str:
         """What is not read, for people; empty: everything is."""
-        parts = [(self.hidden_count, "hidden"), (self.other_count, "not Parquet, or unfinished")]
+        parts = [(self.hidden_count, "hidden"), (self.other_count, "of other formats, or unfinished")]
         told = ", ".join(f"{count:,} {kind}" for count, kind in parts if count)
         return f"{told}: not read" if told else ""
 
@@ -88,15 +101,34 @@ class LakeFolder:
 
     Attributes:
         location: The row's location.
-        pattern: The glob of its files, as dbt's sources name it: an absolute path or an s3 URI.
+        pattern: The glob of its files: an absolute path or an s3 URI.
         folder: The folder whose files are read, at any depth; it may hold wildcards. None: `pattern` names files.
         root: The folder that local files must be in after links are followed.
+        copies: The Parquet copies of its files; None: they are Parquet.
     """
 
     location: str
     pattern: str
     folder: str | None
     root: Path
+    copies: Copies | None = None
+
+    @property
+    def read_pattern(self) -> str:
+        """The glob of the Parquet files that loads read, as dbt's sources name it."""
+        return self.pattern if self.copies is None else copies_pattern(self.copies.folder)
+
+    @property
+    def loads_from_s3(self) -> bool:
+        """Whether DuckDB reads S3 for it: copies of text files lie on this machine."""
+        return self.read_pattern.startswith("s3://")
+
+    @property
+    def format(self) -> str:
+        """The format of its files: parquet, csv or json."""
+        if self.copies is None:
+            return "parquet"
+        return "csv" if self.copies.source.format == "csv" else "json"
 
     def relation(self, files: Iterable[LakeFile], *, is_mixed: bool = False) -> str:
         """Return some of its files as a table expression of DuckDB; without files, the glob, which matches nothing.
@@ -107,7 +139,7 @@ class LakeFolder:
         """
         paths = [file.path for file in files]
         is_partitioned = bool(partition_columns(self.location))
-        return read_parquet(self.pattern, paths, is_partitioned=is_partitioned, is_mixed=is_mixed)
+        return read_parquet(self.read_pattern, paths, is_partitioned=is_partitioned, is_mixed=is_mixed)
 
     @property
     def is_remote(self) -> bool:
@@ -128,6 +160,16 @@ def resolve_folder(project: Project, location: str) -> LakeFolder:
     return LakeFolder(location, file_pattern(project, location), folder_of(project, location), project.root)
 
 
+def source_folder(project: Project, source: SourceRow) -> LakeFolder:
+    """Resolve the location of a lake source, whatever the format of its files; see `resolve_folder`."""
+    folder = resolve_folder(project, source.location or "")
+    if not is_text(source):
+        return folder
+    from flows.warehouse.lake.formats.copies import Copies
+
+    return replace(folder, copies=Copies.of(project, source))
+
+
 def list_folder(folder: LakeFolder) -> Listing:
     """List a folder.
 
@@ -140,10 +182,12 @@ def list_folder(folder: LakeFolder) -> Listing:
     for file in _list_s3(folder) if folder.is_remote else _list_local(folder):
         if is_hidden(file.name):
             hidden_count += 1
-        elif _is_other(file.name):
+        elif _is_other(file.name, folder.format):
             other_count += 1
-        else:
+        elif folder.copies is None:
             files.append(file)
+        else:
+            files.append(replace(file, path=folder.copies.path_of(file.name), original=file.path))
     return Listing(tuple(sorted(files, key=lambda file: file.name)), hidden_count, other_count)
 
 
@@ -166,16 +210,20 @@ def is_hidden(name: str) -> bool:
     return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in name.split("/"))
 
 
-def _is_other(name: str) -> bool:
+def _is_other(name: str, format_: str) -> bool:
     """Tell whether a file's suffix says that it is of another format, or unfinished.
 
-    >>> [_is_other(name) for name in ("a.csv.gz", "a.parquet.tmp", "part-00000", "a.parquet.gzip", "a.PARQ")]
+    >>> [_is_other(name, "parquet") for name in ("a.csv.gz", "a.parquet.tmp", "part-00000", "a.parquet.gzip", "a.PARQ")]
     [True, True, False, False, False]
+    >>> [_is_other(name, "csv") for name in ("a.csv.gz", "a.CSV", "part-00000", "a.parquet", "a.json")]
+    [False, False, False, True, True]
     """
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
     while suffixes and suffixes[-1] in _COMPRESSIONS:
         suffixes.pop()
-    return bool(suffixes) and (suffixes[-1] in _OTHER_FORMATS or suffixes[-1] in _UNFINISHED)
+    if not suffixes or suffixes[-1] in _SUFFIXES[format_]:
+        return False
+    return suffixes[-1] in _NO_DATA | _UNFINISHED or any(suffixes[-1] in some for some in _SUFFIXES.values())
 
 
 def change_token(files: Iterable[LakeFile]) -> str:

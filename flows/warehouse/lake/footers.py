@@ -40,7 +40,7 @@ class FooterMemory:
         """
         if len(files) < _WORTH_REMEMBERING:
             return read(files)
-        path = self.place / f"{hashlib.sha256(folder.pattern.encode()).hexdigest()[:32]}.json"
+        path = self.place / f"{hashlib.sha256(folder.read_pattern.encode()).hexdigest()[:32]}.json"
         before = _load(path)
         unseen = [file for file in files if before.get(file.path, ("", ""))[0] != file.identity]
         found = read(unseen) if unseen else {}

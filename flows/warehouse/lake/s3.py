@@ -60,6 +60,26 @@ def list_objects(location: str, bucket: str, prefix: str) -> Iterator[Mapping[st
         raise _explained(location, error) from error
 
 
+def open_object(uri: str) -> Any:
+    """Return the content of an object as a stream of bytes.
+
+    Args:
+        uri: `s3://bucket/key`.
+
+    Raises:
+        ConfigurationError: When boto3 or credentials are missing, or S3 refuses for good.
+        SoftRunError: When S3 does not answer now.
+    """
+    boto3 = _boto3(uri)
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        return boto3.Session().client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+    except (BotoCoreError, ClientError) as error:
+        raise _explained(uri, error, "read") from error
+
+
 def duckdb_settings(values: Mapping[str, Any]) -> dict[str, str]:
     """Return DuckDB's settings for S3; nothing when the profile's target names credentials itself.
 
@@ -165,10 +185,10 @@ def _boto3(location: str) -> Any:
     return boto3
 
 
-def _explained(location: str, error: Exception) -> SluiceError:
+def _explained(location: str, error: Exception, what: str = "listed") -> SluiceError:
     from botocore.exceptions import ClientError, CredentialRetrievalError, HTTPClientError
 
-    message = f"{location} cannot be listed: {error}"
+    message = f"{location} cannot be {what}: {error}"
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         return ConfigurationError(message, _REMEDIES[code]) if code in _REMEDIES else SoftRunError(message)

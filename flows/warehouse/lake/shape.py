@@ -12,9 +12,10 @@ from flows.warehouse.connection import first_line
 from flows.warehouse.lake.faults import FileFault
 from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, change_token
 from flows.warehouse.lake.footers import FooterMemory
+from flows.warehouse.lake.formats.nested import known_type
 from flows.warehouse.lake.s3 import prepare, unreadable_name
 from metadata_sync.analysis.lake_location import literal_path, partition_columns
-from metadata_sync.rows.model import Column, type_text
+from metadata_sync.rows.model import Column, SourceRow, type_text
 from metadata_sync.rows.vocabulary import OnSourceChange
 from metadata_sync.sql.type_rules import MOST_DIGITS
 from metadata_sync.sql.types import is_widening, type_parts
@@ -33,6 +34,28 @@ class KnownShape:
     types: Mapping[str, str]
     policy: OnSourceChange
     damaged: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def known_shape(
+    source: SourceRow, accepted: Mapping[str, str] | None, damaged: Mapping[str, tuple[str, str]]
+) -> KnownShape | None:
+    """Return what is known of a source's columns: the declared ones come first; None: nothing is.
+
+    Args:
+        source: The source.
+        accepted: Its columns as a run has accepted them; None: no run has looked at it.
+        damaged: Files that a load found to be damaged.
+
+    Raises:
+        ValueError: When a declared type is none.
+    """
+    types = {name.lower(): type_ for name, type_ in (accepted or {}).items()}
+    for column in source.columns:
+        try:
+            types[column.name.lower()] = known_type(column.type)
+        except ValueError as error:
+            raise ValueError(f"{source.key} declares {column.name} {column.type}: {error}") from error
+    return KnownShape(types, source.on_source_change, damaged) if source.columns or accepted is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +79,7 @@ class LakeFooters:
     """A database in memory that looks at the footers of files; no SELECT of a row reaches it.
 
     Args:
-        known: Location → token of its listing and its columns. A folder is looked at again after a change.
+        known: Glob of a folder → token of its listing and its columns. A folder is looked at again after a change.
         memory: What was read of large folders by earlier runs.
         profile: The profile's target, which may hold credentials for S3.
     """
@@ -94,16 +117,17 @@ class LakeFooters:
             ValueError: When the folder is empty, or none of its files can be read.
             ConfigurationError: When DuckDB cannot read S3.
         """
-        if folder.is_remote and not self._reads_s3:
+        if folder.loads_from_s3 and not self._reads_s3:
             prepare(self._connection, self._profile)
             self._reads_s3 = True
         if not listing.files:
             ignored = f" ({listing.ignored})" if listing.ignored else ""
-            raise ValueError(f"no Parquet file in {folder.location}{ignored}")
+            raise ValueError(f"no {_FORMATS[folder.format]} file in {folder.location}{ignored}")
         token = f"{change_token(listing.files)} {key} {known}"
-        if self._known.get(folder.location, ("",))[0] != token:
-            self._known[folder.location] = (token, self._read(folder, listing.files, key, known))
-        return self._known[folder.location][1]
+        place = folder.read_pattern
+        if self._known.get(place, ("",))[0] != token:
+            self._known[place] = (token, self._read(folder, listing.files, key, known))
+        return self._known[place][1]
 
     def _read(
         self, folder: LakeFolder, files: Sequence[LakeFile], key: str | None, known: KnownShape | None
@@ -111,7 +135,7 @@ class LakeFooters:
         import duckdb
 
         try:
-            layouts = dict(self._memory.layouts(folder, files, self._layouts))
+            layouts = self._layouts_of(folder, files, known)
             damaged = {} if known is None else known.damaged
             for file in files if damaged else ():
                 version, error = damaged.get(file.name, ("", ""))
@@ -126,13 +150,22 @@ class LakeFooters:
             raise ValueError(f"{folder.location} cannot be read: {first_line(error)}") from error
         return found
 
+    def _layouts_of(self, folder: LakeFolder, files: Sequence[LakeFile], known: KnownShape | None) -> dict[str, str]:
+        """Return path → layout of all files; text files are copied to Parquet first."""
+        if folder.copies is None:
+            return dict(self._memory.layouts(folder, files, self._layouts))
+        errors = folder.copies.make(files, {} if known is None else known.types)
+        readable = [file for file in files if file.name not in errors]
+        layouts = dict(self._memory.layouts(folder, readable, self._layouts))
+        return layouts | {file.path: _BROKEN + errors[file.name] for file in files if file.name in errors}
+
     def _compare(self, folder: LakeFolder, layouts: _Layouts, key: str | None, known: KnownShape | None) -> LakeColumns:
         """Describe all files that fit together, and find those that do not."""
         if not layouts.examples:
             error = next(iter(layouts.broken.values()))
             raise ValueError(f"no file of {folder.location} can be read, e.g. {error.reason_for(None)}")
         single = {
-            layout: self._describe(f"from read_parquet({_literal(literal_path(file.path))})")
+            layout: self._describe(f"from read_parquet({_literal(file.path)})")
             for layout, file in layouts.examples.items()
         }
         foreign = _foreign(folder, single, layouts, key) if len(single) > 1 else {}
@@ -351,6 +384,7 @@ def readable_type(column: Column) -> str:
     return "double" if name == "decimal" and sizes[0] > MOST_DIGITS else column.type
 
 
+_FORMATS: Final = {"parquet": "Parquet", "csv": "CSV", "json": "JSON"}
 _NOTHING = '"null"'
 """Type of a column that holds NULL alone and was written without a type."""
 

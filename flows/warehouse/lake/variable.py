@@ -69,18 +69,22 @@ def files_variable(
         return {}
     lake = seen if seen is not None and seen.is_fresh else lake_view(context, rows)
     readers = _readers(rows, targets)
-    listings = _list(lake, {source.location or "" for source in readers})
+    listings = _list(lake, readers)
     if not listings:
         return {}
     choice = _Choice(left_out, seen)
     patterns: dict[str, dict[str, str]] = {}
     for source, names in readers.items():
-        if source.location in listings:
-            patterns[listings[source.location][0].pattern] = _nulls(lake, source)
-            choice.add(lake, source, names)
+        if source in listings:
+            folder, listing = listings[source]
+            patterns[folder.read_pattern] = _columns(lake, source)
+            if folder.copies is not None and folder.copies.rejects_of(listing.files):
+                patterns[folder.read_pattern]["rejects"] = source.key
+            choice.add(lake, source, listings[source][0].read_pattern, names)
+    by_pattern = {folder.read_pattern: (folder, listing) for folder, listing in listings.values()}
     path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
-    _write(path, listings, choice.left_out_by)
-    is_remote = any(folder.is_remote for folder, _ in listings.values())
+    _write(path, by_pattern, choice.left_out_by)
+    is_remote = any(folder.loads_from_s3 for folder, _ in listings.values())
     return {
         "SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "refused": choice.refused}),
         **(s3.environment(context.profile.values) if is_remote else {}),
@@ -105,7 +109,7 @@ class _Choice:
     Attributes:
         allowed: (target, source, file) of what the gate decided to leave out; None: any file.
         seen: The lake as the gate saw it.
-        left_out_by: (location, file) → the targets that do not read it.
+        left_out_by: (glob of the folder, file) → the targets that do not read it.
         refused: Target → why it may not be loaded.
     """
 
@@ -114,14 +118,14 @@ class _Choice:
     left_out_by: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
 
-    def add(self, lake: LakeView, source: SourceRow, readers: Iterable[str]) -> None:
+    def add(self, lake: LakeView, source: SourceRow, pattern: str, readers: Iterable[str]) -> None:
         for target in readers:
             try:
                 files = lake.left_out(source, target)
             except ValueError:  # its load says it again
                 continue
             for name, reason in files.items():
-                self.left_out_by.setdefault((source.location or "", name), set()).add(target)
+                self.left_out_by.setdefault((pattern, name), set()).add(target)
                 if not self._may_leave_out(source, target, name):
                     self.refused[target] = f"{source.key} cannot be read: {reason}"
 
@@ -130,7 +134,7 @@ class _Choice:
         return is_decided or (self.seen is not None and self.seen.has_come_since(source, name))
 
 
-def _nulls(lake: LakeView, source: SourceRow) -> dict[str, str]:
+def _columns(lake: LakeView, source: SourceRow) -> dict[str, str]:
     """Return the columns of a folder whose files differ, as typed NULLs; nothing when all files are alike.
 
     A load reads a few of its files, and a column that these lack is NULL.
@@ -158,22 +162,23 @@ def _write(
             old.unlink(missing_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        writer.writerow(("pattern", "path", "name", "version", "left_out_by"))
-        for location, (folder, listing) in listings.items():
+        writer.writerow(("pattern", "path", "name", "version", "left_out_by", "rejects"))
+        for pattern, (folder, listing) in listings.items():
+            rejects = {} if folder.copies is None else folder.copies.rejects_of(listing.files)
             for item in listing.files:
-                targets = "|".join(left_out_by.get((location, item.name), ()))
-                writer.writerow((folder.pattern, item.path, item.name, item.identity, targets))
+                targets = "|".join(left_out_by.get((pattern, item.name), ()))
+                writer.writerow((pattern, item.path, item.name, item.identity, targets, rejects.get(item.name, "")))
 
 
-def _list(lake: LakeView, locations: Iterable[str]) -> dict[str, tuple[LakeFolder, Listing]]:
-    """List some locations, several at a time; those that cannot be listed are left out and logged."""
+def _list(lake: LakeView, sources: Iterable[SourceRow]) -> dict[SourceRow, tuple[LakeFolder, Listing]]:
+    """List some sources, several at a time; those that cannot be listed are left out and logged."""
 
-    def look(location: str) -> tuple[str, tuple[LakeFolder, Listing]] | None:
+    def look(source: SourceRow) -> tuple[SourceRow, tuple[LakeFolder, Listing]] | None:
         try:
-            return location, lake.listed(location)
+            return source, lake.listed(source)
         except (ValueError, OSError, SluiceError) as error:
-            logger.warning("lake.not_listed location=%s error=%s", location, error)
+            logger.warning("lake.not_listed location=%s error=%s", source.location, error)
             return None
 
     with ThreadPoolExecutor(LISTINGS_AT_ONCE, thread_name_prefix="sluice-listing") as pool:
-        return dict(found for found in pool.map(look, locations) if found is not None)
+        return dict(found for found in pool.map(look, sources) if found is not None)

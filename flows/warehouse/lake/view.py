@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, list_folder, resolve_folder
+from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, list_folder, source_folder
 from flows.warehouse.lake.shape import LakeColumns
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.problems import Problem
@@ -51,20 +51,20 @@ class LakeView:
         """Whether a load may read by these listings, rather than list again: files may have come or gone meanwhile."""
         return time.monotonic() - self._made_at < _SECONDS_FRESH
 
-    def listed(self, location: str) -> tuple[LakeFolder, Listing]:
-        """Return a location's folder and listing; it is listed the first time.
+    def listed(self, source: SourceRow) -> tuple[LakeFolder, Listing]:
+        """Return a source's folder and listing; it is listed the first time.
 
         Raises:
             ValueError, OSError, SluiceError: See `list_folder`.
         """
-        if location not in self._listings:
-            folder = resolve_folder(self._project, location)
-            self._listings[location] = folder, list_folder(folder)
-        return self._listings[location]
+        folder = source_folder(self._project, source)
+        if folder.read_pattern not in self._listings:
+            self._listings[folder.read_pattern] = folder, list_folder(folder)
+        return self._listings[folder.read_pattern]
 
     def has_come_since(self, source: SourceRow, name: str) -> bool:
         """Whether a file of a source has come after this look at it; False when it was not listed then."""
-        found = self._listings.get(source.location or "")
+        found = self._listings.get(source_folder(self._project, source).read_pattern)
         return found is not None and all(file.name != name for file in found[1].files)
 
     def columns(self, source: SourceRow) -> LakeColumns:
@@ -76,7 +76,7 @@ class LakeView:
         if self._look is None:
             return LakeColumns((), is_mixed=False)
         if source not in self.seen:
-            folder, listing = self.listed(source.location or "")
+            folder, listing = self.listed(source)
             self.seen[source] = self._look(folder, listing, source)
         return self.seen[source]
 
@@ -107,7 +107,7 @@ class LakeView:
 
     def readable(self, source: SourceRow) -> tuple[LakeFile, ...]:
         """Return the files of a source that hold its incremental key."""
-        files = self.listed(source.location or "")[1].files
+        files = self.listed(source)[1].files
         left_out = self.left_out(source, None)
         return tuple(file for file in files if file.name not in left_out) if left_out else files
 

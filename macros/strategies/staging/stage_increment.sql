@@ -26,10 +26,12 @@
     {%- if load.result is not none -%} {%- do sluice.check_result(load, counts.rows_read) -%} {%- endif -%}
     {%- set has_unkeyed = load.windows | selectattr("unkeyed") | list | length > 0 -%}
     {%- set unkeyed_count = sluice.count_unkeyed(load) if has_unkeyed else 0 -%}
+    {%- set unreadable = sluice.unreadable_lines(load) -%}
+    {%- set apart_count = unkeyed_count + unreadable.row_count -%}
     {%- do load.counts.update(
         {
-            "rows_read": counts.rows_read + unkeyed_count,
-            "rows_rejected": counts.rows_rejected + unkeyed_count,
+            "rows_read": counts.rows_read + apart_count,
+            "rows_rejected": counts.rows_rejected + apart_count,
         }
     ) -%}
     {%- if load.dropping and not (load.is_rekeyed or load.result or flags.EMPTY) -%}
@@ -45,7 +47,7 @@
         and not flags.EMPTY
     ) -%}
     {%- if reads_absence -%} {%- do sluice.stage_absences(load) -%} {%- endif -%}
-    {%- if load.counts.rows_rejected -%} {%- do sluice.stage_rejects(load) -%} {%- endif -%}
+    {%- if load.counts.rows_rejected -%} {%- do sluice.stage_rejects(load, unreadable.paths) -%} {%- endif -%}
     {%- if counts.contested_count and load.key -%} {%- do sluice.stage_winners(load) -%} {%- endif -%}
     {%- if sluice.asked_task() == "fill" -%} {%- do sluice.stage_filled(load) -%} {%- endif -%}
     {%- if load.is_full_refresh -%} {%- do sluice.check_reach(load) -%} {%- endif -%}

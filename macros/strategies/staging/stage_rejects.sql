@@ -2,11 +2,15 @@
 
     A row that is rejected again is stored once, although every load counts it. That happens when its window is read
     again, or when its key is NULL.
+
+    Args:
+        load (dict): the load.
+        unreadable (str or none): files of lines that are no rows; see unreadable_lines.
 -#}
-{% macro stage_rejects(load) %}
+{% macro stage_rejects(load, unreadable=none) %}
     {%- set max_rejects = sluice.setting("max_rejects") -%}
     {%- if max_rejects is not none and not load.is_rekeyed and load.counts.rows_rejected > max_rejects | int -%}
-        {%- set example = sluice.first_reason(load) -%}
+        {%- set example = sluice.first_reason(load, unreadable) -%}
         {%- do sluice.raise_error(
             load.type,
             load.target_name
@@ -23,7 +27,7 @@
         ) -%}
     {%- endif -%}
     {%- do sluice.run_temporary(
-        load, "sluice_reject", "rows that cannot be loaded", sluice.reject_sql(load)
+        load, "sluice_reject", "rows that cannot be loaded", sluice.reject_sql(load, unreadable)
     ) -%}
     {%- do sluice.run_step(load, none, "delete from sluice_stage where _sluice_reject is not null") -%}
 {% endmacro %}
@@ -54,7 +58,7 @@
 {% endmacro %}
 
 
-{% macro reject_sql(load) -%}
+{% macro reject_sql(load, unreadable) -%}
     with
         rejected_rows as (
             select
@@ -76,6 +80,11 @@
                 from {{ window.unkeyed.relation }} as unkeyed_rows
                 where {{ window.unkeyed.key }} is null
             {%- endfor %}
+            {%- if unreadable %}
+                union all
+                select reason, row_text
+                from read_parquet([{{ unreadable }}])
+            {%- endif %}
         ),
 
         known_rejects as (select distinct reason, row_text from {{ load.rejects }})
@@ -115,9 +124,19 @@
 {% endmacro %}
 
 
-{% macro first_reason(load) %}
+{% macro first_reason(load, unreadable) %}
     {%- call statement("sluice_reason", fetch_result=true, auto_begin=false) -%}
-        select min(_sluice_reject) as reason from sluice_stage
+        select min(reason) as reason
+        from
+            (
+                select _sluice_reject as reason
+                from sluice_stage
+                {%- if unreadable %}
+                    union all
+                    select reason
+                    from read_parquet([{{ unreadable }}])
+                {%- endif %}
+            ) as rejected
     {%- endcall -%}
     {%- set reason = load_result("sluice_reason").table.rows[0][0] -%}
     {{ return(reason or "the incremental key is NULL") }}

@@ -133,7 +133,7 @@ def test_types_that_do_not_fit_hold_a_file_from_those_who_read_the_column(
     assert "where the source has shop varchar" in variable["SLUICE_FILES"], "whoever asks no gate is refused"
     decided = {("dwh.sale", "lake.sales", "3.parquet")}
     seen = lake_view(shop.context, rows_)
-    seen.listed("lake/sales")
+    seen.listed(rows_.sources[0])
     monkeypatch.setattr("flows.warehouse.lake.view._SECONDS_FRESH", 0)
     put(shop, "5.parquet", odd)
     for before, refused in ((None, ["dwh.sale"]), (seen, [])):  # what comes after the decision was never read

@@ -146,7 +146,7 @@ def test_names_tell_which_files_are_data(shop: Workshop) -> None:
     assert found["sale"] == found["sale_now"] == found["sale_line"] == expected
     assert found["shop_total"] == [("x", 12)]
     (decision, *_) = shop.plan().decisions
-    assert "6 files are hidden and not read; 2 files are not Parquet or unfinished" in decision.message
+    assert "6 files are hidden and not read; 2 files are of other formats or unfinished" in decision.message
 
 
 def test_files_may_differ_in_columns_and_types(shop: Workshop) -> None:

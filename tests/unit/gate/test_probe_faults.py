@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import secrets
 import subprocess
@@ -22,13 +23,14 @@ from flows.errors.classify import FailureClass, classify, read_facts
 from flows.errors.rules import DEFAULT_RULES
 from flows.gate.probe import Prober, Question
 from flows.warehouse.connection import DuckDBWarehouse, open_warehouse
-from flows.warehouse.lake.folder import change_token, list_files, resolve_folder
-from metadata_sync.errors import SoftRunError, TimedOutError
+from flows.warehouse.lake.folder import change_token, list_files, list_folder, resolve_folder, source_folder
+from metadata_sync.errors import ConfigurationError, SoftRunError, TimedOutError
 from metadata_sync.loads import Watermark
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 from tests.support.postgres_cluster import SETTINGS, Cluster, start_cluster, stop_cluster
 from tests.support.probe_support import NOW, postgres_profile, table
+from tests.support.text_files import look_at_text
 
 pytestmark = pytest.mark.processes
 
@@ -158,6 +160,22 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def remote(bucket: str, folder: str) -> SourceRow:
     values = {"schema": "lake", "table": folder, "kind": "lake", "format": "parquet"}
     return SourceRow.model_validate({**values, "location": f"s3://{bucket}/{folder}"})
+
+
+def test_text_in_s3_is_copied_to_this_machine(bucket: str, project: Project) -> None:
+    client = boto3.client("s3")
+    client.put_object(Bucket=bucket, Key="flights/a b.csv", Body=gzip.compress(b"id,name\n1,x\n2\n"))
+    client.put_object(Bucket=bucket, Key="flights/cut.csv", Body=gzip.compress(b"id,name\n1,x\n2\n")[:-9])
+    text = {"format": "csv", "columns": {"id": "integer", "name": "varchar"}, "incremental_key": "id"}
+    source = SourceRow.model_validate({**remote(bucket, "flights").model_dump(by_alias=True), **text})
+    (fault,) = look_at_text(project, source).faults
+    assert fault.file.name == "cut.csv"
+    files = [file for file in list_folder(source_folder(project, source)).files if file.name == "a b.csv"]
+    relation = source_folder(project, source).relation(files)
+    assert duckdb.execute(f"from {relation}").fetchall() == [(1, "x")]
+    source = SourceRow.model_validate({**source.model_dump(by_alias=True), "location": f"s3://{bucket}-gone/flights"})
+    with pytest.raises(ConfigurationError, match="cannot be listed"):
+        look_at_text(project, source)
 
 
 def test_folders_in_s3_are_listed_and_not_read(bucket: str, project: Project) -> None:

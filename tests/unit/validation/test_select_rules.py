@@ -227,13 +227,22 @@ def test_fault_reads_as_a_person_would_say_it(project: Project, warehouse: FakeW
     )
 
 
-@pytest.mark.parametrize(("dialect", "rules"), [("duckdb", ["lake_format"]), ("redshift", [])])
-def test_tables_in_other_formats_are_for_redshift(
-    project: Project, warehouse: FakeWarehouse, dialect: str, rules: list[str]
+@pytest.mark.parametrize(
+    ("format_", "dialect", "rules"),
+    [
+        ("iceberg", "duckdb", ["lake_format"]),
+        ("iceberg", "redshift", []),
+        ("csv", "duckdb", []),
+        ("csv", "redshift", ["lake_format"]),
+        ("ndjson", "postgres", ["lake_format"]),
+    ],
+)
+def test_each_warehouse_has_its_formats(
+    project: Project, warehouse: FakeWarehouse, format_: str, dialect: str, rules: list[str]
 ) -> None:
     write_select(project, "dim", GOOD)
     warehouse.dialect = dialect
-    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", format="iceberg")])
+    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", format=format_)])
     assert [fault.rule for fault in find(rows, project, warehouse)] == rules
 
 
@@ -441,3 +450,29 @@ def test_types_and_names_load_right_or_are_refused(
     told = [f"{fault.message} {fault.remedy}" for fault in faults]
     assert len(told) == (0 if expected is None else 1), told
     assert expected is None or expected in told[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"columns": {"tailnum": "varchar", "carrier": "varchar", "updated_at": "timestamp"}}, []),
+        ({}, ["Spark reads lake.flights with declared columns only"]),
+        ({"columns": {"updated_at": "time"}}, ["Spark has no type for updated_at time of lake.flights"]),
+        (
+            {"columns": {"updated_at": "timestamp"}, "location": "s3://bucket/flights"},
+            ["A cluster cannot read lake.flights: Sluice copies its csv files to this machine"],
+        ),
+    ],
+)
+def test_text_that_spark_would_read_in_another_way_is_refused(
+    project: Project, warehouse: FakeWarehouse, values: dict[str, Any], words: list[str]
+) -> None:
+    write_select(project, "dim", GOOD)
+    rows = ControlRows(
+        sources=(source("lake.flights", format="csv", **values),),
+        pipelines=(pipeline(engine="spark"),),
+        transformations=(transformation("dwh.dim", output_path="out/dim"),),
+    )
+    found = [fault.message for fault in find(rows, project, warehouse) if fault.rule == "spark_text"]
+    assert len(found) == len(words)
+    assert all(message.startswith(word) for message, word in zip(found, words, strict=True))
