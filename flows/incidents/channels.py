@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows.incidents.alert_text import body_of, title_of
-from flows.incidents.incident import AlertPolicy
+from flows.incidents.incident import AlertPolicy, IncidentChange
 from metadata_sync.database.engine import new_id
-from metadata_sync.incident import Alert, AlertEvent, Incident
+from metadata_sync.incident import Alert
 
 if TYPE_CHECKING:
     from metadata_sync.rows.model import ControlRows
@@ -39,20 +39,32 @@ def channels_of(pipeline_ids: Iterable[str], rows: ControlRows, settings: Settin
 
 
 def alerts_for(
-    incident: Incident, event: AlertEvent, rows: ControlRows, settings: Settings, now: datetime
+    change: IncidentChange, rows: ControlRows, settings: Settings, now: datetime, place: int = 0
 ) -> tuple[Alert, ...]:
-    """Return the alerts of an incident, one per channel; empty when it has no channel.
+    """Return the alerts of an incident, one per channel; empty when it has no channel or nothing is to be reported.
 
     Args:
-        incident: The incident.
-        event: The event to report.
+        change: The incident, and the event to report.
         rows: The environment's rows, with the channels of pipelines.
         settings: Channels of job groups, and of the environment.
         now: UTC.
+        place: Position among the changes of this instant; alerts are sent in this order.
     """
-    title = title_of(incident, event, settings.environment, now)
+    incident, event = change.incident, change.event
+    if event is None:
+        return ()
+    title = title_of(incident, event, settings.environment, now, change.followed_by)
     body = body_of(incident, event, now, settings.docs_url)
     return tuple(
-        Alert(new_id(now), incident.incident_id, channel, event, title, body, created_at=now, due_at=now)
+        Alert(
+            new_id(now + timedelta(microseconds=place)),
+            incident.incident_id,
+            channel,
+            event,
+            title,
+            body,
+            created_at=now,
+            due_at=now,
+        )
         for channel in channels_of(incident.pipeline_ids, rows, settings)
     )

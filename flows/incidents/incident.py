@@ -97,10 +97,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class IncidentChange:
-    """The new state of an incident, and the event to report; None: no alert."""
+    """The new state of an incident, and the event to report; None: no alert.
+
+    Attributes:
+        incident: The incident.
+        event: The event.
+        followed_by: Class of another cause that takes the place of a resolved one; None: nothing does.
+    """
 
     incident: Incident
     event: AlertEvent | None
+    followed_by: str | None = None
 
 
 def find(
@@ -237,14 +244,37 @@ def update_incident(
     return IncidentChange(incident, event)
 
 
+def is_another_cause(finding: Finding, standing: Incident) -> bool:
+    """Whether a finding on the subject of an open incident has another root cause, so that it needs its own incident.
+
+    The soft failures of one target or source count as one cause, because contention shows as one class or another.
+    """
+    from flows.errors.classify import ADVICE, FailureClass
+
+    if finding.failure_class is None or standing.failure_class is None:
+        return False
+    before = FailureClass(standing.failure_class)
+    if before is finding.failure_class:
+        return False
+    is_hard = finding.is_hard or not ADVICE[before].is_soft
+    return is_hard or finding.kind is IncidentKind.SHARED
+
+
 def _mildest(kind: IncidentKind) -> Severity:
     return Severity.INFO if kind is IncidentKind.DEFINITION else Severity.WARNING
 
 
-def resolve(incident: Incident, now: datetime) -> IncidentChange:
-    """Close an incident. An alert reports the end if an alert reported the beginning."""
+def resolve(incident: Incident, now: datetime, followed_by: FailureClass | None = None) -> IncidentChange:
+    """Close an incident. An alert reports the end if an alert reported the beginning.
+
+    Args:
+        incident: The incident.
+        now: UTC.
+        followed_by: Class of the cause that takes its place; None: its subject has recovered.
+    """
     event = AlertEvent.RESOLVED if incident.alerted_at is not None else None
-    return IncidentChange(replace(incident, resolved_at=now, last_seen_at=now), event)
+    closed = replace(incident, resolved_at=now, last_seen_at=now)
+    return IncidentChange(closed, event, None if followed_by is None else followed_by.value)
 
 
 def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[TargetOutcome]) -> bool:

@@ -14,6 +14,7 @@ from flows.incidents.incident import (
     Finding,
     IncidentChange,
     find,
+    is_another_cause,
     is_hard,
     is_healthy,
     is_over,
@@ -206,9 +207,13 @@ def _open_or_update(
     }
     for finding in findings:
         key = finding.kind, finding.subject
+        before = standing.get(key)
+        if before is not None and is_another_cause(finding, before):
+            yield resolve(before, now, finding.failure_class)
+            before = None
         yield update_incident(
             finding,
-            standing.get(key),
+            before,
             policy,
             last_alerted_at=alerted_at.get((*key, finding.failure_class and finding.failure_class.value)),
             run_id=run_id,
@@ -219,7 +224,7 @@ def _open_or_update(
 
 
 def _alerts(context: Context, rows: ControlRows, changes: Sequence[IncidentChange], now: datetime) -> Iterator[Alert]:
-    for change in changes:
+    for place, change in enumerate(changes):
         incident = change.incident
         logger.info(
             "incident kind=%s subject=%s class=%s severity=%s open=%s event=%s",
@@ -228,7 +233,7 @@ def _alerts(context: Context, rows: ControlRows, changes: Sequence[IncidentChang
         if change.event is not None:
             from flows.incidents.channels import alerts_for
 
-            yield from alerts_for(incident, change.event, rows, context.settings, now)
+            yield from alerts_for(change, rows, context.settings, now, place)
 
 
 def _set_comment(comment: str) -> Callable[[TransformationRow], TransformationRow]:
