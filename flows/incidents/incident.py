@@ -51,6 +51,8 @@ _RAN: Final = frozenset({OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED, OutcomeS
 _HOLDS_NOTHING_UP: Final = frozenset({IncidentKind.REJECTS, IncidentKind.FILE})
 _WARNS_ONLY: Final = frozenset({IncidentKind.REJECTS, IncidentKind.DEFINITION})
 """Kinds that stay a warning however long they last: the accepted rows are loaded."""
+MONITORED: Final = frozenset({IncidentKind.SLA, IncidentKind.FRESHNESS})
+"""Kinds that only `monitor` opens and ends: a run that loads a target says nothing about its schedule or its source."""
 _UNREADABLE: Final = " cannot be read: "
 """Separates a source from its fault in the gate's messages."""
 
@@ -281,7 +283,7 @@ def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[
     """Whether a run ends an open incident: no finding repeats it, and one of its targets is healthy."""
     if any((item.kind, item.subject) == (incident.kind, incident.subject) for item in findings):
         return False
-    if incident.kind is IncidentKind.DEFINITION:  # a restatement or an acceptance ends it
+    if incident.kind in MONITORED or incident.kind is IncidentKind.DEFINITION:  # restating or accepting ends the latter
         return False
     if incident.kind is IncidentKind.SHARED:  # without targets: it prevented runs from starting, and one has started
         return not incident.targets or any(_has_used_warehouse(outcome) for outcome in outcomes)
