@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -24,6 +25,8 @@ from tests.support.live_server import free_port
 from tests.support.receiver import Receiver, receiving
 
 EVERY_MINUTE = "* * * * *"
+SETTLE_SECONDS = 30
+"""After so long all processes have imported what they need."""
 
 
 def main(arguments: list[str]) -> int:
@@ -65,6 +68,7 @@ def _story(chaos: Chaos, minutes: float, copy: Path) -> Iterator[str]:
         done = shop.sluice(*command)
         if done.returncode:
             raise RuntimeError(f"sluice {' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    time.sleep(SETTLE_SECONDS)
     before = sizes(shop)
     say(f"the shop is open; the machine has a load of {os.getloadavg()[0]:.1f}")
     try:
