@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 
 from tests.chaos.shop import Shop
-from tests.chaos.story import Chaos, disturb, faults, growth_faults, say, sizes, wait_for_all
+from tests.chaos.story import Chaos, disturb, faults, growth_faults, ledger_faults, say, sizes, wait_for_all
 from tests.support.live_server import free_port
 from tests.support.receiver import Receiver, receiving
 
@@ -82,6 +82,7 @@ def _story(chaos: Chaos, minutes: float, copy: Path) -> Iterator[str]:
         shop.sluice("down")
     yield from growth_faults(before, after)
     yield from faults(shop, receiver, seconds, copy)
+    yield from ledger_faults(shop)
 
 
 if __name__ == "__main__":

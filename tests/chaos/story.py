@@ -57,6 +57,7 @@ class Chaos:
     draw: Random
     clock_file: Path | None = None
     done: Counter[str] = field(default_factory=Counter)
+    holders: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def strike(self, name: str | None = None) -> None:
         """Disturb something: what is named, or drawn."""
@@ -120,7 +121,8 @@ class Chaos:
         """Let another process hold the warehouse: an outage of it."""
         seconds = self.draw.randint(5, 40)
         file = self.shop.root / ".sluice" / "dev.duckdb"
-        subprocess.Popen([sys.executable, "-c", HOLD, str(file), str(seconds)], stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-c", HOLD, str(file), str(seconds)]
+        self.holders.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
         say(f"another process holds the warehouse for {seconds} s, when it gets it")
 
     def refuse_alerts(self) -> None:
@@ -154,6 +156,8 @@ class Chaos:
         self.receiver.refusals = 0
         if self.clock_file is not None:
             self.clock_file.write_text("+0\n")
+        for holder in self.holders:
+            holder.wait()
         self._free_disk()
         self.repair()
         self._free_disk()
@@ -250,12 +254,17 @@ def faults(shop: Shop, receiver: Receiver, seconds: float, copy: Path) -> Iterat
     for number in range(shop.pipelines):
         if shop.rows(number) != other.rows(number):
             yield f"dwh.t{number} differs from the one that nothing happened to"
-        verified = shop.sluice("verify", f"dwh.t{number}")
-        if verified.returncode:
-            yield f"sluice verify dwh.t{number}: {verified.stdout}{verified.stderr}"
     for problem in json.loads(shop.sluice("status", "--json").stdout)["problems"]:
         yield f"a problem is left: {problem}"
     yield from alert_faults([(body["incident_id"], body["event"]) for body in receiver.bodies])
+
+
+def ledger_faults(shop: Shop) -> Iterator[str]:
+    """Verify each table against its ledger and its sources."""
+    for number in range(shop.pipelines):
+        verified = shop.sluice("verify", f"dwh.t{number}")
+        if verified.returncode:
+            yield f"sluice verify dwh.t{number}: {verified.stdout}{verified.stderr}"
 
 
 def alert_faults(told: Sequence[tuple[str, str]]) -> Iterator[str]:

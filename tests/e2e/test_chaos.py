@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.chaos.shop import Shop
 from tests.chaos.story import Chaos, alert_faults, faults, growth_faults, wait_for_all
 from tests.support.live_server import free_port
@@ -15,6 +17,7 @@ STRIKES = ("refuse_alerts", "fill_disk", "kill_worker_only", "lock_warehouse", "
 PIPELINES = 2
 
 
+@pytest.mark.timeout(600)  # it waits for ticks of a schedule, and for programs that start again
 def test_shop_to_which_everything_happened_ends_as_one_to_which_nothing_happened(tmp_path: Path) -> None:
     with receiving() as receiver:
         shop = Shop(tmp_path / "project", free_port(), receiver.url, PIPELINES)
