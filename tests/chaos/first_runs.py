@@ -9,6 +9,7 @@ server says that it is completed. Exit code 1 when one is missing.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import subprocess
@@ -16,8 +17,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
+from flows.server.local import local_server, read_auth
 from tests.chaos.shop import Shop
 from tests.chaos.story import say
 from tests.support.live_server import free_port
@@ -55,15 +57,18 @@ def _reaches_the_ui() -> bool:
                     return False
             done = shop.sluice("run", "--json")
             page = str(json.loads(done.stdout).get("ui") or "")
-            is_there = bool(page) and _state(shop.port, page.rpartition("/")[2]) == "COMPLETED"
+            is_there = bool(page) and _state(shop, page.rpartition("/")[2]) == "COMPLETED"
         finally:
             shop.sluice("down")
         say(f"in the UI: {is_there}, after {time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f}")
         return is_there
 
 
-def _state(port: int, flow_run_id: str) -> str:
-    with urlopen(f"http://127.0.0.1:{port}/api/flow_runs/{flow_run_id}", timeout=30) as answer:
+def _state(shop: Shop, flow_run_id: str) -> str:
+    local = local_server(shop.context)
+    auth = base64.b64encode((read_auth(local.folder) or "").encode()).decode()
+    request = Request(f"{local.api_url}/flow_runs/{flow_run_id}", headers={"authorization": f"Basic {auth}"})
+    with urlopen(request, timeout=30) as answer:
         return str(json.load(answer)["state_type"])
 
 
