@@ -76,6 +76,10 @@ selects: $(VENV)/.dev ## Load 10,000 random SELECTs by increments and compare wh
 chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and compare what was loaded (less: make chaos ARGS="--minutes 5")
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: first-runs
+first-runs: $(VENV)/.dev ## Start 20 fresh projects beside busy processors and count the first runs in the UI (less: make first-runs ARGS="--count 5")
+	@PYTHONPATH=. $(BIN)/python -m tests.chaos.first_runs $(ARGS)
+
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros
 	$(BIN)/ruff check --fix .

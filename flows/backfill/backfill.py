@@ -39,6 +39,7 @@ from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, renamed_since, wait_until_free
 from flows.run.model import RunRequest
 from flows.run.outcome import load_variables, unlogged
+from flows.run.selection import switched_off_since
 from flows.spark.engine_choice import EngineChooser
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import Span
@@ -226,7 +227,12 @@ class _Backfill:
                 target: f"it is being loaded by {lease}. Repeat the command when that run has ended."
                 for target, lease in others.items()
             }
-            complaints = {**renamed_since(store, self._plan.run.planned_at), **complaints}
+            off = switched_off_since(self._plan.run.rows, store.usable_rows())
+            complaints = {
+                **dict.fromkeys(off, "it was switched off meanwhile; its other chunks are not loaded."),
+                **renamed_since(store, self._plan.run.planned_at),
+                **complaints,
+            }
             free = [item for item in due if item.target not in complaints]
             for item in due:
                 if item.target in complaints:

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.context import reading
 from flows.engine.first_loads import end_first_load, look_again
 from flows.incidents.incident import is_healthy
+from flows.run.selection import switched_off_since
 from metadata_sync.errors import SluiceError
 from metadata_sync.text import duration_text
 
@@ -139,20 +141,32 @@ class _Continuation:
         self._on_progress = on_progress
         self._began_at = context.now()
         self._done_before = first.done
+        self._pause: str | None = None
 
     def run(self, pace: _Pace) -> ContinuedLoad:
         """Load what is left, as long as chunks may begin."""
         with reading(self._context, self._context.profile) as warehouse:
             self._advance(look_again(self._context, warehouse, self._first).done)
         self._done_before = self._first.done
-        if not self._first.is_done and not pace.may_begin(0.0):
-            return ContinuedLoad(self._first, pause=pace.reason)
+        if not self._first.is_done and not self._may_begin(pace, 0.0):
+            return ContinuedLoad(self._first, pause=self._pause)
         error = None if self._first.is_done else self._load(pace)
         if error is not None:
             return ContinuedLoad(self._first, f"{self._first.target} did not load all of its history: {error}")
         if self._first.is_done:
             end_first_load(self._context, self._first)
-        return ContinuedLoad(self._first, pause=None if self._first.is_done else pace.reason)
+        return ContinuedLoad(self._first, pause=None if self._first.is_done else self._pause)
+
+    def _may_begin(self, pace: _Pace, seconds: float) -> bool:
+        """Tell whether the next chunk may begin: not after somebody has switched the target off."""
+        target = self._first.target
+        if pace.may_begin(seconds):
+            if target not in switched_off_since(self._plan.rows, self._context.store.usable_rows()):
+                return True
+            self._pause = f"It was switched off meanwhile; once `sluice activate {target}` has switched it on"
+        else:
+            self._pause = pace.reason
+        return False
 
     def _load(self, pace: _Pace) -> str | None:
         """Load the chunks; return why that stopped early, None when nothing failed."""
@@ -164,7 +178,9 @@ class _Continuation:
         request = BackfillRequest(first.target, None, requested_by=f"{plan.request.requested_by} (first load)")
         run = replace(plan, absent=plan.absent - {row.name})
         rest = BackfillPlan(first.backfill_id, request, run, (item,), (), is_resumed=True, first_load=first)
-        summary = run_backfill(self._context, rest, self._on_chunk, say=self._say, may_begin=pace.may_begin)
+        summary = run_backfill(
+            self._context, rest, self._on_chunk, say=self._say, may_begin=partial(self._may_begin, pace)
+        )
         (result,) = summary.targets
         self._first = replace(self._first, done=result.done)
         return result.error

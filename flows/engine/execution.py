@@ -19,7 +19,7 @@ from flows.run.leases import LeaseKeeper, lease_texts, renamed_since
 from flows.run.model import OutcomeStatus, Retry, RunObserver, RunPlan, RunSummary, TargetOutcome, Wave
 from flows.run.outcome import record_decisions
 from flows.run.retry import RetryBook, RetryPolicy
-from flows.run.selection import read_targets
+from flows.run.selection import read_targets, switched_off_since
 from flows.warehouse.connection import retry_reads
 from metadata_sync.errors import RunError
 from metadata_sync.rows.resolve import resolve_dependencies
@@ -78,7 +78,7 @@ class Execution:
         started_at = self._context.now()
         self._settle(self._plan.decisions)
         while (due := self._await_due()) or self._waiting():
-            if due:
+            if due := self._without_off_retries(due):
                 self._run_wave(due)
             self._decide_waiting()
         summary = RunSummary(
@@ -130,16 +130,37 @@ class Execution:
         left = [skip_leased(item, others[item.target]) if item.target in others else item for item in decisions]
         renamed = renamed_since(self._context.store, self._plan.planned_at) if due else {}
         current = [outdated(item, renamed[item.target]) if item.target in renamed else item for item in left]
-        off = self._switched_off_meanwhile() if due and self._wave_count else frozenset()
-        return [switched_off(item) if item.target in off else item for item in current]
+        return self._without_off(current) if due and self._wave_count else current
 
-    def _switched_off_meanwhile(self) -> frozenset[str]:
-        """Return the targets that somebody switched off, with their pipeline or alone, while this run was at work."""
-        rows = self._context.store.usable_rows()
-        active = {row.pipeline_id for row in rows.pipelines if row.is_active}
-        return frozenset(
-            str(row.name) for row in rows.transformations if not row.is_active or row.pipeline_id not in active
-        )
+    def _without_off(self, decisions: Sequence[Decision]) -> list[Decision]:
+        """Leave out what somebody switched off, with its pipeline or alone, while this run was at work."""
+        off = switched_off_since(self._plan.rows, self._context.store.usable_rows())
+        return [switched_off(item) if item.target in off else item for item in decisions]
+
+    def _without_off_retries(self, due: Sequence[TransformationRow]) -> list[TransformationRow]:
+        """Leave out the targets that were switched off before another try of them."""
+        again = {str(row.name) for row in due} & (self._retries.waiting if self._retries else frozenset())
+        if not again:
+            return list(due)
+        decided = self._without_off([self._decisions[target] for target in again])
+        left = [decision for decision in decided if decision.action is not Action.RUN]
+        self._end_without_retry(left)
+        targets = {decision.target for decision in left}
+        return [row for row in due if str(row.name) not in targets]
+
+    def _end_without_retry(self, decisions: Sequence[Decision]) -> None:
+        """End the targets that are not tried again; one whose rows were loaded keeps the outcome of that try."""
+        assert self._retries is not None, "only a target that is tried again can be left out"
+        loaded = []
+        for decision in decisions:
+            last = self._retries.last_outcome(decision.target)
+            self._retries.drop(decision.target)
+            if last is not None and last.load_id:
+                loaded.append(last)
+        kept = {outcome.target for outcome in loaded}
+        self._end(loaded)
+        self._settle([decision for decision in decisions if decision.target not in kept])
+        self._leases.give_back([decision.target for decision in decisions])
 
     def _run_wave(self, due: Sequence[TransformationRow]) -> None:
         """Build targets together, read their outcomes from the load log, plan retries of soft failures."""
@@ -173,14 +194,16 @@ class Execution:
         now = self._context.now()
         outcomes = [outcome for outcome in outcomes if not self._goes_on_without_a_file(outcome)]
         planned = [self._plan_retry(outcome, now) for outcome in outcomes]
-        ended = [outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None]
+        self._end([outcome for outcome, retry in zip(outcomes, planned, strict=True) if retry is None])
+        retries = [retry for retry in planned if retry is not None]
+        if retries:
+            self._observer.retrying(retries)
+
+    def _end(self, ended: Sequence[TargetOutcome]) -> None:
         self._outcomes |= {outcome.target: outcome for outcome in ended}
         self._settler.settle(ended)
         self._leases.give_back([outcome.target for outcome in ended])
         self._observer.loaded(ended)
-        retries = [retry for retry in planned if retry is not None]
-        if retries:
-            self._observer.retrying(retries)
 
     def _goes_on_without_a_file(self, outcome: TargetOutcome) -> bool:
         """Whether a load failed at a damaged file that nobody had noticed: the gate then decides again without it."""

@@ -17,13 +17,25 @@ _SHOWN_TARGETS: Final = 10
 _RUNBOOK: Final = "operations/runbook.md"
 
 
-def title_of(incident: Incident, event: AlertEvent, environment: str, now: datetime) -> str:
-    """Return the title of an alert."""
+def title_of(
+    incident: Incident, event: AlertEvent, environment: str, now: datetime, followed_by: str | None = None
+) -> str:
+    """Return the title of an alert.
+
+    Args:
+        incident: The incident.
+        event: The event to report.
+        environment: The environment.
+        now: UTC.
+        followed_by: Class of the cause that took the place of a resolved one; None: its subject has recovered.
+    """
     where = f"[{environment}] {incident.subject}"
     if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.REJECTS:
         return f"{where} rejects no new rows; the rows that it rejected are not loaded yet"
     if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.DEFINITION:
         return f"{where} has no rows of an older SELECT any more, or they were accepted"
+    if event is AlertEvent.RESOLVED and followed_by is not None:
+        return f"{where} has another problem now: {followed_by} instead of {incident.failure_class}"
     if event is AlertEvent.RESOLVED:
         return f"{where} recovered after {duration_text((now - incident.opened_at).total_seconds())}"
     again = f", run {incident.ticks} in a row" if incident.ticks > 1 and incident.run_id else ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows.incidents.alert_text import body_of, title_of
-from flows.incidents.incident import AlertPolicy
+from flows.incidents.incident import AlertPolicy, IncidentChange
 from metadata_sync.database.engine import new_id
-from metadata_sync.incident import Alert, AlertEvent, Incident
+from metadata_sync.incident import Alert, AlertEvent
 
 if TYPE_CHECKING:
     from metadata_sync.rows.model import ControlRows
@@ -39,20 +39,55 @@ def channels_of(pipeline_ids: Iterable[str], rows: ControlRows, settings: Settin
 
 
 def alerts_for(
-    incident: Incident, event: AlertEvent, rows: ControlRows, settings: Settings, now: datetime
+    change: IncidentChange,
+    rows: ControlRows,
+    settings: Settings,
+    now: datetime,
+    *,
+    told: Sequence[str] = (),
+    place: int = 0,
 ) -> tuple[Alert, ...]:
-    """Return the alerts of an incident, one per channel; empty when it has no channel.
+    """Return the alerts of an incident, one per channel; empty when it has no channel or nothing is to be reported.
 
     Args:
-        incident: The incident.
-        event: The event to report.
+        change: The incident, and the event to report.
         rows: The environment's rows, with the channels of pipelines.
         settings: Channels of job groups, and of the environment.
         now: UTC.
+        told: Channels that were told of its beginning: they are told of its end, and no other is.
+        place: Position among the changes of this instant; alerts are sent in this order.
     """
-    title = title_of(incident, event, settings.environment, now)
-    body = body_of(incident, event, now, settings.docs_url)
+    incident = change.incident
+    moment = now + timedelta(microseconds=place)
+    concerned = channels_of(incident.pipeline_ids, rows, settings)
     return tuple(
-        Alert(new_id(now), incident.incident_id, channel, event, title, body, created_at=now, due_at=now)
-        for channel in channels_of(incident.pipeline_ids, rows, settings)
+        Alert(
+            new_id(moment),
+            incident.incident_id,
+            channel,
+            event,
+            title_of(incident, event, settings.environment, now, change.followed_by),
+            body_of(incident, event, now, settings.docs_url),
+            created_at=now,
+            due_at=now,
+        )
+        for channel, event in _events(change.event, concerned, told)
     )
+
+
+def _events(
+    event: AlertEvent | None, concerned: Sequence[str], told: Sequence[str]
+) -> Iterator[tuple[str, AlertEvent]]:
+    """Yield the event for each channel: a channel that an incident reaches later is told of its beginning then."""
+    if event is AlertEvent.RESOLVED:
+        yield from ((channel, event) for channel in told or concerned)
+    elif event is AlertEvent.OPENED:
+        yield from ((channel, event) for channel in concerned)
+    elif told:
+        for channel in concerned:
+            if channel not in told:
+                yield channel, AlertEvent.OPENED
+            elif event is not None:
+                yield channel, event
+    elif event is not None:
+        yield from ((channel, event) for channel in concerned)

@@ -51,6 +51,8 @@ _RAN: Final = frozenset({OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED, OutcomeS
 _HOLDS_NOTHING_UP: Final = frozenset({IncidentKind.REJECTS, IncidentKind.FILE})
 _WARNS_ONLY: Final = frozenset({IncidentKind.REJECTS, IncidentKind.DEFINITION})
 """Kinds that stay a warning however long they last: the accepted rows are loaded."""
+MONITORED: Final = frozenset({IncidentKind.SLA, IncidentKind.FRESHNESS})
+"""Kinds that only `monitor` opens and ends: a run that loads a target says nothing about its schedule or its source."""
 _UNREADABLE: Final = " cannot be read: "
 """Separates a source from its fault in the gate's messages."""
 
@@ -97,10 +99,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class IncidentChange:
-    """The new state of an incident, and the event to report; None: no alert."""
+    """The new state of an incident, and the event to report; None: no alert.
+
+    Attributes:
+        incident: The incident.
+        event: The event.
+        followed_by: Class of another cause that takes the place of a resolved one; None: nothing does.
+    """
 
     incident: Incident
     event: AlertEvent | None
+    followed_by: str | None = None
 
 
 def find(
@@ -237,21 +246,44 @@ def update_incident(
     return IncidentChange(incident, event)
 
 
+def is_another_cause(finding: Finding, standing: Incident) -> bool:
+    """Whether a finding on the subject of an open incident has another root cause, so that it needs its own incident.
+
+    The soft failures of one target or source count as one cause, because contention shows as one class or another.
+    """
+    from flows.errors.classify import ADVICE, FailureClass
+
+    if finding.failure_class is None or standing.failure_class is None:
+        return False
+    before = FailureClass(standing.failure_class)
+    if before is finding.failure_class:
+        return False
+    is_hard = finding.is_hard or not ADVICE[before].is_soft
+    return is_hard or finding.kind is IncidentKind.SHARED
+
+
 def _mildest(kind: IncidentKind) -> Severity:
     return Severity.INFO if kind is IncidentKind.DEFINITION else Severity.WARNING
 
 
-def resolve(incident: Incident, now: datetime) -> IncidentChange:
-    """Close an incident. An alert reports the end if an alert reported the beginning."""
+def resolve(incident: Incident, now: datetime, followed_by: FailureClass | None = None) -> IncidentChange:
+    """Close an incident. An alert reports the end if an alert reported the beginning.
+
+    Args:
+        incident: The incident.
+        now: UTC.
+        followed_by: Class of the cause that takes its place; None: its subject has recovered.
+    """
     event = AlertEvent.RESOLVED if incident.alerted_at is not None else None
-    return IncidentChange(replace(incident, resolved_at=now, last_seen_at=now), event)
+    closed = replace(incident, resolved_at=now, last_seen_at=now)
+    return IncidentChange(closed, event, None if followed_by is None else followed_by.value)
 
 
 def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[TargetOutcome]) -> bool:
     """Whether a run ends an open incident: no finding repeats it, and one of its targets is healthy."""
     if any((item.kind, item.subject) == (incident.kind, incident.subject) for item in findings):
         return False
-    if incident.kind is IncidentKind.DEFINITION:  # a restatement or an acceptance ends it
+    if incident.kind in MONITORED or incident.kind is IncidentKind.DEFINITION:  # restating or accepting ends the latter
         return False
     if incident.kind is IncidentKind.SHARED:  # without targets: it prevented runs from starting, and one has started
         return not incident.targets or any(_has_used_warehouse(outcome) for outcome in outcomes)

@@ -73,12 +73,14 @@ def deliver(context: Context, *, send: Sender | None = None) -> Delivery:
     Raises:
         StoreError: When the control database cannot be reached.
     """
-    claimed = context.store.claim_alerts(now := context.now(), now + timedelta(seconds=CLAIM_SECONDS))
     sender = send or channel_sender(context)
-    ended = [_send(alert, sender, context.now) for alert in claimed]
-    for alert in ended:
-        context.store.write_alert(alert)
-        logger.info("alert channel=%s event=%s sent=%s", alert.channel, alert.event, alert.sent_at is not None)
+    ended: list[Alert] = []
+    while claimed := context.store.claim_alerts(now := context.now(), now + timedelta(seconds=CLAIM_SECONDS)):
+        for alert in claimed:
+            tried = _send(alert, sender, context.now)
+            context.store.write_alert(tried)
+            logger.info("alert channel=%s event=%s sent=%s", tried.channel, tried.event, tried.sent_at is not None)
+            ended.append(tried)
     _send_elsewhere(context, [alert for alert in ended if alert.given_up_at], context.now())
     return Delivery(
         tuple(alert for alert in ended if alert.sent_at), tuple(alert for alert in ended if not alert.sent_at)
@@ -169,10 +171,19 @@ def _send_elsewhere(context: Context, undelivered: Sequence[Alert], now: datetim
             due_at=now,
         )
         for alert in undelivered
-        if channel is not None and alert.channel != channel
+        if channel is not None and alert.channel != channel and not _is_told_there(context, alert, channel)
     ]
     if copies:
         context.store.queue_alerts(copies)
+
+
+def _is_told_there(context: Context, alert: Alert, channel: str) -> bool:
+    """Whether a channel has an alert of the same event: the incident concerns pipelines of several channels."""
+    if alert.incident_id is None:
+        return False
+    return any(
+        item.channel == channel and item.event is alert.event for item in context.store.alerts(alert.incident_id)
+    )
 
 
 def _send(alert: Alert, send: Sender, now: Callable[[], datetime]) -> Alert:

@@ -14,6 +14,7 @@ from flows.incidents.incident import (
     Finding,
     IncidentChange,
     find,
+    is_another_cause,
     is_hard,
     is_healthy,
     is_over,
@@ -26,7 +27,7 @@ from metadata_sync.database.engine import new_id
 from metadata_sync.database.journals.entries import LoadEntry
 from metadata_sync.database.journals.settlement import Amendment, Settlement
 from metadata_sync.errors import StoreError
-from metadata_sync.incident import Alert, Incident, IncidentKind
+from metadata_sync.incident import Alert, AlertEvent, Incident, IncidentKind
 from metadata_sync.rows.model import ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import DeactivatedBy
@@ -206,9 +207,13 @@ def _open_or_update(
     }
     for finding in findings:
         key = finding.kind, finding.subject
+        before = standing.get(key)
+        if before is not None and is_another_cause(finding, before):
+            yield resolve(before, now, finding.failure_class)
+            before = None
         yield update_incident(
             finding,
-            standing.get(key),
+            before,
             policy,
             last_alerted_at=alerted_at.get((*key, finding.failure_class and finding.failure_class.value)),
             run_id=run_id,
@@ -219,16 +224,23 @@ def _open_or_update(
 
 
 def _alerts(context: Context, rows: ControlRows, changes: Sequence[IncidentChange], now: datetime) -> Iterator[Alert]:
-    for change in changes:
+    for place, change in enumerate(changes):
         incident = change.incident
         logger.info(
             "incident kind=%s subject=%s class=%s severity=%s open=%s event=%s",
             incident.kind, incident.subject, incident.failure_class, incident.severity, incident.is_open, change.event,
         )  # fmt: skip
-        if change.event is not None:
+        if change.event is not None or incident.alerted_at is not None:
             from flows.incidents.channels import alerts_for
 
-            yield from alerts_for(incident, change.event, rows, context.settings, now)
+            told = () if incident.opened_at == now else _told_channels(context, incident.incident_id)
+            yield from alerts_for(change, rows, context.settings, now, told=told, place=place)
+
+
+def _told_channels(context: Context, incident_id: str) -> tuple[str, ...]:
+    """Return the channels that were told of the beginning of an incident."""
+    alerts = context.store.alerts(incident_id)
+    return tuple(dict.fromkeys(alert.channel for alert in alerts if alert.event is AlertEvent.OPENED))
 
 
 def _set_comment(comment: str) -> Callable[[TransformationRow], TransformationRow]:

@@ -86,6 +86,10 @@ class RetryBook:
             return None
         return max(0.0, (min(retry.due_at for retry in self._waiting.values()) - now).total_seconds())
 
+    def drop(self, target: str) -> None:
+        """Make no other try of a target."""
+        self._waiting.pop(target, None)
+
     def consider(self, outcome: TargetOutcome, now: datetime) -> Retry | None:
         """Plan another try of a failed target if the failure is soft and there is time; else return None.
 
@@ -93,7 +97,7 @@ class RetryBook:
             outcome: Its outcome; `attempts` counts the tries of this run only.
             now: UTC.
         """
-        self._waiting.pop(outcome.target, None)
+        self.drop(outcome.target)
         retry = self._plan(outcome, now)
         if retry is not None:
             self._waiting[outcome.target] = retry

@@ -10,6 +10,7 @@ from flows.run.model import RunRequest
 from metadata_sync.errors import HardRunError, RequestError
 from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 from metadata_sync.rows.names import TableName
+from metadata_sync.rows.resolve import is_active
 from metadata_sync.rows.vocabulary import Engine
 
 
@@ -49,6 +50,17 @@ def select_transformations(
         and request.job_group in (None, pipeline.job_group)
     }
     return order_by_data((row for row in rows.transformations if row.pipeline_id in wanted), stopped)
+
+
+def switched_off_since(then: ControlRows, now: ControlRows) -> frozenset[str]:
+    """Return the targets that were active and are not any more, by their own switch or their pipeline's.
+
+    Args:
+        then: The rows that a run has read.
+        now: The rows as they are.
+    """
+    active = {row.name for row in then.transformations if is_active(row, then)}
+    return frozenset(str(row.name) for row in now.transformations if row.name in active and not is_active(row, now))
 
 
 def order_by_data(

@@ -45,7 +45,7 @@ def start_companions(context: Context) -> Companions:
     """Start the workers and the reconciler unless they are running; the server must answer."""
     server = local_server(context)
     with server.locked():
-        worker, upkeep_worker, reconciler = _programs(server)
+        worker, upkeep_worker, reconciler = companion_programs(server)
         environ = _environ(context, server)
         start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", context.settings.work_pool]
         start += ["--type", "process"]
@@ -67,21 +67,22 @@ def stop_companions(context: Context) -> bool:
     if not server.folder.is_dir():
         return False
     with server.locked():
-        return True in [program.stop() for program in reversed(_programs(server))]
+        return True in [program.stop() for program in reversed(companion_programs(server))]
 
 
 def shorten_logs(server: LocalServer) -> None:
     """Keep the logs of the server and of the processes beside it short."""
-    for log_file in (server.log_file, *(program.log_file for program in _programs(server))):
+    for log_file in (server.log_file, *(program.log_file for program in companion_programs(server))):
         shorten_log(log_file)
 
 
 def missing_companions(server: LocalServer) -> tuple[str, ...]:
     """Return the names of the processes that should run beside a running local server, and do not."""
-    return tuple(program.name for program in _programs(server) if program.running() is None)
+    return tuple(program.name for program in companion_programs(server) if program.running() is None)
 
 
-def _programs(server: LocalServer) -> tuple[Background, Background, Background]:
+def companion_programs(server: LocalServer) -> tuple[Background, Background, Background]:
+    """Return the worker, the upkeep worker and the reconciler of a server, whether they run or not."""
     worker, upkeep_worker, reconciler = (
         Background(server.folder, name) for name in ("worker", "upkeep-worker", "reconciler")
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from flows.engine.recovery import mark_crashes
-from flows.incidents.incident import SCHEDULE, WORK_POOL, Finding, held_up
+from flows.incidents.incident import MONITORED, SCHEDULE, WORK_POOL, Finding, held_up
 from flows.incidents.settle import deliver_or_log, settle_incidents
 from flows.reports.freshness import Freshness, TableKind, measure_freshness
 from flows.upkeep.lateness import Delay, delays
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from metadata_sync.database.journals.entries import LatestLoads
     from metadata_sync.rows.model import ControlRows, PipelineRow
 
-_WATCHED: Final = frozenset({IncidentKind.SLA, IncidentKind.FRESHNESS})
 _EXPLAINS: Final = frozenset({IncidentKind.LOAD, IncidentKind.HOLD, IncidentKind.SHARED})
 HANGS_AFTER_SLAS: Final = 3
 """A run that holds a target for this many times its pipeline's SLA counts as hanging."""
@@ -79,7 +78,7 @@ def monitor(context: Context, scheduling: Sequence[Finding] | None = None) -> Mo
     standing = {SCHEDULE + item.pipeline.pipeline_id for item in waiting}
 
     def is_over(item: Incident) -> bool:
-        if item.kind not in _WATCHED or (item.kind, item.subject) in met:
+        if item.kind not in MONITORED or (item.kind, item.subject) in met:
             return False
         if scheduling is not None or not item.subject.startswith((WORK_POOL, SCHEDULE)):
             return True

@@ -241,7 +241,7 @@ class ControlStore:
             return incidents.count_waiting(connection, self._environment)
 
     def claim_alerts(self, now: datetime, until: datetime) -> tuple[Alert, ...]:
-        """Return the alerts that are due, and reserve them until an instant."""
+        """Return the alerts that are due, one per incident and channel, and reserve them until an instant."""
         with writing(self._engine) as connection:
             return incidents.claim_alerts(connection, self._environment, now, until)
 

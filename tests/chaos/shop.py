@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -20,7 +21,6 @@ from metadata_sync.settings import Settings
 from tests.support.live_server import free_port
 from tests.support.project_copy import copy_project
 
-PIPELINES = 6
 LOAD_TYPES = ("append", "scd1", "scd2")
 COLUMNS = {
     "append": "id, k, v, landed_at",
@@ -39,11 +39,15 @@ class Shop:
         root: Its folder.
         port: Of the Prefect server.
         channel: Address that alerts are sent to.
+        pipelines: Number of pipelines.
+        extra: Further environment variables of every process.
     """
 
     root: Path
     port: int
     channel: str
+    pipelines: int = 6
+    extra: Mapping[str, str] = field(default_factory=dict)
     landed: dict[int, int] = field(default_factory=dict)
 
     def write(self, schedule: str) -> None:
@@ -52,12 +56,14 @@ class Shop:
             self.root,
             {
                 f"t{number}": f"select e.id, e.k, e.v, e.landed_at from lake.s{number} as e"
-                for number in range(PIPELINES)
+                for number in range(self.pipelines)
             },
         )
-        for number in range(PIPELINES):
+        for number in range(self.pipelines):
             self.land(number, Random(number))
-        (self.root / "dbt_project" / "control" / "rows.yml").write_text(yaml.safe_dump(_rows(schedule)))
+        (self.root / "dbt_project" / "control" / "rows.yml").write_text(
+            yaml.safe_dump(_rows(schedule, range(self.pipelines)))
+        )
 
     def land(self, number: int, draw: Random) -> None:
         """Let a file land as lakes do: under a hidden name first, then renamed."""
@@ -88,6 +94,7 @@ class Shop:
             "SLUICE_ALERT_CHANNEL": "data-ops",
             "SLUICE_CHANNEL_DATA_OPS": self.channel,
             "DO_NOT_TRACK": "1",
+            **self.extra,
         }
 
     @property
@@ -97,7 +104,7 @@ class Shop:
 
     def undisturbed(self, root: Path) -> Shop:
         """Return a copy that has loaded everything at once, and to which nothing ever happened."""
-        other = Shop(root, free_port(), self.channel, dict(self.landed))
+        other = Shop(root, free_port(), self.channel, self.pipelines, landed=dict(self.landed))
         shutil.copytree(
             self.root, root, ignore=shutil.ignore_patterns(".sluice", "generated", "target", "logs"), symlinks=True
         )
@@ -116,8 +123,7 @@ class Shop:
             return connection.execute(f"select {COLUMNS[load_type]} from dwh.t{number} order by all").fetchall()
 
 
-def _rows(schedule: str) -> dict[str, list[dict[str, Any]]]:
-    numbers = range(PIPELINES)
+def _rows(schedule: str, numbers: range) -> dict[str, list[dict[str, Any]]]:
     lake = {"schema": "lake", "kind": "lake", "format": "parquet", "incremental_key": "landed_at"}
     return {
         "sources": [{**lake, "table": f"s{number}", "location": f"lake/s{number}"} for number in numbers],

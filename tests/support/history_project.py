@@ -166,9 +166,12 @@ class HistoryProject:
         """Apply the rows, with these values on each transformation."""
         path = self.root / "dbt_project" / "control" / "rows.yml"
         path.write_text(yaml.safe_dump(control_rows(self.tables, **values)))
-        context = self.context()
-        change_context = ChangeContext(context.project, context.store, context.columns, "tester")
+        change_context = self.change_context()
         apply_plan(change_context, plan_files(change_context))
+
+    def change_context(self) -> ChangeContext:
+        context = self.context()
+        return ChangeContext(context.project, context.store, context.columns, "tester")
 
     def context(self, **settings: Any) -> Context:
         """Open the project; another process would do the same."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -88,8 +88,21 @@ class PrefectDeployments(PrefectReads):
             work_pool_name=self._work_pool,
             work_queue_name=wanted.work_queue or _DEFAULT_QUEUE,
             entrypoint=wanted.entrypoint,
-            job_variables={"env": run_environ(wanted.environment)},
+            job_variables=self._job_variables(wanted.environment),
         )
+
+    def _job_variables(self, environment: str) -> dict[str, Any]:
+        """Return the job variables of every run.
+
+        A run on a process pool does not write through its worker: when only the worker is killed, the next line that
+        the run prints would end it (rich leaves the process at a broken pipe). Prefect's server has its log.
+        """
+        variables: dict[str, Any] = {"env": run_environ(environment)}
+        return variables | ({"stream_output": False} if self._is_process_pool else {})
+
+    @cached_property
+    def _is_process_pool(self) -> bool:
+        return self._client.read_work_pool(self._work_pool).type == POOL_TYPE
 
     def remove(self, deployment: Existing) -> None:
         """Remove a deployment and keep its runs. A deployment that does not exist is ignored."""

@@ -22,6 +22,8 @@ from flows.prefect.forms.models import (
     OnboardForm,
     SwitchForm,
     parameter_schema,
+    present_values,
+    values_table,
 )
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.vocabulary import Engine
@@ -79,15 +81,17 @@ def form_deployments(rows: ControlRows, environment: str, selects: Sequence[str]
         environment=environment,
     )
     lists = _lists(rows, selects)
+    pipelines = sorted(rows.pipelines, key=lambda row: row.pipeline_id)
     for item in _FORMS:
+        is_edit = item.form is EditForm
         if all(lists[name] for name in item.form.choices.values()):
             yield Deployment(
                 name=deployment_name(item.name, environment),
                 flow_name=item.flow_name,
                 entrypoint=item.entrypoint,
-                description=(item.form.__doc__ or "").strip(),
+                description=(item.form.__doc__ or "").strip() + (values_table(pipelines) if is_edit else ""),
                 tags=tags,
-                schema=parameter_schema(item.form, lists),
+                schema=parameter_schema(item.form, lists, present_values(pipelines) if is_edit else {}),
                 environment=environment,
             )
 

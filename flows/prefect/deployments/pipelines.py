@@ -15,6 +15,8 @@ MANAGED_TAG: Final = "sluice"
 """Tag of everything that `sluice deploy` creates; it never changes or removes anything without this tag."""
 INACTIVE_TAG: Final = "inactive"
 """Tag of a deployment that is paused because its row is inactive, not because a person paused it."""
+_WRITTEN_AS: Final = 2
+"""Raised when deployments are written in another way, so that those of an earlier release are written again."""
 RUN_FLOW: Final = "run"
 RUN_ENTRYPOINT: Final = "flows.prefect.run_flow.run"
 
@@ -72,7 +74,7 @@ class Deployment:
     @property
     def content_hash(self) -> str:
         """Hash of the whole deployment; stored in Prefect as the deployment's version."""
-        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        text = json.dumps([_WRITTEN_AS, asdict(self)], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from metadata_sync.redact import redact_text
+from metadata_sync.rows.model import PipelineRow
 from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, OnChange
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -16,6 +18,8 @@ Clearable = Literal[
 ]
 CLUSTER_HELP: Final = "TYPE:N, such as r5.4xlarge:8: run on Spark, on N core nodes; empty: sized automatically."
 CLEARABLE: Final[tuple[str, ...]] = get_args(Clearable)
+_SHOWN_IN_FIELD: Final = 12
+"""Pipelines whose present value stands below a field."""
 
 
 class Form(BaseModel):
@@ -42,7 +46,7 @@ class SwitchForm(Form):
 
 
 class EditForm(Form):
-    """Change a pipeline's schedule, SLA, cluster or alerts. Empty fields keep their value."""
+    """Change a pipeline's schedule, SLA, cluster or alerts. Empty fields keep their value; `Clear` empties columns."""
 
     choices = {"pipeline": "pipelines"}
 
@@ -59,6 +63,12 @@ class EditForm(Form):
     emr_core_max: int | None = Field(default=None, ge=1, title="Core nodes at most")
     clear: tuple[Clearable, ...] = Field(default=(), title="Clear", description="Columns to set to null.")
     reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
+
+
+EDITABLE: Final = tuple(
+    name for name in EditForm.model_fields if name not in {"requested_by", "pipeline", "reason", "clear"}
+)
+"""Columns of a pipeline that `EditForm` changes."""
 
 
 class OnboardForm(Form):
@@ -108,18 +118,54 @@ class BackfillForm(Form):
     cluster: Text = Field(default="", title="Cluster", description=CLUSTER_HELP)
 
 
-def parameter_schema(form: type[Form], lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def present_values(pipelines: Sequence[PipelineRow]) -> dict[str, str]:
+    """Return what the fields of `EditForm` hold now, by field: Prefect cannot fill a form in by the pipeline chosen.
+
+    Args:
+        pipelines: The environment's pipelines; of more than a field has room for, the page of the form has a table.
+    """
+    found = {}
+    for name in EDITABLE:
+        shown = [f"{row.pipeline_id} {_shown(row, name)}" for row in pipelines[:_SHOWN_IN_FIELD]]
+        more = len(pipelines) - _SHOWN_IN_FIELD
+        found[name] = "Now: " + "; ".join(shown) + (f"; {more} more on the form's page" if more > 0 else "") + "."
+    return found
+
+
+def values_table(pipelines: Sequence[PipelineRow]) -> str:
+    """Return the values that `EditForm` changes as Markdown, a line per pipeline."""
+    lines = [
+        "| " + " | ".join(["pipeline", *EDITABLE]) + " |",
+        "| " + " | ".join(["---"] * (1 + len(EDITABLE))) + " |",
+        *("| " + " | ".join([row.pipeline_id, *(_shown(row, name) for name in EDITABLE)]) + " |" for row in pipelines),
+    ]
+    return "\n\nWhat the rows hold now:\n\n" + "\n".join(lines)
+
+
+def _shown(row: PipelineRow, name: str) -> str:
+    value = getattr(row, name)
+    text = ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+    return redact_text(" ".join(text.split())).replace("|", "\\|") or "–"
+
+
+def parameter_schema(
+    form: type[Form], lists: Mapping[str, Sequence[str]], present: Mapping[str, str] = {}
+) -> dict[str, Any]:
     """Return the JSON schema of a flow whose one parameter `form` is this form, its choices filled in.
 
     Args:
         form: The form.
         lists: The choices, by name of the list.
+        present: What fields hold now, by field; shown below the field.
     """
     model = form.model_json_schema(ref_template="#/definitions/{model}")
     definitions = model.pop("$defs", {})
     for name, chosen in form.choices.items():
         field = model["properties"][name]
         (field["items"] if field.get("type") == "array" else field)["enum"] = list(lists[chosen])
+    for name, text in present.items():
+        field = model["properties"][name]
+        field["description"] = f"{field.get('description', '')} {text}".strip()
     for position, field in enumerate(model["properties"].values()):
         field["position"] = position
     return {

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, and_, exists, func, insert, or_, select, update
 
 from metadata_sync.database.engine import to_utc
 from metadata_sync.database.tables import alert_outbox, incident
@@ -45,11 +45,22 @@ def append_alerts(connection: Connection, environment: str, alerts: Sequence[Ale
 
 
 def claim_alerts(connection: Connection, environment: str, now: datetime, until: datetime) -> tuple[Alert, ...]:
-    """Return the alerts that are due, and reserve them until an instant; after it another process may send them."""
+    """Return the alerts that are due, and reserve them until an instant; after it another process may send them.
+
+    An alert waits while an earlier one of its incident waits for the same channel: people read them in order.
+    """
     columns = alert_outbox.c
+    earlier = alert_outbox.alias("earlier")
+    is_behind = exists().where(
+        earlier.c.environment == environment,
+        earlier.c.incident_id == columns.incident_id,
+        earlier.c.channel == columns.channel,
+        earlier.c.alert_id < columns.alert_id,
+        *_waiting(earlier),
+    )
     query = (
         select(alert_outbox)
-        .where(columns.environment == environment, *_waiting(), columns.due_at <= to_utc(now))
+        .where(columns.environment == environment, *_waiting(), columns.due_at <= to_utc(now), ~is_behind)
         .order_by(columns.alert_id)
         .with_for_update(skip_locked=True)
     )
@@ -82,8 +93,8 @@ def read_alerts(connection: Connection, environment: str, incident_id: str | Non
     return tuple(_alert(row) for row in connection.execute(query).mappings())
 
 
-def _waiting() -> tuple[Any, ...]:
-    return alert_outbox.c.sent_at.is_(None), alert_outbox.c.given_up_at.is_(None)
+def _waiting(outbox: FromClause = alert_outbox) -> tuple[Any, ...]:
+    return outbox.c.sent_at.is_(None), outbox.c.given_up_at.is_(None)
 
 
 def _incident(row: Mapping[Any, Any]) -> Incident:

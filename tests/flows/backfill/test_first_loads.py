@@ -13,9 +13,10 @@ from psycopg.conninfo import conninfo_to_dict
 from flows.backfill.first_loads import continue_first_loads
 from flows.engine import first_loads
 from flows.engine.engine import execute
-from flows.gate.first_load import first_loads_of
+from flows.gate.first_load import FirstLoad, first_loads_of
 from flows.ledger.verify import verify
 from flows.reports.status import target_statuses
+from metadata_sync.control.apply import switch
 from metadata_sync.settings import Settings
 from tests.support.history_project import BUDGET, HOURS, DuckDbFile, HistoryProject, PostgresDatabase
 
@@ -126,6 +127,14 @@ def test_first_load_goes_on_whenever_it_was_stopped(make: MakeProject) -> None:
     (paused,) = project.load_cut(until=datetime(2024, 1, 1, tzinfo=UTC))
     assert (paused.first.done, paused.pause) == (4, "The next scheduled run is due")
     assert max(project.watermarks("cut").values()) > max(tops.values())
+
+    def switch_off(_: FirstLoad) -> None:
+        switch(project.change_context(), "cut.history", "month's end", is_active=False)
+
+    (left,) = continue_first_loads(context, stale, late, print, on_progress=switch_off, sleep=print)
+    assert (left.first.done, left.error) == (4, None)
+    assert "It was switched off meanwhile" in (left.pause or "")
+    switch(project.change_context(), "cut.history", None, is_active=True)
     assert continue_first_loads(context, stale, late, print, sleep=print)[0].first.is_done, "an old plan looks again"
     assert not project.load_cut()
     project.assert_equal()

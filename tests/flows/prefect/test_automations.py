@@ -90,15 +90,22 @@ def test_run_without_a_sign_of_life_is_marked_as_crashed(
     server.set_state(cancelling, "RUNNING")
     server.set_state(cancelling, "CANCELLING")
     silent, ended = (server.start_run(deployment["id"]) for _ in range(2))
+    late = {state: server.start_run(deployment["id"]) for state in ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")}
     tags = [("prefect.tag.sluice", "tag"), ("prefect.tag.environment:auto", "tag")]
     server.set_state(silent, "RUNNING")
-    for run_id in (silent, ended):
+    for state, run_id in late.items():
+        server.set_state(run_id, state)
+    messages = {run_id: server.ask(f"/flow_runs/{run_id}")["state"]["message"] for run_id in late.values()}
+    for run_id in (*late.values(), silent, ended):  # the first ones arrive after the end of their runs
         emit(server, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run_id}", tags, {})
     server.set_state(ended, "COMPLETED")
 
     server.until(lambda: server.ask(f"/flow_runs/{silent}")["state_type"] == "CRASHED", 60)
     assert "No heartbeat" in server.ask(f"/flow_runs/{silent}")["state"]["message"]
     assert server.ask(f"/flow_runs/{ended}")["state_type"] == "COMPLETED"
+    found = {run_id: server.ask(f"/flow_runs/{run_id}") for run_id in late.values()}
+    assert {run["state_type"]: run_id for run_id, run in found.items()} == late, "an ended run stays as it is"
+    assert {run_id: run["state"]["message"] for run_id, run in found.items()} == messages
     server.until(lambda: server.ask(f"/flow_runs/{pending}")["state_type"] == "CRASHED", 60)
     server.until(lambda: server.ask(f"/flow_runs/{cancelling}")["state_type"] == "CANCELLED", 60)
     assert server.ask(f"/flow_runs/{waiting}")["state_type"] == "SCHEDULED"

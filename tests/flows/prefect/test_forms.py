@@ -15,7 +15,7 @@ from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.prefect.deployments.forms import form_deployments
 from flows.prefect.forms.changes import edit_pipeline, onboard, switch_row
-from flows.prefect.forms.models import BackfillForm, EditForm, OnboardForm, SwitchForm
+from flows.prefect.forms.models import CLEARABLE, EDITABLE, BackfillForm, EditForm, OnboardForm, SwitchForm
 from flows.run.model import RunRequest
 from metadata_sync.control.apply import Assignment, ChangeContext, set_values, switch
 from metadata_sync.errors import MetadataError
@@ -147,6 +147,33 @@ def test_form_offers_what_the_rows_hold(orders: Context) -> None:
     assert backfilling["Engine"]["enum"] == ["auto", "warehouse", "spark"]
     assert {"engine", "cluster"} <= set(backfilling["BackfillForm"]["properties"])
     assert list(form_deployments(ControlRows(), "dev", [])) == []
+
+
+def test_edit_form_shows_what_the_rows_hold_and_follows_them(orders: Context) -> None:
+    """Below each field for some pipelines, and for all of them on the form's page."""
+
+    def shown(rows: ControlRows) -> tuple[dict[str, Any], str, str]:
+        (form,) = [item for item in form_deployments(rows, "dev", []) if item.name == "edit@dev"]
+        return form.schema["definitions"]["EditForm"]["properties"], form.description, form.content_hash
+
+    rows = orders.store.read_rows()
+    fields, page, before = shown(rows)
+    assert "payments 0 6 * * *" in fields["schedule"]["description"]
+    assert "orders_daily –" in fields["sla_minutes"]["description"]
+    assert fields["clear"]["items"]["enum"] == list(CLEARABLE)
+    assert {name for name, field in fields.items() if "Now: " in field.get("description", "")} == set(EDITABLE)
+    assert "| payments | 0 6 * * * | " in page
+
+    payments = rows.pipeline("payments")
+    assert payments is not None
+    later = payments.model_copy(update={"schedule": "7 7 * * *", "owner": "a | b"})
+    many = [later.model_copy(update={"pipeline_id": f"p{number:02}"}) for number in range(20)]
+    fields, page, after = shown(rows.model_copy(update={"pipelines": (later, *many)}))
+    assert "8 more on the form's page" not in fields["schedule"]["description"]
+    assert "9 more on the form's page" in fields["schedule"]["description"]
+    assert page.count("| 7 7 * * * |") == 21
+    assert "a \\| b" in page
+    assert before != after, "the reconciler writes it again"
 
 
 def test_form_needs_a_name_and_a_reason() -> None:

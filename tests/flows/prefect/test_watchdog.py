@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,28 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from flows.context import Context
+from flows.doctor.finding import Level
+from flows.doctor.server import _scheduling
 from flows.prefect.deployments.client import open_deployments
 from flows.prefect.deployments.pipelines import Deployment
 from flows.prefect.retention import remove_runs
 from flows.prefect.watchdog.repair import IN_PLACE_OF_LOST, Watchdog
+from flows.prefect.watchdog.report import examine, findings_of
 from flows.prefect.watchdog.stuck import Patience
 from flows.process import is_process_alive
 from flows.server.api import PrefectApi, open_api
-from flows.server.local import LocalServer, start, stop
+from flows.server.background import Background
+from flows.server.local import CLIENT_SETTINGS, LocalServer, start, stop, without_prefect
+from flows.upkeep.monitor import monitor
+from metadata_sync.project import Project
+from metadata_sync.rows.merge import RowChange
+from metadata_sync.rows.model import ControlRows, PipelineRow
+from metadata_sync.rows.vocabulary import Template
+from metadata_sync.settings import Settings
+from tests.support.guarded_server import REPOSITORY
+from tests.support.held_flow import FOLDER, end_file, pending_file
+from tests.support.instants import at
 from tests.support.live_server import Server, Way, free_port, give_database
 
 STATES = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
@@ -50,11 +64,9 @@ def make_deployments(server: Server, prefix: str) -> dict[str, str]:
         }
 
 
-def _deployment(name: str) -> Deployment:
+def _deployment(name: str, flow: str = "run", entrypoint: str = "flows.prefect.run_flow.run") -> Deployment:
     tags = ("sluice", "environment:killed", f"pipeline:{name}")
-    return Deployment(
-        f"{name}@killed", "run", "flows.prefect.run_flow.run", "", tags, is_exclusive=True, environment="killed"
-    )
+    return Deployment(f"{name}@killed", flow, entrypoint, "", tags, is_exclusive=True, environment="killed")
 
 
 def bring_to(server: Server, deployment_id: str, state: str) -> str:
@@ -204,6 +216,185 @@ def test_living_runs_are_left_alone(own: Server) -> None:
     with open_api(own.api_url) as api:
         assert watchdog.look(api) == ()
     _end_all(own)
+
+
+@dataclass
+class Machine:
+    """A worker on this machine, and the runs that it has started."""
+
+    server: Server
+    folder: Path
+
+    @property
+    def worker(self) -> Background:
+        return Background(self.server.local.folder, "worker-to-kill")
+
+    def start_worker(self) -> None:
+        local = self.server.local
+        environ = {
+            **without_prefect(os.environ),
+            **CLIENT_SETTINGS,
+            "PREFECT_HOME": str(local.folder),
+            "PREFECT_API_URL": local.api_url,
+            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PYTHONPATH": str(REPOSITORY),
+            FOLDER: str(self.folder),
+        }
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "killed", "--type", "process"]
+        self.worker.start([*command, "--name", "to-kill"], environ)
+
+    def kill_worker(self) -> None:
+        process = self.worker.running()
+        assert process is not None
+        os.kill(process.pid, signal.SIGKILL)
+        self.server.until(lambda: not process.is_alive(), 10)
+
+    def begin(self, name: str, *, is_pending: bool = False) -> str:
+        """Let the worker start a run, and return it once its process is at work."""
+        with open_deployments(self.server.api_url, "killed") as prefect:
+            wanted = _deployment(name, "held", "tests.support.held_flow.held")
+            deployment = str(prefect.write(wanted, is_paused=False))
+        run = self.server.start_run(deployment)
+        if is_pending:
+            pending_file(self.folder, run).touch()
+        return run
+
+    def pid(self, run: str) -> int:
+        return int(self.server.ask(f"/flow_runs/{run}")["infrastructure_pid"].rpartition(":")[2])
+
+    def kill_run(self, run: str) -> None:
+        os.kill(self.pid(run), signal.SIGKILL)
+
+    def release(self, run: str) -> None:
+        end_file(self.folder, run).touch()
+        pending_file(self.folder, run).unlink(missing_ok=True)
+
+    def state(self, run: str) -> str:
+        return str(self.server.ask(f"/flow_runs/{run}")["state_type"])
+
+    def is_at(self, run: str, state: str) -> bool:
+        found = self.server.ask(f"/flow_runs/{run}")
+        return bool(found["state_type"] == state and found["infrastructure_pid"])
+
+    def until(self, state: str, *runs: str) -> None:
+        """Wait until runs are in a state."""
+        self.server.until(lambda: {self.state(run) for run in runs} == {state}, 60)
+
+
+@pytest.fixture
+def machine(own: Server, tmp_path: Path) -> Iterator[Machine]:
+    with open_deployments(own.api_url, "killed") as prefect:
+        prefect.ensure_work_pool()
+    machine = Machine(own, tmp_path)
+    machine.start_worker()
+    yield machine
+    machine.worker.stop()
+    own.delete("/work_pools/killed/workers/to-kill")
+
+
+def test_worker_and_runs_that_are_killed_one_without_the_other(machine: Machine) -> None:
+    """In each state of a run: its end is known, its slot is free, and a run that lives is left alone."""
+    server = machine.server
+    pending = machine.begin("kill_pending", is_pending=True)
+    running, cancelling = machine.begin("kill_running"), machine.begin("kill_cancelling")
+    lost_pending = machine.begin("kill_lost_pending", is_pending=True)
+    lost_running = machine.begin("kill_lost_running")
+    for run, state in ((pending, "PENDING"), (lost_pending, "PENDING"), (running, "RUNNING")):
+        server.until(lambda run=run, state=state: machine.is_at(run, state), 60)  # type: ignore[misc]
+    machine.until("RUNNING", cancelling, lost_running)
+
+    # Only the run: the worker sees it.
+    machine.kill_run(lost_pending)
+    machine.kill_run(lost_running)
+    machine.until("CRASHED", lost_pending, lost_running)
+
+    # Only the worker: its runs go on, and what is scheduled waits for the next worker.
+    machine.kill_worker()
+    scheduled = machine.begin("kill_scheduled")
+    server.set_state(cancelling, "CANCELLING")
+    clock = Clock()
+    patient = Patience(pending=90, cancelling=5, silent=90, slot=5)
+    said = look_twice(server, Watchdog("killed", "killed", patient, is_process_alive, clock), clock)
+    assert [sentence.partition(":")[0] for sentence in said] == ["kill_cancelling@killed"], "the others are alive"
+    assert machine.state(cancelling) == "CANCELLED"
+    for run in (pending, running):
+        machine.release(run)
+    machine.until("COMPLETED", pending, running)
+
+    # The worker and a run: nobody saw its end but the reconciler.
+    machine.start_worker()
+    machine.until("RUNNING", scheduled)
+    machine.kill_worker()
+    machine.kill_run(scheduled)
+    machine.kill_run(cancelling)
+    clock = Clock()
+    said = look_twice(server, Watchdog("killed", "killed", patient, is_process_alive, clock), clock, 20)
+    assert "Its process is gone" in said[0]
+    assert machine.state(scheduled) == "CRASHED"
+    names = ("pending", "running", "cancelling", "lost_pending", "lost_running", "scheduled")
+    free = {name: take_slot(server, server.deployment(f"kill_{name}@killed")["id"]) for name in names}
+    assert free == dict.fromkeys(names, "PENDING")
+    _end_all(server)
+
+
+def test_doctor_and_monitor_tell_what_stops_a_schedule(own: Server, tmp_path: Path) -> None:
+    """Each on the real server, with the clock of doctor and monitor set forward."""
+    deployments = make_deployments(own, "stops")
+    named = {f"stops_{state.lower()}": state for state in STATES}
+    rows = ControlRows(
+        pipelines=tuple(
+            PipelineRow(pipeline_id=name, pipeline_name=name, template=Template.PRESENTATION) for name in named
+        )
+    )
+    settings = Settings(environment="killed", work_pool="killed")
+    context = Context(Project(tmp_path), settings, "tester")
+    context.store.write([RowChange(None, row) for row in rows.pipelines], "tester", "apply", None)
+    heartbeat = {"name": "w1", "heartbeat_interval_seconds": 1}
+    assert own.status("/work_pools/killed/workers/heartbeat", heartbeat) == 204
+    slot = f"deployment:{deployments['SCHEDULED']}"
+    _end_all(own)
+    quiet = _troubles(own, context, minutes=9)
+
+    own.ask("/v2/concurrency_limits/increment", {"names": [slot], "slots": 1})
+    refused = [take_slot(own, deployments["SCHEDULED"]) for _ in range(3)]
+    held = _troubles(own, context, minutes=3)
+    own.ask("/v2/concurrency_limits/decrement", {"names": [slot], "slots": 1})
+    after = _troubles(own, context, minutes=3)
+    for state in ("PENDING", "RUNNING", "CANCELLING"):
+        bring_to(own, deployments[state], state)
+    stuck = _troubles(own, context, minutes=6)
+    _end_all(own)
+    own.start_run(deployments["RUNNING"])
+    workers = "/work_pools/killed/workers/filter"
+    own.until(lambda: {item["status"] for item in own.ask(workers, {})} == {"OFFLINE"}, 60)
+    silent = _troubles(own, context, minutes=4)
+    _end_all(own)
+    context.store.close()
+
+    assert refused == ["CANCELLED"] * 3
+    assert quiet == {}
+    assert held.keys() == {"schedule of stops_scheduled"}
+    assert "Its slot is held since" in held["schedule of stops_scheduled"]
+    assert "The last 3 runs were refused" in after["schedule of stops_scheduled"]
+    for state, words in (("pending", "been pending for 6"), ("running", "no heartbeat"), ("cancelling", "been cancel")):
+        assert words in stuck[f"schedule of stops_{state}"]
+    assert "No worker is online (last seen: " in silent["work pool killed"]
+    assert "1 run is late" in silent["work pool killed"]
+
+
+def _troubles(server: Server, context: Context, *, minutes: float) -> dict[str, str]:
+    """Return what doctor says of the schedules in some minutes; `monitor` has then opened the same incidents."""
+    later = at(context, datetime.now(UTC) + timedelta(minutes=minutes))
+    with open_api(server.api_url) as api:
+        found = examine(api, "killed", "killed", later.now())
+    monitor(later, findings_of(found, later.store.usable_rows()))
+    incidents = {item.subject: item.message for item in later.store.incidents()}
+    told = [item for item in _scheduling(later, server.api_url) if item.level is Level.FAIL]
+    assert {item.message.partition(": ")[0] for item in told} == incidents.keys()
+    assert all(item.remedy for item in told)
+    assert all(any(item.message.partition(": ")[2] in text for text in incidents.values()) for item in told)
+    return incidents
 
 
 def _is_free(port: int) -> bool:
