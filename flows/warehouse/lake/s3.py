@@ -47,13 +47,11 @@ def list_objects(location: str, bucket: str, prefix: str) -> Iterator[Mapping[st
         ConfigurationError: When boto3 or credentials are missing, or S3 refuses for good.
         SoftRunError: When S3 does not answer now.
     """
-    from botocore.config import Config
-
     boto3 = _boto3(location)
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        client = boto3.Session().client("s3", config=Config(retries={"mode": "standard", "max_attempts": 6}))
+        client = boto3.Session().client("s3")  # sessions are not shared between threads
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             yield from page.get("Contents", ())
     except (BotoCoreError, ClientError) as error:

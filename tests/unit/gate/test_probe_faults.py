@@ -240,7 +240,7 @@ def test_s3_that_asks_to_slow_down_is_asked_again_and_then_holds_its_readers_sof
 
     session = boto3.Session()
     session.events.register("before-send.s3.ListObjectsV2", slow_down)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    monkeypatch.setattr(boto3, "Session", lambda: session)
     folder = resolve_folder(project, f"s3://{bucket}/planes")
 
     if refusals == 1:
