@@ -218,7 +218,12 @@ def test_a_file_is_opened_once(project: Project) -> None:
 
     new.unlink()
     assert not look_at_text(project, row).faults
+    assert Path(files[-1].path).exists(), "another process may have made it of a file that came just now"
+    os.utime(files[-1].path, (0, 0))
+    land(project, "newer.csv", "id\n52\n")
+    assert not look_at_text(project, row).faults
     assert not Path(files[-1].path).exists(), "the copy goes with its file"
+    (project.root / "lake/sales/newer.csv").unlink()
     assert len(list_folder(folder).files) == 50
     assert folder.copies is not None
     (folder.copies.folder / "index.json").write_text("{")  # it is lost: everything is read again

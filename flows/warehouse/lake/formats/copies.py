@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _SECONDS_KEPT: Final = 2 * 24 * 3600
 """How long the copies stay that an earlier way of reading the source has made."""
+_SECONDS_UNSETTLED: Final = 3600
+"""How long a copy stays in any case."""
 _SAVED_AFTER: Final = 100
 """Number of copies after which the index is written, so that a stopped run goes on where it was."""
 
@@ -82,7 +84,7 @@ class Copies:
         """
         index = self._load()
         listed = {file.name for file in files}
-        gone = [name for name in index.files if name not in listed]
+        gone = [name for name in index.files if name not in listed and self._is_settled(name)]
         for name in gone:
             self._forget(index, name)
         todo = [file for file in files if index.files.get(file.name, ("",))[0] != file.identity]
@@ -90,7 +92,7 @@ class Copies:
             self._make_all(index, todo, known)
         if todo or gone:
             self._save(index)
-        return {name: error for name, (_, error, _) in index.files.items() if error}
+        return {name: error for name, (_, error, _) in index.files.items() if error and name in listed}
 
     def _make_all(self, index: _Index, todo: Sequence[LakeFile], known: Mapping[str, str]) -> None:
         import duckdb
@@ -150,6 +152,13 @@ class Copies:
                 if folded not in settled and folded not in declared and type_ != NOTHING:
                     found[folded] = joined_type(type_, found.get(folded, type_))
         return found
+
+    def _is_settled(self, name: str) -> bool:
+        """Whether a copy is old enough to be removed: another process may have made it of a file that came just now."""
+        try:
+            return Path(self.path_of(name)).stat().st_mtime < time.time() - _SECONDS_UNSETTLED
+        except FileNotFoundError:
+            return True
 
     def _forget(self, index: _Index, name: str) -> None:
         del index.files[name]
