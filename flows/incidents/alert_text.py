@@ -18,7 +18,13 @@ _RUNBOOK: Final = "operations/runbook.md"
 
 
 def title_of(
-    incident: Incident, event: AlertEvent, environment: str, now: datetime, followed_by: str | None = None
+    incident: Incident,
+    event: AlertEvent,
+    environment: str,
+    now: datetime,
+    *,
+    followed_by: str | None = None,
+    is_removed: bool = False,
 ) -> str:
     """Return the title of an alert.
 
@@ -28,8 +34,11 @@ def title_of(
         environment: The environment.
         now: UTC.
         followed_by: Class of the cause that took the place of a resolved one; None: its subject has recovered.
+        is_removed: Whether the rows of its targets are gone.
     """
     where = f"[{environment}] {incident.subject}"
+    if event is AlertEvent.RESOLVED and is_removed:
+        return f"{where} is closed: no row of its targets is left"
     if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.REJECTS:
         return f"{where} rejects no new rows; the rows that it rejected are not loaded yet"
     if event is AlertEvent.RESOLVED and incident.kind is IncidentKind.DEFINITION:

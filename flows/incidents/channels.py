@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows.incidents.alert_text import body_of, title_of
-from flows.incidents.incident import AlertPolicy, IncidentChange
+from flows.incidents.incident import AlertPolicy, IncidentChange, is_removed
 from metadata_sync.database.engine import new_id
 from metadata_sync.incident import Alert, AlertEvent
 
@@ -66,7 +66,14 @@ def alerts_for(
             incident.incident_id,
             channel,
             event,
-            title_of(incident, event, settings.environment, now, change.followed_by),
+            title_of(
+                incident,
+                event,
+                settings.environment,
+                now,
+                followed_by=change.followed_by,
+                is_removed=is_removed(incident, rows),
+            ),
             body_of(incident, event, now, settings.docs_url),
             created_at=now,
             due_at=now,

@@ -279,6 +279,13 @@ def resolve(incident: Incident, now: datetime, followed_by: FailureClass | None 
     return IncidentChange(closed, event, None if followed_by is None else followed_by.value)
 
 
+def is_removed(incident: Incident, rows: ControlRows) -> bool:
+    """Whether the rows of all its targets were removed, retired or renamed: no run can end it any more."""
+    if incident.kind in MONITORED or not incident.targets:
+        return False
+    return {str(row.name) for row in rows.transformations}.isdisjoint(incident.targets)
+
+
 def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[TargetOutcome]) -> bool:
     """Whether a run ends an open incident: no finding repeats it, and one of its targets is healthy."""
     if any((item.kind, item.subject) == (incident.kind, incident.subject) for item in findings):

@@ -18,6 +18,7 @@ from flows.incidents.incident import (
     is_hard,
     is_healthy,
     is_over,
+    is_removed,
     resolve,
     update_incident,
 )
@@ -162,7 +163,7 @@ def settle_incidents(
     now = context.now()
 
     def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
-        over = [item for item in known if item.is_open and is_over(item)]
+        over = [item for item in known if item.is_open and (is_over(item) or is_removed(item, rows))]
         changes = [*_open_or_update(context, known, findings, run_id=run_id, url=url, now=now)]
         changes += [resolve(incident, now) for incident in over]
         return [change.incident for change in changes], list(_alerts(context, rows, changes, now))
