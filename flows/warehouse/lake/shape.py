@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from flows.warehouse.connection import first_line
 from flows.warehouse.lake.faults import FileFault
-from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, change_token
+from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing
 from flows.warehouse.lake.footers import FooterMemory
 from flows.warehouse.lake.formats.nested import known_type
 from flows.warehouse.lake.s3 import prepare, unreadable_name
@@ -75,18 +75,23 @@ class LakeColumns:
     ignored: tuple[str, ...] = ()
 
 
+Look = tuple[Sequence[LakeFile], str | None, KnownShape | None]
+"""Files, incremental key, and columns as a run accepted them."""
+
+
 class LakeFooters:
     """A database in memory that looks at the footers of files; no SELECT of a row reaches it.
 
     Args:
-        known: Glob of a folder → token of its listing and its columns. A folder is looked at again after a change.
+        known: Glob of a folder → its listing and what was asked of it, and its columns. A folder is looked at again
+            after a change.
         memory: What was read of large folders by earlier runs.
         profile: The profile's target, which may hold credentials for S3.
     """
 
     def __init__(
         self,
-        known: dict[str, tuple[str, LakeColumns]],
+        known: dict[str, tuple[Look, LakeColumns]],
         memory: FooterMemory,
         profile: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
@@ -123,10 +128,10 @@ class LakeFooters:
         if not listing.files:
             ignored = f" ({listing.ignored})" if listing.ignored else ""
             raise ValueError(f"no {_FORMATS[folder.format]} file in {folder.location}{ignored}")
-        token = f"{change_token(listing.files)} {key} {known}"
+        look: Look = listing.files, key, known
         place = folder.read_pattern
-        if self._known.get(place, ("",))[0] != token:
-            self._known[place] = (token, self._read(folder, listing.files, key, known))
+        if place not in self._known or self._known[place][0] != look:
+            self._known[place] = look, self._read(folder, listing.files, key, known)
         return self._known[place][1]
 
     def _read(
