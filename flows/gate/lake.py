@@ -124,24 +124,25 @@ def _last_change(context: Context, source: str) -> str:
     return "" if shape is None or not shape.change else f"{shape.change}, since {shape.noted_at:%Y-%m-%d %H:%M} UTC"
 
 
-def _left_out(lake: LakeView, source: SourceRow, target: str) -> Mapping[str, str]:
-    """Return the files that a target leaves out, each with the reason; all of them, when none can be read."""
+def _left_out(lake: LakeView, source: SourceRow, target: str) -> Mapping[str, tuple[str, str]]:
+    """Return the files that a target leaves out, each with its state and the reason; all, when none can be read."""
     try:
-        return lake.left_out(source, target)
+        reasons = lake.left_out(source, target)
+        unreadable = {fault.file.name for fault in lake.columns(source).faults if fault.error}
     except ValueError as error:
-        return {file.name: str(error) for file in lake.listed(source)[1].files}
+        return {file.name: ("unreadable", str(error)) for file in lake.listed(source)[1].files}
+    return {name: ("unreadable" if name in unreadable else "left_out", reason) for name, reason in reasons.items()}
 
 
 def _compare(
-    target: str, listing: Listing, read: Mapping[str, FileRead], left_out: Mapping[str, str]
+    target: str, listing: Listing, read: Mapping[str, FileRead], left_out: Mapping[str, tuple[str, str]]
 ) -> list[FileOfTarget]:
     """Return the files of one target; none are listed of a target whose loads do not note files."""
 
     def described(file: LakeFile) -> FileOfTarget:
         before = read.get(file.name)
-        reason = left_out.get(file.name, "")
+        state, reason = left_out.get(file.name, ("", ""))
         if reason and (before is None or before.identity != file.identity):
-            state = "left_out" if reason.startswith(f"{file.name} has ") else "unreadable"
             known = (None, None) if before is None else (before.load_id, before.loaded_at)
             return FileOfTarget(file.name, file.size_bytes, target, state, *known, reason)
         if before is None:
