@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -250,42 +251,60 @@ def test_assignments_need_a_sign() -> None:
         Assignment.parse("a")
 
 
-KILLED = """
-    import os, signal, sys
+APPLY = """
+    import json, os, signal, sys
     from pathlib import Path
     from sqlalchemy import event
     from metadata_sync.control.bundle import read_bundle
     from metadata_sync.database import ControlStore
     from metadata_sync.rows.merge import make_plan
-    url, file, statements = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    store = ControlStore.open(url, "dev")
-    plan = make_plan(read_bundle([file], "dev", file.parent).rows, store.read_state())
-    seen = 0
-    @event.listens_for(store._engine, "after_cursor_execute")
-    def _(*rest):
-        global seen
-        seen += 1
-        if seen == statements:
-            os.kill(os.getpid(), signal.SIGKILL)
-    store.write(plan.changes, "ada", "apply", None)
-    print("done", seen)
+    url, file, how = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+
+    def apply(last):
+        "Apply the file; the process dies after so many statements of the write."
+        store = ControlStore.open(url, "dev")
+        plan = make_plan(read_bundle([file], "dev", file.parent).rows, store.read_state())
+        seen = 0
+        @event.listens_for(store._engine, "after_cursor_execute")
+        def _(*rest):
+            nonlocal seen
+            seen += 1
+            if seen == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+        store.write(plan.changes, "ada", "apply", None)
+
+    def look():
+        with ControlStore.open(url, "dev") as store:
+            rows = store.read_rows()
+            return len(rows.sources) + len(rows.pipelines) + len(rows.transformations), len(store.history(limit=1000))
+
+    if how == "once":
+        apply(None)
+        print("done")
+    for last in range(1, 100) if how == "killed" else ():
+        child = os.fork()
+        if not child:
+            apply(last)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(json.dumps([code, *look()]), flush=True)
+        if code == 0:
+            break
 """
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("statements", [1, 2, 4, 6, 8, 9, 10])
-def test_apply_killed_in_the_middle_leaves_all_or_nothing(store_url: str, tmp_path: Path, statements: int) -> None:
+def test_apply_killed_after_any_statement_leaves_all_or_nothing(store_url: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.yml"
     file.write_text(FLIGHTS)
-    process = run_python(KILLED, store_url, str(file), str(statements))
-    out, errors = process.communicate(timeout=60)
-    with ControlStore.open(store_url, "dev") as store:
-        count = len(all_rows(store.read_rows()))
-        if "done" in out:
-            assert (count, len(store.history(limit=1000)) > 0) == (4, True)
-        else:
-            assert process.returncode == -9, errors
-            assert (count, store.history()) == (0, ())
+    out, errors = run_python(APPLY, store_url, str(file), "killed").communicate(timeout=120)
+    *killed, (code, row_count, entry_count) = map(json.loads, out.splitlines())
+    assert len(killed) > 5, errors
+    for died in killed:
+        assert died in ([-9, 0, 0], [-9, row_count, entry_count]), "all or nothing"
+    assert killed[0] == [-9, 0, 0]
+    assert (code, row_count) == (0, 4), errors
+    assert entry_count > 0
 
 
 @pytest.mark.processes
@@ -294,7 +313,7 @@ def test_two_applies_at_once_are_one_after_the_other(store_url: str, tmp_path: P
     file = tmp_path / "rows.yml"
     file.write_text(FLIGHTS)
     ControlStore.open(store_url, "dev").close()
-    processes = [run_python(KILLED, store_url, str(file), "1000") for _ in range(4)]
+    processes = [run_python(APPLY, store_url, str(file), "once") for _ in range(4)]
     results = [process.communicate(timeout=120) for process in processes]
     assert any("done" in out for out, _ in results)
     for out, errors in results:
