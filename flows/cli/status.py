@@ -157,12 +157,10 @@ def why(
 
 
 def _no_decision(target: str, rows: ControlRows, at: datetime | None) -> ConfigurationError:
-    names = [str(row.name) for row in rows.transformations]
-    if target not in names:
-        return ConfigurationError(
-            f"There is no transformation {target!r} in this environment.",
-            f"It has: {', '.join(sorted(names)) or 'none'}.",
-        )
+    if target not in {str(row.name) for row in rows.transformations}:
+        from metadata_sync.rows.resolve import unknown_target
+
+        return unknown_target(target, rows)
     moment = "yet" if at is None else f"until {at:%Y-%m-%d %H:%M} UTC"
     return ConfigurationError(
         f"No decision on {target} is recorded {moment}.", "`sluice plan` shows what would run now."

@@ -12,6 +12,7 @@ from metadata_sync.database.engine import new_id
 from metadata_sync.incident import Alert, AlertEvent
 
 if TYPE_CHECKING:
+    from flows.context import Context
     from metadata_sync.rows.model import ControlRows
     from metadata_sync.settings import Settings
 
@@ -36,6 +37,12 @@ def channels_of(pipeline_ids: Iterable[str], rows: ControlRows, settings: Settin
         if pipeline is not None
     ]
     return tuple(dict.fromkeys(channel for channel in named or [settings.alert_channel] if channel))
+
+
+def told_channels(context: Context, incident_id: str, event: AlertEvent) -> tuple[str, ...]:
+    """Return the channels that have an alert of an event of an incident, sent or waiting."""
+    alerts = context.store.alerts(incident_id)
+    return tuple(dict.fromkeys(alert.channel for alert in alerts if alert.event is event))
 
 
 def alerts_for(

@@ -20,6 +20,7 @@ from metadata_sync.incident import AlertEvent, Incident, IncidentKind, Severity
 from metadata_sync.loads import Rejects, RowCounts
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import reached_from
 from metadata_sync.rows.vocabulary import ChildPolicy
 
@@ -283,7 +284,7 @@ def is_removed(incident: Incident, rows: ControlRows) -> bool:
     """Whether the rows of all its targets were removed, retired or renamed: no run can end it any more."""
     if incident.kind in MONITORED or not incident.targets:
         return False
-    return {str(row.name) for row in rows.transformations}.isdisjoint(incident.targets)
+    return all(rows.transformation(TableName.parse(target)) is None for target in incident.targets)
 
 
 def is_over(incident: Incident, findings: Iterable[Finding], outcomes: Iterable[TargetOutcome]) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from flows.incidents.channels import told_channels
 from metadata_sync.database.engine import new_id
 from metadata_sync.errors import ConfigurationError, SoftRunError
 from metadata_sync.incident import Alert
@@ -179,11 +180,7 @@ def _send_elsewhere(context: Context, undelivered: Sequence[Alert], now: datetim
 
 def _is_told_there(context: Context, alert: Alert, channel: str) -> bool:
     """Whether a channel has an alert of the same event: the incident concerns pipelines of several channels."""
-    if alert.incident_id is None:
-        return False
-    return any(
-        item.channel == channel and item.event is alert.event for item in context.store.alerts(alert.incident_id)
-    )
+    return alert.incident_id is not None and channel in told_channels(context, alert.incident_id, alert.event)
 
 
 def _send(alert: Alert, send: Sender, now: Callable[[], datetime]) -> Alert:

@@ -232,16 +232,11 @@ def _alerts(context: Context, rows: ControlRows, changes: Sequence[IncidentChang
             incident.kind, incident.subject, incident.failure_class, incident.severity, incident.is_open, change.event,
         )  # fmt: skip
         if change.event is not None or incident.alerted_at is not None:
-            from flows.incidents.channels import alerts_for
+            from flows.incidents.channels import alerts_for, told_channels
 
-            told = () if incident.opened_at == now else _told_channels(context, incident.incident_id)
+            is_new = incident.opened_at == now
+            told = () if is_new else told_channels(context, incident.incident_id, AlertEvent.OPENED)
             yield from alerts_for(change, rows, context.settings, now, told=told, place=place)
-
-
-def _told_channels(context: Context, incident_id: str) -> tuple[str, ...]:
-    """Return the channels that were told of the beginning of an incident."""
-    alerts = context.store.alerts(incident_id)
-    return tuple(dict.fromkeys(alert.channel for alert in alerts if alert.event is AlertEvent.OPENED))
 
 
 def _set_comment(comment: str) -> Callable[[TransformationRow], TransformationRow]:

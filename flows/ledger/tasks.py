@@ -13,6 +13,7 @@ from flows.engine.engine import hold_warehouse, sync_rows
 from flows.run.outcome import load_variables
 from flows.warehouse.lake.variable import files_variable
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
+from metadata_sync.rows.resolve import unknown_target
 
 if TYPE_CHECKING:
     from flows.dbt.runner import DbtRunner
@@ -91,7 +92,4 @@ def row_of(context: Context, target: str) -> TransformationRow:
             for fault in blame.faults_of(row):
                 raise ConfigurationError(f"The row of {target} has a fault: {fault}")
             return row
-    known = ", ".join(sorted(str(row.name) for row in rows.transformations))
-    raise ConfigurationError(
-        f"There is no transformation {target!r} in this environment.", f"It has: {known or 'none'}."
-    )
+    raise unknown_target(target, rows)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.control.bundle import Bundle, bundle_files, read_bundle
 from metadata_sync.database.journals.entries import AuditEntry, Via
-from metadata_sync.errors import RequestError
+from metadata_sync.rows.merge import RowId
 from metadata_sync.rows.model import ControlRow
 from metadata_sync.rows.names import TableName
-from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies
+from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies, unknown_target
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore
@@ -52,7 +52,9 @@ def explain_target(store: ControlStore, project: Project, target: str) -> tuple[
         RequestError: When there is no such target.
     """
     rows = store.usable_rows()
-    row = _find(rows, target)
+    row = next((item for item in rows.transformations if str(item.name) == target), None)
+    if row is None:
+        raise unknown_target(target, rows)
     bundle = read_bundle(bundle_files(project.control_dir, project.root), store.environment, project.root)
     origins = _Origins(store, bundle)
     found = list(origins.settings(row))
@@ -62,16 +64,6 @@ def explain_target(store: ControlStore, project: Project, target: str) -> tuple[
     for dependency, resolved in zip(row.dependencies, resolve_dependencies(row, rows), strict=False):
         found += _of_dependency(row, dependency, resolved, rows)
     return tuple(found)
-
-
-def _find(rows: ControlRows, target: str) -> TransformationRow:
-    known = {str(row.name): row for row in rows.transformations}
-    if target not in known:
-        raise RequestError(
-            f"There is no transformation {target!r} in this environment.",
-            f"It has: {', '.join(sorted(known)) or 'none'}.",
-        )
-    return known[target]
 
 
 @dataclass(frozen=True)
@@ -117,10 +109,7 @@ class _Origins:
         return next((item for item in candidates if type(item) is type(row) and item.key == row.key), None)
 
     def _place(self, row: ControlRow, column: str) -> str | None:
-        for row_id, places in self.bundle.places.items():
-            if (row_id.table, row_id.key) == (row.control_table, row.key):
-                return places.get(column)
-        return None
+        return self.bundle.places.get(RowId(row.control_table, row.key), {}).get(column)
 
 
 def _origin(entry: AuditEntry | None, place: str | None, *, is_default: bool, is_pending: bool) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Final
 
+from metadata_sync.errors import RequestError
 from metadata_sync.rows.model import Column, ControlRows, Dependency, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_expression
 from metadata_sync.rows.vocabulary import Increment, LoadType, Template
@@ -103,6 +104,12 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
         restates=dependency.restates,
         may_drop=dependency.may_drop,
     )
+
+
+def unknown_target(target: str, rows: ControlRows) -> RequestError:
+    """Return the error for a target that no row declares; it names those that there are."""
+    known = ", ".join(sorted(str(row.name) for row in rows.transformations))
+    return RequestError(f"There is no transformation {target!r} in this environment.", f"It has: {known or 'none'}.")
 
 
 def reached_from(targets: Collection[str], readers: Mapping[str, Iterable[str]]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +75,7 @@ def _load(path: Path) -> dict[str, tuple[str, str]]:
         return {}
 
 
-def _save(path: Path, files: Mapping[str, tuple[str, str]], gone: Sequence[str] | set[str]) -> None:
+def _save(path: Path, files: Mapping[str, tuple[str, str]], gone: Collection[str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, files, gone)
@@ -87,7 +87,7 @@ def _save(path: Path, files: Mapping[str, tuple[str, str]], gone: Sequence[str] 
         _complain(path, error)
 
 
-def _write(path: Path, files: Mapping[str, tuple[str, str]], gone: Sequence[str] | set[str]) -> None:
+def _write(path: Path, files: Mapping[str, tuple[str, str]], gone: Collection[str]) -> None:
     with closing(sqlite3.connect(path, timeout=30)) as connection:
         connection.executescript(_TABLES)
         with connection:

@@ -74,16 +74,19 @@ def files_variable(
         return {}
     choice = _Choice(left_out, seen)
     patterns: dict[str, dict[str, str]] = {}
+    rejects: dict[str, dict[str, str]] = {}
     for source, names in readers.items():
         if source in listings:
             folder, listing = listings[source]
             patterns[folder.read_pattern] = _columns(lake, source)
-            if folder.copies is not None and folder.copies.rejects_of(listing.files):
+            found = {} if folder.copies is None else folder.copies.rejects_of(listing.files)
+            if found:
+                rejects[folder.read_pattern] = found
                 patterns[folder.read_pattern]["rejects"] = source.key
-            choice.add(lake, source, listings[source][0].read_pattern, names)
+            choice.add(lake, source, folder.read_pattern, names)
     by_pattern = {folder.read_pattern: (folder, listing) for folder, listing in listings.values()}
     path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
-    _write(path, by_pattern, choice.left_out_by)
+    _write(path, by_pattern, choice.left_out_by, rejects)
     is_remote = any(folder.loads_from_s3 for folder, _ in listings.values())
     return {
         "SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "refused": choice.refused}),
@@ -155,6 +158,7 @@ def _write(
     path: Path,
     listings: Mapping[str, tuple[LakeFolder, Listing]],
     left_out_by: Mapping[tuple[str, str], Collection[str]],
+    rejects: Mapping[str, Mapping[str, str]],
 ) -> None:
     path.parent.mkdir(exist_ok=True)
     for old in path.parent.glob("*.csv"):
@@ -163,11 +167,11 @@ def _write(
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerow(("pattern", "path", "name", "version", "left_out_by", "rejects"))
-        for pattern, (folder, listing) in listings.items():
-            rejects = {} if folder.copies is None else folder.copies.rejects_of(listing.files)
+        for pattern, (_, listing) in listings.items():
+            of_pattern = rejects.get(pattern, {})
             for item in listing.files:
                 targets = "|".join(left_out_by.get((pattern, item.name), ()))
-                writer.writerow((pattern, item.path, item.name, item.identity, targets, rejects.get(item.name, "")))
+                writer.writerow((pattern, item.path, item.name, item.identity, targets, of_pattern.get(item.name, "")))
 
 
 def _list(lake: LakeView, sources: Iterable[SourceRow]) -> dict[SourceRow, tuple[LakeFolder, Listing]]:
