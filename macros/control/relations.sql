@@ -33,15 +33,59 @@
 {#- Whether a relation exists in the warehouse now. dbt's cache does not know relations that another model of this run
     created. -#}
 {% macro is_there(relation) %}
-    {%- set schema, identifier, database = sluice.literals(
-        [relation.schema, relation.identifier, relation.database]
-    ) -%}
-    {%- call statement("sluice_is_there", fetch_result=true, auto_begin=false) -%}
-        select count(*) as relation_count
-        from information_schema.tables
-        where
-            table_schema = {{ schema }} and table_name = {{ identifier }}
-            {%- if relation.database %} and lower(table_catalog) = lower({{ database }}) {%- endif %}
-    {%- endcall -%}
-    {{ return(load_result("sluice_is_there").table.rows[0][0] > 0) }}
+    {{ return(relation.identifier in sluice.read_catalog([relation]).tables) }}
 {% endmacro %}
+
+
+{#- What the catalog says now, by one statement.
+
+    Args:
+        relations (list of Relation): tables and views of one schema.
+        dependencies (list of dict): see driving_dependencies.
+    Returns: dict(tables: names of those that exist; key_types: source to the type of its incremental key, unless it is a
+        listed lake source, or one that the catalog does not know).
+-#}
+{% macro read_catalog(relations, dependencies=[]) %}
+    {%- set queries = [sluice.standing_sql(relations)] -%}
+    {%- for dependency in dependencies if dependency.key_name and dependency.pattern is none -%}
+        {%- do queries.append(adapter.dispatch("key_type_sql", "sluice")(dependency)) -%}
+    {%- endfor -%}
+    {%- call statement("sluice_catalog", fetch_result=true, auto_begin=false) -%}
+        {{ queries | join("\nunion all\n") }}
+    {%- endcall -%}
+    {%- set found = {"tables": [], "key_types": {}} -%}
+    {%- for row in load_result("sluice_catalog").table.rows -%}
+        {%- if row[1] is none -%} {%- do found.tables.append(row[0]) -%}
+        {%- else -%} {%- do found.key_types.update({row[0]: sluice.type_texts([row[1]])[0]}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{% endmacro %}
+
+
+{% macro standing_sql(relations) -%}
+    select cast(table_name as varchar(128)) as name, cast(null as varchar(128)) as key_type
+    from information_schema.tables
+    where
+        table_schema = {{ sluice.literal(relations[0].schema) }}
+        and table_name in ({{ sluice.literals(relations | map(attribute="identifier")) | join(", ") }})
+        {%- if relations[0].database %}
+            and lower(table_catalog) = lower({{ sluice.literal(relations[0].database) }})
+        {%- endif %}
+{%- endmacro %}
+
+
+{% macro default__key_type_sql(dependency) -%}
+    select cast({{ sluice.literal(dependency.source) }} as varchar(128)), cast(data_type as varchar(128))
+    from information_schema.columns
+    where
+        table_schema = {{ sluice.literal(dependency.table.schema) }}
+        and table_name = {{ sluice.literal(dependency.table.identifier) }}
+        and column_name = {{ sluice.literal(dependency.key_name) }}
+{%- endmacro %}
+
+{#- DuckDB's catalog lists all columns of all tables for each question. -#}
+{% macro duckdb__key_type_sql(dependency) -%}
+    select {{ sluice.literal(dependency.source) }}, column_type
+    from (describe select {{ dependency.key }} from {{ dependency.relation }})
+{%- endmacro %}

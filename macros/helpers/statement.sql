@@ -11,11 +11,18 @@
 {% endmacro %}
 
 
-{#- Create a temporary table. The name is dropped first, in the same call: several models use one connection in turn,
-    and an earlier one may have failed. -#}
+{#- Create a temporary table from a query of Sluice's. -#}
 {% macro run_temporary(load, name, title, query_sql) %}
+    {%- do sluice.create_temporary(
+        load, name, title, "create temporary table " ~ name ~ " as\n" ~ sluice.dedent(query_sql)
+    ) -%}
+{% endmacro %}
+
+
+{#- Create a temporary table by its statement. The name is dropped first, in the same call: several models use one
+    connection in turn, and an earlier one may have failed. -#}
+{% macro create_temporary(load, name, title, create_sql) %}
     {%- set drop_sql = "drop table if exists " ~ name -%}
-    {%- set create_sql = "create temporary table " ~ name ~ " as\n" ~ sluice.dedent(query_sql) -%}
     {%- do sluice.keep_text(load, none, drop_sql) -%}
     {%- do sluice.keep_text(load, title, create_sql) -%}
     {%- call statement("sluice_step", auto_begin=false) -%}

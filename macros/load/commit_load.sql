@@ -1,7 +1,7 @@
 {#- Write a load: head, side table, target, log, in one statement and one transaction.
 
     It is one statement because an adapter may repeat a statement after a lost connection: it must repeat the whole
-    load or nothing. The log comes last, because it holds the watermark.
+    load or nothing. The log comes after what it tells of, because it holds the watermark.
 
     Args:
         load (dict): the load, staged and counted.
@@ -31,6 +31,7 @@
         {%- do adapter.commit() -%}
         {#- COMMIT happened here -#}
         {%- do sluice.report_load(load) -%}
+        {%- do load.update({"temporaries": []}) -%}
     {%- endif -%}
     {%- do sluice.drop_temporaries(load) -%}
     {%- do sluice.unlabel_session(load) -%}
@@ -69,6 +70,9 @@
     {%- do parts.extend(changes) -%}
     {%- do parts.extend(sluice.note_files_sql(load)) -%}
     {%- do parts.append(sluice.insert_log_sql(load)) -%}
+    {%- if load.temporaries -%}
+        {%- do parts.append(sluice.drop_tables_sql(load.temporaries)) -%}
+    {%- endif -%}
     {%- set statements = [] -%}
     {%- for part in parts -%} {%- do statements.append(sluice.dedent(part)) -%} {%- endfor -%}
     {{ return(statements | join(";\n\n")) }}
@@ -97,9 +101,13 @@
 {% macro drop_temporaries(load) %}
     {%- if load.temporaries -%}
         {%- call statement("sluice_drop", auto_begin=false) -%}
-            {{ adapter.dispatch("drop_tables_sql", "sluice")(load.temporaries) }}
+            {{ sluice.drop_tables_sql(load.temporaries) }}
         {%- endcall -%}
     {%- endif -%}
+{% endmacro %}
+
+{% macro drop_tables_sql(names) %}
+    {{ return(adapter.dispatch("drop_tables_sql", "sluice")(names)) }}
 {% endmacro %}
 
 {% macro default__drop_tables_sql(names) %}

@@ -7,8 +7,9 @@
 -#}
 {% macro describe_load(load_type, existing) %}
     {%- set target_name = sluice.target_name() -%}
-    {%- set head = sluice.read_head(target_name) -%}
     {%- set every_window = sluice.read_windows(sql) -%}
+    {%- set standing = sluice.standing_target(target_name, every_window) -%}
+    {%- set head = standing.head -%}
     {%- set windows = every_window | selectattr("is_lookup", "undefined") | list -%}
     {%- set lookups = every_window | selectattr("is_lookup", "defined") | list -%}
     {%- set started_at = sluice.utc_now() -%}
@@ -21,6 +22,7 @@
         "relation": this.incorporate(type="table"),
         "relations": [this.incorporate(type="table")],
         "side": sluice.companion_relation(target_name, "side"),
+        "has_side": standing.has_side,
         "rejects": sluice.companion_relation(target_name, "rejects"),
         "head": sluice.companion_relation(target_name, "head"),
         "log": sluice.control_relation("load_log"),
@@ -106,6 +108,15 @@
         }
     ) -%}
     {{ return(load) }}
+{% endmacro %}
+
+
+{#- What the log says of the target: dict(head, has_side). The windows hold what it said when they were cut; those that
+    Spark read are older than this load. -#}
+{% macro standing_target(target_name, windows) %}
+    {%- if windows and sluice.result() is none -%} {{ return(windows[0].target) }} {%- endif -%}
+    {%- set log = sluice.read_log(target_name) -%}
+    {{ return({"head": log.heads.get(target_name), "has_side": log.has_side}) }}
 {% endmacro %}
 
 

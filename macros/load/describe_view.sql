@@ -8,8 +8,8 @@
 -#}
 {% macro describe_view(existing) %}
     {%- set target_name = sluice.target_name() -%}
-    {%- set head = sluice.read_head(target_name) -%}
     {%- set windows = sluice.view_windows() -%}
+    {%- set head = windows[0].target.head if windows else sluice.read_head(target_name) -%}
     {%- set started_at = sluice.utc_now() -%}
     {%- set relation = this.incorporate(type=sluice.view_type()) -%}
     {%- set definition = sluice.view_definition() -%}
@@ -68,13 +68,13 @@
 
 {#- The windows of all driving sources. A refresh reads everything, and the log records how far that was. -#}
 {% macro view_windows() %}
-    {%- set windows = [] -%}
+    {%- set dependencies = [] -%}
     {%- for written in sluice.setting('dependencies', []) if written.driving or written.on_change == "restate" -%}
         {%- set is_ref = written.get("ref") is not none -%}
         {%- set relation = ref(written.ref) if is_ref else source(written.source[0], written.source[1]) -%}
-        {%- do windows.append(sluice.capture_window(sluice.dependency(written, relation))) -%}
+        {%- do dependencies.append(sluice.dependency(written, relation)) -%}
     {%- endfor -%}
-    {{ return(windows) }}
+    {{ return(sluice.capture_all(dependencies).values() | list) }}
 {% endmacro %}
 
 

@@ -10,6 +10,30 @@
 {% endmacro %}
 
 {% macro default__describe_query(query_sql, name) %}
+    {%- do sluice.create_shape(query_sql, name) -%}
+    {{ return(sluice.describe_relation(api.Relation.create(identifier=name))) }}
+{% endmacro %}
+
+{#- dbt looks for the columns by the table's name alone, in the temporary schemas of all sessions: a session, which is one
+    thread's of one invocation, uses a name of its own. It begins a transaction for that. If it stayed open, the load would
+    read the log inside the transaction that writes it (error 1023 under serializable isolation) and could not alter the
+    type of a column. -#}
+{% macro redshift__describe_query(query_sql, name) %}
+    {%- set own_name = name ~ "_" ~ local_md5(invocation_id ~ thread_id)[:12] -%}
+    {%- do sluice.create_shape(query_sql, own_name) -%}
+    {%- set names, types = [], [] -%}
+    {%- for column in adapter.get_columns_in_relation(api.Relation.create(identifier=own_name)) -%}
+        {#- dbt's name for char(n) is character varying(n) -#}
+        {%- set is_padded = column.dtype | lower in ("character", "char", "bpchar") and column.char_size -%}
+        {%- do names.append(column.name) -%}
+        {%- do types.append("character(" ~ column.char_size ~ ")" if is_padded else column.data_type) -%}
+    {%- endfor -%}
+    {%- do adapter.commit() -%}
+    {{ return(sluice.described(names, types)) }}
+{% endmacro %}
+
+{#- An empty temporary table in the shape of a SELECT. -#}
+{% macro create_shape(query_sql, name) %}
     {%- call statement("sluice_shape", auto_begin=false) -%}
         drop table if exists {{ name }};
         create temporary table {{ name }} as
@@ -18,14 +42,6 @@
         ) as sluice_query
         where 1 = 0
     {%- endcall -%}
-    {{ return(sluice.describe_table(api.Relation.create(identifier=name))) }}
-{% endmacro %}
-
-{#- dbt looks for the columns by the table's name alone, in the temporary schemas of all sessions: a session, which is one
-    thread's of one invocation, uses a name of its own. -#}
-{% macro redshift__describe_query(query_sql, name) %}
-    {%- set own_name = name ~ "_" ~ local_md5(invocation_id ~ thread_id)[:12] -%}
-    {{ return(sluice.default__describe_query(query_sql, own_name)) }}
 {% endmacro %}
 
 {% macro duckdb__describe_query(query_sql, name) %}
@@ -39,73 +55,93 @@
 {% endmacro %}
 
 
-{#- Names and types of the columns of a table in the warehouse, in the shape of describe_query. -#}
-{% macro describe_relation(relation) %}
-    {{ return(adapter.dispatch("describe_relation", "sluice")(relation)) }}
-{% endmacro %}
+{#- Names and types of the columns of tables in the warehouse, by one statement.
 
-{% macro default__describe_relation(relation) %} {{ return(sluice.describe_table(relation)) }} {% endmacro %}
+    Args:
+        relations (list of Relation): tables that exist.
+    Returns: list, for each of them its columns in the shape of describe_query.
+-#}
+{% macro describe_tables(relations) %}
+    {%- call statement("sluice_columns", fetch_result=true, auto_begin=false) -%}
+        {{ adapter.dispatch("columns_of_tables_sql", "sluice")(relations) }}
+    {%- endcall -%}
+    {%- set names, types = {}, {} -%}
+    {%- for row in load_result("sluice_columns").table.rows -%}
+        {%- do names.setdefault(row[0] | int, []).append(row[1]) -%}
+        {%- do types.setdefault(row[0] | int, []).append(row[2]) -%}
+    {%- endfor -%}
+    {%- set described = [] -%}
+    {%- for _ in relations -%}
+        {%- do described.append(sluice.described(names.get(loop.index0, []), types.get(loop.index0, []))) -%}
+    {%- endfor -%}
+    {{ return(described) }}
+{% endmacro %}
 
 {#- DuckDB's catalog spells some types differently from DESCRIBE. -#}
-{% macro duckdb__describe_relation(relation) %}
-    {{ return(sluice.describe_query("select * from " ~ relation)) }}
-{% endmacro %}
+{% macro duckdb__columns_of_tables_sql(relations) -%}
+    {%- for relation in relations %}
+        select {{ loop.index0 }} as part, column_name, column_type
+        from (describe select * from {{ relation }})
+        {{ "union all" if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
 
+{#- information_schema does not show the sizes of char and bit, nor the names of arrays and enums. A domain counts as its base
+    type, because its constraints would stop staged rows. -#}
+{% macro postgres__columns_of_tables_sql(relations) -%}
+    {%- set parts = [] -%}
+    {%- for relation in relations -%}
+        {%- set schema = sluice.quote_name(relation.schema) if relation.schema else "pg_temp" -%}
+        {%- set name = sluice.literal(schema ~ "." ~ sluice.quote_name(relation.identifier)) -%}
+        {%- do parts.append("(" ~ loop.index0 ~ ", cast(" ~ name ~ " as regclass))") -%}
+    {%- endfor -%}
+    select
+        tables.part,
+        field.attname as column_name,
+        case
+            when kind.typtype = 'd'
+            then format_type(kind.typbasetype, kind.typtypmod)
+            else format_type(field.atttypid, field.atttypmod)
+        end as column_type
+    from (values {{ parts | join(", ") }}) as tables (part, oid)
+    join pg_catalog.pg_attribute as field on field.attrelid = tables.oid
+    join pg_catalog.pg_type as kind on kind.oid = field.atttypid
+    where field.attnum > 0 and not field.attisdropped
+    order by tables.part, field.attnum
+{%- endmacro %}
 
-{#- The columns of a table as its catalog describes them, in the shape of describe_query. -#}
-{% macro describe_table(relation) %}
-    {%- set columns = adapter.dispatch("table_columns", "sluice")(relation) -%}
-    {{
-        return(
-            sluice.described(
-                columns | map(attribute="name") | list, columns | map(attribute="data_type") | list
-            )
-        )
-    }}
-{% endmacro %}
-
-{% macro default__table_columns(relation) %}
-    {{ return(adapter.get_columns_in_relation(relation)) }}
-{% endmacro %}
-
-{#- dbt's adapter reads information_schema, which does not show the sizes of char and bit, nor the names of arrays and
-    enums. A domain counts as its base type, because its constraints would stop staged rows. -#}
-{% macro postgres__table_columns(relation) %}
-    {%- set schema = sluice.quote_name(relation.schema) if relation.schema else "pg_temp" -%}
-    {%- set name = sluice.literal(schema ~ "." ~ sluice.quote_name(relation.identifier)) -%}
-    {%- call statement("sluice_columns", fetch_result=true, auto_begin=false) -%}
+{#- Columns that were dropped may show as `….pg.dropped.N….`; dbt's adapter leaves them out, too. -#}
+{% macro redshift__columns_of_tables_sql(relations) -%}
+    {%- for relation in relations %}
         select
-            field.attname as column_name,
-            case
-                when kind.typtype = 'd'
-                then format_type(kind.typbasetype, kind.typtypmod)
-                else format_type(field.atttypid, field.atttypmod)
-            end as column_type
-        from pg_catalog.pg_attribute as field
-        join pg_catalog.pg_type as kind on kind.oid = field.atttypid
-        where field.attrelid = cast({{ name }} as regclass) and field.attnum > 0 and not field.attisdropped
-        order by field.attnum
-    {%- endcall -%}
-    {%- set columns = [] -%}
-    {%- for row in load_result("sluice_columns").table.rows -%}
-        {%- do columns.append({"name": row[0], "data_type": row[1]}) -%}
-    {%- endfor -%}
-    {{ return(columns) }}
-{% endmacro %}
+        {{ loop.index0 }} as part,
+            cast(column_name as varchar(256)) as column_name,
+            cast(
+                case
+                    when character_maximum_length is not null
+                    then
+                        case data_type when 'character' then 'character(' else 'character varying(' end
+                        || character_maximum_length
+                        || ')'
+                    when data_type = 'numeric'
+                    then 'numeric(' || numeric_precision || ',' || numeric_scale || ')'
+                    else data_type
+                end as varchar(256)
+            ) as column_type,
+            ordinal_position
+        from information_schema.columns
+        where
+            table_schema = {{ sluice.literal(relation.schema) }}
+            and table_name = {{ sluice.literal(relation.identifier) }}
+            and column_name not like '%pg.dropped.%'
+        {{ "union all" if not loop.last }}
+    {%- endfor %}
+    order by 1, 4
+{%- endmacro %}
 
-{#- dbt begins a transaction for this query. If it stayed open, the load would read the log inside the transaction
-    that writes it (error 1023 under serializable isolation) and could not alter the type of a column. -#}
-{% macro redshift__table_columns(relation) %}
-    {%- set columns = [] -%}
-    {%- for column in adapter.get_columns_in_relation(relation) -%}
-        {#- dbt's name for char(n) is character varying(n) -#}
-        {%- set is_padded = column.dtype | lower in ("character", "char", "bpchar") and column.char_size -%}
-        {%- set type = "character(" ~ column.char_size ~ ")" if is_padded else column.data_type -%}
-        {%- do columns.append({"name": column.name, "data_type": type}) -%}
-    {%- endfor -%}
-    {%- do adapter.commit() -%}
-    {{ return(columns) }}
-{% endmacro %}
+
+{#- The columns of a table in the warehouse, in the shape of describe_query. -#}
+{% macro describe_relation(relation) %} {{ return(sluice.describe_tables([relation])[0]) }} {% endmacro %}
 
 
 {% macro described(names, types) %}

@@ -11,7 +11,9 @@
     {%- set own = sluice.own_columns(load) -%}
     {%- set stored = {} -%}
     {%- set standing = [] -%}
-    {%- for column in sluice.describe_relation(load.relation) -%}
+    {%- if not load.has_side -%} {%- do sluice.refuse_altered(load, load.side ~ " is gone") -%} {%- endif -%}
+    {%- set described = sluice.describe_tables([load.relation, load.side]) -%}
+    {%- for column in described[0] -%}
         {%- if column.name in own -%} {%- do standing.append(column.name) -%}
         {%- else -%} {%- do stored.update({column.name: column.type}) -%}
         {%- endif -%}
@@ -20,11 +22,8 @@
     {%- for name in (own if sluice.was_history(load) else audit) | reject("in", standing) -%}
         {%- do sluice.refuse_altered(load, load.relation ~ " has no column " ~ name) -%}
     {%- endfor -%}
-    {%- if not sluice.is_there(load.side) -%}
-        {%- do sluice.refuse_altered(load, load.side ~ " is gone") -%}
-    {%- endif -%}
     {%- set paired = {} -%}
-    {%- for column in sluice.describe_relation(load.side) -%}
+    {%- for column in described[1] -%}
         {%- if column.name not in ("_sluice_deleted", "_sluice_run_id", "_sluice_loaded_at") -%}
             {%- do paired.update({column.name: column.type}) -%}
         {%- endif -%}

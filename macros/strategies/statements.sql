@@ -42,6 +42,7 @@
     from sluice_event
     where {{ sluice.matches(load.key, target, "sluice_event") }}
         and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
+        and sluice_event._sluice_order = 'new'
         and sluice_event._sluice_touches = 0
 {%- endmacro %}
 

@@ -7,10 +7,10 @@
     Args:
         window (dict): filled in here.
         dependency (dict): see driving_dependencies.
+        kind (str): see key_kind.
         watermark (dict or none): see read_watermark.
 -#}
-{% macro capture_key_window(window, dependency, watermark) %}
-    {%- set kind = sluice.key_kind(dependency) -%}
+{% macro capture_key_window(window, dependency, kind, watermark) %}
     {%- set last_end = watermark.end if watermark else none -%}
     {%- set backfill_start = sluice.setting("backfill_start") -%}
     {%- set start = none -%}
@@ -18,21 +18,18 @@
     {%- elif backfill_start is not none and not dependency.is_lookup -%}
         {%- set start = sluice.minutes_before(backfill_start | string, 0, kind) -%}
     {%- endif -%}
-    {%- set newest = sluice.newest_key(dependency, kind, start) -%}
-    {%- set end = newest.window_end if newest.window_end is not none else last_end -%}
-    {%- if end is not none and last_end is not none and sluice.is_lower(end, last_end, kind) -%}
-        {%- set end = last_end -%}
-    {%- endif -%}
-    {%- set count = sluice.count_band(dependency, kind, end) if end is not none else 0 -%}
+    {%- set newest = sluice.newest_key(dependency, kind, start, last_end) -%}
+    {%- set end = newest.window_end -%}
     {%- do window.update(
         {
             "kind": kind,
             "start": start,
             "end": end,
-            "lookback_count": count,
+            "lookback_count": newest.lookback_count,
             "future_count": newest.future_count,
-            "unkeyed": none if dependency.is_lookup else sluice.find_unkeyed(dependency),
-            "new": end is not none and (end != last_end or count != watermark.lookback_count),
+            "unkeyed": sluice.unkeyed(dependency, newest.unkeyed_count),
+            "new": end is not none
+            and (end != last_end or newest.lookback_count != watermark.lookback_count),
         }
     ) -%}
     {%- do sluice.warn_of_future_rows(window, dependency) -%}
@@ -71,45 +68,113 @@
     reads them. -#}
 {% macro find_unkeyed(dependency) %}
     {%- if sluice.setting("increment", "rows") == "full" -%} {{ return(none) }} {%- endif -%}
-    {%- set relation = sluice.files_of(dependency.relation) -%}
     {%- call statement("sluice_unkeyed", fetch_result=true, auto_begin=false) -%}
-        select count(*) as row_count from {{ relation }} where {{ dependency.key }} is null
+        select count(*) as row_count
+        from {{ sluice.files_of(dependency.relation) }}
+        where {{ dependency.key }} is null
     {%- endcall -%}
-    {%- set row_count = load_result("sluice_unkeyed").table.rows[0][0] | int -%}
+    {{ return(sluice.unkeyed(dependency, load_result("sluice_unkeyed").table.rows[0][0] | int)) }}
+{% endmacro %}
+
+{% macro unkeyed(dependency, row_count) %}
+    {%- if not row_count or dependency.is_lookup or sluice.setting("increment", "rows") == "full" -%}
+        {{ return(none) }}
+    {%- endif -%}
     {{
         return(
-            {"relation": relation, "key": dependency.key, "row_count": row_count} if row_count else none
+            {
+                "relation": sluice.files_of(dependency.relation),
+                "key": dependency.key,
+                "row_count": row_count,
+            }
         )
     }}
 {% endmacro %}
 
 
-{#- The greatest key from start on that is not in the future, and the number of rows in the future: dict(window_end,
-    future_count). -#}
-{% macro newest_key(dependency, kind, start) %}
-    {%- set key = sluice.key_expression(dependency, kind) -%}
-    {%- set greatest = sluice.greatest_accepted(dependency, kind) -%}
-    {%- set has_limit = greatest is not none -%}
-    {%- set limit = sluice.literal(greatest) -%}
+{#- What a source holds from start on, by one statement.
+
+    Args:
+        last_end (str or none): the last watermark, below which the end does not go.
+    Returns: dict(window_end: the greatest key that is not in the future, as text; future_count: rows in the future;
+        unkeyed_count: rows whose key is NULL; lookback_count: rows of the lookback band below the end).
+-#}
+{% macro newest_key(dependency, kind, start, last_end) %}
     {%- call statement("sluice_newest_key", fetch_result=true, auto_begin=false) -%}
-        select
-            {%- if has_limit %}
-                'is '
-                || {{
-                    sluice.key_text(
-                        "max(case when " ~ key ~ " <= " ~ limit ~ " then " ~ key ~ " end)", kind
-                    )
-                }} as window_end,
-                coalesce(sum(case when {{ key }} > {{ limit }} then 1 else 0 end), 0) as future_count
-            {%- else %}
-                'is ' || {{ sluice.key_text("max(" ~ key ~ ")", kind) }} as window_end, 0 as future_count
-            {%- endif %}
-        from {{ sluice.files_of(dependency.relation) }}
-        {%- if start is not none %} where {{ key }} >= {{ sluice.literal(start) }} {%- endif %}
+        {{ sluice.newest_key_sql(dependency, kind, start, last_end) }}
     {%- endcall -%}
     {%- set row = load_result("sluice_newest_key").table.rows[0] -%}
-    {{ return({"window_end": row[0][3:] if row[0] is not none else none, "future_count": row[1] | int}) }}
+    {%- set end = row[0][3:] if row[0] is not none else none -%}
+    {%- set is_counted = kind != "timestamp_ns" or end is none -%}
+    {{
+        return(
+            {
+                "window_end": end,
+                "future_count": row[1] | int,
+                "unkeyed_count": row[2] | int,
+                "lookback_count": row[3] | int if is_counted else sluice.count_band(dependency, kind, end),
+            }
+        )
+    }}
 {% endmacro %}
+
+
+{#- The band of keys of nanoseconds is counted by itself, because an end has microseconds. -#}
+{% macro newest_key_sql(dependency, kind, start, last_end) -%}
+    {%- set source = sluice.files_of(dependency.relation) -%}
+    {%- set key = sluice.key_expression(dependency, kind) -%}
+    {%- set greatest = sluice.greatest_accepted(dependency, kind) -%}
+    {%- set first, last, limit = sluice.literals([start, last_end, greatest]) -%}
+    {%- set accepted = (
+        key if greatest is none else "case when " ~ key ~ " <= " ~ limit ~ " then " ~ key ~ " end"
+    ) -%}
+    {%- set from_start = key ~ " >= " ~ first -%}
+    with
+        newest as (
+            select
+                max({{ accepted }}) as greatest_key,
+                {{
+                    (
+                        "0"
+                        if greatest is none
+                        else "coalesce(sum(case when " ~ key ~ " > " ~ limit ~ " then 1 else 0 end), 0)"
+                    )
+                }} as future_count,
+                count(*) - count({{ key }}) as unkeyed_count
+            from {{ source }}
+            {%- if start is not none %} where {{ from_start }} or {{ key }} is null {%- endif %}
+        ),
+
+        ends as (
+            select
+                {%- if last_end is none %} greatest_key
+                {%- else %}
+                    case
+                        when greatest_key >= {{ last }}
+                        then greatest_key
+                        else {{ sluice.typed_bound(last, kind) }}
+                    end
+                {%- endif %} as window_end,
+                future_count,
+                unkeyed_count
+            from newest
+        )
+
+    select
+        'is ' || {{ sluice.key_text("window_end", kind) }} as window_end,
+        future_count,
+        unkeyed_count,
+        (
+            select count(*)
+            from {{ source }}
+            where
+                {{ key }}
+                >= (select {{ sluice.band_start("window_end", dependency.lookback_minutes, kind) }} from ends)
+                and {{ key }} <= (select window_end from ends)
+                {%- if start is not none %} and {{ from_start }} {%- endif %}
+        ) as lookback_count
+    from ends
+{%- endmacro %}
 
 
 {#- The number of rows in the lookback band below end. -#}

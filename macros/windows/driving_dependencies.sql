@@ -4,7 +4,8 @@
     Args:
         relation (Relation): the argument of increment().
         incremental_key (str or none): its key, for a hand-written model.
-    Returns: list of dict(source, relation: see files_of, pattern, key, managed, is_lookup, recompute_by, lookback_minutes, max_skew_minutes).
+    Returns: list of dict(source, relation: see files_of, table: the same as a Relation, pattern, key, key_name: the key as it
+        is written, none for a managed source, managed, is_lookup, recompute_by, lookback_minutes, max_skew_minutes).
     Raises: when relation is no driving source.
 -#}
 {% macro driving_dependencies(relation, incremental_key) %}
@@ -42,8 +43,10 @@
             {
                 "source": written.table,
                 "relation": sluice.whole_relation(relation),
+                "table": relation,
                 "pattern": sluice.listed_pattern(relation.render()),
                 "key": sluice.quote_name(key) if key else none,
+                "key_name": none if managed else key,
                 "managed": managed,
                 "is_lookup": not written.get("driving", true),
                 "recompute_by": groups.get(written.table) or written.get("recompute_by") or [],

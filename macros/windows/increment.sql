@@ -35,12 +35,20 @@
     {%- set result = sluice.result() -%}
     {%- if captured is not none -%} {%- do windows.update(captured.response) -%}
     {%- elif result is not none -%} {%- do windows.update(result.windows) -%}
-    {%- else -%}
-        {%- for dependency in dependencies -%}
-            {%- do windows.update({dependency.source: sluice.capture_window(dependency)}) -%}
-        {%- endfor -%}
+    {%- else -%} {%- do windows.update(sluice.capture_all(dependencies)) -%}
     {%- endif -%}
     {%- do store_result("sluice_windows", response=windows) -%}
+    {{ return(windows) }}
+{% endmacro %}
+
+
+{#- The windows of sources by the log as it is now: dict, source to window. -#}
+{% macro capture_all(dependencies) %}
+    {%- set log = sluice.read_log(sluice.target_name(), dependencies) -%}
+    {%- set windows = {} -%}
+    {%- for dependency in dependencies -%}
+        {%- do windows.update({dependency.source: sluice.capture_window(dependency, log)}) -%}
+    {%- endfor -%}
     {{ return(windows) }}
 {% endmacro %}
 

@@ -42,13 +42,13 @@
 
     Args:
         dependency (dict): the driving dependency (see driving_dependencies).
+        known_type (str or none): the type of its key, when the catalog has told it; else the source is described.
     Returns: str, integer | date | timestamp | timestamp_ns | timestamptz.
     Raises: when the key is of another type.
 -#}
-{% macro key_kind(dependency) %}
+{% macro key_kind(dependency, known_type=none) %}
     {%- if dependency.managed -%} {{ return("timestamp") }} {%- endif -%}
-    {%- set query = "select " ~ dependency.key ~ " as sluice_key from " ~ sluice.example_of(dependency) -%}
-    {%- set type = sluice.describe_query(query, "sluice_key_shape")[0].type -%}
+    {%- set type = known_type or sluice.key_type(dependency) -%}
     {%- set kind = sluice.kind_of_key(type) -%}
     {%- if kind is not none -%} {{ return(kind) }} {%- endif -%}
     {%- do sluice.raise_error(
@@ -62,6 +62,12 @@
         ~ ", which cannot cut windows.",
         "Use a timestamp, date or integer column, or remove the key and read the source in full.",
     ) -%}
+{% endmacro %}
+
+
+{% macro key_type(dependency) %}
+    {%- set query = "select " ~ dependency.key ~ " as sluice_key from " ~ sluice.example_of(dependency) -%}
+    {{ return(sluice.describe_query(query, "sluice_key_shape")[0].type) }}
 {% endmacro %}
 
 
@@ -110,6 +116,24 @@
     {%- set earlier = sluice.parse_instant(bound) - modules.datetime.timedelta(minutes=minutes) -%}
     {%- if kind == "date" -%} {{ return(earlier.strftime("%Y-%m-%d")) }} {%- endif -%}
     {{ return(sluice.instant_text(earlier) ~ ("+00" if kind == "timestamptz" else "")) }}
+{% endmacro %}
+
+
+{#- A bound, a literal, in the type of a key. -#}
+{% macro typed_bound(literal, kind) %}
+    {{
+        return(
+            literal | replace("'", "") if kind == "integer" else "cast(" ~ literal ~ " as " ~ kind ~ ")"
+        )
+    }}
+{% endmacro %}
+
+
+{#- minutes_before in SQL: the beginning of the lookback band below an end. -#}
+{% macro band_start(end, minutes, kind) %}
+    {%- if kind == "integer" or not minutes -%} {{ return(end) }} {%- endif -%}
+    {%- set earlier = end ~ " - interval '" ~ minutes ~ " minutes'" -%}
+    {{ return("cast(" ~ earlier ~ " as date)" if kind == "date" else earlier) }}
 {% endmacro %}
 
 

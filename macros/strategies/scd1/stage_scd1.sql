@@ -13,12 +13,8 @@
         "the last event of each key that may win",
         sluice.scd1_event_sql(load),
     ) -%}
-    {%- set paths = sluice.run_counts(
-        load,
-        none,
-        "select count(*) as event_count, coalesce(sum(_sluice_is_tied), 0) as tied_count from sluice_event",
-    ) -%}
-    {%- if paths.tied_count -%}
+    {%- set counts = sluice.run_counts(load, "what the events do", sluice.scd1_counts_sql(load)) -%}
+    {%- if counts.tied_count -%}
         {%- do sluice.count_ties(
             load,
             sluice.run_counts(
@@ -39,8 +35,8 @@
             "delete from sluice_event using sluice_loser where "
             ~ sluice.matches(load.key, "sluice_event", "sluice_loser"),
         ) -%}
+        {%- set counts = sluice.run_counts(load, none, sluice.scd1_counts_sql(load)) -%}
     {%- endif -%}
-    {%- set counts = sluice.run_counts(load, "what the events do", sluice.scd1_counts_sql(load)) -%}
     {%- do sluice.add_counts(load, counts) -%}
     {%- if load.void_count -%}
         {%- do sluice.add_counts(load, {"rows_deleted": load.void_row_count}) -%}
@@ -103,6 +99,7 @@
         coalesce(
             sum(case when _sluice_deleted = 1 and _sluice_is_stored = 1 then 1 else 0 end), 0
         ) as rows_deleted,
+        coalesce(sum(_sluice_is_tied), 0) as tied_count,
         coalesce(sum(_sluice_deleted), 0) as side_count,
         coalesce(sum(_sluice_is_buried), 0) as buried_count
     from sluice_event

@@ -35,11 +35,11 @@
 {% macro scd2_moved_sql(load) -%}
     select {{ sluice.columns(load.data) }}, _sluice_deleted
     from sluice_event
-    where _sluice_deleted = 1
+    where _sluice_order = 'new' and _sluice_deleted = 1
     union all
     select {{ sluice.columns(load.data, prefix="_sluice_was_") }}, cast(0 as smallint)
     from sluice_event
-    where _sluice_touches = 1
+    where _sluice_order = 'new' and _sluice_touches = 1
 {%- endmacro %}
 
 
@@ -50,7 +50,7 @@
         case when _sluice_touches = 1 then _sluice_was_valid_from else {{ load.at }} end as valid_from,
         cast(null as {{ load.types[load.at] }}) as valid_to
     from sluice_event
-    where _sluice_deleted = 0
+    where _sluice_order = 'new' and _sluice_deleted = 0
 {%- endmacro %}
 
 
@@ -58,7 +58,7 @@
 {% macro scd2_closed_sql(load) -%}
     select {{ sluice.columns(load.data, prefix="_sluice_was_") }}, _sluice_was_valid_from, {{ load.at }}
     from sluice_event
-    where _sluice_was_valid_from is not null and _sluice_touches = 0
+    where _sluice_order = 'new' and _sluice_was_valid_from is not null and _sluice_touches = 0
 {%- endmacro %}
 
 
@@ -68,28 +68,27 @@
 {% endmacro %}
 
 {% macro default__close_versions(load) %}
-    {{
-        return(
-            [
-                sluice.close_sql(load),
-                sluice.delete_current_sql(load, "_sluice_touches = 1"),
-                sluice.insert_versions_sql(load, sluice.scd2_opened_sql(load)),
-            ]
-        )
-    }}
+    {%- set statements = [] -%}
+    {%- if load.fast.rows_closed -%} {%- do statements.append(sluice.close_sql(load)) -%} {%- endif -%}
+    {%- if load.fast.rows_updated -%}
+        {%- do statements.append(sluice.delete_current_sql(load, "_sluice_touches = 1")) -%}
+    {%- endif -%}
+    {%- if load.fast.rows_inserted or load.fast.rows_updated -%}
+        {%- do statements.append(sluice.insert_versions_sql(load, sluice.scd2_opened_sql(load))) -%}
+    {%- endif -%}
+    {{ return(statements) }}
 {% endmacro %}
 
 {#- DuckDB's UPDATE deletes and inserts the row, and is slower than these two statements. -#}
 {% macro duckdb__close_versions(load) %}
-    {%- set versions = [sluice.scd2_opened_sql(load), sluice.scd2_closed_sql(load)] -%}
-    {{
-        return(
-            [
-                sluice.delete_current_sql(load),
-                sluice.insert_versions_sql(load, sluice.combined(versions, "union all")),
-            ]
-        )
-    }}
+    {%- set statements = [] -%}
+    {%- set versions = [sluice.scd2_opened_sql(load)] -%}
+    {%- if load.fast.rows_closed or load.fast.rows_updated -%}
+        {%- do statements.append(sluice.delete_current_sql(load)) -%}
+    {%- endif -%}
+    {%- if load.fast.rows_closed -%} {%- do versions.append(sluice.scd2_closed_sql(load)) -%} {%- endif -%}
+    {%- do statements.append(sluice.insert_versions_sql(load, sluice.combined(versions, "union all"))) -%}
+    {{ return(statements) }}
 {% endmacro %}
 
 
@@ -100,5 +99,6 @@
     where
         {{ sluice.matches(load.key, target, "sluice_event") }}
         and {{ target }}.valid_from = sluice_event._sluice_was_valid_from
+        and sluice_event._sluice_order = 'new'
         {{ "and sluice_event." ~ condition if condition else "" }}
 {%- endmacro %}

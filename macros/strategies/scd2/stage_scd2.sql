@@ -16,23 +16,16 @@
             "each event beside its key's current version",
             sluice.scd2_event_sql(load),
         ) -%}
-        {%- set paths = sluice.run_counts(load, "new, known and old events", sluice.scd2_paths_sql(load)) -%}
+        {%- set counts = sluice.run_counts(load, "what the events do", sluice.scd2_counts_sql(load)) -%}
         {%- do load.update({"has_history": false}) -%}
         {%- if load.restates -%} {%- do sluice.stage_void(load, load.key + [load.at]) -%}
         {%- endif -%}
-        {%- if paths.old_count or paths.several_count or load.void_count -%}
+        {%- if counts.old_count or counts.several_count or load.void_count -%}
             {%- do sluice.stage_scd2_history(load) -%}
+            {%- set counts = sluice.run_counts(load, none, sluice.scd2_counts_sql(load)) -%}
         {%- endif -%}
-        {%- if paths.old_count or paths.known_count -%}
-            {%- do sluice.run_step(
-                load,
-                "known events change nothing",
-                "delete from sluice_event where _sluice_order <> 'new'",
-            ) -%}
-        {%- endif -%}
-        {%- set fast = sluice.run_counts(load, none, sluice.scd2_fast_counts_sql(load)) -%}
-        {%- do sluice.add_counts(load, fast) -%}
-        {%- do load.update({"fast": fast}) -%}
+        {%- do sluice.add_counts(load, counts) -%}
+        {%- do load.update({"fast": counts}) -%}
     {%- endif -%}
 {% endmacro %}
 
@@ -45,36 +38,49 @@
 {% endmacro %}
 
 
-{#- How many events are old or known, and how many keys have several new events. -#}
-{% macro scd2_paths_sql(load) -%}
+{#- How many events are old, how many keys have several new events, and the row counts of the fast path, which takes a key
+    with one new event. -#}
+{% macro scd2_counts_sql(load) -%}
     select
         coalesce(sum(_sluice_old_count), 0) as old_count,
-        coalesce(sum(_sluice_known_count), 0) as known_count,
-        coalesce(sum(case when _sluice_new_count > 1 then 1 else 0 end), 0) as several_count
+        coalesce(sum(case when _sluice_new_count > 1 then 1 else 0 end), 0) as several_count,
+        coalesce(sum(_sluice_new_count), 0) as new_count,
+        coalesce(sum(_sluice_opened_count), 0) as rows_inserted,
+        coalesce(sum(_sluice_moved_count), 0) as rows_updated,
+        coalesce(sum(_sluice_closed_count), 0) as rows_closed,
+        coalesce(sum(_sluice_side_count), 0) as side_count
     from
         (
             select
                 {{ sluice.columns(load.key) }},
                 sum(case when _sluice_order = 'old' then 1 else 0 end) as _sluice_old_count,
-                sum(case when _sluice_order = 'known' then 1 else 0 end) as _sluice_known_count,
-                sum(case when _sluice_order = 'new' then 1 else 0 end) as _sluice_new_count
+                sum(case when _sluice_order = 'new' then 1 else 0 end) as _sluice_new_count,
+                sum(
+                    case
+                        when _sluice_order = 'new' and _sluice_deleted = 0 and _sluice_touches = 0
+                        then 1
+                        else 0
+                    end
+                ) as _sluice_opened_count,
+                sum(case when _sluice_order = 'new' then _sluice_touches else 0 end) as _sluice_moved_count,
+                sum(
+                    case
+                        when
+                            _sluice_order = 'new'
+                            and _sluice_was_valid_from is not null
+                            and _sluice_touches = 0
+                        then 1
+                        else 0
+                    end
+                ) as _sluice_closed_count,
+                sum(
+                    case
+                        when _sluice_order = 'new' and (_sluice_deleted = 1 or _sluice_touches = 1)
+                        then 1
+                        else 0
+                    end
+                ) as _sluice_side_count
             from sluice_event
             group by {{ sluice.columns(load.key) }}
         ) as keys_of_events
-{%- endmacro %}
-
-
-{#- The row counts of the fast path, for which sluice_event holds one event per key. -#}
-{% macro scd2_fast_counts_sql(load) -%}
-    select
-        count(*) as new_count,
-        coalesce(
-            sum(case when _sluice_deleted = 0 and _sluice_touches = 0 then 1 else 0 end), 0
-        ) as rows_inserted,
-        coalesce(sum(_sluice_touches), 0) as rows_updated,
-        coalesce(
-            sum(case when _sluice_was_valid_from is not null and _sluice_touches = 0 then 1 else 0 end), 0
-        ) as rows_closed,
-        coalesce(sum(case when _sluice_deleted = 1 or _sluice_touches = 1 then 1 else 0 end), 0) as side_count
-    from sluice_event
 {%- endmacro %}

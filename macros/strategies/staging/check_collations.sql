@@ -1,28 +1,21 @@
-{#- Stop when a staged column has a collation under which different texts are equal. Under such a collation 'a' and
-    'A' are one key, and the order of the events would decide which of them stays.
+{#- Refuse a staged column that has a collation under which different texts are equal. Under such a collation 'a' and 'A'
+    are one key, and the order of the events would decide which of them stays.
 
-    Args:
-        load (dict): the load, staged.
     Raises: with the name of the column.
 -#}
-{% macro check_collations(load) %}
-    {%- set collations_sql = adapter.dispatch("loose_collations_sql", "sluice")() -%}
-    {%- if collations_sql -%}
-        {%- call statement("sluice_collations", fetch_result=true, auto_begin=false) -%}
-            {{ collations_sql }}
-        {%- endcall -%}
-        {%- for row in load_result("sluice_collations").table.rows -%}
-            {%- do sluice.raise_error(
-                load.type,
-                "the SELECT of "
-                ~ load.target_name
-                ~ " yields text under a collation for which different texts are equal: "
-                ~ row[0]
-                ~ ".",
-                'Yield it as <column> collate "C".',
-            ) -%}
-        {%- endfor -%}
-    {%- endif -%}
+{% macro refuse_collation(load) %}
+    {%- call statement("sluice_collations", fetch_result=true, auto_begin=false) -%}
+        {{ adapter.dispatch("loose_collations_sql", "sluice")() }}
+    {%- endcall -%}
+    {%- do sluice.raise_error(
+        load.type,
+        "the SELECT of "
+        ~ load.target_name
+        ~ " yields text under a collation for which different texts are equal: "
+        ~ load_result("sluice_collations").table.rows[0][0]
+        ~ ".",
+        'Yield it as <column> collate "C".',
+    ) -%}
 {% endmacro %}
 
 

@@ -14,15 +14,15 @@
     {%- endif -%}
     {%- if load.casts -%} {%- do sluice.prepare_casts(load) -%} {%- endif -%}
     {%- if load.restates -%} {%- do sluice.stage_restated(load) -%} {%- endif -%}
-    {%- do sluice.run_step(load, none, "drop table if exists sluice_stage") -%}
-    {%- do sluice.run_step(load, "the rows of the increment", sluice.stage_sql(load)) -%}
-    {%- do load.temporaries.append("sluice_stage") -%}
-    {%- do sluice.check_collations(load) -%}
+    {%- do sluice.create_temporary(
+        load, "sluice_stage", "the rows of the increment", sluice.stage_sql(load)
+    ) -%}
     {%- set counts = sluice.run_counts(
         load,
         "number of rows, of rejects, and of (key, time) pairs with several rows",
         sluice.stage_counts_sql(load),
     ) -%}
+    {%- if counts.loose_count -%} {%- do sluice.refuse_collation(load) -%} {%- endif -%}
     {%- if load.result is not none -%} {%- do sluice.check_result(load, counts.rows_read) -%} {%- endif -%}
     {%- set has_unkeyed = load.windows | selectattr("unkeyed") | list | length > 0 -%}
     {%- set unkeyed_count = sluice.count_unkeyed(load) if has_unkeyed else 0 -%}
@@ -64,6 +64,7 @@
 
 
 {% macro stage_counts_sql(load) -%}
+    {%- set loose_sql = adapter.dispatch("loose_collations_sql", "sluice")() -%}
     select
         coalesce(sum(_sluice_row_count), 0) as rows_read,
         coalesce(
@@ -71,7 +72,8 @@
         ) as rows_rejected,
         coalesce(
             sum(case when _sluice_is_rejected = 0 and _sluice_row_count > 1 then 1 else 0 end), 0
-        ) as contested_count
+        ) as contested_count,
+        {{ "(select count(*) from (" ~ loose_sql ~ ") as loose)" if loose_sql else "0" }} as loose_count
     from
         (
             select
