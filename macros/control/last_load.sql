@@ -12,9 +12,9 @@
     int. It protects a load against a concurrent load of the same target.
 -#}
 {% macro read_log(target_name, dependencies=[]) %}
-    {%- set view = sluice.control_relation("watermark_control") -%}
-    {%- set side = sluice.companion_relation(target_name, "side") -%}
-    {%- set heads = {target_name: sluice.companion_relation(target_name, "head")} -%}
+    {%- set side, head = sluice.companion_relations(target_name, ["side", "head"]) -%}
+    {%- set view = side.incorporate(path={"identifier": "watermark_control"}) -%}
+    {%- set heads = {target_name: head} -%}
     {%- for dependency in dependencies if dependency.managed -%}
         {%- do heads.update({dependency.source: sluice.companion_relation(dependency.source, "head")}) -%}
     {%- endfor -%}

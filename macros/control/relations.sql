@@ -21,12 +21,22 @@
     Returns: Relation.
 -#}
 {% macro companion_relation(target_name, part) %}
-    {%- set base = target_name | replace(".", "__") -%}
-    {%- set suffix = "__" ~ part -%}
-    {%- if base | length + suffix | length > 63 -%}
-        {%- set base = base[: 63 - suffix | length - 9] ~ "_" ~ local_md5(base)[:8] -%}
-    {%- endif -%}
-    {{ return(sluice.control_relation(base ~ suffix)) }}
+    {{ return(sluice.companion_relations(target_name, [part])[0]) }}
+{% endmacro %}
+
+
+{% macro companion_relations(target_name, parts) %}
+    {%- set own = sluice.control_relation("load_log") -%}
+    {%- set relations = [] -%}
+    {%- for part in parts -%}
+        {%- set base = target_name | replace(".", "__") -%}
+        {%- set suffix = "__" ~ part -%}
+        {%- if base | length + suffix | length > 63 -%}
+            {%- set base = base[: 63 - suffix | length - 9] ~ "_" ~ local_md5(base)[:8] -%}
+        {%- endif -%}
+        {%- do relations.append(own.incorporate(path={"identifier": base ~ suffix})) -%}
+    {%- endfor -%}
+    {{ return(relations) }}
 {% endmacro %}
 
 

@@ -1,23 +1,13 @@
-{#- Values as SQL string literals, NULL for none: list of str. -#}
-{% macro literals(values) %} {{ return(adapter.dispatch("literals", "sluice")(values)) }} {% endmacro %}
-
-{% macro default__literals(values) %}
+{#- Values as SQL string literals, NULL for none: list of str. On Redshift a backslash escapes the next character; see
+    QUOTE_LITERAL in its SQL reference. -#}
+{% macro literals(values) %}
     {%- set listed = [] -%}
     {%- for value in values -%}
-        {%- do listed.append(
-            "null" if value is none else "'" ~ (value | string | replace("'", "''")) ~ "'"
-        ) -%}
+        {%- set text = value | string | replace("'", "''") -%}
+        {%- set text = text | replace("\\", "\\\\") if target.type == "redshift" else text -%}
+        {%- do listed.append("null" if value is none else "'" ~ text ~ "'") -%}
     {%- endfor -%}
     {{ return(listed) }}
-{% endmacro %}
-
-{#- On Redshift a backslash escapes the next character; see QUOTE_LITERAL in its SQL reference. -#}
-{% macro redshift__literals(values) %}
-    {%- set escaped = [] -%}
-    {%- for value in values -%}
-        {%- do escaped.append(value if value is none else value | string | replace("\\", "\\\\")) -%}
-    {%- endfor -%}
-    {{ return(sluice.default__literals(escaped)) }}
 {% endmacro %}
 
 

@@ -13,6 +13,9 @@
     {%- set windows = every_window | selectattr("is_lookup", "undefined") | list -%}
     {%- set lookups = every_window | selectattr("is_lookup", "defined") | list -%}
     {%- set started_at = sluice.utc_now() -%}
+    {%- set side, rejects, head_table = sluice.companion_relations(
+        target_name, ["side", "rejects", "head"]
+    ) -%}
     {%- set load = {
         "type": load_type,
         "target_name": target_name,
@@ -21,11 +24,11 @@
         "mode": sluice.setting("increment", "rows"),
         "relation": this.incorporate(type="table"),
         "relations": [this.incorporate(type="table")],
-        "side": sluice.companion_relation(target_name, "side"),
+        "side": side,
         "has_side": standing.has_side,
-        "rejects": sluice.companion_relation(target_name, "rejects"),
-        "head": sluice.companion_relation(target_name, "head"),
-        "log": sluice.control_relation("load_log"),
+        "rejects": rejects,
+        "head": head_table,
+        "log": side.incorporate(path={"identifier": "load_log"}),
         "windows": windows,
         "lookups": lookups,
         "restates": false,

@@ -5,11 +5,14 @@
     {%- for column in load.columns -%}
         {%- do raw_types.update({column.name: column.raw_type}) -%}
     {%- endfor -%}
-    {%- set columns = [] -%}
+    {%- set staged = [] -%}
     {%- for column in load.data_columns -%}
-        {%- set raw_type = raw_types.get(column.name) -%}
-        {%- set value = sluice.staged_column(load, column, raw_type) -%}
-        {%- do columns.append(value if value == column.name else value ~ " as " ~ column.name) -%}
+        {%- do staged.append(sluice.staged_column(load, column, raw_types.get(column.name))) -%}
+    {%- endfor -%}
+    {%- set columns = [] -%}
+    {%- for value in adapter.dispatch("normal_values", "sluice")(staged, load.data_columns) -%}
+        {%- set name = load.data_columns[loop.index0].name -%}
+        {%- do columns.append(value if value == name else value ~ " as " ~ name) -%}
     {%- endfor -%}
     {%- set is_delete = (
         "case when " ~ load.delete_when ~ " then 1 else 0 end" if load.delete_when else "0"
@@ -35,42 +38,48 @@
         {{ return("cast(" ~ load.definition_number ~ " as integer)") }}
     {%- elif column.name not in load.yielded -%} {{ return("cast(null as " ~ column.type ~ ")") }}
     {%- endif -%}
-    {%- set value = (
-        column.name
-        if raw_type == column.type
-        else sluice.cast_value(column.name, column.type, raw_type)
-    ) -%}
-    {{ return(sluice.normal_value(value, column.type)) }}
+    {%- if raw_type == column.type -%} {{ return(column.name) }} {%- endif -%}
+    {{ return(sluice.cast_value(column.name, column.type, raw_type)) }}
 {% endmacro %}
 
 
-{#- The one form of values that are equal and not identical: the result must not depend on which of them comes first.
-    Minus zero becomes zero, a PostgreSQL numeric without a scale loses its final zeros, and text on Redshift the blanks at
-    its end. -#}
-{% macro normal_value(value, type) %}
-    {{ return(adapter.dispatch("normal_value", "sluice")(value, type)) }}
+{#- Values in the one form of those that are equal and not identical: the result must not depend on which of them comes
+    first. Minus zero becomes zero, a PostgreSQL numeric without a scale loses its final zeros, and text on Redshift the
+    blanks at its end.
+
+    Args:
+        values (list of str): an expression for each column.
+        columns (list of dict(name, type)): the columns.
+-#}
+{% macro default__normal_values(values, columns) %}
+    {%- set normal = [] -%}
+    {%- for value in values -%}
+        {%- set type = columns[loop.index0].type -%}
+        {%- set is_float = type in ("float", "double", "real", "double precision") -%}
+        {%- do normal.append("cast(" ~ value ~ " + 0 as " ~ type ~ ")" if is_float else value) -%}
+    {%- endfor -%}
+    {{ return(normal) }}
 {% endmacro %}
 
-{% macro default__normal_value(value, type) %}
-    {%- set is_float = type in ("float", "double", "real", "double precision") -%}
-    {{ return("cast(" ~ value ~ " + 0 as " ~ type ~ ")" if is_float else value) }}
-{% endmacro %}
-
-{% macro postgres__normal_value(value, type) %}
-    {{
-        return(
-            "trim_scale(" ~ value ~ ")" if type == "numeric" else sluice.default__normal_value(value, type)
-        )
-    }}
+{% macro postgres__normal_values(values, columns) %}
+    {%- set normal = [] -%}
+    {%- for value in sluice.default__normal_values(values, columns) -%}
+        {%- set is_unsized = columns[loop.index0].type == "numeric" -%}
+        {%- do normal.append("trim_scale(" ~ value ~ ")" if is_unsized else value) -%}
+    {%- endfor -%}
+    {{ return(normal) }}
 {% endmacro %}
 
 {#- Redshift ignores blanks at the end of text when it compares: ADR 24. -#}
-{% macro redshift__normal_value(value, type) %}
-    {%- set is_padded = sluice.type_parts(type)[0] in ("char", "character", "bpchar") -%}
-    {%- if sluice.is_text(type) and not is_padded -%}
-        {{ return("cast(rtrim(" ~ value ~ ") as " ~ type ~ ")") }}
-    {%- endif -%}
-    {{ return(sluice.default__normal_value(value, type)) }}
+{% macro redshift__normal_values(values, columns) %}
+    {%- set normal = [] -%}
+    {%- for value in sluice.default__normal_values(values, columns) -%}
+        {%- set type = columns[loop.index0].type -%}
+        {%- set is_padded = sluice.type_parts(type)[0] in ("char", "character", "bpchar") -%}
+        {%- set is_trimmed = sluice.is_text(type) and not is_padded -%}
+        {%- do normal.append("cast(rtrim(" ~ value ~ ") as " ~ type ~ ")" if is_trimmed else value) -%}
+    {%- endfor -%}
+    {{ return(normal) }}
 {% endmacro %}
 
 
