@@ -1,8 +1,8 @@
-{#- First statements of a load: take the head, and stop when another load took it after the windows were read.
+{#- First statement of a load: take the head, and stop when another load took it after the windows were read.
 
     The cast runs only in the ELSE branch, and the text that it fails on is the message. A division by zero does not
     work: DuckDB yields infinity. The message contains a column, so that no database evaluates the cast as a constant
-    beforehand.
+    beforehand. An empty head was refused when it was read.
 -#}
 {% macro take_head_sql(load) -%}
     {%- set load_id, loaded_at, fingerprint, definition, seen_load_id = sluice.literals(
@@ -10,7 +10,16 @@
     ) -%}
 update {{ load.head }}
 set
-    load_id = {{ load_id }},
+    load_id = case
+        when load_id = {{ seen_load_id }} then {{ load_id }}
+        else cast(
+            cast(
+                'sluice: another load of {{ load.target_name }} committed first ('
+                || load_id
+                || '); nothing was written, run it again' as integer
+            ) as varchar(64)
+        )
+    end,
     {%- if load.changes_rows %}
     loaded_at = cast({{ loaded_at }} as timestamp),
     {%- endif %}
@@ -18,21 +27,6 @@ set
     fingerprint = {{ fingerprint }},
     definition = {{ definition }},
     epoch = {{ load.epoch }}
-where load_id = {{ seen_load_id }}
-{%- endmacro %}
-
-
-{% macro check_head_sql(load) -%}
-select
-    case
-        when max(load_id) = {{ sluice.literal(load.load_id) }} then 1
-        else cast(
-            'sluice: another load of {{ load.target_name }} committed first ('
-            || coalesce(max(load_id), 'head is empty')
-            || '); nothing was written, run it again' as integer
-        )
-    end as is_first
-from {{ load.head }}
 {%- endmacro %}
 
 

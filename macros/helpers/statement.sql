@@ -19,18 +19,59 @@
 {% endmacro %}
 
 
-{#- Create a temporary table by its statement. The name is dropped first, in the same call: several models use one
-    connection in turn, and an earlier one may have failed. -#}
+{#- Create a temporary table by its statement. The name is dropped first, in the same call, unless clear_temporaries dropped
+    all: several models use one connection in turn, and an earlier one may have failed. -#}
 {% macro create_temporary(load, name, title, create_sql) %}
-    {%- set drop_sql = "drop table if exists " ~ name -%}
-    {%- do sluice.keep_text(load, none, drop_sql) -%}
-    {%- do sluice.keep_text(load, title, create_sql) -%}
-    {%- call statement("sluice_step", auto_begin=false) -%}
-        {{ drop_sql }}
-        ;
-        {{ create_sql }}
-    {%- endcall -%}
+    {%- set statements = sluice.fresh_sql(load, name, create_sql) -%}
+    {%- do sluice.keep_text(load, title, statements | join(";\n")) -%}
+    {%- call statement("sluice_step", auto_begin=false) -%} {{ statements | join(";\n") }} {%- endcall -%}
+{% endmacro %}
+
+
+{#- The statements that create a temporary table, for a call that runs others as well: list of str. -#}
+{% macro temporary_sql(load, name, query_sql) %}
+    {%- set create_sql = "create temporary table " ~ name ~ " as\n" ~ sluice.dedent(query_sql) -%}
+    {{ return(sluice.fresh_sql(load, name, create_sql)) }}
+{% endmacro %}
+
+
+{% macro fresh_sql(load, name, create_sql) %}
+    {%- set is_free = load.is_cleared and name not in load.temporaries -%}
     {%- do load.temporaries.append(name) -%}
+    {{ return([create_sql] if is_free else ["drop table if exists " ~ name, create_sql]) }}
+{% endmacro %}
+
+
+{#- Drop what earlier loads left in this session. On Redshift each statement costs a round trip, so one at the beginning
+    takes the place of one before each table, and of one at the end: the next load, or the end of the session, drops this
+    load's tables. -#}
+{% macro clear_temporaries(load) %}
+    {% do adapter.dispatch("clear_temporaries", "sluice")(load) %}
+{% endmacro %}
+
+{% macro default__clear_temporaries(load) %} {% endmacro %}
+
+{% macro redshift__clear_temporaries(load) %}
+    {%- do sluice.run_step(
+        load,
+        "tables of earlier loads",
+        sluice.default__drop_tables_sql(sluice.temporary_names() + [sluice.shape_name()]),
+    ) -%}
+    {%- do load.update({"is_cleared": true}) -%}
+{% endmacro %}
+
+
+{#- The temporary tables of all loads; a test compares them with the macros. -#}
+{% macro temporary_names() %}
+    {%- set lines = [
+        "sluice_absent sluice_anchor sluice_busy sluice_changed sluice_difference sluice_event",
+        "sluice_expected sluice_filled sluice_fresh sluice_gone sluice_history sluice_ledger",
+        "sluice_loser sluice_redone sluice_reject sluice_restated sluice_result",
+        "sluice_side_before sluice_side_gone sluice_side_new sluice_stage sluice_standing",
+        "sluice_tie sluice_touched sluice_version sluice_version_before sluice_version_gone",
+        "sluice_version_new sluice_void sluice_winner",
+    ] -%}
+    {{ return((lines | join(" ")).split(" ")) }}
 {% endmacro %}
 
 

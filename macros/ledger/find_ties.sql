@@ -17,9 +17,9 @@
         ) -%}
     {%- endif -%}
     {%- if load.casts -%} {%- do sluice.prepare_casts(load) -%} {%- endif -%}
-    {%- do sluice.run_step(load, none, "drop table if exists sluice_stage") -%}
-    {%- do sluice.run_step(load, "the rows of the windows", sluice.stage_sql(load)) -%}
-    {%- do load.temporaries.append("sluice_stage") -%}
+    {%- do sluice.create_temporary(
+        load, "sluice_stage", "the rows of the windows", sluice.stage_sql(load)
+    ) -%}
     {%- do sluice.run_temporary(load, "sluice_tie", "all ties", sluice.ranked_ties_sql(load)) -%}
     {%- set counts = sluice.run_counts(
         load,

@@ -59,7 +59,7 @@
             }
         ) -%}
     {%- endif -%}
-    {%- set parts = [sluice.take_head_sql(load), sluice.check_head_sql(load)] -%}
+    {%- set parts = [sluice.take_head_sql(load)] -%}
     {%- if load.counts.rows_rejected -%}
         {%- do parts.append(sluice.insert_rejects_sql(load)) -%}
     {%- endif -%}
@@ -70,7 +70,7 @@
     {%- do parts.extend(changes) -%}
     {%- do parts.extend(sluice.note_files_sql(load)) -%}
     {%- do parts.append(sluice.insert_log_sql(load)) -%}
-    {%- if load.temporaries -%}
+    {%- if load.temporaries and not load.is_cleared -%}
         {%- do parts.append(sluice.drop_tables_sql(load.temporaries)) -%}
     {%- endif -%}
     {%- set statements = [] -%}

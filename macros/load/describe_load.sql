@@ -62,6 +62,8 @@
         "counts": sluice.no_counts(),
         "stage": "sluice_stage",
         "temporaries": [],
+        "is_cleared": false,
+        "events_counted": none,
         "script": [],
     } -%}
     {%- do sluice.check_target(load, existing, head) -%}

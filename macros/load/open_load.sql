@@ -26,6 +26,7 @@
     {%- elif not load.has_work -%} {{ return(sluice.no_load(existing, "SKIP nothing new")) }}
     {%- endif -%}
     {%- do sluice.label_session(load) -%}
+    {%- do sluice.clear_temporaries(load) -%}
     {%- if not sluice.is_probe() -%} {{ run_hooks(pre_hooks, inside_transaction=False) }} {%- endif -%}
     {%- if load.result is not none -%} {%- do sluice.take_result(load) -%} {%- endif -%}
     {%- do sluice.check_contract(load) -%}

@@ -29,13 +29,12 @@
 
 {#- Copy the files of a manifest into a new temporary table. Without a manifest the table stays empty. -#}
 {% macro copy_parquet(load, name, title, columns, manifest) %}
-    {%- do sluice.run_step(load, none, "drop table if exists " ~ name) -%}
-    {%- do sluice.run_step(
+    {%- do sluice.create_temporary(
         load,
+        name,
         title,
         "create temporary table " ~ name ~ " (\n    " ~ columns | join(",\n    ") ~ "\n)",
     ) -%}
-    {%- do load.temporaries.append(name) -%}
     {%- if manifest -%} {%- do sluice.run_step(load, none, sluice.copy_sql(name, manifest)) -%} {%- endif -%}
 {% endmacro %}
 

@@ -6,59 +6,60 @@
     Returns: list of dict(name: quoted where needed, type).
 -#}
 {% macro describe_query(query_sql, name="sluice_shape") %}
-    {{ return(adapter.dispatch("describe_query", "sluice")(query_sql, name)) }}
+    {{ return(sluice.describe_all(query_sql, [], name)[0]) }}
 {% endmacro %}
 
-{% macro default__describe_query(query_sql, name) %}
-    {%- do sluice.create_shape(query_sql, name) -%}
-    {{ return(sluice.describe_relation(api.Relation.create(identifier=name))) }}
+
+{#- The columns of a table in the warehouse, in the shape of describe_query. -#}
+{% macro describe_relation(relation) %} {{ return(sluice.describe_tables([relation])[0]) }} {% endmacro %}
+
+
+{#- The columns that a SELECT yields and those of tables, with few statements.
+
+    Args:
+        query_sql (str): the SELECT.
+        relations (list of Relation): tables that exist.
+        name (str): name of the temporary table that some adapters need.
+        is_free (bool): no temporary table has that name.
+    Returns: list, for the SELECT and for each table its columns in the shape of describe_query.
+-#}
+{% macro describe_all(query_sql, relations, name="sluice_shape", is_free=false) %}
+    {{ return(adapter.dispatch("describe_all", "sluice")(query_sql, relations, name, is_free)) }}
 {% endmacro %}
 
-{#- dbt looks for the columns by the table's name alone, in the temporary schemas of all sessions: a session, which is one
-    thread's of one invocation, uses a name of its own. It begins a transaction for that. If it stayed open, the load would
-    read the log inside the transaction that writes it (error 1023 under serializable isolation) and could not alter the
-    type of a column. -#}
-{% macro redshift__describe_query(query_sql, name) %}
-    {%- set own_name = name ~ "_" ~ local_md5(invocation_id ~ thread_id)[:12] -%}
-    {%- do sluice.create_shape(query_sql, own_name) -%}
-    {%- set names, types = [], [] -%}
-    {%- for column in adapter.get_columns_in_relation(api.Relation.create(identifier=own_name)) -%}
-        {#- dbt's name for char(n) is character varying(n) -#}
-        {%- set is_padded = column.dtype | lower in ("character", "char", "bpchar") and column.char_size -%}
-        {%- do names.append(column.name) -%}
-        {%- do types.append("character(" ~ column.char_size ~ ")" if is_padded else column.data_type) -%}
-    {%- endfor -%}
-    {%- do adapter.commit() -%}
-    {{ return(sluice.described(names, types)) }}
-{% endmacro %}
-
-{#- An empty temporary table in the shape of a SELECT. -#}
-{% macro create_shape(query_sql, name) %}
+{% macro default__describe_all(query_sql, relations, name, is_free) %}
     {%- call statement("sluice_shape", auto_begin=false) -%}
-        drop table if exists {{ name }};
+        {%- if not is_free %}
+            drop table if exists {{ name }};
+        {%- endif %}
         create temporary table {{ name }} as
         select * from (
         {{ query_sql }}
         ) as sluice_query
         where 1 = 0
     {%- endcall -%}
+    {{ return(sluice.describe_tables([api.Relation.create(identifier=name)] + relations)) }}
 {% endmacro %}
 
-{% macro duckdb__describe_query(query_sql, name) %}
-    {%- call statement("sluice_shape", fetch_result=true, auto_begin=false) -%}
-        select column_name, column_type from (describe
-        {{ query_sql }}
-        )
-    {%- endcall -%}
-    {%- set rows = load_result("sluice_shape").table.rows -%}
-    {{ return(sluice.described(rows | map(attribute=0) | list, rows | map(attribute=1) | list)) }}
+{#- The catalog shows the temporary tables of all sessions: a session, which is one thread's of one invocation, uses a name of
+    its own. -#}
+{% macro redshift__describe_all(query_sql, relations, name, is_free) %}
+    {{ return(sluice.default__describe_all(query_sql, relations, sluice.shape_name(name), is_free)) }}
+{% endmacro %}
+
+{% macro shape_name(name="sluice_shape") %}
+    {{ return(name ~ "_" ~ local_md5(invocation_id ~ thread_id)[:12]) }}
+{% endmacro %}
+
+{% macro duckdb__describe_all(query_sql, relations, name, is_free) %}
+    {{ return(sluice.describe_tables([query_sql] + relations)) }}
 {% endmacro %}
 
 
 {#- Names and types of the columns of tables in the warehouse, by one statement.
 
     Args:
-        relations (list of Relation): tables that exist.
+        relations (list of Relation): tables that exist; on DuckDB also SELECTs.
     Returns: list, for each of them its columns in the shape of describe_query.
 -#}
 {% macro describe_tables(relations) %}
@@ -77,11 +78,16 @@
     {{ return(described) }}
 {% endmacro %}
 
-{#- DuckDB's catalog spells some types differently from DESCRIBE. -#}
+{#- DuckDB's catalog spells some types differently from DESCRIBE. A SELECT stands on lines of its own: it may end in a
+    comment. -#}
 {% macro duckdb__columns_of_tables_sql(relations) -%}
     {%- for relation in relations %}
         select {{ loop.index0 }} as part, column_name, column_type
-        from (describe select * from {{ relation }})
+        from
+            (
+                describe
+        {{ relation if relation is string else "select * from " ~ relation }}
+            )
         {{ "union all" if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
@@ -131,17 +137,14 @@
             ordinal_position
         from information_schema.columns
         where
-            table_schema = {{ sluice.literal(relation.schema) }}
-            and table_name = {{ sluice.literal(relation.identifier) }}
+            table_name = {{ sluice.literal(relation.identifier) }}
+        {%- if relation.schema %} and table_schema = {{ sluice.literal(relation.schema) }}
+        {%- endif %}
             and column_name not like '%pg.dropped.%'
         {{ "union all" if not loop.last }}
     {%- endfor %}
     order by 1, 4
 {%- endmacro %}
-
-
-{#- The columns of a table in the warehouse, in the shape of describe_query. -#}
-{% macro describe_relation(relation) %} {{ return(sluice.describe_tables([relation])[0]) }} {% endmacro %}
 
 
 {% macro described(names, types) %}
@@ -174,23 +177,33 @@
     Returns: list of dict(name, type, raw_type).
 -#}
 {% macro selected_columns(load) %}
-    {%- set yielded = sluice.describe_query(load.sql) -%}
-    {%- set declared = {} -%}
     {%- set typed = model.columns.values() | selectattr("data_type") | list -%}
-    {%- for name in sluice.quoted(typed | map(attribute="name")) -%}
-        {%- do declared.update({name: typed[loop.index0].data_type}) -%}
-    {%- endfor -%}
     {%- set casts = [] -%}
-    {%- for column in yielded -%}
-        {%- do casts.append(
-            "cast(null as " ~ declared.get(column.name, column.type) ~ ") as " ~ column.name
-        ) -%}
+    {%- for column in typed -%}
+        {%- do casts.append("cast(null as " ~ column.data_type ~ ") as _sluice_typed_" ~ loop.index0) -%}
     {%- endfor -%}
-    {%- set wanted = sluice.describe_query("select " ~ casts | join(", ")) if declared else yielded -%}
+    {%- set query_sql = (
+        "select sluice_selected.*, " ~ casts
+        | join(", ") ~ " from (\n" ~ load.sql ~ "\n) as sluice_selected"
+        if casts
+        else load.sql
+    ) -%}
+    {%- set standing = [load.relation, load.side] if load.has_side and not load.makes_target else [] -%}
+    {%- set described = sluice.describe_all(query_sql, standing, is_free=load.is_cleared) -%}
+    {%- do load.update({"standing_columns": described[1:]}) -%}
+    {%- set yielded_count = described[0] | length - typed | length -%}
+    {%- set declared = {} -%}
+    {%- for name in sluice.quoted(typed | map(attribute="name")) -%}
+        {%- do declared.update({name: described[0][yielded_count + loop.index0].type}) -%}
+    {%- endfor -%}
     {%- set columns = [] -%}
-    {%- for column in yielded -%}
+    {%- for column in described[0][:yielded_count] -%}
         {%- do columns.append(
-            {"name": column.name, "type": wanted[loop.index0].type, "raw_type": column.type}
+            {
+                "name": column.name,
+                "type": declared.get(column.name, column.type),
+                "raw_type": column.type,
+            }
         ) -%}
     {%- endfor -%}
     {{ return(columns) }}

@@ -12,8 +12,7 @@
     {%- set stored = {} -%}
     {%- set standing = [] -%}
     {%- if not load.has_side -%} {%- do sluice.refuse_altered(load, load.side ~ " is gone") -%} {%- endif -%}
-    {%- set described = sluice.describe_tables([load.relation, load.side]) -%}
-    {%- for column in described[0] -%}
+    {%- for column in load.standing_columns[0] -%}
         {%- if column.name in own -%} {%- do standing.append(column.name) -%}
         {%- else -%} {%- do stored.update({column.name: column.type}) -%}
         {%- endif -%}
@@ -23,7 +22,7 @@
         {%- do sluice.refuse_altered(load, load.relation ~ " has no column " ~ name) -%}
     {%- endfor -%}
     {%- set paired = {} -%}
-    {%- for column in described[1] -%}
+    {%- for column in load.standing_columns[1] -%}
         {%- if column.name not in ("_sluice_deleted", "_sluice_run_id", "_sluice_loaded_at") -%}
             {%- do paired.update({column.name: column.type}) -%}
         {%- endif -%}

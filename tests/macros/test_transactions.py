@@ -65,7 +65,7 @@ def test_second_load_loses_when_another_committed_since_it_read_the_head(project
     _change_source(project)
     before = _state(project)
     path = "strategies/staging/stage_increment.sql"
-    stage = '{%- do load.temporaries.append("sluice_stage") -%}'
+    stage = "    {%- set counts = sluice.count_staged(load) -%}"
     rival = "{%- do sluice.run_step(load, none, 'update ' ~ load.head ~ \" set load_id = 'rival'\") -%}"
     project.patch_macro(path, stage, stage + rival)
     lost = project.run()

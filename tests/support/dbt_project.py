@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -241,13 +241,21 @@ def history_tests(business_key: Sequence[str], scd_columns: Sequence[str]) -> li
     ]
 
 
-def run_dbt(root: Path, words: Sequence[str], env: Mapping[str, object], manifest: object = None) -> DbtResult:
+def run_dbt(
+    root: Path,
+    words: Sequence[str],
+    env: Mapping[str, object],
+    manifest: object = None,
+    callbacks: Sequence[Callable[[Any], None]] = (),
+) -> DbtResult:
     """Run a dbt command on the project of a folder, in this process."""
     from dbt.cli.main import dbtRunner
 
     with _environment(env):
         # nobody reads the artifacts, and writing them takes a fifth of a run
-        result = dbtRunner(manifest=cast("Any", manifest)).invoke(["--no-write-json", *words, *_places(root)])
+        result = dbtRunner(manifest=cast("Any", manifest), callbacks=[*callbacks]).invoke(
+            ["--no-write-json", *words, *_places(root)]
+        )
     nodes = getattr(result.result, "results", None) or []
     return DbtResult(
         success=bool(result.success),

@@ -26,7 +26,7 @@
                     partition by {{ sluice.columns(load.key) }}
                     order by {{ load.at }} desc, {{ sluice.winner_order(load) }}
                 ) as _sluice_rank
-            from {{ load.stage }}
+            from {{ sluice.accepted_rows(load) }} as staged
         ),
 
         last_events as (select * from ranked_events where _sluice_rank = 1),

@@ -7,13 +7,7 @@
 -#}
 {% macro stage_scd1(load) %}
     {%- if load.restates and not load.replaces -%} {%- do sluice.stage_void(load, load.key) -%} {%- endif -%}
-    {%- do sluice.run_temporary(
-        load,
-        "sluice_event",
-        "the last event of each key that may win",
-        sluice.scd1_event_sql(load),
-    ) -%}
-    {%- set counts = sluice.run_counts(load, "what the events do", sluice.scd1_counts_sql(load)) -%}
+    {%- set counts = sluice.counted_events(load) -%}
     {%- if counts.tied_count -%}
         {%- do sluice.count_ties(
             load,

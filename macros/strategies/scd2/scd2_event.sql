@@ -60,7 +60,7 @@
             then 1
             else 0
         end as _sluice_touches
-    from {{ load.stage }} as staged
+    from {{ sluice.accepted_rows(load) }} as staged
     left join
         current_versions as current_version on {{ sluice.matches(load.key, "staged", "current_version") }}
     left join last_deletes as last_delete on {{ sluice.matches(load.key, "staged", "last_delete") }}

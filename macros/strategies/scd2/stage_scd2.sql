@@ -10,13 +10,7 @@
 {% macro stage_scd2(load) %}
     {%- if load.is_first or load.replaces -%} {%- do sluice.stage_scd2_first(load) -%}
     {%- else -%}
-        {%- do sluice.run_temporary(
-            load,
-            "sluice_event",
-            "each event beside its key's current version",
-            sluice.scd2_event_sql(load),
-        ) -%}
-        {%- set counts = sluice.run_counts(load, "what the events do", sluice.scd2_counts_sql(load)) -%}
+        {%- set counts = sluice.counted_events(load) -%}
         {%- do load.update({"has_history": false}) -%}
         {%- if load.restates -%} {%- do sluice.stage_void(load, load.key + [load.at]) -%}
         {%- endif -%}
@@ -27,6 +21,14 @@
         {%- do sluice.add_counts(load, counts) -%}
         {%- do load.update({"fast": counts}) -%}
     {%- endif -%}
+{% endmacro %}
+
+
+{#- The counts of the events of an increment, which are staged now unless they were before. -#}
+{% macro counted_events(load) %}
+    {%- if load.events_counted -%} {{ return(load.events_counted) }} {%- endif -%}
+    {%- do sluice.stage_events(load) -%}
+    {{ return(sluice.run_counts(load, "what the events do", sluice.event_counts_sql(load))) }}
 {% endmacro %}
 
 

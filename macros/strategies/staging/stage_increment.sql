@@ -17,11 +17,7 @@
     {%- do sluice.create_temporary(
         load, "sluice_stage", "the rows of the increment", sluice.stage_sql(load)
     ) -%}
-    {%- set counts = sluice.run_counts(
-        load,
-        "number of rows, of rejects, and of (key, time) pairs with several rows",
-        sluice.stage_counts_sql(load),
-    ) -%}
+    {%- set counts = sluice.count_staged(load) -%}
     {%- if counts.loose_count -%} {%- do sluice.refuse_collation(load) -%} {%- endif -%}
     {%- if load.result is not none -%} {%- do sluice.check_result(load, counts.rows_read) -%} {%- endif -%}
     {%- set has_unkeyed = load.windows | selectattr("unkeyed") | list | length > 0 -%}
@@ -60,6 +56,68 @@
         ) -%}
         {%- do load.update({"stage": "sluice_ledger"}) -%}
     {%- endif -%}
+{% endmacro %}
+
+
+{#- The counts of the stage. An increment by rows into a target that stands is compared with the target before anything is
+    counted, so that one statement counts both: events_counted then holds the counts of sluice_event. They hold unless
+    several rows compete for one key and time. -#}
+{% macro count_staged(load) %}
+    {%- set is_plain = load.mode == "rows" and not (
+        load.is_first
+        or load.replaces
+        or load.restates
+        or load.is_restated
+        or sluice.asked_task()
+        or flags.EMPTY
+    ) -%}
+    {%- set counts_sql = sluice.stage_counts_sql(load) -%}
+    {%- if is_plain -%}
+        {%- if load.key -%} {%- do sluice.stage_events(load) -%} {%- endif -%}
+        {%- set counts_sql -%}
+            select staged.*, events.*
+            from {{ sluice.nested(counts_sql, 12) }} as staged
+            cross join {{ sluice.nested(sluice.event_counts_sql(load), 12) }} as events
+        {%- endset -%}
+    {%- endif -%}
+    {%- set counts = sluice.run_counts(
+        load,
+        "number of rows, of rejects, of (key, time) pairs with several rows, and of what the events do",
+        counts_sql,
+    ) -%}
+    {%- if is_plain and not (load.key and counts.contested_count) -%}
+        {%- do load.update({"events_counted": counts}) -%}
+    {%- endif -%}
+    {{ return(counts) }}
+{% endmacro %}
+
+
+{#- Stage what the events do to the target, into sluice_event. -#}
+{% macro stage_events(load) %}
+    {%- do sluice.run_temporary(
+        load,
+        "sluice_event",
+        "the events beside what is stored of their keys",
+        sluice.scd2_event_sql(load) if load.type == "scd2" else sluice.scd1_event_sql(load),
+    ) -%}
+{% endmacro %}
+
+
+{#- The rows of the stage that can be loaded. -#}
+{% macro accepted_rows(load) %}
+    {{
+        return(
+            "(select * from sluice_stage where _sluice_reject is null)"
+            if load.stage == "sluice_stage"
+            else load.stage
+        )
+    }}
+{% endmacro %}
+
+
+{% macro event_counts_sql(load) %}
+    {%- if not load.key -%} {{ return(sluice.range_before_sql(load)) }} {%- endif -%}
+    {{ return(sluice.scd2_counts_sql(load) if load.type == "scd2" else sluice.scd1_counts_sql(load)) }}
 {% endmacro %}
 
 

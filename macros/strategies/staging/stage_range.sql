@@ -5,7 +5,7 @@
     one of them is no longer yielded, the whole range is written again, because equal rows cannot be told apart.
 -#}
 {% macro stage_range(load) %}
-    {%- set before = sluice.run_counts(
+    {%- set before = load.events_counted or sluice.run_counts(
         load, "rows that the target holds in the range", sluice.range_before_sql(load)
     ) -%}
     {%- set counts = {"rows_inserted": before.staged_count, "rows_deleted": before.stored_count} -%}
@@ -38,19 +38,14 @@
             ~ " > "
             ~ newest
         ) -%}
-        {%- do sluice.run_temporary(
+        {%- set created = sluice.temporary_sql(
+            load, "sluice_gone", sluice.combined([stored, met], "except")
+        ) + sluice.temporary_sql(load, "sluice_fresh", sluice.range_new_sql(met, stored, later)) -%}
+        {%- set after = sluice.run_counts(
             load,
-            "sluice_gone",
-            "rows that the range holds and that were not read",
-            sluice.combined([stored, met], "except"),
+            "rows that the range holds and that were not read, and rows that it does not hold yet",
+            (created + [sluice.range_after_sql()]) | join(";\n"),
         ) -%}
-        {%- do sluice.run_temporary(
-            load,
-            "sluice_fresh",
-            "rows that the range does not hold yet",
-            sluice.range_new_sql(met, stored, later),
-        ) -%}
-        {%- set after = sluice.run_counts(load, none, sluice.range_after_sql()) -%}
         {%- if not after.gone_count -%}
             {%- do load.update({"keeps_range": true}) -%}
             {%- set counts = {"rows_inserted": after.fresh_count} -%}
@@ -103,7 +98,7 @@
 
 {% macro range_before_sql(load) -%}
     select
-        (select count(*) from {{ load.stage }}) as staged_count,
+        (select count(*) from {{ sluice.accepted_rows(load) }} as staged) as staged_count,
         (select count(*) from {{ load.relation }} where {{ sluice.range_condition(load) }}) as stored_count
 {%- endmacro %}
 
