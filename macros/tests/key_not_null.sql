@@ -8,7 +8,7 @@
 {% test key_not_null(model, business_key) %}
 
     select *
-    from {{ model }}
+    from {{ sluice.tested_rows(model) }}
     where
         {% for column in sluice.quoted(business_key) -%}
             {{ 'or ' if not loop.first }}{{ column }} is null

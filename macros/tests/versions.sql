@@ -10,7 +10,7 @@
     {%- set key = sluice.columns(sluice.quoted(business_key)) %}
 
     select {{ key }}, count(*) as current_count
-    from {{ model }}
+    from {{ sluice.tested_rows(model, business_key) }}
     where is_current
     group by {{ key }}
     having count(*) > 1
@@ -38,7 +38,7 @@
                 lead(valid_from) over (
                     partition by {{ key }} order by valid_from, valid_to
                 ) as next_valid_from
-            from {{ model }}
+            from {{ sluice.tested_rows(model, business_key) }}
         )
 
     select *
@@ -57,7 +57,7 @@
 {% test no_zero_length(model) %}
 
     select *
-    from {{ model }}
+    from {{ sluice.tested_rows(model) }}
     where
         valid_from is null
         or valid_from >= valid_to
@@ -92,7 +92,7 @@
                 {%- endfor %}
                 valid_from,
                 lag(valid_to) {{ over_key }} as previous_valid_to
-            from {{ model }}
+            from {{ sluice.tested_rows(model, business_key) }}
         )
 
     select *

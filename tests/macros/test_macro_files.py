@@ -49,6 +49,17 @@ def test_every_folder_is_a_macro_path() -> None:
     assert [f"../macros/{folder}" for folder in folders] == sorted(set(project["macro-paths"]) - {"macros"})
 
 
+def test_a_load_on_redshift_drops_every_temporary_table_that_one_creates() -> None:
+    """One statement clears the names, so that no CREATE needs a DROP before it."""
+    text = "".join(file.read_text() for file in FILES)
+    created = set(
+        re.findall(r"(?:run_temporary|create_temporary|copy_parquet|temporary_sql)\(\s*load,\s*\"(\w+)\"", text)
+    )
+    listed = re.search(r"macro temporary_names\(\).*?endmacro", text, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r"sluice_\w+", listed[0])) == created
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_macro_file_reads_well(file: Path) -> None:
     text = file.read_text()

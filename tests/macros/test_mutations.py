@@ -100,7 +100,7 @@ POSTGRES_MUTANTS: dict[str, Mutant] = {
     "a version that ends stays open": (
         "two",
         "strategies/scd2/scd2_sql.sql",
-        "                sluice.close_sql(load),\n",
+        "{%- do statements.append(sluice.close_sql(load)) -%}",
         "",
     ),
 }

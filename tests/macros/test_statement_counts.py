@@ -14,8 +14,8 @@ from tests.support.redshift_project import RedshiftProject
 SELECT = "select e.id, e.v, e.t from {{ sluice.increment(source('lake', 'events')) }} as e"
 KINDS = ("scd1", "scd2", "append", "range")
 AT_MOST = {"duckdb": 12, "postgres": 12, "redshift": 17}
-"""Statements of an increment in order, transactions and the label of Redshift's query history included. A range compares what
-it holds with what it read by two tables of its own, and takes one more on Redshift."""
+"""Statements of an increment in order, transactions and the label of Redshift's query history included. A range
+compares what it holds with what it read, and takes one more on Redshift."""
 
 
 @pytest.fixture

@@ -1,0 +1,44 @@
+{#- What a data test of Sluice's reads. `dbt build`, which `sluice run` calls, tests what the last load wrote: its cost
+    follows the increment. `dbt test` and `sluice verify` test the whole table, as does a test with a `where` of its own.
+
+    Args:
+        relation (Relation): the table under test.
+        business_key (list of str): all rows of the keys that the last load wrote; without it only the rows that it wrote.
+    Returns: the table, or a subselect of it with an alias.
+-#}
+{% macro tested_rows(relation, business_key=none) %}
+    {#- inside a test, model is the argument; here it is the node of the test -#}
+    {%- set tested = graph.nodes.get(model.attached_node) if execute and flags.WHICH == "build" -%}
+    {%- if not tested or relation is string or tested.config.materialized not in (
+        "scd1",
+        "scd2",
+        "append",
+    ) -%}
+        {{ return(relation) }}
+    {%- endif -%}
+    {%- set written = (tested.config.meta or {}).get("sluice", {}).get("target") -%}
+    {%- set name = written or tested.schema ~ "." ~ (tested.alias or tested.name) -%}
+    {%- set newest = (
+        "_sluice_loaded_at = (select loaded_at from "
+        ~ sluice.companion_relation(name, "head")
+        ~ ")"
+    ) -%}
+    {%- if not business_key -%}
+        {{ return("(select * from " ~ relation ~ " where " ~ newest ~ ") as tested_rows") }}
+    {%- endif -%}
+    {%- set key = sluice.quoted(business_key) -%}
+    {%- set touched = (
+        "(select distinct " ~ sluice.columns(key) ~ " from " ~ relation ~ " where " ~ newest ~ ")"
+    ) -%}
+    {{
+        return(
+            "(select stored.* from "
+            ~ relation
+            ~ " as stored join "
+            ~ touched
+            ~ " as touched on "
+            ~ sluice.matches(key, "stored", "touched")
+            ~ ") as tested_rows"
+        )
+    }}
+{% endmacro %}
