@@ -60,8 +60,8 @@ MUTANTS: dict[str, Mutant] = {
     "unchanged events are not kept": (
         "two",
         "strategies/scd2/scd2_sql.sql",
-        "where _sluice_touches = 1\n{%- endmacro %}",
-        "where _sluice_touches = 2\n{%- endmacro %}",
+        "and _sluice_touches = 1\n{%- endmacro %}",
+        "and _sluice_touches = 2\n{%- endmacro %}",
     ),
     "the anchor may be the changed version": (
         "two",

@@ -31,7 +31,7 @@ POST_HOOKS = "{{ run_hooks(post_hooks, inside_transaction=True) }}"
 # CI takes one fault at every second statement from a history's transaction on, and at some before; the whole takes an
 # hour.
 EVERY_STATEMENT = bool(os.environ.get("EVERY_STATEMENT"))
-WRITE_STEP, OTHER_STEP = 2, 23
+WRITE_STEP, OTHER_STEP = 2, 5
 
 
 def _cases(sent: Mapping[str, Sequence[Entry]]) -> Iterator[tuple[str, str, Fault]]:
