@@ -19,6 +19,7 @@ from random import Random
 
 from flows.server.companions import companion_programs
 from flows.server.local import local_server
+from tests.chaos.clock import Clock
 from tests.chaos.shop import Shop
 from tests.support.receiver import Receiver
 
@@ -49,19 +50,19 @@ class Chaos:
         shop: The project.
         receiver: What listens on its channel.
         draw: Random numbers.
-        clock_file: The file of libfaketime that sets the clock of all processes; None: clocks are left alone.
+        clock: The clock of all processes; None: it is left alone.
     """
 
     shop: Shop
     receiver: Receiver
     draw: Random
-    clock_file: Path | None = None
+    clock: Clock | None = None
     done: Counter[str] = field(default_factory=Counter)
     holders: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def strike(self, name: str | None = None) -> None:
         """Disturb something: what is named, or drawn."""
-        weights = dict(WEIGHTS) | ({"set_clock": 2} if self.clock_file else {})
+        weights = dict(WEIGHTS) | ({"set_clock": 2} if self.clock else {})
         (drawn,) = self.draw.choices([*weights], [*weights.values()])
         getattr(self, name or drawn)()
         self.done[name or drawn] += 1
@@ -132,9 +133,9 @@ class Chaos:
 
     def set_clock(self) -> None:
         """Set the clock of all processes, back or forth."""
-        assert self.clock_file is not None, "only with libfaketime"
+        assert self.clock is not None, "only with --clocks"
         minutes = self.draw.randint(-20, 20)
-        self.clock_file.write_text(f"{minutes * 60:+d}\n")
+        self.clock.set(60 * minutes)
         say(f"set the clock to {minutes:+d} minutes")
 
     def programs(self) -> dict[str, int]:
@@ -154,8 +155,8 @@ class Chaos:
     def calm(self) -> None:
         """End all that disturbs, and repair."""
         self.receiver.refusals = 0
-        if self.clock_file is not None:
-            self.clock_file.write_text("+0\n")
+        if self.clock is not None:
+            self.clock.set(0)
         for holder in self.holders:
             holder.wait()
         self._free_disk()
