@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +15,32 @@ SOURCE = Path(__file__).with_name("clock.c")
 COMPILERS = ("cc", "gcc", "clang")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Clock:
     """How far the processes' clock is from the machine's.
 
     Attributes:
         file: Holds the offset in seconds; processes read it through shared memory.
         library: What the processes load first.
+        offset_seconds: What the file holds.
     """
 
     file: Path
     library: Path
+    offset_seconds: int = 0
+    _latest: float = 0.0
+    """The latest time that the clock has shown, by the monotonic clock with an offset."""
 
-    def set(self, seconds: int) -> None:
-        """Set the clock of all processes, those that run already as well."""
+    def step(self, seconds: int) -> None:
+        """Set the clock of all processes, those that run already as well, forward or back."""
+        self._latest = max(self._latest, time.monotonic() + self.offset_seconds)
+        self.offset_seconds += seconds
         with self.file.open("r+b") as file:
-            file.write(struct.pack("=q", seconds))
+            file.write(struct.pack("=q", self.offset_seconds))
+
+    def repeated_seconds(self) -> float:
+        """Return for how long the clock will still show times that it has shown before."""
+        return max(0.0, self._latest - time.monotonic() - self.offset_seconds)
 
     @property
     def environ(self) -> Mapping[str, str]:
