@@ -18,7 +18,7 @@ from flows.gate.facts import Reason
 from flows.server.companions import stop_companions
 from flows.server.local import is_healthy, local_server, stop
 from tests.chaos.shop import Shop
-from tests.chaos.story import descendants, programs
+from tests.chaos.story import alert_faults, descendants, programs
 from tests.support.forked_sluice import run_sluice
 from tests.support.guarded_server import Guarded
 from tests.support.live_server import Server, free_port, give_database

@@ -127,6 +127,20 @@ def test_stop_kills_a_server_that_ignores_term(context: Context, monkeypatch: py
     assert server.running() is None
 
 
+def test_start_waits_for_a_server_that_is_ending(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = local_server(context)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        server.folder.mkdir(parents=True)
+        record = server.record(ProcessIdentity.of(process.pid))
+        monkeypatch.setattr(local, "ANSWER_SECONDS", 0.1)
+        with pytest.raises(RunError, match="is running but does not answer"):
+            start(server)
+        monkeypatch.setattr(local, "ANSWER_SECONDS", 30.0)
+        threading.Timer(0.3, process.communicate).start()
+
+        assert local._answers(server, record) is False
+
+
 def test_damaged_pid_file_means_not_running(context: Context) -> None:
     server = local_server(context)
     server.folder.mkdir(parents=True)
