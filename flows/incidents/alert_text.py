@@ -149,6 +149,8 @@ def next_step(incident: Incident) -> str:
         return "no row is off. The next run tries again, from the same watermark."
     if incident.kind is IncidentKind.SLA and _is_run(incident):
         return "no other run can load its targets while the process lives. End it; the next run then loads them."
+    if incident.kind is IncidentKind.REJECTS and incident.severity is Severity.ERROR:
+        return "that load accepted no row. Runs load what is new. No run reads the rejected rows again by itself."
     return _NEXT.get(incident.kind, "`monitor` checks again, and reports when it is over.")
 
 

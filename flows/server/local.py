@@ -40,6 +40,8 @@ HEALTH_CHECK_SECONDS: Final = 0.3
 """Timeout of a run's check whether a server answers."""
 START_SECONDS: Final = 180.0
 """How long `sluice up` waits for the first answer; the first start also creates the database."""
+ANSWER_SECONDS: Final = 30.0
+"""How long a start waits for a server that runs already: it ends, or it answers."""
 _POLL_SECONDS: Final = 0.2
 _FIRST_FLOW: Final = "run"
 """The flow that is registered to test a write; it exists in every Sluice server."""
@@ -304,8 +306,8 @@ def start(server: LocalServer) -> Started:
     began = time.monotonic()
     with server.locked():
         record = server.running()
-        if record is not None:
-            return _already_running(server, record, began)
+        if record is not None and _answers(server, record):
+            return Started(record.process.pid, is_new=False, seconds=time.monotonic() - began)
         _check_exposure(server)
         _check_port_is_free(server)
         process = _spawn(server)
@@ -341,18 +343,29 @@ def stop(server: LocalServer) -> bool:
     return record is not None
 
 
-def _already_running(server: LocalServer, record: ServerRecord, began: float) -> Started:
+def _answers(server: LocalServer, record: ServerRecord) -> bool:
+    """Wait until a server that runs answers, or has ended: it may be busy, or be ending since a signal.
+
+    Raises:
+        ConfigurationError: When it has another port.
+        RunError: When it does neither in time.
+    """
     if record.port != server.port:
         raise ConfigurationError(
             f"This project's server already runs on port {record.port}, and SLUICE_PREFECT_PORT is {server.port}.",
             "Run `sluice down` first, or set SLUICE_PREFECT_PORT back.",
         )
-    if not is_healthy(server.api_url, timeout_seconds=5.0):
-        raise RunError(
-            f"The local server (pid {record.process.pid}) is running but does not answer on {server.api_url}.",
-            f"Run `sluice down`, then `sluice up`. Its log is {server.log_file}.",
-        )
-    return Started(record.process.pid, is_new=False, seconds=time.monotonic() - began)
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while record.process.is_alive():
+        if is_healthy(server.api_url, timeout_seconds=5.0):
+            return True
+        if time.monotonic() > deadline:
+            raise RunError(
+                f"The local server (pid {record.process.pid}) is running but does not answer on {server.api_url}.",
+                f"Run `sluice down`, then `sluice up`. Its log is {server.log_file}.",
+            )
+        time.sleep(_POLL_SECONDS)
+    return False
 
 
 def _check_exposure(server: LocalServer) -> None:

@@ -1,6 +1,6 @@
 """The reconciler of `sluice deploy --watch`: reads the rows at an interval, and deploys when they changed.
 
-An unchanged round costs one read of the control database, and two requests of the watchdog, which ends runs that will
+An unchanged round costs one read of the control database, and three requests of the watchdog, which ends runs that will
 not end by themselves. Prefect is compared when the rows changed, and every ten minutes, because people can change
 deployments there.
 """

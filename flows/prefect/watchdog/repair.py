@@ -18,6 +18,7 @@ from flows.prefect.watchdog.facts import (
     read_pool,
     replaced_state,
 )
+from flows.prefect.watchdog.missed import cancel_missed
 from flows.prefect.watchdog.stuck import Patience, Watch, patience_for
 from flows.server.api import PrefectApi
 
@@ -70,20 +71,24 @@ class Watchdog:
         import httpx
 
         try:
-            holdings = read_holdings(api, self.environment, self.work_pool)
-            if not (holdings.runs or holdings.slots):
-                self._watch.forget()
-                return ()
-            patience = self.patience or patience_for(read_pool(api, self.work_pool).type)
-            gone = frozenset(run.id for run in holdings.runs if self._is_gone(run))
-            runs, slots = self._watch.stuck(holdings, patience, self.clock(), gone)
-            said = [*_end_runs(api, holdings, runs, gone), *_free_slots(api, holdings, slots)]
+            said = [*self._repair(api), *cancel_missed(api, self.environment, self.work_pool)]
         except httpx.HTTPError:
             self._watch.forget()
             raise
         for sentence in said:
             log.info("watchdog %s", sentence)
         return tuple(said)
+
+    def _repair(self, api: PrefectApi) -> Iterator[str]:
+        holdings = read_holdings(api, self.environment, self.work_pool)
+        if not (holdings.runs or holdings.slots):
+            self._watch.forget()
+            return
+        patience = self.patience or patience_for(read_pool(api, self.work_pool).type)
+        gone = frozenset(run.id for run in holdings.runs if self._is_gone(run))
+        runs, slots = self._watch.stuck(holdings, patience, self.clock(), gone)
+        yield from _end_runs(api, holdings, runs, gone)
+        yield from _free_slots(api, holdings, slots)
 
     def _is_gone(self, run: LiveRun) -> bool:
         return self.is_alive is not None and run.pid is not None and not self.is_alive(run.pid)

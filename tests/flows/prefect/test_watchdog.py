@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -190,6 +190,40 @@ def test_slot_that_no_run_holds_is_freed(own: Server) -> None:
     assert "freed its slot" in said[0]
     assert take_slot(own, deployment_id) == "PENDING"
     _end_all(own)
+
+
+def test_of_the_ticks_that_no_worker_took_the_oldest_is_left(own: Server) -> None:
+    deployments = make_deployments(own, "missed")
+    now = datetime.now(UTC)
+    ticks = {age: _late_run(own, deployments["SCHEDULED"], now - timedelta(minutes=age)) for age in (3, 1, 2)}
+    alone = _late_run(own, deployments["PENDING"], now)
+    by_hand = _late_run(own, deployments["SCHEDULED"], now, tags=[])
+    clock = Clock()
+
+    with open_api(own.api_url) as api:
+        elsewhere = Watchdog("killed", "another", SHORT, clock=clock).look(api)
+        said = Watchdog("killed", "killed", SHORT, clock=clock).look(api)
+        again = Watchdog("killed", "killed", SHORT, clock=clock).look(api)
+
+    states = {run: own.ask(f"/flow_runs/{run}")["state"] for run in (*ticks.values(), alone, by_hand)}
+    assert {run: state["type"] for run, state in states.items() if state["name"] == "Late"}.keys() == {
+        ticks[3],
+        alone,
+        by_hand,
+    }
+    assert {states[ticks[age]]["name"] for age in (1, 2)} == {"Missed"}
+    assert f"Run {ticks[3]}, of an earlier tick, stands in for it" in states[ticks[1]]["message"]
+    assert (elsewhere, again) == ((), ())
+    assert [sentence.partition(": ")[2] for sentence in said] == [
+        "cancelled 2 later ticks that no worker took; this run does their work."
+    ]
+    _end_all(own)
+
+
+def _late_run(server: Server, deployment_id: str, due: datetime, tags: Sequence[str] = ("auto-scheduled",)) -> str:
+    state = {"type": "SCHEDULED", "name": "Late", "state_details": {"scheduled_time": due.isoformat()}}
+    body = {"state": state, "tags": list(tags)}
+    return str(server.ask(f"/deployments/{deployment_id}/create_flow_run", body)["id"])
 
 
 def test_living_runs_are_left_alone(own: Server) -> None:

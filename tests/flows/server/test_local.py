@@ -19,6 +19,7 @@ from flows.server.local import (
     LocalServer,
     ServerRecord,
     Started,
+    _answers,
     local_server,
     running_api_url,
     start,
@@ -125,6 +126,21 @@ def test_stop_kills_a_server_that_ignores_term(context: Context, monkeypatch: py
         assert process.wait(5) == -signal.SIGKILL
 
     assert server.running() is None
+
+
+def test_start_waits_for_a_server_that_is_ending(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = local_server(context)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        write_record(server, ProcessIdentity.of(process.pid))
+        record = server.running()
+        assert record is not None
+        monkeypatch.setattr("flows.server.local.ANSWER_SECONDS", 0.1)
+        with pytest.raises(RunError, match="is running but does not answer"):
+            start(server)
+        monkeypatch.setattr("flows.server.local.ANSWER_SECONDS", 30.0)
+        threading.Timer(0.3, process.kill).start()
+
+        assert _answers(server, record) is False
 
 
 def test_damaged_pid_file_means_not_running(context: Context) -> None:

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.context import Context
+from flows.doctor.checks import _schedules
+from flows.doctor.finding import Level
 from flows.upkeep.monitor import MonitorReport, monitor
 from flows.upkeep.ticks import _schedule, due_after, last_due, ticks_between
 from metadata_sync.database import DecisionEntry, LeaseHolder, LoadEntry, LoadStatus
@@ -114,9 +116,12 @@ def test_two_ticks_without_a_run_are_reported_without_an_sla(context: Context) -
 
     reports = {minutes: look(context, minutes).without_runs for minutes in (18, 20)}
     (incident,) = look(context, 21).open
+    doctor = {minutes: [*_schedules(at(context, NOON + timedelta(minutes=minutes)))] for minutes in (18, 21)}
     decide(context, NOON + timedelta(minutes=22))
 
     assert reports == {18: (), 20: ("orders",)}
+    assert [[item.level for item in found] for found in doctor.values()] == [[Level.OK], [Level.WARN]]
+    assert doctor[21][0].message == "orders: no run since 2013-01-01 12:10 UTC, 2 ticks"
     assert incident.subject == "schedule of orders"
     assert "for 2 ticks" in incident.message
     assert look(context, 23).without_runs == ()
