@@ -121,7 +121,9 @@ def _project_lines() -> tuple[str, ...]:
         project = find_project()
     except SluiceError:
         return ()
-    return tuple(f"{item.message}{' · ' if item.remedy else ''}{item.remedy}" for item in compare_versions(project))
+    return tuple(
+        f"{item.check}: {item.message}{' · ' if item.remedy else ''}{item.remedy}" for item in compare_versions(project)
+    )
 
 
 def _say_version(is_asked: bool) -> None:

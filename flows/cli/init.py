@@ -61,7 +61,9 @@ def init(
         out.print(f"{folder} is complete: nothing was written.", highlight=False)
         return
     _show("wrote", written)
-    _next(folder, [] if warehouse is Warehouse.DUCKDB else ["set the variables and create the example's table: README.md"])
+    _next(
+        folder, [] if warehouse is Warehouse.DUCKDB else ["set the variables and create the example's table: README.md"]
+    )
 
 
 def _adopt(project: Path, *, dry_run: bool) -> None:
@@ -73,7 +75,10 @@ def _adopt(project: Path, *, dry_run: bool) -> None:
         return
     _show("would add" if dry_run else "added", additions)
     if not dry_run:
-        out.print("Nothing else was changed. dbt finds the macros by a link in dbt_packages/; `dbt deps` and `dbt clean` remove it,", highlight=False)
+        out.print(
+            "Nothing else was changed. dbt finds the macros by a link in dbt_packages/; `dbt deps` and `dbt clean` remove it,",
+            highlight=False,
+        )
         out.print("and `sluice sync`, or the next run, makes it again.", highlight=False)
 
 

@@ -59,7 +59,9 @@ def _packages(_: Context) -> Iterator[CheckFinding]:
         try:
             installed = version(name)
         except PackageNotFoundError:
-            yield CheckFinding(name, Level.FAIL, "is not installed", "Install the locked dependencies: pip install -r requirements.txt")
+            yield CheckFinding(
+                name, Level.FAIL, "is not installed", "Install the locked dependencies: pip install -r requirements.txt"
+            )
             continue
         if _numbers(installed) >= limit:
             below = ".".join(map(str, limit))

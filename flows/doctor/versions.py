@@ -34,9 +34,11 @@ def compare_versions(project: Project) -> Iterator[CheckFinding]:
         return
     found, own = package_version(link), package_version(package_dir())
     if found is None:
-        yield CheckFinding("macros", Level.OK, f"{link} is not linked yet: the next `sluice sync` or run does it")
+        yield CheckFinding(
+            "macros", Level.OK, f"the package's {own}, not linked yet: the next `sluice sync` or run does it"
+        )
     elif found == own and (not link.is_symlink() or link.resolve() == package_dir().resolve()):
-        yield CheckFinding("macros", Level.OK, f"{found}, as in the package")
+        yield CheckFinding("macros", Level.OK, f"the package's {own}")
     elif link.is_symlink():
         yield CheckFinding("macros", Level.WARN, f"{link} leads to {found} of another environment", "sluice sync")
     else:

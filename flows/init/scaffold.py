@@ -61,7 +61,9 @@ def create_project(folder: Path, warehouse: Warehouse) -> list[str]:
     files = project_files(folder, warehouse)
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"{folder} is a file.", "Name a folder that is empty or does not exist.")
-    if (folder / "dbt_project" / "dbt_project.yml").exists() and not missing(folder, {"profiles.yml": files["profiles.yml"]}):
+    if (folder / "dbt_project" / "dbt_project.yml").exists() and not missing(
+        folder, {"profiles.yml": files["profiles.yml"]}
+    ):
         return write_missing(folder, {name: text for name, text in files.items() if not (folder / name).exists()})
     if (folder / "dbt_project.yml").exists():
         raise ConfigurationError(f"{folder} is a dbt project.", f"Add Sluice to it: sluice init --from-dbt {folder}")
