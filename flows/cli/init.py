@@ -76,7 +76,7 @@ def _adopt(project: Path, *, dry_run: bool) -> None:
     _show("would add" if dry_run else "added", additions)
     if not dry_run:
         out.print(
-            "Nothing else was changed. dbt finds the macros by a link in dbt_packages/; `dbt deps` and `dbt clean` remove it,",
+            "Nothing else was changed. dbt finds the macros by a link in dbt_packages/; `dbt deps` removes it,",
             highlight=False,
         )
         out.print("and `sluice sync`, or the next run, makes it again.", highlight=False)

@@ -1,7 +1,7 @@
 """The dbt package `sluice`: the macros that travel in the wheel, linked into a project's `dbt_packages/`.
 
-dbt reads every folder of `dbt_packages/`, named in `packages.yml` or not, so no `dbt deps` is needed. The link is not in git:
-each command that writes models or starts dbt makes it, or corrects it after another environment was activated.
+dbt reads every folder of `dbt_packages/`, named in `packages.yml` or not, so no `dbt deps` is needed. The link is
+not in git: each command that writes models or starts dbt makes it, or corrects it after another environment was activated.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def link_package(project: Project) -> None:
 
 
 def package_link(project: Project) -> Path | None:
-    """Return where the macros are linked; None for this repository's own project, which lists the folders of ../macros."""
+    """Return where the macros are linked; None for this repository's own project, which lists ../macros."""
     document = _dbt_project(project)
     if document.get("name") == PACKAGE:
         return None

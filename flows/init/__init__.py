@@ -6,5 +6,6 @@
 | `adopt` | what is added to an existing dbt project |
 | `writing` | writes files that are missing, never over one; can be killed and run again |
 
-In `template/`, `@NAME@` and its like are replaced; a line that begins with `@duckdb` stands in projects of that warehouse only.
+In `template/`, `@NAME@` and its like are replaced; a line that begins with `@duckdb` stands in projects of that
+warehouse only.
 """

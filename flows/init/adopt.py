@@ -1,4 +1,4 @@
-"""Sluice for an existing dbt project: additions only. Models, profiles, packages and dbt_project.yml stay as they are."""
+"""Sluice for an existing dbt project: additions only. Models, profiles, packages and dbt_project.yml stay as is."""
 
 from __future__ import annotations
 
@@ -98,12 +98,9 @@ def _read_project(project: Path) -> dict[str, Any]:
 
 
 def _schema_macros(project: Path, document: dict[str, Any]) -> list[Path]:
-    found = []
-    for folder in document.get("macro-paths") or ["macros"]:
-        for path in sorted((project / str(folder)).rglob("*.sql")):
-            if _SCHEMA_MACRO.search(path.read_text(encoding="utf-8", errors="replace")):
-                found.append(path)
-    return found
+    folders = [project / str(folder) for folder in document.get("macro-paths") or ["macros"]]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.sql"))]
+    return [path for path in paths if _SCHEMA_MACRO.search(path.read_text(encoding="utf-8", errors="replace"))]
 
 
 def _refuse_unless_called(path: Path) -> None:

@@ -61,10 +61,8 @@ def create_project(folder: Path, warehouse: Warehouse) -> list[str]:
     files = project_files(folder, warehouse)
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"{folder} is a file.", "Name a folder that is empty or does not exist.")
-    if (folder / "dbt_project" / "dbt_project.yml").exists() and not missing(
-        folder, {"profiles.yml": files["profiles.yml"]}
-    ):
-        return write_missing(folder, {name: text for name, text in files.items() if not (folder / name).exists()})
+    if _is_complete(folder, files):
+        return []
     if (folder / "dbt_project.yml").exists():
         raise ConfigurationError(f"{folder} is a dbt project.", f"Add Sluice to it: sluice init --from-dbt {folder}")
     others = [*taken(folder, files), *_others(folder, files)]
@@ -74,6 +72,12 @@ def create_project(folder: Path, warehouse: Warehouse) -> list[str]:
             f"{folder} is not empty: it holds {listed}. Nothing was written.", "Name an empty folder or a new one."
         )
     return write_missing(folder, files)
+
+
+def _is_complete(folder: Path, files: dict[str, str]) -> bool:
+    """Tell whether the last file was written: from then on the project is the team's, which may delete the example."""
+    last = {name: files[name] for name in (list(files)[-1],)}
+    return (folder / "profiles.yml").exists() and (bool(taken(folder, last)) or not missing(folder, last))
 
 
 def project_files(folder: Path, warehouse: Warehouse) -> dict[str, str]:

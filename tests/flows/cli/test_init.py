@@ -103,7 +103,8 @@ def test_folder_with_something_else_is_refused_and_stays(tmp_path: Path) -> None
 def test_team_may_change_and_delete_what_init_wrote(tmp_path: Path) -> None:
     create_project(tmp_path, Warehouse.DUCKDB)
     (tmp_path / "README.md").write_text("ours")
-    create_project(tmp_path, Warehouse.DUCKDB)
+    (tmp_path / "dbt_project" / "control" / "example.yml").unlink()
+    assert create_project(tmp_path, Warehouse.DUCKDB) == []
     assert (tmp_path / "README.md").read_text() == "ours"
 
 
