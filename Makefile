@@ -80,6 +80,11 @@ chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and c
 first-runs: $(VENV)/.dev ## Start 20 fresh projects beside busy processors and count the first runs in the UI (less: make first-runs ARGS="--count 5")
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos.first_runs $(ARGS)
 
+.PHONY: dist
+dist: $(VENV)/.dev ## Build the wheel into dist/; it holds the macros and the files of `sluice init`
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
 .PHONY: format
 format: $(VENV)/.dev ## Format Python and macros
 	$(BIN)/ruff check --fix .

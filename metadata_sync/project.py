@@ -1,4 +1,7 @@
-"""Where the project is: the folder that holds `dbt_project/dbt_project.yml` and `profiles.yml`."""
+"""Where the project is: the folder that holds `dbt_project/dbt_project.yml` and `profiles.yml`.
+
+A dbt project to which Sluice was added holds `dbt_project.yml` and `control/` itself.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Final
 from metadata_sync.errors import ConfigurationError
 
 _PRIVATE: Final = 0o700
+_FOLDER: Final = "dbt_project"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,13 @@ class Project:
 
     @property
     def dbt_dir(self) -> Path:
-        """The dbt project."""
-        return self.root / "dbt_project"
+        """The dbt project: `dbt_project/`, or the root itself where Sluice was added to a dbt project."""
+        return self.root / self.dbt_folder
+
+    @property
+    def dbt_folder(self) -> str:
+        """The dbt project below the root, with a slash at its end; empty where it is the root itself."""
+        return "" if _is_flat(self.root) else f"{_FOLDER}/"
 
     @property
     def control_dir(self) -> Path:
@@ -43,8 +52,11 @@ class Project:
 
     @property
     def profiles_file(self) -> Path:
-        """The connection profiles of dbt."""
-        return self.root / "profiles.yml"
+        """The connection profiles of dbt: the project's, else the user's, where dbt looks as well."""
+        own = self.root / "profiles.yml"
+        if own.exists() or not _is_flat(self.root):
+            return own
+        return Path(os.environ.get("DBT_PROFILES_DIR") or Path.home() / ".dbt") / "profiles.yml"
 
     @property
     def state_dir(self) -> Path:
@@ -108,9 +120,16 @@ def find_project(start: Path | None = None) -> Project:
             return Project(folder)
     raise ConfigurationError(
         f"No Sluice project in {here} or above it.",
-        "Change into a folder that holds dbt_project/ and profiles.yml, or set SLUICE_PROJECT_ROOT.",
+        "Change into a folder that holds dbt_project/ and profiles.yml, or create a project: sluice init DIR",
     )
 
 
 def _is_project(folder: Path) -> bool:
-    return (folder / "dbt_project" / "dbt_project.yml").is_file() and (folder / "profiles.yml").is_file()
+    if (folder / _FOLDER / "dbt_project.yml").is_file() and (folder / "profiles.yml").is_file():
+        return True
+    return _is_flat(folder) and not (folder.name == _FOLDER and _is_project(folder.parent))
+
+
+def _is_flat(folder: Path) -> bool:
+    """Tell whether a folder is a dbt project to which Sluice was added (`sluice init --from-dbt`)."""
+    return (folder / "dbt_project.yml").is_file() and (folder / "control").is_dir()

@@ -2,6 +2,7 @@
 
 | module | commands |
 | --- | --- |
+| `init` | `init` |
 | `control` | `control apply`, `export`, `list`, `set`, `history`; `activate`, `deactivate` |
 | `sync` | `sync`, `validate` |
 | `status` | `plan`, `status`, `why` |
@@ -35,6 +36,7 @@ from metadata_sync.errors import SluiceError
 
 _GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     "Build": {
+        "init": "init",
         "control": "control",
         "validate": "sync",
         "plan": "status",
@@ -110,10 +112,26 @@ app = typer.Typer(
 )
 
 
+def _project_lines() -> tuple[str, ...]:
+    """Compare the package with the project that the command was called in; there may be none."""
+    from flows.doctor.versions import compare_versions
+    from metadata_sync.project import find_project
+
+    try:
+        project = find_project()
+    except SluiceError:
+        return ()
+    return tuple(
+        f"{item.check}: {item.message}{' · ' if item.remedy else ''}{item.remedy}" for item in compare_versions(project)
+    )
+
+
 def _say_version(is_asked: bool) -> None:
     if is_asked:
         names = ("sluice-data", "dbt-core", "prefect", "duckdb")
         typer.echo(" · ".join(f"{name.removesuffix('-data')} {version_of(name)}" for name in names))
+        for line in _project_lines():
+            typer.echo(line)
         raise typer.Exit
 
 

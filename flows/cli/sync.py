@@ -54,9 +54,12 @@ def sync(
 
         sluice sync --overwrite
     """
+    from flows.dbt.package import link_package
     from metadata_sync.sync.sync import sync_store
 
     context = load_context()
+    if not check:
+        link_package(context.project)
     with progress("Writing models…", is_quiet=as_json):
         stored = context.store.read_stored()
         report = sync_store(context.store, stored, context.project, context.columns, check=check, overwrite=overwrite)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from flows.context import Context
+from flows.dbt.package import link_package
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import ConfigurationError, SluiceError
 from metadata_sync.redact import redact, redact_text
@@ -42,6 +43,7 @@ def run_dbt(context: Context, arguments: Sequence[str], variables: Mapping[str, 
     """
     completed = complete_arguments(context, context.profile, arguments)
     os.environ.update({**dbt_environment(context.project, context.settings), **variables})
+    link_package(context.project)
     from dbt.cli.main import dbtRunner
 
     _DBT_LOG.addFilter(_mask_record)
@@ -76,7 +78,7 @@ def complete_arguments(context: Context, profile: Profile, arguments: Sequence[s
         return completed
     filled_in = (
         (("--project-dir",), str(context.project.dbt_dir)),
-        (("--profiles-dir",), str(context.project.root)),
+        (("--profiles-dir",), str(context.project.profiles_file.parent)),
         (("--target", "-t"), profile.target),
     )
     for names, value in filled_in:

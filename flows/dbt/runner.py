@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from flows.dbt.log_file import LogFile
+from flows.dbt.package import link_package
 from flows.run.outcome import FAILED, NodeResult
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
@@ -181,6 +182,7 @@ class DbtRunner:
     def _parse(self) -> Any:
         """Return the manifest; the project is parsed once per run, and every wave uses the same manifest."""
         if self._manifest is None:
+            link_package(self._project)
             result = self._call(["parse"])
             if result.result is None:
                 raise HardRunError(
@@ -191,7 +193,7 @@ class DbtRunner:
 
     def _options(self) -> list[str]:
         return [
-            *["--project-dir", str(self._project.dbt_dir), "--profiles-dir", str(self._project.root)],
+            *["--project-dir", str(self._project.dbt_dir), "--profiles-dir", str(self._project.profiles_file.parent)],
             *["--target", self._profile.target, "--log-level", "none", "--log-level-file", "none"],
         ]
 

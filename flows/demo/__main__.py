@@ -133,9 +133,9 @@ def _recap(context: Context, narrator: Narrator, runs: list[tuple[str, tuple[Out
 def _next_steps(narrator: Narrator, url: str | None) -> None:
     narrator.step(f"Done in {narrator.seconds:.0f} seconds")
     narrator.say(
-        f"The runs in Prefect's UI: {url}   (`sluice down` stops the server)"
+        f"The runs in Prefect's UI: {url}   (`.venv/bin/sluice down` stops the server)"
         if url
-        else "`sluice up` starts a Prefect server; its UI then shows later runs."
+        else "`.venv/bin/sluice up` starts a Prefect server; its UI then shows later runs."
     )
     narrator.say(
         "Try next:",

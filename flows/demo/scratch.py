@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import duckdb
+import yaml
+
 from flows.context import Context
 from flows.demo.landing import LAKE_TABLES
-from flows.warehouse.profile import load_profile
+from flows.warehouse.profile import SLUICE_SCHEMA, load_profile
 from metadata_sync.errors import ConfigurationError, StoreError
 from metadata_sync.settings import control_database_url
 
@@ -29,7 +32,7 @@ def begin_from_scratch(context: Context) -> bool:
 
     Raises:
         ConfigurationError: When the settings name other databases than the embedded ones, or when those hold
-            data that no demo wrote.
+            data that no demo wrote, also beside the demo's own.
     """
     warehouse = _embedded_warehouse(context)
     state = context.project.state_dir
@@ -39,6 +42,12 @@ def begin_from_scratch(context: Context) -> bool:
         raise ConfigurationError(
             f"{state} holds data that the demo did not write, and the demo needs empty databases.",
             "Move that folder away, or run the demo in another clone.",
+        )
+    others = _made_since(context, warehouse)
+    if others:
+        raise ConfigurationError(
+            f"{state} holds what the demo did not make: {', '.join(others)}. The demo begins with empty databases.",
+            f"Keep your work: copy or move {state} away, or run the demo in another clone.",
         )
     was_there = warehouse.exists()
     for path in _files(warehouse, control):
@@ -58,6 +67,45 @@ def _embedded_warehouse(context: Context) -> Path:
             "Unset SLUICE_ENVIRONMENT, SLUICE_DBT_TARGET and SLUICE_CONTROL_URL, here and in .env.",
         )
     return profile.database_file
+
+
+def _made_since(context: Context, warehouse: Path) -> list[str]:
+    """Return the tables of the warehouse and the rows, of any environment, that are not the demo's."""
+    targets, keys = _of_the_demo(context)
+    found = set()
+    if warehouse.exists():
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            names = connection.execute("select table_schema, table_name from information_schema.tables").fetchall()
+        found = {f"{schema}.{table}" for schema, table in names if schema != SLUICE_SCHEMA} - targets
+    if (context.project.state_dir / "control.db").exists():
+        found |= _keys_of_rows(context) - keys
+    return sorted(found)
+
+
+def _of_the_demo(context: Context) -> tuple[set[str], set[str]]:
+    document = yaml.safe_load((context.project.control_dir / "flights.yml").read_text(encoding="utf-8"))
+    targets = {f"{row['target_schema']}.{row['target_table']}" for row in document["transformations"]}
+    sources = {f"{row['schema']}.{row['table']}" for row in document["sources"]}
+    return targets, targets | sources | {row["pipeline_id"] for row in document["pipelines"]}
+
+
+def _keys_of_rows(context: Context) -> set[str]:
+    from sqlalchemy import select
+
+    from metadata_sync.database.engine import open_engine, parse_url, reading
+    from metadata_sync.database.tables import pipeline_control, source_control, transformation_control
+
+    engine = open_engine(parse_url(control_database_url(context.project, context.settings)))
+    try:
+        with reading(engine) as connection:
+            rows = connection.execute(select(source_control.c.source_schema, source_control.c.source_table)).all()
+            rows += connection.execute(
+                select(transformation_control.c.target_schema, transformation_control.c.target_table)
+            ).all()
+            pipelines = set(connection.scalars(select(pipeline_control.c.pipeline_id)))
+    finally:
+        engine.dispose()
+    return {f"{schema}.{table}" for schema, table in rows} | pipelines
 
 
 def _was_ever_changed(context: Context) -> bool:

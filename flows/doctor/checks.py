@@ -59,7 +59,9 @@ def _packages(_: Context) -> Iterator[CheckFinding]:
         try:
             installed = version(name)
         except PackageNotFoundError:
-            yield CheckFinding(name, Level.FAIL, "is not installed", "Install the locked dependencies: `make install`.")
+            yield CheckFinding(
+                name, Level.FAIL, "is not installed", "Install the locked dependencies: pip install -r requirements.txt"
+            )
             continue
         if _numbers(installed) >= limit:
             below = ".".join(map(str, limit))
@@ -82,6 +84,12 @@ def _project(context: Context) -> Iterator[CheckFinding]:
             yield CheckFinding(
                 name, Level.WARN, f"{path} does not exist", "Create it, or keep the rows in the tables only."
             )
+
+
+def _versions(context: Context) -> Iterator[CheckFinding]:
+    from flows.doctor.versions import compare_versions
+
+    yield from compare_versions(context.project)
 
 
 def _disk(context: Context) -> Iterator[CheckFinding]:
@@ -229,6 +237,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("python", _python),
     ("packages", _packages),
     ("project", _project),
+    ("versions", _versions),
     ("disk", _disk),
     ("profile", _profile),
     ("control database", _control_database),

@@ -7,6 +7,8 @@ import socket
 import sys
 from pathlib import Path
 
+import duckdb
+
 from flows.demo.recap import history_of_a_split_plane
 from tests.support.workspace import Workspace, assert_no_traceback, assert_same, finish
 
@@ -34,6 +36,18 @@ def test_demo_leaves_work_alone_that_is_not_its_own(loaded: Workspace) -> None:
     assert done.code == 2
     assert str(loaded.root / ".sluice") in done.err
     assert_same(loaded.contents(), before)
+
+
+def test_second_demo_keeps_a_table_that_was_made_since(loaded: Workspace) -> None:
+    mark_as_demo(loaded)
+    with duckdb.connect(str(loaded.warehouse)) as connection:
+        connection.execute("create table main.notes as select 1 as id")
+    before = loaded.contents()
+    done = finish(loaded.start_program(*DEMO))
+    assert done.code == 2
+    assert "main.notes" in done.err
+    assert_same(loaded.contents(), before)
+    assert loaded.query("select id from main.notes") == [(1,)]
 
 
 def test_plane_that_is_shown_was_split_by_a_late_row(nine_days: Workspace) -> None:

@@ -1,0 +1,82 @@
+"""The dbt package `sluice`: the macros that travel in the wheel, linked into a project's `dbt_packages/`.
+
+dbt reads every folder of `dbt_packages/`, named in `packages.yml` or not, so no `dbt deps` is needed. The link is
+not in git: each command that writes models or starts dbt makes it, or corrects it after another environment was activated.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from metadata_sync.errors import ConfigurationError
+from metadata_sync.project import Project
+
+PACKAGE: Final = "sluice"
+_DEFAULT_FOLDER: Final = "dbt_packages"
+
+
+def package_dir() -> Path:
+    """Return the folder of the macros: inside the installed package, or at the top of the repository."""
+    installed = Path(__file__).with_name("macros")
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "macros"
+
+
+def link_package(project: Project) -> None:
+    """Link the macros into the project, unless it reads them already or holds a copy of its own.
+
+    Raises:
+        ConfigurationError: When the link cannot be written.
+    """
+    link = package_link(project)
+    if link is None or _points_to(link, package_dir()) or (link.exists() and not link.is_symlink()):
+        return
+    unfinished = link.with_name(f".{PACKAGE}.{os.getpid()}")
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.unlink(missing_ok=True)
+        unfinished.symlink_to(package_dir(), target_is_directory=True)
+        unfinished.replace(link)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise ConfigurationError(
+            f"The macros cannot be linked into {link}: {error.strerror}.",
+            f"Make {link.parent} writable, or link it yourself: ln -s {package_dir()} {link}",
+        ) from error
+
+
+def package_link(project: Project) -> Path | None:
+    """Return where the macros are linked; None for this repository's own project, which lists ../macros."""
+    document = _dbt_project(project)
+    if document.get("name") == PACKAGE:
+        return None
+    return project.dbt_dir / str(document.get("packages-install-path") or _DEFAULT_FOLDER) / PACKAGE
+
+
+def package_version(folder: Path) -> str | None:
+    """Return the version of the macros in a folder; None when it holds none."""
+    with suppress(OSError, yaml.YAMLError):
+        document = yaml.safe_load((folder / "dbt_project.yml").read_text(encoding="utf-8"))
+        if isinstance(document, dict):
+            return str(document.get("version"))
+    return None
+
+
+def _points_to(link: Path, folder: Path) -> bool:
+    with suppress(OSError):
+        return link.readlink() == folder
+    return False
+
+
+def _dbt_project(project: Project) -> dict[str, Any]:
+    """Return dbt_project.yml; a file that is not YAML is dbt's to report."""
+    with suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
+        document = yaml.safe_load((project.dbt_dir / "dbt_project.yml").read_text(encoding="utf-8"))
+        if isinstance(document, dict):
+            return document
+    return {}

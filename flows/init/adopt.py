@@ -1,0 +1,123 @@
+"""Sluice for an existing dbt project: additions only. Models, profiles, packages and dbt_project.yml stay as is."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from flows.init.scaffold import TEMPLATE
+from flows.init.writing import missing, taken, write_missing
+from metadata_sync.errors import ConfigurationError
+
+_README: Final = "control/README.md"
+_IGNORED: Final = (".sluice/", "dbt_packages/", "models/generated/")
+_SCHEMA_MACRO: Final = re.compile(r"\{%-?\s*macro\s+generate_schema_name\s*\(")
+_CALL: Final = "sluice.environment_schema("
+_REMEDY: Final = (
+    "Add to it, before its other rules: {% if sluice is defined and sluice.owns(node) %}"
+    "{{ sluice.environment_schema(custom_schema_name) }}{% else %} … {% endif %}. Then run the same command again."
+)
+
+
+def plan_additions(project: Path) -> list[str]:
+    """Return what would be added to a dbt project; nothing when Sluice was added before.
+
+    Raises:
+        ConfigurationError: When it is no dbt project, or a name is taken.
+    """
+    lines = _lines_to_ignore(project)
+    return [*missing(project, _files(project)), *(f"{line} (a line of .gitignore)" for line in lines)]
+
+
+def add_to_dbt_project(project: Path) -> list[str]:
+    """Add Sluice to a dbt project, and return what was added; otherwise as `plan_additions`."""
+    additions = plan_additions(project)
+    write_missing(project, _files(project))
+    lines = _lines_to_ignore(project)
+    if lines:
+        path = project / ".gitignore"
+        before = path.read_bytes() if path.exists() else b""
+        gap = b"" if not before or before.endswith(b"\n") else b"\n"
+        try:
+            with path.open("ab") as file:
+                file.write(gap + "".join(f"{line}\n" for line in lines).encode())
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be written: {error.strerror}.", f"Add these lines to it: {', '.join(lines)}"
+            ) from error
+    return additions
+
+
+def _files(project: Path) -> dict[str, str]:
+    """Return the files to add. The macro comes first: it marks the project as one that Sluice was added to."""
+    document = _read_project(project)
+    folder = str((document.get("macro-paths") or ["macros"])[0])
+    macro, own = f"{folder}/sluice_schema_name.sql", _text("schema_name.sql")
+    files = {macro: own, _README: _text("README.md").replace("@VERSION@", version("sluice-data"))}
+    others = [path for path in _schema_macros(project, document) if path != project / macro]
+    if others:
+        _refuse_unless_called(others[0])
+        del files[macro]
+    is_new = not others and not (project / macro).exists()
+    names = taken(project, {macro: own}) if not others else []
+    if is_new:
+        names += [name for name in ("control", "models/generated") if _holds_something(project / name)]
+    if names:
+        raise ConfigurationError(
+            f"{project} holds {' and '.join(names)} already. Nothing was written.",
+            "Sluice needs these names: rename what is there, then run the same command again.",
+        )
+    if (project / _README).exists() and not is_new:
+        del files[_README]  # the team's by now
+    return files
+
+
+def _read_project(project: Path) -> dict[str, Any]:
+    path = project / "dbt_project.yml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{project} is no dbt project: it has no dbt_project.yml.", "Name the folder that holds dbt_project.yml."
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}", "Correct the file.") from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path} holds no settings.", "Correct the file.")
+    if document.get("name") == "sluice":
+        raise ConfigurationError(f"{path}: the project is named sluice, as the macros are.", "Give it another name.")
+    if "models" not in (document.get("model-paths") or ["models"]):
+        raise ConfigurationError(
+            f"{path}: model-paths has no `models`, and Sluice writes models/generated/.", "Add models to model-paths."
+        )
+    return document
+
+
+def _schema_macros(project: Path, document: dict[str, Any]) -> list[Path]:
+    folders = [project / str(folder) for folder in document.get("macro-paths") or ["macros"]]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.sql"))]
+    return [path for path in paths if _SCHEMA_MACRO.search(path.read_text(encoding="utf-8", errors="replace"))]
+
+
+def _refuse_unless_called(path: Path) -> None:
+    if _CALL not in path.read_text(encoding="utf-8", errors="replace"):
+        raise ConfigurationError(f"{path} has a generate_schema_name of its own. Nothing was written.", _REMEDY)
+
+
+def _lines_to_ignore(project: Path) -> list[str]:
+    path = project / ".gitignore"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    present = {line.strip().strip("/") for line in text.splitlines()}
+    return [line for line in _IGNORED if line.strip("/") not in present]
+
+
+def _holds_something(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and any(path.iterdir()))
+
+
+def _text(name: str) -> str:
+    return (TEMPLATE / "from_dbt" / name).read_text(encoding="utf-8")
