@@ -1,7 +1,7 @@
 """The dbt package `sluice`: the macros that travel in the wheel, linked into a project's `dbt_packages/`.
 
 dbt reads every folder of `dbt_packages/`, named in `packages.yml` or not, so no `dbt deps` is needed. The link is
-not in git: each command that writes models or starts dbt makes it, or corrects it after another environment was activated.
+not in git: each command that writes models or starts dbt makes it, or corrects it.
 """
 
 from __future__ import annotations

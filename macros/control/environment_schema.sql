@@ -24,6 +24,4 @@
         node (dict or none): the node, as dbt passes it.
     Returns: bool.
 -#}
-{% macro owns(node) %}
-    {%- do return(node is none or node.fqn[1:2] == ["generated"]) -%}
-{% endmacro %}
+{% macro owns(node) %} {%- do return(node is none or node.fqn[1:2] == ["generated"]) -%} {% endmacro %}
