@@ -98,10 +98,11 @@ def _keys_of_rows(context: Context) -> set[str]:
     engine = open_engine(parse_url(control_database_url(context.project, context.settings)))
     try:
         with reading(engine) as connection:
-            rows = connection.execute(select(source_control.c.source_schema, source_control.c.source_table)).all()
-            rows += connection.execute(
-                select(transformation_control.c.target_schema, transformation_control.c.target_table)
-            ).all()
+            named = (
+                select(source_control.c.source_schema, source_control.c.source_table),
+                select(transformation_control.c.target_schema, transformation_control.c.target_table),
+            )
+            rows = [row for query in named for row in connection.execute(query)]
             pipelines = set(connection.scalars(select(pipeline_control.c.pipeline_id)))
     finally:
         engine.dispose()

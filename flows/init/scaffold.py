@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -83,7 +84,7 @@ def _is_complete(folder: Path, files: dict[str, str]) -> bool:
 def project_files(folder: Path, warehouse: Warehouse) -> dict[str, str]:
     """Return the content of each file of a project, by its path."""
     left_out = _SERVER_FILE if warehouse is Warehouse.DUCKDB else _LAKE_FILE
-    words = {
+    words: Mapping[str, str] = {
         "NAME": project_name(folder),
         "TITLE": " ".join(folder.resolve().name.split()) or "Pipelines",
         "VERSION": version("sluice-data"),
@@ -110,7 +111,7 @@ def project_name(folder: Path) -> str:
     return f"{name}_project" if name == "sluice" or name.startswith("dbt") else name
 
 
-def _render(source: str, warehouse: Warehouse, words: dict[str, str]) -> str:
+def _render(source: str, warehouse: Warehouse, words: Mapping[str, str]) -> str:
     lines = []
     for line in (TEMPLATE / source).read_text(encoding="utf-8").splitlines():
         kept = line.removeprefix(f"@{warehouse}")
