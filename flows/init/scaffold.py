@@ -15,6 +15,7 @@ from metadata_sync.errors import ConfigurationError
 
 TEMPLATE: Final = Path(__file__).with_name("template")
 _SHOWN: Final = 3
+_UMLAUTS: Final = {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"}
 
 
 class Warehouse(StrEnum):
@@ -84,7 +85,7 @@ def _is_complete(folder: Path, files: dict[str, str]) -> bool:
 def project_files(folder: Path, warehouse: Warehouse) -> dict[str, str]:
     """Return the content of each file of a project, by its path."""
     left_out = _SERVER_FILE if warehouse is Warehouse.DUCKDB else _LAKE_FILE
-    words: Mapping[str, str] = {
+    words = {
         "NAME": project_name(folder),
         "TITLE": " ".join(folder.resolve().name.split()) or "Pipelines",
         "VERSION": version("sluice-data"),
@@ -101,7 +102,9 @@ def project_name(folder: Path) -> str:
     >>> [project_name(Path("/x") / name) for name in ("Läden Köln", "2024 sales", "sluice", "日本")]
     ['laeden_koeln', 'project_2024_sales', 'sluice_project', 'project']
     """
-    text = folder.resolve().name.lower().translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"}))
+    text = folder.resolve().name.lower()
+    for letter, letters in _UMLAUTS.items():
+        text = text.replace(letter, letters)
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
     if not name:
