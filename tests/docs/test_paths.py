@@ -20,6 +20,10 @@ MADE_LATER = (
     "dbt_project/target",
     "dbt_project/data_tests.yml",  # tests of a team's own
     "dbt_project/control/shop.yml",  # of the walk through Getting started
+    "dbt_project/control/example.yml",  # of what `sluice init` writes, as the next two
+    "macros/sluice_schema_name.sql",
+    "packages.yml",  # dbt's own
+    "flows/dbt/macros",  # in the wheel
     "dbt_project/transformations/dim_customer.sql",
     "dbt_project/transformations/dim_crew.sql",  # of an example of `sluice lint`
 )
