@@ -99,7 +99,7 @@ def _keys_of_rows(context: Context) -> set[str]:
     try:
         with reading(engine) as connection:
             named = (
-                select(source_control.c.source_schema, source_control.c.source_table),
+                select(source_control.c.schema, source_control.c.table),
                 select(transformation_control.c.target_schema, transformation_control.c.target_table),
             )
             rows = [row for query in named for row in connection.execute(query)]
