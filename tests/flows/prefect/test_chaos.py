@@ -27,7 +27,7 @@ from tests.support.receiver import Receiver
 AUTH = "team:secret"
 HOLD = "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 """Holds the warehouse until its input ends."""
-SECONDS = 180
+SECONDS = 400
 """After everything was killed, the next runs must have loaded within so long."""
 
 
@@ -55,14 +55,14 @@ def held_warehouse(shop: Shop) -> Iterator[None]:
         process.communicate("")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 def test_everything_is_killed_while_warehouse_and_channel_are_out(shop: Shop, receiver: Receiver) -> None:
     """In the end all is loaded once and told once. `up` starts what is missing, `down` ends it."""
     must(shop, "control", "apply", "--yes")
     first = json.loads(must(shop, "up", "--json"))
     local = local_server(shop.context)
     server = Guarded(local, auth=AUTH)
-    server.until(lambda: is_healthy(local.api_url), 30)  # a busy machine may answer one of these questions late
+    server.until(lambda: is_healthy(local.api_url), 90)  # a busy machine may answer one of these questions late
     deployments = [server.deployment(f"p{number}@dev")["id"] for number in range(2)]
     started = dict(programs(shop))
 
@@ -73,7 +73,7 @@ def test_everything_is_killed_while_warehouse_and_channel_are_out(shop: Shop, re
 
         # One run is at work, one is scheduled, and then nothing is alive any more.
         running = server.start_run(deployments[0])
-        server.until(lambda: flow_run(server, running)["state_type"] == "RUNNING", 90)
+        server.until(lambda: flow_run(server, running)["state_type"] == "RUNNING", 240)
         pid = pid_of(flow_run(server, running))
         kill(started["worker"])
         scheduled = server.start_run(deployments[1])
