@@ -37,6 +37,7 @@ class Prepared:
     plan: Plan
     entry: Entry
     fault: Fault | None = None
+    was_executed: bool = False
 
 
 @dataclass
@@ -136,7 +137,7 @@ class Session:
         if b"P" in kinds:
             self._parse(batch)
         elif b"B" in kinds:
-            self._execute(batch, self.prepared[kinds[b"B"].split(b"\0", 2)[1]])
+            self._execute_prepared(batch, kinds[b"B"].split(b"\0", 2)[1])
         else:
             self.backend.write(*(message(kind, body) for kind, body in batch))
             self._relay(None)
@@ -170,6 +171,18 @@ class Session:
                 messages.append(message(kind, body))
         self.backend.write(*messages)
         self._relay(prepared, ends=b"E" in dict(batch))
+
+    def _execute_prepared(self, batch: Sequence[tuple[bytes, bytes]], name: bytes) -> None:
+        """Execute a statement; one that the driver executes again, without Parse, is heard again."""
+        prepared = self.prepared[name]
+        if prepared.was_executed:
+            prepared = self.prepared[name] = self._plan(prepared.entry.sql)
+        prepared.was_executed = True
+        if prepared.fault is not None and prepared.plan.kind == "refused":
+            self.backend.write(message(b"Q", prepared.plan.sql.encode() + b"\0"))
+            self._relay(prepared)
+        else:
+            self._execute(batch, prepared)
 
     def _execute(self, batch: Sequence[tuple[bytes, bytes]], prepared: Prepared) -> None:
         self.backend.write(*(message(kind, body) for kind, body in batch))
