@@ -8,7 +8,7 @@
 -#}
 {% macro tested_rows(relation, business_key=none) %}
     {#- inside a test, model is the argument; here it is the node of the test -#}
-    {%- set tested = graph.nodes.get(model.attached_node) if execute and flags.WHICH == "build" -%}
+    {%- set tested = graph.nodes.get(model.attached_node) if execute and flags.WHICH == "build" and not flags.EMPTY -%}
     {%- if not tested or relation is string or tested.config.materialized not in (
         "scd1",
         "scd2",
@@ -16,6 +16,8 @@
     ) -%}
         {{ return(relation) }}
     {%- endif -%}
+    {#- with --sample, dbt reads a subselect, to which some adapters add an alias -#}
+    {%- set relation = relation.replace(require_alias=false) -%}
     {%- set written = (tested.config.meta or {}).get("sluice", {}).get("target") -%}
     {%- set name = written or tested.schema ~ "." ~ (tested.alias or tested.name) -%}
     {%- set newest = (
@@ -24,11 +26,17 @@
         ~ ")"
     ) -%}
     {%- if not business_key -%}
-        {{ return("(select * from " ~ relation ~ " where " ~ newest ~ ") as tested_rows") }}
+        {{ return("(select * from " ~ relation ~ " as stored where " ~ newest ~ ") as tested_rows") }}
     {%- endif -%}
     {%- set key = sluice.quoted(business_key) -%}
     {%- set touched = (
-        "(select distinct " ~ sluice.columns(key) ~ " from " ~ relation ~ " where " ~ newest ~ ")"
+        "(select distinct "
+        ~ sluice.columns(key)
+        ~ " from "
+        ~ relation
+        ~ " as stored where "
+        ~ newest
+        ~ ")"
     ) -%}
     {{
         return(
