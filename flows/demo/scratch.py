@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import yaml
@@ -15,6 +16,9 @@ from flows.demo.landing import LAKE_TABLES
 from flows.warehouse.profile import SLUICE_SCHEMA, load_profile
 from metadata_sync.errors import ConfigurationError, StoreError
 from metadata_sync.settings import control_database_url
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
 
 _DATABASE_SUFFIXES: Final = ("", ".wal", "-wal", "-shm")
 _MARK_TEXT: Final = (
@@ -92,20 +96,15 @@ def _of_the_demo(context: Context) -> tuple[set[str], set[str]]:
 def _keys_of_rows(context: Context) -> set[str]:
     from sqlalchemy import select
 
-    from metadata_sync.database.engine import open_engine, parse_url, reading
     from metadata_sync.database.tables import pipeline_control, source_control, transformation_control
 
-    engine = open_engine(parse_url(control_database_url(context.project, context.settings)))
-    try:
-        with reading(engine) as connection:
-            named = (
-                select(source_control.c.schema, source_control.c.table),
-                select(transformation_control.c.target_schema, transformation_control.c.target_table),
-            )
-            rows = [row for query in named for row in connection.execute(query)]
-            pipelines = set(connection.scalars(select(pipeline_control.c.pipeline_id)))
-    finally:
-        engine.dispose()
+    named = (
+        select(source_control.c.schema, source_control.c.table),
+        select(transformation_control.c.target_schema, transformation_control.c.target_table),
+    )
+    with _control_rows(context) as connection:
+        rows = [row for query in named for row in connection.execute(query)]
+        pipelines = set(connection.scalars(select(pipeline_control.c.pipeline_id)))
     return {f"{schema}.{table}" for schema, table in rows} | pipelines
 
 
@@ -113,15 +112,24 @@ def _was_ever_changed(context: Context) -> bool:
     """Tell whether a control database holds a change of any environment; one that cannot be read counts as changed."""
     from sqlalchemy import func, select
 
-    from metadata_sync.database.engine import open_engine, parse_url, reading
     from metadata_sync.database.tables import control_audit
+
+    try:
+        with _control_rows(context) as connection:
+            return bool(connection.scalar(select(func.count()).select_from(control_audit)))
+    except StoreError:
+        return True
+
+
+@contextmanager
+def _control_rows(context: Context) -> Iterator[Connection]:
+    """Read the control database as it is, without an upgrade."""
+    from metadata_sync.database.engine import open_engine, parse_url, reading
 
     engine = open_engine(parse_url(control_database_url(context.project, context.settings)))
     try:
         with reading(engine) as connection:
-            return bool(connection.scalar(select(func.count()).select_from(control_audit)))
-    except StoreError:
-        return True
+            yield connection
     finally:
         engine.dispose()
 

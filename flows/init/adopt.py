@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from flows.init.scaffold import TEMPLATE
 from flows.init.writing import missing, taken, write_missing
+from flows.warehouse.profile import read_yaml
 from metadata_sync.errors import ConfigurationError
 
 _README: Final = "control/README.md"
@@ -76,17 +76,14 @@ def _files(project: Path) -> dict[str, str]:
     return files
 
 
-def _read_project(project: Path) -> dict[str, Any]:
+def _read_project(project: Path) -> Mapping[str, Any]:
     path = project / "dbt_project.yml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         raise ConfigurationError(
             f"{project} is no dbt project: it has no dbt_project.yml.", "Name the folder that holds dbt_project.yml."
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}", "Correct the file.") from error
-    if not isinstance(document, dict):
+        )
+    document = read_yaml(path)
+    if not document:
         raise ConfigurationError(f"{path} holds no settings.", "Correct the file.")
     if document.get("name") == "sluice":
         raise ConfigurationError(f"{path}: the project is named sluice, as the macros are.", "Give it another name.")
@@ -97,7 +94,7 @@ def _read_project(project: Path) -> dict[str, Any]:
     return document
 
 
-def _schema_macros(project: Path, document: dict[str, Any]) -> list[Path]:
+def _schema_macros(project: Path, document: Mapping[str, Any]) -> list[Path]:
     folders = [project / str(folder) for folder in document.get("macro-paths") or ["macros"]]
     paths = [path for folder in folders for path in sorted(folder.rglob("*.sql"))]
     return [path for path in paths if _SCHEMA_MACRO.search(path.read_text(encoding="utf-8", errors="replace"))]

@@ -118,7 +118,7 @@ def dbt_environment(project: Project, settings: Settings) -> dict[str, str]:
 
 def _profile_name(project: Project) -> str:
     path = project.dbt_dir / "dbt_project.yml"
-    document = _read_yaml(path)
+    document = read_yaml(path)
     name = document.get("profile")
     if not isinstance(name, str):
         raise ConfigurationError(f"{path} names no profile.", "Add `profile: sluice`, as in profiles.yml.")
@@ -126,7 +126,7 @@ def _profile_name(project: Project) -> str:
 
 
 def _outputs(project: Project, name: str) -> Mapping[str, Any]:
-    document = _read_yaml(project.profiles_file)
+    document = read_yaml(project.profiles_file)
     profile = document.get(name)
     outputs = profile.get("outputs") if isinstance(profile, dict) else None
     if not isinstance(outputs, dict) or not outputs:
@@ -137,7 +137,12 @@ def _outputs(project: Project, name: str) -> Mapping[str, Any]:
     return outputs
 
 
-def _read_yaml(path: Path) -> Mapping[str, Any]:
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """Return the settings that a file of dbt holds; empty when it holds something else.
+
+    Raises:
+        ConfigurationError: When it cannot be read, or is not YAML.
+    """
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -87,9 +87,7 @@
         {%- set column = (alias ~ "." if alias else "") ~ name -%}
         {%- do listed.append(column ~ " as " ~ results[loop.index0] if results else column) -%}
     {%- endfor -%}
-    {%- set lines = [] -%}
-    {%- for line in listed | batch(8) -%} {%- do lines.append(line | join(", ")) -%} {%- endfor -%}
-    {{ return(lines | join(",\n" ~ " " * 16)) }}
+    {{ return(sluice.in_lines(listed)) }}
 {% endmacro %}
 
 

@@ -21,8 +21,7 @@
 
 {#- The name of the current model in control rows, logs and messages. -#}
 {% macro target_name() %}
-    {%- set written = config.get("target") or (config.get("meta") or {}).get("sluice", {}).get("target") -%}
-    {{ return(written or this.schema ~ "." ~ this.identifier) }}
+    {{ return(sluice.setting("target", this.schema ~ "." ~ this.identifier)) }}
 {% endmacro %}
 
 

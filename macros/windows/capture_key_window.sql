@@ -67,7 +67,7 @@
 {#- The rows whose key is NULL: dict(relation, key, row_count) or none. They are in no window, but increment: full
     reads them. -#}
 {% macro find_unkeyed(dependency) %}
-    {%- if sluice.setting("increment", "rows") == "full" -%} {{ return(none) }} {%- endif -%}
+    {%- if not sluice.misses_unkeyed(dependency) -%} {{ return(none) }} {%- endif -%}
     {%- call statement("sluice_unkeyed", fetch_result=true, auto_begin=false) -%}
         select count(*) as row_count
         from {{ sluice.files_of(dependency.relation) }}
@@ -76,10 +76,15 @@
     {{ return(sluice.unkeyed(dependency, load_result("sluice_unkeyed").table.rows[0][0] | int)) }}
 {% endmacro %}
 
+
+{#- Whether rows without a key are never read: not in a lookup, which is read as a whole, and not by increment: full. -#}
+{% macro misses_unkeyed(dependency) %}
+    {{ return(not dependency.is_lookup and sluice.setting("increment", "rows") != "full") }}
+{% endmacro %}
+
+
 {% macro unkeyed(dependency, row_count) %}
-    {%- if not row_count or dependency.is_lookup or sluice.setting("increment", "rows") == "full" -%}
-        {{ return(none) }}
-    {%- endif -%}
+    {%- if not (row_count and sluice.misses_unkeyed(dependency)) -%} {{ return(none) }} {%- endif -%}
     {{
         return(
             {

@@ -81,11 +81,7 @@
                 "end": sluice.outermost_bound([bounds.end, watermark.end], kind, false),
                 "future_count": bounds.future_count,
                 "files": none if reads_range else relation,
-                "unkeyed": (
-                    none
-                    if dependency.is_lookup
-                    else sluice.find_unkeyed(dict(dependency, relation=relation))
-                ),
+                "unkeyed": sluice.find_unkeyed(dict(dependency, relation=relation)),
             }
         ) -%}
         {%- do window.update({"file_keys": sluice.keys_of_files(dependency, window, relation)}) -%}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.redshift_standin.server import Standin
-from tests.support.dbt_project import DbtProject, driving, run_dbt
+from tests.support.dbt_project import DbtProject, add_events, driving, run_dbt
 from tests.support.redshift_project import RedshiftProject
 
 SELECT = "select e.id, e.v, e.t from {{ sluice.increment(source('lake', 'events')) }} as e"
@@ -21,9 +21,7 @@ compares what it holds with what it read, and takes one more on Redshift."""
 @pytest.fixture
 def project(make_anywhere: Callable[[str], DbtProject]) -> DbtProject:
     project = make_anywhere("counts")
-    project.execute("create table lake.events (id integer, v varchar(10), t timestamp)")
-    project.execute("insert into lake.events values (1, 'a', '2024-01-01'), (2, 'b', '2024-01-01')")
-    project.source("events")
+    add_events(project)
     settings = {"incremental_key": "t", "dependencies": [driving("events", incremental_key="t", lookback_minutes=60)]}
     for kind in KINDS:
         key = {} if kind == "range" else {"business_key": ["id"]}

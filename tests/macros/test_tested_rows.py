@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.dbt_project import DbtProject, driving, history_tests
+from tests.support.dbt_project import DbtProject, add_events, driving, history_tests
 
 SELECT = "select e.id, e.v, e.t from {{ sluice.increment(source('lake', 'events')) }} as e"
 FAILS = {"one_current_row", "no_overlap", "no_zero_length", "key_not_null", "touching_versions_differ"}
@@ -15,9 +15,7 @@ FAILS = {"one_current_row", "no_overlap", "no_zero_length", "key_not_null", "tou
 @pytest.fixture
 def project(make_anywhere: Callable[[str], DbtProject]) -> DbtProject:
     project = make_anywhere("tested")
-    project.execute("create table lake.events (id integer, v varchar(10), t timestamp)")
-    project.execute("insert into lake.events values (1, 'a', '2024-01-01'), (2, 'b', '2024-01-01')")
-    project.source("events")
+    add_events(project)
     project.model(
         "history",
         SELECT,

@@ -229,6 +229,13 @@ def driving(table: str, **settings: object) -> dict[str, object]:
     return {"table": f"lake.{table}", "source": ["lake", table], "driving": True, **settings}
 
 
+def add_events(project: DbtProject) -> None:
+    """Create and declare the source lake.events, with two events of the first day."""
+    project.execute("create table lake.events (id integer, v varchar(10), t timestamp)")
+    project.execute("insert into lake.events values (1, 'a', '2024-01-01'), (2, 'b', '2024-01-01')")
+    project.source("events")
+
+
 def history_tests(business_key: Sequence[str], scd_columns: Sequence[str]) -> list[object]:
     """Sluice's data tests of an SCD2 model, as sync attaches them."""
     key = {"business_key": list(business_key)}

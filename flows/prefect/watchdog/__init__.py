@@ -7,6 +7,7 @@ with it the only slot of its deployment: every later run is refused. Nothing in 
 | --- | --- |
 | `facts` | what the server says: live runs, held slots, refused and late runs, workers |
 | `stuck` | which runs and slots have not moved for too long. Pure |
+| `ending` | ends a run, unless it has gone on since the look |
 | `missed` | leaves one of the runs that no worker took in time |
 | `repair` | ends such runs, frees such slots, starts one run in place of the lost ones |
 | `report` | sentences for doctor, status and monitor. Pure |

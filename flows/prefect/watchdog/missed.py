@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from flows.prefect.deployments.pipelines import MANAGED_TAG, environment_tag
+from flows.prefect.watchdog.ending import end_run
 from flows.prefect.watchdog.facts import STANDS_IN
 from flows.server.api import PrefectApi
 
@@ -47,9 +48,6 @@ def cancel_missed(api: PrefectApi, environment: str, work_pool: str) -> Iterator
 
 
 def _cancel(api: PrefectApi, run: dict[str, Any], oldest: dict[str, Any]) -> bool:
-    if api.get(f"/flow_runs/{run['id']}")["state"]["id"] != run["state"]["id"]:
-        return False
     message = f"No worker took this tick in time. Run {oldest['id']}, of an earlier tick, {STANDS_IN}."
     wanted = {"type": "CANCELLED", "name": "Missed", "message": message}
-    answer = api.post(f"/flow_runs/{run['id']}/set_state", {"state": wanted})
-    return bool(answer["status"] == "ACCEPT")
+    return end_run(api, run["id"], run["state"]["id"], wanted)

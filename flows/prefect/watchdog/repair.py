@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from flows.prefect.watchdog.ending import end_run
 from flows.prefect.watchdog.facts import (
     HeldSlot,
     Holdings,
@@ -99,21 +100,14 @@ def _end_runs(api: PrefectApi, holdings: Holdings, runs: tuple[LiveRun, ...], go
         deployment = holdings.names[run.deployment_id]
         is_cancelled = run.state == "CANCELLING"
         why = _GONE if run.id in gone else f"It was {run.state.lower()} for too long. {_WHY[run.state]}"
-        if not _end(api, run, "CANCELLED" if is_cancelled else "CRASHED", why):
+        state = "CANCELLED" if is_cancelled else "CRASHED"
+        wanted = {"type": state, "name": state.capitalize(), "message": why}
+        if not end_run(api, run.id, run.state_id, wanted):
             continue
         yield f"{deployment}: ended run {run.name}. {why}"
         lost = None if is_cancelled or IN_PLACE_OF_LOST in str(run.parameters.get("requested_by")) else run
         if started := _start_in_place(api, holdings, run.deployment_id, lost, run.since):
             yield f"{deployment}: started run {started} in its place."
-
-
-def _end(api: PrefectApi, run: LiveRun, state: str, why: str) -> bool:
-    """Set a final state, unless the run has changed since the look; return whether the server accepted it."""
-    if api.get(f"/flow_runs/{run.id}")["state"]["id"] != run.state_id:
-        return False
-    wanted = {"type": state, "name": state.capitalize(), "message": why}
-    answer = api.post(f"/flow_runs/{run.id}/set_state", {"state": wanted})
-    return bool(answer["status"] == "ACCEPT")
 
 
 def _free_slots(api: PrefectApi, holdings: Holdings, slots: tuple[HeldSlot, ...]) -> Iterator[str]:
