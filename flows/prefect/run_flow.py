@@ -17,9 +17,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from prefect import State, flow
+from prefect._internal.concurrency.cancellation import CancelledError
 from prefect.runtime import deployment, flow_run
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Crashed, Failed
 
 from flows.backfill.automatic import restate_changed
 from flows.backfill.first_loads import ContinuedLoad, continue_first_loads
@@ -34,7 +35,7 @@ from flows.prefect.reporting.observer import Observers, PrefectObserver, gate_be
 from flows.prefect.reporting.phases import PhaseClock
 from flows.prefect.reporting.pump import ReportPump
 from flows.prefect.reporting.task_runs import DbtTaskRuns
-from flows.prefect.run_guards import next_due, start_in_place_of_refused, why_not_to_run
+from flows.prefect.run_guards import next_due, start_in_place, why_not_to_run
 from flows.run.model import (
     OutcomeStatus,
     RunObserver,
@@ -52,6 +53,10 @@ log = logging.getLogger(__name__)
 
 _NAMED_PIPELINES: Final = 3
 """Maximum number of pipelines in a flow run's name; the name counts the others."""
+_SLOT_LOST: Final = (
+    "Prefect took this run's slot away: the server did not answer for too long, or somebody freed the slot. It ended "
+    "the run, so that no two are at work. Committed loads are kept; a run that is started in its place goes on."
+)
 _SKIPPED: Final = "Skipped"
 """Name of the final state of a run that had nothing to do."""
 
@@ -121,8 +126,9 @@ def name_of(pipelines: Sequence[str], job_group: str | None, when: datetime) -> 
     name="run",
     flow_run_name=flow_run_name,
     persist_result=False,
-    on_completion=[start_in_place_of_refused],
-    on_failure=[start_in_place_of_refused],
+    on_completion=[start_in_place],
+    on_failure=[start_in_place],
+    on_crashed=[start_in_place],
     description="Gate the pipelines' targets, load those that are due, record what happened.",
 )
 def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by name)
@@ -163,6 +169,13 @@ def run(  # noqa: PLR0917 (a deployment's parameters; Prefect passes them by nam
         engine=engine,
         cluster=cluster or None,
     )
+    try:
+        return _run(handover, request)
+    except CancelledError:  # raised by Prefect's thread that renews the slot; a person's cancellation ends the process
+        return Crashed(message=_SLOT_LOST)
+
+
+def _run(handover: Handover, request: RunRequest) -> State[Any]:
     startup = nullcontext() if handover.plan else startup_failures_reported(handover.context, request)
     with startup, _reporting(handover) as (task_runs, pump):
         executed = _execute(handover, request, task_runs, pump)

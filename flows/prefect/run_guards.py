@@ -1,15 +1,16 @@
-"""Guards of scheduled runs: replace refused runs, and skip a run whose row has changed.
+"""Guards of scheduled runs: replace refused and crashed runs, and skip a run whose row has changed.
 
 Prefect cancels the second concurrent run of a deployment at once (collision strategy CANCEL_NEW). When the first run
 ends, its hook looks for such runs and starts one in their place. The new run calls the gate and ends at once when
-nothing is new. flows/engine/rerun.py replaces runs that are refused at a lease: docs/decisions/0021 says why there are
-two.
+nothing is new. A run that crashed is replaced in the same way, once: a worker calls the hook when it sees the end of a
+killed process, the run itself when Prefect ends it. flows/engine/rerun.py replaces runs that are refused at a lease:
+docs/decisions/0021 says why there are two.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +21,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectException
 
-from flows.prefect.watchdog.facts import is_unreplaced, replaced_state
+from flows.prefect.watchdog.facts import IN_PLACE_OF_LOST, is_unreplaced, replaced_state
 from flows.upkeep.ticks import due_after
 from metadata_sync.rows.model import ControlRows, TransformationRow
 
@@ -31,21 +32,26 @@ _TOLD: Final = 20
 """Refused runs whose page names the run that stands in for them."""
 
 
-def start_in_place_of_refused(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
-    """Start one run for all runs that were refused while flow_run was running; Prefect's hook for ended runs.
+def start_in_place(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+    """Start one run for all that were refused while flow_run was active, and for itself if it crashed; Prefect's hook.
+
+    A run that replaces a crashed one is not replaced again.
 
     Args:
         flow: The flow; Prefect calls hooks with these names.
         flow_run: The run that has just ended.
         state: Its final state.
     """
-    if flow_run.deployment_id is None or flow_run.start_time is None:
+    since = flow_run.start_time or flow_run.expected_start_time
+    if flow_run.deployment_id is None or since is None:
         return
+    is_replacement = IN_PLACE_OF_LOST in str(flow_run.parameters.get("requested_by"))
+    lost = flow_run.parameters if state.is_crashed() and not is_replacement else None
     try:
         with get_client(sync_client=True) as client:
-            refused = refused_since(client, flow_run.deployment_id, flow_run.start_time)
-            if refused:
-                _start(client, flow_run.deployment_id, refused)
+            refused = refused_since(client, flow_run.deployment_id, since)
+            if refused or lost is not None:
+                _start(client, flow_run.deployment_id, refused, lost)
     except (httpx.HTTPError, PrefectException) as error:
         log.warning("refused_runs looked_up=false flow_run=%s error=%r", flow_run.id, error)
 
@@ -62,21 +68,24 @@ def refused_since(client: SyncPrefectClient, deployment_id: UUID, since: datetim
     return tuple(run for run in found if is_unreplaced(run))
 
 
-def _start(client: SyncPrefectClient, deployment_id: UUID, refused: tuple[dict[str, Any], ...]) -> None:
-    parameters: dict[str, Any] = {"requested_by": _asked_by(refused)}
-    if any(run["parameters"].get("force") for run in refused):
+def _start(
+    client: SyncPrefectClient,
+    deployment_id: UUID,
+    refused: tuple[dict[str, Any], ...],
+    lost: Mapping[str, Any] | None,
+) -> None:
+    replaced = [*(run["parameters"] for run in refused), *([] if lost is None else [lost])]
+    why = "refused while another run was active" if lost is None else IN_PLACE_OF_LOST
+    people = sorted({item.get("requested_by") or "schedule" for item in replaced})
+    parameters: dict[str, Any] = {"requested_by": f"{', '.join(people)} ({why})"}
+    if any(item.get("force") for item in replaced):
         parameters["force"] = True
     run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
-    log.info("refused_runs count=%d started=%s", len(refused), run.id)
+    log.info("replaced_runs refused=%d crashed=%d started=%s", len(refused), lost is not None, run.id)
     path: Any = "/flow_runs/{}/set_state"
     for item in refused[:_TOLD]:
         body = {"state": replaced_state(str(run.id)), "force": True}
         client.request("POST", path.format(item["id"]), json=body)
-
-
-def _asked_by(refused: tuple[dict[str, Any], ...]) -> str:
-    people = sorted({run["parameters"].get("requested_by") or "schedule" for run in refused})
-    return f"{', '.join(people)} (refused while another run was active)"
 
 
 def next_due(rows: ControlRows, selected: Collection[TransformationRow], now: datetime) -> datetime | None:

@@ -9,6 +9,7 @@ another site. `/open` logs the browser in: the link carries the password behind 
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterable
 from typing import Any, Final
@@ -83,7 +84,11 @@ def main(host: str, port: int) -> None:
     """Serve until the process is ended."""
     import uvicorn
     from prefect.server.api.server import create_app
+    from prefect.server.concurrency.lease_storage import get_concurrency_lease_storage
 
+    from flows.server.slot_leases import renew_leases
+
+    asyncio.run(renew_leases(get_concurrency_lease_storage()))
     queue_writers()
     app: Any = create_app(final=True)
     uvicorn.run(Guard(PatientApp(app), host, port), host=host, port=port, log_level="warning")

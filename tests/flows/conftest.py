@@ -12,15 +12,17 @@ import pytest
 from filelock import FileLock
 
 from flows.context import Context
+from flows.prefect.deployments.client import open_deployments
 from flows.server.companions import start_companions, stop_companions
 from flows.server.local import LocalServer, start, stop
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.support.engine_project import FirstRun, Workshop
-from tests.support.live_server import Server, free_port
+from tests.support.live_server import Server, free_port, give_database
 from tests.support.order_project import open_orders, write_project
 from tests.support.postgres_cluster import postgres_cluster, postgres_url
 from tests.support.receiver import Receiver, receiving
+from tests.support.worker_machine import Machine
 
 __all__ = ["postgres_cluster", "postgres_url"]
 
@@ -132,3 +134,24 @@ def context(tmp_path: Path) -> Context:
 
 def _count(users: Path) -> int:
     return int(users.read_text()) if users.exists() else 0
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, server: Server, migrated: Path) -> Iterator[Server]:
+    """A server that may be killed."""
+    del server
+    local = give_database(LocalServer(tmp_path_factory.mktemp("own") / "prefect", free_port()), migrated)
+    start(local)
+    yield Server(local)
+    stop(local)
+
+
+@pytest.fixture
+def machine(own: Server, tmp_path: Path) -> Iterator[Machine]:
+    with open_deployments(own.api_url, "killed") as prefect:
+        prefect.ensure_work_pool()
+    machine = Machine(own, tmp_path)
+    machine.start_worker()
+    yield machine
+    machine.worker.stop()
+    own.delete("/work_pools/killed/workers/to-kill")

@@ -24,8 +24,8 @@ from metadata_sync.rows.model import ControlRows
 
 HEARTBEAT_SECONDS: Final = 30
 """Interval of a run's heartbeats: Prefect's minimum."""
-SILENT_SECONDS: Final = 150
-"""A run without a heartbeat or a new state for this long counts as crashed."""
+SILENT_SECONDS: Final = 1_800
+"""A run without heartbeat or new state for this long counts as crashed: it outlives shorter outages of the server."""
 PENDING_SECONDS: Final = 1_800
 """A run that stays pending for this long counts as crashed: longer than any machine takes to start."""
 CANCELLING_SECONDS: Final = 900
@@ -124,15 +124,15 @@ def _upstream_name(pipeline_id: str, environment: str) -> str:
 def _silent_runs(environment: str) -> Automation:
     return Automation(
         name=f"sluice {environment}: mark runs without heartbeat as crashed",
-        description=f"A run without a heartbeat for {SILENT_SECONDS} s lost its process or its machine.",
+        description=f"A run without a heartbeat for {SILENT_SECONDS // 60} minutes lost its process or its machine.",
         trigger=_unless_followed(environment, _HEARTBEAT, "prefect.flow-run.*", SILENT_SECONDS)
         | {"for_each": ["prefect.resource.id"]},
         action={
             "type": "change-flow-run-state",
             "state": "CRASHED",
             "name": "Crashed",
-            "message": f"No heartbeat for {SILENT_SECONDS} s: its process or its machine is gone. Committed loads are "
-            "kept; the next run continues from there.",
+            "message": f"No heartbeat for {SILENT_SECONDS // 60} minutes: its process or its machine is gone. "
+            "Committed loads are kept; the next run continues from there.",
         },
     )
 

@@ -37,6 +37,8 @@ SCHEDULE_SLUG: Final = "row"
 _EXCLUSIVE: Final = 1
 _FIRST: Final = 1
 """Priority of the queue for upkeep: before all others."""
+_RETRIES: Final = 8
+"""A request of a run is tried again after 2, 4, … 256 s: for 8 minutes, and for 25 when it renews the run's slot."""
 _DEFAULT_QUEUE: Final = "default"
 """The queue that Prefect gives every work pool."""
 
@@ -215,4 +217,5 @@ def run_environ(environment: str) -> dict[str, str]:
     return {
         "SLUICE_ENVIRONMENT": environment,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_CLIENT_MAX_RETRIES": str(_RETRIES),
     }

@@ -14,6 +14,8 @@ REFUSAL: Final = "concurrency limit"
 """Text in the state message of a run that Prefect refused (`SecureFlowConcurrencySlots`)."""
 STANDS_IN: Final = "stands in for it"
 """Text that is added to the message of a refused run once another run was started in its place."""
+IN_PLACE_OF_LOST: Final = "in place of a run that was lost"
+"""In `requested_by` of a run that replaces a lost one; such a run is not replaced again."""
 PROCESS_POOL: Final = "process"
 LIVE_STATES: Final = ("PENDING", "RUNNING", "CANCELLING")
 """States in which a run holds the slot of its deployment."""

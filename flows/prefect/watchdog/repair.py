@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from flows.prefect.watchdog.ending import end_run
 from flows.prefect.watchdog.facts import (
+    IN_PLACE_OF_LOST,
     HeldSlot,
     Holdings,
     LiveRun,
@@ -25,8 +26,6 @@ from flows.server.api import PrefectApi
 
 log = logging.getLogger(__name__)
 
-IN_PLACE_OF_LOST: Final = "in place of a run that was lost"
-"""In `requested_by` of a run that replaces a lost one; such a run is not replaced again."""
 _GONE: Final = "Its process is gone: it was killed, or the machine was. Committed loads are kept."
 _LIMIT: Final = 200
 _TOLD: Final = 20

@@ -61,8 +61,20 @@ def run_page(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
         context.store.close()
         if reported.url is not None and not reported.warnings:
             server.task_runs(reported.url.rpartition("/")[2], 5)
+            monitor_at(server, context.project.root)
             return reported.url
     pytest.fail("; ".join(reported.warnings))
+
+
+def monitor_at(server: Server, root: Path) -> None:
+    """Run monitor as its deployment does: it writes the page that says what is wrong now."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from flows.prefect.upkeep_flows import monitor
+
+    with pytest.MonkeyPatch.context() as patch, temporary_settings({PREFECT_API_URL: server.api_url}):
+        patch.setenv("SLUICE_PROJECT_ROOT", str(root))
+        assert monitor(return_state=True).is_completed()
 
 
 def picture(page: Page, name: str) -> None:
@@ -99,6 +111,18 @@ def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page
 
     # Its analytics host is the one that docs/operations/prefect.md tells of; nothing depends on it.
     assert {host for host in hosts if host and not host.endswith("amplitude.com")} == {"127.0.0.1"}
+
+
+def test_page_of_what_is_wrong_now_leads_with_the_failed_table(run_page: str, server: Server, page: Page) -> None:
+    del run_page
+    (artifact,) = server.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["wrong-now-dev"]}}})
+    page.goto(f"{server.local.ui_url}/artifacts/artifact/{artifact['latest_id']}", wait_until="domcontentloaded")
+
+    first = page.get_by_role("row").nth(1)
+    expect(first).to_be_visible()
+    expect(first).to_contain_text("fact_payment")
+    expect(page.get_by_role("columnheader", name="Next", exact=True)).to_be_visible()
+    picture(page, "wrong-now")
 
 
 def summary_id(server: Server, run_page: str) -> str:

@@ -7,8 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,38 +21,26 @@ from flows.context import Context
 from flows.doctor.finding import Level
 from flows.doctor.server import _scheduling
 from flows.prefect.deployments.client import open_deployments
-from flows.prefect.deployments.pipelines import Deployment
 from flows.prefect.retention import remove_runs
-from flows.prefect.watchdog.repair import IN_PLACE_OF_LOST, Watchdog
+from flows.prefect.watchdog.facts import IN_PLACE_OF_LOST
+from flows.prefect.watchdog.repair import Watchdog
 from flows.prefect.watchdog.report import examine, findings_of
 from flows.prefect.watchdog.stuck import Patience
 from flows.process import is_process_alive
 from flows.server.api import PrefectApi, open_api
-from flows.server.background import Background
-from flows.server.local import CLIENT_SETTINGS, LocalServer, start, stop, without_prefect
+from flows.server.local import start
 from flows.upkeep.monitor import monitor
 from metadata_sync.project import Project
 from metadata_sync.rows.merge import RowChange
 from metadata_sync.rows.model import ControlRows, PipelineRow
 from metadata_sync.rows.vocabulary import Template
 from metadata_sync.settings import Settings
-from tests.support.guarded_server import REPOSITORY
-from tests.support.held_flow import FOLDER, end_file, pending_file
 from tests.support.instants import at
-from tests.support.live_server import Server, Way, free_port, give_database
+from tests.support.live_server import Server, Way
+from tests.support.worker_machine import Machine, exclusive_deployment
 
 STATES = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 SHORT = Patience(pending=5, cancelling=5, silent=5, slot=5)
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, server: Server, migrated: Path) -> Iterator[Server]:
-    """A server that may be killed."""
-    del server
-    local = give_database(LocalServer(tmp_path_factory.mktemp("own") / "prefect", free_port()), migrated)
-    start(local)
-    yield Server(local)
-    stop(local)
 
 
 def make_deployments(server: Server, prefix: str) -> dict[str, str]:
@@ -60,13 +48,9 @@ def make_deployments(server: Server, prefix: str) -> dict[str, str]:
     with open_deployments(server.api_url, "killed") as prefect:
         prefect.ensure_work_pool()
         return {
-            state: str(prefect.write(_deployment(f"{prefix}_{state.lower()}"), is_paused=False)) for state in STATES
+            state: str(prefect.write(exclusive_deployment(f"{prefix}_{state.lower()}"), is_paused=False))
+            for state in STATES
         }
-
-
-def _deployment(name: str, flow: str = "run", entrypoint: str = "flows.prefect.run_flow.run") -> Deployment:
-    tags = ("sluice", "environment:killed", f"pipeline:{name}")
-    return Deployment(f"{name}@killed", flow, entrypoint, "", tags, is_exclusive=True, environment="killed")
 
 
 def bring_to(server: Server, deployment_id: str, state: str) -> str:
@@ -148,7 +132,7 @@ def test_limit_of_an_earlier_release_is_taken_away_and_other_pools_are_left_alon
     assert look_twice(own, Watchdog("killed", "another", SHORT, clock=clock), clock) == ()
 
     with open_deployments(own.api_url, "killed") as prefect:
-        free = replace(_deployment("limited_scheduled"), is_exclusive=False, work_queue="upkeep")
+        free = replace(exclusive_deployment("limited_scheduled"), is_exclusive=False, work_queue="upkeep")
         assert str(prefect.write(free, is_paused=False)) == deployment_id
 
     found = own.ask(f"/deployments/{deployment_id}")
@@ -250,81 +234,6 @@ def test_living_runs_are_left_alone(own: Server) -> None:
     with open_api(own.api_url) as api:
         assert watchdog.look(api) == ()
     _end_all(own)
-
-
-@dataclass
-class Machine:
-    """A worker on this machine, and the runs that it has started."""
-
-    server: Server
-    folder: Path
-
-    @property
-    def worker(self) -> Background:
-        return Background(self.server.local.folder, "worker-to-kill")
-
-    def start_worker(self) -> None:
-        local = self.server.local
-        environ = {
-            **without_prefect(os.environ),
-            **CLIENT_SETTINGS,
-            "PREFECT_HOME": str(local.folder),
-            "PREFECT_API_URL": local.api_url,
-            "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-            "PYTHONPATH": str(REPOSITORY),
-            FOLDER: str(self.folder),
-        }
-        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "killed", "--type", "process"]
-        self.worker.start([*command, "--name", "to-kill"], environ)
-
-    def kill_worker(self) -> None:
-        process = self.worker.running()
-        assert process is not None
-        os.kill(process.pid, signal.SIGKILL)
-        self.server.until(lambda: not process.is_alive(), 10)
-
-    def begin(self, name: str, *, is_pending: bool = False) -> str:
-        """Let the worker start a run, and return it once its process is at work."""
-        with open_deployments(self.server.api_url, "killed") as prefect:
-            wanted = _deployment(name, "held", "tests.support.held_flow.held")
-            deployment = str(prefect.write(wanted, is_paused=False))
-        run = self.server.start_run(deployment)
-        if is_pending:
-            pending_file(self.folder, run).touch()
-        return run
-
-    def pid(self, run: str) -> int:
-        return int(self.server.ask(f"/flow_runs/{run}")["infrastructure_pid"].rpartition(":")[2])
-
-    def kill_run(self, run: str) -> None:
-        os.kill(self.pid(run), signal.SIGKILL)
-
-    def release(self, run: str) -> None:
-        end_file(self.folder, run).touch()
-        pending_file(self.folder, run).unlink(missing_ok=True)
-
-    def state(self, run: str) -> str:
-        return str(self.server.ask(f"/flow_runs/{run}")["state_type"])
-
-    def is_at(self, run: str, state: str) -> bool:
-        found = self.server.ask(f"/flow_runs/{run}")
-        return bool(found["state_type"] == state and found["infrastructure_pid"])
-
-    def until(self, state: str, *runs: str) -> None:
-        """Wait until runs are in a state."""
-        self.server.until(lambda: {self.state(run) for run in runs} == {state}, 60)
-
-
-@pytest.fixture
-def machine(own: Server, tmp_path: Path) -> Iterator[Machine]:
-    with open_deployments(own.api_url, "killed") as prefect:
-        prefect.ensure_work_pool()
-    machine = Machine(own, tmp_path)
-    machine.start_worker()
-    yield machine
-    machine.worker.stop()
-    own.delete("/work_pools/killed/workers/to-kill")
 
 
 def test_worker_and_runs_that_are_killed_one_without_the_other(machine: Machine) -> None:
