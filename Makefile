@@ -80,6 +80,10 @@ chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and c
 first-runs: $(VENV)/.dev ## Start 20 fresh projects beside busy processors and count the first runs in the UI (less: make first-runs ARGS="--count 5")
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos.first_runs $(ARGS)
 
+.PHONY: saturation
+saturation: $(VENV)/.dev ## Fill all slots of the worker for half an hour and measure how late monitor and heal start (less: ARGS="--minutes 10")
+	@PYTHONPATH=. $(BIN)/python -m tests.chaos.saturation $(ARGS)
+
 .PHONY: dist
 dist: $(VENV)/.dev ## Build the wheel into dist/; it holds the macros and the files of `sluice init`
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
