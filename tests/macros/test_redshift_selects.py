@@ -20,9 +20,11 @@ pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
 CORPUS = Path(__file__).parents[1] / "unit" / "lint" / "corpus" / "redshift_valid.sql"
 TABLES = (
     "create table flights (id integer, tail varchar(9), dest varchar(3), dep timestamp, day date, delay integer, "
-    "fare numeric(9, 2), ratio double precision, late boolean, raw varchar(200))",
+    "fare numeric(9, 2), ratio double precision, late boolean, raw varchar(200), info super)",
     "create table planes (id integer, tail varchar(9), dest varchar(3), seats integer)",
     "create table limits (n integer)",
+    "create table people (id integer, boss integer)",
+    "create table totals (day date, jfk integer, lga integer)",
 )
 LEAST_RUN, LEAST_RUN_OR_NAMED = 0.78, 0.95
 BY_NAME = "the Redshift stand-in does not know"

@@ -119,14 +119,17 @@ create aggregate rs_catalog.avg(double precision)
 create function pg_catalog.getdate() returns timestamp language sql stable as $$
     select date_trunc('second', clock_timestamp() at time zone 'utc')::timestamp $$;
 create function pg_catalog.dateadd(part text, n bigint, t timestamp) returns timestamp language sql immutable as $$
-    select case when part in ('quarter', 'quarters', 'qtr') then t + n * interval '3 month'
+    select case when part = 'quarter' then t + n * interval '3 month'
         else t + n * ('1 ' || part)::interval end $$;
 create function pg_catalog.datediff(part text, a timestamp, b timestamp) returns bigint language sql immutable as $$
     select case part
         when 'year' then (extract(year from b) - extract(year from a))::bigint
         when 'month' then ((extract(year from b) - extract(year from a)) * 12
             + extract(month from b) - extract(month from a))::bigint
+        when 'quarter' then ((extract(year from b) - extract(year from a)) * 4
+            + extract(quarter from b) - extract(quarter from a))::bigint
         when 'day' then (b::date - a::date)::bigint
+        when 'week' then ((date_trunc('week', b + interval '1 day')::date - date_trunc('week', a + interval '1 day')::date) / 7)::bigint
         else (extract(epoch from date_trunc(part, b) - date_trunc(part, a))
             / extract(epoch from ('1 ' || part)::interval))::bigint end $$;
 create function pg_catalog.convert_timezone(zone text, t timestamp) returns timestamp language sql immutable as $$

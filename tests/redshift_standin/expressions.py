@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import sqlglot
 from sqlglot import exp
 
+from tests.redshift_standin.dates import DATE_FUNCTIONS, extract, rewrite_date, truncate
+from tests.redshift_standin.from_paths import FromPath
 from tests.redshift_standin.not_known import refuse_unknown
+from tests.redshift_standin.queries import Columns, rewrite_queries
+from tests.redshift_standin.super_paths import resolve_paths
+from tests.redshift_standin.windows import rewrite_window
 
-DATE_PART_FIRST = frozenset({"dateadd", "datediff", "date_add", "date_diff"})
 # Catalogs of PostgreSQL's that show other things on Redshift
 CATALOGS = frozenset(
     {("information_schema", "views"), ("information_schema", "columns"), ("", "pg_views"), ("pg_catalog", "pg_views")}
 )
 MOST_BYTES = 65535  # varchar(max)
 UNSIZED_DECIMAL = "decimal(18, 0)"  # DECIMAL without precision and scale (r_Numeric_types201.html)
+TYPES = {
+    exp.DataType.Type.SUPER: "json",
+    exp.DataType.Type.VARBINARY: "varbyte",
+    exp.DataType.Type.BINARY: "varbyte",
+    exp.DataType.Type.HLLSKETCH: "hllsketch",
+}
+SUPER_ARGUMENTS = {"array_contains": 1, "array_position": 1, "array_positions": 1}
+"""Functions with an argument that may be any value, and its place."""
+RESERVED = frozenset("array asymmetric concurrently current_catalog current_role fetch lateral placing returning symmetric".split())
+"""Words that name something on Redshift and not in PostgreSQL."""
+OWN = frozenset({"to_date"})
+"""Functions that PostgreSQL has, too, with other answers."""
 BYTES = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR)
 
 
-def to_postgres(tree: exp.Expr, views: Mapping[tuple[str, str], str]) -> exp.Expr:
+def to_postgres(
+    tree: exp.Expr, views: Mapping[tuple[str, str], str], columns: Columns, paths: Sequence[FromPath] = ()
+) -> exp.Expr:
     """Rewrite a parsed statement.
 
     Args:
         tree: Statement or query; it is changed.
         views: Late-binding views to put in place, (schema, name) → SELECT in PostgreSQL's words.
+        columns: Asks the database for the columns of a query, which is rewritten before.
+        paths: SUPER paths that stood in FROM, by their number.
     """
     for node in tree.walk():
         refuse_unknown(node)
+
+    def described(query: exp.Select) -> Sequence[str]:
+        return columns(to_postgres(query, views, columns, paths))
+
+    rewrite_queries(tree, described)
+    resolve_paths(tree, paths)
+    for window in reversed(list(tree.find_all(exp.Window))):
+        window.replace(rewrite_window(window)) if window is not tree else None
     for node in reversed(list(tree.walk())):  # what lies within comes first
         rewritten = _rewrite(node)
         if node is tree:
@@ -41,7 +69,7 @@ def to_postgres(tree: exp.Expr, views: Mapping[tuple[str, str], str]) -> exp.Exp
         if query is not None and isinstance(table.parent, exp.From | exp.Join):
             body = sqlglot.parse_one(query, dialect="postgres")
             alias = exp.TableAlias(this=exp.to_identifier(table.alias_or_name))
-            table.replace(exp.Subquery(this=to_postgres(body, views), alias=alias))
+            table.replace(exp.Subquery(this=to_postgres(body, views, columns), alias=alias))
     return tree
 
 
@@ -53,8 +81,14 @@ def is_unsized_decimal(kind: exp.Expr | None) -> bool:
 def _rewrite(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Identifier):
         node.set("this", node.this.lower())
+        if node.this.startswith("#") or node.this in RESERVED:
+            node.set("quoted", True)
     elif isinstance(node, exp.Anonymous):
         return _rewrite_call(node)
+    elif type(node) in CALLS:
+        return CALLS[type(node)](node)
+    elif isinstance(node, exp.DataType) and node.this in TYPES:
+        return exp.DataType.build(TYPES[node.this], dialect="postgres", udt=True)
     elif isinstance(node, exp.WithinGroup | exp.Concat):  # CONCAT with NULL is NULL (r_CONCAT.html)
         return _within_group(node) if isinstance(node, exp.WithinGroup) else _joined(node.expressions)
     elif isinstance(node, exp.Avg):
@@ -62,7 +96,7 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
             this=exp.to_identifier("rs_catalog"), expression=exp.Anonymous(this="avg", expressions=[node.this])
         )
     elif isinstance(node, exp.CurrentTimestamp) and node.args.get("sysdate"):
-        return exp.Anonymous(this="getdate")
+        return exp.Anonymous(this="rs_catalog.sysdate")
     elif isinstance(node, exp.Cast):  # TRY_CAST is one, too
         return _rewrite_try_cast(node) if isinstance(node, exp.TryCast) else _rewrite_cast(node)
     return node
@@ -70,18 +104,71 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
 
 def _rewrite_call(node: exp.Anonymous) -> exp.Expr:
     name = node.name.lower()
-    if name in DATE_PART_FIRST and isinstance(node.expressions[0], exp.Column | exp.Var):
-        node.expressions[0].replace(exp.Literal.string(node.expressions[0].name.lower()))
-    if name == "date_part" and isinstance(node.expressions[0], exp.Column | exp.Var):
-        node.expressions[0].replace(exp.Literal.string(node.expressions[0].name.lower()))
+    if name in OWN:
+        node.set("this", f"rs_catalog.{name}")
+    if name in DATE_FUNCTIONS:
+        return rewrite_date(node, name)
+    if name == "hll_create_sketch":
+        node.expressions[0].replace(exp.cast(node.expressions[0].copy(), "text"))
     if name == "decode" and len(node.expressions) > len(("value", "encoding")):
         return _decode(node.expressions)
     if name == "listagg":
         return _listagg(node)
+    if name == "object":
+        return exp.Anonymous(this="rs_object", expressions=[_to_super(item) for item in node.expressions])
+    if name == "collate":
+        return _collate(node)
+    if name in SUPER_ARGUMENTS:
+        place = SUPER_ARGUMENTS[name]
+        node.expressions[place].replace(_to_super(node.expressions[place]))
     if name == "nvl2":
         value, given, missing = node.expressions
         return exp.Case(ifs=[exp.If(this=value.is_(exp.null()).not_(), true=given)], default=missing)
     return node
+
+
+def _into(node: exp.Expr) -> exp.Expr:
+    """SELECT INTO #name makes a temporary table (r_SELECT_INTO.html)."""
+    if node.this.name.startswith("#"):
+        node.set("temporary", True)
+    return node
+
+
+def _to_super(value: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this="rs_catalog.to_super", expressions=[value.copy()])
+
+
+def _collate(node: exp.Anonymous) -> exp.Expr:
+    value, name = node.expressions
+    if name.name.lower() in ("case_sensitive", "cs"):
+        return value
+    return exp.Collate(this=value.copy(), expression=exp.to_identifier("rs_case_insensitive", quoted=True))
+
+
+def _count_distinct(node: exp.Expr) -> exp.Expr:
+    """An exact count in place of an approximate one."""
+    return exp.Count(this=exp.Distinct(expressions=[node.this.copy()]))
+
+
+def _array(node: exp.Expr) -> exp.Expr:
+    return exp.Anonymous(this="rs_array", expressions=[_to_super(item) for item in node.expressions])
+
+
+def _quantile(node: exp.Expr) -> exp.Expr:
+    order = exp.Order(expressions=[exp.Ordered(this=node.this.copy())])
+    return exp.WithinGroup(this=exp.PercentileDisc(this=node.args["quantile"].copy()), expression=order)
+
+
+CALLS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
+    exp.Array: _array,
+    exp.Extract: extract,
+    exp.DateTrunc: truncate,
+    exp.TimestampTrunc: truncate,
+    exp.Into: _into,
+    exp.ApproxDistinct: _count_distinct,
+    exp.Hll: _count_distinct,
+    exp.ApproxQuantile: _quantile,
+}
 
 
 def _joined(texts: list[exp.Expr]) -> exp.Expr:
@@ -103,6 +190,8 @@ def _decode(arguments: list[exp.Expr]) -> exp.Expr:
 def _listagg(node: exp.Anonymous) -> exp.Expr:
     """LISTAGG is STRING_AGG, with no separator by default (r_LISTAGG.html)."""
     value, *separators = node.expressions
+    if isinstance(value, exp.Distinct):
+        separators = [*value.expressions[1:], *separators]
     kept = value.expressions[0] if isinstance(value, exp.Distinct) else value
     text = exp.cast(kept.copy(), "text")
     first = exp.Distinct(expressions=[text]) if isinstance(value, exp.Distinct) else text
@@ -124,6 +213,9 @@ def _within_group(node: exp.WithinGroup) -> exp.Expr:
 def _rewrite_cast(node: exp.Cast) -> exp.Expr:
     """An explicit cast to varchar(n) cuts at n bytes (r_Character_types.html); DECIMAL alone is DECIMAL(18,0)."""
     kind = node.to
+    made = {"JSON": "to_super", "VARBYTE": "varbyte_of"}.get(kind.sql("postgres").upper())
+    if made is not None:
+        return exp.Anonymous(this=f"rs_catalog.{made}", expressions=[node.this.copy()])
     if is_unsized_decimal(kind):
         kind = exp.DataType.build(UNSIZED_DECIMAL)
         node.set("to", kind)

@@ -49,6 +49,7 @@ class Session:
         status: PostgreSQL's word for the transaction: I idle, T in a block, E in a failed one.
         transaction: Number of the block.
         node: dbt's node that was heard last.
+        types: The stand-in's own types → Redshift's.
     """
 
     standin: Standin
@@ -60,6 +61,7 @@ class Session:
     prepared: dict[bytes, Prepared] = field(default_factory=dict)
     server: Stream | None = None
     asked_for_utf8: bool = False
+    types: dict[int, int] = field(default_factory=dict)
 
     @property
     def backend(self) -> Stream:
@@ -101,7 +103,7 @@ class Session:
         if refusal is not None:
             self.client.write(refusal)
             return False
-        self.standin.prepare(given.get("database", ""))
+        self.types = self.standin.prepare(given.get("database", ""))
         self.client.write(message(b"R", wire.INT.pack(0)))
         self._greet()
         return True
@@ -191,7 +193,7 @@ class Session:
     def _plan(self, sql: str) -> Prepared:
         try:
             views = self._late_views() if self.standin.has_late_views and self.status != b"E" else None
-            plan = translate(sql, is_in_block=self.status == IN_BLOCK, views=views)
+            plan = translate(sql, is_in_block=self.status == IN_BLOCK, views=views, columns=self._columns)
         except RedshiftError as refusal:
             plan = failing(refusal)
         self.node = node_of(sql) or self.node
@@ -212,6 +214,10 @@ class Session:
     def _late_views(self) -> dict[tuple[str, str], str]:
         rows, _, _ = self.query(LATE_VIEWS)
         return {(str(row[0]), str(row[1])): str(row[2]) for row in rows}
+
+    def _columns(self, query: str) -> list[str]:
+        _, columns = self._described(f"select * from ({query}) as rs_described limit 0")
+        return [name for name, _ in columns]
 
     def _lock(self, plan: Plan) -> bytes | None:
         if plan.kind not in LOCKED_KINDS or self.status != IN_BLOCK or plan.target is None:
@@ -251,7 +257,7 @@ class Session:
             if kind == b"C":
                 body = self._tag(body, prepared)
             elif kind == b"T":
-                body = wire.with_sizes(body)
+                body = wire.as_redshift(body, self.types)
             elif kind == b"E":
                 failed = True
                 body = self._as_redshift(body)

@@ -11,6 +11,16 @@ TEXT_SIZE = 256  # TEXT, and VARCHAR without a length, in a column definition (r
 NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
 
 
+def make_temporary(create: exp.Expr) -> None:
+    """A table whose name begins with # is temporary (r_CREATE_TABLE_NEW.html)."""
+    table = create.find(exp.Table)
+    if table is not None and table.name.startswith("#"):
+        properties = create.args.get("properties") or exp.Properties(expressions=[])
+        if not any(isinstance(option, exp.TemporaryProperty) for option in properties.expressions):
+            properties.append("expressions", exp.TemporaryProperty())
+        create.set("properties", properties)
+
+
 def take_attributes(create: exp.Expr) -> dict[str, str]:
     """Take DISTSTYLE, DISTKEY, SORTKEY, BACKUP and ENCODE out of a CREATE TABLE.
 
