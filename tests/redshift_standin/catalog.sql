@@ -168,7 +168,7 @@ create view pg_catalog.svv_table_info as
         left join rs_catalog.attribute d on d.reloid = c.oid and d.name = 'distkey'
         left join rs_catalog.attribute s on s.reloid = c.oid and s.name = 'diststyle'
         left join rs_catalog.attribute k on k.reloid = c.oid and k.name = 'sortkey'
-    where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'rs_catalog')
+    where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'rs_catalog')
         and (n.nspname not like 'pg\_%' or n.nspname like 'pg\_temp\_%');
 -- A materialized view looks like a view whose definition says so.
 create view rs_catalog.pg_views as
@@ -191,8 +191,15 @@ create view pg_catalog.svv_mv_info as
     where c.relkind = 'm';
 
 -- The columns that information_schema shows: those of late-binding views are not among them.
+create view rs_catalog.all_columns as
+    select table_catalog, table_schema, table_name, column_name, ordinal_position, column_default, is_nullable,
+        case when data_type = 'json' then 'super' when udt_name = 'varbyte' then 'binary varying'
+            when udt_name = 'hllsketch' then 'hllsketch' else data_type end::text as data_type,
+        character_maximum_length, character_octet_length, numeric_precision, numeric_precision_radix, numeric_scale,
+        datetime_precision, udt_name
+    from information_schema.columns;
 create view rs_catalog.columns as
-    select c.* from information_schema.columns c
+    select c.* from rs_catalog.all_columns c
     where not exists (select from rs_catalog.late_binding_view l
         where l.viewoid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)))
     and not exists (select from rs_catalog.external_table e
@@ -201,7 +208,7 @@ create view rs_catalog.columns as
 create view pg_catalog.svv_columns as
     select table_catalog::text, table_schema::text, table_name::text, column_name::text, ordinal_position::int,
         data_type::text, character_maximum_length::int, numeric_precision::int, numeric_scale::int
-    from information_schema.columns as c where table_schema not in ('rs_catalog')
+    from rs_catalog.all_columns as c where table_schema not in ('rs_catalog')
         and not exists (select from rs_catalog.external_table e
             where e.reloid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)))
     union all

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from sqlglot import exp
-
 from metadata_sync.sql.redshift import PlainRedshift
 
 _KEPT: Final = frozenset(
@@ -18,10 +16,9 @@ _KEPT: Final = frozenset(
 
 
 class StandinRedshift(PlainRedshift):
-    """PlainRedshift with still fewer functions, and `list[0]` as an element of a column called list."""
+    """PlainRedshift with still fewer functions."""
 
     class Parser(PlainRedshift.Parser):  # type: ignore[misc, valid-type] # sqlglot declares it as a variable
         """A parser that knows fewer functions."""
 
-        ARRAY_CONSTRUCTORS: ClassVar = {"ARRAY": exp.Array}
         FUNCTIONS: ClassVar = {name: make for name, make in PlainRedshift.Parser.FUNCTIONS.items() if name not in _KEPT}

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import sqlglot
 from sqlglot import exp
 
+from metadata_sync.sql.redshift.from_paths import FromPath
 from tests.redshift_standin.dates import DATE_FUNCTIONS, extract, rewrite_date, truncate
-from tests.redshift_standin.from_paths import FromPath
 from tests.redshift_standin.not_known import refuse_unknown
 from tests.redshift_standin.queries import Columns, rewrite_queries
 from tests.redshift_standin.super_paths import resolve_paths
@@ -18,6 +18,8 @@ from tests.redshift_standin.windows import rewrite_window
 CATALOGS = frozenset(
     {("information_schema", "views"), ("information_schema", "columns"), ("", "pg_views"), ("pg_catalog", "pg_views")}
 )
+LAYOUT_COLUMNS = frozenset({"attisdistkey", "attsortkeyord"})
+LAYOUT_CATALOGS = frozenset({"pg_class", "pg_attribute"})
 MOST_BYTES = 65535  # varchar(max)
 UNSIZED_DECIMAL = "decimal(18, 0)"  # DECIMAL without precision and scale (r_Numeric_types201.html)
 TYPES = {
@@ -28,7 +30,20 @@ TYPES = {
 }
 SUPER_ARGUMENTS = {"array_contains": 1, "array_position": 1, "array_positions": 1}
 """Functions with an argument that may be any value, and its place."""
-RESERVED = frozenset("array asymmetric concurrently current_catalog current_role fetch lateral placing returning symmetric".split())
+RESERVED = frozenset(
+    [
+        "array",
+        "asymmetric",
+        "concurrently",
+        "current_catalog",
+        "current_role",
+        "fetch",
+        "lateral",
+        "placing",
+        "returning",
+        "symmetric",
+    ]
+)
 """Words that name something on Redshift and not in PostgreSQL."""
 OWN = frozenset({"to_date"})
 """Functions that PostgreSQL has, too, with other answers."""
@@ -62,8 +77,9 @@ def to_postgres(
             tree = rewritten
         elif rewritten is not node:
             node.replace(rewritten)
+    has_layout = any(column.name in LAYOUT_COLUMNS for column in tree.find_all(exp.Column))
     for table in list(tree.find_all(exp.Table)):
-        if (table.db, table.name) in CATALOGS:
+        if (table.db, table.name) in CATALOGS or (has_layout and table.name in LAYOUT_CATALOGS):
             table.set("db", exp.to_identifier("rs_catalog"))
         query = views.get((table.db, table.name))
         if query is not None and isinstance(table.parent, exp.From | exp.Join):
@@ -127,6 +143,16 @@ def _rewrite_call(node: exp.Anonymous) -> exp.Expr:
     return node
 
 
+def _sized(node: exp.Expr) -> exp.Expr:
+    """A decimal that stands alone in the select list has the precision and scale that it is written with."""
+    if node.is_string or "." not in node.this or not isinstance(node.parent, exp.Alias | exp.Select):
+        return node
+    whole, _, fraction = node.this.lstrip("0").partition(".")
+    if not (whole + fraction).isdigit():
+        return node
+    return exp.cast(node.copy(), f"decimal({max(len(whole) + len(fraction), 1)}, {len(fraction)})")
+
+
 def _into(node: exp.Expr) -> exp.Expr:
     """SELECT INTO #name makes a temporary table (r_SELECT_INTO.html)."""
     if node.this.name.startswith("#"):
@@ -165,6 +191,7 @@ CALLS: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.DateTrunc: truncate,
     exp.TimestampTrunc: truncate,
     exp.Into: _into,
+    exp.Literal: _sized,
     exp.ApproxDistinct: _count_distinct,
     exp.Hll: _count_distinct,
     exp.ApproxQuantile: _quantile,

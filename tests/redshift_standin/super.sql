@@ -177,14 +177,19 @@ create function pg_catalog.array_positions(a json, x json) returns json language
 create function pg_catalog.array_distinct(a json) returns json language sql immutable strict as $$
     select rs_catalog.collect((select array_agg(value order by n) from
         (select distinct on (value::jsonb) value, n from rs_catalog.items(a) order by value::jsonb, n) as u)) $$;
-create function pg_catalog.array_union(a json, b json) returns json language sql immutable strict as $$
-    select array_distinct(array_concat(a, b)) $$;
-create function pg_catalog.array_intersection(a json, b json) returns json language sql immutable strict as $$
-    select array_distinct(rs_catalog.collect((select array_agg(value order by n) from rs_catalog.items(a)
-        where array_contains(b, value)))) $$;
-create function pg_catalog.array_except(a json, b json) returns json language sql immutable strict as $$
-    select array_distinct(rs_catalog.collect((select array_agg(value order by n) from rs_catalog.items(a)
-        where not array_contains(b, value)))) $$;
+-- multi-sets unless distinct is asked for (array_except.html, array_intersection.html)
+create function rs_catalog.array_shared(a json, b json, shared boolean) returns json language sql immutable strict as $$
+    select rs_catalog.collect((select array_agg(m.value order by m.n) from
+        (select value, n, row_number() over (partition by value::jsonb order by n) as k from rs_catalog.items(a)) as m
+        where shared = (m.k <= (select count(*) from rs_catalog.items(b) as t where t.value::jsonb = m.value::jsonb)))) $$;
+create function pg_catalog.array_intersection(a json, b json, is_distinct boolean default false) returns json
+    language sql immutable strict as $$
+    select case when is_distinct then rs_catalog.array_shared(array_distinct(a), array_distinct(b), true)
+        else rs_catalog.array_shared(a, b, true) end $$;
+create function pg_catalog.array_except(a json, b json, is_distinct boolean default false) returns json
+    language sql immutable strict as $$
+    select case when is_distinct then rs_catalog.array_shared(array_distinct(a), array_distinct(b), false)
+        else rs_catalog.array_shared(a, b, false) end $$;
 create function pg_catalog.arrays_overlap(a json, b json) returns boolean language sql immutable strict as $$
     select exists (select from rs_catalog.items(a) where array_contains(b, value)) $$;
 create function pg_catalog.array_sort(a json, ascending boolean default true, nulls_first boolean default false) returns json

@@ -11,13 +11,14 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
+from metadata_sync.sql.redshift.from_paths import FromPath, take_paths
 from tests.redshift_standin import rules, tables
 from tests.redshift_standin.dialect import StandinRedshift
 from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.expressions import to_postgres
-from tests.redshift_standin.from_paths import FromPath, take_paths
 from tests.redshift_standin.lake import Copy, Unload, read_copy, read_unload
 from tests.redshift_standin.names import literal, relation_name
+from tests.redshift_standin.routines import ABOUT_FUNCTIONS, read_function_statement
 from tests.redshift_standin.show import SHOWING, show_query
 from tests.redshift_standin.views import ABOUT_VIEWS, read_view_statement
 
@@ -25,6 +26,7 @@ NOTHING = "do $rs$ begin end $rs$"
 SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
 SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
 """Settings that PostgreSQL has, too, with the same meaning."""
+NOTED = ("insert", "merge")  # SYS_QUERY_DETAIL has them
 COLOURS = re.compile(r"\x1b\[[0-9]*m")
 READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
 RESET = re.compile(r"reset\s+(\w+)", re.IGNORECASE)
@@ -156,6 +158,8 @@ def _plan_words(text: str, around: Surroundings) -> Plan | None:
         plan = _plan_unload(text, around)
     elif SHOWING.match(text):
         plan = Plan("show", show_query(text))
+    elif ABOUT_FUNCTIONS.match(text):
+        plan = Plan("function", read_function_statement(text, around.translated))
     elif ABOUT_VIEWS.match(text):
         found = read_view_statement(text, around.translated)
         plan = Plan(found.kind, found.sql, found.after, found.target, tag=found.kind.upper())
@@ -214,7 +218,13 @@ def _plan_write(context: _Context) -> Plan:
     table = context.tree.find(exp.Table)
     assert table is not None
     target = relation_name(table)
-    return Plan(type(context.tree).__name__.lower(), context.postgres_sql(), target=target)
+    kind = type(context.tree).__name__.lower()
+    after = (_note_insert(target),) if kind in NOTED else ()
+    return Plan(kind, context.postgres_sql(), after, target=target)
+
+
+def _note_insert(target: str) -> str:
+    return f"select rs_catalog.note_insert({literal(target)})"
 
 
 def _plan_create(context: _Context) -> Plan:
@@ -242,6 +252,8 @@ def _plan_create(context: _Context) -> Plan:
         f"select rs_catalog.set_attribute({name}::regclass, {literal(key)}, {literal(value)})"
         for key, value in attributes.items()
     ]
+    if tree.expression is not None:
+        after.append(_note_insert(relation_name(tree.find(exp.Table))))
     return Plan("create table", context.postgres_sql(), (f"select rs_catalog.guard_types({name})", *after))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from sqlglot import exp
 from sqlglot.dialects.redshift import Redshift
 
 # sqlglot turns these into other dialects' near equivalents (GETDATE into CURRENT_TIMESTAMP with a zone, DATEDIFF
@@ -49,8 +50,9 @@ class PlainRedshift(Redshift):
     """Redshift with its own functions kept as calls."""
 
     class Parser(Redshift.Parser):  # type: ignore[misc, valid-type] # sqlglot declares it as a variable
-        """A parser that knows fewer functions."""
+        """A parser that knows fewer functions, and reads `list[0]` as an element of a column called list."""
 
+        ARRAY_CONSTRUCTORS: ClassVar = {"ARRAY": exp.Array}
         FUNCTIONS: ClassVar = {name: make for name, make in Redshift.Parser.FUNCTIONS.items() if name not in _KEPT}
         FUNCTION_PARSERS: ClassVar = {
             name: parse for name, parse in Redshift.Parser.FUNCTION_PARSERS.items() if name not in _KEPT

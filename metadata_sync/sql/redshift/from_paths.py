@@ -1,6 +1,6 @@
 """SUPER paths in FROM that sqlglot cannot read: with brackets, with AT, after UNPIVOT.
 
-Each is replaced by the name of a table that does not exist; super_paths.py puts the elements of the path there.
+Each is replaced by the name of a table that does not exist.
 Source: https://docs.aws.amazon.com/redshift/latest/dg/query-super.html
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlglot.tokens import Token, TokenType
 
-from tests.redshift_standin.dialect import StandinRedshift
+from metadata_sync.sql.redshift.dialect import PlainRedshift
 
 WORTH_READING = re.compile(r"\[|\bat\s+\w|\bunpivot\b", re.IGNORECASE)
 ELEMENTS = "rs_elements_"
@@ -41,12 +41,15 @@ class FromPath:
 def take_paths(text: str) -> tuple[str, list[FromPath]]:
     """Take such paths out of a statement.
 
+    Args:
+        text: One statement.
+
     Returns:
         The statement with `rs_elements_N` in their place, and the paths by N.
     """
     if not WORTH_READING.search(text):
         return text, []
-    reader = _Reader(text, StandinRedshift().tokenize(text))
+    reader = _Reader(text, PlainRedshift().tokenize(text))
     return reader.read(), reader.paths
 
 
