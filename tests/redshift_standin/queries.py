@@ -12,7 +12,7 @@ from sqlglot.transforms import eliminate_join_marks
 
 from tests.redshift_standin.errors import not_known
 
-Columns = Callable[[exp.Select], Sequence[str]]
+Columns = Callable[[exp.Expr], Sequence[str]]
 """Names of the columns that a query has."""
 TREE = "rs_tree"
 AGGREGATES = frozenset({"listagg", "hll", "hll_create_sketch", "hll_combine"})
@@ -40,13 +40,15 @@ def _sources(select: exp.Select) -> Iterator[exp.Expr]:
 def _of(source: exp.Expr, select: exp.Select) -> exp.Select:
     """`select * from source` with the WITH clauses that stand around it."""
     query = exp.select("*").from_(source.copy())
-    expressions, node = [], select
+    expressions: list[exp.Expr] = []
+    own = select.find_ancestor(exp.CTE)
+    node: exp.Expr | None = select
     while node is not None:
-        clause = node.args.get("with_") if isinstance(node, exp.Query) else None
-        if clause is not None:
-            inside = [cte for cte in clause.expressions if select.find_ancestor(exp.CTE) is cte]
-            known = clause.expressions[: clause.expressions.index(inside[0])] if inside else clause.expressions
-            expressions = [cte.copy() for cte in known] + expressions
+        clause = node.args.get("with_")
+        known = list(clause.expressions) if clause is not None else []
+        if any(cte is own for cte in known):
+            known = known[: [cte is own for cte in known].index(True)]
+        expressions = [cte.copy() for cte in known] + expressions
         node = node.parent
     if expressions:
         query.set("with_", exp.With(expressions=expressions))

@@ -22,16 +22,8 @@ from tests.redshift_standin.session import Session
 
 TYPES = {"json": 4000, "varbyte": 6551, "hllsketch": 2935}
 """Types of the stand-in's own, and how the wire numbers them on Redshift."""
-PREPARED = (
-    "catalog.sql",
-    "functions.sql",
-    "blanks.sql",
-    "super.sql",
-    "hashes.sql",
-    "aggregates.sql",
-    "system_views.sql",
-)
-PREPARATIONS = tuple(Path(__file__).with_name(name) for name in PREPARED)
+PREPARED = ["catalog", "functions", "blanks", "super", "hashes", "aggregates", "system_views"]
+PREPARATIONS = tuple(Path(__file__).with_name(f"{name}.sql") for name in PREPARED)
 
 
 class Isolation(StrEnum):

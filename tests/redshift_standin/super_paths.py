@@ -33,8 +33,8 @@ def resolve_paths(tree: exp.Expr, paths: Sequence[FromPath]) -> None:
     for node in [node for node in tree.walk() if isinstance(node, exp.Column | exp.Dot | exp.Bracket)]:
         if not _is_step(node.parent, node):
             _resolve(node, elements, names)
-    for node in list(tree.find_all(*COMPARISONS, exp.Like, exp.ILike, exp.SimilarTo, exp.RegexpLike)):
-        _match_text(node)
+    for compared in list(tree.find_all(*COMPARISONS, exp.Like, exp.ILike, exp.SimilarTo, exp.RegexpLike)):
+        _match_text(compared)
 
 
 def is_path(node: object) -> bool:

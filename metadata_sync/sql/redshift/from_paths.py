@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlglot.tokens import Token, TokenType
+from sqlglot import Token, TokenType
 
 from metadata_sync.sql.redshift.dialect import PlainRedshift
 

@@ -45,7 +45,7 @@ MISSING_FUNCTIONS: Final = frozenset(
     pg_try_advisory_lock pg_advisory_xact_lock pg_try_advisory_xact_lock pg_advisory_lock_shared
     pg_advisory_unlock_all dblink crosstab lo_import lo_export has_column_privilege has_any_column_privilege
     has_function_privilege has_language_privilege has_tablespace_privilege has_sequence_privilege
-    has_server_privilege pg_has_role ifnull date_format strftime date_parse approx_count_distinct 
+    has_server_privilege pg_has_role ifnull date_format strftime date_parse approx_count_distinct
     element_at try_to_date json_to_recordset
     """.split()  # noqa: SIM905 - a list of so many literals would be longer than the module
 )
