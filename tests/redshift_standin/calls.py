@@ -43,6 +43,11 @@ def _nvl2(node: exp.Anonymous) -> exp.Expr:
     return exp.Case(ifs=[exp.If(this=value.is_(exp.null()).not_(), true=given)], default=missing)
 
 
+def _grouping(node: exp.Expr) -> exp.Expr:
+    """GROUPING_ID is GROUPING of several columns (r_GROUP_BY_aggregation-extensions.html)."""
+    return exp.Anonymous(this="grouping", expressions=[item.copy() for item in node.expressions])
+
+
 def _average(node: exp.Expr) -> exp.Expr:
     """AVG of whole numbers is a whole number (r_AVG.html)."""
     call = exp.Anonymous(this="avg", expressions=[node.this])
@@ -156,6 +161,7 @@ BY_KIND: dict[type[exp.Expr], Callable[[exp.Expr], exp.Expr]] = {
     exp.CurrentTimestamp: _now,
     exp.DateTrunc: truncate,
     exp.Extract: extract,
+    exp.GroupingId: _grouping,
     exp.Hll: _count_distinct,
     exp.Into: _into,
     exp.Literal: _sized,

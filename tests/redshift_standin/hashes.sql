@@ -114,6 +114,11 @@ create function pg_catalog.to_hex(v varbyte) returns varchar language sql immuta
 create function pg_catalog.length(v varbyte) returns integer language sql immutable strict as $$ select length(v::text) / 2 $$;
 create function pg_catalog.octet_length(v varbyte) returns integer language sql immutable strict as $$ select length(v::text) / 2 $$;
 create function pg_catalog.len(v varbyte) returns integer language sql immutable strict as $$ select length(v::text) / 2 $$;
+create function pg_catalog.substring(v varbyte, start integer, size integer) returns varbyte language sql immutable strict as $$
+    select rs_catalog.to_varbyte(substring(rs_catalog.bytes(v) from start for size)) $$;
+create function rs_catalog.varbyte_join(a varbyte, b varbyte) returns varbyte language sql immutable strict as $$
+    select (a::text || b::text)::varbyte $$;
+create operator pg_catalog.|| (leftarg = varbyte, rightarg = varbyte, function = rs_catalog.varbyte_join);
 create function pg_catalog.getbit(v varbyte, n integer) returns integer language sql immutable strict as $$
     select get_bit(rs_catalog.bytes(v), n) $$;
 create function pg_catalog.json_serialize_to_varbyte(j json) returns varbyte language sql immutable strict as $$

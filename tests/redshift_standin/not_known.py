@@ -7,8 +7,15 @@ from sqlglot import exp
 from metadata_sync.sql.redshift.rule import function_name
 from tests.redshift_standin.errors import not_known
 
-FUNCTIONS = frozenset(["checksum", "farm_fingerprint", "farmfingerprint64", "object_transform"])
-SPATIAL = "st_"
+FUNCTIONS = frozenset(
+    """
+    array_union checksum current_aws_account current_namespace current_session_arn default_iam_role farm_fingerprint
+    farmfingerprint64 has_assumerole_privilege last_user_query_id object_transform pg_get_cols
+    pg_get_grantee_by_iam_role pg_get_iam_role_by_user pg_get_session_roles pg_last_copy_count pg_last_copy_id
+    pg_last_query_id pg_last_unload_count pg_last_unload_id slice_num
+    """.split()  # noqa: SIM905
+)
+SPATIAL = ("st_", "h3_", "geometrytype", "addbbox", "dropbbox", "supportsbbox")
 
 
 def refuse_unknown(node: exp.Expr) -> None:
@@ -20,13 +27,5 @@ def refuse_unknown(node: exp.Expr) -> None:
     name = function_name(node)
     if name in FUNCTIONS or name.startswith(SPATIAL):
         raise not_known(f"{name}()")
-    found = _construct(node)
-    if found is not None:
-        raise not_known(found)
-
-
-def _construct(node: exp.Expr) -> str | None:
-    constructs = {
-        "CONNECT BY NOCYCLE": isinstance(node, exp.Connect) and bool(node.args.get("nocycle")),
-    }
-    return next((name for name, is_it in constructs.items() if is_it), None)
+    if isinstance(node, exp.Connect) and node.args.get("nocycle"):
+        raise not_known("CONNECT BY NOCYCLE")

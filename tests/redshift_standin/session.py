@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.redshift_standin import wire
 from tests.redshift_standin.authentication import ask_password, log_in
-from tests.redshift_standin.errors import RedshiftError
+from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.journal import Action, Entry, Fault, node_of
 from tests.redshift_standin.translation import Plan, failing, translate
 from tests.redshift_standin.wire import Stream, message
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.redshift_standin.server import Standin
 
 STARTUP_KEPT = ("user", "database", "application_name")
+SYSTEM_TABLE = re.compile(r'relation "(?:pg_catalog\.)?((?:stl|stv|svl|svv|sys|svcs)_\w+)" does not exist')
 REDSHIFT_VERSION = b"server_version\x008.0.2\0"
 IN_BLOCK = b"T"
 IDLE = b"I"
@@ -317,4 +319,7 @@ def _reworded(fields: dict[str, str]) -> bytes | None:
     if fields.get("C") == "22P02" and "type integer" in text:
         value = text.partition('"')[2]
         return wire.error("XX000", f"Invalid digit, Value '{value[:1]}', Pos 0, Type: Integer ", f"context: {value}")
+    if fields.get("C") == "42P01" and (unknown := SYSTEM_TABLE.match(text)):
+        refusal = not_known(unknown[1])
+        return wire.error(refusal.code, refusal.message)
     return None

@@ -14,6 +14,22 @@ create view rs_catalog.pg_attribute as
         left join rs_catalog.attribute k on k.reloid = a.attrelid and k.name = 'sortkey'
     where a.attnum > 0;
 
+create view pg_catalog.pg_table_def as
+    select n.nspname::text as schemaname, c.relname::text as tablename, a.attname::text as "column",
+        case a.atttypid when 'json'::regtype then 'super' else format_type(a.atttypid, a.atttypmod) end as type,
+        coalesce(e.value, 'none') as encoding, coalesce(d.value = a.attname, false) as distkey,
+        coalesce(array_position(string_to_array(k.value, ','), a.attname::text), 0) as sortkey, a.attnotnull as "notnull"
+    from pg_catalog.pg_class c join pg_namespace n on n.oid = c.relnamespace
+        join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        left join rs_catalog.attribute d on d.reloid = c.oid and d.name = 'distkey'
+        left join rs_catalog.attribute k on k.reloid = c.oid and k.name = 'sortkey'
+        left join rs_catalog.attribute e on e.reloid = c.oid and e.name = 'encode ' || a.attname
+    where c.relkind = 'r' and n.nspname <> 'rs_catalog' and n.nspname = any(current_schemas(true));
+create view pg_catalog.svv_tables as
+    select t.table_catalog::text as table_catalog, t.table_schema::text as table_schema, t.table_name::text as table_name,
+        t.table_type::text as table_type, null::text as remarks
+    from information_schema.tables t where t.table_schema <> 'rs_catalog';
+
 -- SYS_QUERY_DETAIL: the inserts, which dbt asks for the freshness of a source
 create table rs_catalog.written (table_id oid, start_time timestamp);
 create function rs_catalog.note_insert(relation text) returns void language sql security definer as $$
@@ -47,4 +63,4 @@ create view pg_catalog.svv_relation_privileges as
         left join pg_roles r on r.oid = a.grantee left join rs_catalog.redshift_role k on k.name = r.rolname
     where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REFERENCES', 'TRUNCATE');
 grant select on all tables in schema rs_catalog to public;
-grant select on pg_catalog.sys_query_detail, pg_catalog.svv_redshift_columns, pg_catalog.svv_relation_privileges to public;
+grant select on pg_catalog.pg_table_def, pg_catalog.svv_tables, pg_catalog.sys_query_detail, pg_catalog.svv_redshift_columns, pg_catalog.svv_relation_privileges to public;

@@ -112,7 +112,7 @@ def translate(
     Raises:
         RedshiftError: When Redshift refuses it, or the stand-in does not know it.
     """
-    text = _without_comments(sql).rstrip().rstrip(";")
+    text = _without_comments(sql).rstrip().rstrip(";").rstrip()
     try:
         return _plan_in(text, Surroundings(is_in_block, views, _nobody)) if views else _plan(text, is_in_block)
     except _NeedsColumnsError:
