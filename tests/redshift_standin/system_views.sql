@@ -38,6 +38,18 @@ create function rs_catalog.note_insert(relation text) returns void language sql 
 create view pg_catalog.sys_query_detail as
     select table_id::int as table_id, start_time, 'insert'::text as step_name from rs_catalog.written;
 
+-- The history of statements and of a serverless workgroup's usage. The stand-in records neither: tests fill the tables.
+create table rs_catalog.query_history (user_id int, query_id bigint, query_label text, start_time timestamp, end_time timestamp,
+    queue_time bigint, execution_time bigint);
+create table rs_catalog.serverless_usage (start_time timestamp, end_time timestamp, compute_seconds double precision,
+    charged_seconds int);
+create view pg_catalog.sys_query_history as
+    select user_id, query_id, query_label::character(320) as query_label, start_time, end_time, queue_time, execution_time
+    from rs_catalog.query_history
+    where user_id = (select usesysid from pg_user where usename = session_user)
+        or (select usesuper from pg_user where usename = session_user);
+create view pg_catalog.sys_serverless_usage as select * from rs_catalog.serverless_usage;
+
 create view pg_catalog.svv_redshift_columns as
     select c.table_catalog::text as database_name, c.table_schema::text as schema_name, c.table_name::text as table_name,
         c.column_name::text as column_name, c.ordinal_position::int as ordinal_position, c.data_type::text as data_type,
@@ -63,4 +75,4 @@ create view pg_catalog.svv_relation_privileges as
         left join pg_roles r on r.oid = a.grantee left join rs_catalog.redshift_role k on k.name = r.rolname
     where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REFERENCES', 'TRUNCATE');
 grant select on all tables in schema rs_catalog to public;
-grant select on pg_catalog.pg_table_def, pg_catalog.svv_tables, pg_catalog.sys_query_detail, pg_catalog.svv_redshift_columns, pg_catalog.svv_relation_privileges to public;
+grant select on pg_catalog.pg_table_def, pg_catalog.svv_tables, pg_catalog.sys_query_detail, pg_catalog.svv_redshift_columns, pg_catalog.svv_relation_privileges, pg_catalog.sys_query_history to public;
