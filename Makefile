@@ -47,6 +47,11 @@ test-lake: $(VENV)/.s3 ## Run the tests of lake sources in S3, on a simulated on
 	@PYTHONPATH=$(S3) $(BIN)/python -m pytest -n $(WORKERS) -m s3 tests/s3 $(ARGS)
 S3 := $(abspath $(VENV)/s3)
 
+.PHONY: redshift-suite
+redshift-suite: $(VENV)/.dev ## Run dbt-redshift's own tests on the stand-in: SUITE=a checkout of dbt-adapters (an hour; less: ARGS="PATH OF A TEST")
+	@test -n "$(SUITE)" || { echo "Name a checkout of github.com/dbt-labs/dbt-adapters: make redshift-suite SUITE=~/dbt-adapters" >&2; exit 2; }
+	@$(BIN)/python -m tests.redshift_standin.suite "$(SUITE)" -- $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/ruff check .

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         allowed_functions: Functions, separated by commas, that SELECTs may call in addition to the known ones.
         work_pool: Prefect work pool of the deployments of `sluice deploy`.
         docs_url: Where the pages of docs/ are published, so that alerts link to the runbook.
+        redshift_usd_per_hour: Price of the cluster, all its nodes, for `sluice cost`; None: it shows no dollars.
+        redshift_usd_per_rpu_hour: Price of one RPU for an hour, when the warehouse is a serverless workgroup.
         retention_days: Age in days at which `monitor` removes decisions, runs, resolved incidents and sent alerts, and
             Prefect's runs, logs and pages; 0 keeps all. The audit is kept for ever.
     """
@@ -82,6 +84,8 @@ class Settings(BaseSettings):
     allowed_functions: str | None = None
     work_pool: str = "sluice"
     docs_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    redshift_usd_per_hour: float | None = Field(default=None, gt=0)
+    redshift_usd_per_rpu_hour: float | None = Field(default=None, gt=0)
     retention_days: int = Field(default=0, ge=0)
 
     @field_validator("environment", "work_pool")

@@ -9,7 +9,7 @@
 | `run`, `backfill`, `heal` | the command of the same name |
 | `ledger` | `verify`, `rebuild` |
 | `lifecycle` | `rename`, `retire` |
-| `explain`, `freshness`, `savings`, `lineage`, `lake`, `size` | the command of the same name |
+| `explain`, `freshness`, `savings`, `cost`, `lineage`, `lake`, `size` | the command of the same name |
 | `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
 | `server` | `up`, `down` |
 | `alert`, `emr` | `alert test`, `emr sweep` |
@@ -55,6 +55,7 @@ _GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "ties": "ledger",
         "verify": "ledger",
         "savings": "savings",
+        "cost": "cost",
     },
     "Repair": {
         "heal": "heal",

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from flows.cli.output.console import out, print_json, print_table, say
+from flows.cli.output.spans import since_when
 from flows.context import load_context
 
 if TYPE_CHECKING:
+    from flows.context import Context
+    from flows.reports.cost import Prices
     from flows.reports.savings import Saving, Savings
+    from metadata_sync.database.journals.entries import LoadCost
 
-_SPAN: Final = re.compile(r"(\d+)([hdw])")
-_UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-
+_COSTS_OF: Final = timedelta(days=30)
 HOW: Final = (
     "Runs avoided: decisions to skip because nothing was there to load. Being switched off, held or left to another "
     "run does not count.",
     "Warehouse minutes: those runs times the median duration of the target's own last loads, 20 at most. What dbt and "
-    "the scheduler take beside the model is left out.",
+    "the scheduler take beside the model is left out. On Redshift: the loads' shares of the warehouse's time, as "
+    "`sluice cost` shows them, of the last 30 days.",
     "Cluster runs: those runs times the share of the same loads that ran on Spark; minutes and dollars are the medians "
     "of what those loads took of their clusters, start-up included, at the price list's prices.",
 )
@@ -51,27 +53,26 @@ def savings(
     """
     from flows.reports.savings import add_up, skipped_targets
 
-    store = load_context().store
+    context = load_context()
+    store = context.store
     now = store.now()
-    begin = _since(since, now)
+    begin = since_when(since, now)
     counts = store.count_decisions(begin)
-    found = add_up(counts, store.past_loads(skipped_targets(counts)))
+    found = add_up(counts, store.past_loads(skipped_targets(counts)), *_costs(context, now))
     if as_json:
         print_json(_document(found, begin, now))
     else:
         _print(found, begin)
 
 
-def _since(text: str, now: datetime) -> datetime:
-    span = _SPAN.fullmatch(text.strip())
-    try:
-        if span is not None:
-            return now - int(span[1]) * _UNITS[span[2]]
-        instant = datetime.fromisoformat(text.strip())
-    except (ValueError, OverflowError) as error:
-        message = f"{text!r} is not a time span or a date. Write 30d, 12h, 2w, or a date such as 2013-01-31."
-        raise typer.BadParameter(message, param_hint="--since") from error
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
+def _costs(context: Context, now: datetime) -> tuple[tuple[LoadCost, ...], Prices]:
+    """Return what loads took by the history that Redshift keeps; nothing on other warehouses."""
+    from flows.upkeep.costs import has_history, prices_of, read_costs
+
+    if not has_history(context):
+        return (), prices_of(context)
+    read_costs(context, now)
+    return context.store.load_costs(now - _COSTS_OF), prices_of(context)
 
 
 def _document(found: Savings, begin: datetime, now: datetime) -> dict[str, Any]:
@@ -82,6 +83,7 @@ def _document(found: Savings, begin: datetime, now: datetime) -> dict[str, Any]:
         "ran": found.ran,
         "runs_avoided": found.runs,
         "warehouse_seconds_avoided": found.seconds,
+        "warehouse_usd_avoided": found.warehouse_usd,
         "cluster_runs_avoided": found.cluster_runs,
         "cluster_seconds_avoided": found.cluster_seconds,
         "usd_avoided": found.usd,
@@ -96,9 +98,10 @@ def _print(found: Savings, begin: datetime) -> None:
         say(f"Nothing was decided since {begin:%Y-%m-%d %H:%M} UTC.")
         return
     money = "no load on Spark had a price" if found.usd is None else f"${found.usd:,.2f}"
+    warehouse = "" if found.warehouse_usd is None else f" (${found.warehouse_usd:,.2f})"
     out.print(
         f"Since {begin:%Y-%m-%d %H:%M} UTC: {found.decided:,} decisions, {found.ran:,} to run.\n"
-        f"Avoided: {found.runs:,} runs, about {found.seconds / 60:,.1f} warehouse minutes; of them about "
+        f"Avoided: {found.runs:,} runs, about {found.seconds / 60:,.1f} warehouse minutes{warehouse}; of them about "
         f"{found.cluster_runs:,.1f} on Spark, {found.cluster_seconds / 60:,.1f} cluster minutes ({money}).",
         highlight=False,
         markup=False,

@@ -12,9 +12,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from flows.gate.facts import Action, Reason
+from flows.reports.cost import Prices
 
 if TYPE_CHECKING:
     from metadata_sync.database.journals.counts import DecisionCount, PastLoad
+    from metadata_sync.database.journals.entries import LoadCost
 
 NOTHING_TO_LOAD: Final = frozenset(
     {
@@ -23,6 +25,7 @@ NOTHING_TO_LOAD: Final = frozenset(
     }
 )
 """Reasons to skip that count as savings: without a gate, the schedule would have run and loaded nothing."""
+_NO_PRICES: Final = Prices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,9 @@ class Saving:
         pipeline_id: Its pipeline.
         runs: Number of avoided runs.
         load_count: Number of last loads that the estimates use.
-        seconds: Warehouse time: runs times the median of those loads; None: there is no load to estimate from.
+        seconds: Warehouse time: runs times the median of those loads; None: there is no load to estimate from. On
+            Redshift the median of their shares of the warehouse's time, once `costs` has any.
+        warehouse_usd: Dollars of that time; None: the price is not known.
         cluster_runs: Runs on Spark: runs times the share of those loads that ran there.
         cluster_seconds: Cluster runs times the median of a load's share of its cluster.
         usd: Cluster runs times the median price of that share; None: none of the loads had a price.
@@ -45,6 +50,7 @@ class Saving:
     runs: int
     load_count: int
     seconds: float | None
+    warehouse_usd: float | None
     cluster_runs: float
     cluster_seconds: float
     usd: float | None
@@ -75,6 +81,12 @@ class Savings:
         return sum(item.seconds or 0.0 for item in self.targets)
 
     @property
+    def warehouse_usd(self) -> float | None:
+        """Estimated dollars of those seconds; None: no price is known."""
+        prices = [item.warehouse_usd for item in self.targets if item.warehouse_usd is not None]
+        return sum(prices) if prices else None
+
+    @property
     def cluster_runs(self) -> float:
         """Estimated number of avoided runs on Spark."""
         return sum(item.cluster_runs for item in self.targets)
@@ -101,21 +113,37 @@ def skipped_targets(counts: Iterable[DecisionCount]) -> frozenset[str]:
     return frozenset(item.target for item in counts if _is_avoided(item))
 
 
-def add_up(counts: Collection[DecisionCount], loads: Iterable[PastLoad]) -> Savings:
+def add_up(
+    counts: Collection[DecisionCount],
+    loads: Iterable[PastLoad],
+    costs: Iterable[LoadCost] = (),
+    prices: Prices = _NO_PRICES,
+) -> Savings:
     """Add up what was saved.
 
     Args:
         counts: The gate's decisions in the period, counted by target, action and reason.
         loads: The last loads of the targets, of any time.
+        costs: What loads took by the warehouse's own history.
+        prices: What the warehouse costs.
     """
     by_target: dict[str, list[PastLoad]] = {}
     for load in loads:
         by_target.setdefault(load.target, []).append(load)
+    costs_of: dict[str, list[LoadCost]] = {}
+    for cost in costs:
+        costs_of.setdefault(cost.target, []).append(cost)
     avoided: dict[str, tuple[str, int]] = {}
     for item in filter(_is_avoided, counts):
         avoided[item.target] = (item.pipeline_id, avoided.get(item.target, ("", 0))[1] + item.count)
     savings = (
-        _saving(target, pipeline_id, runs, by_target.get(target, ())) for target, (pipeline_id, runs) in avoided.items()
+        _saving(
+            *(target, pipeline_id, runs),
+            loads=by_target.get(target, ()),
+            costs=costs_of.get(target, ()),
+            prices=prices,
+        )
+        for target, (pipeline_id, runs) in avoided.items()
     )
     return Savings(
         decided=sum(item.count for item in counts),
@@ -128,17 +156,28 @@ def _is_avoided(item: DecisionCount) -> bool:
     return item.action == Action.SKIP and item.reason in NOTHING_TO_LOAD
 
 
-def _saving(target: str, pipeline_id: str, runs: int, loads: Sequence[PastLoad]) -> Saving:
+def _saving(
+    target: str,
+    pipeline_id: str,
+    runs: int,
+    *,
+    loads: Sequence[PastLoad],
+    costs: Sequence[LoadCost],
+    prices: Prices,
+) -> Saving:
     clusters = [load.cluster for load in loads if load.cluster is not None]
     cluster_runs = runs * len(clusters) / len(loads) if loads else 0.0
-    prices = [cluster.usd for cluster in clusters if cluster.prices_as_of is not None]
+    paid = [cluster.usd for cluster in clusters if cluster.prices_as_of is not None]
+    seconds = [cost.share_seconds for cost in costs] or [load.seconds for load in loads]
+    dollars = [usd for cost in costs if (usd := prices.of(cost)) is not None]
     return Saving(
         target=target,
         pipeline_id=pipeline_id,
         runs=runs,
-        load_count=len(loads),
-        seconds=runs * median(load.seconds for load in loads) if loads else None,
+        load_count=len(costs) or len(loads),
+        seconds=runs * median(seconds) if seconds else None,
+        warehouse_usd=runs * median(dollars) if dollars else None,
         cluster_runs=cluster_runs,
         cluster_seconds=cluster_runs * median(cluster.seconds for cluster in clusters) if clusters else 0.0,
-        usd=cluster_runs * median(prices) if prices else None,
+        usd=cluster_runs * median(paid) if paid else None,
     )

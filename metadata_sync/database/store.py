@@ -15,6 +15,7 @@ from metadata_sync.database.codec import Stored, decode, raw_columns
 from metadata_sync.database.engine import SharedClock, lock_writers, open_engine, parse_url, reading, writing
 from metadata_sync.database.journals import (
     backfills,
+    costs,
     counts,
     decisions_loads,
     definitions,
@@ -30,6 +31,7 @@ from metadata_sync.database.journals.entries import (
     DefinitionEntry,
     LatestLoads,
     LifecycleEntry,
+    LoadCost,
     LoadEntry,
     SourceShape,
     SparkEntry,
@@ -391,6 +393,16 @@ class ControlStore:
         """Store the columns of a lake source in place of earlier ones."""
         with writing(self._engine) as connection:
             shapes.write(connection, self._environment, shape)
+
+    def load_costs(self, since: datetime) -> tuple[LoadCost, ...]:
+        """Return what the loads since an instant took of the warehouse, newest first."""
+        with reading(self._engine) as connection:
+            return costs.read(connection, self._environment, since)
+
+    def write_load_costs(self, found: Iterable[LoadCost]) -> None:
+        """Store what loads took of the warehouse, in place of what was known of the same loads."""
+        with writing(self._engine) as connection:
+            costs.write(connection, self._environment, found)
 
     def begin_backfill(self, entry: BackfillEntry) -> None:
         """Store a backfill before it starts."""

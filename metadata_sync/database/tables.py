@@ -331,6 +331,21 @@ source_shape: Final = Table(
     Column("damaged", JSON, nullable=False),
 )
 
+load_cost: Final = Table(
+    "load_cost",
+    metadata,
+    _environment(),
+    Column("run_id", String(64), primary_key=True),
+    Column("target", String(MAX_TABLE_NAME_LENGTH), primary_key=True),
+    _text("pipeline_id"),
+    Column("began_at", _INSTANT, nullable=False),
+    Column("statement_count", BigInteger, nullable=False),
+    Column("execution_seconds", Float, nullable=False),
+    Column("share_seconds", Float, nullable=False),
+    Column("rpu_seconds", Float, nullable=True),
+    Index("ix_load_cost_began", "environment", "began_at"),
+)
+
 target_lease: Final = Table(
     "target_lease",
     metadata,

@@ -119,14 +119,17 @@ create aggregate rs_catalog.avg(double precision)
 create function pg_catalog.getdate() returns timestamp language sql stable as $$
     select date_trunc('second', clock_timestamp() at time zone 'utc')::timestamp $$;
 create function pg_catalog.dateadd(part text, n bigint, t timestamp) returns timestamp language sql immutable as $$
-    select case when part in ('quarter', 'quarters', 'qtr') then t + n * interval '3 month'
+    select case when part = 'quarter' then t + n * interval '3 month'
         else t + n * ('1 ' || part)::interval end $$;
 create function pg_catalog.datediff(part text, a timestamp, b timestamp) returns bigint language sql immutable as $$
     select case part
         when 'year' then (extract(year from b) - extract(year from a))::bigint
         when 'month' then ((extract(year from b) - extract(year from a)) * 12
             + extract(month from b) - extract(month from a))::bigint
+        when 'quarter' then ((extract(year from b) - extract(year from a)) * 4
+            + extract(quarter from b) - extract(quarter from a))::bigint
         when 'day' then (b::date - a::date)::bigint
+        when 'week' then ((date_trunc('week', b + interval '1 day')::date - date_trunc('week', a + interval '1 day')::date) / 7)::bigint
         else (extract(epoch from date_trunc(part, b) - date_trunc(part, a))
             / extract(epoch from ('1 ' || part)::interval))::bigint end $$;
 create function pg_catalog.convert_timezone(zone text, t timestamp) returns timestamp language sql immutable as $$
@@ -165,7 +168,7 @@ create view pg_catalog.svv_table_info as
         left join rs_catalog.attribute d on d.reloid = c.oid and d.name = 'distkey'
         left join rs_catalog.attribute s on s.reloid = c.oid and s.name = 'diststyle'
         left join rs_catalog.attribute k on k.reloid = c.oid and k.name = 'sortkey'
-    where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema', 'rs_catalog')
+    where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'rs_catalog')
         and (n.nspname not like 'pg\_%' or n.nspname like 'pg\_temp\_%');
 -- A materialized view looks like a view whose definition says so.
 create view rs_catalog.pg_views as
@@ -188,8 +191,15 @@ create view pg_catalog.svv_mv_info as
     where c.relkind = 'm';
 
 -- The columns that information_schema shows: those of late-binding views are not among them.
+create view rs_catalog.all_columns as
+    select table_catalog, table_schema, table_name, column_name, ordinal_position, column_default, is_nullable,
+        case when data_type = 'json' then 'super' when udt_name = 'varbyte' then 'binary varying'
+            when udt_name = 'hllsketch' then 'hllsketch' else data_type end::text as data_type,
+        character_maximum_length, character_octet_length, numeric_precision, numeric_precision_radix, numeric_scale,
+        datetime_precision, udt_name
+    from information_schema.columns;
 create view rs_catalog.columns as
-    select c.* from information_schema.columns c
+    select c.* from rs_catalog.all_columns c
     where not exists (select from rs_catalog.late_binding_view l
         where l.viewoid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)))
     and not exists (select from rs_catalog.external_table e
@@ -198,7 +208,7 @@ create view rs_catalog.columns as
 create view pg_catalog.svv_columns as
     select table_catalog::text, table_schema::text, table_name::text, column_name::text, ordinal_position::int,
         data_type::text, character_maximum_length::int, numeric_precision::int, numeric_scale::int
-    from information_schema.columns as c where table_schema not in ('rs_catalog')
+    from rs_catalog.all_columns as c where table_schema not in ('rs_catalog')
         and not exists (select from rs_catalog.external_table e
             where e.reloid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)))
     union all

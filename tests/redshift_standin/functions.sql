@@ -58,3 +58,42 @@ create aggregate pg_catalog.any_value(anyelement) (sfunc = rs_catalog.first, sty
 create function pg_catalog.hex(n bigint) returns varchar language sql immutable strict as $$ select to_hex(n) $$;
 create function pg_catalog.octetindex(part text, t text) returns integer language sql immutable strict as $$
     select position(part::bytea in t::bytea) $$;
+create function pg_catalog.json_extract_path_text(t text, a text, null_if_invalid boolean) returns varchar language sql immutable as $$
+    select json_extract_path_text(case when null_if_invalid then rs_catalog.json_or_null(t)::text else t end, a) $$;
+create function pg_catalog.json_extract_path_text(t text, a text, b text, null_if_invalid boolean) returns varchar language sql immutable as $$
+    select json_extract_path_text(case when null_if_invalid then rs_catalog.json_or_null(t)::text else t end, a, b) $$;
+create function pg_catalog.json_extract_path_text(t text, a text, b text, c text, null_if_invalid boolean) returns varchar
+    language sql immutable as $$
+    select json_extract_path_text(case when null_if_invalid then rs_catalog.json_or_null(t)::text else t end, a, b, c) $$;
+create function pg_catalog.json_extract_array_element_text(t text, n integer, null_if_invalid boolean) returns varchar
+    language sql immutable as $$
+    select json_extract_array_element_text(case when null_if_invalid then rs_catalog.json_or_null(t)::text else t end, n) $$;
+create function pg_catalog.json_array_length(t text, null_if_invalid boolean) returns integer language sql immutable as $$
+    select json_array_length(case when null_if_invalid then rs_catalog.json_or_null(t)::text else t end) $$;
+create function rs_catalog.sysdate() returns timestamp language sql stable as $$ select now() at time zone 'utc' $$;
+create function pg_catalog.date_part_year(d date) returns integer language sql immutable strict as $$
+    select extract(year from d)::int $$;
+create function pg_catalog.regexp_replace(t text, pattern text, new text, start integer, flags text) returns varchar
+    language sql immutable strict as $$
+    select regexp_replace(t, pattern, new, start, 0, translate(flags, 'pce', '')) $$;
+create function pg_catalog.text_to_int_alt(t text) returns integer language sql immutable strict as $$ select t::numeric::int $$;
+create function pg_catalog.text_to_numeric_alt(t text) returns numeric language sql immutable strict as $$
+    select t::numeric(38, 0) $$;
+-- days past the end of a month run on into the next one, unless they are refused (r_TO_DATE_function.html)
+create function rs_catalog.run_on(t text, form text) returns date language plpgsql immutable strict as $$
+begin
+    return to_date(t, form);
+exception when datetime_field_overflow then
+    if upper(form) <> 'YYYYMMDD' and upper(form) <> 'YYYY-MM-DD' then raise; end if;
+    return make_date(left(t, 4)::int, 1, 1) + (substr(regexp_replace(t, '-', '', 'g'), 5, 2)::int - 1) * interval '1 month'
+        + (right(t, 2)::int - 1) * interval '1 day';
+end $$;
+create function rs_catalog.to_date(t text, form text, is_strict boolean default false) returns date
+    language sql immutable strict as $$
+    select case when is_strict then pg_catalog.to_date(t, form) else rs_catalog.run_on(t, form) end $$;
+create function pg_catalog.current_user_id() returns integer language sql stable as $$
+    select usesysid::integer from pg_user where usename = current_user $$;
+create function pg_catalog.user_is_member_of(member text, role text) returns boolean language sql stable as $$
+    select pg_has_role(member, role, 'member') $$;
+create function pg_catalog.role_is_member_of(member text, role text) returns boolean language sql stable as $$
+    select pg_has_role(member, role, 'member') $$;

@@ -20,7 +20,10 @@ from tests.redshift_standin.journal import Journal
 from tests.redshift_standin.lake import Lake
 from tests.redshift_standin.session import Session
 
-PREPARATIONS = tuple(Path(__file__).with_name(name) for name in ("catalog.sql", "functions.sql", "blanks.sql"))
+TYPES = {"json": 4000, "varbyte": 6551, "hllsketch": 2935}
+"""Types of the stand-in's own, and how the wire numbers them on Redshift."""
+PREPARED = ["catalog", "functions", "blanks", "super", "hashes", "aggregates", "system_views"]
+PREPARATIONS = tuple(Path(__file__).with_name(f"{name}.sql") for name in PREPARED)
 
 
 class Isolation(StrEnum):
@@ -72,7 +75,7 @@ class Standin:
         self._user, self._password, self._database = parts.username, parts.password, parts.path[1:]
         self._transactions = itertools.count(1)
         self._sessions = itertools.count(1)
-        self._prepared: set[str] = set()
+        self._prepared: dict[str, dict[int, int]] = {}
         self._preparing = threading.Lock()
         self._open: list[Session] = []
         self._threads: list[threading.Thread] = []
@@ -89,15 +92,17 @@ class Standin:
         self.port = self._listener.getsockname()[1]
         self._run(self._accept)
 
-    def prepare(self, database: str) -> None:
-        """Give a database Redshift's catalog, when it has none yet."""
+    def prepare(self, database: str) -> dict[int, int]:
+        """Give a database Redshift's catalog, when it has none yet; returns its own types → Redshift's."""
         with self._preparing:
             if database not in self._prepared:
                 url = urlsplit(self.url)._replace(path=f"/{database}").geturl()
                 with psycopg.connect(url, autocommit=True) as connection:
                     for file in PREPARATIONS:
                         connection.execute(file.read_bytes())
-                self._prepared.add(database)
+                    rows = connection.execute("select oid, typname from pg_type where typname = any(%s)", [list(TYPES)])
+                    self._prepared[database] = {oid: TYPES[name] for oid, name in rows}
+            return self._prepared[database]
 
     def stop(self) -> None:
         """Hang up on everybody."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.redshift_standin import wire
 from tests.redshift_standin.authentication import ask_password, log_in
-from tests.redshift_standin.errors import RedshiftError
+from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.journal import Action, Entry, Fault, node_of
 from tests.redshift_standin.translation import Plan, failing, translate
 from tests.redshift_standin.wire import Stream, message
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.redshift_standin.server import Standin
 
 STARTUP_KEPT = ("user", "database", "application_name")
+SYSTEM_TABLE = re.compile(r'relation "(?:pg_catalog\.)?((?:stl|stv|svl|svv|sys|svcs)_\w+)" does not exist')
 REDSHIFT_VERSION = b"server_version\x008.0.2\0"
 IN_BLOCK = b"T"
 IDLE = b"I"
@@ -49,6 +51,7 @@ class Session:
         status: PostgreSQL's word for the transaction: I idle, T in a block, E in a failed one.
         transaction: Number of the block.
         node: dbt's node that was heard last.
+        types: The stand-in's own types → Redshift's.
     """
 
     standin: Standin
@@ -60,6 +63,7 @@ class Session:
     prepared: dict[bytes, Prepared] = field(default_factory=dict)
     server: Stream | None = None
     asked_for_utf8: bool = False
+    types: dict[int, int] = field(default_factory=dict)
 
     @property
     def backend(self) -> Stream:
@@ -101,7 +105,7 @@ class Session:
         if refusal is not None:
             self.client.write(refusal)
             return False
-        self.standin.prepare(given.get("database", ""))
+        self.types = self.standin.prepare(given.get("database", ""))
         self.client.write(message(b"R", wire.INT.pack(0)))
         self._greet()
         return True
@@ -191,7 +195,7 @@ class Session:
     def _plan(self, sql: str) -> Prepared:
         try:
             views = self._late_views() if self.standin.has_late_views and self.status != b"E" else None
-            plan = translate(sql, is_in_block=self.status == IN_BLOCK, views=views)
+            plan = translate(sql, is_in_block=self.status == IN_BLOCK, views=views, columns=self._columns)
         except RedshiftError as refusal:
             plan = failing(refusal)
         self.node = node_of(sql) or self.node
@@ -212,6 +216,10 @@ class Session:
     def _late_views(self) -> dict[tuple[str, str], str]:
         rows, _, _ = self.query(LATE_VIEWS)
         return {(str(row[0]), str(row[1])): str(row[2]) for row in rows}
+
+    def _columns(self, query: str) -> list[str]:
+        _, columns = self._described(f"select * from ({query}) as rs_described limit 0")
+        return [name for name, _ in columns]
 
     def _lock(self, plan: Plan) -> bytes | None:
         if plan.kind not in LOCKED_KINDS or self.status != IN_BLOCK or plan.target is None:
@@ -251,7 +259,7 @@ class Session:
             if kind == b"C":
                 body = self._tag(body, prepared)
             elif kind == b"T":
-                body = wire.with_sizes(body)
+                body = wire.as_redshift(body, self.types)
             elif kind == b"E":
                 failed = True
                 body = self._as_redshift(body)
@@ -311,4 +319,7 @@ def _reworded(fields: dict[str, str]) -> bytes | None:
     if fields.get("C") == "22P02" and "type integer" in text:
         value = text.partition('"')[2]
         return wire.error("XX000", f"Invalid digit, Value '{value[:1]}', Pos 0, Type: Integer ", f"context: {value}")
+    if fields.get("C") == "42P01" and (unknown := SYSTEM_TABLE.match(text)):
+        refusal = not_known(unknown[1])
+        return wire.error(refusal.code, refusal.message)
     return None

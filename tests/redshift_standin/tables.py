@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from tests.redshift_standin.casts import MOST_BYTES, UNSIZED_DECIMAL, is_unsized_decimal
 from tests.redshift_standin.errors import not_known
-from tests.redshift_standin.expressions import MOST_BYTES, UNSIZED_DECIMAL, is_unsized_decimal
 
 TEXT_SIZE = 256  # TEXT, and VARCHAR without a length, in a column definition (r_Character_types.html)
 NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
+
+
+def make_temporary(create: exp.Expr) -> None:
+    """A table whose name begins with # is temporary (r_CREATE_TABLE_NEW.html)."""
+    table = create.find(exp.Table)
+    if table is not None and table.name.startswith("#"):
+        properties = create.args.get("properties") or exp.Properties(expressions=[])
+        if not any(isinstance(option, exp.TemporaryProperty) for option in properties.expressions):
+            properties.append("expressions", exp.TemporaryProperty())
+        create.set("properties", properties)
 
 
 def take_attributes(create: exp.Expr) -> dict[str, str]:

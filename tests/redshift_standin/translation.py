@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,12 +11,14 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
-from metadata_sync.sql.redshift import PlainRedshift
+from metadata_sync.sql.redshift.from_paths import FromPath, take_paths
 from tests.redshift_standin import rules, tables
+from tests.redshift_standin.dialect import StandinRedshift
 from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.expressions import to_postgres
 from tests.redshift_standin.lake import Copy, Unload, read_copy, read_unload
 from tests.redshift_standin.names import literal, relation_name
+from tests.redshift_standin.routines import ABOUT_FUNCTIONS, read_function_statement
 from tests.redshift_standin.show import SHOWING, show_query
 from tests.redshift_standin.views import ABOUT_VIEWS, read_view_statement
 
@@ -24,6 +26,7 @@ NOTHING = "do $rs$ begin end $rs$"
 SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
 SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
 """Settings that PostgreSQL has, too, with the same meaning."""
+NOTED = ("insert", "merge")  # SYS_QUERY_DETAIL has them
 COLOURS = re.compile(r"\x1b\[[0-9]*m")
 READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
 RESET = re.compile(r"reset\s+(\w+)", re.IGNORECASE)
@@ -57,6 +60,33 @@ class Plan:
     transfer: Copy | Unload | None = None
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a statement is read in.
+
+    Attributes:
+        is_in_block: Whether it stands between BEGIN and COMMIT.
+        views: Late-binding views, (schema, name) → their SELECT for PostgreSQL.
+        columns: Asks PostgreSQL for the columns of a query.
+    """
+
+    is_in_block: bool
+    views: Mapping[tuple[str, str], str]
+    columns: Callable[[str], Sequence[str]]
+
+    def translated(self, query: str) -> str:
+        """A query within another statement, for PostgreSQL."""
+        return _plan_in(query, self).sql
+
+
+class _NeedsColumnsError(Exception):
+    """A statement cannot be planned without the database."""
+
+
+def _nobody(query: str) -> Sequence[str]:
+    raise _NeedsColumnsError
+
+
 def failing(refusal: RedshiftError) -> Plan:
     """A statement that fails inside PostgreSQL, so that the transaction is aborted as on Redshift."""
     detail = f", detail = {literal(refusal.detail)}" if refusal.detail else ""
@@ -64,42 +94,54 @@ def failing(refusal: RedshiftError) -> Plan:
     return Plan("refused", f"do $rs$ begin raise exception using {text}; end $rs$")
 
 
-def translate(sql: str, *, is_in_block: bool, views: Mapping[tuple[str, str], str] | None = None) -> Plan:
+def translate(
+    sql: str,
+    *,
+    is_in_block: bool,
+    views: Mapping[tuple[str, str], str] | None = None,
+    columns: Callable[[str], Sequence[str]] = _nobody,
+) -> Plan:
     """Plan one statement.
 
     Args:
         sql: As the client sent it.
         is_in_block: Whether it stands between BEGIN and COMMIT.
         views: Late-binding views, (schema, name) → their SELECT for PostgreSQL.
+        columns: Asks PostgreSQL for the columns of a query.
 
     Raises:
         RedshiftError: When Redshift refuses it, or the stand-in does not know it.
     """
-    text = _without_comments(sql).rstrip().rstrip(";")
-    return _plan_with_views(text, is_in_block, views) if views else _plan(text, is_in_block)
+    text = _without_comments(sql).rstrip().rstrip(";").rstrip()
+    try:
+        return _plan_in(text, Surroundings(is_in_block, views, _nobody)) if views else _plan(text, is_in_block)
+    except _NeedsColumnsError:
+        if columns is _nobody:
+            raise not_known("the columns of a table without a database") from None
+    return _plan_in(text, Surroundings(is_in_block, views or {}, columns))
 
 
 @lru_cache(maxsize=4096)
 def _plan(text: str, is_in_block: bool) -> Plan:
     """Loads of many targets send the same statements."""
-    return _plan_with_views(text, is_in_block, None)
+    return _plan_in(text, Surroundings(is_in_block, {}, _nobody))
 
 
-def _plan_with_views(text: str, is_in_block: bool, views: Mapping[tuple[str, str], str] | None) -> Plan:
-    if is_in_block and (alone := ALONE.match(text)):
+def _plan_in(text: str, around: Surroundings) -> Plan:
+    if around.is_in_block and (alone := ALONE.match(text)):
         raise RedshiftError("25001", f"{alone[0].upper()} cannot run inside a transaction block")
-    if (plan := _plan_words(text, is_in_block, views)) is not None:
+    if (plan := _plan_words(text, around)) is not None:
         return plan
     is_unbound = bool(NO_BINDING.search(text))
-    tree = _parse(NO_BINDING.sub("", text) if is_unbound else text)
-    rules.check(tree, is_in_block=is_in_block)
+    tree, paths = _parse(NO_BINDING.sub("", text) if is_unbound else text)
+    rules.check(tree, is_in_block=around.is_in_block)
     for kind, plan_tree in PLANS.items():
         if isinstance(tree, kind):
-            return plan_tree(_Context(tree, is_in_block, is_unbound, views or {}))
+            return plan_tree(_Context(tree, paths, is_unbound, around))
     raise not_known(f"{type(tree).__name__.upper()}: {text[:80]}")
 
 
-def _plan_words(text: str, is_in_block: bool, views: Mapping[tuple[str, str], str] | None) -> Plan | None:
+def _plan_words(text: str, around: Surroundings) -> Plan | None:
     """Plan what sqlglot cannot parse."""
     plan: Plan | None = None
     if VACUUM.match(text):
@@ -113,11 +155,13 @@ def _plan_words(text: str, is_in_block: bool, views: Mapping[tuple[str, str], st
     elif (reset := RESET.fullmatch(text)) and reset[1].lower() in SESSION_SETTINGS:
         plan = Plan("reset", f"reset rs.{reset[1]}")
     elif UNLOADING.match(text):
-        plan = _plan_unload(text, is_in_block=is_in_block, views=views)
+        plan = _plan_unload(text, around)
     elif SHOWING.match(text):
         plan = Plan("show", show_query(text))
+    elif ABOUT_FUNCTIONS.match(text):
+        plan = Plan("function", read_function_statement(text, around.translated))
     elif ABOUT_VIEWS.match(text):
-        found = read_view_statement(text, lambda query: translate(query, is_in_block=is_in_block, views=views).sql)
+        found = read_view_statement(text, around.translated)
         plan = Plan(found.kind, found.sql, found.after, found.target, tag=found.kind.upper())
     return plan
 
@@ -125,33 +169,45 @@ def _plan_words(text: str, is_in_block: bool, views: Mapping[tuple[str, str], st
 @dataclass(frozen=True)
 class _Context:
     tree: exp.Expr
-    is_in_block: bool
+    paths: Sequence[FromPath]
     is_unbound: bool
-    views: Mapping[tuple[str, str], str]
+    around: Surroundings
 
-    def postgres_sql(self) -> str:
-        tree = to_postgres(self.tree, self.views)
-        try:
-            text = tree.sql(dialect="postgres", copy=False, unsupported_level=ErrorLevel.RAISE)
-        except UnsupportedError as error:
-            raise not_known(f"a PostgreSQL form of this: {error}") from error
-        return re.sub(r"\brs_parameter_(\d+)", r"$\1", text)
+    @property
+    def is_in_block(self) -> bool:
+        return self.around.is_in_block
+
+    def postgres_sql(self, tree: exp.Expr | None = None) -> str:
+        """The statement, or a part of it, for PostgreSQL."""
+        return _text(to_postgres(tree or self.tree, self.around.views, self._columns, self.paths))
+
+    def _columns(self, query: exp.Expr) -> Sequence[str]:
+        return self.around.columns(_text(query))
+
+
+def _text(tree: exp.Expr) -> str:
+    try:
+        text = tree.sql(dialect="postgres", copy=True, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise not_known(f"a PostgreSQL form of this: {error}") from error
+    return re.sub(r"\brs_parameter_(\d+)", r"$\1", text)
 
 
 def _without_comments(sql: str) -> str:
     return re.sub(r"\A(\s+|/\*.*?\*/|--[^\n]*\n)+", "", sql, flags=re.DOTALL)
 
 
-def _parse(text: str) -> exp.Expr:
+def _parse(text: str) -> tuple[exp.Expr, Sequence[FromPath]]:
     # sqlglot reads $1 … $2 as a string between dollar quotes.
     try:
-        trees = sqlglot.parse(PARAMETER.sub(r"rs_parameter_\1", text), dialect=PlainRedshift)
+        plain, paths = take_paths(PARAMETER.sub(r"rs_parameter_\1", text))
+        trees = sqlglot.parse(plain, dialect=StandinRedshift)
     except SqlglotError as error:
         raise RedshiftError("42601", f"syntax error: {COLOURS.sub('', str(error))[:300]}") from error
     found = [tree for tree in trees if tree is not None]
     if len(found) != 1:
         raise RedshiftError("42601", "cannot insert multiple commands into a prepared statement")
-    return found[0]
+    return found[0], paths
 
 
 def _plan_query(context: _Context) -> Plan:
@@ -162,7 +218,13 @@ def _plan_write(context: _Context) -> Plan:
     table = context.tree.find(exp.Table)
     assert table is not None
     target = relation_name(table)
-    return Plan(type(context.tree).__name__.lower(), context.postgres_sql(), target=target)
+    kind = type(context.tree).__name__.lower()
+    after = (_note_insert(target),) if kind in NOTED else ()
+    return Plan(kind, context.postgres_sql(), after, target=target)
+
+
+def _note_insert(target: str) -> str:
+    return f"select rs_catalog.note_insert({literal(target)})"
 
 
 def _plan_create(context: _Context) -> Plan:
@@ -172,7 +234,7 @@ def _plan_create(context: _Context) -> Plan:
         return Plan("create schema", context.postgres_sql())
     if kind == "VIEW" and context.is_unbound:
         query = tree.args["expression"]
-        body = to_postgres(query.unnest(), context.views).sql(dialect="postgres")
+        body = context.postgres_sql(query.unnest())
         name = literal(relation_name(tree.this))
         create = f"select rs_catalog.create_late_binding_view({name}, {literal(body)})"
         return Plan("create late-binding view", NOTHING, (create,), tag="CREATE VIEW")
@@ -182,6 +244,7 @@ def _plan_create(context: _Context) -> Plan:
         return Plan("create database", context.postgres_sql())
     if kind != "TABLE":
         raise not_known(f"CREATE {kind}")
+    tables.make_temporary(tree)
     attributes = tables.take_attributes(tree)
     tables.declare_types(tree)
     name = literal(relation_name(tree.find(exp.Table)))
@@ -189,6 +252,8 @@ def _plan_create(context: _Context) -> Plan:
         f"select rs_catalog.set_attribute({name}::regclass, {literal(key)}, {literal(value)})"
         for key, value in attributes.items()
     ]
+    if tree.expression is not None:
+        after.append(_note_insert(relation_name(tree.find(exp.Table))))
     return Plan("create table", context.postgres_sql(), (f"select rs_catalog.guard_types({name})", *after))
 
 
@@ -211,9 +276,8 @@ def _plan_copy(context: _Context) -> Plan:
     return Plan("copy", NOTHING, target=copy.table, tag="COPY", transfer=copy)
 
 
-def _plan_unload(text: str, *, is_in_block: bool, views: Mapping[tuple[str, str], str] | None) -> Plan:
-    unload = read_unload(text, lambda query: translate(query, is_in_block=is_in_block, views=views).sql)
-    return Plan("unload", NOTHING, tag="UNLOAD", transfer=unload)
+def _plan_unload(text: str, around: Surroundings) -> Plan:
+    return Plan("unload", NOTHING, tag="UNLOAD", transfer=read_unload(text, around.translated))
 
 
 def _plan_truncate(context: _Context) -> Plan:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 INT = struct.Struct("!i")
@@ -96,8 +97,13 @@ def row(body: bytes) -> list[str | None]:
     return values
 
 
-def with_sizes(body: bytes) -> bytes:
-    """A RowDescription in which each text and each decimal has its size, as on Redshift; see rs_catalog.type_of."""
+def as_redshift(body: bytes, types: Mapping[int, int]) -> bytes:
+    """A RowDescription in which each text and each decimal has its size, as on Redshift; see rs_catalog.type_of.
+
+    Args:
+        body: PostgreSQL's.
+        types: The stand-in's own types → Redshift's.
+    """
     described = bytearray(body)
     at = 2
     for _ in range(SHORT.unpack_from(body)[0]):
@@ -107,6 +113,8 @@ def with_sizes(body: bytes) -> bytes:
             sized, size = SIZED[kind]
             INT.pack_into(described, at + 6, sized)
             INT.pack_into(described, at + 12, size)
+        elif kind in types:
+            INT.pack_into(described, at + 6, types[kind])
         at += 18
     return bytes(described)
 

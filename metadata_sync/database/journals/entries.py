@@ -317,6 +317,31 @@ _NOUNS: Final = {Lifecycle.RENAME: "renaming", Lifecycle.RETIRE: "retirement"}
 
 
 @dataclass(frozen=True, slots=True)
+class LoadCost:
+    """What a load took of the warehouse, by the warehouse's own history of statements.
+
+    Attributes:
+        run_id: The run.
+        target: `schema.table`.
+        pipeline_id: Its pipeline; None: the label named none.
+        began_at: When its first statement began to execute, UTC.
+        statement_count: Number of its statements that took time.
+        execution_seconds: Sum of their execution times, without queues.
+        share_seconds: Its share of the warehouse's time: a second in which n statements execute counts 1/n for each.
+        rpu_seconds: Its share of the RPU-seconds that a serverless workgroup charged; None: a cluster.
+    """
+
+    run_id: str
+    target: str
+    pipeline_id: str | None
+    began_at: datetime
+    statement_count: int
+    execution_seconds: float
+    share_seconds: float
+    rpu_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SourceShape:
     """The columns of a lake source as runs have accepted them.
 

@@ -13,7 +13,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, and_, delete, f
 
 from metadata_sync.database.engine import to_utc
 from metadata_sync.database.journals.entries import LoadStatus
-from metadata_sync.database.tables import alert_outbox, decision_log, incident, run_log
+from metadata_sync.database.tables import alert_outbox, decision_log, incident, load_cost, run_log
 
 BATCH: Final = 1_000
 """Rows of each table that one call removes."""
@@ -51,6 +51,7 @@ def remove_older(connection: Connection, environment: str, before: datetime) -> 
             and_(alerts.created_at < instant, or_(alerts.sent_at.is_not(None), alerts.given_up_at.is_not(None))),
         ),
         (incident, incident.c.incident_id, incident.c.resolved_at < instant),
+        (load_cost, load_cost.c.run_id, load_cost.c.began_at < instant),
     )
     return sum(_remove(connection, environment, table, key, wanted) for table, key, wanted in old)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from sqlglot import TokenType, exp
 from sqlglot.dialects.redshift import Redshift
 
 # sqlglot turns these into other dialects' near equivalents (GETDATE into CURRENT_TIMESTAMP with a zone, DATEDIFF
@@ -49,8 +50,14 @@ class PlainRedshift(Redshift):
     """Redshift with its own functions kept as calls."""
 
     class Parser(Redshift.Parser):  # type: ignore[misc, valid-type] # sqlglot declares it as a variable
-        """A parser that knows fewer functions."""
+        """A parser that knows fewer functions, and reads `list[0]` as an element of a column called list."""
 
+        ARRAY_CONSTRUCTORS: ClassVar = {"ARRAY": exp.Array}
+        PLACEHOLDER_PARSERS: ClassVar = {
+            **Redshift.Parser.PLACEHOLDER_PARSERS,
+            # the operator @ is ABS (r_OPERATOR_SYMBOLS.html); there are no parameters of that form
+            TokenType.PARAMETER: lambda parser: exp.Abs(this=parser._parse_unary()),
+        }
         FUNCTIONS: ClassVar = {name: make for name, make in Redshift.Parser.FUNCTIONS.items() if name not in _KEPT}
         FUNCTION_PARSERS: ClassVar = {
             name: parse for name, parse in Redshift.Parser.FUNCTION_PARSERS.items() if name not in _KEPT

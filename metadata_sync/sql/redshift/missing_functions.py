@@ -13,7 +13,7 @@ MISSING_FUNCTIONS: Final = frozenset(
     every corr covar_pop covar_samp regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx
     regr_sxy regr_syy xmlagg array_agg string_agg json_agg jsonb_agg json_object_agg jsonb_object_agg mode
     group_concat array_append array_cat array_dims array_fill array_length array_lower array_ndims
-    array_positions array_prepend array_remove array_replace unnest array_upper cardinality trim_array
+    array_prepend array_remove array_replace unnest array_upper cardinality trim_array
     string_to_array string_to_table pg_start_backup pg_stop_backup pg_switch_xlog pg_switch_wal
     pg_create_restore_point pg_current_wal_lsn pg_current_xlog_location col_description shobj_description
     pg_relation_filenode pg_relation_filepath pg_column_size pg_database_size pg_indexes_size pg_relation_size
@@ -30,7 +30,7 @@ MISSING_FUNCTIONS: Final = frozenset(
     regexp_match regexp_split_to_array regexp_split_to_table regexp_like concat_ws unistr normalize casefold
     starts_with parse_ident to_json to_jsonb row_to_json json_build_array json_build_object json_object
     json_each json_each_text json_array_elements json_array_elements_text json_populate_record json_to_record
-    json_typeof json_object_keys json_extract_path json_strip_nulls jsonb_build_array jsonb_build_object
+    json_object_keys json_extract_path json_strip_nulls jsonb_build_array jsonb_build_object
     jsonb_each jsonb_each_text jsonb_array_elements jsonb_array_elements_text jsonb_array_length
     jsonb_object_keys jsonb_extract_path jsonb_extract_path_text jsonb_set jsonb_insert jsonb_path_query
     jsonb_path_exists jsonb_pretty jsonb_typeof jsonb_strip_nulls array_to_json current_query inet_client_addr
@@ -45,7 +45,7 @@ MISSING_FUNCTIONS: Final = frozenset(
     pg_try_advisory_lock pg_advisory_xact_lock pg_try_advisory_xact_lock pg_advisory_lock_shared
     pg_advisory_unlock_all dblink crosstab lo_import lo_export has_column_privilege has_any_column_privilege
     has_function_privilege has_language_privilege has_tablespace_privilege has_sequence_privilege
-    has_server_privilege pg_has_role ifnull date_format strftime date_parse approx_count_distinct array_contains
+    has_server_privilege pg_has_role ifnull date_format strftime date_parse approx_count_distinct
     element_at try_to_date json_to_recordset
     """.split()  # noqa: SIM905 - a list of so many literals would be longer than the module
 )

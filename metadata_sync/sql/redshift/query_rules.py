@@ -118,11 +118,23 @@ def _leader_only(node: exp.Expr) -> str | None:
 
 def _reads_user_table(node: exp.Expr) -> bool:
     select = node.find_ancestor(exp.Select)
-    tables = select.find_all(exp.Table) if select else ()
-    return any(
-        table.db.lower() not in _CATALOGS and not table.name.lower().startswith(("pg_", "svv_", "stv_", "sys_"))
-        for table in tables
-    )
+    return select is not None and any(_is_user_table(table) for table in select.find_all(exp.Table))
+
+
+def _is_user_table(table: exp.Table) -> bool:
+    """A table that is neither of a catalog nor a WITH clause that reads only such."""
+    if table.db:
+        return table.db.lower() not in _CATALOGS
+    name = table.name.lower()
+    around = table.parent
+    while around is not None:
+        clause = around.args.get("with_")
+        for cte in clause.expressions if clause is not None else ():
+            if cte.alias.lower() == name:
+                inner = [found for found in cte.this.find_all(exp.Table) if found.name.lower() != name]
+                return any(_is_user_table(found) for found in inner)
+        around = around.parent
+    return not name.startswith(("pg_", "svv_", "stv_", "sys_"))
 
 
 def _distinct_on(node: exp.Expr) -> str | None:

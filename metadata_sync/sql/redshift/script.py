@@ -12,6 +12,7 @@ from sqlglot import Dialect, Token, TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from metadata_sync.sql.redshift.dialect import PlainRedshift
+from metadata_sync.sql.redshift.from_paths import take_paths
 from metadata_sync.sql.redshift.query_rules import RULES as QUERY_RULES
 from metadata_sync.sql.redshift.rule import Finding, Severity, check_tree
 from metadata_sync.sql.redshift.statement_rules import RULES as STATEMENT_RULES
@@ -112,7 +113,7 @@ def _parse(tokens: list[Token], text: str) -> tuple[exp.Expr | None, list[Findin
     tokens = _without_attributes(tokens)
     try:
         with _quiet_fallback():
-            tree = Dialect.get_or_raise(PlainRedshift).parser().parse(tokens, text)[0]
+            tree = _tree(tokens, text)
     except (SqlglotError, RecursionError) as error:
         return None, [] if is_own else [_syntax_error(error, line, column)]
     if is_own:
@@ -121,6 +122,17 @@ def _parse(tokens: list[Token], text: str) -> tuple[exp.Expr | None, list[Findin
     if tree is not None and (isinstance(tree, _STATEMENTS) or _is_judged(tree)):
         return tree, []
     return None, [_syntax(f"Redshift has no statement that begins with {' '.join(shown.split()[:3])}", line, column)]
+
+
+def _tree(tokens: list[Token], text: str) -> exp.Expr | None:
+    parser = Dialect.get_or_raise(PlainRedshift).parser()
+    try:
+        return parser.parse(tokens, text)[0]
+    except SqlglotError:
+        plain, paths = take_paths(text[tokens[0].start : tokens[-1].end + 1])
+        if not paths:
+            raise
+        return parser.parse(PlainRedshift().tokenize(plain), plain)[0]
 
 
 def _is_merge_of_duplicates(tokens: list[Token]) -> bool:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from flows.cli.savings import HOW
+from flows.reports.cost import Prices
 from flows.reports.savings import add_up, skipped_targets
 from metadata_sync.database import ControlStore, DecisionEntry, LoadEntry, LoadStatus
 from metadata_sync.database.journals.counts import RECENT_LOADS, DecisionCount, PastLoad
+from metadata_sync.database.journals.entries import LoadCost
 from metadata_sync.loads import ClusterCost
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -90,3 +92,17 @@ def test_page_says_how_each_number_is_estimated() -> None:
     page = (Path(__file__).parents[3] / "docs" / "concepts" / "gate.md").read_text().replace("\n", " ")
     for sentence in HOW:
         assert sentence in page
+
+
+def test_seconds_of_redshift_are_shares_by_its_history_once_there_are_any() -> None:
+    costs = [LoadCost("r1", "dwh.a", "p", NOW, 5, 60.0, share, None) for share in (10.0, 30.0, 20.0)]
+    counts, loads = [skip("dwh.a", 4), skip("dwh.b", 1)], [PastLoad("dwh.a", 99.0, None), PastLoad("dwh.b", 5.0, None)]
+
+    found = add_up(counts, loads, costs, Prices(usd_per_hour=36.0))
+
+    assert {item.target: (item.seconds, item.load_count) for item in found.targets} == {
+        "dwh.a": (80.0, 3),
+        "dwh.b": (5.0, 1),
+    }
+    assert found.warehouse_usd == pytest.approx(0.8)
+    assert add_up(counts, loads, costs).warehouse_usd is None

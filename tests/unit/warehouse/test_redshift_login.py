@@ -15,10 +15,6 @@ from typing import Any
 import boto3
 import pytest
 import redshift_connector
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from dbt.adapters.redshift.connections import SSL_MODE_TRANSLATION, UserSSLMode
 from moto import mock_aws
 
@@ -29,6 +25,7 @@ from flows.warehouse.redshift_login import Login, Logins
 from metadata_sync.errors import ConfigurationError, SoftRunError
 from tests.redshift_standin.fixture import redshift_standin
 from tests.redshift_standin.server import Standin
+from tests.support.certificates import prove_localhost
 
 __all__ = ["redshift_standin"]
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
@@ -37,42 +34,10 @@ CLUSTER = {"host": "c.abc.eu-west-1.redshift.amazonaws.com", "region": "eu-west-
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
-def _certificate(names: list[str], signer: tuple[x509.Certificate, Any] | None) -> tuple[x509.Certificate, Any]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(signer[0].subject if signer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
-    )
-    return builder.sign(signer[1] if signer else key, hashes.SHA256()), key
-
-
-def _pem(certificate: x509.Certificate, key: Any = None) -> bytes:
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    if key is None:
-        return pem
-    kind, encoding = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
-    return pem + bytes(key.private_bytes(encoding, kind, serialization.NoEncryption()))
-
-
 @pytest.fixture
 def authority(redshift_standin: Standin, tmp_path: Path) -> Path:
     """Let the stand-in prove that it is localhost; return the certificate of who signed that."""
-    signer = _certificate(["Test authority"], None)
-    own, authority = tmp_path / "server.pem", tmp_path / "ca.pem"
-    own.write_bytes(_pem(*_certificate(["localhost"], signer)))
-    authority.write_bytes(_pem(signer[0]))
-    redshift_standin.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    redshift_standin.tls.load_cert_chain(own)
-    return authority
+    return prove_localhost(redshift_standin, tmp_path)
 
 
 def _gate(values: dict[str, Any]) -> str:

@@ -228,7 +228,6 @@ select json_build_array(f.id) as x from flights as f
 select json_each(f.raw) as x from flights as f
 select json_array_elements(f.raw) as x from flights as f
 select json_populate_record(null, f.raw) as x from flights as f
-select json_typeof(f.raw) as x from flights as f
 select jsonb_set(f.raw, 'a', 'b') as x from flights as f
 select jsonb_array_elements_text(f.raw) as x from flights as f
 select jsonb_path_query(f.raw, '$.a') as x from flights as f

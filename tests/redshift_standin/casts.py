@@ -1,0 +1,50 @@
+"""Types and casts of Redshift as PostgreSQL has them."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+MOST_BYTES = 65535  # varchar(max)
+UNSIZED_DECIMAL = "decimal(18, 0)"  # DECIMAL without precision and scale (r_Numeric_types201.html)
+TYPES = {
+    exp.DataType.Type.SUPER: "json",
+    exp.DataType.Type.VARBINARY: "varbyte",
+    exp.DataType.Type.BINARY: "varbyte",
+    exp.DataType.Type.HLLSKETCH: "hllsketch",
+}
+BYTES = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR)
+
+
+def is_unsized_decimal(kind: exp.Expr | None) -> bool:
+    """DECIMAL or NUMERIC without precision and scale."""
+    return isinstance(kind, exp.DataType) and kind.this is exp.DataType.Type.DECIMAL and not kind.expressions
+
+
+def rewrite_cast(node: exp.Cast) -> exp.Expr:
+    """An explicit cast to varchar(n) cuts at n bytes (r_Character_types.html); DECIMAL alone is DECIMAL(18,0)."""
+    kind = node.to
+    made = {"JSON": "to_super", "VARBYTE": "varbyte_of"}.get(kind.sql("postgres").upper())
+    if made is not None:
+        return exp.Anonymous(this=f"rs_catalog.{made}", expressions=[node.this.copy()])
+    if is_unsized_decimal(kind):
+        kind = exp.DataType.build(UNSIZED_DECIMAL)
+        node.set("to", kind)
+    if kind.expressions and kind.expressions[0].name.lower() == "max":
+        kind = exp.DataType.build(f"varchar({MOST_BYTES})")
+        node.set("to", kind)
+    if kind.this not in BYTES or not kind.expressions or isinstance(node.this, exp.Null):
+        return node
+    cut = exp.Anonymous(
+        this="rs_catalog.cut_bytes", expressions=[exp.cast(node.this, "text"), kind.expressions[0].this]
+    )
+    return exp.Cast(this=cut, to=kind.copy())
+
+
+def rewrite_try_cast(node: exp.TryCast) -> exp.Expr:
+    """PostgreSQL has none, and sqlglot would write a plain cast."""
+    if is_unsized_decimal(node.to):
+        node.set("to", exp.DataType.build(UNSIZED_DECIMAL))
+    kind = exp.Literal.string(node.to.sql("postgres"))
+    return exp.Anonymous(
+        this="rs_catalog.try_cast", expressions=[node.this, kind, exp.cast(exp.null(), node.to.copy())]
+    )
