@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import TYPE_CHECKING
 
 from flows.warehouse.bounds import parse_bound
-from metadata_sync.database.journals.entries import BackfillEntry
 from metadata_sync.loads import Watermark, Window, to_second
 from metadata_sync.rows.vocabulary import BackfillOrder
+
+if TYPE_CHECKING:
+    from metadata_sync.database.journals.entries import BackfillEntry
 
 
 def minutes_left(row_count: int | None, chunk_count: int, done: int, rows_per_second: float | None) -> int | None:

@@ -9,16 +9,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from flows.gate.facts import Action, Decision, DefinitionChange
-from flows.gate.first_load import FirstLoad
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.loads import ClusterCost, DrivingRows, Rejects, RowCounts, Window, notes_on, total
-from metadata_sync.rows.model import ControlRows, TransformationRow
-from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
     from flows.errors.classify import Verdict
+    from flows.gate.first_load import FirstLoad
     from flows.warehouse.lake.view import LakeView
+    from metadata_sync.rows.model import ControlRows, TransformationRow
+    from metadata_sync.rows.names import TableName
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from metadata_sync.errors import Fault
-from metadata_sync.rows.model import ControlRow, ControlRows, SourceRow, TransformationRow
-from metadata_sync.rows.names import TableName
+if TYPE_CHECKING:
+    from metadata_sync.errors import Fault
+    from metadata_sync.rows.model import ControlRow, ControlRows, SourceRow, TransformationRow
+    from metadata_sync.rows.names import TableName
 
 COLUMNS_UNKNOWN: Final = "columns_unknown"
 """Rule of a fault that is not the row's: the warehouse could not be reached for a SELECT's columns."""
