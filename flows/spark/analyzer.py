@@ -41,10 +41,10 @@ def analyzer_faults(catalog: Catalog, load_settings: Callable[[], SparkSettings]
     if not selects:
         return [], 0, False
     try:
-        environment = spark_environment()
+        spark_environment()
     except ConfigurationError:
         return [], len(selects), False
-    answers = _ask(selects, load_settings(), environment)
+    answers = ask_spark(selects, load_settings())
     faults = [_fault(target, answer) for target, answer in answers.items() if answer is not None]
     return faults, len(selects), True
 
@@ -61,15 +61,26 @@ def _is_on_spark(row: TransformationRow, rows: ControlRows) -> bool:
     return pipeline is not None and pipeline.engine is Engine.SPARK and is_active(row, rows)
 
 
-def _ask(
-    selects: Mapping[str, SparkSelect], settings: SparkSettings, environment: Mapping[str, str]
-) -> dict[str, str | None]:
+def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> dict[str, str | None]:
+    """Plan SELECTs on Spark over empty tables, in one session.
+
+    Args:
+        selects: The SELECTs, by target.
+        settings: Spark's options and packages.
+
+    Returns:
+        Spark's error of each SELECT; None: it takes it.
+
+    Raises:
+        ConfigurationError: When Spark is not installed or does not start.
+    """
     from flows.spark.spark_job import SESSION
 
     questions = {
         target: {"sql": select.sql, "views": {view: list(columns) for view, columns in select.schemas.items()}}
         for target, select in selects.items()
     }
+    environment = spark_environment()
     words = submit_command(settings.model_copy(update={"local_cores": 1}), environment)
     with tempfile.TemporaryDirectory() as folder:
         asked, answers = Path(folder) / "questions.json", Path(folder) / "answers.json"

@@ -291,7 +291,7 @@ def _boolean(_: Expressions, node: exp.Expr) -> Value:
 
 
 @rule(exp.Null, args="")
-def _null(_: Expressions, node: exp.Expr) -> Value:
+def _null(_: Expressions, __: exp.Expr) -> Value:
     return Value(exp.null(), NULL)
 
 

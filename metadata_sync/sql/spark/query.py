@@ -152,6 +152,9 @@ class Queries:
             joins.finish(translator)
         items = self._projection(node, scope)
         values = self._values_of(items, scope, translator)
+        if scope.is_correlated:
+            reason = "reads the row outside of it in SELECT or ON, where Spark does not take it"
+            raise Refusal(node, reason, "Name the outer columns in WHERE only, or join.")
         self._conditions(node, items, values, made, translator)
         names = [name for name, _ in items]
         kinds = [value.kind for value in values]

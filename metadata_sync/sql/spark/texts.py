@@ -78,7 +78,7 @@ def _concat(self: Expressions, node: exp.Expr) -> Value:
     for item in node.expressions:
         value = self.value(item)
         text = convert(value, VARCHAR, item)
-        parts.append(call("coalesce", text, "") if node.args.get("coalesce") else text)
+        parts.append(call("coalesce", text, "") if self.dialect != "redshift" and node.args.get("coalesce") else text)
     return Value(exp.Anonymous(this="concat", expressions=parts), VARCHAR)
 
 
