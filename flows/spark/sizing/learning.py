@@ -1,9 +1,9 @@
 """Learning: calibrate a transformation's speed by its own runs, and compare a cluster with a cheaper one. Pure.
 
 Seconds = fixed + MiB of a core ÷ speed. Medians of the last runs count, so that one slow or fast run does not change
-the next cluster. Where runs of different sizes tell the two apart, the slope between pairs of them is the speed (Theil-Sen).
-Where all are small, time that the assumed speed does not explain is fixed, up to two minutes: many runs of a few MiB say
-nothing about how fast terabytes are read. The prior replaces missing runs.
+the next cluster. Where runs of different sizes tell the two apart, the slope between pairs of them is the speed (the
+estimator of Theil and Sen). Where all are small, time that the assumed speed does not explain is fixed, up to two
+minutes: many runs of a few MiB say nothing about how fast terabytes are read. The prior replaces missing runs.
 """
 
 from __future__ import annotations

@@ -11,14 +11,11 @@ from metadata_sync.sql.spark.kinds import (
     BIGINT,
     DOUBLE,
     INTEGER,
-    MOST_DIGITS,
     Kind,
     decimal,
 )
 from metadata_sync.sql.spark.value import Refusal, Value, cast, spark
 
-_EXACT_DIGITS: Final = 15
-"""Digits that a double holds exactly; a decimal of more is not cast alike in the last bit."""
 _LONG_DIGITS: Final = 18
 """Digits that 64 bits hold."""
 _WHITESPACE: Final = "\t\n\u000b\f\r "
@@ -71,18 +68,6 @@ def _fraction_to_integer(value: Value, to: Kind, _: exp.Expr) -> exp.Expr:
 
 def _decimal_to_integer(value: Value, to: Kind, _: exp.Expr) -> exp.Expr:
     return cast(spark("round({x})", x=value.sql), to)
-
-
-def _decimal_to_double(value: Value, to: Kind, _: exp.Expr) -> exp.Expr:
-    if value.kind.precision <= _EXACT_DIGITS or value.kind.scale == 0:
-        return cast(value.sql, to)
-    scale = value.kind.scale
-    return spark(
-        "if(abs({x}) < {limit}, cast({x} as double), cast({whole} as double) + cast({x} - {whole} as double))",
-        x=value.sql,
-        limit=cast(exp.Literal.string(f"{2**53 // 10**scale}"), decimal(MOST_DIGITS, 0)),
-        whole=spark("cast(if({x} < 0, ceil({x}), floor({x})) as decimal(38, 0))", x=value.sql),
-    )
 
 
 def _fraction_to_decimal(value: Value, to: Kind, node: exp.Expr) -> exp.Expr:
@@ -168,7 +153,7 @@ _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("boolean", "double"): _plain,
     ("decimal", "integer"): _decimal_to_integer,
     ("decimal", "decimal"): _plain,
-    ("decimal", "double"): _decimal_to_double,
+    ("decimal", "double"): _plain,
     ("decimal", "varchar"): _plain,
     ("float", "integer"): _fraction_to_integer,
     ("float", "double"): _plain,

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from metadata_sync.sql.spark.casts import convert
 from metadata_sync.sql.spark.expressions import Expressions, rule
-from metadata_sync.sql.spark.intervals import is_span, micros, moved, span_micros
+from metadata_sync.sql.spark.intervals import exact_micros, is_span, micros, moved
 from metadata_sync.sql.spark.kinds import BIGINT, DATE, DOUBLE, INTEGER, TIMESTAMP, TIMESTAMPTZ, VARCHAR
 from metadata_sync.sql.spark.value import Refusal, Value, call, cast, spark
 
@@ -97,8 +97,10 @@ def _time_to_unix(self: Expressions, node: exp.Expr) -> Value:
 def _epoch(self: Expressions, node: exp.Expr, instant: exp.Expr) -> Value:
     if self.dialect != "duckdb":
         raise Refusal(node, "takes EPOCH, which has another type on Redshift", "Use date_diff('second', …).")
-    found = span_micros(instant, self) if is_span(instant, self) else micros(instant, self)
-    return Value(spark("cast({x} as double) / 1000000D", x=found), DOUBLE)
+    if not is_span(instant, self):
+        return Value(spark("cast({x} as double) / 1000000D", x=micros(instant, self)), DOUBLE)
+    template = "cast({x} div 86400000000 * 86400 as double) + cast({x} % 86400000000 as double) / 1000000D"
+    return Value(spark(template, x=exact_micros(instant, self)), DOUBLE)
 
 
 @rule(exp.TimestampTrunc, exp.DateTrunc, args="this unit")

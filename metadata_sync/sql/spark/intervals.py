@@ -76,6 +76,18 @@ def span_micros(node: exp.Expr, translator: Expressions) -> exp.Expr:
     return parts[0] if len(parts) == 1 else spark("{x} + {y}", x=parts[0], y=parts[1])
 
 
+def exact_micros(node: exp.Expr, translator: Expressions) -> exp.Expr:
+    """Return an interval without months in microseconds.
+
+    Raises:
+        Refusal: When it is none, has months, or is not written out.
+    """
+    span = _span(node, translator)
+    if span.months is not None or span.micros is None:
+        raise Refusal(node, "has months, which are no number of seconds", "Take days, hours, minutes or seconds.")
+    return span.micros
+
+
 def moved(node: exp.Expr, translator: Expressions) -> Value | None:
     """Translate an instant plus or minus an interval; None: the node is another sum.
 

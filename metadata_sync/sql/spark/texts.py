@@ -112,7 +112,7 @@ def _substring(self: Expressions, node: exp.Expr) -> Value:
 
 def _window(value: exp.Expr, start: Value, length: Value | None) -> exp.Expr:
     """Take a part as the warehouse does: from the end below 0, and backwards for a length below 0."""
-    begin = spark("if({s} < 0, greatest(length({x}) + {s}, 0), {s} - 1)", x=value, s=cast(start.sql, BIGINT))
+    begin = spark("if({s} < 0, length({x}) + {s}, {s} - 1)", x=value, s=cast(start.sql, BIGINT))
     if length is None:
         return spark("substring({x}, cast(greatest({b}, 0) + 1 as int))", x=value, b=begin)
     count = cast(length.sql, BIGINT)
