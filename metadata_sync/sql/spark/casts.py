@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +15,7 @@ from metadata_sync.sql.spark.kinds import (
     Kind,
     decimal,
 )
-from metadata_sync.sql.spark.value import Refusal, Value, cast, spark
+from metadata_sync.sql.spark.value import Refusal, Value, call, cast, spark
 
 _LONG_DIGITS: Final = 18
 """Digits that 64 bits hold."""
@@ -84,8 +85,10 @@ def _fraction_to_decimal(value: Value, to: Kind, node: exp.Expr) -> exp.Expr:
     return cast(spark("{x} * {unit}", x=whole, unit=unit) if to.scale else whole, to)
 
 
-def _text_to_integer(value: Value, to: Kind, _: exp.Expr) -> exp.Expr:
+def _text_to_integer(value: Value, to: Kind, node: exp.Expr) -> exp.Expr:
     """The warehouse takes fractions and exponents and rounds them half away from zero."""
+    if re.match(r"\s*[+-]?0[xXbBoO]", value.text or ""):
+        raise Refusal(node, f"reads {value.text}, which Spark does not", "Write the number in decimal digits.")
     number = spark(
         "cast(replace(trim(BOTH {blanks} FROM {x}), '_', '') as decimal(38, 15))", blanks=_WHITESPACE, x=value.sql
     )
@@ -103,8 +106,10 @@ def _text_to_instant(value: Value, to: Kind, _: exp.Expr) -> exp.Expr:
 
 
 def _dashed(text: exp.Expr) -> exp.Expr:
-    day = exp.Literal.string(r"^([0-9]{4,6})[-/ \\]([0-9]{1,2})[-/ \\]([0-9]{1,2})")
-    return exp.Anonymous(this="regexp_replace", expressions=[text, day, exp.Literal.string("$1-$2-$3")])
+    """Write a day that begins a text with dashes and four digits of the year or more."""
+    day = exp.Literal.string(r"^([0-9]{1,6})[-/ \\]([0-9]{1,2})[-/ \\]([0-9]{1,2})")
+    padded = call("regexp_replace", text, day, "000$1-$2-$3")
+    return call("regexp_replace", padded, "^0+([0-9]{4,})-", "$1-")
 
 
 def _moment_to_text(value: Value, _: Kind, __: exp.Expr) -> exp.Expr:
@@ -120,7 +125,7 @@ def _instant_text(value: exp.Expr, zone: str) -> exp.Expr:
     return spark(
         "if(year({x}) > 0, concat(ltrim('+', cast({x} as string)), {zone}),"
         " concat(lpad(cast(1 - year({x}) as string), greatest(4, length(cast(1 - year({x}) as string))), '0'),"
-        " regexp_replace(cast({x} as string), '^-?[0-9]+', ''), {zone}, ' (BC)'))",
+        " regexp_replace(cast({x} as string), '^-?[0-9]+(-[0-9]+-[0-9]+)', '$1 (BC)'), {zone}))",
         x=value,
         zone=zone,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final
 
 from sqlglot import exp
@@ -182,18 +181,16 @@ def _scaled(count: exp.Expr, unit: str, node: exp.Expr, translator: Expressions)
 
 def _written(text: str, node: exp.Expr) -> Span:
     """Read an interval that is written out: `1 month 2 days`."""
-    months, micros_, position = Fraction(0), Fraction(0), 0
+    months, micros_, position = 0, 0, 0
     while position < len(text):
         part = _PART.match(text, position)
         unit = "" if part is None else part[2].lower().removesuffix("s")
-        if part is None or unit not in _MICROS | _MONTHS or ("." in part[1] and unit in _MONTHS):
+        if part is None or unit not in _MICROS | _MONTHS or "." in part[1]:
             raise Refusal(node, "is an interval that the engines may read differently", "Write interval '2' hour.")
-        months += Fraction(part[1]) * _MONTHS.get(unit, 0)
-        micros_ += Fraction(part[1]) * _MICROS.get(unit, 0)
+        months += int(part[1]) * _MONTHS.get(unit, 0)
+        micros_ += int(part[1]) * _MICROS.get(unit, 0)
         position = part.end()
-    if micros_.denominator != 1:
-        raise Refusal(node, "has parts of a microsecond", "Write whole microseconds.")
     return Span(
-        exp.Literal.number(int(months)) if months else None,
-        cast(exp.Literal.string(str(int(micros_))), BIGINT) if micros_ or not months else None,
+        exp.Literal.number(months) if months else None,
+        cast(exp.Literal.string(str(micros_)), BIGINT) if micros_ or not months else None,
     )

@@ -1,4 +1,4 @@
-"""Runs teach a fixed time and a speed: small runs say nothing about large windows, and odd inputs are refused by name."""
+"""Runs teach a fixed time and a speed; small runs say nothing about large windows; odd inputs are refused by name."""
 
 from __future__ import annotations
 
