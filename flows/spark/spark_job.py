@@ -28,7 +28,6 @@ SESSION = {
     "spark.sql.timestampType": "TIMESTAMP_NTZ",  # like timestamps in the warehouse
     "spark.sql.ansi.enabled": "true",  # an invalid cast is an error, not NULL
     "spark.sql.decimalOperations.allowPrecisionLoss": "false",  # digits are kept, or it is an error
-    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",  # the job casts to the declared types
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.legacy.parquet.nanosAsLong": "true",  # a column of nanoseconds that nobody reads
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",  # ancient dates mean what is written
@@ -96,6 +95,8 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
 def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
     """Read a table from its catalog, or files from their location, in the types that the SELECT was translated for."""
     columns = source.get("columns") or []
+    infers = "false" if columns else "true"  # what stands in folders' names is read as the declared type
+    spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", infers)
     if "table" in source:
         return _typed(spark.table(source["table"]), columns)
     reader = spark.read.format(source["format"])

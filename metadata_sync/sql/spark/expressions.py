@@ -24,6 +24,7 @@ from metadata_sync.sql.spark.kinds import (
     common_number,
     decimal,
     fits,
+    holds_all,
     integer_kind,
     kind_of,
 )
@@ -224,6 +225,8 @@ def _number_kind(values: Sequence[Value], node: exp.Expr) -> Kind:
     found = common_number(kinds)
     if found.name == "float" and any(kind.name == "decimal" or kind == HUGEINT for kind in kinds):
         raise Refusal(node, "mixes float and decimal, which Spark casts differently", "Cast both to double.")
+    if found.name == "decimal" and HUGEINT not in kinds and not holds_all(kinds):
+        raise Refusal(node, "mixes decimals of more than 38 digits together", "Cast them to smaller decimals.")
     return found
 
 

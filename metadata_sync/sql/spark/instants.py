@@ -98,6 +98,8 @@ def _epoch(self: Expressions, node: exp.Expr, instant: exp.Expr) -> Value:
     if self.dialect != "duckdb":
         raise Refusal(node, "takes EPOCH, which has another type on Redshift", "Use date_diff('second', …).")
     if not is_span(instant, self):
+        if _instant(self, instant).kind == TIMESTAMPTZ:
+            raise Refusal(node, "takes EPOCH of a timestamptz, in another last digit on Spark", "Cast it to timestamp.")
         return Value(spark("cast({x} as double) / 1000000D", x=micros(instant, self)), DOUBLE)
     template = "cast({x} div 86400000000 * 86400 as double) + cast({x} % 86400000000 as double) / 1000000D"
     return Value(spark(template, x=exact_micros(instant, self)), DOUBLE)
@@ -200,6 +202,8 @@ def _at_time_zone(self: Expressions, node: exp.Expr) -> Value:
     value = _instant(self, node.this)
     if value.kind == TIMESTAMPTZ:
         return Value(cast(call("from_utc_timestamp", value.sql, name), TIMESTAMP), TIMESTAMP)
+    if value.kind == DATE:
+        raise Refusal(node, "is a day, not a local time", "Cast it to timestamp.")
     if self.dialect != "duckdb":
         raise Refusal(node, "is a local time, which twice in a year has two instants", "Land instants: timestamptz.")
     return Value(_instant_of_local(cast(value.sql, TIMESTAMPTZ), name), TIMESTAMPTZ)

@@ -136,6 +136,9 @@ def _span(node: exp.Expr, translator: Expressions) -> Span:
     if isinstance(node, exp.Mul):
         return _product(node, translator)
     if isinstance(node, exp.Sub) and _is_distance(node, translator):
+        if any(translator.value(side).kind == TIMESTAMPTZ for side in (node.this, node.expression)):
+            reason = "subtracts timestamptz, which the warehouse does in another way than timestamps"
+            raise Refusal(node, reason, "Cast both to timestamp.")
         return Span(None, spark("{x} - {y}", x=micros(node.this, translator), y=micros(node.expression, translator)))
     raise Refusal(node, "is no interval that is known to mean the same on Spark", "Write interval '2' hour.")
 

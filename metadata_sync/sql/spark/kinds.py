@@ -181,6 +181,12 @@ def common_decimal(kinds: Sequence[Kind]) -> Kind:
     return decimal(min(MOST_DIGITS, whole + scale), scale)
 
 
+def holds_all(kinds: Sequence[Kind]) -> bool:
+    """Whether one decimal of 38 digits holds every value of exact numbers."""
+    exact = [as_decimal(kind) for kind in kinds]
+    return max(kind.precision - kind.scale for kind in exact) + max(kind.scale for kind in exact) <= MOST_DIGITS
+
+
 def common_number(kinds: Sequence[Kind]) -> Kind:
     """Return the type that numbers meet in."""
     names = {kind.name for kind in kinds}

@@ -19,6 +19,7 @@ from metadata_sync.sql.spark.kinds import (
     VARCHAR,
     Kind,
     common_decimal,
+    integer_kind,
     product_kind,
     sum_kind,
 )
@@ -165,15 +166,11 @@ def _pattern(pattern: str, escape: str | None, node: exp.Expr) -> str:
 def _negative(self: Expressions, node: exp.Expr) -> Value:
     value = self.value(node.this)
     if value.number is not None:
-        return Value(_signed(value), value.kind, number=-value.number)
+        kind = integer_kind(-value.number)
+        return Value(cast(exp.Literal.string(str(-value.number)), kind), kind, number=-value.number)
     if not value.kind.is_number:
         raise Refusal(node, f"negates {value.kind}")
     return Value(cast(exp.Neg(this=exp.paren(value.sql)), value.kind), value.kind)
-
-
-def _signed(value: Value) -> exp.Expr:
-    text = exp.Literal.string(str(-(value.number or 0)))
-    return cast(text, value.kind)
 
 
 @rule(exp.Add, exp.Sub)

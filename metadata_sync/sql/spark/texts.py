@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlglot import exp
@@ -107,7 +108,16 @@ def _substring(self: Expressions, node: exp.Expr) -> Value:
         return Value(call("substring", value, *[size.sql for size in sizes]), VARCHAR)
     if self.dialect != "duckdb":
         raise Refusal(node, "counts from 0 or from the end", "Write a place from 1 and a length.")
-    return Value(_window(value, start, length), VARCHAR)
+    part = _window(value, start, length)
+    return Value(_unless_null(part, [size.sql for size in sizes]), VARCHAR)
+
+
+def _unless_null(made: exp.Expr, sizes: Sequence[exp.Expr]) -> exp.Expr:
+    """Return NULL where a size is NULL: greatest() and least() leave it out."""
+    for size in sizes:
+        if not isinstance(size, exp.Literal):
+            made = spark("if({size} is null, null, {made})", size=size, made=made)
+    return made
 
 
 def _window(value: exp.Expr, start: Value, length: Value | None) -> exp.Expr:
@@ -137,8 +147,10 @@ def _end(self: Expressions, node: exp.Expr) -> Value:
     else:
         taken = spark("if({n} >= 0, least({n}, length({x})), greatest(length({x}) + {n}, 0))", x=value, n=size)
     if isinstance(node, exp.Left):
-        return Value(spark("substring({x}, 1, {n})", x=value, n=taken), VARCHAR)
-    return Value(spark("substring({x}, length({x}) - {n} + 1, {n})", x=value, n=taken), VARCHAR)
+        made = spark("substring({x}, 1, {n})", x=value, n=taken)
+    else:
+        made = spark("substring({x}, length({x}) - {n} + 1, {n})", x=value, n=taken)
+    return Value(_unless_null(made, [count.sql]), VARCHAR)
 
 
 @rule(exp.StrPosition, args="this substr")
