@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from metadata_sync.sql.spark.casts import convert
+from metadata_sync.sql.spark.casts import convert, power_of_ten
 from metadata_sync.sql.spark.expressions import Expressions, Place, rule
 from metadata_sync.sql.spark.kinds import BIGINT, BOOLEAN, DOUBLE, HUGEINT, MOST_DIGITS, Kind, decimal
 from metadata_sync.sql.spark.value import Refusal, Value, call, cast, spark
@@ -22,6 +22,8 @@ _RANKS: Final[dict[type[exp.Expr], tuple[str, Kind]]] = {
     exp.PercentRank: ("percent_rank", DOUBLE),
     exp.CumeDist: ("cume_dist", DOUBLE),
 }
+_MEAN_DIGITS: Final = 36
+"""Digits of a decimal that is averaged, those behind the point counted twice: it is multiplied by them."""
 _SUMMED: Final = (
     "adds binary fractions, whose sum depends on the order of the rows",
     "Cast them to a decimal, e.g. sum(cast(… as decimal(18, 6))).",
@@ -114,16 +116,23 @@ def _total(self: Expressions, value: Value, made: Callable[[str, exp.Expr], exp.
 
 
 def _mean(self: Expressions, node: exp.Expr, value: Value, made: Callable[[str, exp.Expr], exp.Expr]) -> Value:
-    """The warehouse sums exactly and divides once, to a double."""
+    """The warehouse sums exactly, without the point, and divides once, to a double."""
     if self.dialect != "duckdb":
         reason = "cuts fractions off on Redshift, by rules of its own"
         raise Refusal(node, reason, "Divide the sum by the count, both cast to double.")
     if value.kind == HUGEINT:
         raise Refusal(node, "averages sums of whole numbers", "Cast them to bigint.")
-    total = Value(_exact_sum(value, made), decimal(MOST_DIGITS, value.kind.scale))
-    count = cast(made("count", value.sql), DOUBLE)
-    whole = convert(Value(cast(total.sql, total.kind), total.kind), DOUBLE, node)
-    return Value(spark("{total} / nullif({n}, 0D)", n=count, total=whole), DOUBLE)
+    precision, scale = value.kind.precision, value.kind.scale
+    if precision + scale > _MEAN_DIGITS:
+        remedy = f"Cast it to a decimal with at most {_MEAN_DIGITS} digits, those behind the point counted twice."
+        raise Refusal(node, f"averages {value.kind}, whose sum has too many digits for Spark", remedy)
+    if scale:
+        factor = cast(exp.Literal.string(str(10**scale)), decimal(scale + 1, 0))
+        whole = cast(spark("{x} * {factor}", x=value.sql, factor=factor), decimal(precision, 0))
+        value = Value(whole, decimal(precision, 0))
+    total = cast(cast(_exact_sum(value, made), decimal(MOST_DIGITS, 0)), DOUBLE)
+    count = spark("{n} * {unit}", n=cast(made("count", value.sql), DOUBLE), unit=power_of_ten(scale))
+    return Value(spark("{total} / nullif({n}, 0D)", n=count, total=total), DOUBLE)
 
 
 @rule(exp.Window, args="this partition_by order spec alias over")
