@@ -77,6 +77,10 @@ bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestrat
 selects: $(VENV)/.dev ## Load 10,000 random SELECTs by increments and compare what the increment rules say (an hour)
 	@PYTHONPATH=. $(BIN)/python benchmarks/selects.py 10000
 
+.PHONY: spark-matrix
+spark-matrix: $(VENV)/.dev ## Compare every SELECT shape that may go to Spark with DuckDB, over awkward values (half an hour)
+	@PYTHONPATH=. $(BIN)/python -m tests.equality $(ARGS)
+
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and compare what was loaded (less: make chaos ARGS="--minutes 5")
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos $(ARGS)

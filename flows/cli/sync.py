@@ -100,6 +100,7 @@ def validate(
     columns = OfflineColumns(context.profile.dialect) if offline else context.columns
     with progress("Checking rows and SELECTs…", is_quiet=as_json):
         rows, faults, warnings, notes = (_database_faults if database else _file_faults)(context, columns)
+        on_spark = (0, False) if faults else _ask_spark(context, rows, columns, faults)
     for warning in () if as_json else warnings:
         say(f"Warning: {warning}")
     if faults:
@@ -110,7 +111,22 @@ def validate(
         print_json({"rows": count, "faults": [], "warnings": [*(item.as_dict() for item in warnings), *listed]})
         return
     print_notes((str(target), [sentence]) for target, sentence in notes)
+    if on_spark[0]:
+        say(f"Spark's analyzer {'took' if on_spark[1] else 'is not installed and did not see'} {on_spark[0]} SELECTs.")
     out.print(f"{count} rows and their SELECTs: no fault found. {_OFFLINE if offline else _ONLINE}", highlight=False)
+
+
+def _ask_spark(context: Context, rows: ControlRows, columns: WarehouseColumns, faults: list[Fault]) -> tuple[int, bool]:
+    """Add what Spark's analyzer refuses; return how many SELECTs go to Spark, and if it was asked."""
+    from flows.spark.analyzer import analyzer_faults
+    from flows.spark.settings import load_spark_settings
+    from metadata_sync.analysis.catalog import Catalog
+
+    found, count, is_asked = analyzer_faults(
+        Catalog(rows, context.project, columns), lambda: load_spark_settings(context.project)
+    )
+    faults += found
+    return count, is_asked
 
 
 def _file_faults(context: Context, columns: WarehouseColumns) -> _Checked:

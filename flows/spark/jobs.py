@@ -83,6 +83,7 @@ class SparkJob:
         view = view_name(source.name)
         location = self.locations[view]
         found: dict[str, Any] = {"view": view, "format": source.format, "location": location, "options": {}}
+        found["columns"] = [{"name": name, "type": kind} for name, kind in self.select.schemas.get(view, ())]
         if is_text(source):
             schema = ", ".join(f"`{column.name}` {spark_type(column.type, 'duckdb')}" for column in source.columns)
             found |= {"format": "parquet", "schema": schema}

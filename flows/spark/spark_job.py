@@ -20,13 +20,18 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",  # like timestamps in the warehouse
     "spark.sql.ansi.enabled": "true",  # an invalid cast is an error, not NULL
+    "spark.sql.decimalOperations.allowPrecisionLoss": "false",  # digits are kept, or it is an error
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.legacy.parquet.nanosAsLong": "true",  # a column of nanoseconds that nobody reads
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",  # ancient dates mean what is written
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
@@ -88,15 +93,38 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
-    """Read a table from its catalog, or files from their location."""
+    """Read a table from its catalog, or files from their location, in the types that the SELECT was translated for."""
+    columns = source.get("columns") or []
+    infers = "false" if columns else "true"  # what stands in folders' names is read as the declared type
+    spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", infers)
     if "table" in source:
-        return spark.table(source["table"])
+        return _typed(spark.table(source["table"]), columns)
     reader = spark.read.format(source["format"])
     for name, value in source["options"].items():
         reader = reader.option(name, value)
     if "schema" in source:  # a column that a file lacks is NULL
-        reader = reader.schema(source["schema"])
-    return reader.load(source["location"])
+        return reader.schema(source["schema"]).load(source["location"])
+    try:
+        return _typed(reader.load(source["location"]), columns)
+    except AnalysisException:  # a column that nobody reads may have a type that Spark does not have
+        if not columns:
+            raise
+    named = ", ".join(f"{_quoted(column['name'])} {column['type']}" for column in columns)
+    return reader.schema(named).load(source["location"])
+
+
+def _typed(frame: DataFrame, columns: list[dict[str, str]]) -> DataFrame:
+    """Cast the columns whose types the SELECT relies on; the others stay as they are."""
+    kinds = {column["name"].lower(): column["type"] for column in columns}
+    written = []
+    for name in frame.columns:
+        quoted, kind = _quoted(name), kinds.get(name.lower())
+        written.append(quoted if kind is None else f"cast({quoted} as {kind}) as {quoted}")
+    return frame.selectExpr(*written)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _write_groups(spark: SparkSession, groups: dict[str, Any], folder: str) -> dict[str, Any]:
@@ -128,11 +156,11 @@ def _cast(result: DataFrame, columns: list[dict[str, str]]) -> DataFrame:
     found = {name.lower(): kind for name, kind in result.dtypes}
     written = []
     for column in columns:
-        name, kind = f"`{column['name']}`", column["type"]
-        value = name
-        if kind in _WHOLE and found[column["name"]] in ("double", "float"):
-            value = f"bround({name})"
-        elif kind in _WHOLE and found[column["name"]].startswith("decimal"):
+        name, kind = _quoted(column["name"]), column["type"]
+        value, own = name, found[column["name"].lower()]
+        if kind in _WHOLE and own in ("double", "float"):
+            value = f"rint({name})"
+        elif kind in _WHOLE and own.startswith("decimal"):
             value = f"round({name})"
         written.append(f"cast({value} as {kind}) as {name}")
     return result.selectExpr(*written)

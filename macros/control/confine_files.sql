@@ -33,11 +33,30 @@
         {%- do kept.append(sluice.literal(name)) -%}
     {%- endfor -%}
     {%- if remote -%} {%- do sluice.read_s3() -%} {%- endif -%}
+    {%- do sluice.set_utc() -%}
     {%- do run_query("set allowed_directories = [" ~ folders | join(", ") ~ "]") -%}
     {%- do run_query("set allowed_paths = [" ~ files | join(", ") ~ "]") -%}
     {%- do run_query("set allowed_configs = [" ~ kept | join(", ") ~ "]") -%}
     {%- do run_query("set enable_external_access = false") -%}
     {%- do run_query("set lock_configuration = true") -%}
+{% endmacro %}
+
+
+{#- Count in UTC, as Spark, the gate and a server in the cloud do: a machine's own zone would change days and texts.
+
+    Raises: when the profile sets another zone, which dbt would set again in each thread.
+-#}
+{% macro set_utc() %}
+    {%- for name, value in (target.get("settings") or {}).items() -%}
+        {%- if name | lower == "timezone" and value | upper != "UTC" -%}
+            {%- do sluice.raise_error(
+                "profile",
+                "settings.TimeZone of target " ~ target.name ~ " is " ~ value ~ ".",
+                "Remove it: loads count in UTC on every engine.",
+            ) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do run_query("set global TimeZone = 'UTC'") -%}
 {% endmacro %}
 
 

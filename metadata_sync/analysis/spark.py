@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.text_copies import is_text
@@ -12,7 +12,7 @@ from metadata_sync.rows.model import Column, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_expression
 from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import Increment, SourceKind
-from metadata_sync.sql.spark import Cut, group_types, spark_select, spark_type, touched_groups
+from metadata_sync.sql.spark import Cut, group_types, spark_select, spark_type, touched_groups, view_name
 
 _IN_WAREHOUSE = "Use engine: warehouse, or a pipeline of its own."
 
@@ -39,12 +39,14 @@ class SparkSelect:
         sources: What it reads.
         columns: Name and Spark type of each column of the result, in order.
         groups: The groups that are recomputed; None unless `increment: groups` with a window.
+        schemas: Name and Spark type of each source's columns, by view: what the translation takes them for.
     """
 
     sql: str
     sources: tuple[SourceRow, ...]
     columns: tuple[tuple[str, str], ...]
     groups: SparkGroups | None = None
+    schemas: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 
 def spark_problems(row: TransformationRow, catalog: Catalog) -> tuple[Problem, ...]:
@@ -84,18 +86,26 @@ def translate(
             return (Problem("spark_select", f"The columns of {name} are not known now.", "Land its data first."),)
         listed[name] = {column.name: column.type for column in columns}
     group_problems = tuple(_group_problems(row, catalog, listed))
-    sql, problems = spark_select(analysis.select, listed, cuts)
+    targets = catalog.target_columns(row) or ()
+    odd = [column for column in targets if spark_type(column.type, catalog.dialect) is None]
+    outputs = {column.name: column.type for column in targets if column not in odd}
+    sql, problems = spark_select(analysis.select, listed, cuts, outputs)
     if sql is None or group_problems:
         return problems + group_problems
-    types = [(column, spark_type(column.type, catalog.dialect)) for column in catalog.target_columns(row) or ()]
-    odd = [column for column, kind in types if kind is None]
-    if odd or not types:
+    if odd or not targets:
         return tuple(_no_type(column) for column in odd) or (
             Problem("spark_select", "Its columns are not known yet.", "Run `sluice sync` first."),
         )
     sources = tuple(source for name in listed if (source := catalog.rows.source(name)) is not None)
-    written = tuple((column.name, str(kind)) for column, kind in types)
-    return SparkSelect(sql, sources, written, _groups(cuts, listed, catalog.dialect))
+    written = _typed(outputs, catalog.dialect)
+    schemas = {view_name(name): _typed(columns, catalog.dialect) for name, columns in listed.items()}
+    return SparkSelect(sql, sources, written, _groups(cuts, listed, catalog.dialect), schemas)
+
+
+def _typed(columns: Mapping[str, str], dialect: str) -> tuple[tuple[str, str], ...]:
+    """Return columns with their Spark types; those that Spark does not have are left out."""
+    kinds = [(name, spark_type(type_, dialect)) for name, type_ in columns.items()]
+    return tuple((name, kind) for name, kind in kinds if kind is not None)
 
 
 def _groups(

@@ -22,7 +22,7 @@ from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.sql import parse_select
-from metadata_sync.sql.spark import _SAME, Cut, spark_select, spark_type
+from metadata_sync.sql.spark import spark_select, spark_type
 from tests.support.random_groups import GroupCase, random_case
 
 ROWS = """
@@ -190,14 +190,3 @@ def _rows(pattern: str) -> list[tuple[object, ...]]:
     with duckdb.connect() as connection:
         files = f"read_parquet('{pattern}', hive_partitioning = false)"
         return sorted(connection.execute(f"select * from {files}").fetchall(), key=repr)
-
-
-def test_every_function_that_may_go_to_spark_is_tried_here() -> None:
-    text = " ".join(text for text, _ in EXPRESSIONS.values())
-    parsed, _ = parse_select(
-        f"select {text.count(',')} as n, " + ", ".join(t for t, _ in EXPRESSIONS.values()) + " from lake.t", "duckdb"
-    )
-    assert parsed is not None
-    used = {type(node) for node in parsed.tree.walk()}
-    assert {kind.__name__ for kind in _SAME} - {kind.__name__ for kind in used} <= {"DateTrunc", "If"}
-    assert Cut().key is None

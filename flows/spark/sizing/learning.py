@@ -1,12 +1,13 @@
 """Learning: calibrate a transformation's speed by its own runs, and compare a cluster with a cheaper one. Pure.
 
-The median of the last runs counts, so that one slow or fast run does not change the next cluster. The prior replaces
-missing runs.
+Seconds = fixed + MiB of a core ÷ speed. Medians of the last runs count, so that one slow or fast run does not change
+the next cluster. Where runs of different sizes tell the two apart, the slope between pairs of them is the speed (the
+estimator of Theil and Sen). Where all are small, time that the assumed speed does not explain is fixed, up to two
+minutes: many runs of a few MiB say nothing about how fast terabytes are read. The prior replaces missing runs.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -21,6 +22,14 @@ REMEMBERED: Final = 9
 
 TRUSTED: Final = 3
 """Number of runs from which the prior no longer counts."""
+
+_TELLING: Final = 4
+"""Runs tell fixed time from speed when the largest read so many times what the smallest did."""
+
+_SMALL_SECONDS: Final = 60.0
+"""Runs that work less than this at the assumed speed say nothing about speed."""
+_MOST_FIXED_SECONDS: Final = 120.0
+"""Fixed time that small runs are given; what is beyond is slowness."""
 
 _WORTH_SAYING: Final = 0.9
 """A cheaper cluster is reported when it costs less than this share."""
@@ -43,10 +52,19 @@ class Sample:
     startup_seconds: float
 
     @property
+    def core_mib(self) -> float:
+        """MiB that each busy core read."""
+        busy = min(self.task_cores, max(1, -(-self.scan_bytes // (TASK_MIB * MIB))))
+        return self.scan_bytes / MIB / busy
+
+    @property
     def mib_per_core_second(self) -> float:
-        """Speed of one busy core."""
-        busy = min(self.task_cores, max(1, math.ceil(self.scan_bytes / (TASK_MIB * MIB))))
-        return self.scan_bytes / MIB / max(self.step_seconds, 1.0) / busy
+        """Speed of one busy core, with everything that the step did."""
+        return self.speed(0.0)
+
+    def speed(self, fixed_seconds: float) -> float:
+        """Return the speed of one busy core in the time beyond what is fixed."""
+        return self.core_mib / max(self.step_seconds - fixed_seconds, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +85,9 @@ class Learned:
         speed = self.calibration.mib_per_core_second
         if self.sample_count == 0:
             return f"{speed:g} MiB/s per core (assumed: it has not run yet)"
+        fixed = f" after {self.calibration.fixed_seconds:.0f} s" if self.calibration.fixed_seconds >= 1 else ""
         runs = f"{self.sample_count} run{'' if self.sample_count == 1 else 's'}"
-        return f"{speed:.2g} MiB/s per core (from {runs}; assumed at first: {self.prior.mib_per_core_second:g})"
+        return f"{speed:.2g} MiB/s per core{fixed} (from {runs}; assumed at first: {self.prior.mib_per_core_second:g})"
 
 
 def learn(samples: Sequence[Sample], prior: Calibration = PRIOR) -> Learned:
@@ -83,10 +102,44 @@ def learn(samples: Sequence[Sample], prior: Calibration = PRIOR) -> Learned:
     """
     counted = [sample for sample in samples if sample.scan_bytes > 0][:REMEMBERED]
     missing = max(0, TRUSTED - len(counted))
-    speeds = [sample.mib_per_core_second for sample in counted] + [prior.mib_per_core_second] * missing
+    fixed = _fixed_seconds(counted, prior)
+    speeds = [sample.speed(fixed) for sample in counted] + [prior.mib_per_core_second] * missing
     startups = [sample.startup_seconds / 60 for sample in counted] + [prior.startup_minutes] * missing
-    calibration = replace(prior, mib_per_core_second=median(speeds), startup_minutes=median(startups))
+    speed = _slope(counted) if _tells(counted) else None
+    calibration = replace(
+        prior,
+        mib_per_core_second=median(speeds) if speed is None else speed,
+        startup_minutes=median(startups),
+        fixed_seconds=fixed,
+    )
     return Learned(calibration, prior, len(counted))
+
+
+def _tells(samples: Sequence[Sample]) -> bool:
+    """Whether runs of different sizes tell fixed time from speed."""
+    sizes = [sample.core_mib for sample in samples]
+    return len(sizes) >= TRUSTED and max(sizes) >= _TELLING * min(sizes) and _slope(samples) is not None
+
+
+def _slope(samples: Sequence[Sample]) -> float | None:
+    """Return the speed between pairs of runs of different sizes; None when larger ones took no longer."""
+    pairs = [(one, other) for one in samples for other in samples if other.core_mib >= 2 * one.core_mib]
+    slopes = [(other.step_seconds - one.step_seconds) / (other.core_mib - one.core_mib) for one, other in pairs]
+    found = median(slopes) if slopes else 0.0
+    return 1 / found if found > 0 else None
+
+
+def _fixed_seconds(samples: Sequence[Sample], prior: Calibration) -> float:
+    """Return the seconds of a step that do not depend on what it reads."""
+    if not samples:
+        return prior.fixed_seconds
+    tells = _tells(samples)
+    speed = (_slope(samples) if tells else None) or prior.mib_per_core_second
+    rest = median(max(0.0, sample.step_seconds - sample.core_mib / speed) for sample in samples)
+    if tells:
+        return rest
+    is_small = median(sample.core_mib for sample in samples) / speed < _SMALL_SECONDS
+    return min(rest, _MOST_FIXED_SECONDS) if is_small else 0.0
 
 
 def combine(parts: Sequence[tuple[int, Calibration]]) -> Calibration:
@@ -96,7 +149,7 @@ def combine(parts: Sequence[tuple[int, Calibration]]) -> Calibration:
         parts: Bytes and calibration of each step; at least one.
 
     Returns:
-        The speed weighted by the time of each step; the maximum of expansion and start-up.
+        The speed weighted by the time of each step; the maximum of expansion and start-up; the sum of fixed times.
     """
     total = sum(scan_bytes for scan_bytes, _ in parts)
     effort = sum(scan_bytes / known.mib_per_core_second for scan_bytes, known in parts)
@@ -105,6 +158,7 @@ def combine(parts: Sequence[tuple[int, Calibration]]) -> Calibration:
         expansion=max(known.expansion for _, known in parts),
         startup_minutes=max(known.startup_minutes for _, known in parts),
         safety=min(known.safety for _, known in parts),
+        fixed_seconds=sum(known.fixed_seconds for _, known in parts),
     )
 
 

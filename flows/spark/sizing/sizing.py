@@ -26,6 +26,11 @@ GIB: Final = 2**30
 TASK_MIB: Final = 128
 """spark.sql.files.maxPartitionBytes: the input of one task."""
 
+MOST_BYTES: Final = 10**15
+"""A petabyte: a window of more is a mistake, or needs slices."""
+MOST_PARTITIONS: Final = 50_000
+"""Of a shuffle: beyond, the driver spends its time on their states."""
+
 PRIMARY_TYPE: Final = "m5.xlarge"
 """A small primary node suffices up to fifty nodes: https://aws.github.io/aws-emr-best-practices/."""
 
@@ -56,10 +61,20 @@ class Workload:
     scan_bytes: int
     sla_minutes: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.scan_bytes > MOST_BYTES:
+            digits = len(str(self.scan_bytes)) if self.scan_bytes < 10**18 else "19 or more"
+            raise HardRunError(
+                f"A window of a number of bytes with {digits} digits is more than any cluster reads.",
+                f"Backfill it in slices of at most {MOST_BYTES // 10**12:,} TB.",
+            )
+        if self.sla_minutes is not None and not 0 < self.sla_minutes < math.inf:
+            raise HardRunError(f"An SLA of {self.sla_minutes:g} minutes cannot be met.", "Set sla_minutes above 0.")
+
     @property
     def tasks(self) -> int:
         """Number of tasks that read it."""
-        return math.ceil(self.scan_bytes / (TASK_MIB * MIB))
+        return -(-self.scan_bytes // (TASK_MIB * MIB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +110,14 @@ class Calibration:
         expansion: Ratio of the data's size in memory to its size in the lake.
         startup_minutes: From the request until the first step runs.
         safety: Divisor of the run's time, as a safety margin.
+        fixed_seconds: What a step takes whatever it reads: Spark's start, listing, committing.
     """
 
     mib_per_core_second: float = 8.0
     expansion: float = 3.0
     startup_minutes: float = 8.0
     safety: float = 0.8
+    fixed_seconds: float = 0.0
 
 
 PRIOR: Final = Calibration()
@@ -290,7 +307,7 @@ def _forecast(
         master_type=PRIMARY_TYPE,
         master_count=bounds.master_count,
         layout=candidate.layout,
-        partitions=max(2 * candidate.layout.node_cores * candidate.core_count, workload.tasks),
+        partitions=max(2 * candidate.layout.node_cores * candidate.core_count, min(workload.tasks, MOST_PARTITIONS)),
         minutes=minutes,
         usd=rent_usd(nodes, minutes * 60, prices),
         is_feasible=is_feasible,
@@ -302,7 +319,8 @@ def _forecast(
 def run_minutes(workload: Workload, cores: int, calibration: Calibration) -> float:
     """Estimate minutes from the request to the end: start-up, then waves of tasks."""
     waves = math.ceil(workload.tasks / cores)
-    seconds = waves * TASK_MIB / calibration.mib_per_core_second / calibration.safety
+    working = waves * TASK_MIB / calibration.mib_per_core_second
+    seconds = (calibration.fixed_seconds + working) / calibration.safety
     return calibration.startup_minutes + seconds / 60
 
 

@@ -235,3 +235,18 @@ def test_link_behind_a_glob_does_not_leave_the_project(workshop: Workshop, tmp_p
     decisions = {decision.target: decision for decision in workshop.plan().decisions}
 
     assert "leads out of the project" in decisions["dwh.dim_region"].message
+
+
+def test_loads_count_in_utc_whatever_the_machines_zone_is(workshop: Workshop) -> None:
+    workshop.write_select(
+        "fact_order",
+        "select o.order_id, o.customer, cast(timestamptz '2013-01-01 00:00:00+00' as varchar) as region, o.amount,"
+        " o.landed_at from lake.orders as o",
+    )
+    workshop.land_orders("day_9", range(90, 93), "2013-01-09 12:00:00")
+
+    code, out, err = finish(workshop.sluice("run", "orders", TZ="America/New_York"))
+
+    assert code == 0, out + err
+    written = workshop.query("select distinct region from dwh.fact_order where order_id >= 90")
+    assert written == [("2013-01-01 00:00:00+00",)]
