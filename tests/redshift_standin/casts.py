@@ -11,6 +11,8 @@ TYPES = {
     exp.DataType.Type.VARBINARY: "varbyte",
     exp.DataType.Type.BINARY: "varbyte",
     exp.DataType.Type.HLLSKETCH: "hllsketch",
+    exp.DataType.Type.GEOMETRY: "geometry",
+    exp.DataType.Type.GEOGRAPHY: "geography",
 }
 BYTES = (exp.DataType.Type.VARCHAR, exp.DataType.Type.CHAR)
 

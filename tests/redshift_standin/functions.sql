@@ -97,3 +97,6 @@ create function pg_catalog.user_is_member_of(member text, role text) returns boo
     select pg_has_role(member, role, 'member') $$;
 create function pg_catalog.role_is_member_of(member text, role text) returns boolean language sql stable as $$
     select pg_has_role(member, role, 'member') $$;
+create function rs_catalog.setting(name text) returns varchar language sql stable as $$
+    select coalesce(nullif(current_setting('rs.' || name, true), ''), case name when 'query_group' then 'default'
+        when 'wlm_query_slot_count' then '1' else 'on' end) $$;

@@ -13,6 +13,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
 from metadata_sync.sql.redshift.from_paths import FromPath, take_paths
 from tests.redshift_standin import rules, tables
+from tests.redshift_standin.calls import SESSION_SETTINGS
 from tests.redshift_standin.dialect import StandinRedshift
 from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.expressions import to_postgres
@@ -23,13 +24,13 @@ from tests.redshift_standin.show import SHOWING, show_query
 from tests.redshift_standin.views import ABOUT_VIEWS, read_view_statement
 
 NOTHING = "do $rs$ begin end $rs$"
-SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
 SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
 """Settings that PostgreSQL has, too, with the same meaning."""
 NOTED = ("insert", "merge")  # SYS_QUERY_DETAIL has them
 COLOURS = re.compile(r"\x1b\[[0-9]*m")
 READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
 RESET = re.compile(r"reset\s+(\w+)", re.IGNORECASE)
+SHOWN = re.compile(r"show\s+(\w+)", re.IGNORECASE)
 UNLOADING = re.compile(r"unload\b", re.IGNORECASE)
 VACUUM = re.compile(r"vacuum\b", re.IGNORECASE)
 ALONE = re.compile(r"(vacuum|(create|drop)\s+database)\b", re.IGNORECASE)
@@ -130,6 +131,7 @@ def _plan(text: str, is_in_block: bool) -> Plan:
 def _plan_in(text: str, around: Surroundings) -> Plan:
     if around.is_in_block and (alone := ALONE.match(text)):
         raise RedshiftError("25001", f"{alone[0].upper()} cannot run inside a transaction block")
+    rules.check_words(text)
     if (plan := _plan_words(text, around)) is not None:
         return plan
     is_unbound = bool(NO_BINDING.search(text))
@@ -152,8 +154,8 @@ def _plan_words(text: str, around: Surroundings) -> Plan | None:
         plan = Plan("grant", text)
     elif READ_ONLY.fullmatch(text):
         plan = Plan("begin", "begin read only")
-    elif (reset := RESET.fullmatch(text)) and reset[1].lower() in SESSION_SETTINGS:
-        plan = Plan("reset", f"reset rs.{reset[1]}")
+    elif (setting := _plan_setting(text)) is not None:
+        plan = setting
     elif UNLOADING.match(text):
         plan = _plan_unload(text, around)
     elif SHOWING.match(text):
@@ -164,6 +166,16 @@ def _plan_words(text: str, around: Surroundings) -> Plan | None:
         found = read_view_statement(text, around.translated)
         plan = Plan(found.kind, found.sql, found.after, found.target, tag=found.kind.upper())
     return plan
+
+
+def _plan_setting(text: str) -> Plan | None:
+    """RESET and SHOW of a setting that PostgreSQL does not have."""
+    if (reset := RESET.fullmatch(text)) and reset[1].lower() in SESSION_SETTINGS:
+        return Plan("reset", f"reset rs.{reset[1]}")
+    if (shown := SHOWN.fullmatch(text)) and shown[1].lower() in SESSION_SETTINGS:
+        name = shown[1].lower()
+        return Plan("show", f"select rs_catalog.setting({literal(name)}) as {name}")
+    return None
 
 
 @dataclass(frozen=True)
