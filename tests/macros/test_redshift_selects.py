@@ -6,7 +6,6 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg
 import pytest
 import redshift_connector
 
@@ -104,13 +103,12 @@ def _is_refused(script: str) -> bool:
 
 def test_external_tables_are_seen_where_aws_shows_them(redshift_standin: Standin) -> None:
     """In SVV_EXTERNAL_COLUMNS and SVV_COLUMNS, not in information_schema; the gate reads their columns with sizes."""
-    table = (
-        "id integer, tail varchar(9), code char(3), fare numeric(9, 2), ratio double precision, dep timestamp, day date"
-    )
-    with psycopg.connect(redshift_standin.url, autocommit=True) as admin:
-        admin.execute("create schema lake")
-        admin.execute(f"create table lake.flights ({table})".encode())
-        admin.execute("select rs_catalog.make_external('lake.flights', 'day')")
+    table = "id int, tail varchar(9), code char(3), fare decimal(9, 2), ratio double, dep timestamp"
+    with connect(redshift_standin.profile()) as connection, connection.cursor() as cursor:
+        cursor.execute("create external schema lake from data catalog database 'd' iam_role default")
+        cursor.execute(
+            f"create external table lake.flights ({table}) partitioned by (day date) stored as parquet location 's3://b/k/'"
+        )
     counts = {}
     with connect(redshift_standin.profile()) as connection, connection.cursor() as cursor:
         for view, name in (

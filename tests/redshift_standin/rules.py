@@ -37,7 +37,7 @@ def check_words(text: str) -> None:
     Raises:
         RedshiftError: With Redshift's wording or, where nobody reported it, the rule's.
     """
-    for finding in check_script(PARAMETER.sub("null", text)):
+    for finding in check_script(PARAMETER.sub(r"rs_parameter_\1", text)):
         if finding.severity is Severity.ERROR and finding.rule not in TAKEN:
             raise _refusal(finding)
 

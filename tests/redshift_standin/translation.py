@@ -17,6 +17,7 @@ from tests.redshift_standin.calls import SESSION_SETTINGS
 from tests.redshift_standin.dialect import StandinRedshift
 from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.expressions import to_postgres
+from tests.redshift_standin.external import ABOUT_EXTERNAL, read_external
 from tests.redshift_standin.lake import Copy, Unload, read_copy, read_unload
 from tests.redshift_standin.names import literal, relation_name
 from tests.redshift_standin.routines import ABOUT_FUNCTIONS, read_function_statement
@@ -146,26 +147,34 @@ def _plan_in(text: str, around: Surroundings) -> Plan:
 def _plan_words(text: str, around: Surroundings) -> Plan | None:
     """Plan what sqlglot cannot parse."""
     plan: Plan | None = None
-    if VACUUM.match(text):
-        plan = Plan("vacuum", NOTHING, tag="VACUUM")
-    elif match := DROPPED_DATABASE.fullmatch(text):
+    if match := DROPPED_DATABASE.fullmatch(text):
         plan = Plan("drop database", f"drop database {match['name']}" + (" with (force)" if match["force"] else ""))
-    elif ALL_TABLES.fullmatch(text):
-        plan = Plan("grant", text)
-    elif READ_ONLY.fullmatch(text):
-        plan = Plan("begin", "begin read only")
+    elif plain := _plan_plain(text):
+        plan = plain
     elif (setting := _plan_setting(text)) is not None:
         plan = setting
     elif UNLOADING.match(text):
         plan = _plan_unload(text, around)
     elif SHOWING.match(text):
         plan = Plan("show", show_query(text))
+    elif ABOUT_EXTERNAL.match(text):
+        external = read_external(text, is_in_block=around.is_in_block)
+        plan = Plan("create external", external.sql, external.after)
     elif ABOUT_FUNCTIONS.match(text):
         plan = Plan("function", read_function_statement(text, around.translated))
     elif ABOUT_VIEWS.match(text):
         found = read_view_statement(text, around.translated)
         plan = Plan(found.kind, found.sql, found.after, found.target, tag=found.kind.upper())
     return plan
+
+
+def _plan_plain(text: str) -> Plan | None:
+    """Statements that PostgreSQL takes as they are, or that do nothing there."""
+    if VACUUM.match(text):
+        return Plan("vacuum", NOTHING, tag="VACUUM")
+    if ALL_TABLES.fullmatch(text):
+        return Plan("grant", text)
+    return Plan("begin", "begin read only") if READ_ONLY.fullmatch(text) else None
 
 
 def _plan_setting(text: str) -> Plan | None:
