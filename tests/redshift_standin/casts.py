@@ -46,6 +46,8 @@ def rewrite_try_cast(node: exp.TryCast) -> exp.Expr:
     """PostgreSQL has none, and sqlglot would write a plain cast."""
     if is_unsized_decimal(node.to):
         node.set("to", exp.DataType.build(UNSIZED_DECIMAL))
+    if isinstance(node.this, exp.Literal) and node.this.is_string:
+        node.set("this", exp.cast(node.this.copy(), "varchar"))
     kind = exp.Literal.string(node.to.sql("postgres"))
     return exp.Anonymous(
         this="rs_catalog.try_cast", expressions=[node.this, kind, exp.cast(exp.null(), node.to.copy())]

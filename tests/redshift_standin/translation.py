@@ -13,6 +13,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
 from metadata_sync.sql.redshift.from_paths import FromPath, take_paths
 from tests.redshift_standin import rules, tables
+from tests.redshift_standin.administration import administer, without_role_words
 from tests.redshift_standin.calls import SESSION_SETTINGS
 from tests.redshift_standin.dialect import StandinRedshift
 from tests.redshift_standin.errors import RedshiftError, not_known
@@ -136,7 +137,7 @@ def _plan_in(text: str, around: Surroundings) -> Plan:
     if (plan := _plan_words(text, around)) is not None:
         return plan
     is_unbound = bool(NO_BINDING.search(text))
-    tree, paths = _parse(NO_BINDING.sub("", text) if is_unbound else text)
+    tree, paths = _parse(without_role_words(NO_BINDING.sub("", text) if is_unbound else text))
     rules.check(tree, is_in_block=around.is_in_block)
     for kind, plan_tree in PLANS.items():
         if isinstance(tree, kind):
@@ -174,6 +175,8 @@ def _plan_plain(text: str) -> Plan | None:
         return Plan("vacuum", NOTHING, tag="VACUUM")
     if ALL_TABLES.fullmatch(text):
         return Plan("grant", text)
+    if (administered := administer(text)) is not None:
+        return Plan("administration", administered, tag=text.split(maxsplit=1)[0].upper())
     return Plan("begin", "begin read only") if READ_ONLY.fullmatch(text) else None
 
 
