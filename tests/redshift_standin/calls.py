@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from tests.redshift_standin.casts import is_of_a_relation
 from tests.redshift_standin.dates import DATE_FUNCTIONS, extract, rewrite_date, truncate
 
 SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
@@ -81,19 +82,11 @@ def _sized(node: exp.Expr) -> exp.Expr:
         return node
     if node.is_string:
         size = max(len(node.this.encode()), 1)
-        return exp.cast(node.copy(), f"varchar({size})") if _is_of_a_relation(node) else node
+        return exp.cast(node.copy(), f"varchar({size})") if is_of_a_relation(node) else node
     whole, _, fraction = node.this.lstrip("0").partition(".")
     if not fraction or not (whole + fraction).isdigit():
         return node
     return exp.cast(node.copy(), f"decimal({len(whole) + len(fraction)}, {len(fraction)})")
-
-
-def _is_of_a_relation(node: exp.Expr) -> bool:
-    """Whether a constant is a column of the table or view that the statement creates."""
-    above = node.find_ancestor(exp.Select)
-    while isinstance(above, exp.Select | exp.Subquery):
-        above = above.parent
-    return isinstance(above, exp.Create)
 
 
 def _into(node: exp.Expr) -> exp.Expr:
