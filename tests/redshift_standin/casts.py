@@ -25,7 +25,7 @@ def is_unsized_decimal(kind: exp.Expr | None) -> bool:
 
 def is_of_a_relation(node: exp.Expr) -> bool:
     """Whether an item of a select list is a column of the table or view that the statement creates."""
-    above = node.find_ancestor(exp.Select)
+    above: exp.Expr | None = node.find_ancestor(exp.Select)
     while isinstance(above, exp.Select | exp.Subquery):
         above = above.parent
     return isinstance(above, exp.Create)
