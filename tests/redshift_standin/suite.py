@@ -25,6 +25,7 @@ from tests.support.postgres_cluster import SETTINGS, database, start_cluster, st
 USERS = ("dbt_test_user_1", "dbt_test_user_2", "dbt_test_user_3")
 GROUPS = ("dbt_test_group_1", "dbt_test_group_2", "dbt_test_group_3")
 ROLES = ("dbt_test_role_1", "dbt_test_role_2", "dbt_test_role_3")
+FUNCTIONAL = Path("tests") / "functional"
 ADAPTER, FIXTURES = Path("dbt-redshift"), Path("dbt-tests-adapter") / "src"
 # Tests of a second database or a datashare skip themselves; those that log in through IAM do not.
 WITHOUT_AWS = "not TestIAMUser"
@@ -38,7 +39,7 @@ def main() -> None:
     options.add_argument("pytest", nargs="*", help="further arguments of pytest, after --")
     given = options.parse_args()
     suite = given.suite.expanduser().resolve()
-    for needed in (ADAPTER / "tests" / "functional", FIXTURES):
+    for needed in (ADAPTER / FUNCTIONAL, FIXTURES):
         if not (suite / needed).is_dir():
             sys.exit(f"{suite} has no {needed}: name a checkout of github.com/dbt-labs/dbt-adapters.")
     try:
@@ -49,7 +50,7 @@ def main() -> None:
         with database(cluster) as url, running(url) as standin, tempfile.TemporaryDirectory() as folder:
             _make_identities(url)
             authority = prove_localhost(standin, Path(folder))
-            sys.exit(_run(suite, standin, authority, given.pytest or ["tests/functional"]))
+            sys.exit(_run(suite, standin, authority, given.pytest))
     finally:
         stop_cluster(cluster)
 
@@ -80,6 +81,8 @@ def _run(suite: Path, standin: Standin, authority: Path, arguments: list[str]) -
     }
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "no:randomly", "-p", "no:cacheprovider"]
     command += ["-k", WITHOUT_AWS, *arguments]
+    if not any(argument.startswith(str(FUNCTIONAL)) for argument in arguments):
+        command.append(str(FUNCTIONAL))
     return subprocess.run(command, cwd=suite / ADAPTER, env=environment, check=False).returncode
 
 
