@@ -62,7 +62,7 @@ def _make_identities(url: str) -> None:
             admin.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(name), PASSWORD))
         for name in (*GROUPS, *ROLES):
             admin.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
-        admin.execute("insert into rs_catalog.redshift_role select unnest(%s)", [list(ROLES)])
+        admin.execute("insert into rs_catalog.redshift_role select unnest(%s::text[])", [list(ROLES)])
 
 
 def _run(suite: Path, standin: Standin, authority: Path, arguments: list[str]) -> int:
