@@ -48,7 +48,7 @@ test-lake: $(VENV)/.s3 ## Run the tests of lake sources in S3, on a simulated on
 S3 := $(abspath $(VENV)/s3)
 
 .PHONY: redshift-suite
-redshift-suite: $(VENV)/.dev ## Run dbt-redshift's own tests on the stand-in: SUITE=a checkout of dbt-adapters (an hour; less: ARGS="PATH OF A TEST")
+redshift-suite: $(VENV)/.dev ## Run dbt-redshift's own tests on the stand-in: SUITE=a checkout of dbt-adapters (an hour; less: ARGS="-k grants")
 	@test -n "$(SUITE)" || { echo "Name a checkout of github.com/dbt-labs/dbt-adapters: make redshift-suite SUITE=~/dbt-adapters" >&2; exit 2; }
 	@$(BIN)/python -m tests.redshift_standin.suite "$(SUITE)" -- $(ARGS)
 

@@ -6,7 +6,6 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg
 import pytest
 import redshift_connector
 
@@ -14,12 +13,15 @@ from flows.warehouse.columns import table_columns
 from flows.warehouse.connection import open_warehouse
 from flows.warehouse.profile import Profile
 from metadata_sync.sql.redshift import Severity, check_script
+from tests.redshift_standin.errors import RedshiftError
 from tests.redshift_standin.server import Standin
+from tests.redshift_standin.translation import translate
 from tests.support.redshift_project import connect
 
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
 
 CORPUS = Path(__file__).parents[1] / "unit" / "lint" / "corpus" / "redshift_valid.sql"
+UNSUPPORTED = CORPUS.with_name("redshift_unsupported.sql")
 TABLES = (
     "create table flights (id integer, tail varchar(9), dest varchar(3), dep timestamp, day date, delay integer, "
     "fare numeric(9, 2), ratio double precision, late boolean, raw varchar(200), info super)",
@@ -81,15 +83,32 @@ def test_lint_takes_what_has_an_answer(select: str) -> None:
     assert not [finding for finding in check_script(select) if finding.severity is Severity.ERROR]
 
 
+def test_standin_is_never_more_lenient_than_the_pages() -> None:
+    """Each statement of the corpus of unsupported ones is refused before PostgreSQL sees it."""
+    lines = UNSUPPORTED.read_text(encoding="utf-8").splitlines()
+    taken = [line for line in lines if line and not line.startswith("-- ") and not _is_refused(line)]
+    assert not taken
+
+
+def _is_refused(script: str) -> bool:
+    is_in_block = False
+    try:
+        for statement in script.split("; "):
+            plan = translate(statement, is_in_block=is_in_block, columns=lambda _: ["a"])
+            is_in_block = is_in_block or plan.kind == "begin"
+    except RedshiftError:
+        return True
+    return False
+
+
 def test_external_tables_are_seen_where_aws_shows_them(redshift_standin: Standin) -> None:
     """In SVV_EXTERNAL_COLUMNS and SVV_COLUMNS, not in information_schema; the gate reads their columns with sizes."""
-    table = (
-        "id integer, tail varchar(9), code char(3), fare numeric(9, 2), ratio double precision, dep timestamp, day date"
-    )
-    with psycopg.connect(redshift_standin.url, autocommit=True) as admin:
-        admin.execute("create schema lake")
-        admin.execute(f"create table lake.flights ({table})".encode())
-        admin.execute("select rs_catalog.make_external('lake.flights', 'day')")
+    table = "id int, tail varchar(9), code char(3), fare decimal(9, 2), ratio double, dep timestamp"
+    with connect(redshift_standin.profile()) as connection, connection.cursor() as cursor:
+        cursor.execute("create external schema lake from data catalog database 'd' iam_role default")
+        cursor.execute(
+            f"create external table lake.flights ({table}) partitioned by (day date) stored as parquet location 's3://b/k/'"
+        )
     counts = {}
     with connect(redshift_standin.profile()) as connection, connection.cursor() as cursor:
         for view, name in (

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
+from tests.redshift_standin.casts import is_of_a_relation
 from tests.redshift_standin.dates import DATE_FUNCTIONS, extract, rewrite_date, truncate
 
+SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
 SUPER_ARGUMENTS = {"array_contains": 1, "array_position": 1, "array_positions": 1}
 """Functions with an argument that may be any value, and its place."""
 
@@ -48,6 +50,13 @@ def _grouping(node: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this="grouping", expressions=[item.copy() for item in node.expressions])
 
 
+def _setting(node: exp.Anonymous) -> exp.Expr:
+    """Redshift's own settings are kept beside PostgreSQL's (r_CURRENT_SETTING.html)."""
+    if node.expressions[0].name.lower() in SESSION_SETTINGS:
+        return exp.Anonymous(this="rs_catalog.setting", expressions=[node.expressions[0].copy()])
+    return node
+
+
 def _average(node: exp.Expr) -> exp.Expr:
     """AVG of whole numbers is a whole number (r_AVG.html)."""
     call = exp.Anonymous(this="avg", expressions=[node.this])
@@ -68,13 +77,16 @@ def _concat(node: exp.Expr) -> exp.Expr:
 
 
 def _sized(node: exp.Expr) -> exp.Expr:
-    """A decimal that stands alone in the select list has the precision and scale that it is written with."""
-    if node.is_string or "." not in node.this or not isinstance(node.parent, exp.Alias | exp.Select):
+    """A constant that stands alone in the select list has the size that it is written with."""
+    if not isinstance(node.parent, exp.Alias | exp.Select):
         return node
+    if node.is_string:
+        size = max(len(node.this.encode()), 1)
+        return exp.cast(node.copy(), f"varchar({size})") if is_of_a_relation(node) else node
     whole, _, fraction = node.this.lstrip("0").partition(".")
-    if not (whole + fraction).isdigit():
+    if not fraction or not (whole + fraction).isdigit():
         return node
-    return exp.cast(node.copy(), f"decimal({max(len(whole) + len(fraction), 1)}, {len(fraction)})")
+    return exp.cast(node.copy(), f"decimal({len(whole) + len(fraction)}, {len(fraction)})")
 
 
 def _into(node: exp.Expr) -> exp.Expr:
@@ -145,6 +157,7 @@ def _within_group(node: exp.Expr) -> exp.Expr:
 
 BY_NAME: dict[str, Callable[[exp.Anonymous], exp.Expr]] = {
     "collate": _collate,
+    "current_setting": _setting,
     "decode": _decode,
     "hll_create_sketch": _sketch,
     "listagg": _listagg,

@@ -194,7 +194,9 @@ create view pg_catalog.svv_mv_info as
 create view rs_catalog.all_columns as
     select table_catalog, table_schema, table_name, column_name, ordinal_position, column_default, is_nullable,
         case when data_type = 'json' then 'super' when udt_name = 'varbyte' then 'binary varying'
-            when udt_name = 'hllsketch' then 'hllsketch' else data_type end::text as data_type,
+            when udt_name in ('hllsketch', 'geometry', 'geography') then udt_name::text
+            when interval_type = 'YEAR TO MONTH' then 'intervaly2m' when interval_type = 'DAY TO SECOND' then 'intervald2s'
+            else data_type end::text as data_type,
         character_maximum_length, character_octet_length, numeric_precision, numeric_precision_radix, numeric_scale,
         datetime_precision, udt_name
     from information_schema.columns;
@@ -238,7 +240,9 @@ create function rs_catalog.show_columns(asked text, in_schema text, of_table tex
     character_maximum_length int, numeric_precision int, numeric_scale int) language sql as $$
     select asked, in_schema, of_table, a.attname::text, a.attnum::int,
         case when a.atttypid = 'varchar'::regtype then 'character varying'
-            when a.atttypid = 'numeric'::regtype then 'numeric' else format_type(a.atttypid, a.atttypmod) end,
+            when a.atttypid = 'numeric'::regtype then 'numeric' when a.atttypid = 'bpchar'::regtype then 'character'
+            when a.atttypid = 'json'::regtype then 'super' when format_type(a.atttypid, null) = 'varbyte' then 'binary varying'
+            else format_type(a.atttypid, a.atttypmod) end,
         case when a.atttypid = 'varchar'::regtype and a.atttypmod > 0 then a.atttypmod - 4 end,
         case when a.atttypid = 'numeric'::regtype and a.atttypmod > 0 then ((a.atttypmod - 4) >> 16) & 65535 end,
         case when a.atttypid = 'numeric'::regtype and a.atttypmod > 0 then (a.atttypmod - 4) & 65535 end

@@ -63,7 +63,8 @@ def rewrite_date(node: exp.Anonymous, name: str) -> exp.Expr:
     part = part_of(first)
     if DATE_FUNCTIONS[name] == "date_part" and part in WITHIN_SECOND:
         return exp.cast(_within_second(part, rest[0]), "double precision")
-    return exp.Anonymous(this=DATE_FUNCTIONS[name], expressions=[exp.Literal.string(part), *rest])
+    typed = [_typed(value) for value in rest]
+    return exp.Anonymous(this=DATE_FUNCTIONS[name], expressions=[exp.Literal.string(part), *typed])
 
 
 def extract(node: exp.Expr) -> exp.Expr:
@@ -78,7 +79,12 @@ def extract(node: exp.Expr) -> exp.Expr:
 def truncate(node: exp.Expr) -> exp.Expr:
     """DATE_TRUNC of a date is a timestamp (r_DATE_TRUNC.html)."""
     part = exp.Literal.string(part_of(node.args["unit"]))
-    return exp.Anonymous(this="date_trunc", expressions=[part, node.this.copy()])
+    return exp.Anonymous(this="date_trunc", expressions=[part, _typed(node.this)])
+
+
+def _typed(value: exp.Expr) -> exp.Expr:
+    """A literal is a timestamp without a time zone; PostgreSQL would take it for one with."""
+    return exp.cast(value.copy(), "timestamp") if isinstance(value, exp.Literal) and value.is_string else value.copy()
 
 
 def _within_second(part: str, value: exp.Expr) -> exp.Expr:

@@ -65,6 +65,20 @@ def to_postgres(
             tree = rewritten
         elif rewritten is not node:
             node.replace(rewritten)
+    _name_subqueries(tree)
+    _put_relations(tree, views, columns)
+    return tree
+
+
+def _name_subqueries(tree: exp.Expr) -> None:
+    """PostgreSQL 15 asks for an alias of each query in FROM, Redshift does not."""
+    for number, query in enumerate(tree.find_all(exp.Subquery)):
+        if isinstance(query.parent, exp.From | exp.Join) and not query.alias:
+            query.set("alias", exp.TableAlias(this=exp.to_identifier(f"rs_query_{number}")))
+
+
+def _put_relations(tree: exp.Expr, views: Mapping[tuple[str, str], str], columns: Columns) -> None:
+    """Put catalogs that show other things on Redshift, and late-binding views, in place of their names."""
     has_layout = any(column.name in LAYOUT_COLUMNS for column in tree.find_all(exp.Column))
     for table in list(tree.find_all(exp.Table)):
         if (table.db, table.name) in CATALOGS or (has_layout and table.name in LAYOUT_CATALOGS):
@@ -74,7 +88,6 @@ def to_postgres(
             body = sqlglot.parse_one(query, dialect="postgres")
             alias = exp.TableAlias(this=exp.to_identifier(table.alias_or_name))
             table.replace(exp.Subquery(this=to_postgres(body, views, columns), alias=alias))
-    return tree
 
 
 def _rewrite(node: exp.Expr) -> exp.Expr:

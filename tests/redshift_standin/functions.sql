@@ -97,3 +97,15 @@ create function pg_catalog.user_is_member_of(member text, role text) returns boo
     select pg_has_role(member, role, 'member') $$;
 create function pg_catalog.role_is_member_of(member text, role text) returns boolean language sql stable as $$
     select pg_has_role(member, role, 'member') $$;
+create function rs_catalog.setting(name text) returns varchar language sql stable as $$
+    select coalesce(nullif(current_setting('rs.' || name, true), ''), case name when 'query_group' then 'default'
+        when 'wlm_query_slot_count' then '1' else 'on' end) $$;
+-- DATE_TRUNC of a date has no time zone (r_DATE_TRUNC.html); DATEADD and DATEDIFF take one
+create function pg_catalog.date_trunc(part text, d date) returns timestamp language sql immutable strict as $$
+    select date_trunc(part, d::timestamp) $$;
+create function pg_catalog.dateadd(part text, n bigint, t timestamptz) returns timestamptz language sql stable strict as $$
+    select case when part = 'quarter' then t + n * interval '3 month' else t + n * ('1 ' || part)::interval end $$;
+create function pg_catalog.datediff(part text, a timestamptz, b timestamptz) returns bigint language sql stable strict as $$
+    select datediff(part, a at time zone 'utc', b at time zone 'utc') $$;
+create function pg_catalog.dateadd(part text, n bigint, d date) returns timestamp language sql immutable strict as $$
+    select dateadd(part, n, d::timestamp) $$;

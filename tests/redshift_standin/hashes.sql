@@ -147,3 +147,18 @@ create operator class rs_catalog.varbyte_order default for type varbyte using bt
     operator 1 pg_catalog.< (varbyte, varbyte), operator 2 pg_catalog.<= (varbyte, varbyte),
     operator 3 pg_catalog.= (varbyte, varbyte), operator 4 pg_catalog.>= (varbyte, varbyte),
     operator 5 pg_catalog.> (varbyte, varbyte), function 1 rs_catalog.varbyte_compare(varbyte, varbyte);
+
+-- GEOMETRY and GEOGRAPHY: types of columns; the functions that fill and read them are refused
+do $$
+declare kind text;
+begin
+    foreach kind in array array['geometry', 'geography'] loop
+        execute format('create type pg_catalog.%1$s', kind);
+        execute format('create function rs_catalog.%1$s_in(cstring) returns %1$s language internal immutable strict
+            as ''textin''', kind);
+        execute format('create function rs_catalog.%1$s_out(%1$s) returns cstring language internal immutable strict
+            as ''textout''', kind);
+        execute format('create type pg_catalog.%1$s (input = rs_catalog.%1$s_in, output = rs_catalog.%1$s_out,
+            like = text)', kind);
+    end loop;
+end $$;

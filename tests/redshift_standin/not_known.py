@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from metadata_sync.sql.redshift.rule import function_name
-from tests.redshift_standin.errors import not_known
+from tests.redshift_standin.errors import RedshiftError, not_known
 
 FUNCTIONS = frozenset(
     """
@@ -27,5 +27,7 @@ def refuse_unknown(node: exp.Expr) -> None:
     name = function_name(node)
     if name in FUNCTIONS or name.startswith(SPATIAL):
         raise not_known(f"{name}()")
+    if isinstance(node, exp.IntDiv):
+        raise RedshiftError("42883", "function div does not exist")
     if isinstance(node, exp.Connect) and node.args.get("nocycle"):
         raise not_known("CONNECT BY NOCYCLE")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
-from metadata_sync.sql.redshift import RULES, Severity, check_tree
+from metadata_sync.sql.redshift import RULES, Finding, Severity, check_script, check_tree
 from tests.redshift_standin.errors import RedshiftError
 
 WORDING = {
@@ -23,9 +25,21 @@ WORDING = {
     "alone": ("25001", "cannot run inside a transaction block"),
 }
 SYNTAX_ERROR = "42601"
+PARAMETER = re.compile(r"(?<![\w$])\$(\d+)")
 # What runs on Redshift and is worth a word in a transaction; and the client's own limit, which it has kept by then.
 TAKEN = frozenset({"truncate_commits", "percent", "unsized_decimal"})
 REFUSED = tuple(rule for rule in RULES if rule.severity is Severity.ERROR and rule.name not in TAKEN)
+
+
+def check_words(text: str) -> None:
+    """Raise the first refusal that a statement meets by its words, whatever it is parsed into.
+
+    Raises:
+        RedshiftError: With Redshift's wording or, where nobody reported it, the rule's.
+    """
+    for finding in check_script(PARAMETER.sub(r"rs_parameter_\1", text)):
+        if finding.severity is Severity.ERROR and finding.rule not in TAKEN:
+            raise _refusal(finding)
 
 
 def check(tree: exp.Expr, *, is_in_block: bool) -> None:
@@ -35,4 +49,8 @@ def check(tree: exp.Expr, *, is_in_block: bool) -> None:
         RedshiftError: With Redshift's wording or, where nobody reported it, the rule's.
     """
     for finding in check_tree(tree, REFUSED, is_in_transaction=is_in_block):
-        raise RedshiftError(*WORDING.get(finding.rule, (SYNTAX_ERROR, f"syntax error: {finding.message}")))
+        raise _refusal(finding)
+
+
+def _refusal(finding: Finding) -> RedshiftError:
+    return RedshiftError(*WORDING.get(finding.rule, (SYNTAX_ERROR, f"syntax error: {finding.message}")))

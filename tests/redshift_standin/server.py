@@ -20,7 +20,7 @@ from tests.redshift_standin.journal import Journal
 from tests.redshift_standin.lake import Lake
 from tests.redshift_standin.session import Session
 
-TYPES = {"json": 4000, "varbyte": 6551, "hllsketch": 2935}
+TYPES = {"json": 4000, "varbyte": 6551, "hllsketch": 2935, "geometry": 3000, "geography": 3001}
 """Types of the stand-in's own, and how the wire numbers them on Redshift."""
 PREPARED = ["catalog", "functions", "blanks", "super", "hashes", "aggregates", "system_views"]
 PREPARATIONS = tuple(Path(__file__).with_name(f"{name}.sql") for name in PREPARED)

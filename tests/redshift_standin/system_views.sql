@@ -25,6 +25,9 @@ create view pg_catalog.pg_table_def as
         left join rs_catalog.attribute k on k.reloid = c.oid and k.name = 'sortkey'
         left join rs_catalog.attribute e on e.reloid = c.oid and e.name = 'encode ' || a.attname
     where c.relkind = 'r' and n.nspname <> 'rs_catalog' and n.nspname = any(current_schemas(true));
+create view pg_catalog.stv_mv_info as
+    select database_name as db_name, schema_name as schema, name, autorefresh, state, 'f'::text as is_stale
+    from pg_catalog.svv_mv_info;
 create view pg_catalog.svv_tables as
     select t.table_catalog::text as table_catalog, t.table_schema::text as table_schema, t.table_name::text as table_name,
         t.table_type::text as table_type, null::text as remarks
@@ -75,4 +78,4 @@ create view pg_catalog.svv_relation_privileges as
         left join pg_roles r on r.oid = a.grantee left join rs_catalog.redshift_role k on k.name = r.rolname
     where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REFERENCES', 'TRUNCATE');
 grant select on all tables in schema rs_catalog to public;
-grant select on pg_catalog.pg_table_def, pg_catalog.svv_tables, pg_catalog.sys_query_detail, pg_catalog.svv_redshift_columns, pg_catalog.svv_relation_privileges, pg_catalog.sys_query_history to public;
+grant select on pg_catalog.stv_mv_info, pg_catalog.pg_table_def, pg_catalog.svv_tables, pg_catalog.sys_query_detail, pg_catalog.svv_redshift_columns, pg_catalog.svv_relation_privileges, pg_catalog.sys_query_history to public;

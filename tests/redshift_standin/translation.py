@@ -13,9 +13,12 @@ from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
 from metadata_sync.sql.redshift.from_paths import FromPath, take_paths
 from tests.redshift_standin import rules, tables
+from tests.redshift_standin.administration import administer, without_role_words
+from tests.redshift_standin.calls import SESSION_SETTINGS
 from tests.redshift_standin.dialect import StandinRedshift
 from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.expressions import to_postgres
+from tests.redshift_standin.external import ABOUT_EXTERNAL, read_external
 from tests.redshift_standin.lake import Copy, Unload, read_copy, read_unload
 from tests.redshift_standin.names import literal, relation_name
 from tests.redshift_standin.routines import ABOUT_FUNCTIONS, read_function_statement
@@ -23,13 +26,13 @@ from tests.redshift_standin.show import SHOWING, show_query
 from tests.redshift_standin.views import ABOUT_VIEWS, read_view_statement
 
 NOTHING = "do $rs$ begin end $rs$"
-SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
 SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
 """Settings that PostgreSQL has, too, with the same meaning."""
 NOTED = ("insert", "merge")  # SYS_QUERY_DETAIL has them
 COLOURS = re.compile(r"\x1b\[[0-9]*m")
 READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
 RESET = re.compile(r"reset\s+(\w+)", re.IGNORECASE)
+SHOWN = re.compile(r"show\s+(\w+)", re.IGNORECASE)
 UNLOADING = re.compile(r"unload\b", re.IGNORECASE)
 VACUUM = re.compile(r"vacuum\b", re.IGNORECASE)
 ALONE = re.compile(r"(vacuum|(create|drop)\s+database)\b", re.IGNORECASE)
@@ -130,10 +133,11 @@ def _plan(text: str, is_in_block: bool) -> Plan:
 def _plan_in(text: str, around: Surroundings) -> Plan:
     if around.is_in_block and (alone := ALONE.match(text)):
         raise RedshiftError("25001", f"{alone[0].upper()} cannot run inside a transaction block")
+    rules.check_words(text)
     if (plan := _plan_words(text, around)) is not None:
         return plan
     is_unbound = bool(NO_BINDING.search(text))
-    tree, paths = _parse(NO_BINDING.sub("", text) if is_unbound else text)
+    tree, paths = _parse(without_role_words(NO_BINDING.sub("", text) if is_unbound else text))
     rules.check(tree, is_in_block=around.is_in_block)
     for kind, plan_tree in PLANS.items():
         if isinstance(tree, kind):
@@ -144,26 +148,46 @@ def _plan_in(text: str, around: Surroundings) -> Plan:
 def _plan_words(text: str, around: Surroundings) -> Plan | None:
     """Plan what sqlglot cannot parse."""
     plan: Plan | None = None
-    if VACUUM.match(text):
-        plan = Plan("vacuum", NOTHING, tag="VACUUM")
-    elif match := DROPPED_DATABASE.fullmatch(text):
+    if match := DROPPED_DATABASE.fullmatch(text):
         plan = Plan("drop database", f"drop database {match['name']}" + (" with (force)" if match["force"] else ""))
-    elif ALL_TABLES.fullmatch(text):
-        plan = Plan("grant", text)
-    elif READ_ONLY.fullmatch(text):
-        plan = Plan("begin", "begin read only")
-    elif (reset := RESET.fullmatch(text)) and reset[1].lower() in SESSION_SETTINGS:
-        plan = Plan("reset", f"reset rs.{reset[1]}")
+    elif plain := _plan_plain(text):
+        plan = plain
+    elif (setting := _plan_setting(text)) is not None:
+        plan = setting
     elif UNLOADING.match(text):
         plan = _plan_unload(text, around)
     elif SHOWING.match(text):
         plan = Plan("show", show_query(text))
+    elif ABOUT_EXTERNAL.match(text):
+        external = read_external(text, is_in_block=around.is_in_block)
+        plan = Plan("create external", external.sql, external.after)
     elif ABOUT_FUNCTIONS.match(text):
         plan = Plan("function", read_function_statement(text, around.translated))
     elif ABOUT_VIEWS.match(text):
         found = read_view_statement(text, around.translated)
         plan = Plan(found.kind, found.sql, found.after, found.target, tag=found.kind.upper())
     return plan
+
+
+def _plan_plain(text: str) -> Plan | None:
+    """Statements that PostgreSQL takes as they are, or that do nothing there."""
+    if VACUUM.match(text):
+        return Plan("vacuum", NOTHING, tag="VACUUM")
+    if ALL_TABLES.fullmatch(text):
+        return Plan("grant", text)
+    if (administered := administer(text)) is not None:
+        return Plan("administration", administered, tag=text.split(maxsplit=1)[0].upper())
+    return Plan("begin", "begin read only") if READ_ONLY.fullmatch(text) else None
+
+
+def _plan_setting(text: str) -> Plan | None:
+    """RESET and SHOW of a setting that PostgreSQL does not have."""
+    if (reset := RESET.fullmatch(text)) and reset[1].lower() in SESSION_SETTINGS:
+        return Plan("reset", f"reset rs.{reset[1]}")
+    if (shown := SHOWN.fullmatch(text)) and shown[1].lower() in SESSION_SETTINGS:
+        name = shown[1].lower()
+        return Plan("show", f"select rs_catalog.setting({literal(name)}) as {name}")
+    return None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ SSL_REQUEST = 80877103
 CANCEL_REQUEST = 80877102
 PROTOCOL_3 = 196608
 TEXT, VARCHAR, NUMERIC = 25, 1043, 1700
+INTERVAL, YEAR_TO_MONTH, DAY_TO_SECOND = 1186, 1188, 1190
+YEARS_AND_MONTHS = 6  # how PostgreSQL's size of an interval says so
 SIZED = {TEXT: (VARCHAR, 65535 + 4), VARCHAR: (VARCHAR, 65535 + 4), NUMERIC: (NUMERIC, (38 << 16 | 10) + 4)}
 """Types without a size: the type and the size that Redshift would show."""
 
@@ -115,6 +117,8 @@ def as_redshift(body: bytes, types: Mapping[int, int]) -> bytes:
             INT.pack_into(described, at + 12, size)
         elif kind in types:
             INT.pack_into(described, at + 6, types[kind])
+        elif kind == INTERVAL and size >= 0:
+            INT.pack_into(described, at + 6, YEAR_TO_MONTH if size >> 16 == YEARS_AND_MONTHS else DAY_TO_SECOND)
         at += 18
     return bytes(described)
 

@@ -33,6 +33,7 @@ _STATEMENTS: Final = (
 _COMMANDS: Final = re.compile(
     r"vacuum|unload|lock|call|declare|close|cancel|show|explain|refresh materialized view|reset|abort|desc |end\b"
     r"|(attach|detach) (masking|rls) policy|deallocate|execute|fetch|prepare (?!transaction)|start transaction"
+    r"|begin (\S+ )?read "
     r"|grant|revoke|drop"
     r"|set session (authorization|characteristics)|set \S+ (to|=)|analyze( verbose| compression)?"
     r"|alter (database|datashare|default privileges|external|function|group|identity provider|masking policy"

@@ -128,6 +128,8 @@ select avg(distinct f.fare) as x from flights as f
 begin
 begin transaction isolation level serializable
 start transaction read only
+begin read only
+begin work read write
 -- r_BIT_AND.html
 select bit_and(f.delay) as x from flights as f
 -- r_BIT_OR.html
