@@ -72,7 +72,7 @@ def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> di
         Spark's error of each SELECT; None: it takes it.
 
     Raises:
-        ConfigurationError: When Spark is not installed or does not start.
+        ConfigurationError: When Spark is not installed, does not start or does not end.
     """
     from flows.spark.spark_job import SESSION
 
@@ -85,14 +85,20 @@ def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> di
     with tempfile.TemporaryDirectory() as folder:
         asked, answers = Path(folder) / "questions.json", Path(folder) / "answers.json"
         asked.write_text(json.dumps({"session": SESSION, "selects": questions}), "utf-8")
-        done = subprocess.run(  # noqa: S603 - our own script
-            [*words, str(SCRIPT), str(asked), str(answers)],
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            env={**os.environ, **environment},
-            check=False,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own script
+                [*words, str(SCRIPT), str(asked), str(answers)],
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                env={**os.environ, **environment},
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ConfigurationError(
+                f"Spark did not check {len(selects)} SELECTs within {_SECONDS} s.",
+                "Try again on a machine that is less busy, or check fewer pipelines at a time.",
+            ) from error
         if not answers.exists():
             last = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
             raise ConfigurationError(f"Spark did not start to check SELECTs: {last}", "Run `sluice doctor`.")

@@ -19,7 +19,7 @@ def test_each_select_is_planned_and_one_refusal_stops_itself() -> None:
             "a.good": _select("SELECT t.i, t.`a``b` FROM lake__t AS t"),
             "a.unknown": _select("SELECT t.j FROM lake__t AS t"),
             "a.unplanned": _select("SELECT row_number() OVER () AS x FROM lake__t AS t"),
-            "a.syntax": _select("SELECT i FROM lake__t WHERE"),
+            "a.syntax": _select("SELECT (i FROM lake__t"),
         },
         SparkSettings(local_cores=2),
     )
