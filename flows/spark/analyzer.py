@@ -85,25 +85,29 @@ def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> di
     with tempfile.TemporaryDirectory() as folder:
         asked, answers = Path(folder) / "questions.json", Path(folder) / "answers.json"
         asked.write_text(json.dumps({"session": SESSION, "selects": questions}), "utf-8")
-        try:
-            done = subprocess.run(  # noqa: S603 - our own script
-                [*words, str(SCRIPT), str(asked), str(answers)],
-                capture_output=True,
-                text=True,
-                timeout=_SECONDS,
-                env={**os.environ, **environment},
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ConfigurationError(
-                f"Spark did not check {len(selects)} SELECTs within {_SECONDS} s.",
-                "Try again on a machine that is less busy, or check fewer pipelines at a time.",
-            ) from error
+        done = _run([*words, str(SCRIPT), str(asked), str(answers)], environment)
         if not answers.exists():
             last = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
             raise ConfigurationError(f"Spark did not start to check SELECTs: {last}", "Run `sluice doctor`.")
         found: dict[str, str | None] = json.loads(answers.read_text("utf-8"))
     return found
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 - our own script
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            env={**os.environ, **environment},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigurationError(
+            f"Spark did not check the SELECTs within {_SECONDS} s.",
+            "Try again on a machine that is less busy, or check fewer pipelines at a time.",
+        ) from error
 
 
 def _fault(target: str, answer: str) -> Fault:
