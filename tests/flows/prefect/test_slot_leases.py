@@ -75,7 +75,7 @@ def test_lease_outlives_an_outage_that_is_longer(own: Server) -> None:
 
 @contextmanager
 def held_warehouse(shop: Shop) -> Iterator[None]:
-    command = [sys.executable, "-c", HOLD, str(shop.root / ".sluice" / "dev.duckdb")]
+    command = [sys.executable, "-c", HOLD, str(shop.root / ".sluice" / "killed.duckdb")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
