@@ -163,7 +163,15 @@ create view pg_catalog.svv_table_info as
         case when d.value is not null then 'KEY(' || d.value || ')' else upper(coalesce(s.value, 'AUTO(ALL)')) end
             as diststyle,
         coalesce(split_part(k.value, ',', 1), 'AUTO(SORTKEY)') as sortkey1,
-        coalesce(array_length(string_to_array(k.value, ','), 1), 0) as sortkey_num
+        coalesce(array_length(string_to_array(k.value, ','), 1), 0) as sortkey_num,
+        case when exists (select 1 from rs_catalog.attribute e where e.reloid = c.oid and e.name like 'encode %' and e.value <> 'raw')
+            then 'Y' else 'N' end as encoded,
+        (select max(a.atttypmod - 4) from pg_attribute a where a.attrelid = c.oid and a.atttypid = 'varchar'::regtype)::int
+            as max_varchar,
+        'none'::char(32) as sortkey1_enc, ceil(pg_total_relation_size(c.oid) / 1048576.0)::bigint as size,
+        0::numeric(10, 4) as pct_used, 0::bigint as empty, null::numeric(5, 2) as unsorted, 0::numeric(5, 2) as stats_off,
+        greatest(c.reltuples, 0)::numeric(38, 0) as tbl_rows, null::numeric(19, 2) as skew_sortkey1,
+        null::numeric(19, 2) as skew_rows, greatest(c.reltuples, 0)::numeric(38, 0) as estimated_visible_rows
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
         left join rs_catalog.attribute d on d.reloid = c.oid and d.name = 'distkey'
         left join rs_catalog.attribute s on s.reloid = c.oid and s.name = 'diststyle'
@@ -225,13 +233,14 @@ create function rs_catalog.show_schemas(asked text, pattern text) returns table
     where nspname not like 'pg\_%' and nspname not in ('information_schema', 'rs_catalog')
         and nspname like coalesce(pattern, '%') $$;
 create function rs_catalog.show_tables(asked text, in_schema text, pattern text) returns table
-    (database_name text, schema_name text, table_name text, table_type text, table_subtype text, remarks text)
+    (database_name text, schema_name text, table_name text, table_type text, table_subtype text, remarks text,
+    owner text)
     language sql as $$
     select asked, n.nspname::text, c.relname::text,
         case when c.relkind in ('r', 'p') then 'TABLE' else 'VIEW' end,
         case when c.relkind = 'm' then 'MATERIALIZED VIEW' when l.viewoid is not null then 'LATE BINDING VIEW'
             when c.relkind = 'v' then 'REGULAR VIEW' else 'REGULAR TABLE' end,
-        obj_description(c.oid)
+        obj_description(c.oid), pg_get_userbyid(c.relowner)::text
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
         left join rs_catalog.late_binding_view l on l.viewoid = c.oid
     where c.relkind in ('r', 'v', 'm') and n.nspname = in_schema and c.relname like coalesce(pattern, '%') $$;

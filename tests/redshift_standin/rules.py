@@ -9,6 +9,8 @@ from sqlglot import exp
 from metadata_sync.sql.redshift import RULES, Finding, Severity, check_script, check_tree
 from tests.redshift_standin.errors import RedshiftError
 
+DOUBLED = re.compile(r"Found multiple '(\w+)' clauses")
+"""A clause that a SELECT has twice, in sqlglot's words."""
 WORDING = {
     "on_conflict": ("42601", 'syntax error at or near "on"'),
     "returning": ("42601", 'syntax error at or near "returning"'),
@@ -53,4 +55,6 @@ def check(tree: exp.Expr, *, is_in_block: bool) -> None:
 
 
 def _refusal(finding: Finding) -> RedshiftError:
+    if doubled := DOUBLED.match(finding.message):
+        return RedshiftError(SYNTAX_ERROR, f'syntax error at or near "{doubled[1].lower()}"')
     return RedshiftError(*WORDING.get(finding.rule, (SYNTAX_ERROR, f"syntax error: {finding.message}")))

@@ -61,7 +61,14 @@ create view pg_catalog.svv_redshift_columns as
         coalesce(array_position(string_to_array(k.value, ','), c.column_name::text), 0) as sortkey,
         col_description(to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name)), c.ordinal_position::int)
             as remarks
-    from rs_catalog.all_columns c
+    from (
+        select table_catalog, table_schema, table_name, column_name, ordinal_position, data_type, column_default, is_nullable
+        from rs_catalog.all_columns
+        union all  -- PostgreSQL's information schema leaves materialized views out
+        select current_database(), n.nspname, c.relname, a.attname, a.attnum, format_type(a.atttypid, null), null, 'YES'
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+        where c.relkind = 'm' and a.attnum > 0 and not a.attisdropped
+    ) c
         left join rs_catalog.attribute d on d.name = 'distkey'
             and d.reloid = to_regclass(quote_ident(c.table_schema) || '.' || quote_ident(c.table_name))
         left join rs_catalog.attribute k on k.name = 'sortkey'
