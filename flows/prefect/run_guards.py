@@ -21,7 +21,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectException
 
-from flows.prefect.watchdog.facts import IN_PLACE_OF_LOST, is_unreplaced, replaced_state
+from flows.prefect.watchdog.facts import IN_PLACE_OF_LOST, is_replacement, is_unreplaced, replaced_state, replacing
 from flows.upkeep.ticks import due_after
 from metadata_sync.rows.model import ControlRows, TransformationRow
 
@@ -45,8 +45,7 @@ def start_in_place(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
     since = flow_run.start_time or flow_run.expected_start_time
     if flow_run.deployment_id is None or since is None:
         return
-    is_replacement = IN_PLACE_OF_LOST in str(flow_run.parameters.get("requested_by"))
-    lost = flow_run.parameters if state.is_crashed() and not is_replacement else None
+    lost = flow_run.parameters if state.is_crashed() and not is_replacement(flow_run.parameters) else None
     try:
         with get_client(sync_client=True) as client:
             refused = refused_since(client, flow_run.deployment_id, since)
@@ -76,11 +75,7 @@ def _start(
 ) -> None:
     replaced = [*(run["parameters"] for run in refused), *([] if lost is None else [lost])]
     why = "refused while another run was active" if lost is None else IN_PLACE_OF_LOST
-    people = sorted({item.get("requested_by") or "schedule" for item in replaced})
-    parameters: dict[str, Any] = {"requested_by": f"{', '.join(people)} ({why})"}
-    if any(item.get("force") for item in replaced):
-        parameters["force"] = True
-    run = client.create_flow_run_from_deployment(deployment_id, parameters=parameters)
+    run = client.create_flow_run_from_deployment(deployment_id, parameters=replacing(replaced, why))
     log.info("replaced_runs refused=%d crashed=%d started=%s", len(refused), lost is not None, run.id)
     path: Any = "/flow_runs/{}/set_state"
     for item in refused[:_TOLD]:

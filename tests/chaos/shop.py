@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -21,6 +22,8 @@ from metadata_sync.settings import Settings
 from tests.support.live_server import free_port
 from tests.support.project_copy import copy_project
 
+HOLD = "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+"""Holds the warehouse until its input ends."""
 LOAD_TYPES = ("append", "scd1", "scd2")
 COLUMNS = {
     "append": "id, k, v, landed_at",
@@ -83,6 +86,16 @@ class Shop:
         """Run a command of Sluice in a process of its own."""
         command = [sys.executable, "-m", "flows.cli", *arguments]
         return subprocess.run(command, env=self.environ, text=True, capture_output=True, timeout=seconds, check=False)
+
+    @contextmanager
+    def held_warehouse(self, environment: str = "dev") -> Iterator[None]:
+        """Let another process hold the warehouse of an environment."""
+        command = [sys.executable, "-c", HOLD, str(self.root / ".sluice" / f"{environment}.duckdb")]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "held\n"
+            yield
+            process.communicate("")
 
     @property
     def environ(self) -> dict[str, str]:

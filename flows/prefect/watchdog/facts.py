@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -218,6 +218,23 @@ def replaced_state(run_id: str) -> dict[str, Any]:
     """
     message = f"Deployment concurrency limit reached: another run was active. Run {run_id} {STANDS_IN}."
     return {"type": "CANCELLED", "name": "Cancelled", "message": message}
+
+
+def is_replacement(parameters: Mapping[str, Any]) -> bool:
+    """Whether a run with these parameters replaces a lost one."""
+    return IN_PLACE_OF_LOST in str(parameters.get("requested_by"))
+
+
+def replacing(replaced: Collection[Mapping[str, Any]], why: str) -> dict[str, Any]:
+    """Return the parameters of the run that is started in place of others.
+
+    Args:
+        replaced: Their parameters.
+        why: Why it is started, for `requested_by`.
+    """
+    people = sorted({str(item.get("requested_by") or "schedule") for item in replaced})
+    parameters: dict[str, Any] = {"requested_by": f"{', '.join(people)} ({why})"}
+    return parameters | ({"force": True} if any(item.get("force") for item in replaced) else {})
 
 
 def _managed(environment: str) -> dict[str, Any]:

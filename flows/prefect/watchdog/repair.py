@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from flows.prefect.watchdog.ending import end_run
 from flows.prefect.watchdog.facts import (
@@ -15,10 +15,12 @@ from flows.prefect.watchdog.facts import (
     HeldSlot,
     Holdings,
     LiveRun,
+    is_replacement,
     is_unreplaced,
     read_holdings,
     read_pool,
     replaced_state,
+    replacing,
 )
 from flows.prefect.watchdog.missed import cancel_missed
 from flows.prefect.watchdog.stuck import Patience, Watch, patience_for
@@ -104,7 +106,7 @@ def _end_runs(api: PrefectApi, holdings: Holdings, runs: tuple[LiveRun, ...], go
         if not end_run(api, run.id, run.state_id, wanted):
             continue
         yield f"{deployment}: ended run {run.name}. {why}"
-        lost = None if is_cancelled or IN_PLACE_OF_LOST in str(run.parameters.get("requested_by")) else run
+        lost = None if is_cancelled or is_replacement(run.parameters) else run
         if started := _start_in_place(api, holdings, run.deployment_id, lost, run.since):
             yield f"{deployment}: started run {started} in its place."
 
@@ -137,11 +139,7 @@ def _start_in_place(
     replaced = [*(run["parameters"] for run in refused), *([lost.parameters] if lost else [])]
     if not replaced:
         return None
-    people = sorted({str(item.get("requested_by") or "schedule") for item in replaced})
-    parameters: dict[str, Any] = {"requested_by": f"{', '.join(people)} ({IN_PLACE_OF_LOST})"}
-    if any(item.get("force") for item in replaced):
-        parameters["force"] = True
-    body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    body = {"parameters": replacing(replaced, IN_PLACE_OF_LOST), "state": {"type": "SCHEDULED"}}
     started = api.post(f"/deployments/{deployment_id}/create_flow_run", body)
     for run in refused[:_TOLD]:
         api.post(f"/flow_runs/{run['id']}/set_state", {"state": replaced_state(str(started["id"])), "force": True})

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,6 @@ from tests.support.live_server import Server, free_port, give_database
 from tests.support.receiver import Receiver
 
 AUTH = "team:secret"
-HOLD = "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
-"""Holds the warehouse until its input ends."""
 SECONDS = 400
 """After everything was killed, the next runs must have loaded within so long."""
 
@@ -44,17 +40,6 @@ def shop(tmp_path: Path, server: Server, receiver: Receiver, migrated: Path) -> 
     stop(local_server(shop.context))
 
 
-@contextmanager
-def held_warehouse(shop: Shop) -> Iterator[None]:
-    """Let another process hold the warehouse."""
-    command = [sys.executable, "-c", HOLD, str(shop.root / ".sluice" / "dev.duckdb")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield
-        process.communicate("")
-
-
 @pytest.mark.timeout(1200)
 def test_everything_is_killed_while_warehouse_and_channel_are_out(shop: Shop, receiver: Receiver) -> None:
     """In the end all is loaded once and told once. `up` starts what is missing, `down` ends it."""
@@ -66,7 +51,7 @@ def test_everything_is_killed_while_warehouse_and_channel_are_out(shop: Shop, re
     deployments = [server.deployment(f"p{number}@dev")["id"] for number in range(2)]
     started = dict(programs(shop))
 
-    with held_warehouse(shop):
+    with shop.held_warehouse():
         # The channel refuses the alert about it.
         receiver.refusals = 1
         failed = run_sluice(["run", "p1", "--json"], {**shop.environ, "SLUICE_LOCK_WAIT_SECONDS": "0"})

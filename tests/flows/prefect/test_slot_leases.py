@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -26,7 +22,6 @@ from tests.support.forked_sluice import run_sluice
 from tests.support.live_server import Server
 from tests.support.worker_machine import Machine, exclusive_deployment
 
-HOLD = "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 QUICK_RENEWAL = "tests.support.quick_renewal.run"
 
 
@@ -73,16 +68,6 @@ def test_lease_outlives_an_outage_that_is_longer(own: Server) -> None:
     assert active_slots(own, deployment) == 0
 
 
-@contextmanager
-def held_warehouse(shop: Shop) -> Iterator[None]:
-    command = [sys.executable, "-c", HOLD, str(shop.root / ".sluice" / "killed.duckdb")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield
-        process.communicate("")
-
-
 @pytest.fixture
 def shop(tmp_path: Path, machine: Machine) -> Shop:
     """A project with one pipeline, whose runs the worker starts."""
@@ -116,7 +101,7 @@ def replacements(server: Server, deployment: str) -> list[dict[str, Any]]:
 
 def test_run_that_loses_its_slot_or_its_process_says_so_and_is_replaced_once(machine: Machine, shop: Shop) -> None:
     server = machine.server
-    with held_warehouse(shop):
+    with shop.held_warehouse("killed"):
         deployment, run = begin(machine, "loses")
         assert server.status("/v2/concurrency_limits/decrement-with-lease", {"lease_id": lease_of(server, run)}) == 204
         machine.until("CRASHED", run)
