@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -33,6 +34,11 @@ COUNT_PIXELS = """async ([picture, wanted]) => {
 }"""
 
 
+class RunPages(NamedTuple):
+    run_url: str
+    monitor_id: str
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
@@ -53,28 +59,29 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def run_page(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of a run in which one target fails, before any browser has an event loop of its own."""
+def pages(server: Server, tmp_path_factory: pytest.TempPathFactory) -> RunPages:
+    """A run in which one target fails, and monitor after it, before any browser has an event loop of its own."""
     for _ in range(3):  # a server that is too busy is left out of a run, rightly
         context = open_orders(write_project(tmp_path_factory.mktemp("browser") / "orders"))
         reported = run_through_prefect(context, RunRequest(requested_by="ann"), server.api_url)
         context.store.close()
         if reported.url is not None and not reported.warnings:
             server.task_runs(reported.url.rpartition("/")[2], 5)
-            monitor_at(server, context.project.root)
-            return reported.url
+            return RunPages(reported.url, monitor_at(server, context.project.root))
     pytest.fail("; ".join(reported.warnings))
 
 
-def monitor_at(server: Server, root: Path) -> None:
-    """Run monitor as its deployment does: it writes the page that says what is wrong now."""
+def monitor_at(server: Server, root: Path) -> str:
+    """Run monitor as its deployment does, and return its run's id: it writes the page that says what is wrong now."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     from flows.prefect.upkeep_flows import monitor
 
     with pytest.MonkeyPatch.context() as patch, temporary_settings({PREFECT_API_URL: server.api_url}):
         patch.setenv("SLUICE_PROJECT_ROOT", str(root))
-        assert monitor(return_state=True).is_completed()
+        ended = monitor(return_state=True)
+    assert ended.is_completed()
+    return str(ended.state_details.flow_run_id)
 
 
 def picture(page: Page, name: str) -> None:
@@ -88,11 +95,11 @@ def pixels(page: Page, color: tuple[int, int, int]) -> int:
     return int(page.evaluate(COUNT_PIXELS, [graph, list(color)]))
 
 
-def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page: Page) -> None:
+def test_run_and_its_pages_are_there_to_read(pages: RunPages, server: Server, page: Page) -> None:
     hosts: set[str | None] = set()
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
 
-    page.goto(run_page, wait_until="domcontentloaded")
+    page.goto(pages.run_url, wait_until="domcontentloaded")
     expect(page.get_by_text("5 Task runs")).to_be_visible()
     expect(page.get_by_text("dwh.dim_return: skip, lake.returns is empty")).to_be_visible()
     server.until(lambda: pixels(page, GREEN) > 100 and pixels(page, RED) > 100, 30)
@@ -104,7 +111,8 @@ def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page
 
     page.get_by_role("tab", name="Artifacts").click()
     expect(page.get_by_role("link", name="run-summary-orders-daily").first).to_be_visible()
-    page.goto(f"{server.local.ui_url}/artifacts/artifact/{summary_id(server, run_page)}", wait_until="domcontentloaded")
+    summary = artifact_id(server, pages.run_url.rpartition("/")[2], "run-summary-orders-daily")
+    page.goto(f"{server.local.ui_url}/artifacts/artifact/{summary}", wait_until="domcontentloaded")
     expect(page.get_by_role("heading", name="1 failed (dwh.fact_payment), 1 loaded, 1 skipped")).to_be_visible()
     expect(page.get_by_role("cell", name="lake.returns is empty")).to_be_visible()
     picture(page, "artifact")
@@ -113,10 +121,11 @@ def test_run_and_its_pages_are_there_to_read(run_page: str, server: Server, page
     assert {host for host in hosts if host and not host.endswith("amplitude.com")} == {"127.0.0.1"}
 
 
-def test_page_of_what_is_wrong_now_leads_with_the_failed_table(run_page: str, server: Server, page: Page) -> None:
-    del run_page
-    (artifact,) = server.ask("/artifacts/latest/filter", {"artifacts": {"key": {"any_": ["wrong-now-dev"]}}})
-    page.goto(f"{server.local.ui_url}/artifacts/artifact/{artifact['latest_id']}", wait_until="domcontentloaded")
+def test_page_of_what_is_wrong_now_leads_with_the_failed_table(pages: RunPages, server: Server, page: Page) -> None:
+    artifact = artifact_id(
+        server, pages.monitor_id, "wrong-now-dev"
+    )  # another project of the server may be monitored too
+    page.goto(f"{server.local.ui_url}/artifacts/artifact/{artifact}", wait_until="domcontentloaded")
 
     first = page.get_by_role("row").nth(1)
     expect(first).to_be_visible()
@@ -125,8 +134,8 @@ def test_page_of_what_is_wrong_now_leads_with_the_failed_table(run_page: str, se
     picture(page, "wrong-now")
 
 
-def summary_id(server: Server, run_page: str) -> str:
-    only = {"flow_run_id": {"any_": [run_page.rpartition("/")[2]]}, "key": {"any_": ["run-summary-orders-daily"]}}
+def artifact_id(server: Server, run_id: str, key: str) -> str:
+    only = {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [key]}}
     (artifact,) = server.ask("/artifacts/filter", {"artifacts": only})
     return str(artifact["id"])
 
@@ -154,7 +163,8 @@ def test_form_that_is_filled_in_switches_the_row(laptop: Context, server: Server
     expect(page.get_by_text("Completed").first).to_be_visible()
 
 
-def test_dashboard_shows_the_work_pool(laptop: Context, server: Server, page: Page) -> None:
+def test_dashboard_shows_the_work_pool(pages: RunPages, laptop: Context, server: Server, page: Page) -> None:
+    del pages  # a dashboard without any run shows how to begin instead
     server.deployment("switch@dev")
 
     page.goto(f"{server.local.ui_url}/dashboard", wait_until="domcontentloaded")
