@@ -31,8 +31,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")
 Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Why; kept in the history.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-"""Maximum characters of a value in a table or a plan."""
-
 _LIST_COLUMNS: Final = {
     "source_control": ("kind", "format", "location", "incremental_key", "lookback_minutes", "freshness_minutes"),
     "pipeline_control": ("pipeline_name", "template", "schedule", "timezone", "job_group", "engine", "is_active"),
@@ -126,6 +124,37 @@ def export(
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
         say(f"Wrote {path}.")
+
+
+@app.command("schema")
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; printed by default.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Write the JSON Schema of control files, by which editors complete and check keys and words.
+
+    A file of rows names it in its first line: `# yaml-language-server: $schema=control.schema.json`. Write it again
+    after an upgrade of Sluice.
+
+    Examples:
+        sluice control schema
+
+        sluice control schema --output dbt_project/control/control.schema.json
+    """
+    from metadata_sync.control.json_schema import schema_text
+
+    if output is None:
+        sys.stdout.write(schema_text())
+        return
+    try:
+        output.write_text(schema_text(), encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigurationError(
+            f"{output} cannot be written: {reason}.", "Name a file in a folder that exists."
+        ) from error
+    say(f"Wrote {output}.")
 
 
 @app.command("list")

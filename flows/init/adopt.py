@@ -11,9 +11,11 @@ from typing import Any, Final
 from flows.init.scaffold import TEMPLATE
 from flows.init.writing import missing, taken, write_missing
 from flows.warehouse.profile import read_yaml
+from metadata_sync.control.json_schema import SCHEMA_FILE, schema_text
 from metadata_sync.errors import ConfigurationError
 
 _README: Final = "control/README.md"
+_SCHEMA: Final = f"control/{SCHEMA_FILE}"
 _IGNORED: Final = (".sluice/", "dbt_packages/", "models/generated/")
 _SCHEMA_MACRO: Final = re.compile(r"\{%-?\s*macro\s+generate_schema_name\s*\(")
 _CALL: Final = "sluice.environment_schema("
@@ -57,7 +59,11 @@ def _files(project: Path) -> dict[str, str]:
     document = _read_project(project)
     folder = str((document.get("macro-paths") or ["macros"])[0])
     macro, own = f"{folder}/sluice_schema_name.sql", _text("schema_name.sql")
-    files = {macro: own, _README: _text("README.md").replace("@VERSION@", version("sluice-data"))}
+    files = {
+        macro: own,
+        _README: _text("README.md").replace("@VERSION@", version("sluice-data")),
+        _SCHEMA: schema_text(),
+    }
     others = [path for path in _schema_macros(project, document) if path != project / macro]
     if others:
         _refuse_unless_called(others[0])
@@ -71,8 +77,9 @@ def _files(project: Path) -> dict[str, str]:
             f"{project} holds {' and '.join(names)} already. Nothing was written.",
             "Sluice needs these names: rename what is there, then run the same command again.",
         )
-    if (project / _README).exists() and not is_new:
-        del files[_README]  # the team's by now
+    for name in (_README, _SCHEMA):
+        if (project / name).exists() and not is_new:
+            del files[name]  # the team's by now
     return files
 
 

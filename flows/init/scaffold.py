@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from flows.init.writing import missing, taken, write_missing
+from metadata_sync.control.json_schema import SCHEMA_FILE, schema_text
 from metadata_sync.errors import ConfigurationError
 
 TEMPLATE: Final = Path(__file__).with_name("template")
@@ -93,7 +94,8 @@ def project_files(folder: Path, warehouse: Warehouse) -> dict[str, str]:
         "SCHEMA": "lake" if warehouse is Warehouse.DUCKDB else "raw",
         "EXAMPLE": "`lake/customers/`" if warehouse is Warehouse.DUCKDB else "`example.sql` with its table",
     }
-    return {name: _render(source, warehouse, words) for name, source in _FILES.items() if name != left_out}
+    files = {name: _render(source, warehouse, words) for name, source in _FILES.items() if name != left_out}
+    return {f"dbt_project/control/{SCHEMA_FILE}": schema_text(), **files}
 
 
 def project_name(folder: Path) -> str:

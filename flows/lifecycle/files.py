@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from metadata_sync.analysis.select_file import read_select_file
-from metadata_sync.control.bundle import bundle_files
+from metadata_sync.control.bundle import bundle_files, inherited_defaults
 from metadata_sync.control.renaming import Renaming, readers_of
 from metadata_sync.control.yaml_renaming import declares, rename_in_yaml, row_lines, select_paths
 from metadata_sync.control.yaml_source import YamlError
@@ -83,9 +83,9 @@ def plan_files(project: Project, dialect: str, rows: ControlRows, renaming: Rena
     """
     bundles = bundle_files(project.control_dir, project.root)
     changes = [change for path in bundles if (change := _bundle_change(path, project, renaming)) is not None]
-    paths = {row.sql_path for row in readers_of(rows, (renaming.old, renaming.new))}
+    paths = {row.sql_path for row in readers_of(rows, (renaming.old, renaming.new)) if row.sql_path}
     for path in bundles:
-        paths |= select_paths(_text(path, project), renaming)
+        paths |= select_paths(_text(path, project), renaming, inherited_defaults(path, project.root))
     for sql_path in sorted(paths):
         change = _select_change(sql_path, project, dialect, renaming)
         if change is not None:
@@ -98,7 +98,10 @@ def plan_files(project: Project, dialect: str, rows: ControlRows, renaming: Rena
 
 def declared_names(project: Project, renaming: Renaming) -> tuple[bool, bool]:
     """Tell whether the bundles declare the row of the old name, and that of the new one."""
-    found = [declares(_text(path, project), renaming) for path in bundle_files(project.control_dir, project.root)]
+    found = [
+        declares(_text(path, project), renaming, inherited_defaults(path, project.root))
+        for path in bundle_files(project.control_dir, project.root)
+    ]
     return any(old for old, _ in found), any(new for _, new in found)
 
 
@@ -107,7 +110,7 @@ def declared_at(project: Project, target: TableName) -> tuple[str, ...]:
     found = []
     for path in bundle_files(project.control_dir, project.root):
         try:
-            lines = row_lines(_text(path, project), target)
+            lines = row_lines(_text(path, project), target, inherited_defaults(path, project.root))
         except YamlError as error:
             shown = path.relative_to(project.root)
             raise ConfigurationError(f"{shown}:{error.line}: {error.message}", error.remedy) from error
@@ -152,7 +155,7 @@ def _bundle_change(path: Path, project: Project, renaming: Renaming) -> FileChan
     before = _text(path, project)
     shown = str(path.relative_to(project.root))
     try:
-        after = rename_in_yaml(before, renaming)
+        after = rename_in_yaml(before, renaming, inherited_defaults(path, project.root))
     except YamlError as error:
         raise ConfigurationError(f"{shown}:{error.line}: {error.message}", error.remedy) from error
     return None if after == before else FileChange(path.resolve(), shown, before, after)

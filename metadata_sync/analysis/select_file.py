@@ -1,4 +1,4 @@
-"""Read the file of a row's `sql_path`."""
+"""Read the SELECT of a row: the file of its `sql_path`, or all of the table that it copies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 from metadata_sync.problems import Problem
 from metadata_sync.project import Project
 from metadata_sync.rows.model import TransformationRow
+from metadata_sync.rows.names import TableName
 
 _MAX_BYTES: Final = 1_000_000
 
@@ -19,7 +20,19 @@ def read_select(row: TransformationRow, project: Project) -> str | Problem:
 
     `sql_path` is relative to the dbt project and must stay inside the project.
     """
+    if row.copied is not None:
+        return _select_of_copy(row.copied)
+    if not row.sql_path:
+        remedy = "Set sql_path to a .sql file below dbt_project/, or copy to a table."
+        return Problem("missing_value", "A target has a SELECT.", remedy)
     return read_select_file(row.sql_path, project)
+
+
+def _select_of_copy(table: str) -> str | Problem:
+    try:
+        return f"SELECT * FROM {TableName.parse(table)}\n"  # noqa: S608 - two identifiers
+    except ValueError as error:
+        return Problem("bad_name", f"{error}.", "Write copy: schema.table.", table)
 
 
 def read_select_file(sql_path: str, project: Project) -> str | Problem:

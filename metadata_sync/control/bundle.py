@@ -8,23 +8,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from metadata_sync.control.shorthand import (
+    DEFAULTS,
+    OVERRIDES,
+    SECTIONS,
+    Declared,
+    Defaults,
+    Document,
+    expand,
+    merged_defaults,
+    of_views,
+    own_defaults,
+)
 from metadata_sync.control.yaml_source import YamlError, YamlItem, read_yaml
 from metadata_sync.errors import ConfigurationError, Fault
-from metadata_sync.problems import Problem, did_you_mean
+from metadata_sync.problems import Problem
 from metadata_sync.rows.merge import RowId
-from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, SourceRow, TransformationRow, collect_rows
+from metadata_sync.rows.model import ControlRow, ControlRows, collect_rows
 from metadata_sync.rows.names import is_slug
 from metadata_sync.rows.parsing import key_of, parse_row, shown
 
-SECTIONS: Final[Mapping[str, type[ControlRow]]] = {
-    "sources": SourceRow,
-    "pipelines": PipelineRow,
-    "transformations": TransformationRow,
-}
-"""Top-level keys of a file and the rows under them."""
-
-OVERRIDES: Final = "environments"
-"""Key of a row that holds values for single environments: `environments: {stage: {is_active: false}}`."""
+DEFAULTS_FILE: Final = "defaults.yml"
+"""File whose `defaults:` are those of the files in its folder and in the folders below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +91,8 @@ def read_bundle(files: Sequence[Path], environment: str, root: Path) -> Bundle:
     Returns:
         The rows and every fault of every file.
     """
-    reader = _BundleReader(environment)
-    for path in files:
-        name = str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-        reader.read_file(path, name)
+    reader = _BundleReader(environment, root)
+    reader.read_files(files)
     bundle = Bundle(
         rows=collect_rows(reader.rows.values()),
         faults=tuple(reader.faults),
@@ -101,52 +104,101 @@ def read_bundle(files: Sequence[Path], environment: str, root: Path) -> Bundle:
     return replace(bundle, faults=tuple(bundle.located(bundle.faults)))
 
 
+def inherited_defaults(path: Path, root: Path) -> Defaults:
+    """Return the defaults that a file takes from its folders; `read_bundle` tells what is wrong with them.
+
+    Args:
+        path: A file of control rows.
+        root: The topmost folder that is looked into.
+    """
+    return _BundleReader("", root).inherited(path.parent)
+
+
 @dataclass
 class _BundleReader:
     """Collects rows and faults over all files."""
 
     environment: str
+    root: Path
     rows: dict[RowId, ControlRow] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     unreadable: set[RowId] = field(default_factory=set)
     places: dict[RowId, str] = field(default_factory=dict)
     column_places: dict[RowId, dict[str | None, str]] = field(default_factory=dict)
     has_unread_files: bool = False
+    defaults: dict[Path, Defaults] = field(default_factory=dict)
 
-    def read_file(self, path: Path, name: str) -> None:
+    def read_files(self, files: Sequence[Path]) -> None:
+        found = [(path, row) for path in files for row in self._declared(path)]
+        rows = of_views([row for _, row in found])
+        for (path, _), row in zip(found, rows, strict=True):
+            self._read_row(self._name(path), row)
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def _declared(self, path: Path) -> list[Declared]:
+        """Return the rows of a file in the long form."""
+        inherited = self.inherited(path.parent)
+        if path.name == DEFAULTS_FILE:
+            return []
+        document = self._read(path)
+        if document is None:
+            return []
+        found = expand(document, inherited)
+        self._misplaced(self._name(path), found)
+        return found.rows
+
+    def inherited(self, folder: Path) -> Defaults:
+        """Return the defaults of a folder: its own, over those of the folders above."""
+        if folder not in self.defaults:
+            is_inside = folder != self.root and folder.is_relative_to(self.root)
+            outer = self.inherited(folder.parent) if is_inside else {}
+            self.defaults[folder] = merged_defaults(outer, self._folder_defaults(folder / DEFAULTS_FILE))
+        return self.defaults[folder]
+
+    def _folder_defaults(self, path: Path) -> Defaults:
+        document = self._read(path) if path.is_file() else None
+        if document is None:
+            return {}
+        found, name = Document(), self._name(path)
+        values = own_defaults(document, found)
+        self._misplaced(name, found)
+        for key, item in document.value.items():
+            if key != DEFAULTS:
+                problem = Problem("unknown_key", "This file holds defaults only.", "Move the rows to another file.")
+                self._file_fault(name, item.line, key, problem)
+                self.has_unread_files = True
+        return {
+            section: {column: replace(value, file=name) for column, value in columns.items()}
+            for section, columns in values.items()
+        }
+
+    def _read(self, path: Path) -> YamlItem | None:
+        """Return the mapping that a file holds; None when it holds nothing, or a fault was found."""
+        name = self._name(path)
         try:
             document = read_yaml(path)
         except YamlError as error:
             self._file_fault(name, error.line, None, Problem(error.rule, error.message, error.remedy))
             self.has_unread_files = True
-            return
+            return None
         if document is None or document.value is None:
-            return
+            return None
         if not isinstance(document.value, dict):
             remedy = f"Begin with one of: {', '.join(SECTIONS)}."
             self._file_fault(name, document.line, None, Problem("wrong_type", "The file is not a mapping.", remedy))
-            return
+            return None
         self._duplicate_keys(name, document)
-        for section, items in document.value.items():
-            self._read_section(name, section, items)
+        return document
 
-    def _read_section(self, name: str, section: str, items: YamlItem) -> None:
-        row_type = SECTIONS.get(section)
-        self.has_unread_files = self.has_unread_files or not isinstance(items.value, list | None) or row_type is None
-        if row_type is None:
-            remedy = did_you_mean(section, SECTIONS) or f"A file holds: {', '.join(SECTIONS)}."
-            self._file_fault(name, items.line, section, Problem("unknown_key", "There is no such section.", remedy))
-        elif items.value is None:
-            return
-        elif not isinstance(items.value, list):
-            self._file_fault(
-                name, items.line, section, Problem("wrong_type", "Is not a list of rows.", "Begin each row with '- '.")
-            )
-        else:
-            for item in items.value:
-                self._read_row(name, row_type, item)
+    def _misplaced(self, name: str, found: Document) -> None:
+        for fault in found.misplaced:
+            self._file_fault(name, fault.item.line, fault.key, fault.problem)
+            self.has_unread_files = True
 
-    def _read_row(self, name: str, row_type: type[ControlRow], item: YamlItem) -> None:
+    def _read_row(self, name: str, declared: Declared) -> None:
+        item, row_type = declared.item, SECTIONS[declared.section]
         where = f"{name}:{item.line}"
         if not isinstance(item.value, dict):
             self._file_fault(
@@ -164,8 +216,10 @@ class _BundleReader:
         self.places[row_id] = where
         self.column_places[row_id] = {
             None: where,
-            **{column: f"{name}:{value.line}" for column, value in item.value.items()},
+            **{column: f"{value.file or name}:{value.line}" for column, value in item.value.items()},
         }
+        for column, problem in declared.problems:
+            self._fault(row_id, column, None, problem)
         row = self._merge(row_type, row_id, values, item, where)
         if row is not None:
             self.rows[row_id] = row

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from metadata_sync.control.bundle import SECTIONS
+from metadata_sync.control.shorthand import SECTIONS
 from metadata_sync.rows.merge import ColumnId, ControlState, RowId, all_rows
 from metadata_sync.rows.model import ControlRow, PipelineRow, SourceRow, TransformationRow
 
@@ -68,13 +68,15 @@ def _values(row: ControlRow, declared: ControlRow | None, state: ControlState) -
     stored = row.model_dump(mode="json", by_alias=True)
     named = {} if declared is None else declared.model_dump(mode="json", by_alias=True, exclude_unset=True)
     changed = row.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    # A file that names no SELECT means the one that is called like the target.
+    written = {*row.key_columns, *(["sql_path"] if isinstance(row, TransformationRow) and not row.copied else [])}
     values: dict[str, Any] = {}
     for column, value in stored.items():
         if column in row.framework_columns:
             continue
         if ColumnId(RowId.of(row), column) in state.framework_written:
             values |= {column: named[column]} if column in named else {}
-        elif column in named or column in changed or column in row.key_columns:
+        elif column in named or column in changed or column in written:
             values[column] = changed.get(column, value)
     return values
 

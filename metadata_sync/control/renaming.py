@@ -66,6 +66,8 @@ class Renaming:
         columns = tuple(self._column(item) for item in row.column_list)
         if columns != row.column_list:
             values["column_list"] = columns
+        if row.copied == str(self.old):
+            values["copied"] = str(self.new)
         return row.model_copy(update=values) if values else row
 
     def names_target(self, row: TransformationRow) -> bool:

@@ -51,11 +51,13 @@ class YamlItem:
         value: A dict of `YamlItem` by key, a list of `YamlItem`, or a plain scalar.
         line: Line of its first character, from 1.
         duplicates: Keys that a mapping holds more than once, with the line of the later one.
+        file: The file of that line, when it is not the file that is read: of a default of its folder.
     """
 
     value: Any
     line: int
     duplicates: tuple[tuple[str, int], ...] = ()
+    file: str | None = None
 
     @property
     def plain(self) -> Any:

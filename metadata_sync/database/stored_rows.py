@@ -73,8 +73,9 @@ class StoredRows:
 
     @property
     def sql_paths(self) -> tuple[str, ...]:
-        """The paths of the rows' SELECTs."""
-        return tuple(str(row["sql_path"]) for row_type, row in self.stored if row_type is TransformationRow)
+        """The paths of the rows' SELECTs; a copy has none."""
+        targets = (row for row_type, row in self.stored if row_type is TransformationRow)
+        return tuple(str(row["sql_path"]) for row in targets if row["sql_path"])
 
 
 def _unfinished(row: TransformationRow, entry: LifecycleEntry) -> Fault:

@@ -197,6 +197,7 @@ transformation_control: Final = Table(
     _key("target_table"),
     Column("pipeline_id", _NAME, nullable=False),
     _required("sql_path"),
+    _text("copy"),
     _text("description", ""),
     _text("output_path"),
     *_word("load_type", LoadType),

@@ -226,7 +226,8 @@ class TransformationRow(ControlRow):
     target_schema: str
     target_table: str
     pipeline_id: str
-    sql_path: str
+    sql_path: str = ""
+    copied: str | None = Field(default=None, alias="copy")
     description: str = ""
     output_path: str | None = None
     load_type: LoadType
@@ -261,6 +262,16 @@ class TransformationRow(ControlRow):
     def name(self) -> TableName:
         """The target as rows and SELECTs name it."""
         return TableName(self.target_schema, self.target_table)
+
+    @property
+    def select_column(self) -> str:
+        """The column that says where the SELECT comes from."""
+        return "copy" if self.copied else "sql_path"
+
+    @property
+    def select_origin(self) -> str:
+        """Where the SELECT comes from, for messages: its file, or the table that is copied."""
+        return self.copied or self.sql_path
 
     @property
     def driving(self) -> tuple[Dependency, ...]:

@@ -37,7 +37,9 @@ def model_file(row: TransformationRow, rows: ControlRows, project: Project, dial
         relations.append([[item.table, *item.recompute_by] for item in row.driving])
     select = text if isinstance(text, str) else text.message
     inputs = digest(str(RENDER_VERSION), dialect, select, json.dumps(relations))
-    return GeneratedFile(_model_path(row, project), f"transformation_control[{row.key}] and {row.sql_path}", inputs)
+    return GeneratedFile(
+        _model_path(row, project), f"transformation_control[{row.key}] and {row.select_origin}", inputs
+    )
 
 
 def select_hashes(

@@ -414,7 +414,9 @@ def _unknown_columns(row: TransformationRow, refusal: str | None) -> Fault:
         from metadata_sync.validation.select_rules import binding_problem
 
         found = binding_problem(refusal)
-        return Fault(row.control_table, row.key, "sql_path", row.sql_path, found.rule, found.message, found.remedy)
+        return Fault(
+            row.control_table, row.key, row.select_column, row.select_origin, found.rule, found.message, found.remedy
+        )
     return Fault(
         table=row.control_table,
         key=row.key,

@@ -156,7 +156,8 @@ class _Checked:
         return resolve_dependencies(self.row, self.catalog.rows)
 
     def fault(self, problem: Problem, column: str = "sql_path", value: str | None = None) -> Fault:
-        shown = value or (self.row.sql_path if column == "sql_path" else problem.value)
+        column = self.row.select_column if column == "sql_path" else column
+        shown = value or (self.row.select_origin if column == self.row.select_column else problem.value)
         return Fault(self.row.control_table, self.row.key, column, shown, problem.rule, problem.message, problem.remedy)
 
     def faults(self) -> Iterator[Fault]:
@@ -259,7 +260,7 @@ class _Checked:
         if self.row.increment is Increment.GROUPS and any(self._source_column_faults()):
             return
         for problem in increment_problems(self.analysis.select, self._increment_rule()):
-            where = f"{self.row.sql_path}, {problem.message[:1].lower()}{problem.message[1:]}"
+            where = f"{self.row.select_origin}, {problem.message[:1].lower()}{problem.message[1:]}"
             yield self.fault(replace(problem, message=where), "increment")
 
     def _increment_rule(self) -> IncrementRule:

@@ -51,6 +51,17 @@ def _pipeline(subject: Subject[TransformationRow]) -> Iterator[Fault]:
         yield subject.fault("pipeline_id", pipeline_id, problem)
 
 
+def _select(subject: Subject[TransformationRow]) -> Iterator[Fault]:
+    row = subject.row
+    if row.copied and row.sql_path:
+        problem = Problem("two_selects", "The row names a SELECT and a table to copy.", "Leave one of them out.")
+        yield subject.fault("copy", row.copied, problem)
+    elif row.copied in subject.known.targets:
+        message = "It is a target, whose table also has columns that Sluice adds."
+        problem = Problem("copy_of_target", message, "Write a SELECT that names the columns, or copy its source.")
+        yield subject.fault("copy", row.copied, problem)
+
+
 def _business_key(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     row = subject.row
     if row.load_type is not LoadType.APPEND and not row.business_key:
@@ -141,6 +152,7 @@ TRANSFORMATION_RULES: Final[tuple[Rule[TransformationRow], ...]] = (
     _repetitions,
     _own_schema,
     _pipeline,
+    _select,
     _business_key,
     _scd_columns,
     _delete_when,

@@ -31,16 +31,16 @@ def type_faults(row: TransformationRow, catalog: Catalog) -> Iterator[Fault]:
         catalog: The columns of its SELECT and of its sources.
     """
     columns = catalog.target_columns(row) or ()
-    text = "column_list" if row.column_list else "sql_path"
+    text = "column_list" if row.column_list else row.select_column
     problems = [(text, problem) for problem in (*_same_names(columns), *_long_names(columns, catalog.dialect))]
     select = catalog.analysis(row).select
     if select is not None and catalog.dialect == "redshift":
-        problems += [("sql_path", problem) for problem in unsized_decimals(select)]
+        problems += [(row.select_column, problem) for problem in unsized_decimals(select)]
     if not is_view(row, catalog.rows):
         typed = tuple(column for column in columns if is_type(column.type, catalog.dialect))
         problems += [(_COLUMNS.get(place, text), problem) for place, problem in _types(row, catalog, typed)]
     for column, problem in problems:
-        value = row.sql_path if column == "sql_path" else problem.value
+        value = row.select_origin if column == row.select_column else problem.value
         yield Fault(row.control_table, row.key, column, value, problem.rule, problem.message, problem.remedy)
 
 

@@ -53,12 +53,15 @@ def test_project_of_an_installed_wheel_loads_and_plain_dbt_builds_it(tmp_path: P
     sluice, root = site / "bin" / "sluice", tmp_path / "Läden Köln"
 
     assert "sluice run" in run(sluice, "init", root.name, cwd=tmp_path, site=site)
+    copied = "{table: raw.customers, pipeline_id: customers_daily, load_type: append, copy: lake.customers}"
+    (root / "dbt_project" / "control" / "copies.yml").write_text(f"transformations: [{copied}]")
     run(sluice, "control", "apply", "--yes", cwd=root, site=site)
-    assert "2 read, 2 inserted" in run(sluice, "run", cwd=root, site=site)
+    assert run(sluice, "run", cwd=root, site=site).count(": 2 read, 2 inserted") == 2
     link = root / "dbt_project" / "dbt_packages" / "sluice"
     assert link.readlink() == site / "flows" / "dbt" / "macros"
     with duckdb.connect(str(root / ".sluice" / "dev.duckdb"), read_only=True) as warehouse:
         assert warehouse.execute("select count(*) from dwh.dim_customer where is_current").fetchall() == [(2,)]
+        assert warehouse.execute("select name, city from raw.customers order by 1").fetchall()[0] == ("Ada", "London")
     dbt = Path(sys.executable).with_name("dbt")
     assert "ERROR=0" in run(dbt, "build", "--project-dir", "dbt_project", cwd=root, site=site)
     assert "macros: the package's 0.1.0" in run(sluice, "--version", cwd=root, site=site)

@@ -102,7 +102,7 @@ FAULTS = [
     (FLIGHTS + "    fingerprint: abc", "framework_column", "fingerprint", "Remove it"),
     (FLIGHTS + "    environments: {stage: {deactivated_by: operator}}", "framework_column", "deactivated_by", "Remove"),
     (FLIGHTS.replace("driving: true", "driven: true"), "unknown_key", "dependencies[0].driven", "spelling"),
-    (FLIGHTS.replace("[tailnum]", "tailnum"), "wrong_type", "business_key", "list"),
+    (FLIGHTS.replace("[tailnum]", "7"), "wrong_type", "business_key", "list"),
     ("sources: [{schema: !!python/object:os.system x, table: t, kind: lake}]", "yaml_tag", None, "tag"),
     ("sources: [{schema: !!binary aGk=, table: t, kind: lake}]", "yaml_tag", None, "tag"),
     ("sources: [{schema: {a: 1}, table: t, kind: lake}]", "wrong_type", "schema", "quotes"),

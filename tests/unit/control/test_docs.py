@@ -49,8 +49,15 @@ def test_every_word_is_documented(name: str) -> None:
                 assert f"`{word[1:-1]}`" in meaning, f"{name}.{column}: {word}"
 
 
-def test_the_example_is_in_order(tmp_path: Path) -> None:
-    example = PAGE.split("## Editing by YAML\n\n")[1].split("\nAny number")[0]
-    bundle = read_text(tmp_path, "\n".join(line.removeprefix("    ") for line in example.splitlines()))
+@pytest.mark.parametrize(("heading", "end"), [("Editing by YAML", "Any number"), ("Writing less", "The `defaults:`")])
+def test_the_examples_are_in_order(tmp_path: Path, heading: str, end: str) -> None:
+    section = PAGE.split(f"# {heading}\n")[1].split(f"\n{end}")[0]
+    example = "\n".join(line.removeprefix("    ") for line in section.splitlines() if line.startswith("    "))
+    bundle = read_text(tmp_path, example)
     assert bundle.faults == ()
-    assert len(bundle.rows.transformations) == 1
+    (row,) = bundle.rows.transformations
+    assert (row.key, row.load_type.value, row.sql_path) == (
+        "dwh.dim_aircraft",
+        "scd2",
+        "transformations/dim_aircraft.sql",
+    )

@@ -83,8 +83,10 @@ def test_values_change_at_their_places() -> None:
 
 
 def test_word_that_yaml_reads_as_a_value_is_quoted() -> None:
-    text = "transformations: [{target_schema: dwh, target_table: dim}]\n"
-    assert rename_in_yaml(text, Renaming.of(OLD, TableName("dwh", "on"), {})) == text.replace("dim", '"on"')
+    text = "transformations: [{sql_path: dim.sql, target_schema: dwh, target_table: dim}]\n"
+    assert rename_in_yaml(text, Renaming.of(OLD, TableName("dwh", "on"), {})) == text.replace(
+        "table: dim", 'table: "on"'
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_word_that_yaml_reads_as_a_value_is_quoted() -> None:
     ],
 )
 def test_name_behind_an_anchor_is_refused(text: str) -> None:
-    with pytest.raises(YamlError, match=r"dwh\.dim stands behind an anchor or a merge key"):
+    with pytest.raises(YamlError, match=r"dwh\.dim stands behind an anchor, a merge key or a default"):
         rename_in_yaml(text, RENAMING)
 
 

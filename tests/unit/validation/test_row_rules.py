@@ -48,6 +48,8 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("bad_name", "pipeline_id", pipeline("Flights Hourly")),
     ("bad_name", "pipeline_id", pipeline("../../etc")),
     ("bad_name", "job_group", pipeline(job_group="ops; rm -rf")),
+    ("two_selects", "copy", target(copy="lake.flights")),
+    ("copy_of_target", "copy", target(copy="dwh.dim_aircraft", sql_path="")),
     ("bad_name", "target_table", transformation("dwh.dim-aircraft")),
     ("bad_name", "target_table", transformation("dwh." + "x" * 10_000)),
     ("bad_name", "target_schema", transformation("dẅh.dim")),
