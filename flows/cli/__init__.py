@@ -37,6 +37,7 @@ from metadata_sync.errors import SluiceError
 _GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     "Build": {
         "init": "init",
+        "onboard": "onboard",
         "control": "control",
         "validate": "sync",
         "plan": "status",

@@ -1,0 +1,258 @@
+"""`sluice onboard`: propose control rows for tables, files and SELECTs, and write what a person agrees to."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+import yaml
+
+from flows.cli.output.console import out, print_json, print_table, progress, say
+from flows.context import load_context
+from metadata_sync.errors import HardRunError, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flows.context import Context
+    from flows.onboard.files import PlannedFile
+    from flows.onboard.model import Choice, Proposal
+    from flows.onboard.trial import Tried
+    from metadata_sync.rows.model import ControlRows
+
+DEFAULT_PIPELINE: Final = "onboarded"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("onboard")(onboard)
+
+
+def onboard(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="WHAT...",
+            help="Folders or files of Parquet, CSV or JSON, schema.table, or .sql files with a SELECT.",
+        ),
+    ],
+    *,
+    pipeline: Annotated[
+        str | None, typer.Option("--pipeline", help="Pipeline of the targets; the only one there is, or a new one.")
+    ] = None,
+    schema: Annotated[str, typer.Option("--schema", help="Schema of the targets.")] = "dwh",
+    source_schema: Annotated[str, typer.Option("--source-schema", help="Schema of new lake sources.")] = "lake",
+    yes_above: Annotated[
+        float | None,
+        typer.Option(
+            "--yes-above", min=0, max=1, help="Take targets whose least confidence is this; leave the others."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take every proposal as it is.")] = False,
+    no_trial: Annotated[bool, typer.Option("--no-trial", help="Do not load a sample before the files stay.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Propose control rows from data: sources, keys, load type, windows, each with its evidence and a confidence.
+
+    Keys are unique, never NULL and the same on a second landing; an incremental key never goes back from one landing to
+    the next. On a terminal you are asked for what data cannot tell. Before the rows stay they are checked as `sluice
+    validate` does, and a few files are loaded beside the project. `sluice control apply` and `sluice run` follow.
+
+    Examples:
+        sluice onboard lake/orders
+
+        sluice onboard lake/ --yes-above 0.9
+
+        sluice onboard raw.customers order_daily.sql --pipeline shop
+    """
+    from flows.onboard import files, offers
+    from flows.onboard.facts import facts_of
+    from flows.onboard.propose import propose
+    from metadata_sync.control.bundle import bundle_files, read_bundle
+    from metadata_sync.rows.names import TableName
+
+    context = load_context()
+    project = context.project
+    rows = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root).rows
+    named = offers.resolve(context, what, source_schema, schema)
+    proposals: list[Proposal] = []
+    with progress("Reading", is_quiet=as_json), offers.asked(context, named, rows) as asked:
+        for offer, columns in asked:
+            target = offer.name if offer.source is None else TableName(schema, offer.name.table)
+            proposals.append(propose(offer, target, facts_of(offer, columns)))
+    pipeline_id = pipeline or _only_pipeline(rows)
+    if not as_json:
+        _show(proposals)
+    taken, left = _decide(proposals, yes=yes, yes_above=yes_above, may_ask=not as_json)
+    planned: tuple[PlannedFile, ...] = ()
+    tried: Sequence[Tried] = ()
+    if taken:
+        planned = files.plan(context, taken, pipeline_id, rows)
+        files.write(planned)
+        tried = _check(context, planned, taken, may_try=not no_trial, is_quiet=as_json)
+    if as_json:
+        print_json(_document(proposals, taken, planned, tried, context))
+    else:
+        _tell(context, planned, tried, left)
+    if not taken:
+        raise typer.Exit(2)
+
+
+def _only_pipeline(rows: ControlRows) -> str:
+    return rows.pipelines[0].pipeline_id if len(rows.pipelines) == 1 else DEFAULT_PIPELINE
+
+
+def _decide(
+    proposals: Sequence[Proposal], *, yes: bool, yes_above: float | None, may_ask: bool
+) -> tuple[list[Proposal], list[Proposal]]:
+    """Return the proposals that are taken, and those that are left."""
+    if yes:
+        return list(proposals), []
+    if yes_above is not None:
+        taken = [proposal for proposal in proposals if proposal.confidence >= yes_above]
+        return taken, [proposal for proposal in proposals if proposal not in taken]
+    if not may_ask or not sys.stdin.isatty():
+        say("Nothing was written: no terminal to ask on. Pass --yes, or --yes-above 0.9.")
+        return [], list(proposals)
+    asked = [_ask(proposal) for proposal in proposals]
+    taken = [proposal for proposal in asked if proposal is not None]
+    return taken, [proposal for proposal, answer in zip(proposals, asked, strict=True) if answer is None]
+
+
+def _ask(proposal: Proposal) -> Proposal | None:
+    """Ask for what is not certain; None when the person wants nothing of it."""
+    from flows.onboard.model import CERTAIN
+
+    choices = []
+    for choice in proposal.choices:
+        if choice.confidence >= CERTAIN or choice.setting == "dependencies":
+            choices.append(choice)
+            continue
+        others = f" (also: {'; '.join(_text(other) for other in choice.others[:4])})" if choice.others else ""
+        say(f"{proposal.target}, {choice.setting}: {choice.evidence}{others}")
+        answer = typer.prompt(f"  {choice.setting}", default=_text(choice.value), err=True)
+        choices.append(_answered(choice, str(answer)))
+    decided = replace(proposal, choices=tuple(choices))
+    return decided if typer.confirm(f"Write {proposal.target}?", default=True, err=True) else None
+
+
+def _answered(choice: Choice, answer: str) -> Choice:
+    from flows.onboard.model import Choice
+
+    if answer == _text(choice.value):
+        return choice
+    try:
+        value: Any = yaml.safe_load(answer)
+    except yaml.YAMLError as error:
+        raise RequestError(f"{answer!r} is no value for {choice.setting}.", "Write a word, or [a, list].") from error
+    if choice.setting in {"business_key", "sequence_by"} and isinstance(value, str):
+        value = [value]
+    return Choice(choice.setting, value, 1.0, "answered")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value) if len(value) == 1 else f"[{', '.join(value)}]"
+    return "" if value is None else str(value)
+
+
+def _check(
+    context: Context, planned: Sequence[PlannedFile], taken: Sequence[Proposal], *, may_try: bool, is_quiet: bool
+) -> Sequence[Tried]:
+    """Check the rows as `control apply` does and load a sample; files of rows that have faults are removed again."""
+    from flows.onboard.files import remove
+    from flows.onboard.trial import try_out, why_not
+    from metadata_sync.control.apply import ChangeContext, plan_files
+
+    change = ChangeContext(context.project, context.store, context.columns, context.who)
+    try:
+        rows = plan_files(change, (), prune=False).outcome
+        reason = why_not(context, taken, rows) if may_try else "--no-trial"
+        if reason is not None:
+            say(f"Not tried: {reason}.")
+            return ()
+        with progress("Loading a sample", is_quiet=is_quiet):
+            tried = try_out(context, taken)
+        _refuse_failed(tried)
+    except BaseException:
+        remove(planned)
+        say("The rows were taken back: they, or rows that were there before, have faults.")
+        raise
+    return tried
+
+
+def _refuse_failed(tried: Sequence[Tried]) -> None:
+    for item in tried:
+        if item.error:
+            message = f"A load of a sample failed for {item.target}: {item.error}"
+            raise HardRunError(message, "Correct the proposal: answer on a terminal, or write the row by hand.")
+
+
+def _show(proposals: Sequence[Proposal]) -> None:
+    for proposal in proposals:
+        facts = proposal.facts
+        landings = len(facts.landing_counts)
+        what = [f"{facts.row_count:,} rows", f"{len(facts.columns)} columns"]
+        what += (
+            [f"{landings} landings, about {sum(facts.landing_counts) // landings:,} rows each"] if landings > 1 else []
+        )
+        print_table(
+            f"{proposal.target} from {proposal.offer.shown}: {', '.join(what)}",
+            ("Setting", "Proposal", "Confidence", "Evidence"),
+            [
+                (choice.setting, _text(choice.value) or "–", f"{choice.confidence:.2f}", choice.evidence)
+                for choice in proposal.choices
+            ],
+        )
+
+
+def _tell(context: Context, planned: Sequence[PlannedFile], tried: Sequence[Tried], left: Sequence[Proposal]) -> None:
+    for item in tried:
+        rejected = f", {item.rejected_count:,} of them rejected" if item.rejected_count else ""
+        text = f"tried {item.target}: {item.row_count:,} rows of a sample in {item.seconds:.1f} s{rejected}"
+        out.print(text, markup=False, highlight=False)
+    for file in planned:
+        out.print(f"wrote {file.path.relative_to(context.project.root)}", markup=False, highlight=False)
+    for proposal in left:
+        least = min(proposal.choices, key=lambda choice: choice.confidence)
+        say(f"Left out: {proposal.target}: {least.setting}: {least.evidence} ({least.confidence:.2f}).")
+    if planned:
+        out.print("Next: sluice control apply, then sluice run.", highlight=False)
+
+
+def _document(
+    proposals: Sequence[Proposal],
+    taken: Sequence[Proposal],
+    planned: Sequence[PlannedFile],
+    tried: Sequence[Tried],
+    context: Context,
+) -> dict[str, Any]:
+    samples = {item.target: {"rows": item.row_count, "rejected": item.rejected_count} for item in tried}
+    chosen = {proposal.target for proposal in taken}
+    return {
+        "targets": [
+            {
+                "target": str(proposal.target),
+                "from": proposal.offer.shown,
+                "rows": proposal.facts.row_count,
+                "landings": len(proposal.facts.landing_counts),
+                "is_written": proposal.target in chosen,
+                "confidence": proposal.confidence,
+                "tried": samples.get(str(proposal.target)),
+                "settings": [
+                    {
+                        "setting": choice.setting,
+                        "value": choice.value,
+                        "confidence": choice.confidence,
+                        "evidence": choice.evidence,
+                        "others": list(choice.others),
+                    }
+                    for choice in proposal.choices
+                ],
+            }
+            for proposal in proposals
+        ],
+        "files": [str(file.path.relative_to(context.project.root)) for file in planned],
+    }

@@ -1,0 +1,140 @@
+"""From what a table holds to the settings of its rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from flows.onboard.increments import TimeColumn, change_order, incremental_keys
+from flows.onboard.keys import Key, find_keys
+from flows.onboard.model import Choice, Facts, Offer, Proposal
+from flows.onboard.names import words
+from metadata_sync.rows.names import TableName
+
+_EVENT: Final = re.compile(
+    r"fact|event|events|log|logs|transaction|transactions|clicks|click|view|views|measurement|measurements|reading|"
+    r"readings|flights|payment|payments|movement|movements|trip|trips|visit|visits|message|messages|audit|history"
+)
+_FEW_ROWS: Final = 20
+_SOME_ROWS: Final = 100
+_CLOSE: Final = 0.7
+"""Roles within which another key looks as likely."""
+
+_USABLE: Final = 0.5
+"""Least confidence of a column that windows are cut by."""
+TOLD: Final = 0.97
+
+
+def propose(offer: Offer, target: TableName, facts: Facts) -> Proposal:
+    """Propose the settings of a target.
+
+    Args:
+        offer: What is to be loaded.
+        target: The table to fill.
+        facts: What the offer's rows show.
+    """
+    keys = find_keys(offer, facts)
+    key = keys[0] if keys else None
+    load_type = _load_type(offer, facts, key)
+    has_updates = load_type.value != "append"
+    choices = [_told(offer, load_type), *_business_key(offer, facts, keys, load_type)]
+    found = incremental_keys(offer, facts, has_updates=has_updates)
+    choices += _windows(facts, found, key, has_updates=has_updates)
+    choices += _dependencies(offer)
+    return Proposal(offer, target, facts, tuple(_told(offer, choice) for choice in choices))
+
+
+def _told(offer: Offer, choice: Choice) -> Choice:
+    if choice.setting not in offer.told:
+        return choice
+    return Choice(choice.setting, offer.told[choice.setting], TOLD, f"{offer.shown} says so")
+
+
+def _business_key(offer: Offer, facts: Facts, keys: Sequence[Key], load_type: Choice) -> Iterator[Choice]:
+    if not keys:
+        is_needed = load_type.value != "append"
+        evidence = "no set of up to five columns that are never NULL is unique" if facts.row_count else "it has no rows"
+        yield Choice("business_key", None, 0.2 if is_needed else 0.5, evidence)
+        return
+    best = keys[0]
+    rivals = [key for key in keys[1:] if best.score - key.score < _CLOSE and len(key.columns) <= len(best.columns)]
+    landings = len(offer.landings)
+    evidence = f"unique in {facts.row_count:,} rows" if landings < 2 else f"unique within each of {landings} landings"  # noqa: PLR2004
+    if best.is_own_id:
+        evidence += ", called like the table's own"
+    if best.is_row_number:
+        evidence += ", but rows of one key have nothing else in common: it may number the rows of each file"
+    if rivals:
+        evidence += f"; {len(rivals)} other keys look as likely"
+    others = tuple(list(key.columns) for key in keys[1:])
+    yield Choice(
+        "business_key", list(best.columns), _key_confidence(best, rivals, facts), f"{evidence}, never NULL", others
+    )
+
+
+def _key_confidence(best: Key, rivals: Sequence[Key], facts: Facts) -> float:
+    if best.is_row_number:
+        return 0.4
+    if best.is_own_id:
+        confidence = 0.96 if len(facts.landing_counts) > 1 else 0.93
+    elif best.score >= 2:  # noqa: PLR2004
+        confidence = 0.85
+    elif best.score >= 0:
+        confidence = 0.7
+    else:
+        confidence = 0.4
+    if rivals and not best.is_own_id:
+        confidence = min(confidence, 0.65)
+    if facts.row_count < _FEW_ROWS:
+        return round(confidence - 0.15, 2)
+    return round(confidence - (0.05 if facts.row_count < _SOME_ROWS else 0), 2)
+
+
+def _load_type(offer: Offer, facts: Facts, key: Key | None) -> Choice:
+    names = {column.name.lower() for column in facts.columns}
+    if key is None:
+        return Choice("load_type", "append", 0.5, "without a key rows can only be added", ("scd1",))
+    if len(offer.landings) > 1 and key.repeats > 0:
+        evidence = f"{key.repeats:.0%} of the rows are of keys that came before: rows change"
+        return Choice("load_type", "scd1", 0.75, f"{evidence} (scd2 keeps their history)", ("scd2", "append"))
+    if len(offer.landings) > 1:
+        return Choice("load_type", "append", 0.85, f"no key came twice in {len(offer.landings)} landings", ("scd1",))
+    called = next((word for word in words(offer.name.table) if _EVENT.fullmatch(word)), None)
+    if called:
+        return Choice("load_type", "append", 0.7, f"is called {called}: events do not change", ("scd1", "scd2"))
+    if any(word in name for name in names for word in ("updated", "modified", "changed")):
+        return Choice("load_type", "scd1", 0.8, "a column says when a row changed (scd2 keeps history)", ("scd2",))
+    return Choice("load_type", "scd1", 0.6, "rows have a key and may change (scd2 keeps history)", ("scd2", "append"))
+
+
+def _windows(facts: Facts, found: Sequence[TimeColumn], key: Key | None, *, has_updates: bool) -> Iterator[Choice]:
+    """Yield what a run reads, and what orders the changes of a key."""
+    incremental = next((item for item in found if item.confidence >= _USABLE), None)
+    others = tuple(item.name for item in found if item is not incremental)
+    order = None if key is None else change_order(facts, None if incremental is None else incremental.name)
+    is_whole = incremental is None or (key is not None and order is None)
+    if incremental is not None:
+        yield Choice("incremental_key", incremental.name, incremental.confidence, incremental.evidence, others)
+    elif key is None:
+        evidence = "no column says when a row came, and no key tells a row that was read before"
+        yield Choice("incremental_key", None, 0.2, evidence, others)
+    if is_whole and key is not None and not has_updates:
+        evidence = (
+            "no column says when a row came: the table is read whole, and rows that are new by their key are added"
+        )
+        yield Choice("increment", "full", 0.75, evidence, ("rows",))
+    elif is_whole and key is not None:
+        evidence = "no column says when a row came" if incremental is None else "no column orders the changes of a key"
+        yield Choice("increment", "full", 0.75, f"{evidence}: the table is read whole when it changed", ("rows",))
+    if order is not None:
+        evidence = order.evidence if has_updates else f"{order.evidence}; events do not change, it only breaks ties"
+        yield Choice("sequence_by", [order.name], order.confidence if has_updates else 0.9, evidence)
+
+
+def _dependencies(offer: Offer) -> Iterator[Choice]:
+    if not offer.select:
+        return
+    value: list[Any] = [{"table": read.table, "driving": read.is_driving} for read in offer.reads]
+    evidence = "; ".join(f"{read.table}: {read.evidence}" for read in offer.reads)
+    yield Choice("dependencies", value, min(read.confidence for read in offer.reads), evidence)
