@@ -160,7 +160,7 @@ def _of_path(context: Context, word: str, source_schema: str) -> Iterator[Named]
     folders = [item for item in sorted(path.iterdir()) if item.is_dir() and not is_hidden(f"{item.name}/x")]
     if not groups and not folders:
         raise RequestError(f"{word} holds no Parquet, CSV or JSON files.", "Name a folder of data files.")
-    if _is_one_table(groups, folders):
+    if _is_one_table(path, groups, folders):
         (found,) = {_format_of(file.name) for files in groups.values() for file in files} or {_format_below(path)}
         yield _lake(word, place, _stem(path.name), found or "parquet", source_schema)
         return
@@ -180,12 +180,15 @@ def _groups(path: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _is_one_table(groups: Mapping[str, Sequence[Path]], folders: Sequence[Path]) -> bool:
-    """Tell whether a folder is one table: parts without names of their own, or partitions."""
+def _is_one_table(path: Path, groups: Mapping[str, Sequence[Path]], folders: Sequence[Path]) -> bool:
+    """Tell whether a folder is one table: files without names of their own or called like it, or partitions."""
     if folders:
         return not groups and all("=" in folder.name or not _stem(folder.name) for folder in folders)
     formats = {_format_of(file.name) for files in groups.values() for file in files}
-    return len(groups) == 1 and len(formats) == 1 and (next(iter(groups)) in _NO_NAME or len(*groups.values()) > 1)
+    if len(groups) != 1 or len(formats) != 1:
+        return False
+    ((stem, files),) = groups.items()
+    return stem in _NO_NAME or stem == _stem(path.name) or len(files) > 1
 
 
 def _stem(name: str) -> str:

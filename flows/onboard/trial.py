@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.context import Context
 from flows.onboard.model import Proposal
-from flows.warehouse.lake.folder import LakeFile, list_files, resolve_folder
+from flows.warehouse.lake.folder import LakeFile, list_files, source_folder
 from metadata_sync.control.bundle import bundle_files, read_bundle
 from metadata_sync.control.export import export_document
 from metadata_sync.loads import RowCounts
@@ -95,7 +95,7 @@ def _copied(context: Context, proposals: Sequence[Proposal]) -> Iterator[Context
         rows = _rows(context, proposals)
         for source in rows.sources:
             if source.location is not None and not source.location.startswith("s3://"):
-                _link(list_files(resolve_folder(project, source.location)), project.root, root)
+                _link(list_files(source_folder(project, source)), project.root, root)
         copy.control_dir.mkdir(parents=True)
         (copy.control_dir / "trial.yml").write_text(
             export_document(ControlState(rows, ControlRows())), encoding="utf-8"

@@ -15,7 +15,6 @@ import pytest
 from tests.support.doc_pages import DOCS, REPOSITORY, Block, blocks
 from tests.support.engine_project import finish
 from tests.support.forked_sluice import start_sluice
-from tests.support.project_copy import copy_project
 
 pytestmark = pytest.mark.flows
 FIRST, CHANGES = DOCS / "getting-started.md", DOCS / "daily-work" / "three-changes.md"
@@ -29,20 +28,33 @@ def _execute(root: Path, words: list[str]) -> str:
 
 
 def _follow(root: Path, block: Block) -> str:
-    """Do what a block says; return what its commands printed."""
+    """Do what a block says in the project; return what its commands printed."""
     if block.language == "python":
         return _execute(root, ["-c", block.text])
     if block.language in {"sql", "yaml"}:
-        name = {"sql": "transformations/dim_customer.sql", "yaml": "control/shop.yml"}[block.language]
+        name = {"sql": "transformations/dim_customer.sql", "yaml": "control/example.yml"}[block.language]
         assert f"`dbt_project/{name}`" in FIRST.read_text()
-        (root / "dbt_project" / name).write_text(block.text)
+        path = root / "dbt_project" / name
+        assert block.page != FIRST or path.read_text() == block.text, f"{block}: {path.name} is not what init writes"
+        path.write_text(block.text)
         return ""
-    shown = [shlex.split(line, comments=True) for line in block.text.splitlines() if line.startswith("sluice ")]
-    return "".join(_sluice(root, words[1:]) for words in shown if words[1] not in {"up", "down"})
+    return "".join(
+        _command(root, line) for line in block.text.splitlines() if re.match(r"(SLUICE_\w+=\w+ )?sluice ", line)
+    )
 
 
-def _sluice(root: Path, words: list[str]) -> str:
-    code, out, err = finish(start_sluice(words, root, {**os.environ, "COLUMNS": "200"}))
+def _command(root: Path, line: str) -> str:
+    """Run one command in the project's folder; `sluice init` in the folder above."""
+    words = shlex.split(line, comments=True)
+    environment = dict(word.split("=", 1) for word in words[: words.index("sluice")])
+    arguments = words[words.index("sluice") + 1 :]
+    if arguments[0] in {"up", "down"}:
+        return ""
+    return _sluice(root.parent if arguments[0] == "init" else root, arguments, environment)
+
+
+def _sluice(folder: Path, words: list[str], environment: dict[str, str]) -> str:
+    code, out, err = finish(start_sluice(words, folder, {**os.environ, "COLUMNS": "200", **environment}))
     assert code == 0, f"{words}\n{out}\n{err}"
     return out + err
 
@@ -65,24 +77,37 @@ def _shown(page: Path) -> list[list[tuple[str, ...]]]:
 
 
 def test_pages_give_the_tables_that_they_show(tmp_path: Path) -> None:
-    copy_project(tmp_path, {})
-    printed = "".join(_follow(tmp_path, block) for block in blocks(FIRST))
+    root = tmp_path / "shop"
+    printed = "".join(_follow(root, block) for block in blocks(FIRST) if block.language != "text")
 
-    assert "2 read, 2 inserted" in printed
-    assert "nothing new" in printed
+    for shown in ("2 read, 2 inserted", "nothing new", "tried dwh.orders", "130 read, 120 inserted"):
+        assert shown in printed, printed
     (cities,) = _shown(FIRST)
-    assert _table(tmp_path, "dwh.dim_customer", "city") == cities
+    assert _table(root, "dwh.dim_customer", "city") == cities
     assert len(cities) == 3
+    assert (root / ".sluice" / "prod.duckdb").exists()
+    _mistake_is_told_as_shown(root)
 
     corrected, corrections, added, additions, renamed = blocks(CHANGES)
-    _follow(tmp_path, corrected)
-    said = " ".join(_follow(tmp_path, corrections).split())
+    _follow(root, corrected)
+    said = " ".join(_follow(root, corrections).split())
     assert "its SELECT has changed since its last load" in said
     assert "dwh.dim_customer matches its ledger" in said
     capitals, lengths = _shown(CHANGES)
-    assert _table(tmp_path, "dwh.dim_customer", "city") == capitals
-    _follow(tmp_path, added)
-    assert "--fill name_length" in _follow(tmp_path, additions)
-    assert _table(tmp_path, "dwh.dim_customer", "name_length") == lengths
-    assert "dwh.dim_buyer matches its ledger" in _follow(tmp_path, renamed)
-    assert _table(tmp_path, "dwh.dim_buyer", "city") == capitals
+    assert _table(root, "dwh.dim_customer", "city") == capitals
+    _follow(root, added)
+    assert "--fill name_length" in _follow(root, additions)
+    assert _table(root, "dwh.dim_customer", "name_length") == lengths
+    assert "dwh.dim_buyer matches its ledger" in _follow(root, renamed)
+    assert _table(root, "dwh.dim_buyer", "city") == capitals
+
+
+def _mistake_is_told_as_shown(root: Path) -> None:
+    (block,) = [block for block in blocks(FIRST) if block.language == "text"]
+    path = root / "dbt_project/transformations/dim_customer.sql"
+    before = path.read_text()
+    path.write_text(before.replace("c.name", "c.nmae"))
+    code, out, err = finish(start_sluice(["validate"], root, {**os.environ, "COLUMNS": "200"}))
+    path.write_text(before)
+    assert code == 3, out + err
+    assert " ".join(block.text.split("\n", 1)[1].split()) in " ".join((out + err).split())
