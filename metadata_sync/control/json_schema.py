@@ -102,4 +102,6 @@ def _lenient(part: dict[str, Any]) -> dict[str, Any]:
     """Return a part's definition without what the short form may leave out."""
     required = [name for name in part.get("required", []) if name != "driving"]
     kept = {key: value for key, value in part.items() if key not in {"required", "title"}}
+    if "properties" in kept:
+        kept["properties"] = {name: _column(name, value) for name, value in kept["properties"].items()}
     return {**kept, **({"required": required} if required else {})}

@@ -23,9 +23,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, get_args, get_origin
 
+from pydantic import BaseModel
+
 from metadata_sync.control.yaml_source import YamlItem
 from metadata_sync.problems import Problem, did_you_mean
-from metadata_sync.rows.model import ControlRow, PipelineRow, SourceRow, TransformationRow
+from metadata_sync.rows.model import ControlRow, Dependency, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.rows.vocabulary import Increment, LoadType, SourceKind, Template
 
 SECTIONS: Final[Mapping[str, type[ControlRow]]] = {
@@ -256,7 +258,7 @@ def _drive(values: Values) -> Iterator[tuple[str, Problem]]:
     if given is None or given.value is None:
         return
     listed = given.value if isinstance(given.value, list) else [given]
-    items = [replace(item, value={"table": item}) if isinstance(item.value, str) else item for item in listed]
+    items = [_dependency(item) for item in listed]
     values["dependencies"] = replace(given, value=items)
     if not all(isinstance(item.value, dict) for item in items):
         return
@@ -276,6 +278,12 @@ def _drive(values: Values) -> Iterator[tuple[str, Problem]]:
     values["dependencies"] = replace(given, value=items)
 
 
+def _dependency(item: YamlItem) -> YamlItem:
+    if isinstance(item.value, str):
+        return replace(item, value={"table": item})
+    return replace(item, value=_words(item.value, _DEPENDENCY_LISTS)) if isinstance(item.value, dict) else item
+
+
 def _says_driving(item: YamlItem) -> bool:
     said = item.value.get("driving")
     return said is not None and said.plain is True
@@ -283,14 +291,18 @@ def _says_driving(item: YamlItem) -> bool:
 
 def _listed(section: str, values: Values) -> Values:
     """Return values in which one word is a list of one where the column holds a list of words."""
-    listed = dict(values)
-    for column in _WORD_LISTS[section] & listed.keys():
-        if isinstance(listed[column].value, str):
-            listed[column] = replace(listed[column], value=[listed[column]])
+    listed = _words(values, _WORD_LISTS[section])
     columns = listed.get("column_list")
     if section == "transformations" and columns is not None and isinstance(columns.value, dict):
         listed["column_list"] = replace(columns, value=[_column(*pair) for pair in columns.value.items()])
     return listed
+
+
+def _words(values: Values, columns: frozenset[str]) -> Values:
+    return {
+        name: replace(item, value=[item]) if name in columns and isinstance(item.value, str) else item
+        for name, item in values.items()
+    }
 
 
 def _column(name: str, given: YamlItem) -> YamlItem:
@@ -298,7 +310,7 @@ def _column(name: str, given: YamlItem) -> YamlItem:
     return replace(given, value={"name": YamlItem(name, given.line), **rest})
 
 
-def _word_lists(row_type: type[ControlRow]) -> frozenset[str]:
+def _word_lists(row_type: type[BaseModel]) -> frozenset[str]:
     return frozenset(
         info.alias or name
         for name, info in row_type.model_fields.items()
@@ -306,4 +318,5 @@ def _word_lists(row_type: type[ControlRow]) -> frozenset[str]:
     )
 
 
+_DEPENDENCY_LISTS: Final = _word_lists(Dependency)
 _WORD_LISTS: Final = {section: _word_lists(row_type) for section, row_type in SECTIONS.items()}
