@@ -55,6 +55,7 @@ _GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "lake": "lake",
         "ties": "ledger",
         "verify": "ledger",
+        "diff": "diff",
         "savings": "savings",
         "cost": "cost",
     },

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
@@ -93,6 +95,7 @@ def open_warehouse(
     wait_seconds: float,
     timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
     file_places: Collection[str] = (),
+    attached: Mapping[str, Path] = MappingProxyType({}),
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Warehouse:
@@ -103,6 +106,7 @@ def open_warehouse(
         wait_seconds: How long to wait for another process that writes the embedded warehouse.
         timeout_seconds: Statement timeout.
         file_places: Folders and prefixes that the embedded warehouse may read; see `file_places`.
+        attached: Other DuckDB files, by the name that queries give them.
         clock: Monotonic seconds.
         sleep: Waits a number of seconds.
 
@@ -112,6 +116,8 @@ def open_warehouse(
     """
     if profile.is_embedded:
         connection = _connect_duckdb(profile, wait_seconds, clock, sleep)
+        for name, path in attached.items():
+            _attach(connection, name, path)
         return DuckDBWarehouse(_prepare(connection, profile, file_places), timeout_seconds)
     return PostgresWarehouse(connect_postgres(profile, timeout_seconds), profile.dialect, timeout_seconds)
 
@@ -274,6 +280,17 @@ def _connect_duckdb(
         except duckdb.ConnectionException as error:
             raise SoftRunError(f"{profile.database_file} is open in this process: {first_line(error)}") from error
         sleep(LOCK_POLL_SECONDS)
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:
+    import duckdb
+    from sqlglot import exp
+
+    try:
+        literal = exp.Literal.string(str(path)).sql("duckdb")
+        connection.execute(f"attach {literal} as {quoted(name)} (read_only)")
+    except duckdb.Error as error:
+        raise SoftRunError(f"{path} cannot be read now: {first_line(error)}") from error
 
 
 def _prepare(
