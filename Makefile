@@ -85,6 +85,11 @@ spark-matrix: $(VENV)/.dev ## Compare every SELECT shape that may go to Spark wi
 chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and compare what was loaded (less: make chaos ARGS="--minutes 5")
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: lakes
+lakes: $(VENV)/.dev ## Load 40 random lakes with killed runs and compare them with the oracle (half an hour; less: SEEDS=5)
+	@LAKE_SEEDS=$(SEEDS) LAKE_ROUNDS=6 LAKE_KILLS=3 $(BIN)/python -m pytest -n $(WORKERS) tests/flows/engine/test_lake_histories.py $(ARGS)
+SEEDS ?= 40
+
 .PHONY: first-runs
 first-runs: $(VENV)/.dev ## Start 20 fresh projects beside busy processors and count the first runs in the UI (less: make first-runs ARGS="--count 5")
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos.first_runs $(ARGS)

@@ -1,10 +1,15 @@
-"""Random lakes: files come late, are written again, merged, of other types, in odd folders; all equal the oracle."""
+"""Random lakes: files come late, are written again, merged, of other types, in odd folders; all equal the oracle.
+
+Runs are killed before a random statement, reads and commits included; between a kill and the next run, files may change.
+More than in CI: `make lakes`.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -13,11 +18,16 @@ import duckdb
 import pytest
 
 from tests.flows.engine.test_lake_files import ALL, rows
-from tests.support.engine_project import Workshop, copy_project
+from tests.support.engine_project import Workshop, copy_project, finish
+from tests.support.forked_sluice import KILL_BEFORE
 from tests.support.scd_oracle import Event, scd1, scd2
 
 SEEDS = range(int(os.environ.get("LAKE_SEEDS", "1")))
 ROUNDS = int(os.environ.get("LAKE_ROUNDS", "3"))
+KILLS = int(os.environ.get("LAKE_KILLS", "2"))
+"""Most kills of a round."""
+FEWEST, MOST = 20, 100
+"""Statements that a run sends at least, and about at most, when there is a new file."""
 SHOPS = ("x", "y", "z")
 SELECT = "select o.id, o.shop, o.amount, o.sold_at from lake.sales as o"
 TOTALS = "select s.shop, sum(s.amount) as amount from lake.sales as s group by s.shop"
@@ -28,13 +38,14 @@ Sale = tuple[int, str, int, int]
 
 @dataclass
 class Lake:
-    """The files of a source, and every row that any of them ever held when a run read it."""
+    """The files of a source, and per target every row that any of them ever held when a load read it."""
 
     workshop: Workshop
     chance: Random
     files: dict[str, list[Sale]] = field(default_factory=dict)
-    accepted: set[Sale] = field(default_factory=set)
+    accepted: dict[str, set[Sale]] = field(default_factory=lambda: {target: set() for target in ALL})
     spoiled: list[str] = field(default_factory=list)
+    without_ids: dict[str, list[Sale]] = field(default_factory=dict)
     count: int = 0
 
     @property
@@ -81,15 +92,17 @@ class Lake:
         name = f"spoiled-{self.count:03}.parquet"
         self.spoiled.append(name)
         self.write(name, self.some_sales(), id_type="varchar")
-        del self.files[name]
+        sales = self.files.pop(name)
         if self.chance.random() < 0.5:
+            self.without_ids[name] = sales  # the totals do not read ids
+        else:
             content = (self.folder / name).read_bytes()
             (self.folder / name).write_bytes(content[: self.chance.randrange(len(content))])
 
     def repair(self) -> None:
         name = self.chance.choice(self.spoiled)
         self.spoiled.remove(name)
-        self.write(name, self.some_sales())
+        self.write(name, [*self.without_ids.pop(name, []), *self.some_sales()])
 
     def some_sales(self) -> list[Sale]:
         ids = (self.chance.randrange(9) for _ in range(self.chance.randrange(1, 5)))
@@ -116,26 +129,64 @@ class Lake:
         summary, _ = self.workshop.run()
         errors = [f"{outcome.target}: {outcome.error or outcome.decision.message}" for outcome in summary.outcomes]
         assert all(outcome.status in ("loaded", "skipped") for outcome in summary.outcomes), errors
-        self.accepted |= {sale for sales in self.files.values() for sale in sales}
+        self.accept(ALL)
         return {outcome.target for outcome in summary.outcomes if outcome.status == "loaded"}
 
+    def run_killed(self, most: int = MOST) -> bool:
+        """Run in a process of its own, killed before some statement; return whether it got that far."""
+        before = self.loads()
+        self.workshop.close()
+        number = self.chance.randrange(1, most)
+        process = self.workshop.sluice("run", **{KILL_BEFORE: str(number)})
+        code, out, err = finish(process)
+        assert code in (0, -signal.SIGKILL), (code, out, err)
+        after = self.loads()
+        self.accept(target for target in ALL if after[target] > before[target])
+        return code != 0
+
+    def loads(self) -> Counter[str]:
+        """The number of loads of each target that have committed."""
+        found = self.workshop.query("select target, count(*) from sluice.load_log group by target")
+        return Counter(dict(found))
+
+    def accept(self, targets: Iterable[str]) -> None:
+        """Take note that loads of some targets have read every file that can be read."""
+        for target in targets:
+            self.accepted[target].update(sale for sales in self.files.values() for sale in sales)
+
     def check(self) -> None:
-        events = [Event((str(i),), minute, 0, False, (amount, shop)) for i, shop, amount, minute in self.accepted]
-        now = {(int(key[0]), content[1], content[0], at) for key, content, at, _ in scd1(events)}
-        versions = {(int(v.key[0]), v.content[1], v.content[0], v.valid_from, v.valid_to) for v in scd2(events, (0, 1))}
         minute = "cast(epoch({0}) - epoch(timestamp '2013-01-01') as integer) // 60"
         columns = f"id, shop, amount, {minute.format('sold_at')}"
         query = self.workshop.query
-        assert set(query(f"select {columns} from dwh.sale_now")) == now
-        assert set(query(f"select {columns} from dwh.sale")) == now
+        for table in ("sale_now", "sale"):
+            now = {(int(e[0][0]), e[1][1], e[1][0], e[2]) for e in scd1(self.events(f"dwh.{table}"))}
+            assert set(query(f"select {columns} from dwh.{table}")) == now
+        versions = {
+            (int(v.key[0]), v.content[1], v.content[0], v.valid_from, v.valid_to)
+            for v in scd2(self.events("dwh.sale_then"), (0, 1))
+        }
         ends = f"{minute.format('valid_from')}, {minute.format('valid_to')}"
         assert set(query(f"select id, shop, amount, {ends} from dwh.sale_then")) == versions
         listed = [sale for sales in self.files.values() for sale in sales]
         assert Counter(query(f"select {columns} from dwh.sale_line")) == Counter(listed)
         totals: Counter[str] = Counter()
-        for _, shop, amount, _ in listed:
+        for _, shop, amount, _ in [*listed, *(sale for sales in self.without_ids.values() for sale in sales)]:
             totals[shop] += amount
         assert dict(query("select shop, cast(amount as integer) from mart.shop_total")) == dict(totals)
+        self.check_files()
+
+    def events(self, target: str) -> list[Event]:
+        sales = self.accepted[target]
+        return [Event((str(i),), minute, 0, False, (amount, shop)) for i, shop, amount, minute in sales]
+
+    def check_files(self) -> None:
+        """Each file was read once in each of its versions, and as it is now by every target."""
+        read = self.workshop.query("select target, name, version, count(*) from sluice.lake_files group by all")
+        assert {count for *_, count in read} == {1}
+        now = {name: (self.folder / name).stat() for name in self.files}
+        versions = {(name, f"{status.st_size}:{status.st_mtime_ns}") for name, status in now.items()}
+        for target in ALL:
+            assert versions <= {(name, version) for reader, name, version, _ in read if reader == target}
 
 
 @pytest.fixture
@@ -156,9 +207,16 @@ def test_any_lake_equals_the_oracle(workshop: Workshop, seed: int) -> None:
     lake.land()
     workshop.apply(rows())
     assert lake.run() == ALL
+    if KILLS:
+        lake.land()
+        assert lake.run_killed(FEWEST)
     for _ in range(ROUNDS):
         for _ in range(lake.chance.randrange(1, 4)):
             lake.change()
+        for _ in range(lake.chance.randrange(KILLS + 1)):
+            lake.run_killed()
+            if lake.chance.random() < 0.5:
+                lake.change()
         lake.run()
         lake.check()
         assert lake.run() == set()
