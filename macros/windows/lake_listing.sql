@@ -94,6 +94,12 @@
 {% endmacro %}
 
 
+{#- All listed files of a pattern, those that this target leaves out included, as a subselect: name. -#}
+{% macro all_listed_sql(pattern) -%}
+    (select name from {{ sluice.listing_file_sql() }} where pattern = {{ sluice.literal(pattern) }})
+{%- endmacro %}
+
+
 {#- The listed files of a pattern that this target reads, as a subselect. -#}
 {% macro listing_sql(pattern) -%}
     {%- set refusal = sluice.listed_files().refused.get(sluice.target_name()) -%}
@@ -102,27 +108,32 @@
     {%- endif -%}
     (
         select path, name, version, rejects
-        from
-            read_csv(
-                {{ sluice.literal(sluice.listed_files().listing) }},
-                header = true,
-                auto_detect = false,
-                quote = '"',
-                escape = '"',
-                columns = {
-                    'pattern':'varchar',
-                    'path':'varchar',
-                    'name':'varchar',
-                    'version':'varchar',
-                    'left_out_by':'varchar',
-                    'rejects':'varchar'
-                }
-            )
+        from {{ sluice.listing_file_sql() }}
         where
             pattern = {{ sluice.literal(pattern) }}
             and not list_contains(
                 string_split(coalesce(left_out_by, ''), '|'), {{ sluice.literal(sluice.target_name()) }}
             )
+    )
+{%- endmacro %}
+
+
+{#- The listing's file as a table function. -#}
+{% macro listing_file_sql() -%}
+    read_csv(
+        {{ sluice.literal(sluice.listed_files().listing) }},
+        header = true,
+        auto_detect = false,
+        quote = '"',
+        escape = '"',
+        columns = {
+            'pattern':'varchar',
+            'path':'varchar',
+            'name':'varchar',
+            'version':'varchar',
+            'left_out_by':'varchar',
+            'rejects':'varchar'
+        }
     )
 {%- endmacro %}
 

@@ -138,6 +138,9 @@ def _row_problems(row: TransformationRow, catalog: Catalog) -> Iterator[Problem]
         if item.restates and row.increment is not Increment.FULL:
             message = f"A change of {item.name} derives rows again, which Spark does not do."
             yield Problem("restate_on_spark", message, _IN_WAREHOUSE, "dependencies")
+        if item.removes_files and row.increment is Increment.GROUPS:
+            message = f"Spark does not compute the groups of removed files of {item.name}."
+            yield Problem("removed_files_on_spark", message, _IN_WAREHOUSE, "dependencies")
         source = catalog.rows.source(item.name)
         if item.is_managed or source is None or source.kind is not SourceKind.LAKE:
             yield Problem("spark_source", f"{item.name} is in the warehouse, which Spark cannot read.", _IN_WAREHOUSE)

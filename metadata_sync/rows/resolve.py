@@ -12,7 +12,7 @@ from typing import Final
 from metadata_sync.errors import RequestError
 from metadata_sync.rows.model import Column, ControlRows, Dependency, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_expression
-from metadata_sync.rows.vocabulary import Increment, LoadType, Template
+from metadata_sync.rows.vocabulary import Increment, LoadType, OnRemovedFiles, Template
 
 LOADED_AT: Final = "_sluice_loaded_at"
 """When a load wrote the row (UTC); the incremental key of readers of a managed source."""
@@ -40,6 +40,7 @@ class ResolvedDependency:
         max_skew_minutes: How far in the future a row's key may be; later rows are left out.
         restates: Whether it is a lookup whose changes derive rows again: then it is gated on, too.
         may_drop: Whether it is a lookup that may leave driving rows out.
+        removes_files: Whether rows of files that are gone are removed (`on_removed_files`).
     """
 
     name: TableName
@@ -51,6 +52,7 @@ class ResolvedDependency:
     max_skew_minutes: int
     restates: bool = False
     may_drop: bool = False
+    removes_files: bool = False
 
     @property
     def is_watched(self) -> bool:
@@ -103,6 +105,7 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
         max_skew_minutes=skew,
         restates=dependency.restates,
         may_drop=dependency.may_drop,
+        removes_files=source is not None and source.on_removed_files is OnRemovedFiles.REMOVE,
     )
 
 

@@ -219,6 +219,7 @@ def _dependency(item: ResolvedDependency) -> Document:
         "max_skew_minutes": item.max_skew_minutes,
         **({"on_change": OnChange.RESTATE.value} if item.restates else {}),
         **({"may_drop": True} if item.may_drop else {}),
+        **({"on_removed_files": "remove"} if item.removes_files and item.is_driving else {}),
     }
 
 

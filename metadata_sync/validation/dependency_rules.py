@@ -155,6 +155,28 @@ def _append(subject: Subject[TransformationRow]) -> Iterator[Fault]:
         yield subject.fault("increment", row.increment.value, problem)
 
 
+def _removed_files(subject: Subject[TransformationRow]) -> Iterator[Fault]:
+    """Rows of removed files can be removed where a load reads again what they were part of."""
+    row = subject.row
+    for resolved in resolve_dependencies(row, subject.known.rows):
+        if not resolved.removes_files:
+            continue
+        if resolved.restates:
+            message = f"Files that are removed from {resolved.name} do not say which rows they were joined to."
+            remedy = "Use on_change: ignore, or on_removed_files: keep on the source."
+            yield subject.fault("dependencies", str(resolved.name), Problem("removed_files_restate", message, remedy))
+        elif resolved.is_driving and row.increment is Increment.ROWS and row.business_key:
+            message = (
+                f"{resolved.name} removes the rows of files that are gone. A target by key keeps every event that it "
+                "accepted, and does not know which file an event came from."
+            )
+            remedy = (
+                "Use increment: full or groups, append without business_key, or on_removed_files: keep on the source; "
+                "a second source row may read the same folder."
+            )
+            yield subject.fault("dependencies", str(resolved.name), Problem("removed_files_by_key", message, remedy))
+
+
 def _template(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     pipeline = subject.known.pipelines.get(subject.row.pipeline_id)
     if pipeline is None or pipeline.template is Template.LAKE_TO_WAREHOUSE:
@@ -215,6 +237,7 @@ DEPENDENCY_RULES: Final[tuple[Rule[TransformationRow], ...]] = (
     _managed_groups,
     _driven_by_view,
     _append,
+    _removed_files,
     _template,
     _target_is_source,
 )

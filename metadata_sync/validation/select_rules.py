@@ -32,7 +32,7 @@ from metadata_sync.rows.resolve import (
     sequence_columns,
     window_key,
 )
-from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, SourceKind
+from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, OnRemovedFiles, SourceKind
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems, group_expression_problems
 from metadata_sync.sql.increments import IncrementRule, increment_problems
@@ -88,6 +88,11 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
             remedy = "Land it as Parquet behind an external table, load it as a table (kind: warehouse), or use DuckDB."
             yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
             continue
+        if catalog.dialect != "duckdb" and source.on_removed_files is OnRemovedFiles.REMOVE:
+            message = "Only loads on DuckDB know which files a target has read."
+            remedy = "Use on_removed_files: keep, or read the source with increment: full."
+            value = source.on_removed_files.value
+            yield Fault(source.control_table, source.key, "on_removed_files", value, "removed_files", message, remedy)
         refusal = catalog.source_refusal(source)
         if refusal is not None:
             value = source.location if source.location else str(source.name)

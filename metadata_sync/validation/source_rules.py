@@ -12,7 +12,7 @@ from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.project import Project
 from metadata_sync.rows.calendar import parse_calendar
 from metadata_sync.rows.model import SourceRow
-from metadata_sync.rows.vocabulary import SourceKind
+from metadata_sync.rows.vocabulary import OnRemovedFiles, SourceKind
 from metadata_sync.validation.rule import Rule, Subject, bad_columns, bad_names
 from metadata_sync.validation.text_rules import text_columns, text_options
 
@@ -130,7 +130,9 @@ def _not_for_kind(subject: Subject[SourceRow]) -> Iterator[Fault]:
     row = subject.row
     if row.kind is SourceKind.WAREHOUSE:
         problem = Problem("not_for_kind", "Only a lake source has this.", "Leave it out, or set kind: lake.")
-        for column, value in (("location", row.location), ("format", row.format)):
+        removes = row.on_removed_files if row.on_removed_files is not OnRemovedFiles.KEEP else None
+        given = (("location", row.location), ("format", row.format), ("on_removed_files", removes))
+        for column, value in given:
             if value is not None:
                 yield subject.fault(column, value, problem)
     elif row.probe is not None:

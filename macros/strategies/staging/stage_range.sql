@@ -44,8 +44,18 @@
         {%- set after = sluice.run_counts(
             load,
             "rows that the range holds and that were not read, and rows that it does not hold yet",
-            (created + [sluice.range_after_sql()]) | join(";\n"),
+            (created + [sluice.range_after_sql(load)]) | join(";\n"),
         ) -%}
+        {%- if after.gone_count and load.windows[0].notes_gone -%}
+            {%- do sluice.guard_absences(
+                load,
+                {
+                    "staged_count": 1,
+                    "absent_count": after.gone_count,
+                    "current_count": after.current_count,
+                },
+            ) -%}
+        {%- endif -%}
         {%- if not after.gone_count -%}
             {%- do load.update({"keeps_range": true}) -%}
             {%- set counts = {"rows_inserted": after.fresh_count} -%}
@@ -103,7 +113,10 @@
 {%- endmacro %}
 
 
-{% macro range_after_sql() -%}
+{% macro range_after_sql(load) -%}
     select
-        (select count(*) from sluice_gone) as gone_count, (select count(*) from sluice_fresh) as fresh_count
+        (select count(*) from sluice_gone) as gone_count,
+        (select count(*) from sluice_fresh) as fresh_count,
+        {{ "(select count(*) from " ~ load.relation ~ ")" if load.windows[0].notes_gone else "0" }}
+        as current_count
 {%- endmacro %}

@@ -246,6 +246,17 @@ def test_each_warehouse_has_its_formats(
     assert [fault.rule for fault in find(rows, project, warehouse)] == rules
 
 
+@pytest.mark.parametrize(("dialect", "rules"), [("duckdb", []), ("redshift", ["removed_files"])])
+def test_removed_files_are_known_on_duckdb_only(
+    project: Project, warehouse: FakeWarehouse, dialect: str, rules: list[str]
+) -> None:
+    write_select(project, "dim", GOOD)
+    warehouse.dialect = dialect
+    removing = source("lake.flights", on_removed_files="remove")
+    rows = control_rows(transformation("dwh.dim", increment="full"), sources=[removing])
+    assert [fault.rule for fault in find(rows, project, warehouse)] == rules
+
+
 def test_column_list_must_be_the_selects_columns_in_order(project: Project, warehouse: FakeWarehouse) -> None:
     def declared(*names: str) -> dict[str, Any]:
         return {"column_list": [{"name": name, "type": "varchar"} for name in names]}
