@@ -169,7 +169,8 @@ class Prober:
             example=next((file.name for file in [*new, *changed, *due]), ""),
         )
         probe = Probe(has_rows=bool(listing.files), newest=question.end, files=counts)
-        return self._look_ahead(probe, question, [*new, *changed]) if new or changed else probe
+        is_ahead_asked = question.key is not None and (new or changed)
+        return self._look_ahead(probe, question, [*new, *changed]) if is_ahead_asked else probe
 
     def _look_ahead(self, probe: Probe, question: Question, files: Sequence[LakeFile]) -> Probe:
         """Find the greatest key of unread files, and whether all their rows lie in the future."""

@@ -42,16 +42,6 @@
 {%- endmacro %}
 
 
-{#- The files of a source that a target has read and that are gone, as a query; a version without text notes that a load has
-    removed their rows. Files that the target leaves out are there. -#}
-{% macro gone_files_sql(source_name, window) -%}
-    select files_read.name, files_read.key_from
-    from {{ sluice.files_read_sql(source_name) }} as files_read
-    left join {{ sluice.all_listed_sql(window.records) }} as listed on files_read.name = listed.name
-    where listed.name is null and files_read.version <> ''
-{%- endmacro %}
-
-
 {#- Whether a file holds rows that were left out and that are read now. -#}
 {% macro left_out_sql(window) -%}
     {%- if window.limit is none -%} files_read.future_from <> ''
@@ -268,25 +258,6 @@
 {% endmacro %}
 
 
-{#- The files that are gone and whose rows are to be removed: dict(file_count, key_from: least key that they held). -#}
-{% macro gone_files(dependency, window) %}
-    {%- if not dependency.removes_files -%} {{ return({"file_count": 0, "key_from": none}) }} {%- endif -%}
-    {%- call statement("sluice_gone_files", fetch_result=true, auto_begin=false) -%}
-        select count(*) as file_count, 'is ' || {{ sluice.least_noted_sql(window.kind) }} as key_from
-        from ({{ sluice.gone_files_sql(dependency.source, window) }}) as gone
-    {%- endcall -%}
-    {%- set row = load_result("sluice_gone_files").table.rows[0] -%}
-    {{
-        return(
-            {
-                "file_count": row[0] | int,
-                "key_from": row[1][3:] if row[1] is not none else none,
-            }
-        )
-    }}
-{% endmacro %}
-
-
 {#- The least of the noted keys, as text. -#}
 {% macro least_noted_sql(kind) %}
     {{
@@ -296,6 +267,14 @@
             else "min(nullif(key_from, ''))"
         )
     }}
+{% endmacro %}
+
+
+{#- Some files with the path of each row's file as sluice_path, in place of a column of the source that names it. -#}
+{% macro with_paths(dependency, relation) %}
+    {%- set named = ", filename = '" ~ dependency.file_column ~ "')" -%}
+    {%- set kept = relation[: -(named | length)] if relation.endswith(named) else relation[:-1] -%}
+    {{ return(kept ~ ", filename = 'sluice_path')") }}
 {% endmacro %}
 
 
@@ -319,8 +298,8 @@
             ~ " as key_from, "
             ~ (sluice.key_text(future, window.kind) if has_future else "null")
             ~ " as future_from from "
-            ~ (relation or sluice.files_of(dependency.relation))[:-1]
-            ~ ", filename = 'sluice_path') group by sluice_path)"
+            ~ sluice.with_paths(dependency, relation or sluice.files_of(dependency.relation))
+            ~ " group by sluice_path)"
         )
     }}
 {% endmacro %}

@@ -150,6 +150,7 @@ def _of_dependency(
             "on_bad_file",
             "on_source_change",
             "on_removed_files",
+            "file_column",
         )
         for name in names:
             value = source.model_dump(mode="json", include={name})[name]

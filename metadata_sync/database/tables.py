@@ -159,6 +159,7 @@ source_control: Final = Table(
     *_word("on_bad_file", OnBadFile, OnBadFile.LEAVE_OUT),
     *_word("on_source_change", OnSourceChange, OnSourceChange.ADD),
     *_word("on_removed_files", OnRemovedFiles, OnRemovedFiles.KEEP),
+    _text("file_column"),
     *_whole("freshness_minutes", 1),
     _text("calendar"),
     _text("owner"),

@@ -177,6 +177,7 @@ class SourceRow(ControlRow):
     on_bad_file: OnBadFile = OnBadFile.LEAVE_OUT
     on_source_change: OnSourceChange = OnSourceChange.ADD
     on_removed_files: OnRemovedFiles = OnRemovedFiles.KEEP
+    file_column: str | None = None
     freshness_minutes: int | None = Field(default=None, gt=0)
     calendar: str | None = None
     owner: str | None = None

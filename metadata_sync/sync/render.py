@@ -219,6 +219,7 @@ def _dependency(item: ResolvedDependency) -> Document:
         "max_skew_minutes": item.max_skew_minutes,
         **({"on_change": OnChange.RESTATE.value} if item.restates else {}),
         **({"may_drop": True} if item.may_drop else {}),
+        **({"file_column": item.file_column} if item.file_column and item.is_driving else {}),
         **({"on_removed_files": "remove"} if item.removes_files and item.is_driving else {}),
     }
 
@@ -262,7 +263,8 @@ def _external_location(source: SourceRow, project: Project) -> str:
         pattern = copies_pattern(copies_folder(project, source)) if is_text(source) else file_pattern(project, location)
     except ValueError:  # outside the project: rendered for the comparison only, a row rule refuses it before a write
         pattern = location
-    reading = read_parquet(pattern, is_partitioned=bool(partition_columns(location)))
+    is_partitioned = bool(partition_columns(location))
+    reading = read_parquet(pattern, is_partitioned=is_partitioned, file_column=source.file_column)
     return reading.replace("{", "{{").replace("}", "}}")
 
 

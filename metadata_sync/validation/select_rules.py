@@ -26,6 +26,7 @@ from metadata_sync.rows.resolve import (
     RESERVED_PREFIX,
     VERSION_COLUMNS,
     ResolvedDependency,
+    file_identity,
     is_active,
     recompute_columns,
     resolve_dependencies,
@@ -88,6 +89,12 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
             remedy = "Land it as Parquet behind an external table, load it as a table (kind: warehouse), or use DuckDB."
             yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
             continue
+        if catalog.dialect != "duckdb" and source.file_column is not None:
+            message = "Only DuckDB yields the file of each row."
+            remedy = 'Leave it out; on Redshift, an external table has the pseudo column "$path".'
+            yield Fault(
+                source.control_table, source.key, "file_column", source.file_column, "file_column", message, remedy
+            )
         if catalog.dialect != "duckdb" and source.on_removed_files is OnRemovedFiles.REMOVE:
             message = "Only loads on DuckDB know which files a target has read."
             remedy = "Use on_removed_files: keep, or read the source with increment: full."
@@ -276,11 +283,15 @@ class _Checked:
             driving={item.name: item.recompute_by for item in self.dependencies if item.is_driving},
             output_group=recompute_columns(self.row),
             is_keyed=bool(self.row.business_key),
-            range_key=window_key(self.row, self.catalog.rows) if is_range else None,
+            range_key=self._range_key() if is_range else None,
             columns={name: _names(columns) for name, columns in tables.items() if columns is not None},
             dialect=self.catalog.dialect,
             team_functions=self.catalog.functions,
         )
+
+    def _range_key(self) -> str | None:
+        """Return the column that says which rows a load replaces: the incremental key, or that of the file."""
+        return window_key(self.row, self.catalog.rows) or file_identity(self.row, self.catalog.rows)
 
     def _output_names(self) -> tuple[tuple[str, ...] | None, tuple[Problem, ...]]:
         assert self.analysis.select is not None
@@ -340,11 +351,12 @@ class _Checked:
 
     def _order_faults(self, names: tuple[str, ...]) -> Iterator[Fault]:
         """Rows that are read one by one must say when they happened; keyless ones, which range they belong to."""
-        key = window_key(self.row, self.catalog.rows)
+        key = self._range_key()
         is_keyless = self.row.load_type is LoadType.APPEND and not self.row.business_key
         if is_keyless and self.row.increment is Increment.ROWS:
             if key is None or key not in names:
-                message = f"An append without business_key must yield its incremental key ({key or 'none is set'})."
+                kind = "file column" if window_key(self.row, self.catalog.rows) is None and key else "incremental key"
+                message = f"An append without business_key must yield its {kind} ({key or 'none is set'})."
                 remedy = (
                     "Set business_key." if key == LOADED_AT else "Yield it under its own name, or set business_key."
                 )

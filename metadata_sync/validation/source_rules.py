@@ -12,6 +12,7 @@ from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.project import Project
 from metadata_sync.rows.calendar import parse_calendar
 from metadata_sync.rows.model import SourceRow
+from metadata_sync.rows.resolve import RESERVED_PREFIX
 from metadata_sync.rows.vocabulary import OnRemovedFiles, SourceKind
 from metadata_sync.validation.rule import Rule, Subject, bad_columns, bad_names
 from metadata_sync.validation.text_rules import text_columns, text_options
@@ -88,6 +89,10 @@ def _names(subject: Subject[SourceRow]) -> Iterator[Fault]:
     ):
         yield from bad_names(subject, column, [name])
     yield from bad_columns(subject, "incremental_key", [row.incremental_key])
+    yield from bad_names(subject, "file_column", [row.file_column])
+    if row.file_column is not None and row.file_column.startswith(RESERVED_PREFIX):
+        problem = Problem("reserved_column", "Sluice adds columns of such names itself.", "Give it another name.")
+        yield subject.fault("file_column", row.file_column, problem)
 
 
 def _lake_settings(subject: Subject[SourceRow]) -> Iterator[Fault]:
@@ -131,8 +136,8 @@ def _not_for_kind(subject: Subject[SourceRow]) -> Iterator[Fault]:
     if row.kind is SourceKind.WAREHOUSE:
         problem = Problem("not_for_kind", "Only a lake source has this.", "Leave it out, or set kind: lake.")
         removes = row.on_removed_files if row.on_removed_files is not OnRemovedFiles.KEEP else None
-        given = (("location", row.location), ("format", row.format), ("on_removed_files", removes))
-        for column, value in given:
+        given = {"location": row.location, "format": row.format, "file_column": row.file_column}
+        for column, value in {**given, "on_removed_files": removes}.items():
             if value is not None:
                 yield subject.fault(column, value, problem)
     elif row.probe is not None:

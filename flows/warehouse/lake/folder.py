@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from flows.warehouse.lake.s3 import list_objects
 from metadata_sync.analysis.lake_location import file_pattern, folder_of, partition_columns, read_parquet
-from metadata_sync.analysis.text_copies import copies_pattern, is_text
+from metadata_sync.analysis.text_copies import COPY_SUFFIX, copies_pattern, is_text
 from metadata_sync.project import Project
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class LakeFolder:
         folder: The folder whose files are read, at any depth; it may hold wildcards. None: `pattern` names files.
         root: The folder that local files must be in after links are followed.
         copies: The Parquet copies of its files; None: they are Parquet.
+        file_column: The column of the source that names each row's file; None: there is none.
     """
 
     location: str
@@ -112,6 +113,7 @@ class LakeFolder:
     folder: str | None
     root: Path
     copies: Copies | None = None
+    file_column: str | None = None
 
     @property
     def read_pattern(self) -> str:
@@ -139,7 +141,22 @@ class LakeFolder:
         """
         paths = [file.path for file in files]
         is_partitioned = bool(partition_columns(self.location))
-        return read_parquet(self.read_pattern, paths, is_partitioned=is_partitioned, is_mixed=is_mixed)
+        return read_parquet(
+            self.read_pattern,
+            paths,
+            is_partitioned=is_partitioned,
+            is_mixed=is_mixed,
+            file_column=self.file_column,
+        )
+
+    @property
+    def name_starts_at(self) -> tuple[int, int]:
+        """Where a file's name stands in its path: its first character, from 1, and how many follow it."""
+        if self.copies is not None:
+            return len(self.copies.path_of("")) - len(COPY_SUFFIX) + 1, len(COPY_SUFFIX)
+        if self.is_remote:
+            return len(_prefix(self.pattern)) + 1, 0
+        return len(str(_fixed_part(self.pattern)).rstrip("/")) + 2, 0
 
     @property
     def is_remote(self) -> bool:
@@ -162,7 +179,7 @@ def resolve_folder(project: Project, location: str) -> LakeFolder:
 
 def source_folder(project: Project, source: SourceRow) -> LakeFolder:
     """Resolve the location of a lake source, whatever the format of its files; see `resolve_folder`."""
-    folder = resolve_folder(project, source.location or "")
+    folder = replace(resolve_folder(project, source.location or ""), file_column=source.file_column)
     if not is_text(source):
         return folder
     from flows.warehouse.lake.formats.copies import Copies
@@ -290,6 +307,12 @@ def _fixed_part(pattern: str) -> Path:
     parts = Path(pattern).parts
     fixed = next((index for index, part in enumerate(parts) if not _WILDCARDS.isdisjoint(part)), len(parts) - 1)
     return Path(*parts[:fixed])
+
+
+def _prefix(pattern: str) -> str:
+    """Return the part of an S3 URI before a file's name: up to the last slash before the first wildcard."""
+    fixed = pattern[: next((index for index, char in enumerate(pattern) if char in _WILDCARDS), len(pattern))]
+    return fixed[: fixed.rfind("/") + 1]
 
 
 def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:

@@ -75,8 +75,8 @@ class LakeColumns:
     ignored: tuple[str, ...] = ()
 
 
-Look = tuple[Sequence[LakeFile], str | None, KnownShape | None]
-"""Files, incremental key, and columns as a run accepted them."""
+Look = tuple[Sequence[LakeFile], str | None, KnownShape | None, str | None]
+"""Files, incremental key, columns as a run accepted them, and the column that names files."""
 
 
 class LakeFooters:
@@ -128,7 +128,7 @@ class LakeFooters:
         if not listing.files:
             ignored = f" ({listing.ignored})" if listing.ignored else ""
             raise ValueError(f"no {_FORMATS[folder.format]} file in {folder.location}{ignored}")
-        look: Look = listing.files, key, known
+        look: Look = listing.files, key, known, folder.file_column
         place = folder.read_pattern
         if place not in self._known or self._known[place][0] != look:
             self._known[place] = look, self._read(folder, listing.files, key, known)
@@ -191,7 +191,8 @@ class LakeFooters:
             )
         ignored: tuple[str, ...] = ()
         if known is not None and known.policy is OnSourceChange.IGNORE:
-            ignored = tuple(name for column in columns if (name := column.name.lower()) not in known.types)
+            own = {*known.types, (folder.file_column or "").lower()}
+            ignored = tuple(name for column in columns if (name := column.name.lower()) not in own)
         kept = tuple(column for column in columns if column.name.lower() not in ignored)
         return LakeColumns(kept, is_mixed, layouts.faults(foreign, agreed.conflicts), ignored)
 

@@ -5,6 +5,7 @@
     one of them is no longer yielded, the whole range is written again, because equal rows cannot be told apart.
 -#}
 {% macro stage_range(load) %}
+    {%- do sluice.check_files(load) -%}
     {%- set before = load.events_counted or sluice.run_counts(
         load, "rows that the target holds in the range", sluice.range_before_sql(load)
     ) -%}
@@ -65,9 +66,18 @@
 {% endmacro %}
 
 
-{#- The rows of the target that lie in the window. -#}
+{#- The rows of the target that lie in the window; of a target that replaces files, the rows of these. -#}
 {% macro range_condition(load) %}
     {%- if load.replaces -%} {{ return("1 = 1") }} {%- endif -%}
+    {%- if sluice.file_identity() is not none -%}
+        {{
+            return(
+                load.range_key ~ " in " ~ sluice.replaced_files_sql(load.windows[0])
+                if load.windows[0].records
+                else "1 = 1"
+            )
+        }}
+    {%- endif -%}
     {%- set window = sluice.window_condition({"key": load.range_key}, load.windows[0]) -%}
     {%- if load.restates -%}
         {{

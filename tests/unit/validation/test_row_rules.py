@@ -69,6 +69,9 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("missing_value", "location", source(location=None)),
     ("missing_value", "format", source(format=None)),
     ("unknown_word", "format", source(format="parquett")),
+    ("bad_name", "file_column", source(file_column="its file")),
+    ("reserved_column", "file_column", source(file_column="_sluice_file")),
+    ("not_for_kind", "file_column", source(kind="warehouse", file_column="file", **NO_LAKE)),
     (
         "not_for_kind",
         "on_removed_files",
@@ -253,6 +256,21 @@ def test_rows_of_removed_files_are_removed_where_a_load_can(rules: list[str], va
     assert [fault.rule for fault in found] == rules
 
 
+@pytest.mark.parametrize(
+    ("rules", "values"),
+    [
+        ([], {"file_column": "file", "on_removed_files": "remove"}),
+        (["file_identity_keeps"], {"file_column": "file"}),
+        (["missing_incremental_key"], {}),
+        ([], {"file_column": "file", "incremental_key": "updated_at"}),
+    ],
+)
+def test_a_row_without_any_key_is_known_by_its_file(rules: list[str], values: dict[str, Any]) -> None:
+    named = source(**{"incremental_key": None, **values})
+    found = check(named, target(load_type="append", business_key=[], incremental_key=None))
+    assert [fault.rule for fault in found] == rules
+
+
 def test_every_rule_has_an_example() -> None:
     """Read from the sources: a new rule comes with a row that breaks it."""
     folder = Path(__file__).parents[3] / "metadata_sync" / "validation"
@@ -267,6 +285,7 @@ def test_every_rule_has_an_example() -> None:
         "view_by_windows",
         "removed_files_by_key",
         "removed_files_restate",
+        "file_identity_keeps",
         "duplicate_row",
         "duplicate_model",
         "cycle",

@@ -246,6 +246,16 @@ def test_each_warehouse_has_its_formats(
     assert [fault.rule for fault in find(rows, project, warehouse)] == rules
 
 
+@pytest.mark.parametrize(("dialect", "rules"), [("duckdb", []), ("redshift", ["file_column"])])
+def test_the_file_of_a_row_is_known_on_duckdb_only(
+    project: Project, warehouse: FakeWarehouse, dialect: str, rules: list[str]
+) -> None:
+    write_select(project, "dim", GOOD)
+    warehouse.dialect = dialect
+    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", file_column="file")])
+    assert [fault.rule for fault in find(rows, project, warehouse)] == rules
+
+
 @pytest.mark.parametrize(("dialect", "rules"), [("duckdb", []), ("redshift", ["removed_files"])])
 def test_removed_files_are_known_on_duckdb_only(
     project: Project, warehouse: FakeWarehouse, dialect: str, rules: list[str]

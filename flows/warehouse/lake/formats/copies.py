@@ -15,7 +15,7 @@ from typing import Final
 from flows.warehouse.lake.folder import LakeFile
 from flows.warehouse.lake.formats.copy_file import CopiedFile, FileCopier
 from flows.warehouse.lake.formats.values import NOTHING, joined_type
-from metadata_sync.analysis.text_copies import copies_folder
+from metadata_sync.analysis.text_copies import COPY_SUFFIX, copies_folder
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 
@@ -61,7 +61,7 @@ class Copies:
 
     def path_of(self, name: str) -> str:
         """Return the path of a file's copy."""
-        return f"{self.folder}/data/{name}.parquet"
+        return f"{self.folder}/data/{name}{COPY_SUFFIX}"
 
     def rejects_of(self, files: Sequence[LakeFile]) -> dict[str, str]:
         """Return the files with lines that cannot be read: name → path of these lines."""

@@ -1,4 +1,4 @@
-"""What happens to the rows of files that are no longer in their lake source.
+"""What happens to the rows of files that are no longer in their lake source, and the column that names a row's file.
 
 Revision: 0018
 Follows: 0017
@@ -17,3 +17,4 @@ def upgrade() -> None:
     rule = sa.CheckConstraint("on_removed_files IN ('keep', 'remove')", name="on_removed_files_word")
     word = sa.Column("on_removed_files", sa.String(63), rule, nullable=False, server_default="keep")
     op.add_column("source_control", word)
+    op.add_column("source_control", sa.Column("file_column", sa.Text, nullable=True))
