@@ -35,6 +35,11 @@ def file_pattern(project: Project, location: str) -> str:
     return base if _is_glob_of_files(location) else f"{base}/**/*{_FILES}"
 
 
+def snapshot_pattern(project: Project, location: str) -> str:
+    """Return a glob that stands for the files of an Iceberg table and matches none: its catalog knows them."""
+    return f"{resolved(project, location)}/**/*.of-the-current-snapshot"
+
+
 def folder_of(project: Project, location: str) -> str | None:
     """Return the folder whose files a location means, as a path that may hold wildcards; None: it names files."""
     return None if _is_glob_of_files(location) else resolved(project, location)

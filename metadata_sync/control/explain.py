@@ -151,6 +151,7 @@ def _of_dependency(
             "on_source_change",
             "on_removed_files",
             "file_column",
+            "catalog_table",
         )
         for name in names:
             value = source.model_dump(mode="json", include={name})[name]

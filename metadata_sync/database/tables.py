@@ -160,6 +160,7 @@ source_control: Final = Table(
     *_word("on_source_change", OnSourceChange, OnSourceChange.ADD),
     *_word("on_removed_files", OnRemovedFiles, OnRemovedFiles.KEEP),
     _text("file_column"),
+    _text("catalog_table"),
     *_whole("freshness_minutes", 1),
     _text("calendar"),
     _text("owner"),

@@ -178,6 +178,7 @@ class SourceRow(ControlRow):
     on_source_change: OnSourceChange = OnSourceChange.ADD
     on_removed_files: OnRemovedFiles = OnRemovedFiles.KEEP
     file_column: str | None = None
+    catalog_table: str | None = None
     freshness_minutes: int | None = Field(default=None, gt=0)
     calendar: str | None = None
     owner: str | None = None

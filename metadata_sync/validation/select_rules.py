@@ -77,9 +77,12 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
     sources = [source for source in catalog.rows.sources if source.name in read]
     catalog.look_up(sources)
     for source in sources:
-        if catalog.dialect == "duckdb" and source.format not in (None, "parquet", *TEXT_FORMATS):
+        is_known = source.format in (None, "parquet", *TEXT_FORMATS) or source.catalog_table is not None
+        if catalog.dialect == "duckdb" and not is_known:
             message = f"DuckDB would read the files of a {source.format} table, old ones included."
             remedy = "Land it as Parquet, or read it from Redshift and Spark."
+            if source.format == "iceberg":
+                remedy = "Set catalog_table to catalog.namespace.table: the catalog knows the current snapshot."
             yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
             continue
         if catalog.dialect != "duckdb" and source.format in TEXT_FORMATS:

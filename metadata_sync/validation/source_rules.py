@@ -20,6 +20,7 @@ from metadata_sync.validation.text_rules import text_columns, text_options
 FORMATS: Final = ("parquet", *TEXT_FORMATS, "iceberg", "hudi", "delta")
 
 _S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?")
+_CATALOG_TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*){2,}")
 _GLOB: Final = re.compile(r"[*?\[]")
 _CODE: Final = frozenset({"dbt_project", "macros", "flows", "metadata_sync", "tests", "docs", "deploy", "benchmarks"})
 """Folders that hold the project, whose files no load may write."""
@@ -145,6 +146,24 @@ def _not_for_kind(subject: Subject[SourceRow]) -> Iterator[Fault]:
         yield subject.fault("probe", row.probe, problem)
 
 
+def _catalog_table(subject: Subject[SourceRow]) -> Iterator[Fault]:
+    """An Iceberg table is known by its catalog; its location is the folder that its files lie in."""
+    row = subject.row
+    if row.catalog_table is None:
+        return
+    if row.format != "iceberg":
+        problem = Problem("not_for_format", f"Only iceberg has catalogs, and format is {row.format}.", "Leave it out.")
+        yield subject.fault("catalog_table", row.catalog_table, problem)
+    elif not _CATALOG_TABLE.fullmatch(row.catalog_table):
+        problem = Problem("bad_name", "Is no table of a catalog.", "Write catalog.namespace.table.")
+        yield subject.fault("catalog_table", row.catalog_table, problem)
+    if row.location is not None and _GLOB.search(row.location):
+        problem = Problem(
+            "bad_path", "Is no folder: the catalog says which files there are.", "Name the table's folder."
+        )
+        yield subject.fault("location", row.location, problem)
+
+
 SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (
     _names,
     _lake_settings,
@@ -154,4 +173,5 @@ SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (
     _location,
     _calendar,
     _not_for_kind,
+    _catalog_table,
 )

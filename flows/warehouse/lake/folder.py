@@ -19,12 +19,19 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flows.warehouse.lake.s3 import list_objects
-from metadata_sync.analysis.lake_location import file_pattern, folder_of, partition_columns, read_parquet
+from metadata_sync.analysis.lake_location import (
+    file_pattern,
+    folder_of,
+    partition_columns,
+    read_parquet,
+    snapshot_pattern,
+)
 from metadata_sync.analysis.text_copies import COPY_SUFFIX, copies_pattern, is_text
 from metadata_sync.project import Project
 
 if TYPE_CHECKING:
     from flows.warehouse.lake.formats.copies import Copies
+    from flows.warehouse.lake.iceberg import IcebergTable
     from metadata_sync.rows.model import SourceRow
 
 LISTINGS_AT_ONCE: Final = 16
@@ -81,11 +88,13 @@ class Listing:
         files: Those that hold its data, by name.
         hidden_count: Files that Spark and Hive leave out, by their names or their folders'.
         other_count: Files of other formats, and files that are still being written.
+        columns: The columns of an Iceberg table; None: the files say which there are.
     """
 
     files: tuple[LakeFile, ...] = ()
     hidden_count: int = 0
     other_count: int = 0
+    columns: tuple[str, ...] | None = None
 
     @property
     def ignored(self) -> str:
@@ -106,6 +115,7 @@ class LakeFolder:
         root: The folder that local files must be in after links are followed.
         copies: The Parquet copies of its files; None: they are Parquet.
         file_column: The column of the source that names each row's file; None: there is none.
+        table: The Iceberg table whose files lie here; None: the listing says which files there are.
     """
 
     location: str
@@ -114,10 +124,13 @@ class LakeFolder:
     root: Path
     copies: Copies | None = None
     file_column: str | None = None
+    table: IcebergTable | None = None
 
     @property
     def read_pattern(self) -> str:
         """The glob of the Parquet files that loads read, as dbt's sources name it."""
+        if self.table is not None:
+            return snapshot_pattern(Project(self.root), self.location)
         return self.pattern if self.copies is None else copies_pattern(self.copies.folder)
 
     @property
@@ -180,6 +193,11 @@ def resolve_folder(project: Project, location: str) -> LakeFolder:
 def source_folder(project: Project, source: SourceRow) -> LakeFolder:
     """Resolve the location of a lake source, whatever the format of its files; see `resolve_folder`."""
     folder = replace(resolve_folder(project, source.location or ""), file_column=source.file_column)
+    if source.catalog_table is not None:
+        from flows.warehouse.lake.iceberg import IcebergTable
+
+        memory = project.state_dir / "iceberg" / f"{source.catalog_table}.json"
+        return replace(folder, table=IcebergTable(source.catalog_table, memory))
     if not is_text(source):
         return folder
     from flows.warehouse.lake.formats.copies import Copies
@@ -191,10 +209,13 @@ def list_folder(folder: LakeFolder) -> Listing:
     """List a folder.
 
     Raises:
-        ValueError: When the folder itself is missing, a link in it leads out of the project, or a name is no text.
+        ValueError: When the folder itself is missing, a link in it leads out of the project, a name is no text, or the
+            Iceberg table holds what is not read.
         ConfigurationError: When it is in S3, and boto3 or credentials are missing, or S3 refuses for good.
         SoftRunError: When S3 does not answer now.
     """
+    if folder.table is not None:
+        return folder.table.list_files(folder)
     files, hidden_count, other_count = [], 0, 0
     for file in _list_s3(folder) if folder.is_remote else _list_local(folder):
         if is_hidden(file.name):

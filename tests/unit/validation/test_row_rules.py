@@ -70,6 +70,10 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("missing_value", "format", source(format=None)),
     ("unknown_word", "format", source(format="parquett")),
     ("bad_name", "file_column", source(file_column="its file")),
+    ("not_for_format", "catalog_table", source(catalog_table="shop.sales.orders")),
+    ("bad_name", "catalog_table", source(format="iceberg", catalog_table="orders")),
+    ("bad_name", "catalog_table", source(format="iceberg", catalog_table="shop.sales.orders; drop")),
+    ("bad_path", "location", source(format="iceberg", catalog_table="shop.sales.orders", location="lake/o/*.parquet")),
     ("reserved_column", "file_column", source(file_column="_sluice_file")),
     ("not_for_kind", "file_column", source(kind="warehouse", file_column="file", **NO_LAKE)),
     (

@@ -1,4 +1,4 @@
-"""What happens to the rows of files that are no longer in their lake source, and the column that names a row's file.
+"""Rows of files that are no longer in their lake source, the column that names a row's file, and Iceberg tables.
 
 Revision: 0018
 Follows: 0017
@@ -18,3 +18,4 @@ def upgrade() -> None:
     word = sa.Column("on_removed_files", sa.String(63), rule, nullable=False, server_default="keep")
     op.add_column("source_control", word)
     op.add_column("source_control", sa.Column("file_column", sa.Text, nullable=True))
+    op.add_column("source_control", sa.Column("catalog_table", sa.Text, nullable=True))
