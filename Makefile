@@ -47,6 +47,11 @@ test-lake: $(VENV)/.s3 ## Run the tests of lake sources in S3, on a simulated on
 	@PYTHONPATH=$(S3) $(BIN)/python -m pytest -n $(WORKERS) -m s3 tests/s3 $(ARGS)
 S3 := $(abspath $(VENV)/s3)
 
+.PHONY: test-iceberg
+test-iceberg: $(VENV)/.iceberg ## Run the tests of Iceberg tables, in a local catalog
+	@PYTHONPATH=$(ICEBERG) $(BIN)/python -m pytest -n $(WORKERS) -m iceberg tests/iceberg $(ARGS)
+ICEBERG := $(abspath $(VENV)/iceberg)
+
 .PHONY: redshift-suite
 redshift-suite: $(VENV)/.dev ## Run dbt-redshift's own tests on the stand-in: SUITE=a checkout of dbt-adapters (an hour; less: ARGS="-k grants")
 	@test -n "$(SUITE)" || { echo "Name a checkout of github.com/dbt-labs/dbt-adapters: make redshift-suite SUITE=~/dbt-adapters" >&2; exit 2; }
@@ -84,6 +89,11 @@ spark-matrix: $(VENV)/.dev ## Compare every SELECT shape that may go to Spark wi
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and compare what was loaded (less: make chaos ARGS="--minutes 5")
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos $(ARGS)
+
+.PHONY: lakes
+lakes: $(VENV)/.dev ## Load 40 random lakes with killed runs and compare them with the oracle (half an hour; less: SEEDS=5)
+	@LAKE_SEEDS=$(SEEDS) LAKE_ROUNDS=6 LAKE_KILLS=3 $(BIN)/python -m pytest -n $(WORKERS) tests/flows/engine/test_lake_histories.py $(ARGS)
+SEEDS ?= 40
 
 .PHONY: first-runs
 first-runs: $(VENV)/.dev ## Start 20 fresh projects beside busy processors and count the first runs in the UI (less: make first-runs ARGS="--count 5")
@@ -124,6 +134,7 @@ lock: $(VENV)/.dev ## Refresh the lock files
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --extra build --extra demo --extra postgres --extra redshift --extra aws --extra spark --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/dbt_next/requirements.lock tests/dbt_next/requirements.in
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/s3/requirements.lock tests/s3/requirements.in
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/iceberg/requirements.lock tests/iceberg/requirements.in
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .PHONY: audit
@@ -154,6 +165,11 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 $(VENV)/.s3: tests/s3/requirements.lock $(VENV)/.dev
 	@rm -rf $(S3)
 	@$(INSTALL) tests/s3/requirements.lock --target $(S3)
+	@touch $@
+
+$(VENV)/.iceberg: tests/iceberg/requirements.lock $(VENV)/.dev
+	@rm -rf $(ICEBERG)
+	@$(INSTALL) tests/iceberg/requirements.lock --target $(ICEBERG)
 	@touch $@
 
 $(VENV)/.next: tests/dbt_next/requirements.lock $(VENV)/.dev

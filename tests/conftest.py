@@ -14,10 +14,10 @@ from xdist.scheduler import LoadFileScheduling
 from tests.support.quicker_dbt import hurry_dbt
 
 HERE = Path(__file__).parent
-ON_DEMAND = ("redshift_live", "s3")
+ON_DEMAND = ("redshift_live", "s3", "iceberg")
 """Markers of tests that run only when they are asked for."""
 SHARE_SPARK = ("tests/spark/test_spark_loads.py", "tests/spark/test_spark_on_emr.py")
-FOLDER_MARKERS = ("macros", "flows", "e2e", "spark", "s3")
+FOLDER_MARKERS = ("macros", "flows", "e2e", "spark", "s3", "iceberg")
 LONGEST_FIRST = ("spark", "macros", "e2e", "flows", "docs", "unit")
 
 # Deadlines measure the machine, not the code; CI repeats the same examples every time.

@@ -33,6 +33,7 @@ from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import (
     EFFECTIVE_AT,
     ResolvedDependency,
+    file_identity,
     fingerprint,
     is_view,
     resolve_dependencies,
@@ -215,7 +216,8 @@ def _is_switched_on(row: TransformationRow, rows: ControlRows) -> bool:
 def _mode(row: TransformationRow, item: ResolvedDependency, around: Surroundings) -> SourceMode:
     if item.is_managed:
         return SourceMode.MANAGED
-    if item.incremental_key is not None and (str(row.name), str(item.name)) in around.state.files:
+    is_by_file = item.incremental_key is not None or (item.is_driving and file_identity(row, around.rows) is not None)
+    if is_by_file and (str(row.name), str(item.name)) in around.state.files:
         return SourceMode.FILES
     return SourceMode.TOKEN if item.incremental_key is None else SourceMode.KEYED
 

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     LATE_ROWS = "late_rows"
     ROWS_VANISHED = "rows_vanished"
     NEW_FILES = "new_files"
+    FILES_REMOVED = "files_removed"
     SOURCE_CHANGED = "source_changed"
     SOURCE_NOT_COMPARABLE = "source_not_comparable"
     UPSTREAM_LOADED = "upstream_loaded"

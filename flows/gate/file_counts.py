@@ -14,7 +14,8 @@ class FileCounts:
         new: Files that it has never read.
         changed: Files that were written again since it read them.
         due: Files with rows that it left out and would read now: their time has come, or a first load goes on.
-        gone: Files that it has read and that are not there any more.
+        gone: Files that it has read and that are not there any more; their rows stay.
+        removed: Such files whose rows the next load removes.
         left_out: New or changed files that cannot be read, or do not fit the others.
         hidden: Files that are left out by their names, as Spark and Hive do.
         other: Files of other formats, and unfinished ones.
@@ -27,6 +28,7 @@ class FileCounts:
     changed: int = 0
     due: int = 0
     gone: int = 0
+    removed: int = 0
     left_out: int = 0
     hidden: int = 0
     other: int = 0
@@ -50,6 +52,11 @@ class FileCounts:
         return f"{told}, e.g. {self.example}" if self.unread > 1 else f"{told}: {self.example}"
 
     @property
+    def can_remove(self) -> bool:
+        """Whether the next load removes the rows of files that are gone: some file must be left that it can read."""
+        return self.removed > 0 and self.listed > self.left_out
+
+    @property
     def rest(self) -> str:
         """What else is there, for people; empty: nothing.
 
@@ -57,6 +64,9 @@ class FileCounts:
         '; 1 file is gone, its rows stay; 2 files are hidden and not read'
         """
         told = ""
+        if self.removed:
+            told += f"; {self.removed:,} {_plural('file', self.removed)} {_is(self.removed)} gone, "
+            told += "its rows are removed" if self.removed == 1 else "their rows are removed"
         if self.gone:
             told += f"; {self.gone:,} {_plural('file', self.gone)} {_is(self.gone)} gone, "
             told += "its rows stay" if self.gone == 1 else "their rows stay"

@@ -11,7 +11,7 @@ from flows.gate.rules import decide
 from flows.warehouse.lake.view import LakeView
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
-from metadata_sync.rows.resolve import ResolvedDependency
+from metadata_sync.rows.resolve import ResolvedDependency, file_identity
 from metadata_sync.rows.vocabulary import Increment, LoadType, OnBadFile, SourceKind
 
 _NAMED: Final = 5
@@ -82,13 +82,14 @@ class LeftOut:
         example = next(iter(files.values()))
         if source.on_bad_file is OnBadFile.HOLD:
             return [f"{item.name} cannot be read: {example} (on_bad_file: hold)"]
-        if item.incremental_key is None and item.is_driving:
+        is_by_file = file_identity(row, self.rows) is not None  # its rows of other files stay as they are
+        if item.incremental_key is None and item.is_driving and not is_by_file:
             return [
                 f"{item.name} cannot be read: {example}. It has no incremental_key: it is read in full, or not at all"
             ]
         if not item.is_driving:
             return [f"{item.name} cannot be read: {example}. It is a lookup: rows would lack its values"]
-        if not _replaces_rows(row):
+        if is_by_file or not _replaces_rows(row):
             return []
         read = self.state.files.get((str(row.name), str(item.name)))
         if read is None and str(row.name) not in self.state.logged:

@@ -37,7 +37,7 @@ from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutEr
 from metadata_sync.loads import FileRead
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
-from metadata_sync.rows.vocabulary import SourceKind
+from metadata_sync.rows.vocabulary import OnRemovedFiles, SourceKind
 from metadata_sync.sql.probes import parse_probe
 
 __all__ = ["Prober", "Question"]
@@ -154,19 +154,23 @@ class Prober:
         unread = [*new, *changed, *due]
         left_out = self.lake.left_out(question.source, reader) if unread else {}
         new, changed, due = ([file for file in some if file.name not in left_out] for some in (new, changed, due))
+        gone = len(before) - known_count
+        removes = question.source.on_removed_files is OnRemovedFiles.REMOVE
         counts = FileCounts(
             listed=len(listing.files),
             new=len(new),
             changed=len(changed),
             due=len(due),
-            gone=len(before) - known_count,
+            gone=0 if removes else gone,
+            removed=gone if removes else 0,
             left_out=sum(file.name in left_out for file in unread),
             hidden=listing.hidden_count,
             other=listing.other_count,
             example=next((file.name for file in [*new, *changed, *due]), ""),
         )
         probe = Probe(has_rows=bool(listing.files), newest=question.end, files=counts)
-        return self._look_ahead(probe, question, [*new, *changed]) if new or changed else probe
+        is_ahead_asked = question.key is not None and (new or changed)
+        return self._look_ahead(probe, question, [*new, *changed]) if is_ahead_asked else probe
 
     def _look_ahead(self, probe: Probe, question: Question, files: Sequence[LakeFile]) -> Probe:
         """Find the greatest key of unread files, and whether all their rows lie in the future."""

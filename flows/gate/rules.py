@@ -402,6 +402,9 @@ def _judge_files(source: SourceFacts) -> _Judgement:
     name, files = source.source, source.probe.files
     if files is None or not files.listed:
         return False, Reason.SOURCE_EMPTIED, f"{name} is empty now; it held files when it was read"
+    if files.can_remove:
+        news = f"{files.news}{files.rest}" if files.unread else f"fewer files{files.rest}"
+        return True, Reason.FILES_REMOVED, f"{name} holds {news}"
     if files.unread and not source.probe.has_rows:
         return False, Reason.ONLY_FUTURE_ROWS, f"{name} holds {files.news}, with rows whose key lies in the future only"
     if files.left_out and not files.unread:

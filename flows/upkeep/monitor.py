@@ -12,6 +12,7 @@ from flows.incidents.incident import MONITORED, SCHEDULE, WORK_POOL, Finding, he
 from flows.incidents.settle import deliver_or_log, settle_incidents
 from flows.reports.freshness import Freshness, TableKind, measure_freshness
 from flows.upkeep.lateness import Delay, delays
+from flows.warehouse.lake.formats.copies import remove_unused
 from metadata_sync.incident import Incident, IncidentKind
 from metadata_sync.text import duration_text
 
@@ -53,7 +54,7 @@ class MonitorReport:
 
 
 def monitor(context: Context, scheduling: Sequence[Finding] | None = None) -> MonitorReport:
-    """Check what runs cannot report, open and close incidents, send pending alerts, terminate orphaned clusters.
+    """Check what runs cannot report, open and close incidents, send alerts, remove what nobody uses any more.
 
     Args:
         context: The project; neither dbt nor the warehouse is used.
@@ -86,6 +87,7 @@ def monitor(context: Context, scheduling: Sequence[Finding] | None = None) -> Mo
 
     settle_incidents(context, rows, found, is_over=is_over)
     deliver_or_log(context)
+    remove_unused(context.project, rows.sources)
     return MonitorReport(
         crashed,
         late=tuple(finding.subject for finding in late),

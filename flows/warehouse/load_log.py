@@ -154,6 +154,7 @@ def files_read(
         .from_(exp.table_("lake_files", db=sluice_schema, quoted=True))
         .where(exp.column("target").isin(*sorted(map(str, targets))))
         .group_by("target", "source", "name")
+        .having("max_by(version, loaded_at) <> ''")  # noted as gone
     )
     found: dict[tuple[str, str], dict[str, FileRead]] = {}
     for target, source, name, version, future_from, load_id, loaded_at in warehouse.query(query):

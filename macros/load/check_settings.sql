@@ -59,9 +59,14 @@
 
 
 {#- An append without a business key replaces the range that it reads, so its rows must contain the key that cuts the
-    ranges. -#}
+    ranges; one that replaces the rows of files, the column that names the file. -#}
 {% macro check_range(load) %}
     {%- set range_key = sluice.setting("incremental_key") -%}
+    {%- set file_column = sluice.file_identity() -%}
+    {%- if file_column is not none -%}
+        {%- do load.update({"range_key": sluice.find_columns(load, "file_column", [file_column])[0]}) -%}
+        {{ return("") }}
+    {%- endif -%}
     {%- if load.windows | length != 1 or load.windows[0].kind is none or load.windows[
         0
     ].is_open or not range_key -%}

@@ -9,6 +9,9 @@
             ) -%}
         {%- endif -%}
         {%- do statements.append(sluice.insert_files_sql(load, window, log)) -%}
+        {%- if window.notes_gone -%}
+            {%- do statements.append(sluice.insert_gone_sql(load, window, log)) -%}
+        {%- endif -%}
     {%- endfor -%}
     {{ return(statements) }}
 {% endmacro %}
@@ -24,4 +27,13 @@
     {%- if window.file_keys %}
     left join {{ window.file_keys }} as keys on unread.path = keys.sluice_path
     {%- endif %}
+{%- endmacro %}
+
+
+{#- A file that is gone is noted without a version: its rows are removed. -#}
+{% macro insert_gone_sql(load, window, log) -%}
+    {%- set texts = sluice.literals([load.target_name, window.source, load.load_id]) -%}
+    insert into {{ log }} (target, source, load_id, name, version, loaded_at)
+    select {{ texts | join(", ") }}, gone.name, '', cast('{{ load.loaded_at }}' as timestamp)
+    from ({{ sluice.gone_files_sql(window.source, window) }}) as gone
 {%- endmacro %}

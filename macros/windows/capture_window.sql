@@ -9,7 +9,8 @@
     Returns: dict, ready for JSON: source (str), kind (str or none: no key), start and end (text or none), is_open
         (start itself is left out), new (bool), moves_watermark (bool), lookback_count, future_count (int or none),
         source_epoch (int or none), records (str: the pattern of the files that the load notes), files (str: the relation of
-        unread files, which is read in place of the source), unkeyed (dict(relation, key, row_count) or none: rows whose
+        unread files, which is read in place of the source), forgets (bool or absent: see capture_files), notes_gone (bool or
+        absent: the load notes that it removed the rows of files that are gone), reads_nothing (bool or absent), unkeyed (dict(relation, key, row_count) or none: rows whose
         key is NULL, which are in no window), head (str: the target's last load, seen before the window was cut), target
         (dict(head, has_side): what the log said of the target then).
 -#}
@@ -53,7 +54,11 @@
         {%- endif -%}
     {%- elif dependency.managed -%}
         {%- do sluice.capture_managed_window(window, log.heads.get(dependency.source), watermark) -%}
-    {%- elif dependency.key is none -%} {%- do sluice.capture_token(window, watermark) -%}
+    {%- elif dependency.key is none -%}
+        {%- do sluice.capture_token(window, watermark) -%}
+        {%- if sluice.file_identity() is not none -%}
+            {%- do sluice.capture_replaced_files(window, dependency, watermark) -%}
+        {%- endif -%}
     {%- elif not sluice.capture_files(window, dependency, watermark) -%}
         {%- set kind = sluice.key_kind(dependency, log.key_types.get(dependency.source)) -%}
         {%- do sluice.capture_key_window(window, dependency, kind, watermark) -%}

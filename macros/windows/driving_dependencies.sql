@@ -5,7 +5,8 @@
         relation (Relation): the argument of increment().
         incremental_key (str or none): its key, for a hand-written model.
     Returns: list of dict(source, relation: see files_of, table: the same as a Relation, pattern, key, key_name: the key as it
-        is written, none for a managed source, managed, is_lookup, recompute_by, lookback_minutes, max_skew_minutes).
+        is written, none for a managed source, managed, is_lookup, recompute_by, lookback_minutes, max_skew_minutes,
+        removes_files: whether rows of files that are gone are removed, file_column: the column that names each row's file).
     Raises: when relation is no driving source.
 -#}
 {% macro driving_dependencies(relation, incremental_key) %}
@@ -52,6 +53,8 @@
                 "recompute_by": groups.get(written.table) or written.get("recompute_by") or [],
                 "lookback_minutes": 0 if managed else (written.get("lookback_minutes") or 0),
                 "max_skew_minutes": written.get("max_skew_minutes", 60),
+                "removes_files": written.get("on_removed_files") == "remove",
+                "file_column": written.get("file_column"),
             }
         )
     }}

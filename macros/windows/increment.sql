@@ -60,7 +60,7 @@
         if mode == "rows"
         else sluice.files_of(dependency.relation)
     ) -%}
-    {%- set rows = sluice.without_ignored(rows, dependency.relation) -%}
+    {%- set rows = sluice.shown_rows(rows, dependency.relation) -%}
     {%- set lines = ["select sluice_source.*", "from " ~ rows ~ " as sluice_source"] -%}
     {%- if flags.EMPTY -%} {%- do lines.append("where 1 = 0") -%}
     {%- elif mode == "rows" -%}

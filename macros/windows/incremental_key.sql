@@ -139,7 +139,8 @@
 
 {#- The condition that selects the rows of a window. -#}
 {% macro window_condition(dependency, window) %}
-    {%- if window.kind is none -%} {{ return("1 = 1" if window.new else "1 = 0") }}
+    {%- if window.kind is none -%}
+        {{ return("1 = 1" if window.new and not window.reads_nothing else "1 = 0") }}
     {%- elif window.end is none -%} {{ return("1 = 0") }}
     {%- endif -%}
     {%- set key = sluice.key_expression(dependency, window.kind) -%}

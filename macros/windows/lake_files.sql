@@ -23,7 +23,13 @@
             that were read in part count), kind, limit (the greatest key that is read, as text or none).
 -#}
 {% macro unread_files_sql(source_name, window) -%}
-    select listed.path, listed.name, listed.version, listed.rejects, files_read.key_from
+    select
+        listed.path,
+        listed.name,
+        listed.version,
+        listed.rejects,
+        files_read.key_from,
+        files_read.version as read_version
     from {{ sluice.listing_sql(window.records) }} as listed
     left join {{ sluice.files_read_sql(source_name) }} as files_read on listed.name = files_read.name
     {%- if window.goes_on %} where listed.version = files_read.version and {{ sluice.left_out_sql(window) }}
@@ -50,6 +56,9 @@
     The bounds of the window are the keys of these files. A load by rows reads these files alone. A load by range, or
     with a lookback, reads all rows between the bounds, those that a rewritten file held before included.
 
+    Of a source that removes the rows of files that are gone, the range also reaches over what these held. A load by groups
+    then recomputes all groups (forgets), for nobody knows any more which ones a file that is gone, or was written again, held.
+
     Args:
         window (dict): filled in here.
         dependency (dict): see driving_dependencies.
@@ -65,11 +74,25 @@
     {%- do window.update({"kind": kind, "start": watermark.end, "end": watermark.end}) -%}
     {%- do window.update(sluice.files_to_note(dependency, kind, false)) -%}
     {%- set unread = sluice.unread_files(dependency.source, window) -%}
+    {%- set gone = sluice.gone_files(dependency, window) -%}
+    {%- if gone.file_count -%}
+        {%- set low = [watermark.end, gone.key_from] -%}
+        {%- do window.update(
+            {
+                "new": true,
+                "notes_gone": true,
+                "start": sluice.within_history(sluice.outermost_bound(low, kind, true), kind),
+            }
+        ) -%}
+    {%- endif -%}
+    {%- if dependency.removes_files and (gone.file_count or unread.rewritten_count) -%}
+        {%- do window.update({"forgets": true}) -%}
+    {%- endif -%}
     {%- if unread.file_count -%}
         {%- set relation = sluice.files_relation(dependency.relation, unread.paths) -%}
         {%- set bounds = sluice.key_bounds(dict(dependency, relation=relation), kind, window.limit) -%}
         {%- set reads_range = sluice.loads_by_range() or dependency.lookback_minutes > 0 -%}
-        {%- set low = [bounds.start, watermark.end] -%}
+        {%- set low = [bounds.start, window.start] -%}
         {%- if reads_range -%} {%- do low.append(unread.key_from) -%} {%- endif -%}
         {%- if dependency.lookback_minutes -%}
             {%- do low.append(sluice.minutes_before(watermark.end, dependency.lookback_minutes, kind)) -%}
@@ -210,13 +233,15 @@
 {% endmacro %}
 
 
-{#- The unread files of a window: dict(file_count, paths: literals, key_from: least key that they held before). -#}
+{#- The unread files of a window: dict(file_count, paths: literals, key_from: least key that they held before,
+    rewritten_count: those that were read in another version). -#}
 {% macro unread_files(source_name, window) %}
     {%- call statement("sluice_unread", fetch_result=true, auto_begin=false) -%}
         select
             count(*) as file_count,
             'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path) as paths,
-            'is ' || min(nullif(key_from, '')) as key_from
+            'is ' || {{ sluice.least_noted_sql(window.kind) }} as key_from,
+            count(*) filter (where read_version not in ('', version)) as rewritten_count
         from ({{ sluice.unread_files_sql(source_name, window) }}) as unread
     {%- endcall -%}
     {%- set row = load_result("sluice_unread").table.rows[0] -%}
@@ -226,9 +251,30 @@
                 "file_count": row[0] | int,
                 "paths": row[1][3:] if row[1] is not none else "",
                 "key_from": row[2][3:] if row[2] is not none else none,
+                "rewritten_count": row[3] | int,
             }
         )
     }}
+{% endmacro %}
+
+
+{#- The least of the noted keys, as text. -#}
+{% macro least_noted_sql(kind) %}
+    {{
+        return(
+            "cast(min(try_cast(key_from as hugeint)) as varchar)"
+            if kind == "integer"
+            else "min(nullif(key_from, ''))"
+        )
+    }}
+{% endmacro %}
+
+
+{#- Some files with the path of each row's file as sluice_path, in place of a column of the source that names it. -#}
+{% macro with_paths(dependency, relation) %}
+    {%- set named = ", filename = '" ~ dependency.file_column ~ "')" -%}
+    {%- set kept = relation[: -(named | length)] if relation.endswith(named) else relation[:-1] -%}
+    {{ return(kept ~ ", filename = 'sluice_path')") }}
 {% endmacro %}
 
 
@@ -252,8 +298,8 @@
             ~ " as key_from, "
             ~ (sluice.key_text(future, window.kind) if has_future else "null")
             ~ " as future_from from "
-            ~ (relation or sluice.files_of(dependency.relation))[:-1]
-            ~ ", filename = 'sluice_path') group by sluice_path)"
+            ~ sluice.with_paths(dependency, relation or sluice.files_of(dependency.relation))
+            ~ " group by sluice_path)"
         )
     }}
 {% endmacro %}

@@ -75,6 +75,37 @@
 {% endmacro %}
 
 
+{#- The rows of a source as SELECTs see them: the column that names each row's file holds the file's name, and not its path;
+    without columns that the source's row ignores (on_source_change: ignore). -#}
+{% macro shown_rows(rows, rendered) %}
+    {%- set found = modules.re.search(", filename = '(\\w+)'\\)$", rendered | string) -%}
+    {%- if not execute or not found -%} {{ return(sluice.without_ignored(rows, rendered)) }} {%- endif -%}
+    {%- set listed = sluice.listed_files().patterns.get(sluice.listed_pattern(rendered)) -%}
+    {%- if not listed -%}
+        {%- do sluice.raise_error(
+            "increment",
+            "the files of " ~ sluice.target_name() ~ " were not listed, and it reads their names.",
+            "Run it by Sluice: sluice run, or sluice dbt build.",
+        ) -%}
+    {%- endif -%}
+    {%- set column = sluice.quote_name(found.group(1)) -%}
+    {%- set start = listed.name_start -%}
+    {%- set name = (
+        "substr("
+        ~ column
+        ~ ", "
+        ~ start
+        ~ ", length("
+        ~ column
+        ~ ") - "
+        ~ (start | int - 1 + listed.name_rest | int)
+        ~ ")"
+    ) -%}
+    {%- set named = "(select * replace (" ~ name ~ " as " ~ column ~ ") from " ~ rows ~ ")" -%}
+    {{ return(sluice.without_ignored(named, rendered)) }}
+{% endmacro %}
+
+
 {#- What a load reads of a source: its unread files, or all of it. A column that these files lack is NULL. -#}
 {% macro window_relation(dependency, window) %}
     {%- if not window.files -%} {{ return(sluice.files_of(dependency.relation)) }} {%- endif -%}
@@ -94,6 +125,12 @@
 {% endmacro %}
 
 
+{#- All listed files of a pattern, those that this target leaves out included, as a subselect: name. -#}
+{% macro all_listed_sql(pattern) -%}
+    (select name from {{ sluice.listing_file_sql() }} where pattern = {{ sluice.literal(pattern) }})
+{%- endmacro %}
+
+
 {#- The listed files of a pattern that this target reads, as a subselect. -#}
 {% macro listing_sql(pattern) -%}
     {%- set refusal = sluice.listed_files().refused.get(sluice.target_name()) -%}
@@ -102,27 +139,32 @@
     {%- endif -%}
     (
         select path, name, version, rejects
-        from
-            read_csv(
-                {{ sluice.literal(sluice.listed_files().listing) }},
-                header = true,
-                auto_detect = false,
-                quote = '"',
-                escape = '"',
-                columns = {
-                    'pattern':'varchar',
-                    'path':'varchar',
-                    'name':'varchar',
-                    'version':'varchar',
-                    'left_out_by':'varchar',
-                    'rejects':'varchar'
-                }
-            )
+        from {{ sluice.listing_file_sql() }}
         where
             pattern = {{ sluice.literal(pattern) }}
             and not list_contains(
                 string_split(coalesce(left_out_by, ''), '|'), {{ sluice.literal(sluice.target_name()) }}
             )
+    )
+{%- endmacro %}
+
+
+{#- The listing's file as a table function. -#}
+{% macro listing_file_sql() -%}
+    read_csv(
+        {{ sluice.literal(sluice.listed_files().listing) }},
+        header = true,
+        auto_detect = false,
+        quote = '"',
+        escape = '"',
+        columns = {
+            'pattern':'varchar',
+            'path':'varchar',
+            'name':'varchar',
+            'version':'varchar',
+            'left_out_by':'varchar',
+            'rejects':'varchar'
+        }
     )
 {%- endmacro %}
 

@@ -67,14 +67,19 @@
 
 
 {#- Whether every group has to be computed: in a first load or full refresh, after a rebuild or full refresh of an
-    upstream target, and when a source without a key changed.
+    upstream target, when a source without a key changed, and when a file is gone whose rows are to be removed.
 
     A source that was never read has a window without a start. A source that a backfill does not request is not new. Of a
     lookup without a key, nobody knows which rows changed.
 -#}
 {% macro touches_everything(windows) %}
     {%- for window in windows.values()
-        if window.new and window.start is none and (not window.is_lookup or (window.restates and window.kind is none))
+        if window.forgets
+        or (
+            window.new
+            and window.start is none
+            and (not window.is_lookup or (window.restates and window.kind is none))
+        )
     -%}
         {{ return(true) }}
     {%- endfor -%}

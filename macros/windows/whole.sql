@@ -13,7 +13,7 @@
 {% macro whole(relation) %}
     {%- set files = sluice.files_of(relation.render()) -%}
     {%- if execute and sluice.listed_pattern(relation.render()) is not none -%}
-        {%- set files = sluice.without_ignored(files, relation.render()) -%}
+        {%- set files = sluice.shown_rows(files, relation.render()) -%}
         {{ return("(select * from " ~ files ~ " where 1 = 0)" if flags.EMPTY else files) }}
     {%- endif -%}
     {{ return(relation.replace(require_alias=false)) }}

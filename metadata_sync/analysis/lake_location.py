@@ -35,6 +35,11 @@ def file_pattern(project: Project, location: str) -> str:
     return base if _is_glob_of_files(location) else f"{base}/**/*{_FILES}"
 
 
+def snapshot_pattern(project: Project, location: str) -> str:
+    """Return a glob that stands for the files of an Iceberg table and matches none: its catalog knows them."""
+    return f"{resolved(project, location)}/**/*.of-the-current-snapshot"
+
+
 def folder_of(project: Project, location: str) -> str | None:
     """Return the folder whose files a location means, as a path that may hold wildcards; None: it names files."""
     return None if _is_glob_of_files(location) else resolved(project, location)
@@ -88,7 +93,14 @@ def literal_path(path: str) -> str:
     return found.replace("\\", "[\\]") if path.startswith("s3://") else found
 
 
-def read_parquet(pattern: str, paths: Sequence[str] = (), *, is_partitioned: bool, is_mixed: bool = False) -> str:
+def read_parquet(
+    pattern: str,
+    paths: Sequence[str] = (),
+    *,
+    is_partitioned: bool,
+    is_mixed: bool = False,
+    file_column: str | None = None,
+) -> str:
     """Return DuckDB's table expression for some files.
 
     Args:
@@ -96,8 +108,10 @@ def read_parquet(pattern: str, paths: Sequence[str] = (), *, is_partitioned: boo
         paths: The files; none: all that the glob matches.
         is_partitioned: Whether folders' names are columns; DuckDB then skips folders that a condition excludes.
         is_mixed: Whether the files may differ: columns are then those of all files, with types that hold all values.
+        file_column: A column that holds each row's path; None: there is none.
     """
     listed = ", ".join("'" + literal_path(path).replace("'", "''") + "'" for path in paths)
     quoted = f"[{listed}]" if paths else "'" + pattern.replace("'", "''") + "'"
     by_name, by_folder = str(is_mixed).lower(), str(is_partitioned).lower()
-    return f"read_parquet({quoted}, union_by_name = {by_name}, hive_partitioning = {by_folder})"
+    named = f", filename = '{file_column}'" if file_column else ""
+    return f"read_parquet({quoted}, union_by_name = {by_name}, hive_partitioning = {by_folder}{named})"

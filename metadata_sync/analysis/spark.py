@@ -138,7 +138,16 @@ def _row_problems(row: TransformationRow, catalog: Catalog) -> Iterator[Problem]
         if item.restates and row.increment is not Increment.FULL:
             message = f"A change of {item.name} derives rows again, which Spark does not do."
             yield Problem("restate_on_spark", message, _IN_WAREHOUSE, "dependencies")
+        if item.removes_files and row.increment is Increment.GROUPS:
+            message = f"Spark does not compute the groups of removed files of {item.name}."
+            yield Problem("removed_files_on_spark", message, _IN_WAREHOUSE, "dependencies")
         source = catalog.rows.source(item.name)
+        if source is not None and source.catalog_table is not None:
+            message = f"Spark reads {item.name} as it is, and not by the files that its snapshots added."
+            yield Problem("iceberg_on_spark", message, f"{_IN_WAREHOUSE} Or leave catalog_table out.", "dependencies")
+        if item.file_column is not None:
+            message = f"Spark does not know {item.file_column}, the file of a row of {item.name}."
+            yield Problem("file_column_on_spark", message, _IN_WAREHOUSE, "dependencies")
         if item.is_managed or source is None or source.kind is not SourceKind.LAKE:
             yield Problem("spark_source", f"{item.name} is in the warehouse, which Spark cannot read.", _IN_WAREHOUSE)
         elif is_text(source):

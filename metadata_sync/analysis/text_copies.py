@@ -10,6 +10,8 @@ from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 
 TEXT_FORMATS: Final = ("csv", "json", "ndjson")
+COPY_SUFFIX: Final = ".parquet"
+"""What a copy's name adds to the file's."""
 _RULES: Final = 1
 """Raised when the rules change by which text becomes values: all copies are then made again."""
 
@@ -34,4 +36,4 @@ def copies_folder(project: Project, source: SourceRow) -> Path:
 
 def copies_pattern(folder: Path) -> str:
     """Return the glob of the copies in a source's folder."""
-    return f"{folder}/data/**/*.parquet"
+    return f"{folder}/data/**/*{COPY_SUFFIX}"

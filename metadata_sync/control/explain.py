@@ -142,7 +142,18 @@ def _of_dependency(
         origin = "its dependencies" if dependency.lookback_minutes is not None else of_source
         yield setting("lookback_minutes", resolved.lookback_minutes, origin)
     if source is not None:
-        for name in ("kind", "location", "format", "max_skew_minutes", "on_bad_file", "on_source_change"):
+        names = (
+            "kind",
+            "location",
+            "format",
+            "max_skew_minutes",
+            "on_bad_file",
+            "on_source_change",
+            "on_removed_files",
+            "file_column",
+            "catalog_table",
+        )
+        for name in names:
             value = source.model_dump(mode="json", include={name})[name]
             if value is not None:
                 yield setting(name, value, of_source)

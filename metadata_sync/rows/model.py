@@ -22,6 +22,7 @@ from metadata_sync.rows.vocabulary import (
     OnBadFile,
     OnChange,
     OnDefinitionChange,
+    OnRemovedFiles,
     OnSourceChange,
     OnTie,
     SourceKind,
@@ -175,6 +176,9 @@ class SourceRow(ControlRow):
     max_skew_minutes: int = Field(default=60, ge=0)
     on_bad_file: OnBadFile = OnBadFile.LEAVE_OUT
     on_source_change: OnSourceChange = OnSourceChange.ADD
+    on_removed_files: OnRemovedFiles = OnRemovedFiles.KEEP
+    file_column: str | None = None
+    catalog_table: str | None = None
     freshness_minutes: int | None = Field(default=None, gt=0)
     calendar: str | None = None
     owner: str | None = None

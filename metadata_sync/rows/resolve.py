@@ -12,7 +12,7 @@ from typing import Final
 from metadata_sync.errors import RequestError
 from metadata_sync.rows.model import Column, ControlRows, Dependency, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_expression
-from metadata_sync.rows.vocabulary import Increment, LoadType, Template
+from metadata_sync.rows.vocabulary import Increment, LoadType, OnRemovedFiles, Template
 
 LOADED_AT: Final = "_sluice_loaded_at"
 """When a load wrote the row (UTC); the incremental key of readers of a managed source."""
@@ -40,6 +40,8 @@ class ResolvedDependency:
         max_skew_minutes: How far in the future a row's key may be; later rows are left out.
         restates: Whether it is a lookup whose changes derive rows again: then it is gated on, too.
         may_drop: Whether it is a lookup that may leave driving rows out.
+        removes_files: Whether rows of files that are gone are removed (`on_removed_files`).
+        file_column: Column of a lake source that names each row's file.
     """
 
     name: TableName
@@ -51,6 +53,8 @@ class ResolvedDependency:
     max_skew_minutes: int
     restates: bool = False
     may_drop: bool = False
+    removes_files: bool = False
+    file_column: str | None = None
 
     @property
     def is_watched(self) -> bool:
@@ -103,6 +107,8 @@ def _resolve(dependency: Dependency, row: TransformationRow, rows: ControlRows) 
         max_skew_minutes=skew,
         restates=dependency.restates,
         may_drop=dependency.may_drop,
+        removes_files=source is not None and source.on_removed_files is OnRemovedFiles.REMOVE,
+        file_column=None if source is None else source.file_column,
     )
 
 
@@ -140,6 +146,18 @@ def window_key(row: TransformationRow, rows: ControlRows) -> str | None:
     return driving[0].incremental_key if len(driving) == 1 else None
 
 
+def file_identity(row: TransformationRow, rows: ControlRows) -> str | None:
+    """Return the column that names the file of each row, where files are what a load replaces; None: they are not.
+
+    That is an append without a business key over a lake source without an incremental key.
+    """
+    if row.load_type is not LoadType.APPEND or row.business_key or row.increment is not Increment.ROWS:
+        return None
+    driving = [item for item in resolve_dependencies(row, rows) if item.is_driving]
+    is_only = len(driving) == 1 and driving[0].incremental_key is None
+    return driving[0].file_column if is_only else None
+
+
 def history_start(row: TransformationRow) -> str | None:
     """Return `backfill_start` as a window bound in UTC; None: the history begins with its source."""
     start = row.backfill_start
@@ -152,14 +170,18 @@ def history_start(row: TransformationRow) -> str | None:
 def sequence_columns(row: TransformationRow, rows: ControlRows, columns: Collection[str]) -> tuple[str, ...]:
     """Return the output columns that order a key's events; empty: the load time orders them.
 
-    With `increment: rows` the incremental key is the default. A recomputed group or a full read shows the current
-    state, independent of the timestamps in it, so the load time orders unless the row names columns.
+    With `increment: rows` the incremental key is the default; where a load replaces files, it is the file. A
+    recomputed group or a full read shows the current state, independent of the timestamps in it, so the load time
+    orders unless the row names columns.
 
     Args:
         row: The transformation.
         rows: All rows.
         columns: The SELECT's output columns.
     """
+    file_column = file_identity(row, rows)
+    if file_column is not None:
+        return (file_column,) if file_column in columns else ()
     if row.sequence_by or row.increment is not Increment.ROWS:
         return row.sequence_by
     key = window_key(row, rows)

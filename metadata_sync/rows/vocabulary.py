@@ -92,6 +92,15 @@ class OnSourceChange(StrEnum):
     """New columns are not part of the source; wider types are."""
 
 
+class OnRemovedFiles(StrEnum):
+    """What happens to the rows of a file that is no longer in its lake source."""
+
+    KEEP = "keep"
+    """They stay; the gate says how many files are gone."""
+    REMOVE = "remove"
+    """The next load makes the target what its SELECT yields over the files that are there."""
+
+
 class OnChange(StrEnum):
     """What happens to loaded rows when a lookup that they were derived with changes, or arrives after them."""
 

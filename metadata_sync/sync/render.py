@@ -11,7 +11,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.analysis.data_tests import TestScope, test_document
-from metadata_sync.analysis.lake_location import file_folder, file_pattern, partition_columns, read_parquet
+from metadata_sync.analysis.lake_location import (
+    file_folder,
+    file_pattern,
+    partition_columns,
+    read_parquet,
+    snapshot_pattern,
+)
 from metadata_sync.analysis.text_copies import copies_folder, copies_pattern, is_text
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
@@ -219,6 +225,8 @@ def _dependency(item: ResolvedDependency) -> Document:
         "max_skew_minutes": item.max_skew_minutes,
         **({"on_change": OnChange.RESTATE.value} if item.restates else {}),
         **({"may_drop": True} if item.may_drop else {}),
+        **({"file_column": item.file_column} if item.file_column and item.is_driving else {}),
+        **({"on_removed_files": "remove"} if item.removes_files and item.is_driving else {}),
     }
 
 
@@ -258,11 +266,18 @@ def _external_location(source: SourceRow, project: Project) -> str:
     """Return the DuckDB expression that reads a lake folder; dbt-duckdb formats it, so braces are doubled."""
     location = source.location or ""
     try:
-        pattern = copies_pattern(copies_folder(project, source)) if is_text(source) else file_pattern(project, location)
+        pattern = _pattern(source, project, location)
     except ValueError:  # outside the project: rendered for the comparison only, a row rule refuses it before a write
         pattern = location
-    reading = read_parquet(pattern, is_partitioned=bool(partition_columns(location)))
+    is_partitioned = bool(partition_columns(location))
+    reading = read_parquet(pattern, is_partitioned=is_partitioned, file_column=source.file_column)
     return reading.replace("{", "{{").replace("}", "}}")
+
+
+def _pattern(source: SourceRow, project: Project, location: str) -> str:
+    if is_text(source):
+        return copies_pattern(copies_folder(project, source))
+    return snapshot_pattern(project, location) if source.catalog_table else file_pattern(project, location)
 
 
 def _file_folder(source: SourceRow, project: Project) -> str:

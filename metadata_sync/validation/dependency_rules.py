@@ -9,7 +9,7 @@ from metadata_sync.errors import Fault
 from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.rows.model import Dependency, TransformationRow
 from metadata_sync.rows.names import is_expression
-from metadata_sync.rows.resolve import is_view, resolve_dependencies
+from metadata_sync.rows.resolve import file_identity, is_view, resolve_dependencies
 from metadata_sync.rows.vocabulary import Increment, LoadType, SourceKind, Template
 from metadata_sync.sql.increments.rule import group_columns
 from metadata_sync.validation.rule import Rule, Subject, bad_columns, repeated
@@ -51,7 +51,8 @@ def _driving(subject: Subject[TransformationRow]) -> Iterator[Fault]:
 
 def _window_keys(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     """A source without a key has no windows: it is read in full, or as a lookup."""
-    if subject.row.increment is Increment.FULL:
+    is_by_file = file_identity(subject.row, subject.known.rows) is not None
+    if subject.row.increment is Increment.FULL or is_by_file:
         return
     for resolved in resolve_dependencies(subject.row, subject.known.rows):
         if resolved.is_driving and resolved.incremental_key is None:
@@ -155,6 +156,39 @@ def _append(subject: Subject[TransformationRow]) -> Iterator[Fault]:
         yield subject.fault("increment", row.increment.value, problem)
 
 
+def _removed_files(subject: Subject[TransformationRow]) -> Iterator[Fault]:
+    """Rows of removed files can be removed where a load reads again what they were part of."""
+    row = subject.row
+    for resolved in resolve_dependencies(row, subject.known.rows):
+        if not resolved.removes_files:
+            continue
+        if resolved.restates:
+            message = f"Files that are removed from {resolved.name} do not say which rows they were joined to."
+            remedy = "Use on_change: ignore, or on_removed_files: keep on the source."
+            yield subject.fault("dependencies", str(resolved.name), Problem("removed_files_restate", message, remedy))
+        elif resolved.is_driving and row.increment is Increment.ROWS and row.business_key:
+            message = (
+                f"{resolved.name} removes the rows of files that are gone. A target by key keeps every event that it "
+                "accepted, and does not know which file an event came from."
+            )
+            remedy = (
+                "Use increment: full or groups, append without business_key, or on_removed_files: keep on the source; "
+                "a second source row may read the same folder."
+            )
+            yield subject.fault("dependencies", str(resolved.name), Problem("removed_files_by_key", message, remedy))
+
+
+def _file_identity(subject: Subject[TransformationRow]) -> Iterator[Fault]:
+    """Where rows are replaced by file, files that are merged into one must not leave their rows behind."""
+    if file_identity(subject.row, subject.known.rows) is None:
+        return
+    for resolved in resolve_dependencies(subject.row, subject.known.rows):
+        if resolved.is_driving and not resolved.removes_files:
+            message = f"Rows are known by their files. When files of {resolved.name} are merged, they would double."
+            remedy = "Set on_removed_files: remove on the source: rows of files that are gone then go."
+            yield subject.fault("dependencies", str(resolved.name), Problem("file_identity_keeps", message, remedy))
+
+
 def _template(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     pipeline = subject.known.pipelines.get(subject.row.pipeline_id)
     if pipeline is None or pipeline.template is Template.LAKE_TO_WAREHOUSE:
@@ -215,6 +249,8 @@ DEPENDENCY_RULES: Final[tuple[Rule[TransformationRow], ...]] = (
     _managed_groups,
     _driven_by_view,
     _append,
+    _removed_files,
+    _file_identity,
     _template,
     _target_is_source,
 )

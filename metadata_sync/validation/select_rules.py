@@ -26,13 +26,14 @@ from metadata_sync.rows.resolve import (
     RESERVED_PREFIX,
     VERSION_COLUMNS,
     ResolvedDependency,
+    file_identity,
     is_active,
     recompute_columns,
     resolve_dependencies,
     sequence_columns,
     window_key,
 )
-from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, SourceKind
+from metadata_sync.rows.vocabulary import Engine, Increment, LoadType, OnRemovedFiles, SourceKind
 from metadata_sync.sql.columns import output_columns
 from metadata_sync.sql.expressions import delete_when_problems, group_expression_problems
 from metadata_sync.sql.increments import IncrementRule, increment_problems
@@ -76,9 +77,12 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
     sources = [source for source in catalog.rows.sources if source.name in read]
     catalog.look_up(sources)
     for source in sources:
-        if catalog.dialect == "duckdb" and source.format not in (None, "parquet", *TEXT_FORMATS):
+        is_known = source.format in (None, "parquet", *TEXT_FORMATS) or source.catalog_table is not None
+        if catalog.dialect == "duckdb" and not is_known:
             message = f"DuckDB would read the files of a {source.format} table, old ones included."
             remedy = "Land it as Parquet, or read it from Redshift and Spark."
+            if source.format == "iceberg":
+                remedy = "Set catalog_table to catalog.namespace.table: the catalog knows the current snapshot."
             yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
             continue
         if catalog.dialect != "duckdb" and source.format in TEXT_FORMATS:
@@ -88,6 +92,17 @@ def _source_faults(catalog: Catalog, checked: Iterable[TransformationRow]) -> It
             remedy = "Land it as Parquet behind an external table, load it as a table (kind: warehouse), or use DuckDB."
             yield Fault(source.control_table, source.key, "format", source.format, "lake_format", message, remedy)
             continue
+        if catalog.dialect != "duckdb" and source.file_column is not None:
+            message = "Only DuckDB yields the file of each row."
+            remedy = 'Leave it out; on Redshift, an external table has the pseudo column "$path".'
+            yield Fault(
+                source.control_table, source.key, "file_column", source.file_column, "file_column", message, remedy
+            )
+        if catalog.dialect != "duckdb" and source.on_removed_files is OnRemovedFiles.REMOVE:
+            message = "Only loads on DuckDB know which files a target has read."
+            remedy = "Use on_removed_files: keep, or read the source with increment: full."
+            value = source.on_removed_files.value
+            yield Fault(source.control_table, source.key, "on_removed_files", value, "removed_files", message, remedy)
         refusal = catalog.source_refusal(source)
         if refusal is not None:
             value = source.location if source.location else str(source.name)
@@ -272,11 +287,15 @@ class _Checked:
             driving={item.name: item.recompute_by for item in self.dependencies if item.is_driving},
             output_group=recompute_columns(self.row),
             is_keyed=bool(self.row.business_key),
-            range_key=window_key(self.row, self.catalog.rows) if is_range else None,
+            range_key=self._range_key() if is_range else None,
             columns={name: _names(columns) for name, columns in tables.items() if columns is not None},
             dialect=self.catalog.dialect,
             team_functions=self.catalog.functions,
         )
+
+    def _range_key(self) -> str | None:
+        """Return the column that says which rows a load replaces: the incremental key, or that of the file."""
+        return window_key(self.row, self.catalog.rows) or file_identity(self.row, self.catalog.rows)
 
     def _output_names(self) -> tuple[tuple[str, ...] | None, tuple[Problem, ...]]:
         assert self.analysis.select is not None
@@ -336,11 +355,12 @@ class _Checked:
 
     def _order_faults(self, names: tuple[str, ...]) -> Iterator[Fault]:
         """Rows that are read one by one must say when they happened; keyless ones, which range they belong to."""
-        key = window_key(self.row, self.catalog.rows)
+        key = self._range_key()
         is_keyless = self.row.load_type is LoadType.APPEND and not self.row.business_key
         if is_keyless and self.row.increment is Increment.ROWS:
             if key is None or key not in names:
-                message = f"An append without business_key must yield its incremental key ({key or 'none is set'})."
+                kind = "file column" if window_key(self.row, self.catalog.rows) is None and key else "incremental key"
+                message = f"An append without business_key must yield its {kind} ({key or 'none is set'})."
                 remedy = (
                     "Set business_key." if key == LOADED_AT else "Yield it under its own name, or set business_key."
                 )

@@ -12,13 +12,15 @@ from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.project import Project
 from metadata_sync.rows.calendar import parse_calendar
 from metadata_sync.rows.model import SourceRow
-from metadata_sync.rows.vocabulary import SourceKind
+from metadata_sync.rows.resolve import RESERVED_PREFIX
+from metadata_sync.rows.vocabulary import OnRemovedFiles, SourceKind
 from metadata_sync.validation.rule import Rule, Subject, bad_columns, bad_names
 from metadata_sync.validation.text_rules import text_columns, text_options
 
 FORMATS: Final = ("parquet", *TEXT_FORMATS, "iceberg", "hudi", "delta")
 
 _S3: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/\S*)?")
+_CATALOG_TABLE: Final = re.compile(r"\w[\w-]*(\.\w[\w-]*){2,}")
 _GLOB: Final = re.compile(r"[*?\[]")
 _CODE: Final = frozenset({"dbt_project", "macros", "flows", "metadata_sync", "tests", "docs", "deploy", "benchmarks"})
 """Folders that hold the project, whose files no load may write."""
@@ -88,6 +90,10 @@ def _names(subject: Subject[SourceRow]) -> Iterator[Fault]:
     ):
         yield from bad_names(subject, column, [name])
     yield from bad_columns(subject, "incremental_key", [row.incremental_key])
+    yield from bad_names(subject, "file_column", [row.file_column])
+    if row.file_column is not None and row.file_column.startswith(RESERVED_PREFIX):
+        problem = Problem("reserved_column", "Sluice adds columns of such names itself.", "Give it another name.")
+        yield subject.fault("file_column", row.file_column, problem)
 
 
 def _lake_settings(subject: Subject[SourceRow]) -> Iterator[Fault]:
@@ -130,12 +136,32 @@ def _not_for_kind(subject: Subject[SourceRow]) -> Iterator[Fault]:
     row = subject.row
     if row.kind is SourceKind.WAREHOUSE:
         problem = Problem("not_for_kind", "Only a lake source has this.", "Leave it out, or set kind: lake.")
-        for column, value in (("location", row.location), ("format", row.format)):
+        removes = row.on_removed_files if row.on_removed_files is not OnRemovedFiles.KEEP else None
+        given = {"location": row.location, "format": row.format, "file_column": row.file_column}
+        for column, value in {**given, "on_removed_files": removes}.items():
             if value is not None:
                 yield subject.fault(column, value, problem)
     elif row.probe is not None:
         problem = Problem("not_for_kind", "A lake source is probed by its files.", "Leave it out.")
         yield subject.fault("probe", row.probe, problem)
+
+
+def _catalog_table(subject: Subject[SourceRow]) -> Iterator[Fault]:
+    """An Iceberg table is known by its catalog; its location is the folder that its files lie in."""
+    row = subject.row
+    if row.catalog_table is None:
+        return
+    if row.format != "iceberg":
+        problem = Problem("not_for_format", f"Only iceberg has catalogs, and format is {row.format}.", "Leave it out.")
+        yield subject.fault("catalog_table", row.catalog_table, problem)
+    elif not _CATALOG_TABLE.fullmatch(row.catalog_table):
+        problem = Problem("bad_name", "Is no table of a catalog.", "Write catalog.namespace.table.")
+        yield subject.fault("catalog_table", row.catalog_table, problem)
+    if row.location is not None and _GLOB.search(row.location):
+        problem = Problem(
+            "bad_path", "Is no folder: the catalog says which files there are.", "Name the table's folder."
+        )
+        yield subject.fault("location", row.location, problem)
 
 
 SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (
@@ -147,4 +173,5 @@ SOURCE_RULES: Final[tuple[Rule[SourceRow], ...]] = (
     _location,
     _calendar,
     _not_for_kind,
+    _catalog_table,
 )

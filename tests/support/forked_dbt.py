@@ -159,6 +159,11 @@ def _install(watch: Watch) -> None:
     SQLConnectionManager.add_query = watched  # type: ignore[method-assign]
 
 
+def kill_before(order: Order) -> None:
+    """Let this process kill itself before the statement of dbt that an order names."""
+    _install(Watch(order, None))
+
+
 def _run(root: Path, manifest: object, order: Order, meeting: Any = None) -> Outcome:
     watch = Watch(order, meeting)
     if order.is_forked:

@@ -33,6 +33,8 @@ RUN_SECONDS = 240.0
 # What `sluice run` imports. Prefect reads the environment when it is imported: no fork may inherit it.
 MODULES = ("flows.cli.run", "flows.engine.engine", "dbt.cli.main", "dbt.task.build", "dbt.adapters.duckdb")
 FORBIDDEN = "prefect"
+KILL_BEFORE = "KILL_BEFORE_STATEMENT"
+"""The variable that names the statement, from 1, before which a fork kills itself."""
 
 
 class ForkedProcess:
@@ -238,7 +240,11 @@ def _warm_up() -> None:
 def _main() -> None:
     """Run the command, and end as the interpreter does, except that nothing is taken apart: that takes a second."""
     from flows.cli import main
+    from tests.support.forked_dbt import Order, kill_before
 
+    number = int(os.environ.pop(KILL_BEFORE, "0"))
+    if number:
+        kill_before(Order([], stop_before=number))
     try:
         main()
     except SystemExit as end:

@@ -19,12 +19,19 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flows.warehouse.lake.s3 import list_objects
-from metadata_sync.analysis.lake_location import file_pattern, folder_of, partition_columns, read_parquet
-from metadata_sync.analysis.text_copies import copies_pattern, is_text
+from metadata_sync.analysis.lake_location import (
+    file_pattern,
+    folder_of,
+    partition_columns,
+    read_parquet,
+    snapshot_pattern,
+)
+from metadata_sync.analysis.text_copies import COPY_SUFFIX, copies_pattern, is_text
 from metadata_sync.project import Project
 
 if TYPE_CHECKING:
     from flows.warehouse.lake.formats.copies import Copies
+    from flows.warehouse.lake.iceberg import IcebergTable
     from metadata_sync.rows.model import SourceRow
 
 LISTINGS_AT_ONCE: Final = 16
@@ -81,11 +88,13 @@ class Listing:
         files: Those that hold its data, by name.
         hidden_count: Files that Spark and Hive leave out, by their names or their folders'.
         other_count: Files of other formats, and files that are still being written.
+        columns: The columns of an Iceberg table; None: the files say which there are.
     """
 
     files: tuple[LakeFile, ...] = ()
     hidden_count: int = 0
     other_count: int = 0
+    columns: tuple[str, ...] | None = None
 
     @property
     def ignored(self) -> str:
@@ -105,6 +114,8 @@ class LakeFolder:
         folder: The folder whose files are read, at any depth; it may hold wildcards. None: `pattern` names files.
         root: The folder that local files must be in after links are followed.
         copies: The Parquet copies of its files; None: they are Parquet.
+        file_column: The column of the source that names each row's file; None: there is none.
+        table: The Iceberg table whose files lie here; None: the listing says which files there are.
     """
 
     location: str
@@ -112,10 +123,14 @@ class LakeFolder:
     folder: str | None
     root: Path
     copies: Copies | None = None
+    file_column: str | None = None
+    table: IcebergTable | None = None
 
     @property
     def read_pattern(self) -> str:
         """The glob of the Parquet files that loads read, as dbt's sources name it."""
+        if self.table is not None:
+            return snapshot_pattern(Project(self.root), self.location)
         return self.pattern if self.copies is None else copies_pattern(self.copies.folder)
 
     @property
@@ -139,7 +154,22 @@ class LakeFolder:
         """
         paths = [file.path for file in files]
         is_partitioned = bool(partition_columns(self.location))
-        return read_parquet(self.read_pattern, paths, is_partitioned=is_partitioned, is_mixed=is_mixed)
+        return read_parquet(
+            self.read_pattern,
+            paths,
+            is_partitioned=is_partitioned,
+            is_mixed=is_mixed,
+            file_column=self.file_column,
+        )
+
+    @property
+    def name_starts_at(self) -> tuple[int, int]:
+        """Where a file's name stands in its path: its first character, from 1, and how many follow it."""
+        if self.copies is not None:
+            return len(self.copies.path_of("")) - len(COPY_SUFFIX) + 1, len(COPY_SUFFIX)
+        if self.is_remote:
+            return len(_prefix(self.pattern)) + 1, 0
+        return len(str(_fixed_part(self.pattern)).rstrip("/")) + 2, 0
 
     @property
     def is_remote(self) -> bool:
@@ -162,7 +192,12 @@ def resolve_folder(project: Project, location: str) -> LakeFolder:
 
 def source_folder(project: Project, source: SourceRow) -> LakeFolder:
     """Resolve the location of a lake source, whatever the format of its files; see `resolve_folder`."""
-    folder = resolve_folder(project, source.location or "")
+    folder = replace(resolve_folder(project, source.location or ""), file_column=source.file_column)
+    if source.catalog_table is not None:
+        from flows.warehouse.lake.iceberg import IcebergTable
+
+        memory = project.state_dir / "iceberg" / f"{source.catalog_table}.json"
+        return replace(folder, table=IcebergTable(source.catalog_table, memory))
     if not is_text(source):
         return folder
     from flows.warehouse.lake.formats.copies import Copies
@@ -174,10 +209,13 @@ def list_folder(folder: LakeFolder) -> Listing:
     """List a folder.
 
     Raises:
-        ValueError: When the folder itself is missing, a link in it leads out of the project, or a name is no text.
+        ValueError: When the folder itself is missing, a link in it leads out of the project, a name is no text, or the
+            Iceberg table holds what is not read.
         ConfigurationError: When it is in S3, and boto3 or credentials are missing, or S3 refuses for good.
         SoftRunError: When S3 does not answer now.
     """
+    if folder.table is not None:
+        return folder.table.list_files(folder)
     files, hidden_count, other_count = [], 0, 0
     for file in _list_s3(folder) if folder.is_remote else _list_local(folder):
         if is_hidden(file.name):
@@ -290,6 +328,12 @@ def _fixed_part(pattern: str) -> Path:
     parts = Path(pattern).parts
     fixed = next((index for index, part in enumerate(parts) if not _WILDCARDS.isdisjoint(part)), len(parts) - 1)
     return Path(*parts[:fixed])
+
+
+def _prefix(pattern: str) -> str:
+    """Return the part of an S3 URI before a file's name: up to the last slash before the first wildcard."""
+    fixed = pattern[: next((index for index, char in enumerate(pattern) if char in _WILDCARDS), len(pattern))]
+    return fixed[: fixed.rfind("/") + 1]
 
 
 def _list_s3(folder: LakeFolder) -> Iterator[LakeFile]:

@@ -74,9 +74,16 @@ class LakeColumns:
     faults: tuple[FileFault, ...] = ()
     ignored: tuple[str, ...] = ()
 
+    def only(self, names: Iterable[str], file_column: str | None) -> LakeColumns:
+        """Return them without columns of files that a table has dropped."""
+        known = {name.lower() for name in (*names, file_column or "")}
+        dropped = tuple(name for column in self.columns if (name := column.name.lower()) not in known)
+        kept = tuple(column for column in self.columns if column.name.lower() in known)
+        return replace(self, columns=kept, ignored=(*self.ignored, *dropped))
 
-Look = tuple[Sequence[LakeFile], str | None, KnownShape | None]
-"""Files, incremental key, and columns as a run accepted them."""
+
+Look = tuple[Listing, str | None, KnownShape | None, str | None]
+"""Listing, incremental key, columns as a run accepted them, and the column that names files."""
 
 
 class LakeFooters:
@@ -128,10 +135,13 @@ class LakeFooters:
         if not listing.files:
             ignored = f" ({listing.ignored})" if listing.ignored else ""
             raise ValueError(f"no {_FORMATS[folder.format]} file in {folder.location}{ignored}")
-        look: Look = listing.files, key, known
+        look: Look = listing, key, known, folder.file_column
         place = folder.read_pattern
         if place not in self._known or self._known[place][0] != look:
-            self._known[place] = look, self._read(folder, listing.files, key, known)
+            found = self._read(folder, listing.files, key, known)
+            if listing.columns is not None:
+                found = found.only(listing.columns, folder.file_column)
+            self._known[place] = look, found
         return self._known[place][1]
 
     def _read(
@@ -191,7 +201,8 @@ class LakeFooters:
             )
         ignored: tuple[str, ...] = ()
         if known is not None and known.policy is OnSourceChange.IGNORE:
-            ignored = tuple(name for column in columns if (name := column.name.lower()) not in known.types)
+            own = {*known.types, (folder.file_column or "").lower()}
+            ignored = tuple(name for column in columns if (name := column.name.lower()) not in own)
         kept = tuple(column for column in columns if column.name.lower() not in ignored)
         return LakeColumns(kept, is_mixed, layouts.faults(foreign, agreed.conflicts), ignored)
 

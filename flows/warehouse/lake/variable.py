@@ -83,6 +83,8 @@ def files_variable(
             if found:
                 rejects[folder.read_pattern] = found
                 patterns[folder.read_pattern]["rejects"] = source.key
+            start, rest = folder.name_starts_at
+            patterns[folder.read_pattern] |= {"name_start": str(start), "name_rest": str(rest)}
             choice.add(lake, source, folder.read_pattern, names)
     by_pattern = {folder.read_pattern: (folder, listing) for folder, listing in listings.values()}
     path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"

@@ -7,7 +7,8 @@
         sluice.absent_sql(load),
     ) -%}
     {%- set counts = sluice.run_counts(load, none, sluice.absent_counts_sql(load)) -%}
-    {%- if load.mode == "full" and counts.absent_count -%}
+    {%- set forgets = load.windows | selectattr("forgets", "defined") | list | length > 0 -%}
+    {%- if (load.mode == "full" or forgets) and counts.absent_count -%}
         {%- do sluice.guard_absences(load, counts) -%}
     {%- endif -%}
     {%- if counts.absent_count -%}

@@ -5,6 +5,7 @@
     one of them is no longer yielded, the whole range is written again, because equal rows cannot be told apart.
 -#}
 {% macro stage_range(load) %}
+    {%- do sluice.check_files(load) -%}
     {%- set before = load.events_counted or sluice.run_counts(
         load, "rows that the target holds in the range", sluice.range_before_sql(load)
     ) -%}
@@ -44,8 +45,18 @@
         {%- set after = sluice.run_counts(
             load,
             "rows that the range holds and that were not read, and rows that it does not hold yet",
-            (created + [sluice.range_after_sql()]) | join(";\n"),
+            (created + [sluice.range_after_sql(load)]) | join(";\n"),
         ) -%}
+        {%- if after.gone_count and load.windows[0].notes_gone -%}
+            {%- do sluice.guard_absences(
+                load,
+                {
+                    "staged_count": 1,
+                    "absent_count": after.gone_count,
+                    "current_count": after.current_count,
+                },
+            ) -%}
+        {%- endif -%}
         {%- if not after.gone_count -%}
             {%- do load.update({"keeps_range": true}) -%}
             {%- set counts = {"rows_inserted": after.fresh_count} -%}
@@ -55,9 +66,18 @@
 {% endmacro %}
 
 
-{#- The rows of the target that lie in the window. -#}
+{#- The rows of the target that lie in the window; of a target that replaces files, the rows of these. -#}
 {% macro range_condition(load) %}
     {%- if load.replaces -%} {{ return("1 = 1") }} {%- endif -%}
+    {%- if sluice.file_identity() is not none -%}
+        {{
+            return(
+                load.range_key ~ " in " ~ sluice.replaced_files_sql(load.windows[0])
+                if load.windows[0].records
+                else "1 = 1"
+            )
+        }}
+    {%- endif -%}
     {%- set window = sluice.window_condition({"key": load.range_key}, load.windows[0]) -%}
     {%- if load.restates -%}
         {{
@@ -103,7 +123,10 @@
 {%- endmacro %}
 
 
-{% macro range_after_sql() -%}
+{% macro range_after_sql(load) -%}
     select
-        (select count(*) from sluice_gone) as gone_count, (select count(*) from sluice_fresh) as fresh_count
+        (select count(*) from sluice_gone) as gone_count,
+        (select count(*) from sluice_fresh) as fresh_count,
+        {{ "(select count(*) from " ~ load.relation ~ ")" if load.windows[0].notes_gone else "0" }}
+        as current_count
 {%- endmacro %}

@@ -234,3 +234,33 @@ def test_a_file_damaged_behind_its_footer_stops_itself(shop: Workshop) -> None:
     assert run(shop) == {"dwh.sale": "loaded"}
     assert len(ids(shop, "sale")) == 5_002
     assert not file_incidents(shop)
+
+
+def test_a_target_that_restates_is_held_when_a_file_that_it_has_read_cannot_be_read(shop: Workshop) -> None:
+    """A changed lookup would derive the rows of that file again, and they would be lost."""
+    joined = (
+        "select o.id, o.amount, o.sold_at, s.label from lake.sales as o left join lake.shops as s on s.shop = o.shop"
+    )
+    shop.write_select("sale_now", joined)
+    given = some("sale_now")
+    shops = {**given["sources"][0], "table": "shops", "location": "lake/shops", "incremental_key": "known_at"}
+    given["sources"].append(shops)
+    lookup = {"table": "lake.shops", "driving": False, "on_change": "restate"}
+    given["transformations"][0]["dependencies"].append(lookup)
+    put(shop, "1.parquet", sales((1, "x", 1, "2013-01-01")))
+    shop.land("shops/1", "select 'x' as shop, 'X' as label, timestamp '2013-01-01' as known_at")
+    shop.apply(given)
+    assert run(shop) == {"dwh.sale_now": "loaded"}
+
+    path = shop.lake / "sales" / "1.parquet"
+    sound = path.read_bytes()
+    path.write_bytes(sound[:50])
+    put(shop, "2.parquet", sales((2, "x", 2, "2013-01-02")))
+    shop.land("shops/2", "select 'x' as shop, 'Y' as label, timestamp '2013-01-03' as known_at")
+    (held,) = run(shop).values()
+    assert held.startswith("held: lake.sales cannot be read: 1.parquet")
+    assert held.endswith("The load replaces rows: those that this file held before would be lost")
+    put(shop, "unread.parquet", "select 'no' as id")  # never read: it loses nothing, and is left out
+    path.write_bytes(sound)
+    assert run(shop) == {"dwh.sale_now": "loaded"}
+    assert set(shop.query("select id, label from dwh.sale_now")) == {(1, "Y"), (2, "Y")}

@@ -23,6 +23,7 @@ DRIVING = {"table": "lake.flights", "driving": True}
 PLANES = {"table": "lake.planes", "driving": True}
 LOOKUP = {"table": "lake.planes", "driving": False}
 BY_DAY = {**DRIVING, "recompute_by": ["day"]}
+NO_LAKE: dict[str, Any] = {"location": None, "format": None}
 
 
 def check(*given_rows: ControlRow, root: Path = Path("/project")) -> tuple[Fault, ...]:
@@ -70,6 +71,18 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("missing_value", "location", source(location=None)),
     ("missing_value", "format", source(format=None)),
     ("unknown_word", "format", source(format="parquett")),
+    ("bad_name", "file_column", source(file_column="its file")),
+    ("not_for_format", "catalog_table", source(catalog_table="shop.sales.orders")),
+    ("bad_name", "catalog_table", source(format="iceberg", catalog_table="orders")),
+    ("bad_name", "catalog_table", source(format="iceberg", catalog_table="shop.sales.orders; drop")),
+    ("bad_path", "location", source(format="iceberg", catalog_table="shop.sales.orders", location="lake/o/*.parquet")),
+    ("reserved_column", "file_column", source(file_column="_sluice_file")),
+    ("not_for_kind", "file_column", source(kind="warehouse", file_column="file", **NO_LAKE)),
+    (
+        "not_for_kind",
+        "on_removed_files",
+        source(kind="warehouse", location=None, format=None, on_removed_files="remove"),
+    ),
     ("not_for_format", "columns", source(columns={"a": "integer"})),
     ("not_for_format", "format_options", source(format_options={})),
     ("not_for_format", "format_options.delimiter", source(format="json", format_options={"delimiter": ";"})),
@@ -231,6 +244,39 @@ def test_a_good_row_breaks_no_rule(row: ControlRow) -> None:
     assert check(row) == ()
 
 
+@pytest.mark.parametrize(
+    ("rules", "values"),
+    [
+        (["removed_files_by_key"], {}),
+        (["removed_files_by_key"], {"load_type": "append"}),
+        ([], {"load_type": "append", "business_key": []}),
+        ([], {"increment": "full"}),
+        ([], {"increment": "groups", "dependencies": [BY_DAY], "recompute_key": ["day"]}),
+        ([], {"dependencies": [PLANES, {**DRIVING, "driving": False}]}),
+        (["removed_files_restate"], {"dependencies": [PLANES, {**DRIVING, "driving": False, "on_change": "restate"}]}),
+    ],
+)
+def test_rows_of_removed_files_are_removed_where_a_load_can(rules: list[str], values: dict[str, Any]) -> None:
+    planes = source("lake.planes", incremental_key="updated_at")
+    found = check(source(on_removed_files="remove"), planes, target(**values))
+    assert [fault.rule for fault in found] == rules
+
+
+@pytest.mark.parametrize(
+    ("rules", "values"),
+    [
+        ([], {"file_column": "file", "on_removed_files": "remove"}),
+        (["file_identity_keeps"], {"file_column": "file"}),
+        (["missing_incremental_key"], {}),
+        ([], {"file_column": "file", "incremental_key": "updated_at"}),
+    ],
+)
+def test_a_row_without_any_key_is_known_by_its_file(rules: list[str], values: dict[str, Any]) -> None:
+    named = source(**{"incremental_key": None, **values})
+    found = check(named, target(load_type="append", business_key=[], incremental_key=None))
+    assert [fault.rule for fault in found] == rules
+
+
 def test_every_rule_has_an_example() -> None:
     """Read from the sources: a new rule comes with a row that breaks it."""
     folder = Path(__file__).parents[3] / "metadata_sync" / "validation"
@@ -243,6 +289,9 @@ def test_every_rule_has_an_example() -> None:
         "missing_incremental_key",
         "recompute_by_not_key",
         "view_by_windows",
+        "removed_files_by_key",
+        "removed_files_restate",
+        "file_identity_keeps",
         "duplicate_row",
         "duplicate_model",
         "cycle",

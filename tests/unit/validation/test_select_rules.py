@@ -231,6 +231,7 @@ def test_fault_reads_as_a_person_would_say_it(project: Project, warehouse: FakeW
     ("format_", "dialect", "rules"),
     [
         ("iceberg", "duckdb", ["lake_format"]),
+        ("iceberg of shop.lake.flights", "duckdb", []),
         ("iceberg", "redshift", []),
         ("csv", "duckdb", []),
         ("csv", "redshift", ["lake_format"]),
@@ -242,7 +243,31 @@ def test_each_warehouse_has_its_formats(
 ) -> None:
     write_select(project, "dim", GOOD)
     warehouse.dialect = dialect
-    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", format=format_)])
+    format_, _, table = format_.partition(" of ")
+    rows = control_rows(
+        transformation("dwh.dim"), sources=[source("lake.flights", format=format_, catalog_table=table or None)]
+    )
+    assert [fault.rule for fault in find(rows, project, warehouse)] == rules
+
+
+@pytest.mark.parametrize(("dialect", "rules"), [("duckdb", []), ("redshift", ["file_column"])])
+def test_the_file_of_a_row_is_known_on_duckdb_only(
+    project: Project, warehouse: FakeWarehouse, dialect: str, rules: list[str]
+) -> None:
+    write_select(project, "dim", GOOD)
+    warehouse.dialect = dialect
+    rows = control_rows(transformation("dwh.dim"), sources=[source("lake.flights", file_column="file")])
+    assert [fault.rule for fault in find(rows, project, warehouse)] == rules
+
+
+@pytest.mark.parametrize(("dialect", "rules"), [("duckdb", []), ("redshift", ["removed_files"])])
+def test_removed_files_are_known_on_duckdb_only(
+    project: Project, warehouse: FakeWarehouse, dialect: str, rules: list[str]
+) -> None:
+    write_select(project, "dim", GOOD)
+    warehouse.dialect = dialect
+    removing = source("lake.flights", on_removed_files="remove")
+    rows = control_rows(transformation("dwh.dim", increment="full"), sources=[removing])
     assert [fault.rule for fault in find(rows, project, warehouse)] == rules
 
 
@@ -476,3 +501,23 @@ def test_text_that_spark_would_read_in_another_way_is_refused(
     found = [fault.message for fault in find(rows, project, warehouse) if fault.rule == "spark_text"]
     assert len(found) == len(words)
     assert all(message.startswith(word) for message, word in zip(found, words, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "row", "rule"),
+    [
+        ({"format": "iceberg", "catalog_table": "shop.lake.flights"}, {}, "iceberg_on_spark"),
+        ({"file_column": "file"}, {}, "file_column_on_spark"),
+        ({"on_removed_files": "remove"}, {"increment": "groups"}, "removed_files_on_spark"),
+    ],
+)
+def test_spark_does_not_read_by_what_only_duckdb_knows(
+    project: Project, warehouse: FakeWarehouse, values: dict[str, Any], row: dict[str, Any], rule: str
+) -> None:
+    write_select(project, "dim", GOOD)
+    rows = ControlRows(
+        sources=(source("lake.flights", **values),),
+        pipelines=(pipeline(engine="spark"),),
+        transformations=(transformation("dwh.dim", output_path="out/dim", **row),),
+    )
+    assert rule in {fault.rule for fault in find(rows, project, warehouse)}

@@ -24,6 +24,23 @@ def token(project: Project, location: str = "lake/a") -> str:
     return change_token(list_files(resolve_folder(project, location)))
 
 
+@pytest.mark.parametrize(
+    ("location", "path", "name"),
+    [
+        ("lake/a", "{root}/lake/a/b/c.parquet", "b/c.parquet"),
+        ("lake/a/day=*", "{root}/lake/a/day=1/c", "day=1/c"),
+        ("lake/*/x.parquet", "{root}/lake/b/x.parquet", "b/x.parquet"),
+        ("lake/a/x.parquet", "{root}/lake/a/x.parquet", "x.parquet"),
+        ("s3://bucket/lake/a", "s3://bucket/lake/a/b/c.parquet", "b/c.parquet"),
+        ("s3://bucket/lake/a/day=*", "s3://bucket/lake/a/day=1/c", "day=1/c"),
+        ("s3://bucket/lake/a*.parquet", "s3://bucket/lake/ab.parquet", "ab.parquet"),
+    ],
+)
+def test_the_name_of_a_file_stands_where_the_folder_says(project: Project, location: str, path: str, name: str) -> None:
+    start, rest = resolve_folder(project, location).name_starts_at
+    assert (path.format(root=project.root)[start - 1 :], rest) == (name, 0)
+
+
 def test_token_changes_with_files_added_rewritten_and_removed(project: Project) -> None:
     land(project, "a/1", "select 1 as i")
     tokens = [token(project)]

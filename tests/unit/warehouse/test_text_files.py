@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ import duckdb
 import pytest
 
 from flows.warehouse.lake.folder import list_folder, source_folder
+from flows.warehouse.lake.formats.copies import remove_unused
 from flows.warehouse.lake.shape import KnownShape
 from metadata_sync.analysis.lake_location import literal_path
+from metadata_sync.analysis.text_copies import copies_folder
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import OnSourceChange
@@ -229,3 +232,21 @@ def test_a_file_is_opened_once(project: Project) -> None:
     (folder.copies.folder / "index.json").write_text("{")  # it is lost: everything is read again
     with pytest.raises(ValueError, match="it is binary"):
         look_at_text(project, row)
+
+
+def test_copies_of_a_removed_source_go_when_nobody_reads_them(project: Project) -> None:
+    values = {"source_schema": "lake", "kind": "lake", "format": "csv", "columns": {"id": "integer"}}
+    sources = []
+    for table in ("kept", "used_elsewhere", "removed"):
+        row = SourceRow.model_validate({**values, "source_table": table, "location": f"lake/{table}"})
+        land_text(project, f"lake/{table}/a.csv", "id\n1\n")
+        look_at_text(project, row)
+        sources.append(row)
+    folders = {row.source_table: copies_folder(project, row) for row in sources}
+    long_ago = time.time() - 3 * 24 * 3600
+    for folder in folders.values():
+        os.utime(folder / "index.json", (long_ago, long_ago))
+    look_at_text(project, sources[1])
+    assert remove_unused(project, sources[:1]) == 1
+    assert {name for name, folder in folders.items() if folder.exists()} == {"kept", "used_elsewhere"}
+    assert remove_unused(project, sources[:1]) == 0

@@ -15,7 +15,7 @@ from typing import Final
 from flows.warehouse.lake.folder import LakeFile
 from flows.warehouse.lake.formats.copy_file import CopiedFile, FileCopier
 from flows.warehouse.lake.formats.values import NOTHING, joined_type
-from metadata_sync.analysis.text_copies import copies_folder
+from metadata_sync.analysis.text_copies import COPY_SUFFIX, copies_folder, copies_of_project, is_text
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 
@@ -61,7 +61,7 @@ class Copies:
 
     def path_of(self, name: str) -> str:
         """Return the path of a file's copy."""
-        return f"{self.folder}/data/{name}.parquet"
+        return f"{self.folder}/data/{name}{COPY_SUFFIX}"
 
     def rejects_of(self, files: Sequence[LakeFile]) -> dict[str, str]:
         """Return the files with lines that cannot be read: name → path of these lines."""
@@ -92,6 +92,8 @@ class Copies:
             self._make_all(index, todo, known)
         if todo or gone:
             self._save(index)
+        else:
+            self._mark_used()
         return {name: error for name, (_, error, _) in index.files.items() if error and name in listed}
 
     def _make_all(self, index: _Index, todo: Sequence[LakeFile], known: Mapping[str, str]) -> None:
@@ -188,11 +190,37 @@ class Copies:
             logger.warning("lake.copies_forgotten folder=%s error=%s", self.folder, error)
             return _Index()
 
+    def _mark_used(self) -> None:
+        """Let other environments of the project see that these copies are read."""
+        index = self.folder / "index.json"
+        if index.exists() and index.stat().st_mtime < time.time() - _SECONDS_UNSETTLED:
+            index.touch()
+
     def _save(self, index: _Index) -> None:
         written = self.folder / f"index-{uuid.uuid4().hex[:8]}.new"
         self.folder.mkdir(parents=True, exist_ok=True)
         written.write_text(json.dumps({"types": index.types, "files": index.files}), "utf-8")
         written.replace(self.folder / "index.json")
+
+
+def remove_unused(project: Project, sources: Iterable[SourceRow]) -> int:
+    """Remove the copies of sources that are no longer declared, once nobody has read them for two days.
+
+    Args:
+        project: The project.
+        sources: The sources of this environment; another one of the same project may have others.
+
+    Returns:
+        The number of sources whose copies were removed.
+    """
+    declared = {copies_folder(project, source) for source in sources if is_text(source)}
+    removed = 0
+    for index in copies_of_project(project).glob("*/index.json"):
+        if index.parent not in declared and index.stat().st_mtime < time.time() - _SECONDS_KEPT:
+            shutil.rmtree(index.parent, ignore_errors=True)
+            logger.info("lake.copies_removed folder=%s", index.parent.name)
+            removed += 1
+    return removed
 
 
 def _differs(types: Mapping[str, str], found: Mapping[str, str]) -> bool:

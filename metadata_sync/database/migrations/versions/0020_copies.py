@@ -1,14 +1,14 @@
 """Targets that copy a table, without a SELECT of their own.
 
 Revision: 0020
-Follows: 0017
+Follows: 0018
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0020"
-down_revision = "0017"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
