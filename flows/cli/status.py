@@ -51,9 +51,21 @@ def plan(
         ),
     ] = None,
     job_group: Annotated[str | None, typer.Option("--job-group", help="Only pipelines of this job group.")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against", metavar="REF", help="What the files change against a git ref, and what that reaches."
+        ),
+    ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="With --against: as a comment of a pull request.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what is pending and what would run now, and why. Changes nothing.
+
+    With --against: how each row and SELECT differs from a commit, what that does to rows that stand, which columns and
+    targets it reaches, and what breaks (exit code 1).
 
     Pending are rows in dbt_project/control/ that are not applied, and generated models that differ from the rows. Exit
     code 3: rows or SELECTs have faults.
@@ -62,7 +74,12 @@ def plan(
         sluice plan
 
         sluice plan flights_hourly --json
+
+        sluice plan --against origin/main --markdown
     """
+    if against is not None:
+        _plan_against(against, as_markdown=as_markdown, as_json=as_json)
+        return
     from flows.engine.outlook import look_ahead
     from flows.run.model import RunRequest
 
@@ -76,6 +93,30 @@ def plan(
         _print_outlook(outlook)
     if outlook.faults or outlook.trouble:
         raise typer.Exit(_FAULTS_EXIT_CODE)
+
+
+def _plan_against(ref: str, *, as_markdown: bool, as_json: bool) -> None:
+    import sys
+
+    from flows.impact import text
+    from flows.impact.plan import plan_impact
+
+    context = load_context()
+    with progress("Comparing with the commit…", is_quiet=as_json or as_markdown):
+        impact = plan_impact(context, ref)
+    if as_json:
+        print_json(text.document(impact))
+    elif as_markdown:
+        sys.stdout.write(text.markdown(impact))
+    else:
+        rows = [
+            (effect.change.key, text.kind_of(effect) if number == 0 else "", line)
+            for effect in impact.effects
+            for number, line in enumerate(text.lines_of(effect))
+        ]
+        print_table(f"{len(impact.effects)} changed rows against {ref}", ("Row", "Change", "What it does"), rows)
+    if impact.is_broken:
+        raise typer.Exit(1)
 
 
 def status(as_json: AsJson = False) -> None:

@@ -1,0 +1,242 @@
+"""What changes against a git ref, what that does to rows that stand, and what it reaches.
+
+impact = plan_impact(context, "origin/main")  # reads files, the catalog and git; writes nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flows.impact.base import project_at
+from metadata_sync.analysis.catalog import Catalog
+from metadata_sync.analysis.impact import DECIDING, READING, Change, Reach, changed_settings, reach
+from metadata_sync.analysis.select_file import read_select
+from metadata_sync.control.bundle import bundle_files, read_bundle
+from metadata_sync.errors import MetadataError
+from metadata_sync.rows.merge import all_rows
+from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow
+from metadata_sync.rows.names import TableName
+from metadata_sync.rows.vocabulary import OnDefinitionChange
+from metadata_sync.sql import parse_select
+from metadata_sync.sql.canonical import Canonical, canonical
+from metadata_sync.sql.changes import UNREADABLE, ChangeKind, SelectChange, select_change
+from metadata_sync.sql.lineage import ColumnName
+
+if TYPE_CHECKING:
+    from flows.context import Context
+    from metadata_sync.project import Project
+
+_BY_CHANGE = {
+    OnDefinitionChange.LOAD: "new rows follow; rows that stand keep what they have until `sluice restate {target}`",
+    OnDefinitionChange.HOLD: "nothing is loaded until `sluice restate {target}` or `sluice accept {target}`",
+    OnDefinitionChange.RESTATE: "all rows are derived again after the next run",
+    OnDefinitionChange.ACCEPT: "new rows follow; rows that stand stay as they are",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One change, and what it does.
+
+    Attributes:
+        change: The change.
+        effects: What happens to rows that stand, and to later ones: one sentence each.
+        columns: Columns of other targets whose values may follow.
+        rows: Other targets that may hold other rows.
+        unresolved: Those among them whose SELECT cannot be read by column.
+        broken: What breaks, one sentence each.
+        owners: Owners and alert channels of the pipelines that are reached.
+    """
+
+    change: Change
+    effects: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    unresolved: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """All changes against a ref.
+
+    Attributes:
+        ref: The commit, branch or tag.
+        effects: One per changed row.
+    """
+
+    ref: str
+    effects: tuple[Effect, ...]
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether something would break."""
+        return any(effect.broken for effect in self.effects)
+
+
+def plan_impact(context: Context, ref: str) -> Impact:
+    """Compare the project's files with those of a git ref.
+
+    Args:
+        context: The project. Its warehouse is asked for columns where a SELECT says `*`.
+        ref: A commit, branch or tag.
+
+    Raises:
+        MetadataError: When files of the project cannot be read; those of the ref may hold faults.
+        RequestError: When there is no such ref.
+    """
+    project, environment = context.project, context.settings.environment
+    bundle = read_bundle(bundle_files(project.control_dir, project.root), environment, project.root)
+    if bundle.faults:
+        raise MetadataError(bundle.faults)
+    rows = bundle.rows
+    with project_at(project, ref) as old_project:
+        old = read_bundle(bundle_files(old_project.control_dir, old_project.root), environment, old_project.root).rows
+        with context.columns.connected():
+            now = _Selects(rows, project, Catalog(rows, project, context.columns))
+            before = _Selects(old, old_project, Catalog(old, old_project, context.columns))
+            changes = list(_changes(old, rows, before, now))
+            gone = {TableName.parse(item.key): item.select.dropped for item in changes if item.select is not None}
+            forms = {row.name: now.form(row, gone) for row in rows.transformations}
+    return Impact(ref, tuple(_effect(change, rows, forms) for change in changes))
+
+
+class _Selects:
+    """The SELECTs of one version of the project."""
+
+    def __init__(self, rows: ControlRows, project: Project, catalog: Catalog) -> None:
+        self.rows = rows
+        self.project = project
+        self.catalog = catalog
+
+    def text(self, row: TransformationRow) -> str | None:
+        found = read_select(row, self.project)
+        return found if isinstance(found, str) else None
+
+    def tables(self, row: TransformationRow) -> Mapping[TableName, Sequence[str]]:
+        select, _ = parse_select(self.text(row) or "", self.catalog.dialect)
+        found = {} if select is None else {name: self.catalog.table_columns(name) or () for name in select.tables}
+        return {name: [column.name for column in columns] for name, columns in found.items() if columns}
+
+    def form(self, row: TransformationRow, gone: Mapping[TableName, Sequence[str]]) -> Canonical | None:
+        """Return what a SELECT means; one that still reads columns that are gone is resolved as if they were there."""
+        select, _ = parse_select(self.text(row) or "", self.catalog.dialect)
+        if select is None:
+            return None
+        tables = self.tables(row)
+        before = {name: [*names, *gone.get(name, ())] for name, names in tables.items()}
+        return canonical(select, tables) or canonical(select, before)
+
+
+def _changes(old: ControlRows, new: ControlRows, before: _Selects, now: _Selects) -> Iterator[Change]:
+    ours = {(row.control_table, row.key): row for row in all_rows(old)}
+    theirs = {(row.control_table, row.key): row for row in all_rows(new)}
+    for identity in dict.fromkeys([*theirs, *ours]):
+        one, other = ours.get(identity), theirs.get(identity)
+        if one is None or other is None:
+            yield Change(*identity, "added" if one is None else "removed")
+            continue
+        settings = changed_settings(one, other)
+        select = _select_change(one, other, before, now)
+        if settings or select is not None:
+            yield Change(*identity, "changed", settings, select)
+
+
+def _select_change(one: ControlRow, other: ControlRow, before: _Selects, now: _Selects) -> SelectChange | None:
+    if not isinstance(one, TransformationRow) or not isinstance(other, TransformationRow):
+        return None
+    ours, theirs = before.text(one), now.text(other)
+    if ours == theirs:
+        return None
+    parsed = [parse_select(text or "", now.catalog.dialect)[0] for text in (ours, theirs)]
+    if parsed[0] is None or parsed[1] is None:
+        return UNREADABLE
+    return select_change(parsed[0], parsed[1], {**before.tables(one), **now.tables(other)})
+
+
+def _effect(change: Change, rows: ControlRows, forms: Mapping[TableName, Canonical | None]) -> Effect:
+    if change.table != TransformationRow.control_table:
+        return Effect(change, tuple(_settings_effects(change)))
+    name = TableName.parse(change.key)
+    row = rows.transformation(name)
+    found = reach([change], rows, forms)
+    others = {table for table in (*found.rows, *(column.table for column in found.columns)) if table != name}
+    return Effect(
+        change,
+        tuple(_target_effects(change, row)),
+        columns=tuple(
+            str(column) for column in sorted(found.columns) if column.table != name and column.table not in found.rows
+        ),
+        rows=tuple(str(table) for table in sorted(found.rows) if table != name),
+        unresolved=tuple(str(table) for table in sorted(found.unresolved)),
+        broken=tuple(_broken(change, name, rows, found)),
+        owners=tuple(_owners(rows, {name, *others})),
+    )
+
+
+def _target_effects(change: Change, row: TransformationRow | None) -> Iterator[str]:
+    if change.kind == "added":
+        yield "its first load creates the table"
+        return
+    if change.kind == "removed" or row is None:
+        yield "nothing loads it any more; its table stays until `sluice retire`"
+        return
+    if change.select is not None:
+        yield from _select_effects(change.select, row)
+    yield from _settings_effects(change)
+
+
+def _select_effects(select: SelectChange, row: TransformationRow) -> Iterator[str]:
+    if select.kind is ChangeKind.FORMATTING:
+        yield "nothing: the SELECT means what it meant"
+    if select.added:
+        yield (
+            f"{', '.join(select.added)}: NULL in rows that stand, until "
+            f"`sluice restate {row.key} --fill {' '.join(select.added)}`"
+        )
+    if select.dropped:
+        yield f"{', '.join(select.dropped)}: the table keeps the column, with NULL for new rows"
+    if ChangeKind.REORDERED in select.kinds:
+        yield "the order of columns changes in the SELECT; the table keeps its own"
+    if select.changed or select.parts:
+        what = ", ".join(select.changed) or "which rows there are"
+        yield f"{what}: {_BY_CHANGE[row.on_definition_change].format(target=row.key)}"
+
+
+def _settings_effects(change: Change) -> Iterator[str]:
+    names = [item.column for item in change.settings]
+    deciding, reading = [n for n in names if n in DECIDING], [n for n in names if n in READING]
+    if deciding:
+        yield f"{', '.join(deciding)}: decides which rows there are; rows that stand follow the old setting"
+    if reading:
+        yield f"{', '.join(reading)}: decides what later runs read"
+    rest = [name for name in names if name not in DECIDING | READING]
+    if rest:
+        yield f"{', '.join(rest)}: no row changes by it"
+
+
+def _broken(change: Change, name: TableName, rows: ControlRows, found: Reach) -> Iterator[str]:
+    for reader, columns in sorted(found.broken.items()):
+        for column in columns:
+            yield f"dropping {column.column} breaks {reader}, whose SELECT reads it"
+    if change.kind == "removed":
+        for row in rows.transformations:
+            if str(name) in {item.table for item in row.dependencies}:
+                yield f"{row.key} reads it"
+    gone = {ColumnName(name, column) for column in (change.select.dropped if change.select else ())}
+    target = rows.transformation(name)
+    for setting in ("business_key", "sequence_by", "scd_columns", "recompute_key"):
+        for column in () if target is None else getattr(target, setting):
+            if ColumnName(name, column.lower()) in gone:
+                yield f"dropping {column} breaks {setting} of {name}"
+
+
+def _owners(rows: ControlRows, tables: set[TableName]) -> Iterator[str]:
+    pipelines = {row.pipeline_id for row in rows.transformations if row.name in tables}
+    for row in rows.pipelines:
+        if row.pipeline_id in pipelines:
+            told = [part for part in (row.owner, row.alert_channel) if part]
+            yield f"{row.pipeline_id} ({', '.join(told)})" if told else row.pipeline_id
