@@ -90,8 +90,8 @@ def _group(
 
     from flows.spark.settings import load_emr_settings
     from flows.spark.sizing.groups import GroupMember, make_groups
+    from flows.spark.sizing.learning import learn_from
     from flows.spark.sizing.prices import load_instances
-    from flows.spark.stage import learn_from
 
     settings = load_emr_settings(context.project)
     prices = load_instances(context.project).in_region(settings.region)

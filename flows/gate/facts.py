@@ -71,6 +71,7 @@ class Reason(StrEnum):
     ROW_RENAMED = "row_renamed"
     RENAME_UNFINISHED = "rename_unfinished"
     ROW_REMOVED = "row_removed"
+    NOT_ON_SPARK = "not_on_spark"
     ROW_AT_FAULT = "row_at_fault"
     PIPELINE_AT_FAULT = "pipeline_at_fault"
 

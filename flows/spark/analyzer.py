@@ -37,7 +37,7 @@ def analyzer_faults(catalog: Catalog, load_settings: Callable[[], SparkSettings]
     Raises:
         ConfigurationError: When Spark is installed and does not start.
     """
-    selects = _selects(catalog)
+    selects = spark_selects(catalog)
     if not selects:
         return [], 0, False
     try:
@@ -49,16 +49,26 @@ def analyzer_faults(catalog: Catalog, load_settings: Callable[[], SparkSettings]
     return faults, len(selects), True
 
 
-def _selects(catalog: Catalog) -> dict[str, SparkSelect]:
-    """Return the translated SELECTs of the rows that their pipeline sends to Spark."""
-    rows = [row for row in catalog.rows.transformations if _is_on_spark(row, catalog.rows)]
+def spark_selects(catalog: Catalog) -> dict[str, SparkSelect]:
+    """Return the translated SELECTs of the rows that their pipeline sends to Spark, always or by their size.
+
+    Args:
+        catalog: The rows with the tables and columns that are known.
+
+    Returns:
+        The SELECTs that the translation does not refuse, by target.
+    """
+    rows = [row for row in catalog.rows.transformations if _may_run_on_spark(row, catalog.rows)]
     found = {str(row.name): translate(row, catalog, {}) for row in rows if not spark_problems(row, catalog)}
     return {target: select for target, select in found.items() if isinstance(select, SparkSelect)}
 
 
-def _is_on_spark(row: TransformationRow, rows: ControlRows) -> bool:
+def _may_run_on_spark(row: TransformationRow, rows: ControlRows) -> bool:
     pipeline = rows.pipeline(row.pipeline_id)
-    return pipeline is not None and pipeline.engine is Engine.SPARK and is_active(row, rows)
+    if pipeline is None or row.output_path is None or not is_active(row, rows):
+        return False
+    is_by_size = pipeline.engine is Engine.AUTO and pipeline.spark_threshold_gb is not None
+    return pipeline.engine is Engine.SPARK or is_by_size
 
 
 def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> dict[str, str | None]:

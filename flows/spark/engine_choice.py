@@ -18,7 +18,7 @@ from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
 from flows.warehouse.lake.folder import LakeFile, list_files, source_folder
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.catalog import Catalog
-from metadata_sync.errors import ConfigurationError
+from metadata_sync.errors import ConfigurationError, RunError, SluiceError
 from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies
 from metadata_sync.rows.vocabulary import Engine
@@ -36,19 +36,32 @@ def with_engines(
         state: The warehouse's state.
         decisions: The gate's decisions.
 
+    Returns:
+        The decisions. One that cannot run where it was asked to, or whose source cannot be listed, holds its target;
+        the others run.
+
     Raises:
-        ConfigurationError: When the request names Spark and a target that is due cannot run there.
+        ConfigurationError: When the request's cluster is malformed.
     """
     if request.cluster is not None:
         parse_cluster(request.cluster)
     chooser = EngineChooser(context, rows, request.engine, request.cluster)
-    chosen = [
-        whole_only(replace(decision, choice=chooser.choose(row, spans_of(decision, state))))
-        if decision.action is Action.RUN and (row := chooser.row(decision.target)) is not None
-        else decision
-        for decision in decisions
-    ]
-    return tuple(chosen)
+    return tuple(_with_engine(chooser, state, decision) for decision in decisions)
+
+
+def _with_engine(chooser: EngineChooser, state: WarehouseState, decision: Decision) -> Decision:
+    row = chooser.row(decision.target) if decision.action is Action.RUN else None
+    if row is None:
+        return decision
+    try:
+        choice = chooser.choose(row, spans_of(decision, state))
+    except SluiceError as error:
+        return replace(decision, action=Action.HOLD, reason=Reason.SOURCE_UNREADABLE, message=error.message)
+    refusal = chooser.refusal(row, choice)
+    decision = replace(decision, choice=choice)
+    if refusal is not None:
+        return replace(decision, action=Action.HOLD, reason=Reason.NOT_ON_SPARK, message=refusal)
+    return whole_only(decision)
 
 
 def whole_only(decision: Decision) -> Decision:
@@ -98,22 +111,27 @@ class EngineChooser:
             spans: The span of each keyed source that it reads.
 
         Raises:
-            ConfigurationError: When the request names Spark, and the row cannot run there.
+            RunError: When a folder of the lake cannot be listed now.
+            ConfigurationError: When S3 refuses to list it.
         """
         pipeline = self.rows.pipeline(row.pipeline_id)
         if pipeline is None:
             return None
-        choice = choose_engine(
+        return choose_engine(
             pipeline, self.requested, self.cluster, lambda: self.obstacle(row), lambda: self.scan(row, spans)
         )
+
+    def refusal(self, row: TransformationRow, choice: EngineChoice | None) -> str | None:
+        """Return why a row cannot run on the Spark that the request names, or None.
+
+        Args:
+            row: The transformation.
+            choice: Its engine.
+        """
         is_requested = self.requested is Engine.SPARK or self.cluster is not None
-        if is_requested and choice.engine is Engine.SPARK and choice.scan_bytes is None:
-            raise ConfigurationError(
-                f"{row.name} cannot run on Spark: {self.obstacle(row)}",
-                "Nothing was started. Select other pipelines, or run without --engine and --cluster.",
-                subject=str(row.name),
-            )
-        return choice
+        if not is_requested or choice is None or choice.engine is not Engine.SPARK or choice.scan_bytes is not None:
+            return None
+        return f"it cannot run on Spark: {self.obstacle(row)} Run it without --engine and --cluster"
 
     def obstacle(self, row: TransformationRow) -> str | None:
         """Return why a row cannot run on Spark, or None."""
@@ -135,6 +153,8 @@ class EngineChooser:
                 self._listings[name] = list_files(folder) if folder else ()
             except (ValueError, OSError):  # deleted after the gate has listed it: there is nothing to read
                 self._listings[name] = ()
+            except (ConfigurationError, RunError) as error:
+                raise type(error)(f"{name} cannot be read: {error.message}", error.hint) from error
         return self._listings[name]
 
 

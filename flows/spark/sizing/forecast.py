@@ -10,9 +10,9 @@ from flows.context import Context
 from flows.gate.facts import Action, Decision
 from flows.spark.settings import BackendName, load_emr_settings, load_spark_settings
 from flows.spark.sizing.groups import GroupMember, make_groups, parse_cluster
+from flows.spark.sizing.learning import learn_from
 from flows.spark.sizing.prices import load_instances
 from flows.spark.sizing.sizing import Sizing
-from flows.spark.stage import learn_from
 from metadata_sync.errors import SluiceError
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.names import TableName

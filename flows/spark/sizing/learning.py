@@ -15,6 +15,7 @@ from typing import Final
 
 from flows.spark.sizing.prices import PriceList
 from flows.spark.sizing.sizing import MIB, PRIOR, TASK_MIB, Bounds, Calibration, Sizing, Workload, size
+from metadata_sync.database.journals.entries import LoadStatus, SparkEntry
 from metadata_sync.errors import SluiceError
 
 REMEMBERED: Final = 9
@@ -160,6 +161,16 @@ def combine(parts: Sequence[tuple[int, Calibration]]) -> Calibration:
         safety=min(known.safety for _, known in parts),
         fixed_seconds=sum(known.fixed_seconds for _, known in parts),
     )
+
+
+def learn_from(entries: Sequence[SparkEntry], backend: str) -> Learned:
+    """Calibrate by the successful entries of one target on one backend, newest first."""
+    samples = [
+        Sample(entry.scan_bytes, entry.step_seconds, entry.task_cores, entry.startup_seconds)
+        for entry in entries
+        if entry.status is LoadStatus.SUCCESS and entry.backend == backend
+    ]
+    return learn(samples, PRIOR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from flows.cli.emr import register
 from flows.gate.facts import Action, Decision, EngineChoice, Reason
+from flows.run.outcome import Compiled
 from flows.spark.backend import JobStatus
 from flows.spark.emr.cluster_state import end_of, read_cluster
 from flows.spark.emr.sweep import sweep
@@ -120,7 +121,7 @@ def test_what_would_be_rented_is_told_before(emr: EmrSimulator, project: EmrProj
 
 
 def test_nothing_new_rents_nothing(emr: EmrSimulator, project: EmrProject) -> None:
-    project.stage().run([], lambda models: {})
+    project.stage().run([], lambda models: Compiled())
 
     assert emr.requests == []
 
