@@ -5,6 +5,7 @@ Way in: `run_hook.SparkInRun`, which the engine calls before each wave; `stage.S
 | module or package | what it holds |
 | --- | --- |
 | `engine_choice` | warehouse or Spark, for each target that is due |
+| `cost_caps` | what clusters may cost per run and month |
 | `run_hook` | the hook in a run; imports the rest only when a target runs on Spark |
 | `stage` | clusters, results and costs of one run |
 | `preparation` | the jobs of a wave with their windows |

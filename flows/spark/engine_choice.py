@@ -13,6 +13,7 @@ from flows.context import Context
 from flows.gate.facts import Action, Decision, EngineChoice, Reason, SourceMode
 from flows.run.model import RunRequest
 from flows.run.selection import requested_engine, warehouse_choice
+from flows.spark.cost_caps import hold_beyond_caps
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
 from flows.warehouse.lake.folder import LakeFile, list_files, source_folder
@@ -37,16 +38,17 @@ def with_engines(
         decisions: The gate's decisions.
 
     Returns:
-        The decisions. One that cannot run where it was asked to, or whose source cannot be listed, holds its target;
-        the others run.
+        The decisions. A target that cannot run where it was asked to, whose source cannot be listed, or whose cluster
+        would cost more than its pipeline allows is held; the others run.
 
     Raises:
-        ConfigurationError: When the request's cluster is malformed.
+        ConfigurationError: When the request's cluster is malformed, or a cap is set and no price list can be read.
     """
     if request.cluster is not None:
         parse_cluster(request.cluster)
     chooser = EngineChooser(context, rows, request.engine, request.cluster)
-    return tuple(_with_engine(chooser, state, decision) for decision in decisions)
+    chosen = [_with_engine(chooser, state, decision) for decision in decisions]
+    return hold_beyond_caps(context, rows, chosen, request.cluster)
 
 
 def _with_engine(chooser: EngineChooser, state: WarehouseState, decision: Decision) -> Decision:

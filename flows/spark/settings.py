@@ -90,6 +90,8 @@ class EmrSettings(BaseSettings):
         start_minutes: A cluster that takes longer to start counts as a lack of capacity.
         silence_minutes: How long EMR may fail to answer while a cluster works.
         poll_seconds: Interval of reading the state of a cluster.
+        step_limit: How many times its forecast a step may take; a pipeline's emr_step_limit replaces it.
+        step_minutes: No step is cancelled before it has run this long.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_EMR_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -111,6 +113,8 @@ class EmrSettings(BaseSettings):
     start_minutes: float = Field(default=30.0, gt=0)
     silence_minutes: float = Field(default=15.0, gt=0)
     poll_seconds: float = Field(default=15.0, gt=0)
+    step_limit: float = Field(default=5.0, ge=1, allow_inf_nan=False)
+    step_minutes: float = Field(default=60.0, gt=0, allow_inf_nan=False)
 
     @field_validator("subnets", "bootstrap", mode="before")
     @classmethod

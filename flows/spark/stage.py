@@ -24,7 +24,8 @@ from flows.errors.team_rules import load_rules
 from flows.gate.facts import EngineChoice
 from flows.run.outcome import Compiled
 from flows.spark.backend import Backend, Bill, JobEnd, JobStatus, Order, Say
-from flows.spark.jobs import Result, Window, windows_of
+from flows.spark.cost_caps import check_cap, tightest_cap
+from flows.spark.jobs import Result, SparkJob, Window, windows_of
 from flows.spark.preparation import JobPreparer, PreparedJob
 from flows.spark.progress import GroupProgress, OnChange
 from flows.spark.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
@@ -32,7 +33,7 @@ from flows.spark.sigterm import closing_on_sigterm
 from flows.spark.sizing.groups import Group, make_groups, parse_cluster
 from flows.spark.sizing.learning import ClusterUse, advise
 from flows.spark.sizing.prices import PriceList, load_instances
-from flows.spark.sizing.sizing import Sizing, cluster_usd
+from flows.spark.sizing.sizing import Sizing, Workload, cluster_usd, work_minutes
 from metadata_sync.database.journals.entries import LoadStatus, SparkEntry
 from metadata_sync.errors import SluiceError
 from metadata_sync.loads import ClusterCost
@@ -184,14 +185,21 @@ class SparkStage:
         try:
             orders = list(self._orders(group))
             for number, order in enumerate(orders, start=1):
-                bill, ends = self._run_on(group, order, left, staged, progress)
-                for one in left:
-                    self._collect(one, ends[one.job.target], staged)
-                left = [_new_attempt(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
-                goes_on = number < len(orders) and any(self._is_scarce(ends[one.job.target]) for one in left)
-                progress.cluster_ended(bill, ends, goes_on=goes_on)
-                if not goes_on:
-                    return
+                is_last = number == len(orders)
+                try:
+                    bill, ends = self._run_on(group, self._within_cap(group, order), left, staged, progress)
+                except SluiceError as error:  # EMR refused the request
+                    if is_last or not self._is_scarce(str(error)):
+                        raise
+                    self._say(f"{group.job_group}: {error} The next one is tried.")
+                else:
+                    for one in left:
+                        self._collect(one, ends[one.job.target], staged)
+                    left = [_new_attempt(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
+                    goes_on = not is_last and any(self._is_scarce(ends[one.job.target].error or "") for one in left)
+                    progress.cluster_ended(bill, ends, goes_on=goes_on)
+                    if not goes_on:
+                        return
                 if order.sizing is not None:
                     self._scarce.add(order.sizing.instance_type)
         except SluiceError as error:
@@ -222,7 +230,7 @@ class SparkStage:
         self, group: Group, order: Order, prepared: Sequence[PreparedJob], staged: Staged, progress: GroupProgress
     ) -> tuple[Bill, Mapping[str, JobEnd]]:
         """Create a cluster, run jobs on it, terminate it, and record its cost."""
-        sizing, jobs = order.sizing, [one.job for one in prepared]
+        sizing, jobs = order.sizing, [self._limited(one, order.sizing) for one in prepared]
         if sizing is not None:
             self._say(f"{group.job_group}: {sizing}, {sizing.minutes:.0f} minutes, ${sizing.usd:.2f} ({sizing.reason})")
         with closing_on_sigterm(lambda: self._backend.start(order, self._say, progress.step_started)) as cluster:
@@ -234,9 +242,34 @@ class SparkStage:
         self._record(group, cluster.bill, prepared, ends, staged)
         return cluster.bill, ends
 
-    def _is_scarce(self, end: JobEnd) -> bool:
+    def _within_cap(self, group: Group, order: Order) -> Order:
+        """Return an order with the lifetime that its pipelines' caps leave it.
+
+        Raises:
+            HardRunError: When its forecast costs more.
+        """
+        if order.sizing is None:
+            return order
+        pipelines = {item.pipeline.pipeline_id: item.pipeline for item in group.items}
+        cap = tightest_cap(self._context.store, self._rows, [*pipelines.values()], self._context.now(), self._run_id)
+        check_cap(cap, group.job_group, order.sizing.usd)
+        if cap is None:
+            return order
+        hourly = cluster_usd(order.sizing, 3600, self._prices)
+        return replace(order, most_seconds=3600 * cap.left / hourly, cap=str(cap))
+
+    def _limited(self, one: PreparedJob, sizing: Sizing | None) -> SparkJob:
+        """Return a job with its step's time limit: a multiple of its forecast on this cluster."""
+        if sizing is None:
+            return one.job
+        work = Workload(max(1, one.item.scan_bytes))
+        forecast = work_minutes(work, sizing.cores, one.item.learned.calibration)
+        factor = float(one.item.pipeline.emr_step_limit or self._emr.step_limit)
+        return replace(one.job, limit_seconds=60 * max(self._emr.step_minutes, factor * forecast))
+
+    def _is_scarce(self, error: str) -> bool:
         """Tell whether a cluster was lost for lack of capacity, so that another type may succeed at once."""
-        return classify(read_facts(end.error or ""), self._rules).failure_class in _SCARCITY
+        return classify(read_facts(error), self._rules).failure_class in _SCARCITY
 
     @cached_property
     def _rules(self) -> tuple[Rule, ...]:

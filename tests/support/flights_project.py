@@ -151,7 +151,7 @@ class FlightsProject:
             "select f.flight, regexp_matches(f.tailnum, 'N1') as is_first, f.recorded_at from lake.flights as f\n"
         )
         (folder / "reader.sql").write_text("select r.flight, r.is_first, r.recorded_at from dwh.refused as r\n")
-        common = {"target_schema": "dwh", "pipeline_id": "flights_hourly", "load_type": "append"}
+        common: dict[str, Any] = {"target_schema": "dwh", "pipeline_id": "flights_hourly"}
         common |= {"load_type": "scd1", "business_key": ["flight"], "sequence_by": ["recorded_at"]}
         return [
             common | {"target_table": name, "sql_path": f"transformations/{name}.sql",

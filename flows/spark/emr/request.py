@@ -57,7 +57,7 @@ def cluster_request(order: Order, settings: EmrSettings, tags: Mapping[str, str]
     }
     if settings.log_uri is not None:
         request["LogUri"] = settings.log_uri
-    if order.bounds.core_min < order.bounds.core_max:
+    if order.bounds.core_min < sizing.core_count:
         request["ManagedScalingPolicy"] = {"ComputeLimits": _limits(sizing, order.bounds)}
     return request
 
@@ -121,15 +121,17 @@ def _group(role: str, instance_type: str, count: int, market: str = "ON_DEMAND")
 
 
 def _limits(sizing: Sizing, bounds: Bounds) -> dict[str, Any]:
-    """Return the limits of managed scaling; added nodes are on demand with an SLA, otherwise spot."""
+    """Return the limits of managed scaling: it starts from the sized number, which is its maximum.
+
+    So a cluster never costs more per hour than the plan says; nodes that have nothing to do are given back.
+    """
     on_demand = sizing.core_count - sizing.spot_count
-    most = bounds.core_max if sizing.spot_count == 0 else on_demand
     return {
         "UnitType": "Instances",
         "MinimumCapacityUnits": bounds.core_min,
-        "MaximumCapacityUnits": bounds.core_max,
-        "MaximumOnDemandCapacityUnits": most,
-        "MaximumCoreCapacityUnits": most,
+        "MaximumCapacityUnits": sizing.core_count,
+        "MaximumOnDemandCapacityUnits": on_demand,
+        "MaximumCoreCapacityUnits": on_demand,
     }
 
 

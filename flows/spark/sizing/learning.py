@@ -32,6 +32,9 @@ _SMALL_SECONDS: Final = 60.0
 _MOST_FIXED_SECONDS: Final = 120.0
 """Fixed time that small runs are given; what is beyond is slowness."""
 
+_LEAST_MIB: Final = 8.0
+"""What a run reads at least, as far as speed is concerned: a second of work at the assumed speed."""
+
 _WORTH_SAYING: Final = 0.9
 """A cheaper cluster is reported when it costs less than this share."""
 
@@ -64,8 +67,8 @@ class Sample:
         return self.speed(0.0)
 
     def speed(self, fixed_seconds: float) -> float:
-        """Return the speed of one busy core in the time beyond what is fixed."""
-        return self.core_mib / max(self.step_seconds - fixed_seconds, 1.0)
+        """Return the speed of one busy core in the time beyond what is fixed; a few bytes count as some MiB."""
+        return max(self.core_mib, _LEAST_MIB) / max(self.step_seconds - fixed_seconds, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -318,10 +318,14 @@ def _forecast(
 
 def run_minutes(workload: Workload, cores: int, calibration: Calibration) -> float:
     """Estimate minutes from the request to the end: start-up, then waves of tasks."""
+    return calibration.startup_minutes + work_minutes(workload, cores, calibration)
+
+
+def work_minutes(workload: Workload, cores: int, calibration: Calibration) -> float:
+    """Estimate minutes of work without the cluster's start-up."""
     waves = math.ceil(workload.tasks / cores)
     working = waves * TASK_MIB / calibration.mib_per_core_second
-    seconds = (calibration.fixed_seconds + working) / calibration.safety
-    return calibration.startup_minutes + seconds / 60
+    return (calibration.fixed_seconds + working) / calibration.safety / 60
 
 
 def _reason(bounds: Bounds, sla: float | None, minutes: float, *, is_feasible: bool) -> str:

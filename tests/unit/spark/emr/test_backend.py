@@ -65,8 +65,7 @@ def test_a_job_group_shares_one_cluster_made_as_settings_and_row_say(
     assert request["Instances"]["Ec2SubnetId"] == "subnet-1"
     assert request["Instances"]["EmrManagedMasterSecurityGroup"] == "sg-1"
     assert request["BootstrapActions"][0]["ScriptBootstrapAction"] == {"Path": "s3://lake/boot.sh"}
-    limits = request["ManagedScalingPolicy"]["ComputeLimits"]
-    assert (limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"]) == (2, 10)
+    assert "ManagedScalingPolicy" not in request  # the sized number is the least of the row
     tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
     assert (tags["team"], tags["sluice:environment"], tags["sluice:run-id"]) == ("data", "dev", "run-1")
     assert emr.steps(0) == dict.fromkeys(SELECTS, "COMPLETED")
