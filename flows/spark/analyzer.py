@@ -40,11 +40,12 @@ def analyzer_faults(catalog: Catalog, load_settings: Callable[[], SparkSettings]
     selects = spark_selects(catalog)
     if not selects:
         return [], 0, False
+    settings = load_settings()
     try:
-        spark_environment()
+        spark_environment(settings.home)
     except ConfigurationError:
         return [], len(selects), False
-    answers = ask_spark(selects, load_settings())
+    answers = ask_spark(selects, settings)
     faults = [_fault(target, answer) for target, answer in answers.items() if answer is not None]
     return faults, len(selects), True
 
@@ -90,7 +91,7 @@ def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> di
         target: {"sql": select.sql, "views": {view: list(columns) for view, columns in select.schemas.items()}}
         for target, select in selects.items()
     }
-    environment = spark_environment()
+    environment = spark_environment(settings.home)
     words = submit_command(settings.model_copy(update={"local_cores": 1}), environment)
     with tempfile.TemporaryDirectory() as folder:
         asked, answers = Path(folder) / "questions.json", Path(folder) / "answers.json"

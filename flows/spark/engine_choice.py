@@ -16,6 +16,7 @@ from flows.run.selection import requested_engine, warehouse_choice
 from flows.spark.cost_caps import hold_beyond_caps
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
+from flows.spark.sizing.sizing import MOST_BYTES
 from flows.warehouse.lake.folder import LakeFile, list_files, source_folder
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.catalog import Catalog
@@ -235,9 +236,11 @@ def _by_size(engine: Engine, why: str, threshold: int | None, found: ScanEstimat
 def in_gb(count: int) -> str:
     """Format bytes for people.
 
-    >>> in_gb(1_500_000_000), in_gb(20_000), in_gb(0)
-    ('1.5 GB', '0.02 MB', '0 MB')
+    >>> in_gb(1_500_000_000), in_gb(20_000), in_gb(0), in_gb(10**400)
+    ('1.5 GB', '0.02 MB', '0 MB', 'more than 1,000 TB')
     """
+    if count > MOST_BYTES:
+        return f"more than {MOST_BYTES // 10**12:,} TB"
     return f"{count / GB:,.3g} GB" if count >= GB else f"{count / 10**6:,.3g} MB"
 
 

@@ -71,7 +71,7 @@ class LocalBackend:
         Raises:
             ConfigurationError: When Spark or Java is missing.
         """
-        environment = spark_environment()
+        environment = spark_environment(self._settings.home)
         cores = self._settings.local_cores
         say(f"Spark runs on this machine with {cores} core{'' if cores == 1 else 's'}")
         return LocalCluster(
@@ -178,13 +178,18 @@ def submit_command(settings: SparkSettings, environment: Mapping[str, str]) -> l
     ]
 
 
-def spark_environment() -> dict[str, str]:
-    """Find pyspark and Java: JAVA_HOME, else the Java of the package extra, else the machine's.
+def spark_environment(home: Path | None = None) -> dict[str, str]:
+    """Find Spark and Java: JAVA_HOME, else the Java of the package extra, else the machine's.
+
+    Args:
+        home: The folder of a Spark; None: the package pyspark.
 
     Raises:
-        ConfigurationError: When pyspark or Java is missing.
+        ConfigurationError: When Spark or Java is missing.
     """
-    spark = _package_folder("pyspark")
+    spark = home or _package_folder("pyspark")
+    if home is not None and not (home / "bin" / "spark-submit").exists():
+        raise ConfigurationError(f"SLUICE_SPARK_HOME = {home} holds no bin/spark-submit.", "Name a Spark's folder.")
     if spark is None:
         raise ConfigurationError("pyspark is not installed.", "pip install 'sluice-data[spark]'")
     found = {"SPARK_HOME": str(spark), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
@@ -34,6 +35,7 @@ class SparkSettings(BaseSettings):
         backend: local: on this machine, for local lakes; emr: on a cluster for each run and job group.
         local_cores: Parallel tasks on this machine.
         local_memory: Heap on this machine, in Java's notation.
+        home: The folder of the Spark that runs on this machine; None: that of the package pyspark.
         packages: Maven coordinates for spark-submit --packages, to read Iceberg, Hudi or Delta.
         catalog: The catalog, defined in `options`, in which Iceberg, Hudi or Delta sources are schema.table; None: they
             are read from their location.
@@ -45,6 +47,7 @@ class SparkSettings(BaseSettings):
     backend: BackendName = BackendName.LOCAL
     local_cores: int = Field(default=2, ge=1)
     local_memory: str = Field(default="1g", pattern=r"^[1-9]\d*[mg]$")
+    home: Path | None = None
     packages: Words = ()
     catalog: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
     options: Words = ()

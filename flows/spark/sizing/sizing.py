@@ -31,6 +31,9 @@ MOST_BYTES: Final = 10**15
 MOST_PARTITIONS: Final = 50_000
 """Of a shuffle: beyond, the driver spends its time on their states."""
 
+MOST_NODES: Final = 2000
+"""Nodes beyond which no size is tried, whatever the row allows: a fixed cluster is taken as it is."""
+
 PRIMARY_TYPE: Final = "m5.xlarge"
 """A small primary node suffices up to fifty nodes: https://aws.github.io/aws-emr-best-practices/."""
 
@@ -282,7 +285,7 @@ def _candidates(workload: Workload, bounds: Bounds, fitting: dict[str, Layout]) 
     """Yield every type with every number of nodes that tasks can use."""
     for name, layout in fitting.items():
         useful = math.ceil(workload.tasks / layout.node_cores)
-        most = max(bounds.core_min, min(bounds.core_max, useful))
+        most = max(bounds.core_min, min(bounds.core_max, useful, MOST_NODES))
         for count in range(bounds.core_min, most + 1):
             yield _Candidate(name, count, layout)
 

@@ -71,7 +71,7 @@ def test_a_job_group_shares_one_cluster_made_as_settings_and_row_say(
     assert emr.steps(0) == dict.fromkeys(SELECTS, "COMPLETED")
     assert emr.states == ["TERMINATED"]
     costs = [project.context.store.spark_entries(target)[0] for target in SELECTS]
-    assert all(entry.usd > 0 and entry.prices_as_of == date(2020, 2, 1) for entry in costs)
+    assert all(entry.usd > 0 and entry.prices_as_of == date(2026, 1, 19) for entry in costs)
     assert project.context.store.leases() == ()
 
 
