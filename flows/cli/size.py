@@ -115,7 +115,7 @@ def _group(
     ]
     if not items:
         return None, prices
-    group = make_groups(items, None, settings.architecture)[0]
+    group = make_groups(items, None, settings.architecture, settings.primary_type)[0]
     return (group if sla is None else replace(group, sla_minutes=sla)), prices
 
 

@@ -127,7 +127,7 @@ class SparkStage:
         staged = Staged()
         prepared = self._prepare(chosen, compile_models([row.name.model_name for row, _ in chosen]), staged)
         items = [one.item for one in prepared]
-        for group in make_groups(items, self._cluster, self._emr.architecture):
+        for group in make_groups(items, self._cluster, self._emr.architecture, self._emr.primary_type):
             members = {str(item.row.name) for item in group.items}
             self._run_group(group, [one for one in prepared if one.job.target in members], staged)
         return staged

@@ -93,6 +93,7 @@ class EmrSimulator:
         answers_lost: Calls that are taken, and how often the connection then breaks before the answer.
         hidden_lists: For so many calls of ListClusters no cluster is listed: EMR shows a new one a moment later.
         called: Every call to EMR, by name.
+        step_requests: Arguments of every AddJobFlowSteps.
         refusals: Code and message with which the next requests for a cluster are refused.
         unread_manifests: How often the reading of a manifest fails.
         ahead: How far EMR's clock is ahead of this machine's.
@@ -107,6 +108,7 @@ class EmrSimulator:
         self.hidden_lists = 0
         self.called: list[str] = []
         self.refusals: list[tuple[str, str]] = []
+        self.step_requests: list[dict[str, Any]] = []
         self.unread_manifests = 0
         self.ahead = timedelta(0)
         self._run_step = run_step or pretend
@@ -197,6 +199,7 @@ class EmrSimulator:
             known.clear()
         self.down_after = None
         self.refusals.clear()
+        self.step_requests.clear()
         self.unread_manifests, self.ahead = 0, timedelta(0)
         self.answers_lost.clear()
         self.hidden_lists = 0
@@ -291,6 +294,7 @@ class EmrSimulator:
             return self._cancel(_body(environ), start_response)
         if name == "AddJobFlowSteps":
             body = _body(environ)
+            self.step_requests.append(body)
             (cluster,) = [item for item in self._clusters() if item.id == body["JobFlowId"]]
             self._hold(cluster)
             if cluster.state.startswith("TERMINAT"):

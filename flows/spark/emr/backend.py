@@ -87,8 +87,8 @@ class EmrBackend:
 
     @property
     def places(self) -> tuple[str | None, ...]:
-        """The subnets to try, in order."""
-        return self.settings.subnets or (None,)
+        """The subnets to try, in order; with instance fleets EMR itself chooses among them."""
+        return (None,) if self.settings.fleet_strategy is not None else self.settings.subnets or (None,)
 
     def obstacle(self, job: SparkJob) -> str | None:
         """Refuse a source or output that is not on S3: a cluster cannot access it."""

@@ -204,8 +204,11 @@ class EmrCluster:
 
         def add() -> list[str]:
             missing = [file for file in steps if file not in known]
+            role = self._backend.settings.runtime_role
             answer = self._backend.emr_once.add_job_flow_steps(
-                JobFlowId=self._id, Steps=[steps[file] for file in missing]
+                JobFlowId=self._id,
+                Steps=[steps[file] for file in missing],
+                **({"ExecutionRoleArn": role} if role else {}),
             )
             known.update(zip(missing, answer["StepIds"], strict=True))
             return [known[file] for file in steps]

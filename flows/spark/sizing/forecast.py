@@ -73,7 +73,9 @@ def planned_clusters(
     settings = load_emr_settings(context.project)
     prices = load_instances(context.project).in_region(settings.region)
     found = []
-    for group in make_groups(items, parse_cluster(cluster) if cluster else None, settings.architecture):
+    for group in make_groups(
+        items, parse_cluster(cluster) if cluster else None, settings.architecture, settings.primary_type
+    ):
         targets = tuple(str(item.row.name) for item in group.items)
         try:
             sizing = group.sized(prices)
