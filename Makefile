@@ -86,6 +86,11 @@ selects: $(VENV)/.dev ## Load 10,000 random SELECTs by increments and compare wh
 spark-matrix: $(VENV)/.dev ## Compare every SELECT shape that may go to Spark with DuckDB, over awkward values (half an hour)
 	@PYTHONPATH=. $(BIN)/python -m tests.equality $(ARGS)
 
+.PHONY: spark4-matrix
+spark4-matrix: $(VENV)/.dev ## The same on Spark 4, which comes into a folder of its own; needs a whole JDK 17 or later in JAVA_HOME
+	@test -d .spark4 || $(BIN)/uv pip install --quiet --target .spark4 pyspark==4.0.1
+	@SLUICE_SPARK_HOME=$(CURDIR)/.spark4/pyspark PYTHONPATH=. $(BIN)/python -m tests.equality $(ARGS)
+
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and compare what was loaded (less: make chaos ARGS="--minutes 5")
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos $(ARGS)

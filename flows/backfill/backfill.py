@@ -50,15 +50,17 @@ from flows.warehouse.lake.variable import files_variable
 from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
 from metadata_sync.database.journals.entries import BackfillEntry
-from metadata_sync.errors import ConfigurationError, RunError
+from metadata_sync.errors import ConfigurationError, RunError, SluiceError
 from metadata_sync.loads import RowCounts, Window, total
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
+    from flows.gate.facts import EngineChoice
     from flows.run.outcome import NodeResult
     from flows.spark.stage import Staged
     from flows.warehouse.load_log import LoggedLoad
+    from metadata_sync.rows.model import TransformationRow
 
 __all__ = [
     "BackfillPlan", "BackfillRequest", "BackfillSummary", "ChunkLoaded", "TargetBackfilled", "TargetChunks",
@@ -108,7 +110,10 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
             if isinstance(found, ExcludedTarget):
                 left_out.append(found)
                 continue
-            choice = chooser.choose(row, _spans(found.chunks))
+            choice = _choose(chooser, row, found.chunks)
+            if isinstance(choice, ExcludedTarget):
+                left_out.append(choice)
+                continue
             if planned is None and choice is not None and choice.engine is Engine.SPARK:
                 found = whole.cut(row, decision, None)  # one chunk, because each chunk would need its own cluster
                 assert not isinstance(found, ExcludedTarget), "a range that can be cut can also be read at once"
@@ -126,6 +131,18 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
     backfill_id = earlier.backfill_id if earlier else f"backfill-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     plan = BackfillPlan(backfill_id, request, run, tuple(targets), tuple(left_out), earlier is not None, definition)
     return replace(plan, notes=look_ahead(context, plan)) if targets and definition is not None else plan
+
+
+def _choose(
+    chooser: EngineChooser, row: TransformationRow, chunks: Sequence[Window]
+) -> EngineChoice | ExcludedTarget | None:
+    """Return where a target's SELECT runs, or why it is not backfilled; the other targets are."""
+    try:
+        choice = chooser.choose(row, _spans(chunks))
+    except SluiceError as error:
+        return ExcludedTarget(str(row.name), error.message)
+    refusal = chooser.refusal(row, choice)
+    return choice if refusal is None else ExcludedTarget(str(row.name), refusal)
 
 
 def run_backfill(

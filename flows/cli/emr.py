@@ -53,3 +53,32 @@ def sweep(
         print_table(title, ("Cluster", "Name", "State", "Since (UTC)", "Run"), rows)
     else:
         say("A run waits for each cluster of this environment: nothing to terminate.")
+
+
+@_app.command("prices")
+def prices(
+    region: Annotated[
+        str | None, typer.Option("--region", help="AWS region; by default that of SLUICE_EMR_REGION.")
+    ] = None,
+) -> None:
+    """Write today's prices of a region to emr_instances.yml in the project's root, from AWS's price list.
+
+    Needs boto3 and the right pricing:GetProducts. The machines are those of the list that counts now, the prices of
+    other regions stay as they are.
+
+    Examples:
+        sluice emr prices --region eu-west-1
+    """
+    from flows.spark.aws import aws_client, aws_errors
+    from flows.spark.settings import load_emr_settings
+    from flows.spark.sizing.refresh import PRICING_REGION, refresh
+    from metadata_sync.instances import OWN_FILE
+
+    context = load_context()
+    wanted = region or load_emr_settings(context.project).region
+    with aws_errors("reading AWS's price list"):
+        missing = refresh(context.project, wanted, aws_client("pricing", PRICING_REGION), context.now().date())
+    say(
+        f"{OWN_FILE} holds today's prices of {wanted}."
+        + (f" Without a price: {', '.join(missing)}." if missing else "")
+    )

@@ -90,8 +90,8 @@ def _group(
 
     from flows.spark.settings import load_emr_settings
     from flows.spark.sizing.groups import GroupMember, make_groups
+    from flows.spark.sizing.learning import learn_from
     from flows.spark.sizing.prices import load_instances
-    from flows.spark.stage import learn_from
 
     settings = load_emr_settings(context.project)
     prices = load_instances(context.project).in_region(settings.region)
@@ -115,7 +115,7 @@ def _group(
     ]
     if not items:
         return None, prices
-    group = make_groups(items, None, settings.architecture)[0]
+    group = make_groups(items, None, settings.architecture, settings.primary_type)[0]
     return (group if sla is None else replace(group, sla_minutes=sla)), prices
 
 

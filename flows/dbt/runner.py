@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from flows.dbt.log_file import LogFile
 from flows.dbt.package import link_package
-from flows.run.outcome import FAILED, NodeResult
+from flows.run.outcome import FAILED, Compiled, NodeResult
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
 from metadata_sync.project import Project
@@ -142,7 +142,7 @@ class DbtRunner:
             reason = " ".join("".join(reasons).split()) or _explain(result.exception)
             raise HardRunError(f"dbt cannot run {macro}: {reason}", "See dbt's log file for details.")
 
-    def compile(self, models: Sequence[str], *, variables: Mapping[str, str]) -> dict[str, str]:
+    def compile(self, models: Sequence[str], *, variables: Mapping[str, str]) -> Compiled:
         """Compile models, which sets their windows, and write nothing.
 
         Args:
@@ -150,19 +150,33 @@ class DbtRunner:
             variables: Environment variables that macros read while they execute.
 
         Returns:
-            The compiled SELECT by the model's name.
+            The compiled SELECTs, and the errors of models that cannot be compiled.
 
         Raises:
-            HardRunError: When the project cannot be parsed or a model cannot be compiled.
+            HardRunError: When the project cannot be parsed, or dbt cannot compile at all.
             KeyboardInterrupt: When the user interrupts dbt.
         """
+        found = Compiled()
         with self._prepared(variables):
-            result = self._call(["compile", "--quiet", "--select", *models])
-        failed = [item for item in getattr(result.result, "results", ()) if str(item.status) in FAILED]
+            if len(models) > 1 and not self._compile(models, found):
+                return found  # dbt's compile stops at the first error: otherwise each model on its own
+            for model in models:
+                reason = self._compile([model], found)
+                if reason and f" in model {model} " not in reason:
+                    raise HardRunError(f"dbt cannot compile: {reason}", "See dbt's log file for details.")
+                if reason:
+                    found.errors[model] = f"dbt cannot compile: {reason} See dbt's log file for details."
+        return found
+
+    def _compile(self, models: Sequence[str], found: Compiled) -> str:
+        """Compile models in one call, add their SELECTs, and return dbt's error or nothing."""
+        result = self._call(["compile", "--quiet", "--select", *models])
+        results = getattr(result.result, "results", ())
+        failed = [item for item in results if str(item.status) in FAILED]
         if result.result is None or failed:
-            reason = without_macro_stack(failed[0].message or "") if failed else _explain(result.exception)
-            raise HardRunError(f"dbt cannot compile: {reason}", "See dbt's log file for details.")
-        return {item.node.name: str(item.node.compiled_code) for item in result.result.results}
+            return without_macro_stack(failed[0].message or "") if failed else _explain(result.exception)
+        found.sql.update({item.node.name: str(item.node.compiled_code) for item in results})
+        return ""
 
     @contextmanager
     def _prepared(self, variables: Mapping[str, str]) -> Iterator[Any]:

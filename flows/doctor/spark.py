@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from flows.doctor.finding import CheckFinding, Level
 from flows.spark.aws import aws_client
 from flows.spark.settings import BackendName, EmrSettings, load_emr_settings, load_spark_settings
+from flows.spark.sizing.prices import OLD_AFTER, load_instances
+from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.vocabulary import Engine
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def examine_emr(context: Context) -> Iterator[CheckFinding]:
         return
     settings = load_emr_settings(context.project)
     yield from _settings(settings, count)
+    yield _prices(context, settings.region)
     import boto3
 
     if boto3.Session().get_credentials() is None:
@@ -72,6 +75,21 @@ def _settings(settings: EmrSettings, count: int) -> Iterator[CheckFinding]:
         yield CheckFinding(
             "emr settings", Level.OK, f"{settings.release_label} in {settings.region} for {count} targets"
         )
+
+
+def _prices(context: Context, region: str) -> CheckFinding:
+    try:
+        prices = load_instances(context.project).in_region(region)
+    except ConfigurationError as error:
+        return CheckFinding("emr prices", Level.FAIL, error.message, error.hint)
+    age = context.now().date() - prices.as_of
+    if age > OLD_AFTER:
+        message = (
+            f"the prices of {region} are of {prices.as_of}, {age.days // 30} months old: dollars and caps are as old"
+        )
+        return CheckFinding("emr prices", Level.WARN, message, f"sluice emr prices --region {region}")
+    message = f"{len(prices.names)} instance types in {region}, as of {prices.as_of}"
+    return CheckFinding("emr prices", Level.OK, message)
 
 
 def _calls(settings: EmrSettings) -> Iterator[tuple[str, str, Callable[[], Any]]]:

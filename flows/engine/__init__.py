@@ -6,6 +6,7 @@ Way in: `engine.prepare(context, request)`, then `engine.execute(context, plan)`
 | --- | --- |
 | `engine` | sync, gate and plan of a run; the warehouse's lock |
 | `execution` | one run of one plan: waves of dbt, retries, outcomes |
+| `engines` | warehouse or Spark, for each target that is due; Spark's code is imported only when needed |
 | `first_loads` | which targets load by chunks, because one load of their source would be too large |
 | `recovery` | runs that were killed: frees their leases, records their loads |
 | `rerun` | runs the targets that other runs skipped because this run held them |

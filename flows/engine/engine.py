@@ -19,14 +19,14 @@ from uuid import uuid4
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
+from flows.engine.engines import with_engines
 from flows.engine.execution import Execution
 from flows.engine.recovery import adopt_unknown, mark_crashes
-from flows.gate.facts import Action
 from flows.gate.gather import log_decision, open_gate
 from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, lease_texts, wait_until_free
 from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, SilentObserver
-from flows.run.selection import select_transformations, warehouse_choice
+from flows.run.selection import select_transformations
 from flows.warehouse.file_lock import warehouse_lock
 from metadata_sync.analysis.blame import Blame
 from metadata_sync.errors import RequestError, SoftRunError, StaleRowError, StoreError
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from flows.gate.facts import Decision
     from flows.gate.first_load import FirstLoad
     from flows.gate.gather import Gate
-    from flows.warehouse.load_log import WarehouseState
     from metadata_sync.database.journals.entries import LatestLoads
     from metadata_sync.rows.model import ControlRows
 
@@ -159,7 +158,7 @@ def prepare(
 
             note_shapes(context, gate.lake, on_wait)
         orphans = gate.orphans() if not request.pipelines else ()
-        decisions = _with_engines(context, request, rows, gate.state, answer.decisions)
+        decisions = with_engines(context, request, rows, gate.state, answer.decisions)
         decisions, first_loads = _with_first_loads(gate, decisions, loads, now)
     plan = RunPlan(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
@@ -263,19 +262,3 @@ def sync_rows(context: Context, say: Callable[[str], None] = lambda _: None) -> 
             say(f"! {target}: {change.sentence}")
     rows = context.store.usable_rows() if report.filled else stored.usable
     return rows, Blame.of(report.faults) if report.faults else Blame()
-
-
-def _with_engines(
-    context: Context, request: RunRequest, rows: ControlRows, state: WarehouseState, decisions: tuple[Decision, ...]
-) -> tuple[Decision, ...]:
-    """Add to every target that is due the engine it runs on."""
-    pipelines = {item.target: rows.pipeline(item.pipeline_id) for item in decisions if item.action is Action.RUN}
-    choices = {
-        target: None if pipeline is None else warehouse_choice(pipeline, request.engine, request.cluster)
-        for target, pipeline in pipelines.items()
-    }
-    if all(choices.values()):
-        return tuple(replace(item, choice=choices.get(item.target)) for item in decisions)
-    from flows.spark.engine_choice import with_engines
-
-    return with_engines(context, request, rows, state, decisions)

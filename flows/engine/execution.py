@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from flows.context import reading
+from flows.engine.engines import with_engines
 from flows.errors.run_rules import RunRules
 from flows.gate.facts import Action, Decision, UpstreamState
 from flows.gate.gather import log_decision, open_gate
@@ -338,13 +339,15 @@ class Execution:
         plan, store = self._plan, self._context.store
         with open_gate(self._context, plan.rows, waiting, plan.blame) as gate:
             self._lake = gate.lake
-            return gate.decide(
+            answer = gate.decide(
                 store.latest_loads(),
                 self._context.now(),
                 forced_by=plan.request.requested_by if plan.request.is_forced else None,
                 leases=lease_texts(store, plan.run_id),
                 settled=self._states(),
             )
+            decided = with_engines(self._context, plan.request, plan.rows, gate.state, answer.decisions)
+            return replace(answer, decisions=decided)
 
     def _states(self) -> dict[str, UpstreamState]:
         ended = {target: _state_of(outcome) for target, outcome in self._outcomes.items()}

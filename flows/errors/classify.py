@@ -42,6 +42,7 @@ class FailureClass(StrEnum):
     DATA_TEST = "data_test"
     REJECT_LIMIT = "reject_limit"
     UNREADABLE_FILE = "unreadable_file"
+    STOPPED = "stopped"
     SETTINGS = "settings"
     UNKNOWN = "unknown"
 
@@ -126,6 +127,9 @@ ADVICE: Final[Mapping[FailureClass, Advice]] = {
     ),
     FailureClass.UNREADABLE_FILE: _hard(
         "A file of the lake is damaged or has another format.", "Replace the file, or remove it from the location."
+    ),
+    FailureClass.STOPPED: _hard(
+        "A person or another program ended its cluster.", "Switch the row on again when it may run."
     ),
     FailureClass.SETTINGS: _hard(
         "Settings, rows or generated files contradict each other.", "Follow the error message."

@@ -30,6 +30,8 @@ _S3: Final = "https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.htm
 _AWS: Final = "https://docs.aws.amazon.com/general/latest/gr/api-retries.html"
 _BOTOCORE: Final = "https://github.com/boto/botocore/blob/develop/botocore/exceptions.py"
 _EMR: Final = "https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason.html"
+_FROM_EMR: Final = r"(EMR cluster|job ?flow|VALIDATION_ERROR|ValidationException)[\s\S]*?"
+"""Words of EMR before a sentence that databases write as well."""
 _EMR_SPOT: Final = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-instances-guidelines.html"
 _EC2: Final = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html"
 _SPARK: Final = "https://spark.apache.org/docs/latest/sql-error-conditions.html"
@@ -60,6 +62,10 @@ _OWN: Final = (
     says("type_change", FailureClass.TYPE_MISMATCH, _SLUICE, r"sluice\.\w+: .+ is .+ and the SELECT yields"),
     says("select_columns", FailureClass.MISSING_COLUMN, _SLUICE, r"which the SELECT does not yield"),
     says("mixed_files", FailureClass.TYPE_MISMATCH, _SLUICE, r"files of .+ have different columns"),
+    says("cost_cap", FailureClass.REJECT_LIMIT, "docs/operations/emr.md", r"emr_usd_per_(run|month) = "),
+    says("step_limit", FailureClass.TIMEOUT, "docs/operations/emr.md", r"longer than its limit of [\d.]+ minutes"),
+    says("cluster_ended_by_hand", FailureClass.STOPPED, "docs/operations/emr.md", r"ended by a person or a program"),
+    says("cluster_swept", FailureClass.CONNECTION, "docs/operations/emr.md", r"after the lease of its run had expired"),
     says("spark_refused", FailureClass.SETTINGS, "docs/operations/emr.md", r"It cannot run on Spark:"),
     says("sluice_settings", FailureClass.SETTINGS, _SLUICE, r"Compilation Error[\s\S]*sluice\.\w+:"),
 )
@@ -113,6 +119,12 @@ _AWS_RULES: Final = (
         "InsufficientCapacity",
         "Unsupported",
         "MaxSpotInstanceCountExceeded",
+        "InstanceLimitExceeded",
+        "VcpuLimitExceeded",
+        "ResourceCountExceeded",
+        "LimitExceededException",
+        "ServiceQuotaExceededException",
+        "InsufficientFreeAddressesInSubnet",
         "SpotMaxPriceTooLow",
         "INSTANCE_FLEET_TIMEOUT",
     ),
@@ -170,6 +182,10 @@ _AWS_RULES: Final = (
         r"instance type .+ (is )?not (currently )?available",
         r"insufficient (instance )?capacity",
         r"do not have sufficient .+ capacity",
+        rf"{_FROM_EMR}v?CPU (capacity|limit|quota)",
+        rf"{_FROM_EMR}(instance|spot|cluster|EC2|service|account) (count )?(limit|quota)s?\b",
+        rf"{_FROM_EMR}exceed(s|ed|ing)? .{{0,80}}\b(limit|quota)",
+        rf"{_FROM_EMR}(maximum number of|not enough free) .{{0,60}}(instance|cluster|address|step)",
     ),
     _code_rule(
         "emr_bootstrap", FailureClass.SETTINGS, _EMR, "BOOTSTRAP_FAILURE", "VALIDATION_ERROR", "ValidationException"
@@ -185,6 +201,24 @@ _AWS_RULES: Final = (
 )
 
 _SPARK_RULES: Final = (
+    says(
+        "spark_throttling",
+        FailureClass.THROTTLING,
+        _S3,
+        r"Error Code: (SlowDown|RequestLimitExceeded|Throttling\w*)",
+        r"S3, Status Code: 503",
+    ),
+    says(
+        "spark_permission",
+        FailureClass.PERMISSION,
+        _S3,
+        r"\bAccessDenied(Exception)?\b",
+        r"\bAccess Denied\b",
+        r"AccessControlException",
+        r"Status Code: 40[13]\b",
+        r"is not authorized to perform",
+        r"Insufficient Lake Formation permission",
+    ),
     says(
         "spark_missing_object",
         FailureClass.MISSING_OBJECT,

@@ -72,6 +72,8 @@ class Reason(StrEnum):
     ROW_RENAMED = "row_renamed"
     RENAME_UNFINISHED = "rename_unfinished"
     ROW_REMOVED = "row_removed"
+    NOT_ON_SPARK = "not_on_spark"
+    COST_CAP = "cost_cap"
     ROW_AT_FAULT = "row_at_fault"
     PIPELINE_AT_FAULT = "pipeline_at_fault"
 

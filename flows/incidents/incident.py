@@ -39,6 +39,7 @@ _CONSEQUENCES: Final = frozenset({Reason.UPSTREAM_FAILED, Reason.UPSTREAM_HELD, 
 _SAYS_NOTHING: Final = frozenset(
     {
         *_CONSEQUENCES,
+        Reason.NOT_ON_SPARK,
         Reason.INACTIVE,
         Reason.PIPELINE_INACTIVE,
         Reason.UPSTREAM_NOT_LOADED,
@@ -46,6 +47,8 @@ _SAYS_NOTHING: Final = frozenset(
         Reason.UPSTREAM_RUNNING,
     }
 )
+_NO_FINDING: Final = _CONSEQUENCES | {Reason.NOT_ON_SPARK}
+"""Reasons to hold a target that tell of nothing wrong with it: an upstream's trouble, or what one request asked for."""
 _READ_ALL_SOURCES: Final = frozenset({Reason.PROBE_FAILED, Reason.SOURCE_UNREADABLE})
 """Reasons to hold a target that name every source which cannot be read: the others can."""
 _RAN: Final = frozenset({OutcomeStatus.LOADED, OutcomeStatus.UNCHANGED, OutcomeStatus.FAILED})
@@ -349,7 +352,7 @@ def _findings(outcome: TargetOutcome, rules: Iterable[Rule], earlier: Mapping[st
     yield from _left_out(outcome)
     if outcome.status is OutcomeStatus.FAILED:
         yield _failure(outcome, earlier.get(outcome.target, 0))
-    elif outcome.status is OutcomeStatus.HELD and outcome.decision.reason not in _CONSEQUENCES:
+    elif outcome.status is OutcomeStatus.HELD and outcome.decision.reason not in _NO_FINDING:
         yield from _holds(outcome.decision, rules)
 
 

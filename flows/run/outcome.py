@@ -221,6 +221,19 @@ FAILED: Final = frozenset({"error", "fail", "runtime error", "partial success"})
 
 
 @dataclass(frozen=True, slots=True)
+class Compiled:
+    """What dbt compiled.
+
+    Attributes:
+        sql: The compiled SELECT, by the model's name.
+        errors: Why a model cannot be compiled, by its name.
+    """
+
+    sql: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeResult:
     """Result of one dbt node.
 

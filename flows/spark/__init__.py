@@ -5,8 +5,10 @@ Way in: `run_hook.SparkInRun`, which the engine calls before each wave; `stage.S
 | module or package | what it holds |
 | --- | --- |
 | `engine_choice` | warehouse or Spark, for each target that is due |
+| `cost_caps` | what clusters may cost per run and month |
 | `run_hook` | the hook in a run; imports the rest only when a target runs on Spark |
-| `stage` | windows, jobs, clusters, results and costs of one run |
+| `stage` | clusters, results and costs of one run |
+| `preparation` | the jobs of a wave with their windows |
 | `jobs`, `spark_job` | what the Spark script gets, and the script itself |
 | `results` | manifests and error files that jobs write |
 | `backend`, `local`, `emr/` | the protocol of backends, and the two that exist |

@@ -37,28 +37,39 @@ def analyzer_faults(catalog: Catalog, load_settings: Callable[[], SparkSettings]
     Raises:
         ConfigurationError: When Spark is installed and does not start.
     """
-    selects = _selects(catalog)
+    selects = spark_selects(catalog)
     if not selects:
         return [], 0, False
+    settings = load_settings()
     try:
-        spark_environment()
+        spark_environment(settings.home)
     except ConfigurationError:
         return [], len(selects), False
-    answers = ask_spark(selects, load_settings())
+    answers = ask_spark(selects, settings)
     faults = [_fault(target, answer) for target, answer in answers.items() if answer is not None]
     return faults, len(selects), True
 
 
-def _selects(catalog: Catalog) -> dict[str, SparkSelect]:
-    """Return the translated SELECTs of the rows that their pipeline sends to Spark."""
-    rows = [row for row in catalog.rows.transformations if _is_on_spark(row, catalog.rows)]
+def spark_selects(catalog: Catalog) -> dict[str, SparkSelect]:
+    """Return the translated SELECTs of the rows that their pipeline sends to Spark, always or by their size.
+
+    Args:
+        catalog: The rows with the tables and columns that are known.
+
+    Returns:
+        The SELECTs that the translation does not refuse, by target.
+    """
+    rows = [row for row in catalog.rows.transformations if _may_run_on_spark(row, catalog.rows)]
     found = {str(row.name): translate(row, catalog, {}) for row in rows if not spark_problems(row, catalog)}
     return {target: select for target, select in found.items() if isinstance(select, SparkSelect)}
 
 
-def _is_on_spark(row: TransformationRow, rows: ControlRows) -> bool:
+def _may_run_on_spark(row: TransformationRow, rows: ControlRows) -> bool:
     pipeline = rows.pipeline(row.pipeline_id)
-    return pipeline is not None and pipeline.engine is Engine.SPARK and is_active(row, rows)
+    if pipeline is None or row.output_path is None or not is_active(row, rows):
+        return False
+    is_by_size = pipeline.engine is Engine.AUTO and pipeline.spark_threshold_gb is not None
+    return pipeline.engine is Engine.SPARK or is_by_size
 
 
 def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> dict[str, str | None]:
@@ -80,7 +91,7 @@ def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> di
         target: {"sql": select.sql, "views": {view: list(columns) for view, columns in select.schemas.items()}}
         for target, select in selects.items()
     }
-    environment = spark_environment()
+    environment = spark_environment(settings.home)
     words = submit_command(settings.model_copy(update={"local_cores": 1}), environment)
     with tempfile.TemporaryDirectory() as folder:
         asked, answers = Path(folder) / "questions.json", Path(folder) / "answers.json"

@@ -47,7 +47,7 @@ class JobEnd:
     @property
     def seconds(self) -> float:
         """How long its step took."""
-        return 0.0 if self.started_at is None else (self.finished_at - self.started_at).total_seconds()
+        return 0.0 if self.started_at is None else max(0.0, (self.finished_at - self.started_at).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class Order:
         sizing: Its size; None on this machine.
         bounds: The bounds of managed scaling.
         place: One of the backend's places.
+        most_seconds: How long it may live, by what it may cost; None: no cap is set.
+        cap: The sentence that names the cap.
     """
 
     run_id: str
@@ -71,6 +73,8 @@ class Order:
     sizing: Sizing | None
     bounds: Bounds
     place: str | None = None
+    most_seconds: float | None = None
+    cap: str = ""
 
 
 @dataclass(slots=True)
@@ -99,12 +103,12 @@ class Bill:
     def startup_seconds(self) -> float:
         """From the request until the first step."""
         end = self.ready_at or self.closed_at
-        return 0.0 if end is None else (end - self.requested_at).total_seconds()
+        return 0.0 if end is None else max(0.0, (end - self.requested_at).total_seconds())
 
     @property
     def seconds(self) -> float:
         """From the request to the end."""
-        return 0.0 if self.closed_at is None else (self.closed_at - self.requested_at).total_seconds()
+        return 0.0 if self.closed_at is None else max(0.0, (self.closed_at - self.requested_at).total_seconds())
 
 
 class Cluster(Protocol):
@@ -125,9 +129,6 @@ class Cluster(Protocol):
 
         Returns:
             The end of each job, by target.
-
-        Raises:
-            RunError: When the results are unknown.
         """
         ...
 

@@ -13,12 +13,14 @@ from flows.context import Context
 from flows.gate.facts import Action, Decision, EngineChoice, Reason, SourceMode
 from flows.run.model import RunRequest
 from flows.run.selection import requested_engine, warehouse_choice
+from flows.spark.cost_caps import hold_beyond_caps
 from flows.spark.sizing.groups import parse_cluster
 from flows.spark.sizing.scan_bytes import ScanEstimate, Span, estimate_scan
+from flows.spark.sizing.sizing import MOST_BYTES
 from flows.warehouse.lake.folder import LakeFile, list_files, source_folder
 from flows.warehouse.load_log import WarehouseState
 from metadata_sync.analysis.catalog import Catalog
-from metadata_sync.errors import ConfigurationError
+from metadata_sync.errors import ConfigurationError, RunError, SluiceError
 from metadata_sync.rows.model import ControlRows, PipelineRow, TransformationRow
 from metadata_sync.rows.resolve import ResolvedDependency, resolve_dependencies
 from metadata_sync.rows.vocabulary import Engine
@@ -36,19 +38,33 @@ def with_engines(
         state: The warehouse's state.
         decisions: The gate's decisions.
 
+    Returns:
+        The decisions. A target that cannot run where it was asked to, whose source cannot be listed, or whose cluster
+        would cost more than its pipeline allows is held; the others run.
+
     Raises:
-        ConfigurationError: When the request names Spark and a target that is due cannot run there.
+        ConfigurationError: When the request's cluster is malformed, or a cap is set and no price list can be read.
     """
     if request.cluster is not None:
         parse_cluster(request.cluster)
     chooser = EngineChooser(context, rows, request.engine, request.cluster)
-    chosen = [
-        whole_only(replace(decision, choice=chooser.choose(row, spans_of(decision, state))))
-        if decision.action is Action.RUN and (row := chooser.row(decision.target)) is not None
-        else decision
-        for decision in decisions
-    ]
-    return tuple(chosen)
+    chosen = [_with_engine(chooser, state, decision) for decision in decisions]
+    return hold_beyond_caps(context, rows, chosen, request.cluster)
+
+
+def _with_engine(chooser: EngineChooser, state: WarehouseState, decision: Decision) -> Decision:
+    row = chooser.row(decision.target) if decision.action is Action.RUN else None
+    if row is None:
+        return decision
+    try:
+        choice = chooser.choose(row, spans_of(decision, state))
+    except SluiceError as error:
+        return replace(decision, action=Action.HOLD, reason=Reason.SOURCE_UNREADABLE, message=error.message)
+    refusal = chooser.refusal(row, choice)
+    decision = replace(decision, choice=choice)
+    if refusal is not None:
+        return replace(decision, action=Action.HOLD, reason=Reason.NOT_ON_SPARK, message=refusal)
+    return whole_only(decision)
 
 
 def whole_only(decision: Decision) -> Decision:
@@ -98,22 +114,27 @@ class EngineChooser:
             spans: The span of each keyed source that it reads.
 
         Raises:
-            ConfigurationError: When the request names Spark, and the row cannot run there.
+            RunError: When a folder of the lake cannot be listed now.
+            ConfigurationError: When S3 refuses to list it.
         """
         pipeline = self.rows.pipeline(row.pipeline_id)
         if pipeline is None:
             return None
-        choice = choose_engine(
+        return choose_engine(
             pipeline, self.requested, self.cluster, lambda: self.obstacle(row), lambda: self.scan(row, spans)
         )
+
+    def refusal(self, row: TransformationRow, choice: EngineChoice | None) -> str | None:
+        """Return why a row cannot run on the Spark that the request names, or None.
+
+        Args:
+            row: The transformation.
+            choice: Its engine.
+        """
         is_requested = self.requested is Engine.SPARK or self.cluster is not None
-        if is_requested and choice.engine is Engine.SPARK and choice.scan_bytes is None:
-            raise ConfigurationError(
-                f"{row.name} cannot run on Spark: {self.obstacle(row)}",
-                "Nothing was started. Select other pipelines, or run without --engine and --cluster.",
-                subject=str(row.name),
-            )
-        return choice
+        if not is_requested or choice is None or choice.engine is not Engine.SPARK or choice.scan_bytes is not None:
+            return None
+        return f"it cannot run on Spark: {self.obstacle(row)} Run it without --engine and --cluster"
 
     def obstacle(self, row: TransformationRow) -> str | None:
         """Return why a row cannot run on Spark, or None."""
@@ -135,6 +156,8 @@ class EngineChooser:
                 self._listings[name] = list_files(folder) if folder else ()
             except (ValueError, OSError):  # deleted after the gate has listed it: there is nothing to read
                 self._listings[name] = ()
+            except (ConfigurationError, RunError) as error:
+                raise type(error)(f"{name} cannot be read: {error.message}", error.hint) from error
         return self._listings[name]
 
 
@@ -213,9 +236,11 @@ def _by_size(engine: Engine, why: str, threshold: int | None, found: ScanEstimat
 def in_gb(count: int) -> str:
     """Format bytes for people.
 
-    >>> in_gb(1_500_000_000), in_gb(20_000), in_gb(0)
-    ('1.5 GB', '0.02 MB', '0 MB')
+    >>> in_gb(1_500_000_000), in_gb(20_000), in_gb(0), in_gb(10**400)
+    ('1.5 GB', '0.02 MB', '0 MB', 'more than 1,000 TB')
     """
+    if count > MOST_BYTES:
+        return f"more than {MOST_BYTES // 10**12:,} TB"
     return f"{count / GB:,.3g} GB" if count >= GB else f"{count / 10**6:,.3g} MB"
 
 

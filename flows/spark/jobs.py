@@ -38,6 +38,7 @@ class SparkJob:
         folder: The folder of the run's attempts.
         scan_bytes: Estimated bytes that it reads.
         catalog: The catalog of tables in other formats than Parquet; None: they are read from their location.
+        limit_seconds: How long its step on a cluster may take; None: no limit.
     """
 
     target: str
@@ -47,6 +48,7 @@ class SparkJob:
     folder: str
     scan_bytes: int
     catalog: str | None = None
+    limit_seconds: float | None = None
 
     @property
     def places(self) -> tuple[str, ...]:

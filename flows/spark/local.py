@@ -71,7 +71,7 @@ class LocalBackend:
         Raises:
             ConfigurationError: When Spark or Java is missing.
         """
-        environment = spark_environment()
+        environment = spark_environment(self._settings.home)
         cores = self._settings.local_cores
         say(f"Spark runs on this machine with {cores} core{'' if cores == 1 else 's'}")
         return LocalCluster(
@@ -111,7 +111,20 @@ class LocalCluster:
         return f"Logs: {self._folder}/"
 
     def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
-        """Run jobs in one spark-submit."""
+        """Run jobs in one spark-submit; when a job ends Spark itself, those after it get another one."""
+        ends: dict[str, JobEnd] = {}
+        left, started = list(jobs), True
+        while left:
+            found, no_file = self._run_once(left)
+            ends |= found
+            left = [job for job in left if job.target not in found]
+            lost = left if not (found or started) else left[:1]  # twice nothing at all: Spark does not start
+            ends |= {job.target: no_file for job in lost}
+            left, started = [job for job in left if job not in lost], bool(found)
+        return ends
+
+    def _run_once(self, jobs: Sequence[SparkJob]) -> tuple[dict[str, JobEnd], JobEnd]:
+        """Run jobs in one spark-submit; return the ends of those that left a file, and the end of the others."""
         self._folder.mkdir(parents=True, exist_ok=True)
         file = self._folder / f"{jobs[0].attempt}.jobs.json"
         file.write_text(jobs_text(jobs, {"spark.sql.shuffle.partitions": str(2 * self._settings.local_cores)}), "utf-8")
@@ -122,7 +135,11 @@ class LocalCluster:
         for job in jobs:
             self._on_step(job.target, began, f"Logs: {log}")
         code = self._submit(file, log)
-        return self._ends(jobs, began, code, log)
+        ended_at = self._clock()
+        found = {job.target: end for job in jobs if (end := read_end(job, ended_at)) is not None}
+        return found, JobEnd(
+            JobStatus.FAILED, began, ended_at, error=f"Spark ended with code {code}: {_last_error(log)}"
+        )
 
     def close(self) -> None:
         """Record the end."""
@@ -141,12 +158,6 @@ class LocalCluster:
                 process.terminate()
                 process.wait()
                 raise
-
-    def _ends(self, jobs: Sequence[SparkJob], began: datetime, code: int, log: Path) -> dict[str, JobEnd]:
-        """Return the end of each job, from its files or from Spark's exit code."""
-        ended_at = self._clock()
-        no_file = JobEnd(JobStatus.FAILED, began, ended_at, error=f"Spark ended with code {code}: {_last_error(log)}")
-        return {job.target: read_end(job, ended_at) or no_file for job in jobs}
 
 
 def submit_command(settings: SparkSettings, environment: Mapping[str, str]) -> list[str]:
@@ -167,13 +178,18 @@ def submit_command(settings: SparkSettings, environment: Mapping[str, str]) -> l
     ]
 
 
-def spark_environment() -> dict[str, str]:
-    """Find pyspark and Java: JAVA_HOME, else the Java of the package extra, else the machine's.
+def spark_environment(home: Path | None = None) -> dict[str, str]:
+    """Find Spark and Java: JAVA_HOME, else the Java of the package extra, else the machine's.
+
+    Args:
+        home: The folder of a Spark; None: the package pyspark.
 
     Raises:
-        ConfigurationError: When pyspark or Java is missing.
+        ConfigurationError: When Spark or Java is missing.
     """
-    spark = _package_folder("pyspark")
+    spark = home or _package_folder("pyspark")
+    if home is not None and not (home / "bin" / "spark-submit").exists():
+        raise ConfigurationError(f"SLUICE_SPARK_HOME = {home} holds no bin/spark-submit.", "Name a Spark's folder.")
     if spark is None:
         raise ConfigurationError("pyspark is not installed.", "pip install 'sluice-data[spark]'")
     found = {"SPARK_HOME": str(spark), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import urlsplit
 
 from flows.spark.aws import aws_client, aws_errors
@@ -35,21 +36,44 @@ def read_text(url: str) -> str | None:
 
 
 def read_end(job: SparkJob, ended_at: datetime) -> JobEnd | None:
-    """Return the end of a job from its files; a manifest takes precedence over an error file. None: no file."""
+    """Return the end of a job from its files; a manifest takes precedence over an error file.
+
+    None: it left no file, or only the beginning of one.
+    """
     text = read_text(job.manifest)
-    if text is None:
-        failure = read_text(job.error)
-        if failure is None:
+    if text is None or not _is_whole(text):
+        document = _read_failure(read_text(job.error))
+        if document is None:
             return None
-        document = json.loads(failure)
         began = ended_at - timedelta(seconds=document["seconds"])
-        return JobEnd(JobStatus.FAILED, began, ended_at, error=str(document["error"]))
+        return JobEnd(JobStatus.FAILED, began, ended_at, error=document["error"])
     try:
         result = _check(read_manifest(job, text), text)
         began = ended_at - timedelta(seconds=float(json.loads(text)["author"].get("seconds", 0.0)))
     except (ValueError, TypeError, OverflowError) as error:
         return JobEnd(JobStatus.FAILED, None, ended_at, error=str(error))
     return JobEnd(JobStatus.DONE, began, ended_at, result)
+
+
+class _Failure(TypedDict):
+    error: str
+    seconds: float
+
+
+def _read_failure(text: str | None) -> _Failure | None:
+    """Return what an error file says; None: there is none, or it is cut off."""
+    if text is None or not _is_whole(text):
+        return None
+    document = json.loads(text)
+    return {"error": str(document.get("error", "")), "seconds": max(0.0, float(document.get("seconds", 0.0)))}
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a file holds a JSON document to its end."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _check(result: Result, text: str) -> Result:

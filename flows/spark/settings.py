@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from metadata_sync.errors import ConfigurationError
@@ -18,6 +19,10 @@ Words = Annotated[tuple[str, ...], NoDecode]
 S3Address = Annotated[str, Field(pattern=r"^s3://[^/]+(/.*)?$")]
 Subnet = Annotated[str, Field(pattern=r"^subnet-\w+$")]
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-\w+$")]
+
+
+FleetStrategy = Literal["price-capacity-optimized", "capacity-optimized", "lowest-price", "diversified"]
+"""EMR's allocation strategies for spot: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-instance-fleet.html."""
 
 
 class BackendName(StrEnum):
@@ -34,6 +39,7 @@ class SparkSettings(BaseSettings):
         backend: local: on this machine, for local lakes; emr: on a cluster for each run and job group.
         local_cores: Parallel tasks on this machine.
         local_memory: Heap on this machine, in Java's notation.
+        home: The folder of the Spark that runs on this machine; None: that of the package pyspark.
         packages: Maven coordinates for spark-submit --packages, to read Iceberg, Hudi or Delta.
         catalog: The catalog, defined in `options`, in which Iceberg, Hudi or Delta sources are schema.table; None: they
             are read from their location.
@@ -45,6 +51,7 @@ class SparkSettings(BaseSettings):
     backend: BackendName = BackendName.LOCAL
     local_cores: int = Field(default=2, ge=1)
     local_memory: str = Field(default="1g", pattern=r"^[1-9]\d*[mg]$")
+    home: Path | None = None
     packages: Words = ()
     catalog: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")
     options: Words = ()
@@ -75,7 +82,8 @@ class EmrSettings(BaseSettings):
     Attributes:
         region: AWS region.
         architecture: The CPU architecture that bootstrap actions and jars need; None: any.
-        release_label: EMR's release; Spark 3.5, as on this machine.
+        primary_type: Instance type of the primary nodes; None: m5.xlarge, or m6g.xlarge for arm64.
+        release_label: EMR's release: Spark 3.5, or 4 of the releases emr-spark-8.
         work_uri: Folder of the Spark script and the job files, s3://bucket/prefix.
         log_uri: Folder to which EMR copies its logs; None: logs are not kept.
         service_role: EMR's service role.
@@ -85,18 +93,27 @@ class EmrSettings(BaseSettings):
         core_security_group: Managed security group of all other nodes.
         service_security_group: For EMR's access to private subnets.
         bootstrap: Scripts on S3 that run on every node before Spark starts.
+        fleet_strategy: How EMR allocates spot nodes of instance fleets; None: instance groups.
+        security_configuration: Name of EMR's security configuration; None: none.
+        runtime_role: ARN of the role that steps run as; None: the instance profile.
+        configurations: Classifications of EMR, as JSON.
+        ebs_gb: Size of one gp3 volume per node; None: EMR's default.
+        step_concurrency: Steps that run at once.
         tags: More tags, as JSON.
         idle_minutes: EMR terminates a cluster that is idle for this long.
         start_minutes: A cluster that takes longer to start counts as a lack of capacity.
         silence_minutes: How long EMR may fail to answer while a cluster works.
         poll_seconds: Interval of reading the state of a cluster.
+        step_limit: How many times its forecast a step may take; a pipeline's emr_step_limit replaces it.
+        step_minutes: No step is cancelled before it has run this long.
     """
 
     model_config = SettingsConfigDict(env_prefix="SLUICE_EMR_", env_ignore_empty=True, extra="ignore", frozen=True)
 
     region: str = Field(default="us-east-1", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     architecture: Literal["x86_64", "arm64"] | None = None
-    release_label: str = Field(default="emr-7.5.0", pattern=r"^emr-[67]\.\d+\.\d+$")
+    primary_type: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
+    release_label: str = Field(default="emr-7.13.0", pattern=r"^emr-([67]\.\d+\.\d+|spark-8(\.\d+\.\d+)?)$")
     work_uri: S3Address | None = None
     log_uri: S3Address | None = None
     service_role: str = Field(default="EMR_DefaultRole", pattern=_ROLE)
@@ -106,16 +123,38 @@ class EmrSettings(BaseSettings):
     core_security_group: SecurityGroup | None = None
     service_security_group: SecurityGroup | None = None
     bootstrap: Words = ()
+    fleet_strategy: FleetStrategy | None = None
+    security_configuration: str | None = Field(default=None, min_length=1, max_length=10_280)
+    runtime_role: str | None = Field(default=None, pattern=r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+$")
+    configurations: tuple[dict[str, Any], ...] = ()
+    ebs_gb: int | None = Field(default=None, ge=10, le=16_384)
+    step_concurrency: int = Field(default=1, ge=1, le=256)
     tags: dict[str, str] = Field(default_factory=dict)
     idle_minutes: int = Field(default=10, ge=1, le=10_080)
     start_minutes: float = Field(default=30.0, gt=0)
     silence_minutes: float = Field(default=15.0, gt=0)
     poll_seconds: float = Field(default=15.0, gt=0)
+    step_limit: float = Field(default=5.0, ge=1, allow_inf_nan=False)
+    step_minutes: float = Field(default=60.0, gt=0, allow_inf_nan=False)
 
     @field_validator("subnets", "bootstrap", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _words(value)
+
+    @field_validator("configurations")
+    @classmethod
+    def _check_configurations(cls, value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        nameless = next((item for item in value if not item.get("Classification")), None)
+        if nameless is not None:
+            raise ValueError(f"{nameless!r} has no Classification")
+        return value
+
+    @model_validator(mode="after")
+    def _check_runtime_role(self) -> EmrSettings:
+        if self.runtime_role is not None and self.security_configuration is None:
+            raise ValueError("SLUICE_EMR_RUNTIME_ROLE needs a SLUICE_EMR_SECURITY_CONFIGURATION that allows it")
+        return self
 
 
 def load_spark_settings(project: Project) -> SparkSettings:
@@ -145,7 +184,7 @@ def _load(kind: type[_Kind], project: Project) -> _Kind:
         return kind(_env_file=project.root / ".env")
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(kind.model_config["env_prefix"]) + str(first["loc"][0]).upper()
+        name = str(kind.model_config["env_prefix"]) + (str(first["loc"][0]).upper() if first["loc"] else "…")
         raise ConfigurationError(
             f"{name} = {first['input']!r}: {first['msg']}.", "Correct the variable or the line in .env."
         ) from error

@@ -22,29 +22,28 @@ from flows.context import Context
 from flows.errors.classify import FailureClass, Rule, classify, read_facts
 from flows.errors.team_rules import load_rules
 from flows.gate.facts import EngineChoice
+from flows.run.outcome import Compiled
 from flows.spark.backend import Backend, Bill, JobEnd, JobStatus, Order, Say
-from flows.spark.jobs import Result, SparkJob, Window, cuts_of, result_folder, spark_location, windows_of
+from flows.spark.cost_caps import check_cap, tightest_cap
+from flows.spark.jobs import Result, SparkJob, Window, windows_of
+from flows.spark.preparation import JobPreparer, PreparedJob
 from flows.spark.progress import GroupProgress, OnChange
 from flows.spark.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
 from flows.spark.sigterm import closing_on_sigterm
-from flows.spark.sizing.groups import Group, GroupMember, make_groups, parse_cluster
-from flows.spark.sizing.learning import REMEMBERED, ClusterUse, Learned, Sample, advise, learn
+from flows.spark.sizing.groups import Group, make_groups, parse_cluster
+from flows.spark.sizing.learning import ClusterUse, advise
 from flows.spark.sizing.prices import PriceList, load_instances
-from flows.spark.sizing.sizing import PRIOR, Sizing, cluster_usd
-from metadata_sync.analysis.catalog import Catalog
-from metadata_sync.analysis.spark import SparkSelect, translate
+from flows.spark.sizing.sizing import Sizing, Workload, cluster_usd, work_minutes
 from metadata_sync.database.journals.entries import LoadStatus, SparkEntry
 from metadata_sync.errors import SluiceError
 from metadata_sync.loads import ClusterCost
 from metadata_sync.rows.model import ControlRows, TransformationRow
-from metadata_sync.rows.resolve import resolve_dependencies
-from metadata_sync.sql.spark import view_name
 
 logger = logging.getLogger(__name__)
 
 Chosen = tuple[TransformationRow, EngineChoice]
-CompileModels = Callable[[Sequence[str]], Mapping[str, str]]
-"""Compiles dbt models by name and returns their SQL."""
+CompileModels = Callable[[Sequence[str]], Compiled]
+"""Compiles dbt models by name."""
 
 _SCARCITY: Final = frozenset({FailureClass.CAPACITY, FailureClass.SPOT_LOSS})
 
@@ -73,13 +72,6 @@ class Staged:
     def variables(self) -> dict[str, str]:
         """Environment variables for dbt, read only while it executes."""
         return {"SLUICE_RESULTS": json.dumps(self.results)} if self.results else {}
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    job: SparkJob
-    item: GroupMember
-    windows: Mapping[str, Window]
 
 
 class SparkStage:
@@ -133,9 +125,9 @@ class SparkStage:
             RunError: When dbt cannot compile at all.
         """
         staged = Staged()
-        prepared = self._prepare(chosen, compile_models, staged)
+        prepared = self._prepare(chosen, compile_models([row.name.model_name for row, _ in chosen]), staged)
         items = [one.item for one in prepared]
-        for group in make_groups(items, self._cluster, self._emr.architecture):
+        for group in make_groups(items, self._cluster, self._emr.architecture, self._emr.primary_type):
             members = {str(item.row.name) for item in group.items}
             self._run_group(group, [one for one in prepared if one.job.target in members], staged)
         return staged
@@ -167,64 +159,47 @@ class SparkStage:
 
         return LocalBackend(self._context.project.state_dir / "spark", self._spark)
 
-    def _prepare(self, chosen: Sequence[Chosen], compile_models: CompileModels, staged: Staged) -> list[_Prepared]:
-        """Compile the models to get their windows, and return the jobs; what cannot run on Spark fails."""
-        compiled = compile_models([row.name.model_name for row, _ in chosen])
-        catalog = Catalog(self._rows, self._context.project, self._context.columns)
+    def _prepare(self, chosen: Sequence[Chosen], compiled: Compiled, staged: Staged) -> list[PreparedJob]:
+        """Return the jobs of the targets with new rows; a target that cannot run fails, and the others go on."""
+        preparer = JobPreparer(self._context, self._rows, self._run_id, self._spark, self._backend)
         prepared = []
         for row, choice in chosen:
-            target = str(row.name)
-            windows = windows_of(compiled.get(row.name.model_name, ""))
+            target, model = str(row.name), row.name.model_name
+            windows = windows_of(compiled.sql.get(model, ""))
             known = self._known.get(target)
-            if known is not None and _heads(known[1]) == _heads(windows):
+            if model in compiled.errors:
+                staged.failed[target] = compiled.errors[model]
+            elif known is not None and _heads(known[1]) == _heads(windows):
                 staged.results[target] = known[0].for_macros(known[1])  # a retry after a failed load
-                continue
-            if not any(window["new"] for window in windows.values()):
-                continue
-            select = translate(row, catalog, cuts_of(row, resolve_dependencies(row, self._rows), windows))
-            pipeline = self._rows.pipeline(row.pipeline_id)
-            if not isinstance(select, SparkSelect) or pipeline is None:
-                staged.failed[target] = f"It cannot run on Spark: {_first_problem(select)}"
-                continue
-            scan_bytes = choice.scan_bytes or 0
-            job = self._job(row, select, scan_bytes)
-            if (obstacle := self._backend.obstacle(job)) is not None:
-                staged.failed[target] = f"It cannot run on Spark: {obstacle}"
-                continue
-            prepared.append(_Prepared(job, GroupMember(row, pipeline, scan_bytes, self.learned(target)), windows))
+            elif any(window["new"] for window in windows.values()):
+                found = preparer.prepare(row, choice, windows)
+                if isinstance(found, PreparedJob):
+                    prepared.append(found)
+                else:
+                    staged.failed[target] = f"It cannot run on Spark: {found}"
         return prepared
 
-    def _job(self, row: TransformationRow, select: SparkSelect, scan_bytes: int) -> SparkJob:
-        project = self._context.project
-        return SparkJob(
-            target=str(row.name),
-            attempt=uuid4().hex[:12],
-            select=select,
-            locations={view_name(source.name): spark_location(project, source) for source in select.sources},
-            folder=result_folder(project, row, self._run_id),
-            scan_bytes=scan_bytes,
-            catalog=self._spark.catalog,
-        )
-
-    def learned(self, target: str) -> Learned:
-        """Return a target's calibration by its own runs on this backend."""
-        entries = self._context.store.spark_entries(target, limit=5 * REMEMBERED)
-        return learn_from(entries, self._spark.backend.value)
-
-    def _run_group(self, group: Group, prepared: Sequence[_Prepared], staged: Staged) -> None:
+    def _run_group(self, group: Group, prepared: Sequence[PreparedJob], staged: Staged) -> None:
         """Run jobs on one cluster; jobs lost for lack of capacity continue on the next size or in the next place."""
         left, progress = list(prepared), GroupProgress(group, self._on_change)
         try:
             orders = list(self._orders(group))
             for number, order in enumerate(orders, start=1):
-                bill, ends = self._run_on(group, order, left, staged, progress)
-                for one in left:
-                    self._collect(one, ends[one.job.target], staged)
-                left = [_new_attempt(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
-                goes_on = number < len(orders) and any(self._is_scarce(ends[one.job.target]) for one in left)
-                progress.cluster_ended(bill, ends, goes_on=goes_on)
-                if not goes_on:
-                    return
+                is_last = number == len(orders)
+                try:
+                    bill, ends = self._run_on(group, self._within_cap(group, order), left, staged, progress)
+                except SluiceError as error:  # EMR refused the request
+                    if is_last or not self._is_scarce(str(error)):
+                        raise
+                    self._say(f"{group.job_group}: {error} The next one is tried.")
+                else:
+                    for one in left:
+                        self._collect(one, ends[one.job.target], staged)
+                    left = [_new_attempt(one) for one in left if ends[one.job.target].status is JobStatus.LOST]
+                    goes_on = not is_last and any(self._is_scarce(ends[one.job.target].error or "") for one in left)
+                    progress.cluster_ended(bill, ends, goes_on=goes_on)
+                    if not goes_on:
+                        return
                 if order.sizing is not None:
                     self._scarce.add(order.sizing.instance_type)
         except SluiceError as error:
@@ -252,10 +227,10 @@ class SparkStage:
                 )
 
     def _run_on(
-        self, group: Group, order: Order, prepared: Sequence[_Prepared], staged: Staged, progress: GroupProgress
+        self, group: Group, order: Order, prepared: Sequence[PreparedJob], staged: Staged, progress: GroupProgress
     ) -> tuple[Bill, Mapping[str, JobEnd]]:
         """Create a cluster, run jobs on it, terminate it, and record its cost."""
-        sizing, jobs = order.sizing, [one.job for one in prepared]
+        sizing, jobs = order.sizing, [self._limited(one, order.sizing) for one in prepared]
         if sizing is not None:
             self._say(f"{group.job_group}: {sizing}, {sizing.minutes:.0f} minutes, ${sizing.usd:.2f} ({sizing.reason})")
         with closing_on_sigterm(lambda: self._backend.start(order, self._say, progress.step_started)) as cluster:
@@ -267,15 +242,40 @@ class SparkStage:
         self._record(group, cluster.bill, prepared, ends, staged)
         return cluster.bill, ends
 
-    def _is_scarce(self, end: JobEnd) -> bool:
+    def _within_cap(self, group: Group, order: Order) -> Order:
+        """Return an order with the lifetime that its pipelines' caps leave it.
+
+        Raises:
+            HardRunError: When its forecast costs more.
+        """
+        if order.sizing is None:
+            return order
+        pipelines = {item.pipeline.pipeline_id: item.pipeline for item in group.items}
+        cap = tightest_cap(self._context.store, self._rows, [*pipelines.values()], self._context.now(), self._run_id)
+        check_cap(cap, group.job_group, order.sizing.usd)
+        if cap is None:
+            return order
+        hourly = cluster_usd(order.sizing, 3600, self._prices)
+        return replace(order, most_seconds=3600 * cap.left / hourly, cap=str(cap))
+
+    def _limited(self, one: PreparedJob, sizing: Sizing | None) -> SparkJob:
+        """Return a job with its step's time limit: a multiple of its forecast on this cluster."""
+        if sizing is None:
+            return one.job
+        work = Workload(max(1, one.item.scan_bytes))
+        forecast = work_minutes(work, sizing.cores, one.item.learned.calibration)
+        factor = float(one.item.pipeline.emr_step_limit or self._emr.step_limit)
+        return replace(one.job, limit_seconds=60 * max(self._emr.step_minutes, factor * forecast))
+
+    def _is_scarce(self, error: str) -> bool:
         """Tell whether a cluster was lost for lack of capacity, so that another type may succeed at once."""
-        return classify(read_facts(end.error or ""), self._rules).failure_class in _SCARCITY
+        return classify(read_facts(error), self._rules).failure_class in _SCARCITY
 
     @cached_property
     def _rules(self) -> tuple[Rule, ...]:
         return load_rules(self._context.project)
 
-    def _collect(self, one: _Prepared, end: JobEnd, staged: Staged) -> None:
+    def _collect(self, one: PreparedJob, end: JobEnd, staged: Staged) -> None:
         target = one.job.target
         staged.failed.pop(target, None)
         if end.result is None:
@@ -291,7 +291,7 @@ class SparkStage:
         self,
         group: Group,
         bill: Bill,
-        prepared: Sequence[_Prepared],
+        prepared: Sequence[PreparedJob],
         ends: Mapping[str, JobEnd],
         staged: Staged,
     ) -> None:
@@ -341,17 +341,7 @@ class SparkStage:
         self._context.store.record_spark(entries)
 
 
-def learn_from(entries: Sequence[SparkEntry], backend: str) -> Learned:
-    """Calibrate by the successful entries of one target on one backend, newest first."""
-    samples = [
-        Sample(entry.scan_bytes, entry.step_seconds, entry.task_cores, entry.startup_seconds)
-        for entry in entries
-        if entry.status is LoadStatus.SUCCESS and entry.backend == backend
-    ]
-    return learn(samples, PRIOR)
-
-
-def _new_attempt(one: _Prepared) -> _Prepared:
+def _new_attempt(one: PreparedJob) -> PreparedJob:
     """Return a job as another attempt, so that late files of the first attempt are ignored."""
     return replace(one, job=replace(one.job, attempt=uuid4().hex[:12]))
 
@@ -359,9 +349,3 @@ def _new_attempt(one: _Prepared) -> _Prepared:
 def _heads(windows: Mapping[str, Window]) -> list[tuple[str, object]]:
     """Return the target's last load at the time of each window; after another load the windows are outdated."""
     return sorted((source, window["head"]) for source, window in windows.items())
-
-
-def _first_problem(found: object) -> str:
-    if isinstance(found, tuple) and found:
-        return f"{found[0].message} {found[0].remedy}"
-    return "its pipeline no longer exists."

@@ -2,7 +2,7 @@
 
 At once when its SELECT, the row or columns changed, otherwise at a fixed interval. For a row that was switched off
 again within a day the interval doubles each time, and so does the wait after a change of its sources' data alone: data
-change with every run. A row with an invalid value is checked after a change only: waiting does not make it valid.
+change with every run. A row with an invalid value, and one whose cluster a person ended, is checked after a change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FLAPS_WITHIN: Final = timedelta(days=1)
 LONGEST_PAUSE: Final = timedelta(days=1)
 _MOST_DOUBLINGS: Final = 12
 _DATA: Final = frozenset({"data"})
-WAITS_FOR_CHANGE: Final = frozenset({FailureClass.VALUE, FailureClass.REJECT_LIMIT})
+WAITS_FOR_CHANGE: Final = frozenset({FailureClass.VALUE, FailureClass.REJECT_LIMIT, FailureClass.STOPPED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,13 +100,16 @@ def load_profile(project: Project, settings: Settings) -> Profile:
 def dbt_environment(project: Project, settings: Settings) -> dict[str, str]:
     """Return the environment variables that make dbt use the same environment and the same DuckDB file.
 
-    They include the entries of the project's `.env`; variables of the process take precedence.
+    They include the entries of the project's `.env`; variables of the process take precedence. Sessions on PostgreSQL
+    count in UTC, as on DuckDB and Spark, whatever zone the server, the database or the role is set to: a zone would
+    change days and texts (libpq reads PGTZ: https://www.postgresql.org/docs/15/libpq-envars.html).
     """
     from dotenv import dotenv_values
 
     written = {name: value for name, value in dotenv_values(project.root / ".env").items() if value is not None}
     return {
         **{name: os.environ.get(name, value) for name, value in written.items()},
+        "PGTZ": "UTC",
         "SLUICE_ENVIRONMENT": settings.environment,
         "SLUICE_DUCKDB_PATH": str(duckdb_path(project, settings)),
         "SLUICE_PROJECT_ROOT": str(project.root),

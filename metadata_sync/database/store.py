@@ -289,6 +289,26 @@ class ControlStore:
         with reading(self._engine) as connection:
             return spark.read_spark(connection, self._environment, target, since, limit)
 
+    def spark_usd(self, targets: Collection[str], since: datetime | None = None, run_id: str | None = None) -> float:
+        """Return what the clusters of targets cost, in US dollars.
+
+        Args:
+            targets: Each `schema.table`.
+            since: Only clusters that ended at this instant or later.
+            run_id: Only clusters of this run.
+        """
+        from metadata_sync.database.journals import spark
+
+        with reading(self._engine) as connection:
+            return spark.sum_usd(connection, self._environment, targets, since, run_id)
+
+    def identity(self) -> str:
+        """Return the id of the control database, the same for each host, user and container that opens it."""
+        from metadata_sync.database.journals import spark
+
+        with reading(self._engine) as connection:
+            return spark.read_identity(connection)
+
     def latest_decisions(
         self, target: str | None = None, before: datetime | None = None, limit: int = 100
     ) -> tuple[DecisionEntry, ...]:

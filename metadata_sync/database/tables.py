@@ -112,6 +112,12 @@ def _whole(name: str, low: int, default: int | None = None, high: int | None = N
     ]
 
 
+def _limit(name: str, rule: str) -> list[Any]:
+    """Return an optional exact number with a check of its range."""
+    check = CheckConstraint(f"CAST({name} AS NUMERIC) {rule}", name=f"{name}_range")
+    return [Column(name, ExactNumber, nullable=True), check]
+
+
 def _flag(name: str, *, default: bool) -> list[Any]:
     return [
         Column(name, Boolean, nullable=False, server_default=text("true" if default else "false")),
@@ -186,6 +192,9 @@ pipeline_control: Final = Table(
     *_whole("emr_core_min", 1),
     *_whole("emr_core_max", 1),
     CheckConstraint("emr_core_min <= emr_core_max", name="emr_core_order"),
+    *_limit("emr_step_limit", ">= 1"),
+    *_limit("emr_usd_per_run", "> 0"),
+    *_limit("emr_usd_per_month", "> 0"),
     _text("alert_channel"),
     _text("owner"),
     *_word("child_policy", ChildPolicy, ChildPolicy.SKIP),
@@ -447,6 +456,9 @@ spark_log: Final = Table(
     _text("error_message"),
     Index("ix_spark_log_target", "environment", "target", "finished_at"),
 )
+
+database_identity: Final = Table("database_identity", metadata, Column("identity", String(64), primary_key=True))
+"""One row, written when the database is made: what the clusters of this database bear as their owner."""
 
 backfill_log: Final = Table(
     "backfill_log",

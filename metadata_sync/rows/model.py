@@ -214,6 +214,9 @@ class PipelineRow(ControlRow):
     emr_master_count: int = Field(default=1, ge=1)
     emr_core_min: int | None = Field(default=None, ge=1)
     emr_core_max: int | None = Field(default=None, ge=1)
+    emr_step_limit: Decimal | None = Field(default=None, ge=1)
+    emr_usd_per_run: Decimal | None = Field(default=None, gt=0)
+    emr_usd_per_month: Decimal | None = Field(default=None, gt=0)
     alert_channel: str | None = None
     owner: str | None = None
     child_policy: ChildPolicy = ChildPolicy.SKIP

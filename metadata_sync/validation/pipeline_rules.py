@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from croniter import croniter
 
 from metadata_sync.errors import Fault
+from metadata_sync.instances import OWN_FILE, instance_names
 from metadata_sync.problems import Problem, did_you_mean
 from metadata_sync.rows.model import PipelineRow
 from metadata_sync.rows.names import is_slug
@@ -90,6 +91,12 @@ def _instance_types(subject: Subject[PipelineRow]) -> Iterator[Fault]:
         if not _INSTANCE_TYPE.fullmatch(name):
             problem = Problem("bad_instance_type", "Is not an EC2 instance type.", "Write for example r5.4xlarge.")
             yield subject.fault("emr_instance_types", name, problem)
+        elif name not in (known := instance_names(subject.project)):
+            message = "Has no machine and no price in the list that clusters are sized by."
+            remedy = (
+                did_you_mean(name, known) or f"Add it to {OWN_FILE} in the project's root (docs/operations/emr.md)."
+            )
+            yield subject.fault("emr_instance_types", name, Problem("unknown_instance_type", message, remedy))
 
 
 def _alert_channel(subject: Subject[PipelineRow]) -> Iterator[Fault]:

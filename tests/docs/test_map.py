@@ -11,7 +11,7 @@ from tests.support.doc_pages import REPOSITORY
 
 QUESTIONS = (
     # question, file, what it defines
-    ("Where is a cluster ended?", "flows/spark/emr/backend.py", "end_cluster"),
+    ("Where is a cluster ended?", "flows/spark/emr/calls.py", "end_cluster"),
     ("Where are clusters ended whose run is gone?", "flows/spark/emr/sweep.py", "sweep"),
     ("Where is the size of a cluster chosen?", "flows/spark/sizing/sizing.py", "size"),
     ("Where is it chosen whether a target runs on Spark?", "flows/spark/engine_choice.py", "choose_engine"),

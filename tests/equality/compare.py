@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from metadata_sync.sql import parse_select
-from metadata_sync.sql.spark.kinds import Kind, parse_kind
+from metadata_sync.sql.spark.kinds import NULL, Kind, parse_kind
 from metadata_sync.sql.spark.query import Queries
 from metadata_sync.sql.spark.scope import Output, Scope
 from metadata_sync.sql.spark.sources import source_item
@@ -145,7 +145,7 @@ def type_differences(lake: Lake, verdict: Verdict) -> list[str]:
     }
     queries = Queries("duckdb", tables, lambda name, alias: source_item(name, alias, {}, None))
     made = queries.query(parsed.tree, Scope())
-    kinds = [(name, parse_kind(kind, "duckdb")) for name, kind in verdict.types.items()]
+    kinds = [(name, NULL if kind == "NULL" else parse_kind(kind, "duckdb")) for name, kind in verdict.types.items()]
     return [
         f"type: {name} is {kind}, not {column.kind}"
         for (name, kind), column in zip(kinds, made.columns, strict=True)

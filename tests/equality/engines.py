@@ -97,7 +97,7 @@ class Lake:
         verdict = Verdict(shape)
         try:
             described = self.connection.execute(f"describe {shape}").fetchall()
-            verdict.types = {str(name): str(kind) for name, kind, *_ in described}
+            verdict.types = {str(name): str(kind).strip('"') for name, kind, *_ in described}
             verdict.expected = self.connection.execute(shape).fetchall()
         except duckdb.Error as error:
             verdict.differences = [str(error).splitlines()[0]]

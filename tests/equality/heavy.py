@@ -102,6 +102,18 @@ HEAVY: Final = (
     "select dest as place from lake.flights union select carrier from lake.carriers",
     "select tailnum from lake.flights where delay > 30 intersect select tailnum from lake.flights where delay < 0",
     "select carrier from lake.carriers except select carrier from lake.flights",
+    # several steps at once
+    "with ranked as (select carrier, dest, count(*) as n, row_number() over (partition by carrier order by count(*)"
+    " desc, dest) as place from lake.flights group by carrier, dest) select c.name, r.dest, r.n from ranked as r"
+    " join lake.carriers as c on c.carrier = r.carrier where r.place = 1",
+    "select carrier, date_trunc('month', dep_at) as month, count(*) as n, count(*) - lag(count(*)) over (partition by"
+    " carrier order by date_trunc('month', dep_at)) as change from lake.flights group by 1, 2",
+    "with days as (select cast(dep_at as date) as day, count(*) as n from lake.flights group by 1) select a.day, a.n,"
+    " b.n as week_before from days as a left join days as b on b.day = cast(a.day - interval '7 days' as date)",
+    "select id, sum(distance) over w as recent, max(delay) over w as worst, count(*) over w as n from lake.flights"
+    " window w as (partition by tailnum order by dep_at, id rows between 3 preceding and current row)",
+    "select id, sum(distance) over (partition by tailnum order by dep_at, id rows between 3 preceding and current row)"
+    " as recent from lake.flights",
     # JSON: refused by name
     "select id, json_extract_string(payload, '$.seat') as seat from lake.flights",
     "select id, payload ->> '$.seat' as seat from lake.flights",

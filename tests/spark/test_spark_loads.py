@@ -14,6 +14,7 @@ import pytest
 
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.engine.engine import prepare
+from flows.gate.facts import Reason
 from flows.run.model import OutcomeStatus, RunRequest, RunSummary
 from metadata_sync.database.journals.entries import LoadStatus
 from metadata_sync.rows.vocabulary import Engine
@@ -82,6 +83,16 @@ def test_a_job_that_fails_fails_only_its_target(story: Story) -> None:
     assert "CAST_INVALID_INPUT" in (by_target[BROKEN].error or "")
     assert {by_target[target].status for target in ("dwh.fact_flight", "dwh.dim_aircraft")} == {OutcomeStatus.LOADED}
     assert story.spark.query("select count(*) from duckdb_tables() where table_name = 'broken'") == [(0,)]
+
+
+def test_a_row_that_spark_refuses_is_held_with_its_reader_and_stops_no_other(story: Story) -> None:
+    by_target = {outcome.target: outcome for outcome in story.second.outcomes}
+    refused, reader = by_target["dwh.refused"], by_target["dwh.reader"]
+    assert (refused.status, refused.decision.reason) == (OutcomeStatus.HELD, Reason.NOT_ON_SPARK)
+    assert "it cannot run on Spark" in refused.decision.message
+    assert "regexp" in refused.decision.message.lower()
+    assert (reader.status, reader.decision.reason) == (OutcomeStatus.SKIPPED, Reason.UPSTREAM_HELD)
+    assert by_target["dwh.dim_aircraft"].status is OutcomeStatus.LOADED
 
 
 def test_the_manifest_names_one_attempt_and_counts_its_rows(story: Story) -> None:

@@ -16,7 +16,7 @@ from flows.errors.rules import DEFAULT_RULES
 from flows.gate.facts import Action, Decision, EngineChoice, Reason
 from flows.incidents.settle import RunSettler
 from flows.run.model import OutcomeStatus, SparkMove
-from flows.run.outcome import Build, outcome_of
+from flows.run.outcome import Build, Compiled, outcome_of
 from flows.spark.stage import SparkStage, Staged
 from metadata_sync.database.journals.entries import Via
 from metadata_sync.project import Project
@@ -116,7 +116,7 @@ class EmrProject:
         choice = EngineChoice(Engine.SPARK, "its pipeline says engine: spark", 10 * GIB)
         chosen = [(row, choice) for row in self.rows.transformations if str(row.name) in targets]
         staged = (stage or self.stage()).run(
-            chosen, lambda models: dict.fromkeys(models, f"select 1 from ({WINDOW} x)")
+            chosen, lambda models: Compiled(dict.fromkeys(models, f"select 1 from ({WINDOW} x)"))
         )
         self._settle(staged)
         return staged

@@ -10,6 +10,7 @@ this machine. Trouble with the API itself is real HTTP.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
@@ -20,6 +21,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,7 +45,16 @@ ENDINGS = {
     "instance": ("INSTANCE_FAILURE", "The master node was terminated"),
     "misconfigured": ("VALIDATION_ERROR", "The subnet configuration was invalid: subnet-1 has no route to S3"),
     "idle": ("ALL_STEPS_COMPLETED", "The cluster was idle"),
+    "user": ("USER_REQUEST", "Terminated by user request"),
+    "quota": ("VALIDATION_ERROR", "You have requested more vCPU capacity than your current vCPU limit of 32 allows"),
+    "addresses": ("VALIDATION_ERROR", "The subnet has not enough free IP addresses"),
 }
+
+DENIED = (
+    "Py4JJavaError: An error occurred while calling o82.parquet.\n: java.nio.file.AccessDeniedException: "
+    "s3://lake/results: (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied)"
+)
+"""What Spark says when S3 refuses."""
 
 RunStep = Callable[["EmrSimulator", list[str]], str | None]
 """Runs spark-submit's arguments; returns why it failed, or None."""
@@ -55,14 +67,19 @@ class ClusterPlot:
     Attributes:
         ends: A key of ENDINGS; None: it lives until it is told to end.
         after_steps: With `ends`: so many steps are run before; the next is under way when it ends. -1: it never starts.
-        steps: Target → `failed`, or `hangs`; a step that is not named is run.
+        steps: Target → `failed`, `hangs`, `cut_off`: its manifest ends in the middle, `denied`: S3 refuses its writing;
+            others are run.
         stays_starting: It is never ready.
+        terminating_seconds: How long it is TERMINATING, without a reason and without taking steps, before it has ended.
+        ignores_cancels: A step that is cancelled goes on.
     """
 
     ends: str | None = None
     after_steps: int = -1
     steps: Mapping[str, str] = field(default_factory=dict)
     stays_starting: bool = False
+    terminating_seconds: float = 0.0
+    ignores_cancels: bool = False
 
 
 class EmrSimulator:
@@ -76,6 +93,10 @@ class EmrSimulator:
         answers_lost: Calls that are taken, and how often the connection then breaks before the answer.
         hidden_lists: For so many calls of ListClusters no cluster is listed: EMR shows a new one a moment later.
         called: Every call to EMR, by name.
+        step_requests: Arguments of every AddJobFlowSteps.
+        refusals: Code and message with which the next requests for a cluster are refused.
+        unread_manifests: How often the reading of a manifest fails.
+        ahead: How far EMR's clock is ahead of this machine's.
     """
 
     def __init__(self, run_step: RunStep | None = None) -> None:
@@ -86,19 +107,30 @@ class EmrSimulator:
         self.answers_lost: dict[str, int] = {}
         self.hidden_lists = 0
         self.called: list[str] = []
+        self.refusals: list[tuple[str, str]] = []
+        self.step_requests: list[dict[str, Any]] = []
+        self.unread_manifests = 0
+        self.ahead = timedelta(0)
         self._run_step = run_step or pretend
         self._plots: dict[str, ClusterPlot] = {}
         self._ended: dict[str, tuple[str, str]] = {}
+        self._ended_at: dict[str, float] = {}
         self._idle_since: dict[str, float] = {}
         self._throttled: dict[str, int] = {}
         self._is_over = threading.Event()
 
     def __enter__(self) -> EmrSimulator:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-        from werkzeug.serving import make_server
+        from werkzeug.serving import WSGIRequestHandler, make_server
 
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True)
+        simulator = self
+
+        class Handler(WSGIRequestHandler):
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return format_datetime(datetime.now(UTC) + simulator.ahead, usegmt=True)
+
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=Handler)
         self.url = f"http://127.0.0.1:{self._server.port}"
         self._threads = [
             threading.Thread(target=work, daemon=True) for work in (self._server.serve_forever, self._live)
@@ -166,6 +198,9 @@ class EmrSimulator:
         for known in (self.clusters_to_come, self.requests, self.called, self._throttled, self._plots, self._ended):
             known.clear()
         self.down_after = None
+        self.refusals.clear()
+        self.step_requests.clear()
+        self.unread_manifests, self.ahead = 0, timedelta(0)
         self.answers_lost.clear()
         self.hidden_lists = 0
         for key in self.keys(""):
@@ -231,6 +266,9 @@ class EmrSimulator:
             kind = "InternalFailure" if is_down else "ThrottlingException"
             status = "500 Internal Server Error" if is_down else "400 Bad Request"
             return _answer(start_response, status, {"__type": kind, "message": "Rate exceeded"})
+        found = self._own_answer(name, environ, start_response)
+        if found is not None:
+            return found
         if name == "RunJobFlow":
             answer = self._moto(self._remember(environ), start_response)
             for cluster in self._clusters():
@@ -246,6 +284,39 @@ class EmrSimulator:
         answer = self._moto(environ, start_response)
         self._lose_answer(name, environ)
         return answer
+
+    def _own_answer(self, name: str, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """Answer what moto does not know; None: it does."""
+        if name == "RunJobFlow" and self.refusals:
+            kind, message = self.refusals.pop(0)
+            return _answer(start_response, "400 Bad Request", {"__type": kind, "message": message})
+        if name == "CancelSteps":
+            return self._cancel(_body(environ), start_response)
+        if name == "AddJobFlowSteps":
+            body = _body(environ)
+            self.step_requests.append(body)
+            (cluster,) = [item for item in self._clusters() if item.id == body["JobFlowId"]]
+            self._hold(cluster)
+            if cluster.state.startswith("TERMINAT"):
+                message = "A job flow that is shutting down, terminated, or finished may not be modified."
+                return _answer(start_response, "400 Bad Request", {"__type": "ValidationException", "message": message})
+        is_manifest = environ["REQUEST_METHOD"] == "GET" and environ.get("PATH_INFO", "").endswith(".manifest.json")
+        if is_manifest and self.unread_manifests:
+            self.unread_manifests -= 1
+            return _answer(start_response, "500 Internal Server Error", {})
+        return None
+
+    def _cancel(self, body: Mapping[str, Any], start_response: Callable[..., Any]) -> Any:
+        for cluster in self._clusters():
+            for step in cluster.steps if not self._plots[cluster.id].ignores_cancels else ():
+                if step.id in body["StepIds"]:
+                    step.state, step.end_date_time = "CANCELLED", self._now()
+        return _answer(start_response, "200 OK", {"CancelStepsInfoList": []})
+
+    def _now(self) -> Any:
+        from moto.core.utils import utcnow
+
+        return utcnow() + self.ahead
 
     def _lose_answer(self, name: str, environ: Mapping[str, Any]) -> None:
         if self.answers_lost.get(name, 0):
@@ -264,11 +335,8 @@ class EmrSimulator:
         return self._throttled[name] <= 2
 
     def _remember(self, environ: dict[str, Any]) -> dict[str, Any]:
-        import io
-
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        self.requests.append(json.loads(body))
-        return {**environ, "wsgi.input": io.BytesIO(body)}
+        self.requests.append(_body(environ))
+        return environ
 
     def _live(self) -> None:
         while not self._is_over.wait(TICK_SECONDS):
@@ -295,16 +363,22 @@ class EmrSimulator:
             return
         self._idle_since.pop(cluster.id, None)
         cluster.state, step.state = "RUNNING", "RUNNING"
-        step.start_date_time = step.start_date_time or _now()
+        step.start_date_time = step.start_date_time or self._now()
         if plot.ends is not None and done == plot.after_steps:
             self._end(cluster, plot.ends)
         elif plot.steps.get(step.name) == "failed":
             self._finish(step, "Unknown Error.")
+        elif plot.steps.get(step.name) == "cut_off":
+            _cut_off(self, step.args)
+            self._finish(step, None)
+        elif plot.steps.get(step.name) == "denied":
+            _fail(self, step.args, DENIED)
+            self._finish(step, "Exception from container-launch.")
         elif plot.steps.get(step.name) != "hangs":
             self._finish(step, self._run_step(self, step.args))
 
     def _finish(self, step: Any, trouble: str | None) -> None:
-        step.end_date_time = _now()
+        step.end_date_time = self._now()
         step.last_state_change_reason = trouble
         step.state = "FAILED" if trouble else "COMPLETED"
 
@@ -319,14 +393,21 @@ class EmrSimulator:
     def _end(self, cluster: Any, ending: str) -> None:
         code, message = ENDINGS[ending]
         words = message.format(type=cluster.slave_instance_type)
-        self._ended[cluster.id] = ("TERMINATED" if ending == "idle" else "TERMINATED_WITH_ERRORS", f"{code}: {words}")
-        cluster.end_datetime = _now()
+        self._ended[cluster.id] = (
+            "TERMINATED" if ending in ("idle", "user") else "TERMINATED_WITH_ERRORS",
+            f"{code}: {words}",
+        )
+        cluster.end_datetime = self._now()
+        self._ended_at[cluster.id] = time.monotonic()
         self._hold(cluster)
 
     def _hold(self, cluster: Any) -> bool:
         """Keep a cluster in a state that it does not leave (moto lets steps wake any); tell whether it is in one."""
         if cluster.id in self._ended:
             cluster.state, cluster.last_state_change_reason = self._ended[cluster.id]
+            if time.monotonic() - self._ended_at[cluster.id] < self._plots[cluster.id].terminating_seconds:
+                cluster.state, cluster.last_state_change_reason = "TERMINATING", ""
+                return True
         if cluster.state in ("TERMINATED", "TERMINATED_WITH_ERRORS"):
             for step in cluster.steps:
                 if step.state in ("PENDING", "RUNNING"):
@@ -352,6 +433,27 @@ def pretend(simulator: EmrSimulator, arguments: list[str]) -> str | None:
     }
     _put(simulator, job["manifest"], json.dumps(manifest))
     return None
+
+
+def _cut_off(simulator: EmrSimulator, arguments: list[str]) -> None:
+    """Leave the first half of a manifest."""
+    pretend(simulator, arguments)
+    (job,) = json.loads(_get(simulator, arguments[-1]))["jobs"]
+    text = _get(simulator, job["manifest"])
+    _put(simulator, job["manifest"], text[: len(text) // 2])
+
+
+def _fail(simulator: EmrSimulator, arguments: list[str], error: str) -> None:
+    """Leave an error file, as the script does."""
+    (job,) = json.loads(_get(simulator, arguments[-1]))["jobs"]
+    _put(simulator, job["error"], json.dumps({"attempt": job["attempt"], "error": error, "seconds": 1.0}))
+
+
+def _body(environ: dict[str, Any]) -> Any:
+    """Return a request's document, and put it back for moto."""
+    text = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    environ["wsgi.input"] = io.BytesIO(text)
+    return json.loads(text)
 
 
 class SharedSparkSubmit:
@@ -435,9 +537,3 @@ def _get(simulator: EmrSimulator, url: str) -> str:
 def _put(simulator: EmrSimulator, url: str, text: str) -> None:
     address = urlsplit(url)
     simulator.s3.put_object(Bucket=address.netloc, Key=address.path.lstrip("/"), Body=text.encode())
-
-
-def _now() -> Any:
-    from moto.core.utils import utcnow
-
-    return utcnow()

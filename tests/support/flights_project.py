@@ -137,11 +137,27 @@ class FlightsProject:
             broken = {"target_schema": "dwh", "target_table": "broken", "sql_path": "transformations/broken.sql"}
             broken |= {"pipeline_id": "flights_hourly", "load_type": "append", "incremental_key": "recorded_at"}
             rows["transformations"].append(broken | {"dependencies": [{"table": "lake.flights", "driving": True}]})
+            rows["transformations"] += self._refused()
         for row in rows["transformations"]:
             row["output_path"] = f".sluice/results/{row['target_table']}"
         path.write_text(yaml.safe_dump(rows))
         change_context = ChangeContext(self.project, self.context.store, self.context.columns, "tester")
         apply_plan(change_context, plan_files(change_context, prune=True))
+
+    def _refused(self) -> list[dict[str, Any]]:
+        """A row whose SELECT may not go to Spark, and one that reads it."""
+        folder = self.root / "dbt_project" / "transformations"
+        (folder / "refused.sql").write_text(
+            "select f.flight, regexp_matches(f.tailnum, 'N1') as is_first, f.recorded_at from lake.flights as f\n"
+        )
+        (folder / "reader.sql").write_text("select r.flight, r.is_first, r.recorded_at from dwh.refused as r\n")
+        common: dict[str, Any] = {"target_schema": "dwh", "pipeline_id": "flights_hourly"}
+        common |= {"load_type": "scd1", "business_key": ["flight"], "sequence_by": ["recorded_at"]}
+        return [
+            common | {"target_table": name, "sql_path": f"transformations/{name}.sql",
+                      "dependencies": [{"table": source, "driving": True}]}
+            for name, source in (("refused", "lake.flights"), ("reader", "dwh.refused"))
+        ]  # fmt: skip
 
     def _totals(self) -> dict[str, Any]:
         (self.root / "dbt_project" / "transformations" / "aircraft_total.sql").write_text(TOTALS)

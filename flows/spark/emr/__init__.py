@@ -2,7 +2,9 @@
 
 | module | what it holds |
 | --- | --- |
-| `backend` | creates clusters, runs steps, terminates clusters |
+| `backend` | creates clusters |
+| `cluster` | one cluster: its steps, their limits, its end |
+| `calls` | calls of EMR's API that read or end a cluster or a step |
 | `request` | arguments of RunJobFlow and AddJobFlowSteps (pure) |
 | `cluster_state` | the state of a cluster and its steps, and the end of a job |
 | `clusters` | finds the managed clusters of an environment |

@@ -10,33 +10,30 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime, timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from flows.run.leases import LeaseKeeper
 from flows.spark.aws import aws_client, aws_errors
-from flows.spark.backend import Bill, JobEnd, JobStatus, OnStep, Order, Say
-from flows.spark.emr.cluster_state import ClusterState, StepState, end_of, read_cluster
+from flows.spark.backend import OnStep, Order, Say
+from flows.spark.emr.calls import end_cluster
+from flows.spark.emr.cluster import EmrCluster
 from flows.spark.emr.clusters import ManagedCluster, managed_clusters
 from flows.spark.emr.idempotency import call_once
-from flows.spark.emr.request import cluster_request, step_request
-from flows.spark.jobs import SparkJob, jobs_text
+from flows.spark.emr.request import cluster_request
+from flows.spark.jobs import SparkJob
 from flows.spark.local import SCRIPT, utc_now
 from flows.spark.settings import EmrSettings, SparkSettings
-from metadata_sync.errors import ConfigurationError, RunError, SoftRunError
+from metadata_sync.errors import ConfigurationError, RunError, StoreError
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore
 
 logger = logging.getLogger(__name__)
-
-STEPS_AT_ONCE: Final = 256
-"""EMR's limit of pending steps: https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-work-with-steps.html."""
 
 Sleep = Callable[[float], None]
 
@@ -90,8 +87,8 @@ class EmrBackend:
 
     @property
     def places(self) -> tuple[str | None, ...]:
-        """The subnets to try, in order."""
-        return self.settings.subnets or (None,)
+        """The subnets to try, in order; with instance fleets EMR itself chooses among them."""
+        return (None,) if self.settings.fleet_strategy is not None else self.settings.subnets or (None,)
 
     def obstacle(self, job: SparkJob) -> str | None:
         """Refuse a source or output that is not on S3: a cluster cannot access it."""
@@ -154,6 +151,13 @@ class EmrBackend:
             ours = managed_clusters(self.emr, order.environment, self._owner_tag)
             return [item for item in ours if item.token == token]
 
+    def holds_lease(self, token: str) -> bool:
+        """Whether the lease of a cluster is still held; yes while the control database does not answer."""
+        try:
+            return any(lease.target == lease_of(token) and not lease.is_expired for lease in self._store.leases())
+        except StoreError:
+            return True
+
     def put(self, url: str, text: str) -> None:
         """Write a small file to S3.
 
@@ -175,197 +179,3 @@ class EmrBackend:
             "requested-by": order.owner,
             "lease": token,
         }
-
-
-class EmrCluster:
-    """A cluster of one run, until it is closed."""
-
-    def __init__(
-        self,
-        backend: EmrBackend,
-        order: Order,
-        cluster_id: str,
-        *,
-        token: str,
-        script: str,
-        requested_at: datetime,
-        say: Say,
-        on_step: OnStep,
-        lease: ExitStack,
-    ) -> None:
-        assert order.sizing is not None
-        self._backend = backend
-        self._order = order
-        self._id = cluster_id
-        self._token = token
-        self._script = script
-        self._say = say
-        self._on_step = on_step
-        self._targets: dict[str, str] = {}
-        self._lease = lease
-        self._sizing = order.sizing
-        self._bill = Bill("emr", cluster_id, order.sizing, order.sizing.cores, requested_at)
-        self._seen = ClusterState(cluster_id, "STARTING", "", order.sizing.master_count > 1, {})
-        self._answered_at = requested_at
-        say(f"{order.job_group}: EMR cluster {cluster_id} is starting, {self._page}")
-
-    @property
-    def bill(self) -> Bill:
-        """Its size and lifetime."""
-        return self._bill
-
-    @property
-    def links(self) -> str:
-        """Links to its page in the console and to its logs."""
-        logs = self._backend.settings.log_uri
-        return f"EMR cluster {self._id}: {self._page}" + (f" Logs: {logs.rstrip('/')}/{self._id}/" if logs else "")
-
-    @property
-    def _page(self) -> str:
-        return console_url(self._backend.settings.region, self._id)
-
-    def run(self, jobs: Sequence[SparkJob]) -> Mapping[str, JobEnd]:
-        """Run jobs as steps, one after the other.
-
-        Raises:
-            RunError: When EMR refuses the steps, or does not answer for too long.
-        """
-        ends: dict[str, JobEnd] = {}
-        left = iter(jobs)
-        while batch := list(islice(left, STEPS_AT_ONCE)):
-            if self._seen.has_ended:
-                now = self._backend.clock()
-                ends |= {job.target: JobEnd(JobStatus.LOST, None, now, error=str(self._seen)) for job in batch}
-            else:
-                ends |= self._run_batch(batch)
-        return ends
-
-    def close(self) -> None:
-        """Terminate the cluster and release its lease; a second call does nothing."""
-        if self._bill.closed_at is not None:
-            return
-        self._bill.closed_at = self._backend.clock()
-        with self._lease:
-            try:
-                end_cluster(self._backend.emr, self._id, is_protected=self._seen.is_protected)
-                self._backend.end_others(self._order, self._token, kept=self._id)
-            except RunError as error:
-                logger.warning("emr.not_ended cluster=%s error=%s", self._id, error.message)
-                self._say(
-                    f"EMR cluster {self._id} could not be terminated: {error.message} EMR terminates it when it has "
-                    f"been idle for {self._backend.settings.idle_minutes} minutes; `sluice emr sweep` does so now."
-                )
-
-    def _run_batch(self, batch: Sequence[SparkJob]) -> dict[str, JobEnd]:
-        waiting = dict(zip(self._add_steps(batch), batch, strict=True))
-        self._targets |= {step_id: job.target for step_id, job in waiting.items()}
-        ends: dict[str, JobEnd] = {}
-        while True:
-            seen = self._poll()
-            now = self._backend.clock()
-            for step_id, job in list(waiting.items()):
-                step = seen.steps.get(step_id, StepState("PENDING", None, None, ""))
-                if (end := end_of(job, step, seen, now)) is not None:
-                    ends[job.target] = end
-                    del waiting[step_id]
-            if not waiting:
-                return ends
-            if self._bill.ready_at is None and now - self._bill.requested_at > self._start_limit:
-                minutes = self._backend.settings.start_minutes
-                short = f"insufficient capacity: {seen} {minutes:g} minutes after the request"
-                return ends | {job.target: JobEnd(JobStatus.LOST, None, now, error=short) for job in waiting.values()}
-            self._backend.sleep(self._backend.settings.poll_seconds)
-
-    @property
-    def _start_limit(self) -> timedelta:
-        return timedelta(minutes=self._backend.settings.start_minutes)
-
-    def _add_steps(self, batch: Sequence[SparkJob]) -> list[str]:
-        """Add a step for each job and return their ids; a step is identified by its job file."""
-        steps = {}
-        for job in batch:
-            file = f"{self._backend.work_uri}/runs/run_id={self._order.run_id}/{job.target}-{job.attempt}.json"
-            self._backend.put(file, jobs_text([job], {}))
-            steps[file] = step_request(job, self._script, file, self._sizing, self._backend.spark)
-        known: dict[str, str] = {}
-
-        def add() -> list[str]:
-            missing = [file for file in steps if file not in known]
-            answer = self._backend.emr_once.add_job_flow_steps(
-                JobFlowId=self._id, Steps=[steps[file] for file in missing]
-            )
-            known.update(zip(missing, answer["StepIds"], strict=True))
-            return [known[file] for file in steps]
-
-        def find() -> list[str] | None:
-            with aws_errors(f"listing the steps of {self._id}"):
-                listed = list_steps(self._backend.emr, self._id)
-            known.update({file: step["Id"] for step in listed for file in step["Config"]["Args"][-1:]})
-            return [known[file] for file in steps] if steps.keys() <= known.keys() else None
-
-        return call_once(f"adding steps to {self._id}", add, find, self._backend.sleep)
-
-    def _poll(self) -> ClusterState:
-        """Read the state from EMR; while EMR does not answer, return the last state for a limited time."""
-        now = self._backend.clock()
-        try:
-            seen = describe_cluster(self._backend.emr, self._id)
-        except SoftRunError:
-            if now - self._answered_at > timedelta(minutes=self._backend.settings.silence_minutes):
-                raise
-            return self._seen
-        if seen.is_ready and self._bill.ready_at is None:
-            self._bill.ready_at = now
-        self._report_changes(seen)
-        self._answered_at, self._seen = now, seen
-        return seen
-
-    def _report_changes(self, seen: ClusterState) -> None:
-        if seen.state != self._seen.state:
-            self._say(f"{self._order.job_group}: {seen}")
-        for step_id, step in seen.steps.items():
-            before = self._seen.steps.get(step_id)
-            target = self._targets.get(step_id)
-            if target is not None and step.started_at is not None and (before is None or before.started_at is None):
-                self._on_step(target, step.started_at, self._step_links(step_id))
-            if step.state == "FAILED" and (before is None or before.state != step.state):
-                self._say(f"Step {step_id} of {self._id} failed. {self._step_links(step_id)}")
-
-    def _step_links(self, step_id: str) -> str:
-        logs = self._backend.settings.log_uri
-        where = f" Logs: {logs.rstrip('/')}/{self._id}/steps/{step_id}/" if logs else ""
-        return f"Step {step_id}: {self._page}{where}"
-
-
-def describe_cluster(emr: Any, cluster_id: str) -> ClusterState:
-    """Read the state of a cluster and its steps. Steps come first: the cluster's state then explains ended steps.
-
-    Raises:
-        RunError: When EMR does not answer.
-    """
-    with aws_errors(f"describing {cluster_id}"):
-        steps = list_steps(emr, cluster_id)
-        return read_cluster(emr.describe_cluster(ClusterId=cluster_id)["Cluster"], steps)
-
-
-def list_steps(emr: Any, cluster_id: str) -> list[Mapping[str, Any]]:
-    """Return a cluster's steps as documents of EMR's API."""
-    pages = emr.get_paginator("list_steps").paginate(ClusterId=cluster_id)
-    return [step for page in pages for step in page["Steps"]]
-
-
-def end_cluster(emr: Any, cluster_id: str, *, is_protected: bool) -> None:
-    """Terminate a cluster; a terminated cluster is not changed.
-
-    Raises:
-        RunError: When EMR refuses or does not answer.
-    """
-    with aws_errors(f"terminating {cluster_id}"):
-        if is_protected:
-            emr.set_termination_protection(JobFlowIds=[cluster_id], TerminationProtected=False)
-        emr.terminate_job_flows(JobFlowIds=[cluster_id])
-
-
-def console_url(region: str, cluster_id: str) -> str:
-    """Return the cluster's page in AWS's console."""
-    return f"https://{region}.console.aws.amazon.com/emr/home?region={region}#/clusterDetails/{cluster_id}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from flows.spark.backend import JobEnd, JobStatus
@@ -64,19 +64,44 @@ class ClusterState:
         """Whether it is terminated."""
         return self.state in _ENDED_STATES
 
+    @property
+    def is_terminating(self) -> bool:
+        """Whether it is ending; EMR gives the reason only afterwards."""
+        return self.state == _ENDING_STATE
+
+    @property
+    def is_ended_by_request(self) -> bool:
+        """Whether somebody asked EMR to end it."""
+        return self.has_ended and self.reason.startswith("USER_REQUEST")
+
     def __str__(self) -> str:
+        if self.is_ended_by_request:
+            return (
+                f"EMR cluster {self.cluster_id} was ended by a person or a program other than this run: {self.reason}"
+            )
         return f"EMR cluster {self.cluster_id} is {self.state}" + (f": {self.reason}" if self.reason else "")
 
 
-def read_cluster(cluster: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> ClusterState:
-    """Parse the responses of DescribeCluster and ListSteps."""
+def read_cluster(
+    cluster: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], ahead: timedelta = timedelta(0)
+) -> ClusterState:
+    """Parse the responses of DescribeCluster and ListSteps.
+
+    Args:
+        cluster: EMR's document.
+        steps: Of its steps.
+        ahead: How far EMR's clock is ahead of this process's.
+
+    Returns:
+        The state, with instants on this process's clock.
+    """
     status = cluster["Status"]
     return ClusterState(
         cluster_id=cluster["Id"],
         state=status["State"],
         reason=_reason(status),
         is_protected=bool(cluster.get("TerminationProtected")),
-        steps={step["Id"]: _read_step(step["Status"]) for step in steps},
+        steps={step["Id"]: _read_step(step["Status"], ahead) for step in steps},
     )
 
 
@@ -97,7 +122,7 @@ def end_of(job: SparkJob, step: StepState, cluster: ClusterState, now: datetime)
     end = read_end(job, ended_at) if step.started_at is not None else None
     if end is not None:
         return replace(end, started_at=step.started_at)
-    if cluster.state == _ENDING_STATE:
+    if cluster.is_terminating:
         return None  # EMR gives the reason only after the termination
     if cluster.has_ended:
         return JobEnd(JobStatus.LOST, step.started_at, ended_at, error=str(cluster))
@@ -109,16 +134,20 @@ def end_of(job: SparkJob, step: StepState, cluster: ClusterState, now: datetime)
     return JobEnd(JobStatus.FAILED, step.started_at, ended_at, error=message.strip())
 
 
-def _read_step(status: Mapping[str, Any]) -> StepState:
+def _read_step(status: Mapping[str, Any], ahead: timedelta) -> StepState:
     timeline = status.get("Timeline", {})
     details = status.get("FailureDetails", {})
     words = (details.get("Reason"), details.get("Message"), details.get("LogFile"), _reason(status))
     return StepState(
         state=status["State"],
-        started_at=timeline.get("StartDateTime"),
-        ended_at=timeline.get("EndDateTime"),
+        started_at=_moved(timeline.get("StartDateTime"), ahead),
+        ended_at=_moved(timeline.get("EndDateTime"), ahead),
         reason=" ".join(word for word in words if word),
     )
+
+
+def _moved(instant: datetime | None, ahead: timedelta) -> datetime | None:
+    return None if instant is None else instant - ahead
 
 
 def _reason(status: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flows.spark.backend import Order
@@ -45,7 +45,7 @@ def cluster_request(order: Order, settings: EmrSettings, tags: Mapping[str, str]
         "ServiceRole": settings.service_role,
         "JobFlowRole": settings.instance_profile,
         "Instances": {
-            "InstanceGroups": _instance_groups(sizing),
+            **_machines(order, sizing, settings),
             "KeepJobFlowAliveWhenNoSteps": True,  # the auto-termination policy below ends idle clusters
             "TerminationProtected": False,
             **_network(settings, order.place),
@@ -54,11 +54,16 @@ def cluster_request(order: Order, settings: EmrSettings, tags: Mapping[str, str]
         "BootstrapActions": [_bootstrap(path) for path in settings.bootstrap],
         "Tags": _tags({**settings.tags, **{f"{TAG}{name}": value for name, value in tags.items()}}),
         "VisibleToAllUsers": True,
+        "StepConcurrencyLevel": settings.step_concurrency,
     }
+    if settings.security_configuration is not None:
+        request["SecurityConfiguration"] = settings.security_configuration
+    if settings.configurations:
+        request["Configurations"] = list(settings.configurations)
     if settings.log_uri is not None:
         request["LogUri"] = settings.log_uri
-    if order.bounds.core_min < order.bounds.core_max:
-        request["ManagedScalingPolicy"] = {"ComputeLimits": _limits(sizing, order.bounds)}
+    if order.bounds.core_min < sizing.core_count:
+        request["ManagedScalingPolicy"] = {"ComputeLimits": _limits(sizing, order.bounds, settings)}
     return request
 
 
@@ -99,43 +104,98 @@ def executor_mb(layout: Layout) -> int:
     return layout.heap_mb - math.ceil(_AM_MB / layout.executors / 1.1875)
 
 
-def _instance_groups(sizing: Sizing) -> list[dict[str, Any]]:
-    core_count = sizing.core_count - sizing.spot_count
-    groups = [
-        _group("MASTER", sizing.master_type, sizing.master_count),
-        _group("CORE", sizing.instance_type, core_count),
+def _machines(order: Order, sizing: Sizing, settings: EmrSettings) -> dict[str, Any]:
+    """Return the cluster's nodes: instance groups, or instance fleets with an allocation strategy for spot."""
+    on_demand = sizing.core_count - sizing.spot_count
+    if settings.fleet_strategy is None:
+        groups = [
+            _group("MASTER", sizing.master_type, sizing.master_count, settings),
+            _group("CORE", sizing.instance_type, on_demand, settings),
+        ]
+        if sizing.spot_count:
+            groups.append(_group("TASK", sizing.instance_type, sizing.spot_count, settings, market="SPOT"))
+        return {"InstanceGroups": groups}
+    fleets = [
+        _fleet("MASTER", [sizing.master_type], sizing.master_count, settings),
+        _fleet("CORE", [sizing.instance_type], on_demand, settings),
     ]
     if sizing.spot_count:
-        groups.append(_group("TASK", sizing.instance_type, sizing.spot_count, market="SPOT"))
-    return groups
+        alike = _alike(sizing.instance_type, order.bounds.types)
+        fleets.append(_fleet("TASK", alike, sizing.spot_count, settings, is_spot=True))
+    return {"InstanceFleets": fleets}
 
 
-def _group(role: str, instance_type: str, count: int, market: str = "ON_DEMAND") -> dict[str, Any]:
+def _alike(chosen: str, types: Sequence[str]) -> list[str]:
+    """Return a type and the row's other types of its size, so that one unit is one node of as many cores.
+
+    >>> _alike("m5.xlarge", ("m5.xlarge", "m5.2xlarge", "m6i.xlarge"))
+    ['m5.xlarge', 'm6i.xlarge']
+    """
+    size = chosen.partition(".")[2]
+    return [chosen, *[name for name in types if name != chosen and name.partition(".")[2] == size]]
+
+
+def _group(
+    role: str, instance_type: str, count: int, settings: EmrSettings, market: str = "ON_DEMAND"
+) -> dict[str, Any]:
     return {
         "Name": role.lower(),
         "InstanceRole": role,
         "InstanceType": instance_type,
         "InstanceCount": count,
         "Market": market,
+        **_disk(settings),
     }
 
 
-def _limits(sizing: Sizing, bounds: Bounds) -> dict[str, Any]:
-    """Return the limits of managed scaling; added nodes are on demand with an SLA, otherwise spot."""
-    on_demand = sizing.core_count - sizing.spot_count
-    most = bounds.core_max if sizing.spot_count == 0 else on_demand
+def _fleet(
+    role: str, types: Sequence[str], count: int, settings: EmrSettings, *, is_spot: bool = False
+) -> dict[str, Any]:
+    """Return a fleet; spot nodes that do not come within ten minutes are rented on demand."""
+    spot = {
+        "TimeoutDurationMinutes": 10,
+        "TimeoutAction": "SWITCH_TO_ON_DEMAND",
+        "AllocationStrategy": settings.fleet_strategy,
+    }
+    specification = (
+        {"SpotSpecification": spot} if is_spot else {"OnDemandSpecification": {"AllocationStrategy": "lowest-price"}}
+    )
     return {
-        "UnitType": "Instances",
-        "MinimumCapacityUnits": bounds.core_min,
-        "MaximumCapacityUnits": bounds.core_max,
-        "MaximumOnDemandCapacityUnits": most,
-        "MaximumCoreCapacityUnits": most,
+        "Name": role.lower(),
+        "InstanceFleetType": role,
+        "TargetSpotCapacity" if is_spot else "TargetOnDemandCapacity": count,
+        "InstanceTypeConfigs": [{"InstanceType": name, "WeightedCapacity": 1, **_disk(settings)} for name in types],
+        "LaunchSpecifications": specification,
     }
 
 
-def _network(settings: EmrSettings, subnet: str | None) -> dict[str, str]:
+def _disk(settings: EmrSettings) -> dict[str, Any]:
+    if settings.ebs_gb is None:
+        return {}
+    volume = {"VolumeType": "gp3", "SizeInGB": settings.ebs_gb}
+    return {"EbsConfiguration": {"EbsBlockDeviceConfigs": [{"VolumeSpecification": volume, "VolumesPerInstance": 1}]}}
+
+
+def _limits(sizing: Sizing, bounds: Bounds, settings: EmrSettings) -> dict[str, Any]:
+    """Return the limits of managed scaling: it starts from the sized number, which is its maximum.
+
+    So a cluster never costs more per hour than the plan says; nodes that have nothing to do are given back.
+    """
+    on_demand = sizing.core_count - sizing.spot_count
+    return {
+        "UnitType": "Instances" if settings.fleet_strategy is None else "InstanceFleetUnits",
+        "MinimumCapacityUnits": bounds.core_min,
+        "MaximumCapacityUnits": sizing.core_count,
+        "MaximumOnDemandCapacityUnits": on_demand,
+        "MaximumCoreCapacityUnits": on_demand,
+    }
+
+
+def _network(settings: EmrSettings, subnet: str | None) -> dict[str, Any]:
+    is_fleet = settings.fleet_strategy is not None
     named = {
-        "Ec2SubnetId": subnet,
+        "Ec2SubnetId": None if is_fleet else subnet,
+        "Ec2SubnetIds": list(settings.subnets) if is_fleet and settings.subnets else None,
         "EmrManagedMasterSecurityGroup": settings.primary_security_group,
         "EmrManagedSlaveSecurityGroup": settings.core_security_group,
         "ServiceAccessSecurityGroup": settings.service_security_group,

@@ -6,16 +6,14 @@ that waits for the cluster renews the lease; when that process is killed or disc
 
 from __future__ import annotations
 
-import hashlib
-import socket
 from typing import TYPE_CHECKING
 
 from flows.run.leases import foreign_leases
 from flows.spark.aws import aws_client, aws_errors
-from flows.spark.emr.backend import end_cluster, lease_of
+from flows.spark.emr.backend import lease_of
+from flows.spark.emr.calls import end_cluster
 from flows.spark.emr.clusters import ManagedCluster, managed_clusters
 from flows.spark.settings import load_emr_settings
-from metadata_sync.settings import control_database_url
 
 if TYPE_CHECKING:
     from flows.context import Context
@@ -45,12 +43,5 @@ def sweep(context: Context, *, is_dry: bool = False) -> tuple[ManagedCluster, ..
 
 
 def owner_tag(context: Context) -> str:
-    """Return the tag value that identifies this control database's clusters in the account.
-
-    It is a hash of the machine and path for an embedded database, and of the URL for a server.
-    """
-    from sqlalchemy import make_url
-
-    url = make_url(control_database_url(context.project, context.settings)).set(password=None)
-    where = f"{socket.gethostname()} {url}" if url.get_backend_name() == "sqlite" else str(url)
-    return hashlib.sha256(where.encode()).hexdigest()[:16]
+    """Return the tag value that identifies this control database's clusters in the account: the database's own id."""
+    return context.store.identity()

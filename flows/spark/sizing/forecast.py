@@ -10,9 +10,9 @@ from flows.context import Context
 from flows.gate.facts import Action, Decision
 from flows.spark.settings import BackendName, load_emr_settings, load_spark_settings
 from flows.spark.sizing.groups import GroupMember, make_groups, parse_cluster
+from flows.spark.sizing.learning import learn_from
 from flows.spark.sizing.prices import load_instances
 from flows.spark.sizing.sizing import Sizing
-from flows.spark.stage import learn_from
 from metadata_sync.errors import SluiceError
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.names import TableName
@@ -73,7 +73,9 @@ def planned_clusters(
     settings = load_emr_settings(context.project)
     prices = load_instances(context.project).in_region(settings.region)
     found = []
-    for group in make_groups(items, parse_cluster(cluster) if cluster else None, settings.architecture):
+    for group in make_groups(
+        items, parse_cluster(cluster) if cluster else None, settings.architecture, settings.primary_type
+    ):
         targets = tuple(str(item.row.name) for item in group.items)
         try:
             sizing = group.sized(prices)

@@ -9,10 +9,22 @@ from typing import Final
 
 from flows.spark.sizing.learning import Learned, combine
 from flows.spark.sizing.prices import PriceList
-from flows.spark.sizing.sizing import DEFAULT_CORE_MAX, DEFAULT_CORE_MIN, DEFAULT_TYPES, Bounds, Sizing, Workload, size
+from flows.spark.sizing.sizing import (
+    ARM_PRIMARY_TYPE,
+    ARM_TYPES,
+    DEFAULT_CORE_MAX,
+    DEFAULT_CORE_MIN,
+    DEFAULT_TYPES,
+    PRIMARY_TYPE,
+    Bounds,
+    Sizing,
+    Workload,
+    size,
+)
 from metadata_sync.errors import ConfigurationError, SluiceError
 from metadata_sync.rows.model import PipelineRow, TransformationRow
 
+ARM: Final = "arm64"
 _CLUSTER: Final = re.compile(r"(?P<type>[a-z][a-z0-9-]*\.[a-z0-9-]+):(?P<count>[1-9]\d{0,3})")
 
 
@@ -78,7 +90,9 @@ class Group:
         return tuple(found)
 
 
-def make_groups(items: Sequence[GroupMember], cluster: Bounds | None, architecture: str | None) -> tuple[Group, ...]:
+def make_groups(
+    items: Sequence[GroupMember], cluster: Bounds | None, architecture: str | None, primary_type: str | None = None
+) -> tuple[Group, ...]:
     """Group by job group and bounds.
 
     A pipeline without bounds uses those of the first pipeline in its group that has some.
@@ -87,7 +101,9 @@ def make_groups(items: Sequence[GroupMember], cluster: Bounds | None, architectu
         items: The transformations that run on Spark.
         cluster: The cluster of the request, which replaces the rows' bounds; None: not set.
         architecture: The CPU architecture that jars and bootstrap actions need.
+        primary_type: Instance type of the primary nodes; None: the usual one of the architecture.
     """
+    primary = primary_type or (ARM_PRIMARY_TYPE if architecture == ARM else PRIMARY_TYPE)
     members: dict[tuple[str, Bounds], list[GroupMember]] = {}
     declared: dict[str, Bounds] = {}
     for item in items:
@@ -96,10 +112,16 @@ def make_groups(items: Sequence[GroupMember], cluster: Bounds | None, architectu
             declared.setdefault(item.pipeline.job_group, bounds)
     for item in items:
         name = item.pipeline.job_group
-        usual = declared.get(name, Bounds(architecture=architecture))
+        usual = declared.get(name, Bounds(default_types(architecture), architecture=architecture))
         bounds = cluster or bounds_of(item.pipeline, architecture) or usual
+        bounds = replace(bounds, architecture=architecture, primary_type=primary)
         members.setdefault((name, bounds), []).append(item)
     return tuple(Group(name, bounds, _tightest(shared), tuple(shared)) for (name, bounds), shared in members.items())
+
+
+def default_types(architecture: str | None) -> tuple[str, ...]:
+    """Return the instance types of a row that names none."""
+    return ARM_TYPES if architecture == ARM else DEFAULT_TYPES
 
 
 def bounds_of(pipeline: PipelineRow, architecture: str | None) -> Bounds | None:
@@ -109,7 +131,7 @@ def bounds_of(pipeline: PipelineRow, architecture: str | None) -> Bounds | None:
     most = pipeline.emr_core_max
     least = pipeline.emr_core_min or min(DEFAULT_CORE_MIN, most or DEFAULT_CORE_MIN)
     return Bounds(
-        types=pipeline.emr_instance_types or DEFAULT_TYPES,
+        types=pipeline.emr_instance_types or default_types(architecture),
         core_min=least,
         core_max=most or max(DEFAULT_CORE_MAX, least),
         master_count=pipeline.emr_master_count,

@@ -15,6 +15,7 @@ from typing import Final
 
 from flows.spark.sizing.prices import PriceList
 from flows.spark.sizing.sizing import MIB, PRIOR, TASK_MIB, Bounds, Calibration, Sizing, Workload, size
+from metadata_sync.database.journals.entries import LoadStatus, SparkEntry
 from metadata_sync.errors import SluiceError
 
 REMEMBERED: Final = 9
@@ -30,6 +31,9 @@ _SMALL_SECONDS: Final = 60.0
 """Runs that work less than this at the assumed speed say nothing about speed."""
 _MOST_FIXED_SECONDS: Final = 120.0
 """Fixed time that small runs are given; what is beyond is slowness."""
+
+_LEAST_MIB: Final = 8.0
+"""What a run reads at least, as far as speed is concerned: a second of work at the assumed speed."""
 
 _WORTH_SAYING: Final = 0.9
 """A cheaper cluster is reported when it costs less than this share."""
@@ -63,8 +67,8 @@ class Sample:
         return self.speed(0.0)
 
     def speed(self, fixed_seconds: float) -> float:
-        """Return the speed of one busy core in the time beyond what is fixed."""
-        return self.core_mib / max(self.step_seconds - fixed_seconds, 1.0)
+        """Return the speed of one busy core in the time beyond what is fixed; a few bytes count as some MiB."""
+        return max(self.core_mib, _LEAST_MIB) / max(self.step_seconds - fixed_seconds, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,16 @@ def combine(parts: Sequence[tuple[int, Calibration]]) -> Calibration:
         safety=min(known.safety for _, known in parts),
         fixed_seconds=sum(known.fixed_seconds for _, known in parts),
     )
+
+
+def learn_from(entries: Sequence[SparkEntry], backend: str) -> Learned:
+    """Calibrate by the successful entries of one target on one backend, newest first."""
+    samples = [
+        Sample(entry.scan_bytes, entry.step_seconds, entry.task_cores, entry.startup_seconds)
+        for entry in entries
+        if entry.status is LoadStatus.SUCCESS and entry.backend == backend
+    ]
+    return learn(samples, PRIOR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
@@ -11,13 +11,12 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from metadata_sync.errors import ConfigurationError
+from metadata_sync.instances import OWN_FILE, price_file
 from metadata_sync.problems import did_you_mean
 from metadata_sync.project import Project
 
-OWN_FILE: Final = "emr_instances.yml"
-"""The project's own copy, in its root; without it the file beside this module is used."""
-
-_SHIPPED: Final = Path(__file__).with_name("instances.yml")
+OLD_AFTER: Final = timedelta(days=365)
+"""A price list of more than this is old: `sluice doctor` says so."""
 
 
 class _PriceModel(BaseModel):
@@ -58,9 +57,9 @@ class Price(_PriceModel):
 
 
 class InstanceFile(_PriceModel):
-    """The whole file."""
+    """The whole file; the date of the prices is one for all regions, or one for each."""
 
-    as_of: date
+    as_of: date | Mapping[str, date]
     spot_price_share: float = Field(gt=0, le=1)
     instances: Mapping[str, Machine]
     prices: Mapping[str, Mapping[str, Price]]
@@ -71,7 +70,14 @@ class InstanceFile(_PriceModel):
             unknown = sorted(set(prices) - set(self.instances))
             if unknown:
                 raise ValueError(f"prices of {region} name {', '.join(unknown)}, which is missing under instances")
+        undated = sorted(set(self.prices) - set(self.as_of)) if isinstance(self.as_of, Mapping) else []
+        if undated:
+            raise ValueError(f"as_of has no date for {', '.join(undated)}")
         return self
+
+    def date_of(self, region: str) -> date:
+        """Return the date of a region's prices."""
+        return self.as_of[region] if isinstance(self.as_of, Mapping) else self.as_of
 
     def in_region(self, region: str) -> PriceList:
         """Return the machines that have a price in a region.
@@ -83,7 +89,7 @@ class InstanceFile(_PriceModel):
             known = ", ".join(sorted(self.prices))
             raise ConfigurationError(
                 f"There are no prices for region {region!r} (only for {known}).",
-                f"Add them to {OWN_FILE} in the project's root; docs/operations/emr.md shows the file.",
+                f"Have them written to {OWN_FILE}: `sluice emr prices --region {region}`.",
             )
         return PriceList(region, self)
 
@@ -98,7 +104,7 @@ class PriceList:
 
     def __init__(self, region: str, file: InstanceFile) -> None:
         self.region = region
-        self.as_of = file.as_of
+        self.as_of = file.date_of(region)
         self.spot_price_share = file.spot_price_share
         self._file = file
 
@@ -137,8 +143,7 @@ def load_instances(project: Project) -> InstanceFile:
     Raises:
         ConfigurationError: When the file cannot be read or is invalid.
     """
-    own = project.root / OWN_FILE
-    return read_instances(own if own.exists() else _SHIPPED)
+    return read_instances(price_file(project))
 
 
 def read_instances(path: Path) -> InstanceFile:

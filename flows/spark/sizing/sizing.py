@@ -31,11 +31,18 @@ MOST_BYTES: Final = 10**15
 MOST_PARTITIONS: Final = 50_000
 """Of a shuffle: beyond, the driver spends its time on their states."""
 
+MOST_NODES: Final = 2000
+"""Nodes beyond which no size is tried, whatever the row allows: a fixed cluster is taken as it is."""
+
 PRIMARY_TYPE: Final = "m5.xlarge"
 """A small primary node suffices up to fifty nodes: https://aws.github.io/aws-emr-best-practices/."""
 
 DEFAULT_TYPES: Final = ("m5.xlarge", "m5.2xlarge", "m5.4xlarge")
 """General-purpose types, for rows that name no type."""
+
+ARM_PRIMARY_TYPE: Final = "m6g.xlarge"
+ARM_TYPES: Final = ("m6g.xlarge", "m6g.2xlarge", "m6g.4xlarge")
+"""The same for clusters of arm64 throughout."""
 
 DEFAULT_CORE_MIN: Final = 2
 DEFAULT_CORE_MAX: Final = 10
@@ -87,6 +94,7 @@ class Bounds:
         core_max: Maximum of core nodes.
         master_count: Primary nodes: 1 or 3.
         architecture: CPU architecture that bootstrap actions and jars need; None: any.
+        primary_type: Instance type of the primary nodes.
     """
 
     types: tuple[str, ...] = DEFAULT_TYPES
@@ -94,6 +102,7 @@ class Bounds:
     core_max: int = DEFAULT_CORE_MAX
     master_count: int = 1
     architecture: str | None = None
+    primary_type: str = PRIMARY_TYPE
 
     @property
     def is_fixed(self) -> bool:
@@ -282,7 +291,7 @@ def _candidates(workload: Workload, bounds: Bounds, fitting: dict[str, Layout]) 
     """Yield every type with every number of nodes that tasks can use."""
     for name, layout in fitting.items():
         useful = math.ceil(workload.tasks / layout.node_cores)
-        most = max(bounds.core_min, min(bounds.core_max, useful))
+        most = max(bounds.core_min, min(bounds.core_max, useful, MOST_NODES))
         for count in range(bounds.core_min, most + 1):
             yield _Candidate(name, count, layout)
 
@@ -297,14 +306,14 @@ def _forecast(
     nodes = (
         Rented(candidate.instance_type, candidate.core_count - spot_count),
         Rented(candidate.instance_type, spot_count, is_spot=True),
-        Rented(PRIMARY_TYPE, bounds.master_count),
+        Rented(bounds.primary_type, bounds.master_count),
     )
     is_feasible = sla is None or minutes <= sla
     return Sizing(
         instance_type=candidate.instance_type,
         core_count=candidate.core_count,
         spot_count=spot_count,
-        master_type=PRIMARY_TYPE,
+        master_type=bounds.primary_type,
         master_count=bounds.master_count,
         layout=candidate.layout,
         partitions=max(2 * candidate.layout.node_cores * candidate.core_count, min(workload.tasks, MOST_PARTITIONS)),
@@ -318,10 +327,14 @@ def _forecast(
 
 def run_minutes(workload: Workload, cores: int, calibration: Calibration) -> float:
     """Estimate minutes from the request to the end: start-up, then waves of tasks."""
+    return calibration.startup_minutes + work_minutes(workload, cores, calibration)
+
+
+def work_minutes(workload: Workload, cores: int, calibration: Calibration) -> float:
+    """Estimate minutes of work without the cluster's start-up."""
     waves = math.ceil(workload.tasks / cores)
     working = waves * TASK_MIB / calibration.mib_per_core_second
-    seconds = (calibration.fixed_seconds + working) / calibration.safety
-    return calibration.startup_minutes + seconds / 60
+    return (calibration.fixed_seconds + working) / calibration.safety / 60
 
 
 def _reason(bounds: Bounds, sla: float | None, minutes: float, *, is_feasible: bool) -> str:
@@ -341,6 +354,10 @@ def _reason(bounds: Bounds, sla: float | None, minutes: float, *, is_feasible: b
 def _fitting(bounds: Bounds, calibration: Calibration, prices: PriceList) -> dict[str, Layout]:
     """Return the allowed types that can run a task, with their layouts."""
     fitting = {}
+    primary = prices.machine(bounds.primary_type).architecture
+    if bounds.architecture not in (None, primary):
+        message = f"The primary node {bounds.primary_type} is {primary}; the job needs {bounds.architecture}."
+        raise HardRunError(message, "Set SLUICE_EMR_PRIMARY_TYPE to a type of that architecture.")
     for name in bounds.types:
         machine = prices.machine(name)
         if bounds.architecture not in (None, machine.architecture):

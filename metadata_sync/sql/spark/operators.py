@@ -124,6 +124,10 @@ def _like(self: Expressions, node: exp.Expr) -> Value:
     return _matched(self, node, "\\" if self.dialect != "duckdb" else None)
 
 
+_LAST_OF_PLANE: Final = 0xFFFF
+"""The last letter that Java holds as one character."""
+
+
 @rule(exp.Escape)
 def _escaped(self: Expressions, node: exp.Expr) -> Value:
     inner, sign = node.this, node.expression
@@ -136,12 +140,10 @@ def _matched(self: Expressions, node: exp.Expr, escape: str | None) -> Value:
     """Spark's LIKE escapes by a backslash, the warehouse's by nothing unless ESCAPE says so."""
     value = self.as_kind(node.this, VARCHAR)
     pattern = node.expression
-    if isinstance(pattern, exp.Literal):
-        made: exp.Expr = exp.Literal.string(_pattern(str(pattern.this), escape, node))
-    elif escape is None:
-        made = call("replace", self.as_kind(pattern, VARCHAR), "\\", "\\\\")
-    else:
-        raise Refusal(node, "escapes in a pattern that is not written out", "Write the pattern as a text.")
+    if not isinstance(pattern, exp.Literal) or any(ord(letter) > _LAST_OF_PLANE for letter in str(pattern.this)):
+        message = "matches a pattern that is not written out in letters up to U+FFFF, which Spark 4 takes for pairs"
+        raise Refusal(node, message, "Write the pattern as a text.")
+    made: exp.Expr = exp.Literal.string(_pattern(str(pattern.this), escape, node))
     if isinstance(node, exp.ILike):
         value, made = lowered(value), lowered(made)
     found: exp.Expr = exp.Like(this=exp.paren(value), expression=exp.paren(made))
@@ -170,6 +172,9 @@ def _negative(self: Expressions, node: exp.Expr) -> Value:
         return Value(cast(exp.Literal.string(str(-value.number)), kind), kind, number=-value.number)
     if not value.kind.is_number:
         raise Refusal(node, f"negates {value.kind}")
+    if value.kind.name == "decimal":  # Spark 4 rounds a negated decimal to 34 digits
+        nothing = cast(exp.Literal.number(0), value.kind)
+        return Value(cast(exp.Sub(this=nothing, expression=exp.paren(value.sql)), value.kind), value.kind)
     return Value(cast(exp.Neg(this=exp.paren(value.sql)), value.kind), value.kind)
 
 

@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from flows.backfill.backfill import BackfillRequest, plan_backfill, run_backfill
 from flows.context import Context
+from flows.dbt.runner import DbtRunner
 from flows.doctor.clocks import examine_clocks
 from flows.doctor.finding import Level
 from flows.engine.engine import execute, prepare
@@ -55,6 +56,34 @@ def server(postgres_url: str) -> psycopg.Connection[tuple[object, ...]]:
 
 def run(context: Context) -> RunSummary:
     return execute(context, prepare(context, RunRequest(requested_by="tester")))
+
+
+def test_loads_count_in_utc_whatever_zone_the_database_has(
+    context: Context, server: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    """20:00 UTC is the next day in Tokyo, where the database and the role say they are."""
+    models = context.project.dbt_dir / "models"
+    models.mkdir(exist_ok=True)
+    (models / "zones.sql").write_text(
+        "{{ config(materialized='table') }}\n"
+        "select cast(timestamptz '2013-01-01 20:00:00+00' as date) as day,"
+        " cast(timestamptz '2013-07-01 20:00:00+00' as varchar) as written, current_setting('timezone') as zone"
+    )
+    with server:
+        name = server.info.dbname
+        server.execute(f"alter database \"{name}\" set timezone = 'Asia/Tokyo'".encode())
+        server.execute(f"alter role \"{server.info.user}\" set timezone = 'Asia/Tokyo'".encode())
+        try:
+            results = DbtRunner(context.project, context.settings, context.profile).run(["zones"], variables={})
+            assert [result.status for result in results if result.name == "zones"] == ["success"]
+            found = server.execute(b"select schemaname from pg_tables where tablename = 'zones'").fetchall()
+            ((schema,),) = found
+            rows = server.execute(f'select day::text, written, zone from "{schema}".zones'.encode()).fetchall()
+        finally:
+            server.execute(f'alter role "{server.info.user}" reset timezone'.encode())
+        context.store.close()
+
+    assert rows == [("2013-01-01", "2013-07-01 20:00:00+00", "UTC")]
 
 
 def test_engine_runs_on_postgresql(context: Context, server: psycopg.Connection[tuple[object, ...]]) -> None:

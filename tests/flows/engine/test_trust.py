@@ -175,6 +175,22 @@ def test_load_that_never_ends_is_ended(workshop: Workshop) -> None:
     assert "time limit" in result.message
 
 
+def test_model_that_cannot_be_compiled_does_not_hide_the_others(workshop: Workshop) -> None:
+    workshop.close()
+    models = workshop.root / "dbt_project" / "models"
+    (models / "good.sql").write_text("select 1 as i")
+    (models / "bad.sql").write_text(
+        "select {% if execute %}{{ exceptions.raise_compiler_error('no key') }}{% endif %} as i"
+    )
+    context = workshop.context
+
+    compiled = DbtRunner(context.project, context.settings, context.profile).compile(["good", "bad"], variables={})
+
+    assert "select 1 as i" in compiled.sql["good"]
+    assert list(compiled.errors) == ["bad"]
+    assert "no key" in compiled.errors["bad"]
+
+
 def run_model(workshop: Workshop, name: str) -> NodeResult:
     context = workshop.context
     results = DbtRunner(context.project, context.settings, context.profile).run([name], variables={})

@@ -49,6 +49,26 @@ RECORDED = {
     "An error occurred (503) when calling the HeadObject operation: Service Unavailable": C.CONNECTION,
     "BOOTSTRAP_FAILURE: On the master instance, bootstrap action 1 returned a non-zero return code": C.SETTINGS,
     "INSTANCE_FLEET_TIMEOUT: could not provision in 60 minutes": C.CAPACITY,
+    "An error occurred (ValidationException) when calling the RunJobFlow operation: The number of instances for job "
+    "flow exceeds the EC2 quota of your account": C.CAPACITY,
+    "An error occurred (VcpuLimitExceeded) when calling the RunJobFlow operation: too many": C.CAPACITY,
+    "EMR cluster j-1 is TERMINATED_WITH_ERRORS: VALIDATION_ERROR: You have requested more vCPU capacity than your "
+    "current vCPU limit of 32 allows": C.CAPACITY,
+    "EMR cluster j-1 is TERMINATED_WITH_ERRORS: VALIDATION_ERROR: The instance limit of your account is reached": (
+        C.CAPACITY
+    ),
+    "VALIDATION_ERROR: The subnet has not enough free IP addresses": C.CAPACITY,
+    "VALIDATION_ERROR: The subnet configuration was invalid: subnet-1 has no route to S3": C.SETTINGS,
+    "Py4JJavaError: An error occurred while calling o82.parquet.\n: java.nio.file.AccessDeniedException: s3://lake/x: "
+    "getFileStatus: (Service: Amazon S3; Status Code: 403; Error Code: 403 Forbidden)": C.PERMISSION,
+    "AmazonS3Exception: Access Denied (Service: Amazon S3; Status Code: 403; Error Code: AccessDenied)": C.PERMISSION,
+    "S3Exception: (Service: S3, Status Code: 403, Request ID: 1)": C.PERMISSION,
+    "AccessControlException: Permission denied: user=hadoop, access=WRITE": C.PERMISSION,
+    "User: arn:aws:sts::1:assumed-role/x is not authorized to perform: glue:GetTable": C.PERMISSION,
+    "AmazonS3Exception: Please reduce your request rate. (Status Code: 503; Error Code: SlowDown)": C.THROTTLING,
+    "EMR cluster j-1 was ended by a person or a program other than this run: USER_REQUEST: Terminated": C.STOPPED,
+    "its step on j-1 ran longer than its limit of 30 minutes": C.TIMEOUT,
+    "the cluster has cost $5.01: emr_usd_per_run = 5": C.REJECT_LIMIT,
     "Cluster terminated: spot instances were reclaimed": C.SPOT_LOSS,
     "[UNRESOLVED_COLUMN.WITH_SUGGESTION] `tailnun` cannot be resolved. SQLSTATE: 42703": C.MISSING_COLUMN,
     "[TABLE_OR_VIEW_NOT_FOUND] The table or view `lake`.`flightz` cannot be found. SQLSTATE: 42P01": C.MISSING_OBJECT,

@@ -26,7 +26,7 @@ from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import ResolvedDependency
 from metadata_sync.rows.vocabulary import Engine
 
-PRICES = read_instances(Path(__file__).parents[3] / "flows/spark/sizing/instances.yml").in_region("us-east-1")
+PRICES = read_instances(Path(__file__).parents[3] / "metadata_sync/instances.yml").in_region("us-east-1")
 
 
 def dependency(name: str, *, driving: bool = True) -> ResolvedDependency:

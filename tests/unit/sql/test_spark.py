@@ -46,6 +46,7 @@ def refused(select: str, dialect: str = "duckdb", outputs: dict[str, str] | None
         ("duckdb", "cast(i as bigint)", "CAST(t.i AS BIGINT)"),
         ("duckdb", "day - other_day", "CAST(DATEDIFF(t.day, t.other_day) AS BIGINT)"),
         ("duckdb", "i + n", "CAST((CAST(t.i AS BIGINT)) + (t.n) AS BIGINT)"),
+        ("duckdb", "-m", "CAST(CAST(0 AS DECIMAL(10, 2)) - (t.m) AS DECIMAL(10, 2))"),
         ("duckdb", "s like 'a\\b'", "(t.s) LIKE ('a\\\\\\\\b')"),
         ("redshift", "s like 'a\\\\%'", "(t.s) LIKE ('a\\\\%')"),
         ("duckdb", "s like 'a!_' escape '!'", "(t.s) LIKE ('a\\\\_')"),
@@ -92,6 +93,8 @@ def test_what_differs_is_written_out(dialect: str, expression: str, expected: st
         ("duckdb", "sum(i order by n)", "ORDER|order"),
         ("duckdb", "struct_pack(a := 1)", "struct"),
         ("duckdb", "round(m, i)", "not written out"),
+        ("duckdb", "s like r", "pattern that is not written out"),
+        ("duckdb", "s like '𐖗%'", "pattern that is not written out"),
         ("duckdb", "interval '1 day'", "INTERVAL"),
     ],
 )

@@ -66,6 +66,7 @@ BAD: list[tuple[str, str | None, ControlRow]] = [
     ("duplicate", "column_list", target(column_list=[{"name": "a", "type": "int"}, {"name": "a", "type": "text"}])),
     ("duplicate", "dependencies", target(dependencies=[DRIVING, {**DRIVING, "driving": False}])),
     ("duplicate", "dependencies", target(increment="groups", dependencies=[{**DRIVING, "recompute_by": ["a", "a"]}])),
+    ("unknown_instance_type", "emr_instance_types", pipeline(emr_instance_types=["r5.nano"])),
     ("duplicate", "emr_instance_types", pipeline(emr_instance_types=["r5.xlarge", "r5.xlarge"])),
     # sources
     ("missing_value", "location", source(location=None)),

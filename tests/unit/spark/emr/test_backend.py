@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from flows.cli.emr import register
 from flows.gate.facts import Action, Decision, EngineChoice, Reason
+from flows.run.outcome import Compiled
 from flows.spark.backend import JobStatus
 from flows.spark.emr.cluster_state import end_of, read_cluster
 from flows.spark.emr.sweep import sweep
@@ -64,14 +65,13 @@ def test_a_job_group_shares_one_cluster_made_as_settings_and_row_say(
     assert request["Instances"]["Ec2SubnetId"] == "subnet-1"
     assert request["Instances"]["EmrManagedMasterSecurityGroup"] == "sg-1"
     assert request["BootstrapActions"][0]["ScriptBootstrapAction"] == {"Path": "s3://lake/boot.sh"}
-    limits = request["ManagedScalingPolicy"]["ComputeLimits"]
-    assert (limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"]) == (2, 10)
+    assert "ManagedScalingPolicy" not in request  # the sized number is the least of the row
     tags = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
     assert (tags["team"], tags["sluice:environment"], tags["sluice:run-id"]) == ("data", "dev", "run-1")
     assert emr.steps(0) == dict.fromkeys(SELECTS, "COMPLETED")
     assert emr.states == ["TERMINATED"]
     costs = [project.context.store.spark_entries(target)[0] for target in SELECTS]
-    assert all(entry.usd > 0 and entry.prices_as_of == date(2020, 2, 1) for entry in costs)
+    assert all(entry.usd > 0 and entry.prices_as_of == date(2026, 1, 19) for entry in costs)
     assert project.context.store.leases() == ()
 
 
@@ -120,7 +120,7 @@ def test_what_would_be_rented_is_told_before(emr: EmrSimulator, project: EmrProj
 
 
 def test_nothing_new_rents_nothing(emr: EmrSimulator, project: EmrProject) -> None:
-    project.stage().run([], lambda models: {})
+    project.stage().run([], lambda models: Compiled())
 
     assert emr.requests == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from flows.spark.sizing.learning import Sample, combine, learn
 from flows.spark.sizing.prices import load_instances
-from flows.spark.sizing.sizing import GIB, MIB, MOST_PARTITIONS, PRIOR, Bounds, Sizing, Workload, size
+from flows.spark.sizing.sizing import GIB, MIB, MOST_NODES, MOST_PARTITIONS, PRIOR, Bounds, Sizing, Workload, size
 from metadata_sync.errors import HardRunError
 from metadata_sync.project import Project
 from tests.support.project_copy import REPOSITORY
@@ -64,3 +64,27 @@ def test_odd_inputs_are_refused_by_name_and_shuffles_are_capped() -> None:
     with pytest.raises(HardRunError, match="SLA of inf"):
         Workload(GIB, float("inf"))
     assert _sized(100 * 10**12, [], None).partitions <= MOST_PARTITIONS
+
+
+def test_a_run_of_a_few_bytes_says_nothing_about_speed() -> None:
+    before = _sized(10 * GIB, [])
+
+    for seconds in (0.5, 1, 30, 119):
+        for count in (1, 3, 9):
+            after = _sized(10 * GIB, [_run(1, seconds)] * count)
+            assert after.usd <= before.usd * 2, (seconds, count)
+
+
+@pytest.mark.parametrize("sla", [float("nan"), float("-inf"), 0.0, -5.0])
+def test_a_time_limit_that_is_none_is_refused(sla: float) -> None:
+    with pytest.raises(HardRunError, match="cannot be met"):
+        Workload(GIB, sla)
+
+
+def test_bounds_without_an_end_are_capped() -> None:
+    prices = load_instances(Project(REPOSITORY)).in_region("us-east-1")
+
+    found = size(Workload(10**15, 1), Bounds(("m5.xlarge",), 2, 10**9), PRIOR, prices)
+
+    assert found.core_count == MOST_NODES
+    assert not found.is_feasible

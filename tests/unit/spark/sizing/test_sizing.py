@@ -14,7 +14,7 @@ from flows.spark.sizing.prices import InstanceFile, PriceList, read_instances
 from flows.spark.sizing.sizing import GIB, PRIOR, Bounds, Calibration, Rented, Sizing, Workload, rent_usd, size
 from metadata_sync.errors import ConfigurationError, HardRunError
 
-SHIPPED = Path(__file__).parents[4] / "flows/spark/sizing/instances.yml"
+SHIPPED = Path(__file__).parents[4] / "metadata_sync/instances.yml"
 FILE = read_instances(SHIPPED)
 PRICES = FILE.in_region("us-east-1")
 TIB = 1024 * GIB
@@ -92,7 +92,7 @@ def test_nothing_to_read_never_gets_a_cluster() -> None:
 
 
 def test_an_unknown_type_is_an_error_and_not_free() -> None:
-    with pytest.raises(ConfigurationError, match=r"m5\.xlarg has no price in us-east-1 \(prices as of 2020-02-01\)"):
+    with pytest.raises(ConfigurationError, match=r"m5\.xlarg has no price in us-east-1 \(prices as of 2026-01-19\)"):
         size(Workload(GIB), Bounds(("m5.xlarg",), 2, 4), PRIOR, PRICES)
 
 
