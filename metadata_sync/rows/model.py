@@ -49,12 +49,16 @@ def type_text(text: str, dialect: str) -> str:
 
 
 class Column(_Strict):
-    """One column of a target: its name, its type in the warehouse, its description and dbt tests."""
+    """One column of a target: its name, its type in the warehouse, its description, dbt tests and dbt tags.
+
+    Columns with the tag `personal` are masked by `sluice test create`, with the source columns that they come from.
+    """
 
     name: str
     type: str
     description: str = ""
     tests: tuple[str | dict[str, Any], ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 class Dependency(_Strict):

@@ -53,6 +53,7 @@ def test_project_of_an_installed_wheel_loads_and_plain_dbt_builds_it(tmp_path: P
     sluice, root = site / "bin" / "sluice", tmp_path / "Läden Köln"
 
     assert "sluice run" in run(sluice, "init", root.name, cwd=tmp_path, site=site)
+    assert "2 passed" in run(sluice, "test", cwd=root, site=site)
     run(sluice, "control", "apply", "--yes", cwd=root, site=site)
     assert "2 read, 2 inserted" in run(sluice, "run", cwd=root, site=site)
     link = root / "dbt_project" / "dbt_packages" / "sluice"
