@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import (
@@ -59,6 +59,12 @@ class Column(_Strict):
     description: str = ""
     tests: tuple[str | dict[str, Any], ...] = ()
     tags: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_tags(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write a column without tags as it was written before there were tags: what is stored is compared as text."""
+        values: dict[str, Any] = write(self)
+        return values if self.tags else {name: value for name, value in values.items() if name != "tags"}
 
 
 class Dependency(_Strict):
