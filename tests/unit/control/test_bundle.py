@@ -101,7 +101,12 @@ FAULTS = [
     (FLIGHTS + "    comments: all well", "framework_column", "comments", "Remove it"),
     (FLIGHTS + "    fingerprint: abc", "framework_column", "fingerprint", "Remove it"),
     (FLIGHTS + "    environments: {stage: {deactivated_by: operator}}", "framework_column", "deactivated_by", "Remove"),
-    (FLIGHTS.replace("driving: true", "driven: true"), "unknown_key", "dependencies[0].driven", "Did you mean 'driving'?"),
+    (
+        FLIGHTS.replace("driving: true", "driven: true"),
+        "unknown_key",
+        "dependencies[0].driven",
+        "Did you mean 'driving'?",
+    ),
     (FLIGHTS.replace("[tailnum]", "tailnum"), "wrong_type", "business_key", "Write business_key: [tailnum]"),
     ("sources: [{schema: !!python/object:os.system x, table: t, kind: lake}]", "yaml_tag", None, "tag"),
     ("sources: [{schema: !!binary aGk=, table: t, kind: lake}]", "yaml_tag", None, "tag"),
