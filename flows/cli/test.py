@@ -176,7 +176,7 @@ def _rows(context: Context, targets: list[str], *, must_exist: bool) -> ControlR
     project = context.project
     bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
     declared = {str(row.name) for row in bundle.rows.transformations}
-    if declared.issuperset(targets):
+    if declared.issuperset(targets) or (declared and not must_exist):  # a test of a retired target fails by itself
         return bundle.rows
     stored = context.store.read_rows()
     for target in targets if must_exist else ():
