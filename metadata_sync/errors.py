@@ -50,10 +50,12 @@ class Fault:
     place: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
-        where = f"{self.table}[{self.key}]" + (f".{self.column}" if self.column else "")
+        is_of_file = self.key.startswith("line ")
+        where = f"{self.table}:{self.key.removeprefix('line ')}" if is_of_file else f"{self.table}[{self.key}]"
+        where += (f": {self.column}" if is_of_file else f".{self.column}") if self.column else ""
         shown = f" = {self.value!r}" if self.value is not None else ""
         text = f"{where}{shown}: {self.message} {self.remedy}".rstrip()
-        is_placed = self.place is None or self.place.rpartition(":")[0] in text
+        is_placed = self.place is None or text.startswith(self.place.rpartition(":")[0])
         return text if is_placed else f"{self.place}: {text}"
 
     def as_dict(self) -> dict[str, str | None]:

@@ -309,7 +309,8 @@ def _print_plan(plan: Plan) -> None:
         say("Nothing to change: the tables hold what the files declare.")
     for change in plan.changes:
         _print_change(change)
-    if plan.kept:
+    kept_by_people = [kept for kept in plan.kept if not kept.is_framework]
+    if kept_by_people:
         rows = [
             (
                 kept.id.row,
@@ -318,7 +319,7 @@ def _print_plan(plan: Plan) -> None:
                 brief(kept.file),
                 _writer(kept),
             )
-            for kept in plan.kept
+            for kept in kept_by_people
         ]
         print_table(
             "Kept: changed in the tables, unchanged in the files", ("row", "column", "table", "file", "by"), rows

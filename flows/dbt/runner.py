@@ -119,6 +119,11 @@ class DbtRunner:
         _raise_interrupt(result.exception)
         return result
 
+    def unit_test(self) -> tuple[NodeResult, ...]:
+        """Run every unit test of the project; otherwise as `build`."""
+        with self._prepared({}):
+            return self._invoke(["test", "--select", "test_type:unit"], ())
+
     def operate(self, macro: str, arguments: Mapping[str, Any]) -> None:
         """Run a macro of Sluice as an operation.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from flows.cli.output.console import out, report_error
@@ -36,8 +37,10 @@ def main() -> int:
 
 def _run_steps(context: Context, narrator: Narrator) -> None:
     narrator.step("Start from scratch")
-    if begin_from_scratch(context):
-        narrator.say("Removed the tables, rows and files of the previous demo.")
+    earlier = begin_from_scratch(context)
+    if earlier is not None:
+        place = earlier.relative_to(context.project.root)
+        narrator.say(f"The tables, rows and files of the previous demo are now in {place}/: delete it when you like.")
     narrator.say("A Prefect server starts in the background; its UI will show the runs.")
     server = narrator.begin_sluice("up")
     with open_lake(context.project.state_dir / "lake") as lake:
@@ -133,15 +136,16 @@ def _recap(context: Context, narrator: Narrator, runs: list[tuple[str, tuple[Out
 def _next_steps(narrator: Narrator, url: str | None) -> None:
     narrator.step(f"Done in {narrator.seconds:.0f} seconds")
     narrator.say(
-        f"The runs in Prefect's UI: {url}   (`.venv/bin/sluice down` stops the server)"
+        f"The runs in Prefect's UI: {url}   (`sluice down` stops the server)"
         if url
-        else "`.venv/bin/sluice up` starts a Prefect server; its UI then shows later runs."
+        else "`sluice up` starts a Prefect server; its UI then shows later runs."
     )
     narrator.say(
-        "Try next:",
-        "  .venv/bin/sluice why dwh.dim_airport                    why it did not run",
-        "  .venv/bin/sluice status                                 every target: last window, rows, age",
-        "  .venv/bin/sluice dbt build --select dwh__dim_aircraft   the same model and its tests by hand, with dbt",
+        "Try next, in this folder:",
+        f'  export PATH="{Path(sys.executable).parent}:$PATH"',
+        "  sluice why dwh.dim_airport                    # why it did not run",
+        "  sluice test                                   # a SELECT and its history on frozen rows",
+        "  sluice dbt build --select dwh__dim_aircraft   # the same model and its tests by hand, with dbt",
         "Then open dbt_project/control/flights.yml and dbt_project/transformations/: a pipeline is nothing more.",
     )
 

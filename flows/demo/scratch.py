@@ -1,10 +1,11 @@
-"""Start from scratch: remove the data of an earlier demo, and nothing else."""
+"""Start from scratch: put the data of an earlier demo aside, and touch nothing else."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,17 +23,19 @@ if TYPE_CHECKING:
 
 _DATABASE_SUFFIXES: Final = ("", ".wal", "-wal", "-shm")
 _MARK_TEXT: Final = (
-    "The demo created the control database, the warehouse and the lake in this folder, and may remove them.\n"
+    "The demo created the control database, the warehouse and the lake in this folder, and may move them away.\n"
 )
+_ASIDE: Final = "demos"
+"""Folder of `.sluice/` that earlier demos are moved to, each into one of its own."""
 
 
-def begin_from_scratch(context: Context) -> bool:
-    """Remove the control rows, the warehouse and the lake of an earlier demo.
+def begin_from_scratch(context: Context) -> Path | None:
+    """Move the control rows, the warehouse and the lake of an earlier demo aside: somebody may have tried things there.
 
-    The file `.sluice/demo` marks the embedded databases as the demo's. Without it they are a user's and are kept.
+    The file `.sluice/demo` marks the embedded databases as the demo's. Without it they are a user's and stay.
 
     Returns:
-        True when an earlier demo was removed.
+        The folder that holds them now; None when there was no earlier demo.
 
     Raises:
         ConfigurationError: When the settings name other databases than the embedded ones, or when those hold
@@ -54,13 +57,26 @@ def begin_from_scratch(context: Context) -> bool:
             f"Keep your work: copy or move {state} away, or run the demo in another clone.",
         )
     was_there = warehouse.exists()
-    for path in _files(warehouse, control):
-        path.unlink(missing_ok=True)
-    for table in LAKE_TABLES:
-        shutil.rmtree(state / "lake" / table, ignore_errors=True)
-    state.mkdir(parents=True, exist_ok=True)
+    left = [*_files(warehouse, control), *(state / "lake" / table for table in LAKE_TABLES)]
+    aside = _put_aside([path for path in left if path.exists()], context)
+    context.project.make_state_dir()
     mark.write_text(_MARK_TEXT)
-    return was_there
+    return aside if was_there else None
+
+
+def _put_aside(paths: Sequence[Path], context: Context) -> Path | None:
+    """Move files and folders of `.sluice/` into a new folder; None when there are none."""
+    if not paths:
+        return None
+    state = context.project.state_dir
+    name = datetime.now(tz=UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    taken = len(list((state / _ASIDE).glob(f"{name}*")))
+    folder = state / _ASIDE / (f"{name}-{taken}" if taken else name)
+    for path in paths:
+        place = folder / (path.relative_to(state) if path.is_relative_to(state) else path.name)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, place)
+    return folder
 
 
 def _embedded_warehouse(context: Context) -> Path:

@@ -36,6 +36,7 @@ _FILES: Final = {
     "example.sql": "example.sql",
     "dbt_project/control/example.yml": "dbt_project/control/example.yml",
     "dbt_project/transformations/dim_customer.sql": "dbt_project/transformations/dim_customer.sql",
+    "dbt_project/unit_tests/dwh.dim_customer.yml": "dbt_project/unit_tests/dwh.dim_customer.yml",
     "dbt_project/macros/generate_schema_name.sql": "dbt_project/macros/generate_schema_name.sql",
     "profiles.yml": "profiles.yml",
     "dbt_project/dbt_project.yml": "dbt_project/dbt_project.yml",

@@ -13,7 +13,7 @@ from flows.engine.engine import hold_warehouse, sync_rows
 from flows.run.outcome import load_variables
 from flows.warehouse.lake.variable import files_variable
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError
-from metadata_sync.rows.resolve import unknown_target
+from metadata_sync.rows.resolve import is_view, unknown_target
 
 if TYPE_CHECKING:
     from flows.dbt.runner import DbtRunner
@@ -84,12 +84,18 @@ def row_of(context: Context, target: str) -> TransformationRow:
     """Return the row of a target, after a sync of its model.
 
     Raises:
-        ConfigurationError: When no row declares the target, or its row has a fault.
+        ConfigurationError: When no row declares the target, its row has a fault, or it is a materialized view.
     """
     rows, blame = sync_rows(context)
     for row in rows.transformations:
         if str(row.name) == target:
             for fault in blame.faults_of(row):
                 raise ConfigurationError(f"The row of {target} has a fault: {fault}")
+            if is_view(row, rows):
+                raise ConfigurationError(
+                    f"{target} is a materialized view: it holds what its SELECT yields now and keeps no events, so "
+                    "there is nothing to compare it with, and nothing to write it again from.",
+                    f"Refresh it: sluice run {row.pipeline_id} --force",
+                )
             return row
     raise unknown_target(target, rows)

@@ -9,6 +9,7 @@
 | `lookups` | which rows a change of a lookup touches, and what cannot be derived again |
 | `spark` | translates a row's SELECT to Spark, or says why it cannot run there |
 | `lake_location` | files and partition columns of a lake source's location |
+| `unit_tests` | reads test files, and writes their unit tests as dbt reads them |
 | `blame` | faults by row, and the transformations that they stop |
 
 Never imported here: a warehouse driver, the control database.

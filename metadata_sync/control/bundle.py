@@ -210,8 +210,8 @@ class _BundleReader:
         before = len(self.faults)
         self._duplicate_keys(name, item, row_id)
         if row_id in self.places:
-            message = f"The row is declared twice: at {self.places[row_id]} and at {where}."
-            self._fault(row_id, None, None, Problem("duplicate_row", message, "Keep one of them."))
+            message = f"The row is declared a second time; the first is at {self.places[row_id]}."
+            self._fault(row_id, None, None, Problem("duplicate_row", message, "Keep one of them."), where)
             return
         self.places[row_id] = where
         self.column_places[row_id] = {
@@ -232,13 +232,18 @@ class _BundleReader:
         """Return the row for the current environment, and validate it for the others."""
         self._refuse_framework_columns(row_type, row_id, values, where)
         plain = _without(values, row_type.framework_columns)
-        parsed = parse_row(row_type, plain, row_id.key, where)
+        parsed = parse_row(row_type, plain, row_id.key)
         found = list(parsed.faults)
         row = parsed.row
         for environment, override in self._overrides(row_type, row_id, item, where).items():
-            merged = parse_row(row_type, {**plain, **override}, row_id.key, f"{where}, environment {environment}")
+            merged = parse_row(row_type, {**plain, **override}, row_id.key, f"environment {environment}")
             # Faults that do not come from the override are in the list already.
-            found += [fault for fault in merged.faults if fault.column in override and fault not in found]
+            place = self.column_places[row_id][OVERRIDES]
+            found += [
+                replace(fault, place=place)
+                for fault in merged.faults
+                if fault.column in override and fault not in found
+            ]
             if environment == self.environment:
                 row = merged.row
         self.faults += found
@@ -254,7 +259,7 @@ class _BundleReader:
         place = f"{where.rpartition(':')[0]}:{block.line}"
         shape = "Write `environments: {stage: {column: value}}`."
         if not isinstance(block.value, dict):
-            self._fault(row_id, OVERRIDES, None, Problem("wrong_type", f"Is not a mapping ({place}).", shape))
+            self._fault(row_id, OVERRIDES, None, Problem("wrong_type", "Is not a mapping.", shape), place)
             return {}
         self._duplicate_keys(where.rpartition(":")[0], block, row_id)
         overrides: dict[str, dict[str, Any]] = {}
@@ -265,12 +270,11 @@ class _BundleReader:
                     row_id,
                     OVERRIDES,
                     environment,
-                    Problem("bad_name", f"Is not an environment name ({place}).", remedy),
+                    Problem("bad_name", "Is not an environment name.", remedy),
+                    place,
                 )
             elif not isinstance(values.value, dict | None):
-                self._fault(
-                    row_id, OVERRIDES, environment, Problem("wrong_type", f"Is not a mapping ({place}).", shape)
-                )
+                self._fault(row_id, OVERRIDES, environment, Problem("wrong_type", "Is not a mapping.", shape), place)
             elif values.value:
                 self._duplicate_keys(where.rpartition(":")[0], values, row_id)
                 overrides[environment] = self._allowed(row_type, row_id, values.plain, place)
@@ -282,10 +286,10 @@ class _BundleReader:
         self._refuse_framework_columns(row_type, row_id, override, place)
         for column in row_type.key_columns:
             if column in override:
-                message = f"An override cannot change the row's key ({place})."
-                self._fault(
-                    row_id, column, override[column], Problem("key_override", message, "Write another row instead.")
+                problem = Problem(
+                    "key_override", "An override cannot change the row's key.", "Write another row instead."
                 )
+                self._fault(row_id, column, override[column], problem, place)
         return _without(override, {*row_type.framework_columns, *row_type.key_columns})
 
     def _refuse_framework_columns(
@@ -293,18 +297,18 @@ class _BundleReader:
     ) -> None:
         for column in values:
             if column in row_type.framework_columns:
-                message = f"Only the framework writes this column ({where})."
-                self._fault(
-                    row_id, column, values[column], Problem("framework_column", message, "Remove it from the file.")
+                problem = Problem(
+                    "framework_column", "Only the framework writes this column.", "Remove it from the file."
                 )
+                self._fault(row_id, column, values[column], problem, where)
 
     def _duplicate_keys(self, name: str, item: YamlItem, row_id: RowId | None = None) -> None:
         for key, line in item.duplicates:
-            message, remedy = f"The key is used twice ({name}:{line}).", "Keep one of them."
+            problem = Problem("duplicate_key", "The key is used twice.", "Keep one of them.")
             if row_id is None:
-                self._file_fault(name, line, key, Problem("duplicate_key", message, remedy))
+                self._file_fault(name, line, key, problem)
             else:
-                self._fault(row_id, key, None, Problem("duplicate_key", message, remedy))
+                self._fault(row_id, key, None, problem, f"{name}:{line}")
         if row_id is not None and isinstance(item.value, dict):
             for value in item.value.values():
                 self._nested_duplicates(name, value, row_id)
@@ -315,7 +319,7 @@ class _BundleReader:
                 if isinstance(child.value, dict):
                     self._duplicate_keys(name, child, row_id)
 
-    def _fault(self, row_id: RowId, column: str | None, value: Any, problem: Problem) -> None:
+    def _fault(self, row_id: RowId, column: str | None, value: Any, problem: Problem, place: str | None = None) -> None:
         self.faults.append(
             Fault(
                 table=row_id.table,
@@ -325,6 +329,7 @@ class _BundleReader:
                 rule=problem.rule,
                 message=problem.message,
                 remedy=problem.remedy,
+                place=place,
             )
         )
 

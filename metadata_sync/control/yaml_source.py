@@ -183,10 +183,40 @@ def _line_of(part: yaml.Node | yaml.Event) -> int:
     return part.start_mark.line + 1 if part.start_mark else 1
 
 
+_NEAR: Final = "Correct this line or the one above it."
+_SYNTAX: Final = (
+    ("tab character", "A tab stands before the value.", "Indent with blanks."),
+    (
+        "cannot start any token",
+        "A sign stands here that begins no value.",
+        "Put the value in quotes; indent with blanks.",
+    ),
+    ("expected ',' or ']'", "A list is not closed: its ] is missing.", _NEAR),
+    ("expected ',' or '}'", "A mapping is not closed: its } is missing, or a comma.", _NEAR),
+    ("mapping values are not allowed", "A colon is one too many, or the line stands too far to the right.", _NEAR),
+    (
+        "expected key",
+        "The line does not go on with what is above it.",
+        "Indent it like the lines above, or begin it with '- '.",
+    ),
+    ("expected '-' indicator", "The line is no row of the list above.", "Begin it with '- ', or indent it further."),
+    ("unexpected end of stream", "A quoted text is not closed.", "Add the missing quote."),
+    (
+        "could not find expected ':'",
+        "A colon is missing after a key.",
+        "Write key: value, with a blank after the colon.",
+    ),
+    ("undefined alias", "A value begins with *, which means a reference.", "Put the value in quotes."),
+)
+"""The parser's words, and what they mean for who wrote the file."""
+
+
 def _syntax_error(error: yaml.YAMLError) -> YamlError:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    context = getattr(error, "context", None)
-    message = f"Is not YAML: {problem}{f' ({context})' if context else ''}."
-    remedy = "Indent with spaces, and quote values that begin with one of * & ! % @ ` { [ or hold ': '."
-    return YamlError(mark.line + 1 if mark else 1, message, remedy)
+    line = mark.line + 1 if mark else 1
+    for words, message, remedy in _SYNTAX:
+        if words in problem:
+            return YamlError(line, message, remedy)
+    remedy = "Indent with blanks, and quote values that begin with one of * & ! % @ ` { [ or hold ': '."
+    return YamlError(line, f"Is not YAML: {problem}.", remedy)

@@ -5,6 +5,7 @@
 | `model` | `SourceRow`, `PipelineRow`, `TransformationRow`, `ControlRows` |
 | `vocabulary` | the allowed words of columns, as enums |
 | `names` | identifiers, slugs and `schema.table` names |
+| `forms` | what to say of a value of the wrong form |
 | `parsing` | untyped values to typed rows, with all faults |
 | `resolve` | a row's settings with the defaults of the rows that it refers to |
 | `merge` | the three-way merge of files, last applied rows and table |

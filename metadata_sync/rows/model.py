@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import (
@@ -50,12 +50,22 @@ def type_text(text: str, dialect: str) -> str:
 
 
 class Column(_Strict):
-    """One column of a target: its name, its type in the warehouse, its description and dbt tests."""
+    """One column of a target: its name, its type in the warehouse, its description, dbt tests and dbt tags.
+
+    Columns with the tag `personal` are masked by `sluice test create`, with the source columns that they come from.
+    """
 
     name: str
     type: str
     description: str = ""
     tests: tuple[str | dict[str, Any], ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_tags(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write a column without tags as it was written before there were tags: what is stored is compared as text."""
+        values: dict[str, Any] = write(self)
+        return values if self.tags else {name: value for name, value in values.items() if name != "tags"}
 
 
 class Dependency(_Strict):

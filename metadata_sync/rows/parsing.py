@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Generic, TypeVar
@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails, PydanticSerializationError
 
 from metadata_sync.errors import Fault
 from metadata_sync.problems import did_you_mean
+from metadata_sync.rows.forms import form_problem, keys_at, missing_remedy
 from metadata_sync.rows.model import ControlRow
 
 MAX_WHOLE: Final = 2**63 - 1
@@ -21,6 +22,9 @@ MAX_SHOWN: Final = 200
 """Maximum characters of a value in a message."""
 
 _UNSTORABLE_CHARACTER: Final = re.compile("[\x00\ud800-\udfff]")
+
+_BRANCHES: Final = frozenset({"str", "int", "datetime"})
+"""Parts of a place that name a type that a value may have, and no key."""
 
 Row = TypeVar("Row", bound=ControlRow)
 
@@ -63,7 +67,12 @@ def parse_row(row_type: type[Row], values: Mapping[str, Any], key: str, where: s
     unstorable = [name for name, value in known.items() if not _is_storable(value)]
     faults += [_unstorable(row_type, key, name, known.pop(name), place) for name in unstorable]
     row, errors = _validate(row_type, known)
-    faults += [_typed_fault(row_type, key, error, place) for error in errors]
+    guessed = {fault.remedy for fault in faults}
+    faults += [
+        fault
+        for fault in _typed_faults(row_type, key, errors, place)
+        if fault.rule != "missing_value" or f"Did you mean {fault.column!r}?" not in guessed
+    ]
     if row is None:
         bad = {str(error["loc"][0]) for error in errors if error["loc"]}
         row, _ = _validate(row_type, {name: value for name, value in known.items() if name not in bad})
@@ -163,18 +172,20 @@ def _unstorable(row_type: type[ControlRow], key: str, name: str, value: Any, pla
 def _typed_fault(row_type: type[ControlRow], key: str, error: ErrorDetails, place: str) -> Fault:
     column = _path(error["loc"])
     known = _words(error)
+    value = shown(error["input"])
     if error["type"] == "missing":
-        rule, message, remedy = "missing_value", f"A value is required{place}.", f"Set {column}."
-        value = None
+        rule, message, value = "missing_value", f"A value is required{place}.", None
+        remedy = missing_remedy(row_type, error["loc"])
     elif error["type"] == "extra_forbidden":
         rule, message, value = "unknown_key", f"There is no such key{place}.", None
-        remedy = "Remove it, or correct its spelling."
+        keys = keys_at(row_type, error["loc"][:-1])
+        remedy = did_you_mean(str(error["loc"][-1]), keys) or f"The keys here are: {', '.join(keys)}."
     elif known:
-        rule, message, value = "unknown_word", f"Is none of: {', '.join(known)}{place}.", shown(error["input"])
+        rule, message = "unknown_word", f"Is none of: {', '.join(known)}{place}."
         remedy = did_you_mean(str(error["input"]), known) or "Use one of these words."
     else:
-        rule, message, value = "wrong_type", f"{error['msg']}{place}.", shown(error["input"])
-        remedy = _type_remedy(error)
+        said, remedy = form_problem(error)
+        rule, message = "wrong_type", f"{said}{place}."
     return Fault(row_type.control_table, key, column, value, rule, message, remedy)
 
 
@@ -185,14 +196,19 @@ def _words(error: ErrorDetails) -> list[str]:
     return [word.strip(" '") for word in expected.replace(" or ", ", ").split(",")]
 
 
-def _type_remedy(error: ErrorDetails) -> str:
-    if error["type"] == "string_type":
-        return "Put the value in quotes."
-    if error["type"] == "tuple_type":
-        return "Write a list: [first, second]."
-    if error["type"] in {"model_type", "model_attributes_type"}:
-        return "Write a mapping: {name: …, type: …}."
-    return "Correct the value."
+def _typed_faults(row_type: type[ControlRow], key: str, errors: Sequence[ErrorDetails], place: str) -> list[Fault]:
+    """Return the faults of a row's values: one for each value, and none for what a misspelled key leaves open."""
+    faults = [_typed_fault(row_type, key, error, place) for error in errors]
+    misspelled = {
+        (fault.column or "").rpartition(".")[0] + "." + fault.remedy.removeprefix("Did you mean '").removesuffix("'?")
+        for fault in faults
+        if fault.rule == "unknown_key"
+    }
+    kept: dict[str | None, Fault] = {}
+    for fault in faults:
+        if fault.rule != "missing_value" or fault.column not in misspelled:
+            kept.setdefault(fault.column, fault)
+    return list(kept.values())
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -201,6 +217,6 @@ def _path(location: tuple[int | str, ...]) -> str:
     for step in location:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif step.isidentifier() or not text:
+        elif (step.isidentifier() and step not in _BRANCHES) or not text:
             text += f".{step}" if text else step
     return shown(text) or ""

@@ -257,6 +257,7 @@ def _column(column: Column, scope: TestScope) -> Document:
             "quote": needs_quotes(column.name) or None,
             "data_type": escape_jinja(column.type),
             "description": escape_jinja(column.description),
+            "config": {"tags": [escape_jinja(tag) for tag in column.tags]} if column.tags else {},
             "data_tests": [test for test in tests if test is not None],
         }
     )

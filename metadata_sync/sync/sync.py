@@ -15,6 +15,7 @@ from metadata_sync.analysis.data_tests import TestScope
 from metadata_sync.analysis.declared_tests import FILE_NAME, read_declared_tests
 from metadata_sync.analysis.groups import with_groups
 from metadata_sync.analysis.protocols import WarehouseColumns
+from metadata_sync.analysis.unit_tests import dbt_unit_tests, find_test_files
 from metadata_sync.errors import Fault, MetadataError, SyncError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
@@ -236,7 +237,8 @@ def _snapshot(
     project: Project, stored: StoredRows, dialect: str, contents: Mapping[str, str] | None = None
 ) -> Snapshot:
     inputs = str(RENDER_VERSION), dialect, stored.digest, *sorted(project.allowed_functions)
-    return take_snapshot(project, inputs, [*stored.sql_paths, FILE_NAME], contents)
+    tests = [str(path.relative_to(project.dbt_dir)) for path in find_test_files(project)]
+    return take_snapshot(project, inputs, [*stored.sql_paths, FILE_NAME, *tests], contents)
 
 
 def _store_columns(store: ControlStore, rows: ControlRows, filled: Mapping[TableName, ListChange]) -> None:
@@ -351,6 +353,8 @@ def _model_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[
         base = project.generated_dir / row.pipeline_id / row.name.model_name
         origin = f"transformation_control[{row.key}]"
         document = model_document(TestScope(row, rows, dialect, declared, project.allowed_functions))
+        if unit_tests := dbt_unit_tests(project, row.name, dialect):
+            document["unit_tests"] = unit_tests
         yield _Wanted(GeneratedFile(base.with_suffix(".yml"), origin, _document_digest(document)), row, document)
         yield _Wanted(model_file(row, rows, project, dialect), row, None)
 

@@ -38,6 +38,7 @@ def without_consequences(
         unreadable: Rows that are missing because of their faults.
         has_unread_files: Whether a file could not be read at all: what it declares is not known.
     """
+    found = one_fault_each(found)
     columns = {(fault.table, fault.key, fault.column) for fault in known}
     rows = {(fault.table, fault.key) for fault in known}
     missing = {row.key for row in unreadable}
@@ -49,6 +50,43 @@ def without_consequences(
         if not (is_same or is_of_faulty_row or refers):
             kept.append(fault)
     return kept
+
+
+_LEADS_TO: Final = {
+    "unknown_dependency": {
+        "undeclared_dependency",
+        "unread_dependency",
+        "no_sequence",
+        "missing_incremental_key",
+        "bind",
+    },
+    "table_name": {"unread_dependency", "undeclared_dependency", "no_sequence"},
+    "syntax": {"unread_dependency", "no_sequence"},
+    "no_driving_source": {"no_sequence", "increment_mode"},
+    "unused_recompute_by": {"increment_mode", "no_sequence"},
+}
+"""Rule → rules that only say the same mistake again, of the same row."""
+
+
+def one_fault_each(found: Iterable[Fault]) -> list[Fault]:
+    """Return the faults with one for each mistake: the first of a rule and column, without what follows from another.
+
+    A value that does not belong to the load type is not examined any further, and neither is a SELECT that reads a
+    table which the row misspells.
+    """
+    faults = list(dict.fromkeys(found))
+    of_rows: dict[tuple[str, str], set[str]] = {}
+    misplaced = {(item.table, item.key, item.column) for item in faults if item.rule == "not_for_load_type"}
+    for fault in faults:
+        of_rows.setdefault((fault.table, fault.key), set()).add(fault.rule)
+    kept: dict[tuple[str, str, str | None, str, str | None], Fault] = {}
+    for fault in faults:
+        follows = any(fault.rule in _LEADS_TO.get(rule, ()) for rule in of_rows[fault.table, fault.key])
+        place = (fault.table, fault.key, fault.column)
+        if not follows and (place not in misplaced or fault.rule == "not_for_load_type"):
+            several = None if fault.rule == "increment_mode" else f"{fault.value} {fault.message}"
+            kept.setdefault((*place, fault.rule, several), fault)
+    return list(kept.values())
 
 
 def split_data_faults(

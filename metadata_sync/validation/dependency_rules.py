@@ -66,7 +66,10 @@ def _recompute_by(subject: Subject[TransformationRow]) -> Iterator[Fault]:
     if row.increment is not Increment.GROUPS:
         for dependency in row.dependencies:
             if dependency.recompute_by:
-                yield _unused_recompute(subject, dependency, "Only increment: groups recomputes.")
+                message = "Only increment: groups recomputes, and the row does not say it."
+                yield _unused_recompute(
+                    subject, dependency, message, "Set increment: groups, or leave recompute_by out."
+                )
         return
     for dependency in row.dependencies:
         if dependency.driving and not dependency.recompute_by:
@@ -74,12 +77,12 @@ def _recompute_by(subject: Subject[TransformationRow]) -> Iterator[Fault]:
             problem = Problem("missing_recompute_by", "It has no recompute_by: its groups are unknown.", remedy)
             yield subject.fault("dependencies", dependency.table, problem)
         elif dependency.recompute_by and not dependency.driving:
-            yield _unused_recompute(subject, dependency, "A lookup is read whole.")
+            yield _unused_recompute(subject, dependency, "A lookup is read whole.", "Leave recompute_by out.")
 
 
-def _unused_recompute(subject: Subject[TransformationRow], dependency: Dependency, message: str) -> Fault:
+def _unused_recompute(subject: Subject[TransformationRow], dependency: Dependency, message: str, remedy: str) -> Fault:
     value = f"{dependency.table}: {', '.join(dependency.recompute_by)}"
-    return subject.fault("dependencies", value, Problem("unused_recompute_by", message, "Leave recompute_by out."))
+    return subject.fault("dependencies", value, Problem("unused_recompute_by", message, remedy))
 
 
 def _recompute_counts(subject: Subject[TransformationRow]) -> Iterator[Fault]:

@@ -102,7 +102,10 @@ def _instance_types(subject: Subject[PipelineRow]) -> Iterator[Fault]:
 def _alert_channel(subject: Subject[PipelineRow]) -> Iterator[Fault]:
     channel = subject.row.alert_channel
     if channel is not None and "://" in channel:
-        remedy = "Keep the address in a notification block and name the block here."
+        remedy = (
+            "Keep the address in a notification block and name the block here. Change its secret: whoever reads the "
+            "rows has seen it."
+        )
         yield subject.fault("alert_channel", None, Problem("secret", "A channel is a name, not an address.", remedy))
 
 

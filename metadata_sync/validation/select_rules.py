@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 from sqlglot import exp
 
@@ -122,7 +124,7 @@ def _missing_in_source(
     same = next((name for name in known if name.lower() == value.lower()), None)
     if same is not None:
         remedy = f"Write {same}, as the warehouse spells it."
-    message = f"is not a column of {table} (has: {listed(known)})."
+    message = f"Is not a column of {table} (has: {listed(known)})."
     return Fault(row.control_table, row.key, column, value, "unknown_column", message, remedy)
 
 
@@ -146,13 +148,51 @@ def _faults_of(row: TransformationRow, catalog: Catalog) -> list[Fault]:
         return [_Checked(row, catalog).fault(Problem("too_deep", "The query is nested too deeply.", remedy))]
 
 
+_KIND_OF_ERROR: Final = re.compile(r"\A(Binder|Catalog|Parser|Conversion) Error: |\AERROR: +")
+_REMEDY: Final = "Correct its name, or the alias before it."
+_REFUSALS: Final = (
+    (
+        re.compile(r'Table "(\w+)" does not have a column named "([^"]+)"'),
+        r"It reads column \2 of \1, which does not exist.",
+        _REMEDY,
+    ),
+    (
+        re.compile(r'Referenced column "([^"]+)" (?:was )?not found'),
+        r"It reads column \1, which none of its tables has.",
+        _REMEDY,
+    ),
+    (re.compile(r'column "?([\w.]+)"? does not exist'), r"It reads column \1, which does not exist.", _REMEDY),
+    (
+        re.compile(r'Referenced table "(\w+)" not found|missing FROM-clause entry for table "(\w+)"'),
+        r"It reads columns of \1\2, which no table or alias of FROM is called.",
+        "Correct the alias before the column, or add the table.",
+    ),
+    (
+        re.compile(r'Ambiguous reference to column name "([^"]+)"|column reference "([^"]+)" is ambiguous'),
+        r"Column \1\2 is in several of its tables.",
+        "Write the alias of its table before it.",
+    ),
+    (
+        re.compile(r'column "([^"]+)" must appear in the GROUP BY clause'),
+        r"Column \1 is neither in GROUP BY nor in an aggregate.",
+        "Add it to GROUP BY, or aggregate it.",
+    ),
+)
+"""How DuckDB and PostgreSQL refuse a SELECT, and the same for people."""
+
+
 def binding_problem(refusal: str) -> Problem:
     """Return the problem of a SELECT that the warehouse cannot bind.
 
     Args:
         refusal: Why, in the words of the warehouse.
     """
-    return Problem("bind", f"The warehouse cannot bind the SELECT: {refusal.rstrip('.')}.", "Mend the SELECT.")
+    for pattern, message, remedy in _REFUSALS:
+        found = pattern.search(refusal)
+        if found:
+            return Problem("bind", found.expand(message), found.expand(remedy))
+    reason = _KIND_OF_ERROR.sub("", refusal).rstrip(".")
+    return Problem("bind", f"The warehouse refuses the SELECT: {reason}.", "Correct the SELECT.")
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def _fault(text: str) -> str | None:
         if child is None:
             return f"there is no command {name!r}"
         command, context = child, child.make_context(name, [], parent=context, resilient_parsing=True)
+        words = command.completed(words) if hasattr(command, "completed") else words
     if context.info_name == "dbt":
         return None
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}

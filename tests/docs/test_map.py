@@ -37,6 +37,8 @@ QUESTIONS = (
     ("Where is a backfill cut into chunks?", "flows/warehouse/chunks.py", "cut"),
     ("Where does a first load go on?", "flows/backfill/first_loads.py", "continue_first_loads"),
     ("Where is a target compared with its ledger?", "flows/ledger/verify.py", "verify"),
+    ("Where are rows frozen as a test?", "flows/unit_tests/create.py", "create_test"),
+    ("Where do tests run?", "flows/unit_tests/run.py", "run_tests"),
     ("Where is the age of tables measured?", "flows/reports/freshness.py", "measure_freshness"),
     ("Where is the local Prefect server started?", "flows/server/local.py", "start"),
     ("Where does a row become a deployment?", "flows/prefect/deployments/pipelines.py", "pipeline_deployments"),

@@ -11,7 +11,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 def copy_project(root: Path, selects: Mapping[str, str]) -> None:
     """Copy this repository's dbt project, macros and profile, with other SELECTs and without rows."""
-    ignore = shutil.ignore_patterns("generated", "target", "logs", "transformations", "control", ".user.yml")
+    ignore = shutil.ignore_patterns(
+        "generated", "target", "logs", "transformations", "control", "unit_tests", ".user.yml"
+    )
     shutil.copytree(REPOSITORY / "dbt_project", root / "dbt_project", ignore=ignore)
     shutil.copytree(REPOSITORY / "macros", root / "macros")
     shutil.copy2(REPOSITORY / "profiles.yml", root)

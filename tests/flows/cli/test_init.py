@@ -53,6 +53,7 @@ def test_project_of_an_installed_wheel_loads_and_plain_dbt_builds_it(tmp_path: P
     sluice, root = site / "bin" / "sluice", tmp_path / "Läden Köln"
 
     assert "sluice run" in run(sluice, "init", root.name, cwd=tmp_path, site=site)
+    assert "2 passed" in run(sluice, "test", cwd=root, site=site)
     copied = "{table: raw.customers, pipeline_id: customers_daily, load_type: append, copy: lake.customers}"
     (root / "dbt_project" / "control" / "copies.yml").write_text(f"transformations: [{copied}]")
     run(sluice, "control", "apply", "--yes", cwd=root, site=site)

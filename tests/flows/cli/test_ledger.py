@@ -56,3 +56,35 @@ def test_a_target_that_nobody_knows_is_named(workshop: Workshop) -> None:
     for question in (verify, plan_rebuild, rebuild):
         with pytest.raises(ConfigurationError, match=r"no transformation 'dwh\.nothing' in this"):
             question(workshop.context, "dwh.nothing")
+
+
+def test_a_materialized_view_has_no_ledger_and_says_so(workshop: Workshop) -> None:
+    rows = control_rows()
+    rows["pipelines"].append({"pipeline_id": "views", "pipeline_name": "Views", "template": "materialized_view"})
+    total = next(row for row in rows["transformations"] if row["target_table"] == "region_total")
+    view = {name: value for name, value in total.items() if name != "column_list"}
+    view |= {"target_table": "region_view", "pipeline_id": "views", "increment": "full"}
+    view["dependencies"] = [{"table": "dwh.fact_order", "driving": True}]
+    rows["transformations"].append(view)
+    workshop.apply(rows)
+    for command in (("verify",), ("rebuild", "--yes"), ("ties",)):
+        code, _, errors = ask(workshop, command[0], "mart.region_view", *command[1:])
+        said = " ".join(errors.split())
+        assert code == 2, errors
+        assert "mart.region_view is a materialized view" in said
+        assert "sluice run views --force" in said
+        assert "Traceback" not in said
+
+
+def test_apply_is_quiet_about_columns_that_sync_took(workshop: Workshop) -> None:
+    workshop.close()
+    code, _, errors = ask(workshop, "sync")
+    assert code == 0, errors
+    code, out, errors = ask(workshop, "control", "apply", "--yes")
+    assert code == 0, errors
+    assert "column_list" not in out + errors
+    code, _, errors = ask(workshop, "control", "set", "transformation", "dwh.customer", "max_rejects=10")
+    assert code == 0, errors
+    code, out, errors = ask(workshop, "control", "apply", "--yes")
+    assert "max_rejects" in out + errors
+    assert "column_list" not in out + errors

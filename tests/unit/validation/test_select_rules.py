@@ -222,7 +222,7 @@ def test_fault_reads_as_a_person_would_say_it(project: Project, warehouse: FakeW
     rows = control_rows(transformation("dwh.dim", incremental_key="updatd_at", sequence_by=["updated_at"]))
     (fault,) = find(rows, project, warehouse)
     assert str(fault) == (
-        "transformation_control[dwh.dim].incremental_key = 'updatd_at': is not a column of lake.flights (has: "
+        "transformation_control[dwh.dim].incremental_key = 'updatd_at': Is not a column of lake.flights (has: "
         f"{', '.join(FLIGHTS)}). Did you mean 'updated_at'?"
     )
 
