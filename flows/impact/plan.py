@@ -14,7 +14,7 @@ from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.impact import DECIDING, READING, Change, Reach, changed_settings, reach
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.control.bundle import bundle_files, read_bundle
-from metadata_sync.errors import MetadataError
+from metadata_sync.errors import MetadataError, RunError
 from metadata_sync.rows.merge import all_rows
 from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
@@ -118,8 +118,15 @@ class _Selects:
 
     def tables(self, row: TransformationRow) -> Mapping[TableName, Sequence[str]]:
         select, _ = parse_select(self.text(row) or "", self.catalog.dialect)
-        found = {} if select is None else {name: self.catalog.table_columns(name) or () for name in select.tables}
-        return {name: [column.name for column in columns] for name, columns in found.items() if columns}
+        found = {} if select is None else {name: self._columns(name) for name in select.tables}
+        return {name: names for name, names in found.items() if names}
+
+    def _columns(self, name: TableName) -> list[str]:
+        """Return the columns of a table; none when they cannot be asked now, and a star over it counts as reached."""
+        try:
+            return [column.name for column in self.catalog.table_columns(name) or ()]
+        except RunError:
+            return []
 
     def form(self, row: TransformationRow, gone: Mapping[TableName, Sequence[str]]) -> Canonical | None:
         """Return what a SELECT means; one that still reads columns that are gone is resolved as if they were there."""

@@ -100,6 +100,8 @@ class _Reader:
         if isinstance(expression, exp.Subquery) and scope.subquery_scopes:
             return self.query(scope.subquery_scopes[0])
         assert isinstance(expression, exp.Select), "a scope is a query"
+        if any(item.is_star for item in expression.selects):
+            raise ValueError("a star whose columns are not known")
         sources = self._sources(scope)
         source = expression.args.get("from_") or expression.args.get("from")
         first = [] if source is None else list(self._table(source.this, sources))

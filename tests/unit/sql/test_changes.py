@@ -258,3 +258,11 @@ def test_what_is_not_named_does_not_change() -> None:
             spared["tables"] += len(kept) == len(COLUMNS)
     assert spared["tables"] > GRAPHS
     assert spared["columns"] > 4 * GRAPHS
+
+
+def test_star_over_unknown_columns_is_not_resolved() -> None:
+    assert canonical(parsed("select * from l.unknown as u"), {}) is None
+    assert (
+        select_change(parsed("select * from l.unknown as u"), parsed("select u.a from l.unknown as u"), {}).kind
+        == MODEL
+    )
