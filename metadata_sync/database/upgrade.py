@@ -58,7 +58,7 @@ def _migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     found = _revision(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    known = {script.revision: script.doc for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise StoreError(
             f"The control database {describe(connection.engine.url)} is at version {found}, "
@@ -69,7 +69,9 @@ def _migrate(connection: Connection) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreError(f"The control database cannot be migrated: {error}", "Restore it from a backup.") from error
-    logger.info("control_database_migrated from=%s to=%s", found, HEAD_REVISION)
+    if found is not None:
+        news = [f"{revision}: {known[revision]}" for revision in sorted(known) if revision > found]
+        logger.warning("The control database is migrated from revision %s. %s", found, " ".join(news))
 
 
 def _switch_to_wal(engine: Engine) -> None:

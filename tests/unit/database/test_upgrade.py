@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -81,6 +82,23 @@ def outer_parts(body: str) -> list[str]:
         else:
             parts[-1] += character
     return [part.strip() for part in parts]
+
+
+def test_migration_says_what_each_revision_adds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = f"sqlite:///{tmp_path / 'control.db'}"
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with create_engine(url).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0019")
+    caplog.clear()
+    ControlStore.open(url, "dev").close()
+    (told,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert told.startswith("The control database is migrated from revision 0019. 0020: Targets that copy a table")
+    caplog.clear()
+    ControlStore.open(url, "dev").close()
+    ControlStore.open(f"sqlite:///{tmp_path / 'new.db'}", "dev").close()
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
 def test_opening_again_imports_no_alembic(store_url: str) -> None:
