@@ -43,6 +43,7 @@ _GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "plan": "status",
         "sync": "sync",
         "lint": "lint",
+        "ci": "ci",
         "test": "test",
         "lineage": "lineage",
         "explain": "explain",

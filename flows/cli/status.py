@@ -114,7 +114,9 @@ def _plan_against(ref: str, *, as_markdown: bool, as_json: bool) -> None:
             for effect in impact.effects
             for number, line in enumerate(text.lines_of(effect))
         ]
-        print_table(f"{len(impact.effects)} changed rows against {ref}", ("Row", "Change", "What it does"), rows)
+        print_table(
+            f"Changed against {ref}: {len(impact.effects)} of the rows", ("Row", "Change", "What it does"), rows
+        )
     if impact.is_broken:
         raise typer.Exit(1)
 

@@ -130,26 +130,17 @@ def _ask_spark(context: Context, rows: ControlRows, columns: WarehouseColumns, f
 
 
 def _file_faults(context: Context, columns: WarehouseColumns) -> _Checked:
-    from metadata_sync.control.bundle import bundle_files, read_bundle
+    from metadata_sync.control.check import check_files
     from metadata_sync.rows.merge import make_plan
-    from metadata_sync.validation import find_faults_and_notes
-    from metadata_sync.validation.consequences import DATA_RULES, split_data_faults, without_consequences
+    from metadata_sync.validation.consequences import DATA_RULES, split_data_faults
 
-    project = context.project
-    bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
-    rows = bundle.rows
-    all_found, notes = find_faults_and_notes(rows, project, columns)
-    found = without_consequences(
-        all_found,
-        bundle.faults,
-        bundle.unreadable,
-        has_unread_files=bundle.has_unread_files,
-    )
+    checked = check_files(context.project, context.settings.environment, columns)
+    bundle, found = checked.bundle, list(checked.found)
     warnings: list[Fault] = []
     if any(fault.rule in DATA_RULES for fault in found):
-        plan = make_plan(rows, context.store.read_state(), is_complete=not bundle.faults)
-        found, warnings = split_data_faults(found, rows, {change.id for change in plan.changes})
-    return rows, bundle.located([*bundle.faults, *found]), bundle.located(warnings), notes
+        plan = make_plan(bundle.rows, context.store.read_state(), is_complete=not bundle.faults)
+        found, warnings = split_data_faults(found, bundle.rows, {change.id for change in plan.changes})
+    return bundle.rows, bundle.located([*bundle.faults, *found]), bundle.located(warnings), checked.notes
 
 
 def _database_faults(context: Context, columns: WarehouseColumns) -> _Checked:

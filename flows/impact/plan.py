@@ -26,6 +26,7 @@ from metadata_sync.sql.lineage import ColumnName
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from metadata_sync.analysis.protocols import WarehouseColumns
     from metadata_sync.project import Project
 
 _BY_CHANGE = {
@@ -77,12 +78,13 @@ class Impact:
         return any(effect.broken for effect in self.effects)
 
 
-def plan_impact(context: Context, ref: str) -> Impact:
+def plan_impact(context: Context, ref: str, columns: WarehouseColumns | None = None) -> Impact:
     """Compare the project's files with those of a git ref.
 
     Args:
-        context: The project. Its warehouse is asked for columns where a SELECT says `*`.
+        context: The project.
         ref: A commit, branch or tag.
+        columns: The columns of sources; those of the warehouse by default.
 
     Raises:
         MetadataError: When files of the project cannot be read; those of the ref may hold faults.
@@ -95,9 +97,10 @@ def plan_impact(context: Context, ref: str) -> Impact:
     rows = bundle.rows
     with project_at(project, ref) as old_project:
         old = read_bundle(bundle_files(old_project.control_dir, old_project.root), environment, old_project.root).rows
-        with context.columns.connected():
-            now = _Selects(rows, project, Catalog(rows, project, context.columns))
-            before = _Selects(old, old_project, Catalog(old, old_project, context.columns))
+        known = context.columns if columns is None else columns
+        with known.connected():
+            now = _Selects(rows, project, Catalog(rows, project, known))
+            before = _Selects(old, old_project, Catalog(old, old_project, known))
             changes = list(_changes(old, rows, before, now))
             gone = {TableName.parse(item.key): item.select.dropped for item in changes if item.select is not None}
             forms = {row.name: now.form(row, gone) for row in rows.transformations}

@@ -40,7 +40,8 @@ def lines_of(effect: Effect) -> Iterator[str]:
 
 def markdown(impact: Impact) -> str:
     """Return a plan as Markdown, cut off at what one comment holds."""
-    parts = [f"### Sluice: {len(impact.effects)} changed rows against `{impact.ref}`\n"]
+    rows = "row" if len(impact.effects) == 1 else "rows"
+    parts = [f"### {len(impact.effects)} changed {rows} against `{impact.ref}`\n"]
     size = len(parts[0].encode())
     for number, effect in enumerate(impact.effects):
         owners = f"\n- owners: {', '.join(effect.owners)}" if effect.owners else ""

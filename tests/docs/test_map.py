@@ -66,6 +66,7 @@ QUESTIONS = (
     ("Where does a target get a new name?", "flows/lifecycle/rename.py", "rename_steps"),
     ("Where is a target rebuilt from its ledger?", "macros/ledger/rebuild_tables_sql.sql", "rebuild_tables_sql"),
     ("Where is a new project written?", "flows/init/scaffold.py", "create_project"),
+    ("Where are the checks of a pull request?", "flows/ci/checks.py", "run_checks"),
     ("Where is it planned what a branch changes?", "flows/impact/plan.py", "plan_impact"),
     ("Where are two environments' rows compared?", "flows/diff/compare.py", "compare"),
     ("Where is the key of an offered table found?", "flows/onboard/keys.py", "find_keys"),

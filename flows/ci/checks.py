@@ -1,0 +1,179 @@
+"""The checks of a pull request that need no warehouse: rows, SQL, the change itself, tests of targets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from flows.impact.plan import Impact, plan_impact
+from flows.impact.text import kind_of, lines_of
+from flows.lint.checks import lint
+from flows.lint.files import find_files
+from metadata_sync.analysis.offline import OfflineColumns
+from metadata_sync.analysis.unit_tests import FOLDER, find_test_files, read_test_file
+from metadata_sync.control.bundle import bundle_files, read_bundle
+from metadata_sync.control.check import check_files
+from metadata_sync.errors import SluiceError
+
+if TYPE_CHECKING:
+    from flows.context import Context
+
+Say = Callable[[str], None]
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file that a check complains about."""
+
+    file: str
+    line: int
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: What is checked.
+        status: How it ended.
+        summary: One sentence.
+        lines: What it found.
+        places: Lines of files among these.
+        seconds: How long it took.
+    """
+
+    name: str
+    status: Status
+    summary: str
+    lines: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All checks of a pull request.
+
+    Attributes:
+        checks: In their order.
+        impact: What the change does; None: it was not compared.
+    """
+
+    checks: tuple[Check, ...]
+    impact: Impact | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a check failed."""
+        return any(check.status is Status.FAILED for check in self.checks)
+
+
+def run_checks(context: Context, ref: str | None, say: Say = lambda _: None) -> Checked:
+    """Check the project as a pull request is checked.
+
+    Args:
+        context: The project; neither its warehouse nor its control database is asked.
+        ref: The commit or branch to compare with; None: nothing is compared.
+        say: Told each check as it begins.
+    """
+    impact: list[Impact] = []
+    steps: dict[str, Callable[[], Check]] = {
+        "rows and SELECTs": lambda: _rows(context),
+        "SQL on Redshift": lambda: _lint(context),
+        "change": lambda: _change(context, ref, impact),
+        "tests of targets": lambda: _tests(context, say),
+    }
+    found = [_timed(name, step, say) for name, step in steps.items()]
+    return Checked(tuple(found), impact[0] if impact else None)
+
+
+def _timed(name: str, step: Callable[[], Check], say: Say) -> Check:
+    say(f"Checking {name}…")
+    began = time.monotonic()
+    try:
+        found = step()
+    except SluiceError as error:
+        found = Check(name, Status.FAILED, str(error), tuple(map(str, getattr(error, "faults", ()))))
+    return replace(found, name=name, seconds=time.monotonic() - began)
+
+
+def _rows(context: Context) -> Check:
+    columns = OfflineColumns(context.profile.dialect)
+    checked = check_files(context.project, context.settings.environment, columns)
+    rows = checked.bundle.rows
+    count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
+    faults = checked.faults
+    if not faults:
+        return Check("", Status.PASSED, f"{count} rows: no fault found; columns of sources were not looked up.")
+    places = []
+    for fault in faults:
+        file, _, line = (fault.place or "").rpartition(":")
+        if line.isdigit():
+            places.append(Place(file, int(line), fault.rule, f"{fault.message} {fault.remedy}".strip()))
+    summary = f"{_counted(len(faults), 'fault')} in {_counted(count, 'row')}."
+    return Check("", Status.FAILED, summary, tuple(map(str, faults)), tuple(places))
+
+
+def _lint(context: Context) -> Check:
+    if context.profile.dialect != "redshift":
+        return Check("", Status.SKIPPED, f"the warehouse is {context.profile.dialect}.")
+    result = lint(find_files(context.project, ()))
+    lines = [f"{item.path}:{item.finding.line}: {item.finding.message}" for item in result.findings]
+    places = [
+        Place(item.path, item.finding.line, item.finding.rule, f"{item.finding.message} {item.finding.remedy}")
+        for item in result.findings
+    ]
+    status = Status.FAILED if result.error_count else Status.PASSED
+    summary = f"{result.statement_count} statements, {result.error_count} of which Redshift would refuse."
+    return Check("", status, summary, tuple(lines), tuple(places))
+
+
+def _change(context: Context, ref: str | None, found: list[Impact]) -> Check:
+    if ref is None:
+        return Check("", Status.SKIPPED, "there is nothing to compare with: --against origin/main.")
+    columns = OfflineColumns(context.profile.dialect)
+    impact = plan_impact(context, ref, columns)
+    found.append(impact)
+    lines = tuple(_lines(impact))
+    status = Status.FAILED if impact.is_broken else Status.PASSED
+    return Check("", status, f"{_counted(len(impact.effects), 'row')} changed against {ref}.", lines)
+
+
+def _lines(impact: Impact) -> Iterator[str]:
+    for effect in impact.effects:
+        yield f"{effect.change.key}: {kind_of(effect)}"
+        yield from (f"  {line}" for line in lines_of(effect))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _tests(context: Context, say: Say) -> Check:
+    from flows.unit_tests.run import Status as TestStatus
+    from flows.unit_tests.run import run_tests
+
+    folder = context.project.dbt_dir / FOLDER
+    paths = find_test_files(context.project)
+    if not paths:
+        return Check("", Status.SKIPPED, f"there is no test in {folder.relative_to(context.project.root)}.")
+    project = context.project
+    rows = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root).rows
+    results = run_tests(context, rows, [read_test_file(path, project) for path in paths], say=say)
+    failed = [item for item in results if item.status is not TestStatus.PASSED]
+    lines = [f"{item.target} {item.name}: {line}" for item in failed for line in (*item.lines, item.hint) if line]
+    status = Status.FAILED if failed else Status.PASSED
+    return Check("", status, f"{len(results) - len(failed)} of {len(results)} passed.", tuple(lines))
