@@ -20,6 +20,7 @@ MADE_LATER = (
     "dbt_project/target",
     "dbt_project/data_tests.yml",  # tests of a team's own, as the next one
     "defaults.yml",
+    "sluice.md",  # of `sluice ci`
     "dbt_project/control/shop.yml",  # of the walk through Getting started
     "dbt_project/control/example.yml",  # of what `sluice init` writes, as the next two
     "macros/sluice_schema_name.sql",
