@@ -13,9 +13,10 @@ from flows.onboard.dbt_files import plain_select
 from flows.onboard.model import Ask, Offer, Read
 from flows.warehouse.connection import file_places, open_warehouse
 from flows.warehouse.lake.folder import is_hidden, list_files, source_folder
+from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.errors import ConfigurationError, RequestError
 from metadata_sync.problems import Problem
-from metadata_sync.rows.model import ControlRows, SourceRow
+from metadata_sync.rows.model import Column, ControlRows, SourceRow
 from metadata_sync.rows.names import TableName, is_identifier, quote_identifier
 from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.sql import parse_select
@@ -313,15 +314,13 @@ def _known_relation(
     return _relation(context, known[table])[0]
 
 
-def _columns_of(context: Context, tables: Iterable[TableName], known: Mapping[TableName, SourceRow], rows: ControlRows):  # type: ignore[no-untyped-def]
-    found = {}
-    for table in tables:
-        row = rows.transformation(table)
-        if row is not None:
-            found[table] = row.column_list
-        else:
-            found[table] = context.columns.source_columns(known[table]) or ()
-    return found
+def _columns_of(
+    context: Context, tables: Iterable[TableName], known: Mapping[TableName, SourceRow], rows: ControlRows
+) -> dict[TableName, tuple[Column, ...]]:
+    """Return the columns of tables; those of a target without a column list are what its SELECT yields."""
+    everything = rows.model_copy(update={"sources": tuple(known.values())})
+    catalog = Catalog(everything, context.project, context.columns)
+    return {table: catalog.table_columns(table) or () for table in tables}
 
 
 def _reads(text: str, dialect: str, tables: Sequence[TableName]) -> Iterator[Read]:

@@ -218,6 +218,20 @@ def test_select_gets_its_dependencies_and_loads(root: Path, sluice: Sluice) -> N
     assert "3 loaded" in sluice("run").output
 
 
+def test_select_over_a_target_knows_its_columns(root: Path, sluice: Sluice) -> None:
+    write(root, "orders", f"select i as order_id, i % 3 as shop_id, {ORDERED_AT} as updated_at from range(60) as t(i)")
+    assert sluice("onboard", "lake/orders", "--yes", "--no-trial").exit_code == 0
+    assert sluice("control", "apply", "--yes").exit_code == 0
+    assert "1 loaded" in sluice("run").output
+    (root / "shop_total.sql").write_text(
+        "select o.shop_id, count(*) as orders from dwh.orders as o group by o.shop_id\n"
+    )
+    result = sluice("onboard", "shop_total.sql", "--schema", "mart", "--json")
+    choices = proposals(result)["mart.shop_total"]
+    assert choices["business_key"]["value"] == ["shop_id"]
+    assert choices["dependencies"]["value"] == [{"table": "dwh.orders", "driving": True}]
+
+
 def test_dbt_snapshot_says_its_key_and_order(root: Path, sluice: Sluice) -> None:
     write(root, "orders", "select i as id, i as other_id, timestamp '2024-01-01' as changed from range(60) as t(i)")
     assert sluice("onboard", "lake/orders", "--yes").exit_code == 0
