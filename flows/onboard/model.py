@@ -31,6 +31,8 @@ class Offer:
         select: The SELECT's text; else empty.
         reads: Tables that the SELECT reads, the driving one first, each with its evidence.
         told: Settings that the offer itself says, as a dbt snapshot does: setting → value.
+        aggregates: Whether a row of the SELECT is made of several rows of its sources.
+        has_windows: Whether the driving table of the SELECT has an incremental key.
     """
 
     name: TableName
@@ -43,6 +45,8 @@ class Offer:
     select: str = ""
     reads: tuple[Read, ...] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
+    aggregates: bool = False
+    has_windows: bool = True
 
 
 @dataclass(frozen=True, slots=True)

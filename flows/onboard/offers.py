@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import sqlglot
+from sqlglot import exp
+
 from flows.onboard.dbt_files import plain_select
 from flows.onboard.model import Ask, Offer, Read
 from flows.warehouse.connection import file_places, open_warehouse
@@ -288,9 +291,22 @@ def _offered_select(
     except ValueError as error:
         raise RequestError(f"{item.shown}: {error}.", "Correct the SELECT.") from error
     relation = f"({text})"
-    reads = tuple(_reads(item.select, dialect, list(relations)))
+    reads = tuple(sorted(_reads(item.select, dialect, list(relations)), key=lambda read: not read.is_driving))
+    driving = TableName.parse(reads[0].table)
+    is_target = rows.transformation(driving) is not None
     offer = Offer(
-        item.name, item.shown, None, relation, (relation,), dialect, ask, item.select, reads, dict(item.told or {})
+        item.name,
+        item.shown,
+        None,
+        relation,
+        (relation,),
+        dialect,
+        ask,
+        item.select,
+        reads,
+        dict(item.told or {}),
+        aggregates=select.tree.find(exp.Group, exp.AggFunc, exp.Window, exp.Distinct, exp.Limit) is not None,
+        has_windows=is_target or known[driving].incremental_key is not None,
     )
     return offer, [(column.name, column.type) for column in columns]
 
@@ -338,9 +354,6 @@ def _reads(text: str, dialect: str, tables: Sequence[TableName]) -> Iterator[Rea
 
 def _first_from(text: str, dialect: str) -> TableName | None:
     """Return the table whose rows the outermost query begins with, through common table expressions."""
-    import sqlglot
-    from sqlglot import exp
-
     tree = sqlglot.parse_one(text, dialect=dialect)
     common = {cte.alias: cte.this for cte in tree.find_all(exp.CTE)}
     query: exp.Expr | None = tree

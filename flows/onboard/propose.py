@@ -40,7 +40,10 @@ def propose(offer: Offer, target: TableName, facts: Facts) -> Proposal:
     has_updates = load_type.value != "append"
     choices = [_told(offer, load_type), *_business_key(offer, facts, keys, load_type)]
     found = incremental_keys(offer, facts, has_updates=has_updates)
-    choices += _windows(facts, found, key, has_updates=has_updates)
+    if offer.select:
+        choices += _select_windows(offer, facts, key, has_updates=has_updates)
+    else:
+        choices += _windows(facts, found, key, has_updates=has_updates)
     choices += _dependencies(offer)
     return Proposal(offer, target, facts, tuple(_told(offer, choice) for choice in choices))
 
@@ -130,6 +133,20 @@ def _windows(facts: Facts, found: Sequence[TimeColumn], key: Key | None, *, has_
     if order is not None:
         evidence = order.evidence if has_updates else f"{order.evidence}; events do not change, it only breaks ties"
         yield Choice("sequence_by", [order.name], order.confidence if has_updates else 0.9, evidence)
+
+
+def _select_windows(offer: Offer, facts: Facts, key: Key | None, *, has_updates: bool) -> Iterator[Choice]:
+    """Yield what a run reads of a SELECT's sources: windows are cut by a column of the driving one."""
+    order = None if key is None else change_order(facts, None)
+    if offer.aggregates:
+        evidence = "a row is made of several rows of its sources: they are read whole (groups reads touched ones only)"
+        yield Choice("increment", "full", 0.8, evidence, ("groups",))
+    elif not offer.has_windows:
+        yield Choice("increment", "full", 0.8, f"{offer.reads[0].table} has no incremental key: it is read whole")
+    elif key is not None and order is None:
+        yield Choice("increment", "full", 0.7, "no column orders the changes of a key: the sources are read whole")
+    elif order is not None:
+        yield Choice("sequence_by", [order.name], order.confidence if has_updates else 0.9, order.evidence)
 
 
 def _dependencies(offer: Offer) -> Iterator[Choice]:

@@ -230,6 +230,10 @@ def test_select_over_a_target_knows_its_columns(root: Path, sluice: Sluice) -> N
     choices = proposals(result)["mart.shop_total"]
     assert choices["business_key"]["value"] == ["shop_id"]
     assert choices["dependencies"]["value"] == [{"table": "dwh.orders", "driving": True}]
+    assert (choices["increment"]["value"], choices["increment"]["others"]) == ("full", ["groups"])
+    assert sluice("onboard", "shop_total.sql", "--schema", "mart", "--yes").exit_code == 0
+    assert sluice("control", "apply", "--yes").exit_code == 0
+    assert "mart.shop_total loaded" in sluice("run").output
 
 
 def test_dbt_snapshot_says_its_key_and_order(root: Path, sluice: Sluice) -> None:
