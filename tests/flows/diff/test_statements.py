@@ -49,6 +49,17 @@ def changed_rows(rows: Sequence[Row], chance: random.Random) -> list[Row]:
     return [*found, *(some_rows(chance)[:2] if chance.random() < 0.5 else [])]
 
 
+def literals(rows: Sequence[Row]) -> str:
+    """Rows as the text of VALUES: one statement is faster than one per row."""
+    return ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "null"
+    return f"'{value}'" if isinstance(value, str) or value != value else str(value)  # noqa: PLR0124 - NaN
+
+
 def same(one: Any, other: Any) -> bool:
     return one == other or (one != one and other != other)  # noqa: PLR0124 - NaN
 
@@ -107,7 +118,7 @@ def test_totals_are_those_of_a_comparison_by_hand(is_history: bool) -> None:
                 connection.execute(f"drop table if exists {name}")
                 connection.execute(TABLE.format(name=name))
                 if rows:
-                    connection.executemany(f"insert into {name} values (?, ?, ?, ?, ?, ?, ?)", rows)
+                    connection.execute(f"insert into {name} values {literals(rows)}")
             counts, columns = by_hand(
                 here, there, (0, 1), [names.index(name) for name in content], is_history=is_history
             )
@@ -123,7 +134,7 @@ def test_totals_are_those_of_a_comparison_by_hand(is_history: bool) -> None:
             }
             assert found == {kind: counts[kind] for kind in found}, (seed, here, there)
             assert by_column == [columns[names.index(name)] for name in content], (seed, here, there)
-            for kind in ("changed", "moved", "only_here", "only_there"):
+            for kind in ("changed", "moved", "only_here", "only_there") if seed % 10 == 0 else ():
                 shown = connection.execute(statements.examples(compared, kind, 100)).fetchall()
                 assert len(shown) == found[kind]
             seen.update(counts)
@@ -144,7 +155,7 @@ def test_rows_without_a_key_are_a_bag() -> None:
             for name, rows in (("one", here), ("other", there)):
                 connection.execute(f"create or replace table {name} (a integer, c double)")
                 if rows:
-                    connection.executemany(f"insert into {name} values (?, ?)", rows)
+                    connection.execute(f"insert into {name} values {literals(rows)}")
             both = sum((Counter(map(repr, here)) & Counter(map(repr, there))).values())
             assert connection.execute(statements.unkeyed(compared)).fetchone() == (len(here), len(there), both)
 
