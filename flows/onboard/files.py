@@ -22,7 +22,7 @@ from metadata_sync.rows.model import ControlRows
 if TYPE_CHECKING:
     from flows.context import Context
 
-_OF_SOURCE: Final = frozenset({"incremental_key"})
+_OF_SOURCE: Final = frozenset({"incremental_key", "file_column", "on_removed_files"})
 """Choices that are written to the source's row, where there is one."""
 
 _WIDE: Final = 10_000
@@ -143,16 +143,25 @@ def _source_pairs(proposal: Proposal) -> Iterator[_Pair]:
         yield "format", source.format, ""
         yield "location", source.location, ""
         if source.format != "parquet":
-            yield "columns", {column.name: _text_type(column) for column in proposal.facts.columns}, ""
+            if source.format_options is not None:
+                options = source.format_options.model_dump(exclude_defaults=True)
+                yield "format_options", options, "this separates the fields of the first file"
+            yield "columns", _declared_columns(proposal), ""
     for choice in proposal.choices:
         if choice.setting in _OF_SOURCE and choice.value is not None:
             yield choice.setting, choice.value, _why(choice)
 
 
+def _declared_columns(proposal: Proposal) -> dict[str, str]:
+    """Return the columns of text as the source calls them."""
+    renamed = proposal.offer.renamed
+    return {renamed.get(column.name, column.name): _text_type(column) for column in proposal.facts.columns}
+
+
 def _target_pairs(proposal: Proposal) -> Iterator[_Pair]:
     yield "table", str(proposal.target), ""
     source = proposal.offer.source
-    if source is not None:
+    if source is not None and not proposal.offer.select:
         yield "copy", str(source.name), ""
     for choice in proposal.choices:
         if choice.value is None or (source is not None and choice.setting in _OF_SOURCE):
