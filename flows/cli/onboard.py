@@ -11,7 +11,7 @@ import yaml
 
 from flows.cli.output.console import out, print_json, print_table, progress, say
 from flows.context import load_context
-from metadata_sync.errors import HardRunError, RequestError
+from metadata_sync.errors import HardRunError, MetadataError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,8 +67,9 @@ def onboard(
 
         sluice onboard raw.customers order_daily.sql --pipeline shop
     """
-    from flows.onboard import files, offers
+    from flows.onboard import offers
     from flows.onboard.facts import facts_of
+    from flows.onboard.model import Refused
     from flows.onboard.propose import propose
     from metadata_sync.control.bundle import bundle_files, read_bundle
     from metadata_sync.rows.names import TableName
@@ -76,26 +77,29 @@ def onboard(
     context = load_context()
     project = context.project
     rows = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root).rows
-    named = offers.resolve(context, what, source_schema, schema)
+    named, refused = offers.resolve(context, rows, what, source_schema, schema)
     proposals: list[Proposal] = []
-    with progress("Reading", is_quiet=as_json), offers.asked(context, named, rows) as asked:
-        for offer, columns in asked:
-            target = offer.name if offer.source is None else TableName(schema, offer.name.table)
-            proposals.append(propose(offer, target, facts_of(offer, columns)))
+    with progress("Reading", is_quiet=as_json), offers.asked(context, named, rows) as offer_of:
+        for item in named:
+            try:
+                offer, columns = offer_of(item)
+                target = offer.name if offer.source is None else TableName(schema, offer.name.table)
+                proposals.append(propose(offer, target, facts_of(offer, columns)))
+            except (RequestError, HardRunError) as error:
+                refused.append(Refused(item.shown, error))
+    if not proposals:
+        raise refused[0].error
     pipeline_id = pipeline or _only_pipeline(rows)
     if not as_json:
         _show(proposals)
     taken, left = _decide(proposals, yes=yes, yes_above=yes_above, may_ask=not as_json)
-    planned: tuple[PlannedFile, ...] = ()
-    tried: Sequence[Tried] = ()
-    if taken:
-        planned = files.plan(context, taken, pipeline_id, rows)
-        files.write(planned)
-        tried = _check(context, planned, taken, may_try=not no_trial, is_quiet=as_json)
+    planned, tried = _written(context, taken, pipeline_id, rows, may_try=not no_trial, is_quiet=as_json)
     if as_json:
         print_json(_document(proposals, taken, planned, tried, context))
     else:
         _tell(context, planned, tried, left)
+    for other in refused:
+        say(f"Left out: {other.error}")
     if not taken:
         raise typer.Exit(2)
 
@@ -158,36 +162,66 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _check(
-    context: Context, planned: Sequence[PlannedFile], taken: Sequence[Proposal], *, may_try: bool, is_quiet: bool
-) -> Sequence[Tried]:
-    """Check the rows as `control apply` does and load a sample; files of rows that have faults are removed again."""
-    from flows.onboard.files import remove
+def _written(
+    context: Context,
+    taken: list[Proposal],
+    pipeline_id: str,
+    rows: ControlRows,
+    *,
+    may_try: bool,
+    is_quiet: bool,
+) -> tuple[Sequence[PlannedFile], Sequence[Tried]]:
+    """Write and check proposals; those that have faults are taken out of the list, while others have none."""
+    from flows.onboard import files
+
+    while taken:
+        planned = files.plan(context, taken, pipeline_id, rows)
+        files.write(planned)
+        try:
+            return planned, _check(context, taken, may_try=may_try, is_quiet=is_quiet)
+        except (MetadataError, HardRunError) as error:
+            files.remove(planned)
+            faulty = [proposal for proposal in taken if _is_at_fault(proposal, error)]
+            if not faulty or len(faulty) == len(taken):
+                say("The rows were taken back: they, or rows that were there before, have faults.")
+                raise
+            for proposal in faulty:
+                say(f"Left out: {proposal.target}: its rows have faults. Onboard {proposal.offer.shown} by itself.")
+                taken.remove(proposal)
+        except BaseException:
+            files.remove(planned)
+            say("The rows were taken back.")
+            raise
+    return (), ()
+
+
+def _is_at_fault(proposal: Proposal, error: MetadataError | HardRunError) -> bool:
+    source = proposal.offer.source
+    names = {str(proposal.target), *([] if source is None else [str(source.name)])}
+    if isinstance(error, MetadataError):
+        return any(fault.key in names for fault in error.faults)
+    return error.subject in names
+
+
+def _check(context: Context, taken: Sequence[Proposal], *, may_try: bool, is_quiet: bool) -> Sequence[Tried]:
+    """Check the rows as `control apply` does, and load a sample."""
     from flows.onboard.trial import try_out, why_not
     from metadata_sync.control.apply import ChangeContext, plan_files
 
     change = ChangeContext(context.project, context.store, context.columns, context.who)
-    try:
-        rows = plan_files(change, (), prune=False).outcome
-        reason = why_not(context, taken, rows) if may_try else "--no-trial"
-        if reason is not None:
-            say(f"Not tried: {reason}.")
-            return ()
-        with progress("Loading a sample", is_quiet=is_quiet):
-            tried = try_out(context, taken)
-        _refuse_failed(tried)
-    except BaseException:
-        remove(planned)
-        say("The rows were taken back: they, or rows that were there before, have faults.")
-        raise
-    return tried
-
-
-def _refuse_failed(tried: Sequence[Tried]) -> None:
+    rows = plan_files(change, (), prune=False).outcome
+    reason = why_not(context, taken, rows) if may_try else "--no-trial"
+    if reason is not None:
+        say(f"Not tried: {reason}.")
+        return ()
+    with progress("Loading a sample", is_quiet=is_quiet):
+        tried = try_out(context, taken)
     for item in tried:
         if item.error:
             message = f"A load of a sample failed for {item.target}: {item.error}"
-            raise HardRunError(message, "Correct the proposal: answer on a terminal, or write the row by hand.")
+            hint = "Correct the proposal: answer on a terminal, or write the row by hand."
+            raise HardRunError(message, hint, item.target)
+    return tried
 
 
 def _show(proposals: Sequence[Proposal]) -> None:

@@ -10,6 +10,8 @@ import yaml
 
 from metadata_sync.errors import RequestError
 from metadata_sync.project import Project
+from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.names import TableName
 
 _SOURCE: Final = re.compile(r"\{\{\s*source\(\s*['\"](\w+)['\"]\s*,\s*['\"](\w+)['\"]\s*\)\s*\}\}")
 _REF: Final = re.compile(r"\{\{\s*ref\(\s*['\"](\w+)['\"]\s*\)\s*\}\}")
@@ -19,18 +21,20 @@ _COMMENT: Final = re.compile(r"\{#.*?#\}", re.DOTALL)
 _ARGUMENT: Final = re.compile(r"(\w+)\s*=\s*(\[[^\]]*\]|'[^']*'|\"[^\"]*\"|\w+)")
 
 
-def plain_select(path: Path, project: Project) -> tuple[str, dict[str, Any]]:
+def plain_select(path: Path, project: Project, rows: ControlRows) -> tuple[str, dict[str, Any]]:
     """Return the SELECT of a file without Jinja, and the settings that its dbt config says.
 
-    `source('a', 'b')` becomes `a.b`. `ref('m')` becomes the source of that table name, when one is declared, else the
-    model's own schema and name.
+    `source('a', 'b')` becomes `a.b`. `ref('schema__table')` becomes `schema.table`, and another `ref('m')` the
+    source or target of that table name.
 
     Args:
         path: The file.
         project: The project, whose dbt sources name schemas.
+        rows: The rows that the project declares.
 
     Raises:
-        RequestError: When the file cannot be read, or holds Jinja that only dbt can evaluate.
+        RequestError: When the file cannot be read, refers to a model that is no table of the project, or holds
+            Jinja that only dbt can evaluate.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -40,7 +44,7 @@ def plain_select(path: Path, project: Project) -> tuple[str, dict[str, Any]]:
     text = _COMMENT.sub("", _SNAPSHOT.sub("", _CONFIG.sub("", text)))
     schemas = _source_schemas(project.dbt_dir)
     text = _SOURCE.sub(lambda found: f"{schemas.get(found[1], found[1])}.{found[2]}", text)
-    text = _REF.sub(lambda found: _referenced(found[1]), text)
+    text = _REF.sub(lambda found: _referenced(found[1], path, rows), text)
     left = re.search(r"\{[{%].*", text)
     if left is not None:
         raise RequestError(
@@ -50,9 +54,16 @@ def plain_select(path: Path, project: Project) -> tuple[str, dict[str, Any]]:
     return text.strip() + "\n", _settings(config)
 
 
-def _referenced(model: str) -> str:
+def _referenced(model: str, path: Path, rows: ControlRows) -> str:
     schema, separator, table = model.partition("__")
-    return f"{schema}.{table}" if separator else f"dbt.{model}"
+    if separator and rows.transformation(TableName(schema, table)) is not None:
+        return f"{schema}.{table}"
+    targets = [str(row.name) for row in rows.transformations if row.name.table == model]
+    known = targets or [str(row.name) for row in rows.sources if row.name.table == model]
+    if len(known) != 1:
+        message = f"{path} refers to the model {model}, which is no one table of the project."
+        raise RequestError(message, "Onboard that model first, or write the table's schema.table in its place.")
+    return known[0]
 
 
 def _settings(config: str) -> dict[str, Any]:

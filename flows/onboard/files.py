@@ -22,7 +22,7 @@ from metadata_sync.rows.model import ControlRows
 if TYPE_CHECKING:
     from flows.context import Context
 
-_OF_SOURCE: Final = frozenset({"incremental_key"})
+_OF_SOURCE: Final = frozenset({"incremental_key", "file_column", "on_removed_files"})
 """Choices that are written to the source's row, where there is one."""
 
 _WIDE: Final = 10_000
@@ -65,8 +65,9 @@ def plan(
         if place is not None:
             message = f"{proposal.target} is declared at {place[None]}."
             raise RequestError(message, "Change that row, or choose another --schema.")
-    name = pipeline_id if rows.pipeline(pipeline_id) is None or len(proposals) > 1 else proposals[0].target.table
-    control = PlannedFile(context.project.control_dir / f"{name}.yml", control_text(proposals, pipeline_id, rows))
+    name = pipeline_id if rows.pipeline(pipeline_id) is None else proposals[0].target.table
+    path = _free(context.project.control_dir / f"{name}.yml")
+    control = PlannedFile(path, control_text(proposals, pipeline_id, rows))
     selects = [file for proposal in proposals if (file := _select_file(context, proposal)) is not None]
     planned = (control, *selects)
     for file in planned:
@@ -76,6 +77,16 @@ def plan(
                 f"{shown} exists already. Nothing was written.", "Choose another --pipeline, or move it."
             )
     return planned
+
+
+def _free(path: Path) -> Path:
+    """Return a path that no file has yet: with a number when its own name is taken."""
+    number = 2
+    found = path
+    while found.exists():
+        found = path.with_stem(f"{path.stem}_{number}")
+        number += 1
+    return found
 
 
 def write(planned: Sequence[PlannedFile]) -> None:
@@ -143,16 +154,25 @@ def _source_pairs(proposal: Proposal) -> Iterator[_Pair]:
         yield "format", source.format, ""
         yield "location", source.location, ""
         if source.format != "parquet":
-            yield "columns", {column.name: _text_type(column) for column in proposal.facts.columns}, ""
+            if source.format_options is not None:
+                options = source.format_options.model_dump(exclude_defaults=True)
+                yield "format_options", options, "this separates the fields of the first file"
+            yield "columns", _declared_columns(proposal), ""
     for choice in proposal.choices:
         if choice.setting in _OF_SOURCE and choice.value is not None:
             yield choice.setting, choice.value, _why(choice)
 
 
+def _declared_columns(proposal: Proposal) -> dict[str, str]:
+    """Return the columns of text as the source calls them."""
+    renamed = proposal.offer.renamed
+    return {renamed.get(column.name, column.name): _text_type(column) for column in proposal.facts.columns}
+
+
 def _target_pairs(proposal: Proposal) -> Iterator[_Pair]:
     yield "table", str(proposal.target), ""
     source = proposal.offer.source
-    if source is not None:
+    if source is not None and not proposal.offer.select:
         yield "copy", str(source.name), ""
     for choice in proposal.choices:
         if choice.value is None or (source is not None and choice.setting in _OF_SOURCE):

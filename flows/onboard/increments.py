@@ -41,7 +41,11 @@ def incremental_keys(offer: Offer, facts: Facts, *, has_updates: bool) -> tuple[
         facts: What it holds.
         has_updates: Whether keys return, so that a row's changes must be seen.
     """
-    times = [column for column in facts.columns if is_time(column) and not column.nulls and column.distinct]
+    times = [
+        column
+        for column in facts.columns
+        if is_time(column) and not column.nulls and column.distinct and column.name not in offer.renamed
+    ]
     held = _monotone(offer, [column.name for column in times])
     found = []
     for column in times:

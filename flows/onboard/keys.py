@@ -22,7 +22,7 @@ _SEARCHED: Final = 20_000
 _NUMBERED: Final = 1.5
 """What a parent's identifier and the number of the row within it are worth together."""
 _KEPT: Final = 0.5
-"""Share of the keys that return whose value stays, of a column that belongs to them."""
+"""Share of the values that could differ and stay when a key returns, of a column that belongs to the key."""
 _COUNTED: Final = 8
 """Keys that are counted over all landings."""
 _LONG_ENOUGH: Final = 3
@@ -148,11 +148,27 @@ def _is_anything_kept(offer: Offer, names: Sequence[str], roles: Mapping[str, Ro
     everything = " UNION ALL ".join(f"SELECT * FROM {part} AS p" for part in offer.landings)
     texts = [f"CAST({quote_identifier(name)} AS VARCHAR)" for name in others]
     kept = ", ".join(f"CASE WHEN min({text}) = max({text}) THEN 1 ELSE 0 END AS k{n}" for n, text in enumerate(texts))
-    firsts = ", ".join(f"min({text}) AS v{n}" for n, text in enumerate(texts))
-    shares = ", ".join(f"avg(k{n} * 1.0), count(DISTINCT v{n})" for n in range(len(others)))
+    shares = ", ".join(f"avg(k{n} * 1.0)" for n in range(len(others)))
     ((*found,),) = offer.ask(
-        f"SELECT {shares} FROM (SELECT {kept}, {firsts} FROM ({everything}) AS a GROUP BY {listed} "
-        f"HAVING count(*) > 1) AS k"
+        f"SELECT {shares} FROM (SELECT {kept} FROM ({everything}) AS a GROUP BY {listed} HAVING count(*) > 1) AS k"
     )
-    pairs = list(zip(found[::2], found[1::2], strict=True))
-    return any(float(share or 0) >= _KEPT and int(values) > 1 for share, values in pairs)
+    chances = offer.ask(" UNION ALL ".join(_chance(n, text, everything) for n, text in enumerate(texts)))
+    by_number = {int(number): float(chance or 1) for number, chance in chances}
+    return any(_is_kept(float(share or 0), by_number[number]) for number, share in enumerate(found))
+
+
+def _chance(number: int, text: str, everything: str) -> str:
+    """Return the query of how likely two rows have the same value by chance: the sum of squared shares."""
+    return (
+        f"SELECT {number} AS n, sum(c * 1.0 * c) / (sum(c * 1.0) * sum(c * 1.0)) AS chance FROM "
+        f"(SELECT count({text}) AS c FROM ({everything}) AS a{number} GROUP BY {text}) AS v{number}"
+    )
+
+
+def _is_kept(share: float, chance: float) -> bool:
+    """Tell whether values stay more often than they would by chance: most of what could differ does not.
+
+    >>> _is_kept(1.0, 0.5), _is_kept(0.97, 0.9), _is_kept(0.82, 0.8), _is_kept(1.0, 1.0)
+    (True, True, False, False)
+    """
+    return chance < 1 and (share - chance) / (1 - chance) >= _KEPT

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from metadata_sync.errors import SluiceError
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.names import TableName
 
@@ -33,6 +34,9 @@ class Offer:
         told: Settings that the offer itself says, as a dbt snapshot does: setting → value.
         aggregates: Whether a row of the SELECT is made of several rows of its sources.
         has_windows: Whether the driving table of the SELECT has an incremental key.
+        is_declared: Whether the project has a row of the source already.
+        renamed: Name of a column → what the source calls it, where that is no name for a column of a target. The
+            SELECT gives the names.
     """
 
     name: TableName
@@ -47,6 +51,8 @@ class Offer:
     told: Mapping[str, Any] = field(default_factory=dict)
     aggregates: bool = False
     has_windows: bool = True
+    is_declared: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +151,16 @@ class Proposal:
     def confidence(self) -> float:
         """The least confidence of all choices."""
         return min(choice.confidence for choice in self.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One of several things that were named, which no rows are proposed for.
+
+    Attributes:
+        shown: What it is called in messages.
+        error: Why.
+    """
+
+    shown: str
+    error: SluiceError

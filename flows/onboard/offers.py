@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,26 @@ import sqlglot
 from sqlglot import exp
 
 from flows.onboard.dbt_files import plain_select
-from flows.onboard.model import Ask, Offer, Read
+from flows.onboard.file_names import (
+    FORMATS,
+    format_below,
+    format_of,
+    groups,
+    is_one_table,
+    partitions,
+    pattern,
+    table_of,
+)
+from flows.onboard.model import Ask, Offer, Read, Refused
+from flows.onboard.relations import relation_of, with_options
+from flows.onboard.renames import with_names
 from flows.warehouse.connection import file_places, open_warehouse
-from flows.warehouse.lake.folder import is_hidden, list_files, source_folder
-from metadata_sync.analysis.catalog import Catalog
+from flows.warehouse.lake.folder import is_hidden
 from metadata_sync.errors import ConfigurationError, RequestError
 from metadata_sync.problems import Problem
 from metadata_sync.rows.model import Column, ControlRows, SourceRow
 from metadata_sync.rows.names import TableName, is_identifier, quote_identifier
+from metadata_sync.rows.resolve import RESERVED_PREFIX
 from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.sql import parse_select
 from metadata_sync.sql.rewrite import replace_tables
@@ -28,20 +40,13 @@ from metadata_sync.sql.rewrite import replace_tables
 if TYPE_CHECKING:
     from flows.context import Context
 
-FORMATS: Final[Mapping[str, str]] = {
-    ".parquet": "parquet",
-    ".parq": "parquet",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "json",
-    ".ndjson": "ndjson",
-    ".jsonl": "ndjson",
-}
-_MOST_LANDINGS: Final = 12
-"""Files that are looked at one by one: the first ones and the last ones."""
 
-_PACKED: Final = (".gz", ".gzip", ".bz2", ".zst")
-_NO_NAME: Final = frozenset({"part", "data", "file", "export", "chunk", "batch", "sample", "rows", ""})
+_AGAIN: Final = "Then onboard it by its schema.table."
+_THERE: Final = "Name a table or folder that is there."
+_READABLE: Final = f"Correct the files, or declare the source with format_options (encoding, quote, …). {_AGAIN}"
+_DATA: Final = re.compile(r"[+-]?\d+([.,]\d+)?|\d{4}-\d\d-\d\d.*")
+"""What is no name of a column but a value."""
+_TABLE: Final = re.compile(r"\w+\.\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +68,44 @@ class Named:
     told: Mapping[str, object] | None = None
 
 
-def resolve(context: Context, given: Sequence[str], source_schema: str, target_schema: str) -> list[Named]:
-    """Return what the words of a command line stand for.
+def resolve(
+    context: Context, rows: ControlRows, given: Sequence[str], source_schema: str, target_schema: str
+) -> tuple[list[Named], list[Refused]]:
+    """Return what the words of a command line stand for, and what of the folders among them is no table.
 
     Args:
         context: The project.
+        rows: The rows that the project declares already.
         given: Paths below the project, `s3://…` prefixes, `schema.table`, or `.sql` files.
         source_schema: Schema of new lake sources.
         target_schema: Schema of targets.
 
     Raises:
-        RequestError: When a word stands for nothing, or two would have the same name.
+        RequestError: When a word stands for nothing.
     """
     found: list[Named] = []
+    refused: list[Refused] = []
     for word in given:
-        found += _resolve(context, word, source_schema, target_schema)
-    taken: dict[TableName, str] = {}
+        declared = rows.source(TableName(*word.split("."))) if _TABLE.fullmatch(word) else None
+        if declared is not None:
+            found.append(Named(word, declared.name, declared))
+        else:
+            found += _resolve(context, rows, word, source_schema, target_schema, refused=refused)
+    by_name: dict[TableName, list[Named]] = {}
     for item in found:
-        if item.name in taken:
-            raise RequestError(
-                f"{taken[item.name]} and {item.shown} would both be called {item.name}.", "Name one of them at a time."
-            )
-        taken[item.name] = item.shown
-    return found
+        by_name.setdefault(item.name, []).append(item)
+    for name, items in by_name.items():
+        if len(items) > 1:
+            message = f"{items[0].shown} and {items[1].shown} would both be called {name}."
+            refused.append(Refused(items[0].shown, RequestError(message, "Name one of them at a time.")))
+    return [items[0] for items in by_name.values() if len(items) == 1], refused
 
 
 @contextmanager
 def asked(
     context: Context, named: Sequence[Named], rows: ControlRows
-) -> Iterator[list[tuple[Offer, list[tuple[str, str]]]]]:
-    """Open the warehouse, and yield each offer with the names and types of its columns.
+) -> Iterator[Callable[[Named], tuple[Offer, list[tuple[str, str]]]]]:
+    """Open the warehouse, and yield what returns the offer of a name with the names and types of its columns.
 
     Args:
         context: The project.
@@ -110,23 +123,25 @@ def asked(
     )
     try:
         known = {row.name: row for row in (*rows.sources, *sources)}
-        yield [_offer(context, item, known, rows, warehouse.query) for item in named]
+        yield lambda item: _offer(context, item, known, rows, warehouse.query)
     finally:
         warehouse.close()
 
 
-def _resolve(context: Context, word: str, source_schema: str, target_schema: str) -> list[Named]:
+def _resolve(
+    context: Context, rows: ControlRows, word: str, source_schema: str, target_schema: str, *, refused: list[Refused]
+) -> list[Named]:
     if word.endswith(".sql"):
-        return [_of_select(context, Path(word), target_schema)]
-    if re.fullmatch(r"\w+\.\w+", word) and not Path(word).exists():
+        return [_of_select(context, rows, Path(word), target_schema)]
+    if _TABLE.fullmatch(word) and not Path(word).exists():
         return [_of_table(word)]
     if not context.profile.is_embedded:
         message = f"{word}: files are read on DuckDB; this environment's warehouse is {context.profile.dialect}."
         raise RequestError(message, "Name the external table as schema.table.")
     if word.startswith("s3://"):
         path = word.rstrip("/")
-        return [_lake(word, path, _stem(path.rsplit("/", 1)[-1]), _format_of(path) or "parquet", source_schema)]
-    return list(_of_path(context, word, source_schema))
+        return [_lake(word, path, table_of(path.rsplit("/", 1)[-1]), format_of(path) or "parquet", source_schema)]
+    return list(_of_path(context, word, source_schema, refused))
 
 
 def _of_table(word: str) -> Named:
@@ -138,17 +153,17 @@ def _of_table(word: str) -> Named:
     return Named(word, name, row)
 
 
-def _of_select(context: Context, path: Path, target_schema: str) -> Named:
+def _of_select(context: Context, rows: ControlRows, path: Path, target_schema: str) -> Named:
     if not path.is_file():
         raise RequestError(f"There is no file {path}.", "Name a .sql file with one SELECT, or a dbt model.")
-    text, told = plain_select(path, context.project)
+    text, told = plain_select(path, context.project, rows)
     name = path.stem
     if not is_identifier(name):
         raise RequestError(f"{path} does not name a table: {name!r}.", "Rename it: lower case letters, digits and _.")
     return Named(str(path), TableName(target_schema, name), None, text, told)
 
 
-def _of_path(context: Context, word: str, source_schema: str) -> Iterator[Named]:
+def _of_path(context: Context, word: str, source_schema: str, refused: list[Refused]) -> Iterator[Named]:
     path = Path(word).resolve()
     root = context.project.root.resolve()
     if not path.exists():
@@ -158,75 +173,39 @@ def _of_path(context: Context, word: str, source_schema: str) -> Iterator[Named]
         raise RequestError(message, "Copy it below the project, or put it into S3: loads read from there later, too.")
     place = str(path.relative_to(root))
     if path.is_file():
-        yield _lake(word, place, _stem(path.name), _needed_format(path), source_schema)
+        yield _lake(word, place, table_of(path.name), _needed_format(path), source_schema)
         return
-    groups = _groups(path)
+    files = groups(path)
     folders = [item for item in sorted(path.iterdir()) if item.is_dir() and not is_hidden(f"{item.name}/x")]
-    if not groups and not folders:
+    if not files and not folders:
         raise RequestError(f"{word} holds no Parquet, CSV or JSON files.", "Name a folder of data files.")
-    if _is_one_table(path, groups, folders):
-        (found,) = {_format_of(file.name) for files in groups.values() for file in files} or {_format_below(path)}
-        yield _lake(word, place, _stem(path.name), found or "parquet", source_schema)
+    if is_one_table(path, files, folders):
+        found = next((format_ for _, format_ in files), None) or format_below(path)
+        yield _lake(word, place + partitions(path), table_of(path.name), found or "parquet", source_schema)
         return
-    for stem, files in groups.items():
-        location = f"{place}/{files[0].name}" if len(files) == 1 else f"{place}/{stem}*"
-        yield _lake(f"{word.rstrip('/')}/{files[0].name}", location, stem, _needed_format(files[0]), source_schema)
+    siblings = [item.name for item in path.iterdir()]
+    for (table, format_), alike in files.items():
+        shown = f"{word.rstrip('/')}/{alike[0].name}"
+        with _refusing(refused, shown):
+            location = f"{place}/{pattern(shown, [file.name for file in alike], siblings)}"
+            yield _lake(shown, location, table, format_, source_schema)
     for folder in folders:
-        yield from _of_path(context, str(folder), source_schema)
+        below = f"{word.rstrip('/')}/{folder.name}"
+        with _refusing(refused, below):
+            yield from _of_path(context, below, source_schema, refused)
 
 
-def _groups(path: Path) -> dict[str, list[Path]]:
-    """Return the data files of a folder by what is left of their names without dates and numbers."""
-    found: dict[str, list[Path]] = {}
-    for file in sorted(path.iterdir()):
-        if file.is_file() and not is_hidden(file.name) and _format_of(file.name):
-            found.setdefault(_stem(file.name), []).append(file)
-    return found
-
-
-def _is_one_table(path: Path, groups: Mapping[str, Sequence[Path]], folders: Sequence[Path]) -> bool:
-    """Tell whether a folder is one table: files without names of their own or called like it, or partitions."""
-    if folders:
-        return not groups and all("=" in folder.name or not _stem(folder.name) for folder in folders)
-    formats = {_format_of(file.name) for files in groups.values() for file in files}
-    if len(groups) != 1 or len(formats) != 1:
-        return False
-    ((stem, files),) = groups.items()
-    return stem in _NO_NAME or stem == _stem(path.name) or len(files) > 1
-
-
-def _stem(name: str) -> str:
-    """Return what a file's name says besides dates, numbers and suffixes.
-
-    >>> [_stem(name) for name in ("orders_2024-01-02.csv", "part-00000-a1.c000.snappy.parquet", "Sales Lines.CSV.gz")]
-    ['orders', 'part', 'sales_lines']
-    """
-    text = name.lower()
-    text = text.split(".")[0] if "." in text else text
-    parts = [
-        part
-        for part in re.split(r"[^a-z0-9]+", text)
-        if part and not re.fullmatch(r"\d+|[0-9a-f]{8,}|c\d+|t\d+z?", part)
-    ]
-    if parts and parts[0] == "part":
-        return "part"
-    return re.sub(r"^(?=\d)", "t", "_".join(parts))
-
-
-def _format_of(name: str) -> str | None:
-    text = name.lower()
-    for packed in _PACKED:
-        text = text.removesuffix(packed)
-    return next((found for suffix, found in FORMATS.items() if text.endswith(suffix)), None)
-
-
-def _format_below(path: Path) -> str | None:
-    found = (_format_of(file.name) for file in sorted(path.rglob("*")) if file.is_file())
-    return next((item for item in found if item), None)
+@contextmanager
+def _refusing(refused: list[Refused], shown: str) -> Iterator[None]:
+    """Keep the error of one of several things that were named."""
+    try:
+        yield
+    except RequestError as error:
+        refused.append(Refused(shown, error))
 
 
 def _needed_format(path: Path) -> str:
-    found = _format_of(path.name)
+    found = format_of(path.name)
     if found is None:
         known = ", ".join(FORMATS)
         raise RequestError(f"What {path.name} holds is not known by its name.", f"Files end with one of: {known}.")
@@ -245,32 +224,33 @@ def _offer(
 ) -> tuple[Offer, list[tuple[str, str]]]:
     if item.source is None:
         return _offered_select(context, item, known, rows, ask)
+    is_declared = rows.source(item.source.name) is not None
+    source = item.source if is_declared else with_options(context, item.source)
     try:
-        columns = context.columns.source_columns(item.source)
+        columns = context.columns.source_columns(source)
     except ValueError as error:
-        raise RequestError(f"{item.shown}: {error}.", "Name a table or folder that is there.") from error
+        raise RequestError(f"{item.shown}: {error}.", _READABLE if source.location else _THERE) from error
     if not columns:
         raise RequestError(f"{item.shown} has no columns that can be read.", "Name a table or folder that has.")
-    relation, landings = _relation(context, item.source)
-    offer = Offer(item.name, item.shown, item.source, relation, landings, context.profile.dialect, ask)
-    return offer, [(column.name, column.type) for column in columns]
+    if source.format == "csv" and is_declared is False:
+        _check_header(item.shown, [column.name for column in columns])
+    relation, landings = relation_of(context, source)
+    offer = Offer(
+        item.name, item.shown, source, relation, landings, context.profile.dialect, ask, is_declared=is_declared
+    )
+    return with_names(offer, [(column.name, column.type) for column in columns])
 
 
-def _relation(context: Context, source: SourceRow) -> tuple[str, tuple[str, ...]]:
-    """Return a source as a table expression, and those of what arrived together."""
-    if source.kind is SourceKind.WAREHOUSE:
-        schema = source.external_schema or source.source_schema
-        relation = f"{quote_identifier(schema)}.{quote_identifier(source.source_table)}"
-        return relation, (relation,)
-    context.columns.source_columns(source)  # a load copies text to Parquet, too
-    folder = source_folder(context.project, source)
-    files = list_files(folder)
-    if not files:
-        raise RequestError(f"{source.location} holds no {source.format} files.", "Name a folder of data files.")
-    ordered = sorted(files, key=lambda file: file.name)
-    some = ordered if len(ordered) <= _MOST_LANDINGS else [*ordered[:6], *ordered[-6:]]
-    is_mixed = len(files) > 1
-    return folder.relation(files, is_mixed=is_mixed), tuple(folder.relation([file]) for file in some)
+def _check_header(shown: str, names: Sequence[str]) -> None:
+    """Refuse text whose first record is data: as a header, it would be lost.
+
+    Raises:
+        RequestError: When a column's name is a number or a date.
+    """
+    found = next((name for name in names if _DATA.fullmatch(name)), None)
+    if found is not None:
+        message = f"{shown}: the first record is no header: it has {found!r} where a column's name should be."
+        raise RequestError(message, f"Declare the source with columns and format_options: {{header: false}}. {_AGAIN}")
 
 
 def _offered_select(
@@ -283,6 +263,10 @@ def _offered_select(
     relations: dict[TableName, str] = {}
     for table in dict.fromkeys(read.name for read in select.reads):
         relations[table] = _known_relation(context, item, table, known, rows)
+    if not relations:
+        raise RequestError(
+            f"{item.shown} reads no table, so no row of it is ever new.", "Name a SELECT that reads one."
+        )
     text = replace_tables(select, relations)
     try:
         columns = context.columns.describe(
@@ -327,16 +311,37 @@ def _known_relation(
             f"{item.shown} reads {table}, which is neither a source nor a target of the project.",
             f"Onboard it in the same command, before the SELECT: sluice onboard … {item.shown}",
         )
-    return _relation(context, known[table])[0]
+    return relation_of(context, known[table])[0]
 
 
 def _columns_of(
     context: Context, tables: Iterable[TableName], known: Mapping[TableName, SourceRow], rows: ControlRows
 ) -> dict[TableName, tuple[Column, ...]]:
-    """Return the columns of tables; those of a target without a column list are what its SELECT yields."""
-    everything = rows.model_copy(update={"sources": tuple(known.values())})
-    catalog = Catalog(everything, context.project, context.columns)
-    return {table: catalog.table_columns(table) or () for table in tables}
+    found = {}
+    for table in tables:
+        row = rows.transformation(table)
+        if row is None:
+            found[table] = context.columns.source_columns(known[table]) or ()
+        else:
+            found[table] = row.column_list or _loaded_columns(context, table)
+    return found
+
+
+def _loaded_columns(context: Context, table: TableName) -> tuple[Column, ...]:
+    """Return the columns of another target's table.
+
+    Raises:
+        RequestError: When it was never loaded.
+    """
+    loaded = _of_table(str(table)).source
+    assert loaded is not None, "a table is a source"
+    schema = context.profile.physical_schema(table.schema)
+    try:
+        columns = context.columns.source_columns(loaded.model_copy(update={"source_schema": schema})) or ()
+    except ValueError as error:
+        message = f"{table} was never loaded, so the rows of a SELECT over it are not known."
+        raise RequestError(message, "Run sluice control apply and sluice run first.") from error
+    return tuple(column for column in columns if not column.name.startswith(RESERVED_PREFIX))
 
 
 def _reads(text: str, dialect: str, tables: Sequence[TableName]) -> Iterator[Read]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from flows.onboard.increments import TimeColumn, change_order, incremental_keys
 from flows.onboard.keys import Key, find_keys
 from flows.onboard.model import Choice, Facts, Offer, Proposal
 from flows.onboard.names import words
+from metadata_sync.errors import RequestError
 from metadata_sync.rows.names import TableName
 
 _EVENT: Final = re.compile(
@@ -37,20 +39,37 @@ def propose(offer: Offer, target: TableName, facts: Facts) -> Proposal:
     keys = find_keys(offer, facts)
     key = keys[0] if keys else None
     load_type = _load_type(offer, facts, key)
+    if not facts.row_count:
+        message = f"{offer.shown} has no rows, and keys are found in rows."
+        raise RequestError(message, "Onboard it when rows have come, or write its row by hand.")
     has_updates = load_type.value != "append"
-    choices = [_told(offer, load_type), *_business_key(offer, facts, keys, load_type)]
-    found = incremental_keys(offer, facts, has_updates=has_updates)
+    choices = [_told(offer, facts, load_type), *_business_key(offer, facts, keys, load_type)]
+    found = _declared_key(offer) if offer.is_declared else incremental_keys(offer, facts, has_updates=has_updates)
     if offer.select:
         choices += _select_windows(offer, facts, key, has_updates=has_updates)
     else:
-        choices += _windows(facts, found, key, has_updates=has_updates)
+        by_file = tuple(_by_file(offer, facts, found, key))
+        taken = {choice.setting for choice in by_file}
+        windows = _windows(facts, found, key, has_updates=has_updates)
+        choices += [*(choice for choice in windows if choice.setting not in taken), *by_file]
     choices += _dependencies(offer)
-    return Proposal(offer, target, facts, tuple(_told(offer, choice) for choice in choices))
+    return Proposal(offer, target, facts, tuple(_told(offer, facts, choice) for choice in choices))
 
 
-def _told(offer: Offer, choice: Choice) -> Choice:
+def _declared_key(offer: Offer) -> tuple[TimeColumn, ...]:
+    name = None if offer.source is None else offer.source.incremental_key
+    return () if name is None else (TimeColumn(name, TOLD, "is the key of the source's row"),)
+
+
+def _told(offer: Offer, facts: Facts, choice: Choice) -> Choice:
+    """Return what the offer itself says of a setting; an expression in the place of columns says nothing."""
     if choice.setting not in offer.told:
         return choice
+    value = offer.told[choice.setting]
+    columns = {column.name.lower() for column in facts.columns}
+    if isinstance(value, list) and not {str(name).lower() for name in value} <= columns:
+        evidence = f"{choice.evidence}; {offer.shown} names {', '.join(map(str, value))}, which is no column"
+        return replace(choice, evidence=evidence, confidence=min(choice.confidence, 0.5))
     return Choice(choice.setting, offer.told[choice.setting], TOLD, f"{offer.shown} says so")
 
 
@@ -147,6 +166,25 @@ def _select_windows(offer: Offer, facts: Facts, key: Key | None, *, has_updates:
         yield Choice("increment", "full", 0.7, "no column orders the changes of a key: the sources are read whole")
     elif order is not None:
         yield Choice("sequence_by", [order.name], order.confidence if has_updates else 0.9, order.evidence)
+
+
+def _by_file(offer: Offer, facts: Facts, found: Sequence[TimeColumn], key: Key | None) -> Iterator[Choice]:
+    """Yield what knows rows by their files, where no column says which row of a key is newer, or there is no key."""
+    is_lake = offer.source is not None and offer.source.location is not None and not offer.is_declared
+    has_time = any(item.confidence >= _USABLE for item in found) or change_order(facts, None) is not None
+    if not is_lake or offer.renamed or has_time or (key is not None and not key.repeats):
+        return
+    names = {column.name.lower() for column in facts.columns}
+    name = next(text for text in ("source_file", "_file", "name_of_file") if text not in names)
+    if key is None:
+        yield Choice(
+            "file_column", name, 0.5, "neither key nor time: rows of a file that is written again are replaced"
+        )
+        yield Choice("on_removed_files", "remove", 0.5, "rows that are known by their file go with it")
+        yield Choice("incremental_key", None, 0.5, "no column says when a row came")
+        return
+    yield Choice("file_column", name, 0.6, "no column says which row of a key is newer, the names of the files may")
+    yield Choice("sequence_by", [name], 0.6, "the file whose name is the greatest holds what is valid")
 
 
 def _dependencies(offer: Offer) -> Iterator[Choice]:

@@ -22,8 +22,8 @@ from metadata_sync.problems import Problem
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, PipelineRow, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, quote_identifier
-from metadata_sync.rows.resolve import EFFECTIVE_AT, RESERVED_PREFIX
-from metadata_sync.rows.vocabulary import Increment, LoadType, SourceKind, Template
+from metadata_sync.rows.resolve import EFFECTIVE_AT, RESERVED_PREFIX, file_identity
+from metadata_sync.rows.vocabulary import Increment, LoadType, OnRemovedFiles, SourceKind, Template
 from metadata_sync.sql.rewrite import replace_tables, rewrite
 
 if TYPE_CHECKING:
@@ -294,6 +294,7 @@ class Scratch:
                 "target_schema": case.target.schema,
                 "pipeline_id": _PIPELINE,
                 "sql_path": path,
+                "copied": None,
                 "dependencies": dependencies,
                 "column_list": columns if self._dialect == "duckdb" else (),
                 "is_active": True,
@@ -398,6 +399,9 @@ def _source_row(case: Case, name: TableName) -> SourceRow:
         raise ConfigurationError(
             f"{case.file.target} reads {name}, which no row declares.", "sluice validate shows every fault."
         )
+    if file_identity(case.row, case.rows) is not None:
+        message = f"{case.file.target} replaces rows by their files, and the rows of a test come from no file."
+        raise ConfigurationError(message, "Give the row a business_key, or its source an incremental_key, to test it.")
     named = case.named(name)
     return source.model_copy(
         update={
@@ -410,6 +414,9 @@ def _source_row(case: Case, name: TableName) -> SourceRow:
             "external_schema": None,
             "incremental_key": key,
             "probe": None,
+            "file_column": None,
+            "catalog_table": None,
+            "on_removed_files": OnRemovedFiles.KEEP,
             "calendar": None,
         }
     )

@@ -205,8 +205,10 @@ def _rows(section: str, item: YamlItem, defaults: Defaults) -> Iterator[Declared
 
 
 def _row(section: str, item: YamlItem, defaults: Mapping[str, YamlItem]) -> Declared:
-    values = {**defaults, **_spelled(section, item.value)}
-    problems: list[tuple[str, Problem]] = []
+    problems = list(_spelled_twice(section, item.value))
+    long_names = {f"target_{name}" for name, _ in problems}
+    written = {name: value for name, value in item.value.items() if name not in long_names}
+    values = {**defaults, **_spelled(section, written)}
     if section == "sources":
         kind = SourceKind.LAKE if {"location", "format"} & values.keys() else SourceKind.WAREHOUSE
         values.setdefault("kind", YamlItem(kind.value, item.line))
@@ -234,17 +236,27 @@ def _spelled(section: str, given: Values) -> Values:
     if prefix is None:
         return values
     table = values.get("table")
-    parts = str(table.value).split(".") if table is not None and isinstance(table.value, str) else []
-    if table is not None and len(parts) == 2 and not values.keys() & {"schema", "target_schema"}:  # noqa: PLR2004
-        values |= {"schema": replace(table, value=parts[0]), "table": replace(table, value=parts[1])}
+    if table is not None and isinstance(table.value, str) and not values.keys() & {"schema", "target_schema"}:
+        schema, dot, name = table.value.rpartition(".")
+        values |= {"schema": replace(table, value=schema), "table": replace(table, value=name)} if dot else {}
     spelled = {name: f"{prefix}{name}" for name in ("schema", "table") if f"{prefix}{name}" not in given}
     return {spelled.get(name, name): value for name, value in values.items()}
+
+
+def _spelled_twice(section: str, given: Values) -> Iterator[tuple[str, Problem]]:
+    """Yield the short names of columns that a row names by their long ones, too."""
+    for name in ("schema", "table") if section == "transformations" else ():
+        if {name, f"target_{name}"} <= given.keys():
+            yield name, Problem("duplicate_key", f"The row has target_{name}, too, which is the same.", "Keep one.")
 
 
 def _select(values: Values, line: int) -> Iterator[tuple[str, Problem]]:
     """Fill in where the SELECT is, and what it reads."""
     copied = values.get("copy")
-    if copied is not None and copied.value is not None:
+    if copied is not None and not isinstance(copied.value, str | None):
+        yield "copy", Problem("wrong_type", "Is not the name of a table.", "Write copy: schema.table")
+        values["copy"] = replace(copied, value=None)
+    elif copied is not None and copied.value is not None:
         values.setdefault("dependencies", replace(copied, value=[copied]))
     elif "target_table" in values:
         path = f"{SELECT_FOLDER}/{values['target_table'].plain}.sql"

@@ -34,7 +34,7 @@ def increment_problems(select: ParsedSelect, rule: IncrementRule) -> list[Proble
             refusals.add(node, what, needs_full=True, why="rows loaded earlier keep an old one")
     queries = Queries(select, rule, refusals)
     relation = queries.relation_of(select.tree, None)
-    if relation.is_driven and rule.by_groups:
+    if relation.is_driven and rule.by_groups and rule.names_each_part:
         _check_output(select.tree, relation, rule, refusals)
     elif relation.is_driven and rule.range_key is not None:
         _check_range(select.tree, relation, rule, refusals)

@@ -44,6 +44,11 @@ class IncrementRule:
         """Whether a load reads whole groups."""
         return self.increment is Increment.GROUPS
 
+    @property
+    def names_each_part(self) -> bool:
+        """Whether each driving source's group has as many parts as the output; other rules tell when it has not."""
+        return all(len(texts) == len(self.output_group) for texts in self.driving.values())
+
     @cached_property
     def groups(self) -> Mapping[TableName, tuple[GroupPart, ...]]:
         """The parts of each driving source's group. `rows` has none, or the key of the range that a load replaces."""

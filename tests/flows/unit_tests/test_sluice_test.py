@@ -109,6 +109,22 @@ def test_a_source_read_whole_loses_a_row(project: UnitTestProject) -> None:
     assert len(last["expect"]) == len(before["expect"]) - 1
 
 
+def test_a_copy_is_tested_like_its_select(kept: UnitTestProject) -> None:
+    row = kept.row("country")
+    copied = {**row, "target_table": "country_copy", "copy": "shop.countries"}
+    del copied["sql_path"]
+    kept.rows["transformations"].append(copied)
+    kept.write_rows()
+    try:
+        code, output = kept.sluice("create", "dwh.country_copy")
+        assert code == 0, output
+        code, found = kept.results("dwh.country_copy")
+    finally:
+        kept.rows["transformations"].remove(copied)
+        kept.write_rows()
+    assert (code, found["counts"]) == (0, {"passed": 2, "failed": 0, "error": 0}), found
+
+
 def test_a_changed_select_fails_with_a_readable_difference(kept: UnitTestProject, tmp_path: Path) -> None:
     select = kept.root / "dbt_project" / "transformations" / "customer_now.sql"
     select.write_text(select.read_text().replace("upper(", "lower("))

@@ -161,7 +161,9 @@ FAULTY = [
         "transformations",
         "not a list",
     ),
-    ("both spellings", f"{REST}{ROW} lake.t, target_table: dim}}]", "table", "no such column"),
+    ("both spellings", f"{REST}{ROW} lake.t, target_table: dim}}]", "table", "has target_table, too"),
+    ("copy of a list", f"{REST}{ROW} lake.t, copy: [lake.t]}}]", "copy", "not the name of a table"),
+    ("copy that is true", f"{REST}{ROW} lake.t, copy: true}}]", "copy", "not the name of a table"),
 ]
 
 

@@ -198,6 +198,12 @@ def test_fault_names_its_column_and_rule(
     assert faults_of(project, warehouse, text, **values) == expected
 
 
+def test_groups_that_no_source_names_are_told_by_the_rows_alone(project: Project, warehouse: FakeWarehouse) -> None:
+    unnamed = [{"table": "lake.flights", "driving": True}]
+    found = faults_of(project, warehouse, GROUPED, **GROUPS | {"dependencies": unnamed})
+    assert not {column for column, _ in found} & {"recompute_key"}
+
+
 def test_all_faults_are_found_at_once(project: Project, warehouse: FakeWarehouse) -> None:
     text = """
         select distinct on (f.carrier) f.tailnum, f.carrier
