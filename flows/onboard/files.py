@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +198,7 @@ def _block(pairs: Iterable[_Pair], indent: int) -> Iterator[str]:
 
 
 def _flow(value: Any) -> str:
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+    if isinstance(value, list) and len(value) == 1 and re.fullmatch(r"\w+", str(value[0])):
         value = value[0]
     text = yaml.safe_dump(value, default_flow_style=True, width=_WIDE, allow_unicode=True, sort_keys=False).strip()
     return text.removesuffix("...").strip() if "\n" not in text.removesuffix("\n...") else json.dumps(value)

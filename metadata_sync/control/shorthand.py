@@ -19,6 +19,7 @@ Control tables, audit and export know the long form only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, get_args, get_origin
@@ -312,9 +313,14 @@ def _listed(section: str, values: Values) -> Values:
 
 def _words(values: Values, columns: frozenset[str]) -> Values:
     return {
-        name: replace(item, value=[item]) if name in columns and isinstance(item.value, str) else item
+        name: replace(item, value=[item]) if name in columns and _is_word(item.value) else item
         for name, item in values.items()
     }
+
+
+def _is_word(value: Any) -> bool:
+    """Tell whether a value is one word, and not a list whose brackets are missing."""
+    return isinstance(value, str) and not re.search(r"[,;\s]", value.strip())
 
 
 def _column(name: str, given: YamlItem) -> YamlItem:

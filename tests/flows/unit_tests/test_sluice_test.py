@@ -56,7 +56,8 @@ def test_all_tests_pass_as_they_were_made(project: UnitTestProject) -> None:
     code, found = project.results()
     assert code == 0, found
     assert found["counts"] == {"passed": 2 * len(TARGETS), "failed": 0, "error": 0}
-    assert max(test["seconds"] for test in found["tests"]) < 5, "dbt's start is not in it"
+    own = sum(test["seconds"] for test in found["tests"])
+    assert own < found["seconds"], "dbt's start is in none of them"
 
 
 def test_a_history_shows_a_late_event_and_a_delete(project: UnitTestProject) -> None:
