@@ -36,6 +36,18 @@ HISTORY = [
 ]
 
 
+def _forget_connections() -> None:
+    """Close what dbt keeps for the process: after a failed load the next project would write to this one's file."""
+    from dbt.adapters import factory
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    adapters: Any = factory
+    adapters.cleanup_connections()
+    adapters.reset_adapters()
+    manager: Any = DuckDBConnectionManager
+    manager.close_all_connections()
+
+
 class Shop:
     """A copy of the consumer's project, on DuckDB or on PostgreSQL."""
 
@@ -52,7 +64,10 @@ class Shop:
         target = ["--target", "postgres"] if self._url else []
         quiet = ["--quiet", "--log-level-file", "none"]
         with _environment(self._variables()), contextlib.chdir(self.root):
-            ended = dbtRunner().invoke([*quiet, *words, *(target if words[0] != "deps" else [])])
+            try:
+                ended = dbtRunner().invoke([*quiet, *words, *(target if words[0] != "deps" else [])])
+            finally:
+                _forget_connections()
         failed = [item.message for item in getattr(ended.result, "results", ()) if item.status in ("error", "fail")]
         assert ended.success, (ended.exception, failed)
         return ended.result
