@@ -211,8 +211,8 @@ def _check(context: Context, rows: ControlRows, file: UnitTestFile) -> None:
         if result.status is not Status.PASSED:
             raise ConfigurationError(
                 f"{file.target}: the test {result.name} does not give the same rows twice: {' '.join(result.lines)}",
-                "A SELECT that depends on the time of day, on chance, or on the order in which doubles are added cannot "
-                "be frozen: cast such sums to decimal, or take such columns out of the SELECT.",
+                "A SELECT that depends on the time of day, on chance, or on the order in which doubles are added "
+                "cannot be frozen: cast such sums to decimal, or take such columns out of the SELECT.",
             )
 
 
