@@ -14,7 +14,7 @@ from flows.lint.checks import lint
 from flows.lint.files import find_files
 from metadata_sync.analysis.offline import OfflineColumns
 from metadata_sync.analysis.unit_tests import FOLDER, find_test_files, read_test_file
-from metadata_sync.control.bundle import bundle_files, read_bundle
+from metadata_sync.control.bundle import read_project
 from metadata_sync.control.check import check_files
 from metadata_sync.errors import SluiceError
 
@@ -30,6 +30,11 @@ class Status(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
+
+    @property
+    def sign(self) -> str:
+        """One letter for it."""
+        return {Status.PASSED: "✓", Status.FAILED: "✗", Status.SKIPPED: "–"}[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,7 @@ def _tests(context: Context, say: Say) -> Check:
     if not paths:
         return Check("", Status.SKIPPED, f"there is no test in {folder.relative_to(context.project.root)}.")
     project = context.project
-    rows = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root).rows
+    rows = read_project(project, context.settings.environment).rows
     results = run_tests(context, rows, [read_test_file(path, project) for path in paths], say=say)
     failed = [item for item in results if item.status is not TestStatus.PASSED]
     lines = [f"{item.target} {item.name}: {line}" for item in failed for line in (*item.lines, item.hint) if line]

@@ -9,13 +9,12 @@ from xml.etree import ElementTree
 
 from flows.ci.checks import Check, Checked, Status
 from flows.impact.text import markdown as impact_markdown
+from flows.lint.reports import sarif_log, sarif_result
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.text import visible
 
 _MOST_BYTES: Final = 60_000
 _MOST_LINES: Final = 30
-_SARIF_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
-_SIGNS: Final = {Status.PASSED: "✓", Status.FAILED: "✗", Status.SKIPPED: "–"}
 
 COMMENT_MARK: Final = "<!-- sluice ci -->"
 """First line of the Markdown: by it a CI job finds the comment that it wrote before, to update it."""
@@ -25,7 +24,7 @@ def markdown(checked: Checked) -> str:
     """Return one comment for a pull request, at most 60 kB. It holds no values of rows."""
     verdict = "failed" if checked.has_failed else "passed"
     parts = [f"{COMMENT_MARK}\n## Sluice: {verdict}\n\n| check | | |\n| --- | --- | --- |\n"]
-    parts += [f"| {check.name} | {_SIGNS[check.status]} | {check.summary} |\n" for check in checked.checks]
+    parts += [f"| {check.name} | {check.status.sign} | {check.summary} |\n" for check in checked.checks]
     for check in checked.checks:
         if check.lines and check.name != "change":
             shown = "\n".join(check.lines[:_MOST_LINES])
@@ -98,21 +97,6 @@ def _fill(case: ElementTree.Element, check: Check) -> None:
 def _sarif(checked: Checked) -> dict[str, Any]:
     places = [place for check in checked.checks for place in check.places]
     results = [
-        {
-            "ruleId": place.rule,
-            "level": "error",
-            "message": {"text": place.message},
-            "locations": [
-                {
-                    "physicalLocation": {
-                        "artifactLocation": {"uri": place.file},
-                        "region": {"startLine": place.line},
-                    }
-                }
-            ],
-        }
-        for place in places
+        sarif_result(place.rule, "error", place.message, place.file, {"startLine": place.line}) for place in places
     ]
-    rules = [{"id": rule} for rule in sorted({place.rule for place in places})]
-    run = {"tool": {"driver": {"name": "sluice ci", "rules": rules}}, "results": results}
-    return {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+    return sarif_log("sluice ci", [{"id": rule} for rule in sorted({place.rule for place in places})], results)

@@ -37,7 +37,7 @@ def ci(
 
         sluice ci --against origin/main --output reports
     """
-    from flows.ci.checks import Status, run_checks
+    from flows.ci.checks import run_checks
     from flows.ci.report import document, write_reports
 
     checked = run_checks(load_context(), against, (lambda _: None) if as_json else say)
@@ -48,8 +48,7 @@ def ci(
         print_json(document(checked))
     else:
         for check in checked.checks:
-            sign = {Status.PASSED: "✓", Status.FAILED: "✗", Status.SKIPPED: "–"}[check.status]
-            out.print(f"{sign} {check.name}: {check.summary}", markup=False, highlight=False)
+            out.print(f"{check.status.sign} {check.name}: {check.summary}", markup=False, highlight=False)
             for line in check.lines:
                 out.print(f"    {line}", markup=False, highlight=False)
     if checked.has_failed:

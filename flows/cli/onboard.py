@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flows.onboard.files import PlannedFile
     from flows.onboard.model import Choice, Proposal
     from flows.onboard.trial import Tried
+    from metadata_sync.control.bundle import Bundle
     from metadata_sync.rows.model import ControlRows
 
 DEFAULT_PIPELINE: Final = "onboarded"
@@ -71,12 +72,12 @@ def onboard(
     from flows.onboard.facts import facts_of
     from flows.onboard.model import Refused
     from flows.onboard.propose import propose
-    from metadata_sync.control.bundle import bundle_files, read_bundle
+    from metadata_sync.control.bundle import read_project
     from metadata_sync.rows.names import TableName
 
     context = load_context()
-    project = context.project
-    rows = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root).rows
+    bundle = read_project(context.project, context.settings.environment)
+    rows = bundle.rows
     named, refused = offers.resolve(context, rows, what, source_schema, schema)
     proposals: list[Proposal] = []
     with progress("Reading", is_quiet=as_json), offers.asked(context, named, rows) as offer_of:
@@ -93,7 +94,7 @@ def onboard(
     if not as_json:
         _show(proposals)
     taken, left = _decide(proposals, yes=yes, yes_above=yes_above, may_ask=not as_json)
-    planned, tried = _written(context, taken, pipeline_id, rows, may_try=not no_trial, is_quiet=as_json)
+    planned, tried = _written(context, taken, pipeline_id, bundle, may_try=not no_trial, is_quiet=as_json)
     if as_json:
         print_json(_document(proposals, taken, planned, tried, context))
     else:
@@ -166,7 +167,7 @@ def _written(
     context: Context,
     taken: list[Proposal],
     pipeline_id: str,
-    rows: ControlRows,
+    bundle: Bundle,
     *,
     may_try: bool,
     is_quiet: bool,
@@ -175,7 +176,7 @@ def _written(
     from flows.onboard import files
 
     while taken:
-        planned = files.plan(context, taken, pipeline_id, rows)
+        planned = files.plan(context, taken, pipeline_id, bundle)
         files.write(planned)
         try:
             return planned, _check(context, taken, may_try=may_try, is_quiet=is_quiet)

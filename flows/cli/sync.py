@@ -144,7 +144,7 @@ def _file_faults(context: Context, columns: WarehouseColumns) -> _Checked:
 
 
 def _database_faults(context: Context, columns: WarehouseColumns) -> _Checked:
-    from metadata_sync.control.bundle import bundle_files, read_bundle
+    from metadata_sync.control.bundle import read_project
     from metadata_sync.sync.column_lists import follow_selects
     from metadata_sync.sync.sync import sync_store
     from metadata_sync.validation import find_faults_and_notes
@@ -159,7 +159,7 @@ def _database_faults(context: Context, columns: WarehouseColumns) -> _Checked:
     report = sync_store(context.store, stored, project, columns, check=True, keep_going=True)
     all_found = tuple(dict.fromkeys((*found, *report.faults)))  # sync knows the types of the lists so far
     faults, warnings = split_data_faults(all_found, rows, ())
-    bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
+    bundle = read_project(project, context.settings.environment)
     return rows, bundle.located(faults), bundle.located(warnings), notes
 
 

@@ -171,10 +171,10 @@ def _rows(context: Context, targets: list[str], *, must_exist: bool) -> ControlR
         ConfigurationError: When neither does.
     """
     from flows.engine.definitions import find_target
-    from metadata_sync.control.bundle import bundle_files, read_bundle
+    from metadata_sync.control.bundle import read_project
 
     project = context.project
-    bundle = read_bundle(bundle_files(project.control_dir, project.root), context.settings.environment, project.root)
+    bundle = read_project(project, context.settings.environment)
     declared = {str(row.name) for row in bundle.rows.transformations}
     if declared.issuperset(targets) or (declared and not must_exist):  # a test of a retired target fails by itself
         return bundle.rows

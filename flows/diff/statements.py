@@ -6,11 +6,10 @@ and keys that more than one row has, tell no rows apart: they are counted and le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from metadata_sync.rows.names import quote_identifier
+from metadata_sync.rows.names import quote_identifier, quote_identifiers
 
 HISTORY: Final = ("valid_from", "valid_to")
 _HEX: Final = 65536
@@ -47,7 +46,7 @@ class Compared:
 def key_faults(compared: Compared, relation: str) -> str:
     """Return the query for rows, rows without a key, and keys of several rows of one side."""
     nulls = " OR ".join(f"{quote_identifier(name)} IS NULL" for name in compared.match)
-    listed = _list(compared.match)
+    listed = quote_identifiers(compared.match)
     part = f"(SELECT * FROM {relation} AS r{_sampled(compared)}) AS t"
     return (
         f"SELECT (SELECT count(*) FROM {part}), (SELECT count(*) FROM {part} WHERE {nulls}), "
@@ -108,7 +107,7 @@ def _side(compared: Compared, relation: str) -> str:
     names = shown_columns(compared)
     columns = [f"{quote_identifier(name)} AS k{number}" for number, name in enumerate(compared.match)]
     columns += [f"{_value(compared, name)} AS c{number}" for number, name in enumerate(names)]
-    twins = f"count(*) OVER (PARTITION BY {_list(compared.match)}) AS twins"
+    twins = f"count(*) OVER (PARTITION BY {quote_identifiers(compared.match)}) AS twins"
     inner = f"SELECT {', '.join(columns)}, {twins} FROM {relation} AS r WHERE {nulls}{_sampled(compared, ' AND ')}"
     return f"SELECT * FROM ({inner}) AS s WHERE twins = 1"
 
@@ -196,7 +195,3 @@ def _sampled(compared: Compared, word: str = " WHERE ") -> str:
     text = " || '|' || ".join(f"coalesce(CAST({quote_identifier(name)} AS VARCHAR), '')" for name in compared.key)
     bound = f"{max(1, round(compared.share * _HEX)):04x}"
     return f"{word}substring(md5({text}), 1, 4) < '{bound}'"
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(quote_identifier(name) for name in names)

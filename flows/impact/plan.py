@@ -13,7 +13,7 @@ from flows.impact.base import project_at
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.impact import DECIDING, READING, Change, Reach, changed_settings, reach
 from metadata_sync.analysis.select_file import read_select
-from metadata_sync.control.bundle import bundle_files, read_bundle
+from metadata_sync.control.bundle import read_project
 from metadata_sync.errors import MetadataError, RunError
 from metadata_sync.rows.merge import all_rows
 from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow
@@ -23,6 +23,7 @@ from metadata_sync.sql import parse_select
 from metadata_sync.sql.canonical import Canonical, canonical
 from metadata_sync.sql.changes import UNREADABLE, ChangeKind, SelectChange, select_change
 from metadata_sync.sql.lineage import ColumnName
+from metadata_sync.sql.parse import ParsedSelect
 
 if TYPE_CHECKING:
     from flows.context import Context
@@ -91,12 +92,12 @@ def plan_impact(context: Context, ref: str, columns: WarehouseColumns | None = N
         RequestError: When there is no such ref.
     """
     project, environment = context.project, context.settings.environment
-    bundle = read_bundle(bundle_files(project.control_dir, project.root), environment, project.root)
+    bundle = read_project(project, environment)
     if bundle.faults:
         raise MetadataError(bundle.faults)
     rows = bundle.rows
     with project_at(project, ref) as old_project:
-        old = read_bundle(bundle_files(old_project.control_dir, old_project.root), environment, old_project.root).rows
+        old = read_project(old_project, environment).rows
         known = context.columns if columns is None else columns
         with known.connected():
             now = _Selects(rows, project, Catalog(rows, project, known))
@@ -114,13 +115,20 @@ class _Selects:
         self.rows = rows
         self.project = project
         self.catalog = catalog
+        self._parsed: dict[TableName, ParsedSelect | None] = {}
 
     def text(self, row: TransformationRow) -> str | None:
         found = read_select(row, self.project)
         return found if isinstance(found, str) else None
 
+    def select(self, row: TransformationRow) -> ParsedSelect | None:
+        """Return the parsed SELECT; None when it cannot be read or parsed."""
+        if row.name not in self._parsed:
+            self._parsed[row.name], _ = parse_select(self.text(row) or "", self.catalog.dialect)
+        return self._parsed[row.name]
+
     def tables(self, row: TransformationRow) -> Mapping[TableName, Sequence[str]]:
-        select, _ = parse_select(self.text(row) or "", self.catalog.dialect)
+        select = self.select(row)
         found = {} if select is None else {name: self._columns(name) for name in select.tables}
         return {name: names for name, names in found.items() if names}
 
@@ -133,7 +141,7 @@ class _Selects:
 
     def form(self, row: TransformationRow, gone: Mapping[TableName, Sequence[str]]) -> Canonical | None:
         """Return what a SELECT means; one that still reads columns that are gone is resolved as if they were there."""
-        select, _ = parse_select(self.text(row) or "", self.catalog.dialect)
+        select = self.select(row)
         if select is None:
             return None
         tables = self.tables(row)
@@ -161,10 +169,10 @@ def _select_change(one: ControlRow, other: ControlRow, before: _Selects, now: _S
     ours, theirs = before.text(one), now.text(other)
     if ours == theirs:
         return None
-    parsed = [parse_select(text or "", now.catalog.dialect)[0] for text in (ours, theirs)]
-    if parsed[0] is None or parsed[1] is None:
+    old, new = before.select(one), now.select(other)
+    if old is None or new is None:
         return UNREADABLE
-    return select_change(parsed[0], parsed[1], {**before.tables(one), **now.tables(other)})
+    return select_change(old, new, {**before.tables(one), **now.tables(other)})
 
 
 def _effect(change: Change, rows: ControlRows, forms: Mapping[TableName, Canonical | None]) -> Effect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flows.lint.checks import FileFinding, LintResult
@@ -51,21 +52,31 @@ def sarif_document(result: LintResult) -> dict[str, Any]:
         {"id": rule.name, "helpUri": rule.url, "shortDescription": {"text": rule.message.format(found=rule.name)}}
         for rule in RULES
     ]
-    driver = {"name": "sluice lint", "rules": rules}
-    run = {"tool": {"driver": driver}, "results": [_sarif_result(item) for item in result.findings]}
+    return sarif_log("sluice lint", rules, [_sarif_result(item) for item in result.findings])
+
+
+def sarif_log(tool: str, rules: Sequence[dict[str, Any]], results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return a SARIF log of one tool; see `sarif_result`."""
+    run = {"tool": {"driver": {"name": tool, "rules": list(rules)}}, "results": list(results)}
     return {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def sarif_result(rule: str, level: str, message: str, path: str, region: dict[str, int]) -> dict[str, Any]:
+    """Return one result of a SARIF log: what is wrong in which region of a file."""
+    place = {"artifactLocation": {"uri": path}, "region": region}
+    return {
+        "ruleId": rule,
+        "level": level,
+        "message": {"text": message},
+        "locations": [{"physicalLocation": place}],
+    }
 
 
 def _sarif_result(item: FileFinding) -> dict[str, Any]:
     finding = item.finding
     region = {"startLine": finding.line, "startColumn": finding.column}
-    place = {"artifactLocation": {"uri": item.path}, "region": region}
-    return {
-        "ruleId": finding.rule,
-        "level": finding.severity.value,
-        "message": {"text": f"{finding.message} {finding.remedy}"},
-        "locations": [{"physicalLocation": place}],
-    }
+    text = f"{finding.message} {finding.remedy}"
+    return sarif_result(finding.rule, finding.severity.value, text, item.path, region)
 
 
 def github_lines(result: LintResult) -> list[str]:

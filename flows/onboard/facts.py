@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from flows.onboard.model import Ask, ColumnFacts, Facts, Offer
-from metadata_sync.rows.names import quote_identifier
+from metadata_sync.rows.names import quote_identifier, quote_identifiers
 
 SAMPLE: Final = 200_000
 """Rows that columns are counted over. They are the first ones, whole: a random sample would hide what is double."""
@@ -48,7 +48,7 @@ def distinct_counts(ask: Ask, relation: str, sets: Sequence[Sequence[str]]) -> l
         part = sets[start : start + _BATCH]
         counts = [
             f"SELECT {number} AS n, count(*) AS c FROM "
-            f"(SELECT DISTINCT {_list(names)} FROM {relation} AS r) AS d{number}"
+            f"(SELECT DISTINCT {quote_identifiers(names)} FROM {relation} AS r) AS d{number}"
             for number, names in enumerate(part)
         ]
         by_number = {int(number): int(count) for number, count in ask(" UNION ALL ".join(counts))}
@@ -79,10 +79,6 @@ def as_text(quoted: str, type_: str) -> str:
 
 def _is_comparable(type_: str) -> bool:
     return not any(word in type_.lower() for word in ("json", "struct", "map", "[]", "super"))
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(quote_identifier(name) for name in names)
 
 
 def _number(rows: Sequence[Sequence[object]]) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from flows.onboard.model import Choice, ColumnFacts, Proposal
-from metadata_sync.control.bundle import bundle_files, read_bundle
+from metadata_sync.control.bundle import Bundle
 from metadata_sync.control.json_schema import SCHEMA_FILE
 from metadata_sync.control.shorthand import SELECT_FOLDER
 from metadata_sync.errors import ConfigurationError, RequestError
@@ -42,25 +42,19 @@ class PlannedFile:
     text: str
 
 
-def plan(
-    context: Context, proposals: Sequence[Proposal], pipeline_id: str, rows: ControlRows
-) -> tuple[PlannedFile, ...]:
+def plan(context: Context, proposals: Sequence[Proposal], pipeline_id: str, bundle: Bundle) -> tuple[PlannedFile, ...]:
     """Return the files of proposals: one of rows, and the SELECTs that are not in the project yet.
 
     Args:
         context: The project.
         proposals: What was decided.
         pipeline_id: The pipeline of the targets; it is declared when the rows have none of that id.
-        rows: What the project's files declare.
+        bundle: What the project's files declare.
 
     Raises:
         RequestError: When a row or file of that name is there already.
     """
-    bundle = read_bundle(
-        bundle_files(context.project.control_dir, context.project.root),
-        context.settings.environment,
-        context.project.root,
-    )
+    rows = bundle.rows
     for proposal in proposals:
         place = bundle.places.get(RowId("transformation_control", str(proposal.target)))
         if place is not None:

@@ -11,7 +11,7 @@ from typing import Final
 from flows.onboard.facts import distinct_counts, sample_of
 from flows.onboard.model import Facts, Offer
 from flows.onboard.names import Role, is_ordinal, role
-from metadata_sync.rows.names import quote_identifier
+from metadata_sync.rows.names import quote_identifier, quote_identifiers
 
 LARGEST: Final = 5
 """Columns of a key at most: longer ones are found by people."""
@@ -125,7 +125,7 @@ def _counted(offer: Offer, sets: Sequence[tuple[str, ...]], roles: Mapping[str, 
 
 def _repeats(offer: Offer, names: Sequence[str]) -> float | None:
     """Return the share of rows whose key came before in another landing; None when a landing holds a key twice."""
-    listed = ", ".join(quote_identifier(name) for name in names)
+    listed = quote_identifiers(names)
     parts = [f"SELECT {number} AS landing, {listed} FROM {part} AS p" for number, part in enumerate(offer.landings)]
     everything = " UNION ALL ".join(parts) or f"SELECT 0 AS landing, {listed} FROM {offer.relation} AS p"
     question = (
@@ -144,7 +144,7 @@ def _is_anything_kept(offer: Offer, names: Sequence[str], roles: Mapping[str, Ro
     others = [name for name in roles if name not in names]
     if not others:
         return True
-    listed = ", ".join(quote_identifier(name) for name in names)
+    listed = quote_identifiers(names)
     everything = " UNION ALL ".join(f"SELECT * FROM {part} AS p" for part in offer.landings)
     texts = [f"CAST({quote_identifier(name)} AS VARCHAR)" for name in others]
     kept = ", ".join(f"CASE WHEN min({text}) = max({text}) THEN 1 ELSE 0 END AS k{n}" for n, text in enumerate(texts))

@@ -12,7 +12,7 @@ from flows.warehouse.columns import DuckDBColumns
 from flows.warehouse.lake.folder import LakeFile, LakeFolder, list_folder, source_folder
 from metadata_sync.errors import RequestError
 from metadata_sync.rows.model import Column, FormatOptions, SourceRow
-from metadata_sync.rows.names import quote_identifier
+from metadata_sync.rows.names import quote_identifier, quote_identifiers
 from metadata_sync.rows.vocabulary import SourceKind
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _landing(folder: LakeFolder, file: LakeFile, columns: Sequence[Column]) -> s
     """Return one file as a table expression; with the columns of all files, where they differ."""
     if not columns:
         return folder.relation([file])
-    listed = ", ".join(quote_identifier(column.name) for column in columns)
+    listed = quote_identifiers(column.name for column in columns)
     nothing = ", ".join(f"CAST(NULL AS {column.type}) AS {quote_identifier(column.name)}" for column in columns)
     every = f"SELECT {nothing} WHERE false UNION ALL BY NAME SELECT * FROM {folder.relation([file])}"
     return f"(SELECT {listed} FROM ({every}))"

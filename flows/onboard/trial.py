@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from flows.context import Context
 from flows.onboard.model import Proposal
 from flows.warehouse.lake.folder import LakeFile, list_files, source_folder
-from metadata_sync.control.bundle import bundle_files, read_bundle
+from metadata_sync.control.bundle import read_project
 from metadata_sync.control.export import export_document
 from metadata_sync.loads import RowCounts
 from metadata_sync.rows.merge import ControlState
@@ -118,9 +118,7 @@ def _ignored(folder: str, names: list[str]) -> Iterable[str]:
 def _rows(context: Context, proposals: Sequence[Proposal]) -> ControlRows:
     """Return the rows of the proposed targets, their pipelines and what they read."""
     project = context.project
-    declared = read_bundle(
-        bundle_files(project.control_dir, project.root), context.settings.environment, project.root
-    ).rows
+    declared = read_project(project, context.settings.environment).rows
     wanted = {proposal.target for proposal in proposals}
     targets = tuple(row for row in declared.transformations if row.name in wanted)
     pipelines = {row.pipeline_id for row in targets}

@@ -13,6 +13,7 @@ from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.schema import MappingSchema
 
 from flows.warehouse.connection import Warehouse, as_text, first_line, quoted
+from metadata_sync.analysis.unit_tests import rows_select
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.sql.parse import ParsedSelect, parse_select
@@ -251,26 +252,9 @@ def warehouse_result(
     Returns:
         Its rows.
     """
-    values = {name: f"({_values(types[name], rows.get(name, ()))})" for name in select.tables}
+    values = {name: f"({rows_select(types[name], rows.get(name, ()))})" for name in select.tables}
     text = replace_tables(select, values)
     return [tuple(row) for row in warehouse.query(text)]
-
-
-def _values(types: Types, rows: Rows) -> str:
-    listed: Rows = rows or [{}]
-    selects = [
-        "select "
-        + ", ".join(f"cast({_literal(row.get(name))} as {type_}) as {quoted(name)}" for name, type_ in types.items())
-        for row in listed
-    ]
-    return " union all ".join(selects) if rows else f"{selects[0]} where 1 = 0"
-
-
-def _literal(value: Any) -> str:
-    if value is None:
-        return "null"
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return "'" + text.replace("'", "''") + "'"
 
 
 def first_difference(ours: Iterable[Sequence[Any]], theirs: Iterable[Sequence[Any]]) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.problems import did_you_mean, listed
 from metadata_sync.project import Project
-from metadata_sync.rows.names import TableName
+from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.text import escape_jinja
 
 FOLDER: Final = "unit_tests"
@@ -215,14 +215,19 @@ def _with_types(item: Given, columns: Mapping[str, Mapping[str, str]]) -> dict[s
     named = {name for row in item.rows for name in row}
     if not types or not named.issubset(types):
         return {"input": item.input, "rows": [_escaped(row) for row in item.rows]}
-    rows: tuple[Row, ...] = item.rows or ({},)
+    return {"input": item.input, "format": "sql", "rows": escape_jinja(rows_select(types, item.rows))}
+
+
+def rows_select(types: Mapping[str, str], rows: Sequence[Row]) -> str:
+    """Return a few rows as a SELECT: one branch for each, every value cast to its type; none without rows."""
     selects = [
         "select "
-        + ", ".join(f"cast({_literal(row.get(name))} as {type_}) as {_quoted(name)}" for name, type_ in types.items())
-        for row in rows
+        + ", ".join(
+            f"cast({_literal(row.get(name))} as {type_}) as {quote_identifier(name)}" for name, type_ in types.items()
+        )
+        for row in rows or ({},)
     ]
-    text = "\nunion all ".join(selects) + ("" if item.rows else " where false")
-    return {"input": item.input, "format": "sql", "rows": escape_jinja(text)}
+    return "\nunion all ".join(selects) + ("" if rows else " where 1 = 0")
 
 
 def _literal(value: Any) -> str:
@@ -230,10 +235,6 @@ def _literal(value: Any) -> str:
         return "null"
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return "'" + text.replace("'", "''") + "'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def dbt_document(test: UnitTest) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from metadata_sync.control.shorthand import (
 from metadata_sync.control.yaml_source import YamlError, YamlItem, read_yaml
 from metadata_sync.errors import ConfigurationError, Fault
 from metadata_sync.problems import Problem
+from metadata_sync.project import Project
 from metadata_sync.rows.merge import RowId
 from metadata_sync.rows.model import ControlRow, ControlRows, collect_rows
 from metadata_sync.rows.names import is_slug
@@ -102,6 +103,11 @@ def read_bundle(files: Sequence[Path], environment: str, root: Path) -> Bundle:
         has_unread_files=reader.has_unread_files,
     )
     return replace(bundle, faults=tuple(bundle.located(bundle.faults)))
+
+
+def read_project(project: Project, environment: str) -> Bundle:
+    """Read all files of control rows of a project; see `read_bundle`."""
+    return read_bundle(bundle_files(project.control_dir, project.root), environment, project.root)
 
 
 def inherited_defaults(path: Path, root: Path) -> Defaults:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metadata_sync.control.bundle import Bundle, bundle_files, read_bundle
+from metadata_sync.control.bundle import Bundle, read_project
 from metadata_sync.errors import Fault
 from metadata_sync.rows.names import TableName
 from metadata_sync.validation import find_faults_and_notes
@@ -44,7 +44,7 @@ def check_files(project: Project, environment: str, columns: WarehouseColumns) -
         environment: The environment whose overrides apply.
         columns: The columns of the warehouse, or `OfflineColumns`.
     """
-    bundle = read_bundle(bundle_files(project.control_dir, project.root), environment, project.root)
+    bundle = read_project(project, environment)
     found, notes = find_faults_and_notes(bundle.rows, project, columns)
     own = without_consequences(found, bundle.faults, bundle.unreadable, has_unread_files=bundle.has_unread_files)
     return CheckedFiles(bundle, tuple(own), tuple(notes))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from metadata_sync.control.bundle import Bundle, bundle_files, read_bundle
+from metadata_sync.control.bundle import Bundle, read_project
 from metadata_sync.database.journals.entries import AuditEntry, Via
 from metadata_sync.rows.merge import RowId
 from metadata_sync.rows.model import ControlRow
@@ -55,7 +55,7 @@ def explain_target(store: ControlStore, project: Project, target: str) -> tuple[
     row = next((item for item in rows.transformations if str(item.name) == target), None)
     if row is None:
         raise unknown_target(target, rows)
-    bundle = read_bundle(bundle_files(project.control_dir, project.root), store.environment, project.root)
+    bundle = read_project(project, store.environment)
     origins = _Origins(store, bundle)
     found = list(origins.settings(row))
     pipeline = rows.pipeline(row.pipeline_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -105,6 +106,11 @@ def quote_identifier(name: str) -> str:
     '"odd""name"'
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def quote_identifiers(names: Iterable[str]) -> str:
+    """Quote names and join them with commas, as a list of columns; see `quote_identifier`."""
+    return ", ".join(quote_identifier(name) for name in names)
 
 
 @dataclass(frozen=True, slots=True, order=True)
