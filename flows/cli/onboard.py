@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 import yaml
 
-from flows.cli.output.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import print_json, progress, say
+from flows.cli.output.onboarding import Onboarded, document, show, tell, text_of
 from flows.context import load_context
 from metadata_sync.errors import HardRunError, MetadataError, RequestError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from flows.context import Context
     from flows.onboard.files import PlannedFile
     from flows.onboard.model import Choice, Proposal
-    from flows.onboard.trial import Tried
+    from flows.onboard.trial.trial import Tried
     from metadata_sync.control.bundle import Bundle
     from metadata_sync.rows.model import ControlRows
 
@@ -92,13 +93,15 @@ def onboard(
         raise refused[0].error
     pipeline_id = pipeline or _only_pipeline(rows)
     if not as_json:
-        _show(proposals)
+        show(proposals)
     taken, left = _decide(proposals, yes=yes, yes_above=yes_above, may_ask=not as_json)
     planned, tried = _written(context, taken, pipeline_id, bundle, may_try=not no_trial, is_quiet=as_json)
+    done = Onboarded(taken, left, tuple(str(file.path.relative_to(context.project.root)) for file in planned), tried)
+    price = context.settings.redshift_usd_per_hour if context.profile.type == "redshift" else None
     if as_json:
-        print_json(_document(proposals, taken, planned, tried, context))
+        print_json(document(proposals, done, price))
     else:
-        _tell(context, planned, tried, left)
+        tell(done, price)
     for other in refused:
         say(f"Left out: {other.error}")
     if not taken:
@@ -135,9 +138,9 @@ def _ask(proposal: Proposal) -> Proposal | None:
         if choice.confidence >= CERTAIN or choice.setting == "dependencies":
             choices.append(choice)
             continue
-        others = f" (also: {'; '.join(_text(other) for other in choice.others[:4])})" if choice.others else ""
+        others = f" (also: {'; '.join(text_of(other) for other in choice.others[:4])})" if choice.others else ""
         say(f"{proposal.target}, {choice.setting}: {choice.evidence}{others}")
-        answer = typer.prompt(f"  {choice.setting}", default=_text(choice.value), err=True)
+        answer = typer.prompt(f"  {choice.setting}", default=text_of(choice.value), err=True)
         choices.append(_answered(choice, str(answer)))
     decided = replace(proposal, choices=tuple(choices))
     return decided if typer.confirm(f"Write {proposal.target}?", default=True, err=True) else None
@@ -146,7 +149,7 @@ def _ask(proposal: Proposal) -> Proposal | None:
 def _answered(choice: Choice, answer: str) -> Choice:
     from flows.onboard.model import Choice
 
-    if answer == _text(choice.value):
+    if answer == text_of(choice.value):
         return choice
     try:
         value: Any = yaml.safe_load(answer)
@@ -155,12 +158,6 @@ def _answered(choice: Choice, answer: str) -> Choice:
     if choice.setting in {"business_key", "sequence_by"} and isinstance(value, str):
         value = [value]
     return Choice(choice.setting, value, 1.0, "answered")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ", ".join(value) if len(value) == 1 else f"[{', '.join(value)}]"
-    return "" if value is None else str(value)
 
 
 def _written(
@@ -206,7 +203,7 @@ def _is_at_fault(proposal: Proposal, error: MetadataError | HardRunError) -> boo
 
 def _check(context: Context, taken: Sequence[Proposal], *, may_try: bool, is_quiet: bool) -> Sequence[Tried]:
     """Check the rows as `control apply` does, and load a sample."""
-    from flows.onboard.trial import try_out, why_not
+    from flows.onboard.trial.trial import try_out, why_not
     from metadata_sync.control.apply import ChangeContext, plan_files
 
     change = ChangeContext(context.project, context.store, context.columns, context.who)
@@ -223,71 +220,3 @@ def _check(context: Context, taken: Sequence[Proposal], *, may_try: bool, is_qui
             hint = "Correct the proposal: answer on a terminal, or write the row by hand."
             raise HardRunError(message, hint, item.target)
     return tried
-
-
-def _show(proposals: Sequence[Proposal]) -> None:
-    for proposal in proposals:
-        facts = proposal.facts
-        landings = len(facts.landing_counts)
-        what = [f"{facts.row_count:,} rows", f"{len(facts.columns)} columns"]
-        what += (
-            [f"{landings} landings, about {sum(facts.landing_counts) // landings:,} rows each"] if landings > 1 else []
-        )
-        print_table(
-            f"{proposal.target} from {proposal.offer.shown}: {', '.join(what)}",
-            ("Setting", "Proposal", "Confidence", "Evidence"),
-            [
-                (choice.setting, _text(choice.value) or "–", f"{choice.confidence:.2f}", choice.evidence)
-                for choice in proposal.choices
-            ],
-        )
-
-
-def _tell(context: Context, planned: Sequence[PlannedFile], tried: Sequence[Tried], left: Sequence[Proposal]) -> None:
-    for item in tried:
-        rejected = f", {item.rejected_count:,} of them rejected" if item.rejected_count else ""
-        text = f"tried {item.target}: {item.row_count:,} rows of a sample in {item.seconds:.1f} s{rejected}"
-        out.print(text, markup=False, highlight=False)
-    for file in planned:
-        out.print(f"wrote {file.path.relative_to(context.project.root)}", markup=False, highlight=False)
-    for proposal in left:
-        least = min(proposal.choices, key=lambda choice: choice.confidence)
-        say(f"Left out: {proposal.target}: {least.setting}: {least.evidence} ({least.confidence:.2f}).")
-    if planned:
-        out.print("Next: sluice control apply, then sluice run.", highlight=False)
-
-
-def _document(
-    proposals: Sequence[Proposal],
-    taken: Sequence[Proposal],
-    planned: Sequence[PlannedFile],
-    tried: Sequence[Tried],
-    context: Context,
-) -> dict[str, Any]:
-    samples = {item.target: {"rows": item.row_count, "rejected": item.rejected_count} for item in tried}
-    chosen = {proposal.target for proposal in taken}
-    return {
-        "targets": [
-            {
-                "target": str(proposal.target),
-                "from": proposal.offer.shown,
-                "rows": proposal.facts.row_count,
-                "landings": len(proposal.facts.landing_counts),
-                "is_written": proposal.target in chosen,
-                "confidence": proposal.confidence,
-                "tried": samples.get(str(proposal.target)),
-                "settings": [
-                    {
-                        "setting": choice.setting,
-                        "value": choice.value,
-                        "confidence": choice.confidence,
-                        "evidence": choice.evidence,
-                        "others": list(choice.others),
-                    }
-                    for choice in proposal.choices
-                ],
-            }
-            for proposal in proposals
-        ],
-        "files": [str(file.path.relative_to(context.project.root)) for file in planned],
-    }

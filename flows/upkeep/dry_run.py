@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from flows.context import reading
 from flows.run.outcome import Build, complaint_of
-from flows.warehouse.connection import try_writes
 from flows.warehouse.load_log import companion_table, existing_tables
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
+from flows.warehouse.writes import try_writes
 from metadata_sync.errors import RunError
 from metadata_sync.redact import safe_text
 from metadata_sync.rows.resolve import is_view

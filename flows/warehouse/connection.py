@@ -226,29 +226,6 @@ class PostgresWarehouse:
         self._connection.close()
 
 
-def try_writes(profile: Profile, statements: Sequence[exp.Expression]) -> None:
-    """Run statements in a transaction that is rolled back; the embedded warehouse has no permissions and is skipped.
-
-    Raises:
-        SoftRunError: When the warehouse does not answer.
-        HardRunError: When it refuses a statement.
-    """
-    if profile.is_embedded:
-        return
-    import psycopg
-
-    with connect_postgres(profile, STATEMENT_TIMEOUT_SECONDS) as connection:
-        connection.read_only = False
-        try:
-            with connection.transaction(force_rollback=True):
-                for statement in statements:
-                    connection.execute(statement.sql(profile.dialect).encode())
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise SoftRunError(f"The warehouse did not answer: {first_line(error)}") from error
-        except psycopg.Error as error:
-            raise HardRunError(f"The warehouse refused a write: {first_line(error)}") from error
-
-
 def _text(question: exp.Query | str, dialect: str) -> str:
     return question if isinstance(question, str) else question.sql(dialect, copy=False)
 

@@ -24,6 +24,7 @@ CLIENTS = (
 def test_table_of_a_server_is_proposed_and_loaded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for statement in CLIENTS:
         shop.query(statement)
+    shop.query("create schema trial_202001010000_abcd_dwh")  # of a trial that was killed
     root: Path = shop.context.project.root
     monkeypatch.chdir(root)
     monkeypatch.setenv("SLUICE_ENVIRONMENT", shop.context.settings.environment)
@@ -32,6 +33,9 @@ def test_table_of_a_server_is_proposed_and_loaded(shop: Shop, monkeypatch: pytes
 
     assert done.exit_code == 0, f"{done.output} {done.exception}"
     (target,) = json.loads(done.stdout)["targets"]
+    assert target["tried"] == {"rows": 3, "rejected": 0}
+    assert target["forecast"]["first"]["rows"] == 3
+    assert not shop.query("select nspname from pg_catalog.pg_namespace where nspname like 'trial%'")
     found = {choice["setting"]: choice["value"] for choice in target["settings"]}
     assert found == {
         "load_type": "scd1",
@@ -42,6 +46,13 @@ def test_table_of_a_server_is_proposed_and_loaded(shop: Shop, monkeypatch: pytes
     assert CliRunner().invoke(app, ["control", "apply", "--yes"]).exit_code == 0
     assert shop.run()["dwh.clients"] == "loaded"
     assert shop.query(f"select client_id, name from {shop.prefix}dwh.clients order by 1")[0] == (1, "Ada")
+
+    select = root / "vips.sql"
+    select.write_text("select c.client_id, c.name, c.updated_at from shop.clients as c where c.is_vip")
+    report = CliRunner().invoke(app, ["onboard", "vips.sql", "--json", "--yes"])
+    assert report.exit_code == 0, f"{report.output} {report.exception}"
+    assert json.loads(report.stdout)["targets"][0]["tried"] == {"rows": 1, "rejected": 0}
+    assert "from shop.clients" in (root / "dbt_project" / "transformations" / "vips.sql").read_text()
 
     files = CliRunner().invoke(app, ["onboard", "dbt_project"])
     assert "files are read on DuckDB" in str(files.exception)

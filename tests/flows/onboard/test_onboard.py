@@ -9,7 +9,11 @@ import duckdb
 import pytest
 import yaml
 
+from flows.onboard.model import Choice, Facts, Offer, Proposal
+from flows.onboard.trial.cost import forecast
+from flows.onboard.trial.trial import Tried
 from metadata_sync.errors import MetadataError
+from metadata_sync.rows.names import TableName
 from tests.flows.onboard.conftest import Sluice, proposals
 from tests.flows.onboard.corpus import CORPUS, Known
 
@@ -188,6 +192,50 @@ def test_select_gets_its_dependencies_and_loads(root: Path, sluice: Sluice) -> N
     assert (root / "dbt_project/transformations/fact_order.sql").read_text() == path.read_text()
     assert sluice("control", "apply", "--yes").exit_code == 0
     assert "3 loaded" in sluice("run").output
+
+
+def test_table_of_the_warehouse_is_tried_on_a_copy_and_its_cost_is_told(root: Path, sluice: Sluice) -> None:
+    (root / ".sluice").mkdir(exist_ok=True)
+    file = root / ".sluice" / "dev.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema raw")
+        connection.execute(
+            f"create table raw.orders as select i as order_id, i % 5 as v, {ORDERED_AT} as updated_at "
+            "from range(30000) as t(i)"
+        )
+    told = sluice("onboard", "raw.orders", "--yes")
+    assert told.exit_code == 0, told.output
+    assert "tried dwh.orders: 10,000 rows of a sample" in told.output
+    assert "its first load 30,000 rows" in told.output
+    assert "a later one not known: its data are one landing" in told.output
+    with duckdb.connect(str(file), read_only=True) as connection:
+        assert connection.execute("select distinct schema_name from duckdb_tables()").fetchall() == [("raw",)]
+
+
+def test_setting_of_the_file_moves_the_trial_elsewhere(
+    root: Path, sluice: Sluice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, "orders", f"select i as order_id, {ORDERED_AT} as updated_at from range(60) as t(i)")
+    monkeypatch.setenv("SLUICE_DUCKDB_PATH", str(root / "team.duckdb"))
+    told = sluice("onboard", "lake/orders", "--yes")
+    assert told.exit_code == 0, told.output
+    assert "tried dwh.orders" in told.output
+    assert not (root / "team.duckdb").exists(), "a trial loads into no table of the project"
+
+
+@pytest.mark.parametrize(
+    ("landings", "increment", "later"), [((60, 30, 30), "rows", 40), ((120,), "rows", None), ((120,), "full", 120)]
+)
+def test_forecast_grows_with_the_rows(landings: tuple[int, ...], increment: str, later: int | None) -> None:
+    offer = Offer(TableName("lake", "orders"), "lake/orders", None, "t", (), "duckdb", lambda _: ())
+    choices = (Choice("increment", increment, 1.0, ""),)
+    proposal = Proposal(offer, TableName("dwh", "orders"), Facts((), 120, 120, landings), choices)
+    found = forecast(proposal, Tried("dwh.orders", 60, 0, 2.0, None), usd_per_hour=3.6)
+    assert (found.first.rows, found.first.seconds, found.first.usd) == (120, 4.0, pytest.approx(0.004))
+    assert (found.later.rows if found.later else None) == later
+    if later == 40:
+        assert found.later is not None
+        assert found.later.seconds == 2.0, "a load of fewer rows is not said to be quicker than the trial"
 
 
 def test_select_over_a_target_knows_its_columns(root: Path, sluice: Sluice) -> None:
