@@ -1,1 +1,1 @@
-"""The same ten tables, declared in three tools; `python -m benchmarks.declarations` counts what it takes."""
+"""The same ten tables, declared in four tools; `python -m benchmarks.declarations` counts what it takes."""

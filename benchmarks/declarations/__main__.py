@@ -38,13 +38,13 @@ def declared(file: str) -> dict[str, list[str]]:
 
 def report() -> Iterator[str]:
     """Yield a table of lines and letters by tool, in Markdown."""
-    tools = {"Sluice": "sluice.yml", "SQLMesh": "sqlmesh.sql", "dbt": "dbt.yml"}
+    tools = {"Sluice": "sluice.yml", "SQLMesh": "sqlmesh.sql", "dbt": "dbt.yml", "sdp-meta": "sdp_meta.yml"}
     counted = {tool: declared(file) for tool, file in tools.items()}
     yield f"| lines · letters | {' | '.join(tools)} |"
     yield f"| --- |{' --- |' * len(tools)}"
     for table in TABLES:
         cells = [
-            f"{len(lines)} · {sum(len(''.join(line.split())) for line in lines)}"
+            f"{len(lines)} · {sum(len(''.join(line.split())) for line in lines)}" if lines else "–"
             for lines in (counted[tool][table] for tool in tools)
         ]
         yield f"| `{table}` | {' | '.join(cells)} |"

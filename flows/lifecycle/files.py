@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from flows.lifecycle.test_files import renamed_test_files
 from metadata_sync.analysis.select_file import read_select_file
 from metadata_sync.control.bundle import bundle_files, inherited_defaults
 from metadata_sync.control.renaming import Renaming, readers_of
@@ -38,18 +39,21 @@ class FileChange:
         shown: Its path from the project's root.
         before: Its text now.
         after: Its text afterwards.
+        new_path: Where it is moved; None: it stays.
     """
 
     path: Path
     shown: str
     before: str
     after: str
+    new_path: Path | None = None
 
     @property
     def diff(self) -> str:
         """The lines that change, as a unified diff."""
+        shown = self.shown if self.new_path is None else str(Path(self.shown).with_name(self.new_path.name))
         lines = difflib.unified_diff(
-            self.before.splitlines(), self.after.splitlines(), self.shown, self.shown, lineterm="", n=0
+            self.before.splitlines(), self.after.splitlines(), self.shown, shown, lineterm="", n=0
         )
         return "\n".join(lines)
 
@@ -60,13 +64,16 @@ class FileChange:
             HardRunError: When somebody changed it meanwhile, or it cannot be written.
         """
         remedy = "Run the same command again."
-        draft = self.path.with_name(f".{self.path.name}{_TEMPORARY}")
+        place = self.new_path or self.path
+        draft = place.with_name(f".{place.name}{_TEMPORARY}")
         try:
             if _read(self.path) != self.before:
                 raise HardRunError(f"{self.shown} was changed meanwhile.", remedy, subject=self.shown)
             draft.write_bytes(self.after.encode())
             draft.chmod(self.path.stat().st_mode)
-            draft.replace(self.path)
+            draft.replace(place)
+            if place != self.path:
+                self.path.unlink()
         except OSError as error:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -90,6 +97,10 @@ def plan_files(project: Project, dialect: str, rows: ControlRows, renaming: Rena
         change = _select_change(sql_path, project, dialect, renaming)
         if change is not None:
             changes.append(change)
+    for path, new_path, after in renamed_test_files(project, renaming):
+        shown = str(path.relative_to(project.root))
+        to = None if new_path == path else new_path
+        changes.append(FileChange(path if to else path.resolve(), shown, _text(path, project), after, to))
     for change in changes:
         if not os.access(change.path, os.W_OK) or not os.access(change.path.parent, os.W_OK):
             raise ConfigurationError(f"{change.shown} cannot be written.", "Make it and its folder writable.")
@@ -123,9 +134,11 @@ def mentions(project: Project, renaming: Renaming, changes: Sequence[FileChange]
     schema, table = re.escape(renaming.old.schema), re.escape(renaming.old.table)
     name = re.compile(rf"(?<![\w.])(?:{schema}\.{table}|{schema}__{table})(?!\w)")
     after = {change.path: change.after for change in changes}
+    moved = {change.path for change in changes if change.new_path is not None}
     return tuple(
         f"{path.relative_to(project.root)}:{number}"
         for path in _texts(project)
+        if path not in moved
         for number, line in enumerate((after.get(path.resolve()) or _read(path)).splitlines(), 1)
         if name.search(line)
     )

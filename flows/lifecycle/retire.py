@@ -28,6 +28,7 @@ from flows.context import reading
 from flows.engine.engine import hold_targets, sync_rows
 from flows.lifecycle.files import declared_at
 from flows.lifecycle.standing import PARTS, parse_target, part_name, read_standing, read_views
+from metadata_sync.analysis.unit_tests import test_file_path
 from metadata_sync.control.renaming import readers_of
 from metadata_sync.database.engine import new_id
 from metadata_sync.database.journals.entries import Lifecycle, LifecycleEntry
@@ -145,7 +146,7 @@ def plan_retirement(context: Context, request: RetireRequest) -> RetirePlan:
         drops=drops,
         export=None if request.export is None else _export_place(context, request.export, target),
         begun=begun,
-        remarks=tuple(_remarks(target, places, views, due_at, drops=drops)),
+        remarks=(*_remarks(target, places, views, due_at, drops=drops), *_test_remarks(context, target)),
     )
 
 
@@ -326,6 +327,12 @@ def _drop(context: Context, plan: RetirePlan, entry: LifecycleEntry) -> Iterator
     yield "rows"
     sync_rows(context)
     yield "models"
+
+
+def _test_remarks(context: Context, target: TableName) -> Iterator[str]:
+    path = test_file_path(context.project, target)
+    if path.exists():
+        yield f"Delete {path.relative_to(context.project.root)} with the row: it tests {target}."
 
 
 def _remarks(

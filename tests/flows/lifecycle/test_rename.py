@@ -16,6 +16,7 @@ from flows.gate.facts import Action, Reason
 from flows.ledger.verify import verify
 from flows.lifecycle.rename import plan_rename, rename_steps
 from flows.run.leases import LeaseKeeper
+from metadata_sync.analysis.unit_tests import is_untouched, marked
 from metadata_sync.control.apply import ChangeContext, plan_files
 from metadata_sync.errors import ConfigurationError, HardRunError, MetadataError, SluiceError, SoftRunError
 from metadata_sync.rows.merge import Plan
@@ -130,6 +131,48 @@ def test_readers_follow_with_their_rows_files_and_watermarks(workshop: Workshop)
     }
     assert workshop.totals() != totals
     assert workshop.totals() == workshop.query(TOTALS_BY_HAND)
+
+
+def test_test_files_follow_as_if_made_under_the_new_name(workshop: Workshop) -> None:
+    folder = workshop.root / "dbt_project" / "unit_tests"
+    folder.mkdir(exist_ok=True)
+    body = (
+        f'target: {FACT}\ncolumns:\n  lake.orders: {{note: varchar}}\n  "{FACT}": {{note: varchar}}\n'
+        "unit_tests:\n  - name: dwh__fact_order_rows\n    model: dwh__fact_order\n    given:\n"
+        "      - input: source('lake', 'orders')\n        rows: [{note: dwh.fact_order}]\n"
+        "    expect:\n      rows:\n        - {note: 'dwh.fact_order: kept'}\n"
+        "histories:\n  - name: dwh__fact_order_history\n    batches: []\n"
+    )
+    own, reader = folder / f"{FACT}.yml", folder / f"{READER}.yml"
+    own.write_text(marked(body, "environment dev"))
+    reader.write_text(
+        f"target: {READER}\nunit_tests:\n  - given:\n      - input: ref('dwh__fact_order')\n"
+        "      - input: \"source('dwh', 'fact_order')\"\n"
+        f"histories:\n  - batches:\n      - rows:\n          {FACT}: []\n"
+    )
+    for until in (3, 4):
+        rename(workshop, FACT, SALE, until=until)  # killed before and after the file has moved
+    rename(workshop, FACT, SALE)
+
+    assert sorted(path.name for path in folder.iterdir()) == [f"{SALE}.yml", f"{READER}.yml"]
+    text = (folder / f"{SALE}.yml").read_text()
+    assert is_untouched(text), "no person has edited it"
+    renamed = body.replace("name: dwh__", "name: core__").replace("__fact_order", "__sale").replace("dwh__", "core__")
+    renamed = renamed.replace(f"target: {FACT}", f"target: {SALE}").replace(f'"{FACT}"', f'"{SALE}"')
+    assert text.endswith(renamed)
+    assert reader.read_text() == (
+        f"target: {READER}\nunit_tests:\n  - given:\n      - input: ref('core__sale')\n"
+        f"      - input: \"source('core', 'sale')\"\nhistories:\n  - batches:\n      - rows:\n          {SALE}: []\n"
+    )
+
+
+def test_test_file_of_the_new_name_is_not_written_over(workshop: Workshop) -> None:
+    folder = workshop.root / "dbt_project" / "unit_tests"
+    folder.mkdir(exist_ok=True)
+    for name in (FACT, SALE):
+        (folder / f"{name}.yml").write_text(f"target: {name}\n# by {name}\n")
+    with pytest.raises(ConfigurationError, match=r"core\.sale\.yml exists already beside .*dwh\.fact_order\.yml"):
+        plan_rename(workshop.context, FACT, SALE)
 
 
 def test_killed_between_two_steps_the_same_command_does_the_rest(workshop: Workshop) -> None:
