@@ -131,11 +131,11 @@ def _decide(
 
 def _ask(proposal: Proposal) -> Proposal | None:
     """Ask for what is not certain; None when the person wants nothing of it."""
-    from flows.onboard.model import CERTAIN
+    from flows.onboard.model import CERTAIN, FORMAT_OPTIONS
 
     choices = []
     for choice in proposal.choices:
-        if choice.confidence >= CERTAIN or choice.setting == "dependencies":
+        if choice.confidence >= CERTAIN or choice.setting in {"dependencies", FORMAT_OPTIONS}:
             choices.append(choice)
             continue
         others = f" (also: {'; '.join(text_of(other) for other in choice.others[:4])})" if choice.others else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from flows.onboard.model import Choice, ColumnFacts, Proposal
+from flows.onboard.model import FORMAT_OPTIONS, Choice, ColumnFacts, Proposal
 from metadata_sync.control.bundle import Bundle
 from metadata_sync.control.json_schema import SCHEMA_FILE
 from metadata_sync.control.shorthand import SELECT_FOLDER
@@ -23,7 +23,7 @@ from metadata_sync.rows.model import ControlRows
 if TYPE_CHECKING:
     from flows.context import Context
 
-_OF_SOURCE: Final = frozenset({"incremental_key", "file_column", "on_removed_files"})
+_OF_SOURCE: Final = frozenset({FORMAT_OPTIONS, "incremental_key", "file_column", "on_removed_files"})
 """Choices that are written to the source's row, where there is one."""
 
 _WIDE: Final = 10_000
@@ -149,9 +149,6 @@ def _source_pairs(proposal: Proposal) -> Iterator[_Pair]:
         yield "format", source.format, ""
         yield "location", source.location, ""
         if source.format != "parquet":
-            if source.format_options is not None:
-                options = source.format_options.model_dump(exclude_defaults=True)
-                yield "format_options", options, "this separates the fields of the first file"
             yield "columns", _declared_columns(proposal), ""
     for choice in proposal.choices:
         if choice.setting in _OF_SOURCE and choice.value is not None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.errors import SluiceError
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.names import TableName
+
+if TYPE_CHECKING:
+    from flows.onboard.text_options import Written
 
 Ask = Callable[[str], Sequence[Sequence[Any]]]
 """Runs a query of a small result."""
 
 CERTAIN: Final = 0.9
 """From this confidence on a proposal is taken without a question by default."""
+
+FORMAT_OPTIONS: Final = "format_options"
+"""The setting that says how text is written; nobody is asked for it on a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Offer:
         is_declared: Whether the project has a row of the source already.
         renamed: Name of a column → what the source calls it, where that is no name for a column of a target. The
             SELECT gives the names.
+        written: How the text of the source is written, where it needs options.
     """
 
     name: TableName
@@ -53,6 +60,7 @@ class Offer:
     has_windows: bool = True
     is_declared: bool = False
     renamed: Mapping[str, str] = field(default_factory=dict)
+    written: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)

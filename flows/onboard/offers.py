@@ -225,7 +225,7 @@ def _offer(
     if item.source is None:
         return _offered_select(context, item, known, rows, ask)
     is_declared = rows.source(item.source.name) is not None
-    source = item.source if is_declared else with_options(context, item.source)
+    source, written = (item.source, None) if is_declared else with_options(context, item.source)
     try:
         columns = context.columns.source_columns(source)
     except ValueError as error:
@@ -236,7 +236,15 @@ def _offer(
         _check_header(item.shown, [column.name for column in columns])
     relation, landings = relation_of(context, source)
     offer = Offer(
-        item.name, item.shown, source, relation, landings, context.profile.dialect, ask, is_declared=is_declared
+        item.name,
+        item.shown,
+        source,
+        relation,
+        landings,
+        context.profile.dialect,
+        ask,
+        is_declared=is_declared,
+        written=written,
     )
     return with_names(offer, [(column.name, column.type) for column in columns])
 

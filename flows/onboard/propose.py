@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from flows.onboard.increments import TimeColumn, change_order, incremental_keys
 from flows.onboard.keys import Key, find_keys
-from flows.onboard.model import Choice, Facts, Offer, Proposal
+from flows.onboard.model import FORMAT_OPTIONS, Choice, Facts, Offer, Proposal
 from flows.onboard.names import words
 from metadata_sync.errors import RequestError
 from metadata_sync.rows.names import TableName
@@ -52,7 +52,7 @@ def propose(offer: Offer, target: TableName, facts: Facts) -> Proposal:
         taken = {choice.setting for choice in by_file}
         windows = _windows(facts, found, key, has_updates=has_updates)
         choices += [*(choice for choice in windows if choice.setting not in taken), *by_file]
-    choices += _dependencies(offer)
+    choices += [*_dependencies(offer), *_format(offer)]
     return Proposal(offer, target, facts, tuple(_told(offer, facts, choice) for choice in choices))
 
 
@@ -185,6 +185,12 @@ def _by_file(offer: Offer, facts: Facts, found: Sequence[TimeColumn], key: Key |
         return
     yield Choice("file_column", name, 0.6, "no column says which row of a key is newer, the names of the files may")
     yield Choice("sequence_by", [name], 0.6, "the file whose name is the greatest holds what is valid")
+
+
+def _format(offer: Offer) -> Iterator[Choice]:
+    if offer.written is not None:
+        options = offer.written.options.model_dump(exclude_defaults=True)
+        yield Choice(FORMAT_OPTIONS, options, offer.written.confidence, offer.written.evidence)
 
 
 def _dependencies(offer: Offer) -> Iterator[Choice]:

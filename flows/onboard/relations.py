@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from flows.onboard.text_options import Written, look
 from flows.warehouse.columns import DuckDBColumns
 from flows.warehouse.lake.folder import LakeFile, LakeFolder, list_folder, source_folder
 from metadata_sync.errors import RequestError
-from metadata_sync.rows.model import Column, FormatOptions, SourceRow
+from metadata_sync.rows.model import Column, SourceRow
 from metadata_sync.rows.names import quote_identifier, quote_identifiers
 from metadata_sync.rows.vocabulary import SourceKind
 
 if TYPE_CHECKING:
     from flows.context import Context
 
-_DELIMITERS: Final = (";", "\t", "|")
-_BEGINNING: Final = 65_536
-"""Bytes of a file that are looked at for its delimiter."""
 _MOST_LANDINGS: Final = 12
 """Files that are looked at one by one: the first ones and the last ones."""
 
@@ -65,33 +61,13 @@ def _landing(folder: LakeFolder, file: LakeFile, columns: Sequence[Column]) -> s
     return f"(SELECT {listed} FROM ({every}))"
 
 
-def with_options(context: Context, source: SourceRow) -> SourceRow:
-    """Return a source of text with the delimiter of its first file, where that is no comma; see `delimiter_of`."""
+def with_options(context: Context, source: SourceRow) -> tuple[SourceRow, Written | None]:
+    """Return a source of text with the options that its first file needs, and why."""
     if source.format != "csv" or source.format_options is not None:
-        return source
+        return source, None
     files = list_folder(source_folder(context.project, source)).files
     first = next((file.original for file in files if file.size_bytes), "")
-    found = delimiter_of(_beginning(Path(first))) if first and not first.startswith("s3://") else None
-    return source if found is None else source.model_copy(update={"format_options": FormatOptions(delimiter=found)})
-
-
-def delimiter_of(text: str) -> str | None:
-    r"""Return what separates the fields of a text whose header has no comma; None: a comma, or there is one column.
-
-    >>> delimiter_of("id;name\n1;x\n"), delimiter_of("id,a|b\n"), delimiter_of("id\n1|2\n"), delimiter_of("a|b\n")
-    (';', None, None, '|')
-    """
-    lines = [re.sub(r'"[^"]*"', "", line) for line in text.splitlines()[:2]]
-    if not lines or "," in lines[0]:
-        return None
-    counts = {sign: {line.count(sign) for line in lines} for sign in _DELIMITERS}
-    found = [sign for sign, numbers in counts.items() if len(numbers) == 1 and numbers != {0}]
-    return found[0] if len(found) == 1 else None
-
-
-def _beginning(path: Path) -> str:
-    """Return the first lines of a file, unpacked when it is packed by gzip."""
-    with path.open("rb") as file:
-        is_packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if is_packed else path.open("rb") as text:
-        return text.read(_BEGINNING).decode("utf-8", errors="replace")
+    written = look(Path(first)) if first and not first.startswith("s3://") else None
+    if written is None:
+        return source, None
+    return source.model_copy(update={"format_options": written.options}), written

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import pytest
 import yaml
 
+from flows.onboard.text_options import options_of
 from metadata_sync.errors import RequestError
 from tests.flows.onboard.conftest import Sluice, proposals
 
@@ -110,7 +113,7 @@ def test_select_without_a_table_is_refused(root: Path, sluice: Sluice) -> None:
 def test_one_bad_table_does_not_stop_the_others(root: Path, sluice: Sluice) -> None:
     text(root, "orders/1.csv", *numbered("order_id,a", 0, "x{}"))
     text(root, "latin/1.csv", "id,a")
-    (root / "lake/latin/1.csv").write_bytes("id,a\n1,Z\u00fcrich\n".encode("latin-1"))
+    (root / "lake/latin/1.csv").write_bytes(b"id,a\n1,Z\x81rich\n")
     text(root, "nothing/1.csv", "id,a")
     done = sluice("onboard", "lake", "--yes")
     assert done.exit_code == 0, done.output
@@ -144,6 +147,61 @@ def test_columns_and_delimiter_of_an_export_are_loaded_under_usable_names(root: 
         columns = "order_id, line_no, note_free, sluice_loaded_at"
         found = connection.execute(f"select {columns} from dwh.order_details order by 1, 2").fetchall()
     assert found == [(n // 3, n % 3, f"a; {n}", n) for n in range(60)]
+
+
+def test_export_of_another_country_is_loaded_with_its_values(root: Path, sluice: Sluice) -> None:
+    rows = [f"{n};Jos\xe9 {n};{n},5;{n + 10}.03.2024;{n + 10}.03.2024 08:0{n}" for n in range(1, 10)]
+    path = root / "lake" / "sales" / "1.csv"
+    path.parent.mkdir(parents=True)
+    path.write_bytes("\n".join(["sale_id;name;amount;sold_on;updated_at", *rows, ""]).encode("cp1252"))
+    careful = sluice("onboard", "lake/sales", "--yes-above", "0.9")
+    assert careful.exit_code == 2, "an encoding is guessed"
+    assert "as Western Windows wrote it, it says 'Jos\xe9': look at it" in careful.output
+    assert sluice("onboard", "lake/sales", "--yes").exit_code == 0
+    declared = yaml.safe_load((root / "dbt_project/control/onboarded.yml").read_text())["sources"][0]
+    assert declared["format_options"] == {
+        "delimiter": ";",
+        "encoding": "cp1252",
+        "decimal": ",",
+        "date_format": "%d.%m.%Y",
+        "timestamp_format": "%d.%m.%Y %H:%M",
+    }
+    assert sluice("control", "apply", "--yes").exit_code == 0
+    assert sluice("run").exit_code == 0
+    with duckdb.connect(str(root / ".sluice/dev.duckdb")) as connection:
+        query = "select sale_id, name, amount, sold_on::varchar, updated_at::varchar from dwh.sales order by 1 limit 1"
+        found = connection.execute(query).fetchall()
+    assert found == [(1, "Jos\xe9 1", Decimal("1.5"), "2024-03-11", "2024-03-11 08:01:00")]
+
+
+@pytest.mark.parametrize(
+    ("text_", "options"),
+    [
+        (b"id,v\n1,2\n", None),
+        ("id\tv\n1\t2\n".encode("utf-16"), {"delimiter": "\t", "encoding": "utf-16"}),
+        (b"id;v\n1;1,5\n2;1.5\n", {"delimiter": ";"}),  # both signs in one column: text
+        (b"id;v;w\n1;1,5;1.5\n", {"delimiter": ";"}),  # one sign cannot be right for both columns
+        (b'id,v\n1,"1,5"\n', None),  # a list, or a number: nobody knows
+        (b"id;v\n1;1.234,5\n", {"delimiter": ";"}),
+        (b"id,d\n1,01/02/2024\n", None),  # January or February
+        (b"id,d\n1,01/13/2024\n2,02/01/2024\n", {"date_format": "%m/%d/%Y"}),
+        (b"id,d\n1,13-01-2024\n2,01-12-2024\n", {"date_format": "%d-%m-%Y"}),
+        (b"id,d\n1,13/01/2024\n2,01/13/2024\n", None),
+        (b"id,d,e\n1,13/01/2024,2024-01-01\n", None),  # one form would lose the other column
+        (b"id,d,e\n1,13/01/2024,01/13/2024\n", None),
+        (b"id,d\n1,13.01.2024 10:00:59\n", {"timestamp_format": "%d.%m.%Y %H:%M:%S"}),
+        (b"id,d\n1,13.01.2024\n2,soon\n", None),
+        (b"id,name\n1,\xe9\n", {"encoding": "cp1252"}),
+        (b"id,name\n1,\x81\xe9\n", None),  # no text of Western Windows: the load tells of it
+        (b"id,name\n1,\xe9\x00\n", None),
+        (b"\xef\xbb\xbfid;n\n1;x\n", {"delimiter": ";"}),
+        (b"id,name\n1,\xc3", None),  # cut off within a letter by the limit of what is looked at
+        (b"", None),
+    ],
+)
+def test_options_are_named_where_nothing_else_is_possible(text_: bytes, options: dict[str, str] | None) -> None:
+    found = options_of(text_)
+    assert (None if found is None else found.model_dump(exclude_defaults=True)) == options
 
 
 def test_text_without_a_header_loses_no_record(root: Path, sluice: Sluice) -> None:
