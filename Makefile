@@ -14,6 +14,8 @@ WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 
 # A worker takes whole files: what a file sets up once is not set up again by each worker. tests/conftest.py has the order.
 BY_FILE := --dist loadfile --no-loadscope-reorder
+# Tests sync thousands of small files to disk: they are kept in memory where there is room for 4 GB.
+IN_MEMORY := $(shell df -k /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4000000 {print "TMPDIR=/dev/shm"}')
 
 .PHONY: help
 help: ## Show this list
@@ -25,7 +27,7 @@ demo: $(VENV)/.runtime ## Install what is needed and run the whole story on real
 
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) $(ARGS)
+	@$(IN_MEMORY) $(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) $(ARGS)
 
 .PHONY: test-fast
 test-fast: $(VENV)/.dev ## Run the unit tests that start no server, no process and no dbt; under two minutes
@@ -39,7 +41,7 @@ coverage: $(VENV)/.dev ## Run all tests and report the lines that none ran (less
 .PHONY: test-next
 test-next: $(VENV)/.next ## Run the tests of the loads on the next dbt-core, 1.12, and DuckDB
 	@PYTHONPATH=$(NEXT) $(BIN)/python -c 'from dbt.version import __version__ as v; print("dbt-core", v); assert v.startswith("1.12.")'
-	@PYTHONPATH=$(NEXT) $(BIN)/python -m pytest -n $(WORKERS) -k "not postgres" $(addprefix tests/macros/test_,histories.py loads.py altered_targets.py consumer_project.py dbt_around_sluice.py) $(ARGS)
+	@$(IN_MEMORY) PYTHONPATH=$(NEXT) $(BIN)/python -m pytest -n $(WORKERS) -k "not postgres" $(addprefix tests/macros/test_,histories.py loads.py altered_targets.py consumer_project.py dbt_around_sluice.py) $(ARGS)
 NEXT := $(abspath $(VENV)/dbt-next)
 
 .PHONY: test-lake
