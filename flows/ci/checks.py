@@ -16,7 +16,9 @@ from metadata_sync.analysis.offline import OfflineColumns
 from metadata_sync.analysis.unit_tests import FOLDER, find_test_files, read_test_file
 from metadata_sync.control.bundle import read_project
 from metadata_sync.control.check import check_files
-from metadata_sync.errors import SluiceError
+from metadata_sync.control.policies import FILE as POLICIES
+from metadata_sync.control.policies import Severity, find_broken, read_policies
+from metadata_sync.errors import Fault, SluiceError
 
 if TYPE_CHECKING:
     from flows.context import Context
@@ -39,12 +41,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a file that a check complains about."""
+    """A line of a file that a check complains about; its level is `error` or `warning`."""
 
     file: str
     line: int
     rule: str
     message: str
+    level: str = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ def run_checks(context: Context, ref: str | None, say: Say = lambda _: None) -> 
     impact: list[Impact] = []
     steps: dict[str, Callable[[], Check]] = {
         "rows and SELECTs": lambda: _rows(context),
+        "policies": lambda: _policies(context),
         "SQL on Redshift": lambda: _lint(context),
         "change": lambda: _change(context, ref, impact),
         "tests of targets": lambda: _tests(context, say),
@@ -123,13 +127,35 @@ def _rows(context: Context) -> Check:
     faults = checked.faults
     if not faults:
         return Check("", Status.PASSED, f"{count} rows: no fault found; columns of sources were not looked up.")
-    places = []
-    for fault in faults:
-        file, _, line = (fault.place or "").rpartition(":")
-        if line.isdigit():
-            places.append(Place(file, int(line), fault.rule, f"{fault.message} {fault.remedy}".strip()))
     summary = f"{_counted(len(faults), 'fault')} in {_counted(count, 'row')}."
-    return Check("", Status.FAILED, summary, tuple(map(str, faults)), tuple(places))
+    return Check(
+        "", Status.FAILED, summary, tuple(map(str, faults)), tuple(place for fault in faults for place in _place(fault))
+    )
+
+
+def _place(fault: Fault, level: str = "error") -> Iterator[Place]:
+    """Yield the line of a fault, if it has one."""
+    file, _, line = (fault.place or "").rpartition(":")
+    if line.isdigit():
+        yield Place(file, int(line), fault.rule, f"{fault.message} {fault.remedy}".strip(), level)
+
+
+def _policies(context: Context) -> Check:
+    policies = read_policies(context.project)
+    if not policies:
+        return Check(
+            "", Status.SKIPPED, f"there is no {(context.project.dbt_dir / POLICIES).relative_to(context.project.root)}."
+        )
+    bundle = read_project(context.project, context.settings.environment)
+    broken = list(find_broken(bundle.rows, policies, context.project))
+    levels = ["error" if item.policy.severity is Severity.ERROR else "warning" for item in broken]
+    found = list(zip(bundle.located(item.fault for item in broken), levels, strict=True))
+    lines = tuple(f"{fault}" if level == "error" else f"warning: {fault}" for fault, level in found)
+    places = tuple(place for fault, level in found for place in _place(fault, level))
+    failed = levels.count("error")
+    told = _counted(len(broken) - failed, "warning")
+    summary = f"{_counted(len(policies), 'policy')}: {_counted(failed, 'fault')}, {told}."
+    return Check("", Status.FAILED if failed else Status.PASSED, summary, lines, places)
 
 
 def _lint(context: Context) -> Check:
@@ -138,7 +164,13 @@ def _lint(context: Context) -> Check:
     result = lint(find_files(context.project, ()))
     lines = [f"{item.path}:{item.finding.line}: {item.finding.message}" for item in result.findings]
     places = [
-        Place(item.path, item.finding.line, item.finding.rule, f"{item.finding.message} {item.finding.remedy}")
+        Place(
+            item.path,
+            item.finding.line,
+            item.finding.rule,
+            f"{item.finding.message} {item.finding.remedy}",
+            item.finding.severity.value,
+        )
         for item in result.findings
     ]
     status = Status.FAILED if result.error_count else Status.PASSED
@@ -164,7 +196,8 @@ def _lines(impact: Impact) -> Iterator[str]:
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {noun if count == 1 else many}"
 
 
 def _tests(context: Context, say: Say) -> Check:

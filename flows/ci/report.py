@@ -97,6 +97,6 @@ def _fill(case: ElementTree.Element, check: Check) -> None:
 def _sarif(checked: Checked) -> dict[str, Any]:
     places = [place for check in checked.checks for place in check.places]
     results = [
-        sarif_result(place.rule, "error", place.message, place.file, {"startLine": place.line}) for place in places
+        sarif_result(place.rule, place.level, place.message, place.file, {"startLine": place.line}) for place in places
     ]
     return sarif_log("sluice ci", [{"id": rule} for rule in sorted({place.rule for place in places})], results)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.output.console import out
-from flows.init.scaffold import Warehouse, create_project
+from flows.init.scaffold import Ci, Warehouse, create_project
 from metadata_sync.errors import ConfigurationError
 
 
@@ -28,6 +28,7 @@ def init(
         Path | None,
         typer.Option("--from-dbt", metavar="PROJECT", help="Add Sluice to this dbt project.", show_default=False),
     ] = None,
+    ci: Annotated[Ci, typer.Option("--ci", help="Whose CI checks its changes.")] = Ci.GITHUB,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With --from-dbt: show what would be added, write nothing.")
     ] = False,
@@ -40,7 +41,7 @@ def init(
     Examples:
         sluice init shop
 
-        sluice init shop --warehouse redshift
+        sluice init shop --warehouse redshift --ci gitlab
 
         sluice init --from-dbt path/to/dbt/project --dry-run
     """
@@ -56,7 +57,7 @@ def init(
             "--dry-run needs --from-dbt PROJECT." if folder else "sluice init needs the folder of the new project.",
             "For example: sluice init shop",
         )
-    written = create_project(folder, warehouse)
+    written = create_project(folder, warehouse, ci)
     if not written:
         out.print(f"{folder} is complete: nothing was written.", highlight=False)
         return

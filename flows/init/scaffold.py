@@ -27,11 +27,23 @@ class Warehouse(StrEnum):
     REDSHIFT = "redshift"
 
 
+class Ci(StrEnum):
+    """Where the project's changes are checked."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+
+
+_CI_FILES: Final = {
+    Ci.GITHUB: (".github/workflows/sluice.yml", "workflow.yml"),
+    Ci.GITLAB: (".gitlab-ci.yml", "gitlab-ci.yml"),
+}
+"""File of the project and file of the template."""
+
 _FILES: Final = {
     "README.md": "README.md",
     "requirements.txt": "requirements.txt",
     ".gitignore": "gitignore",
-    ".github/workflows/sluice.yml": "workflow.yml",
     "lake/customers/2024-01-02.csv": "lake/customers.csv",
     "example.sql": "example.sql",
     "dbt_project/control/example.yml": "dbt_project/control/example.yml",
@@ -47,7 +59,7 @@ _LAKE_FILE: Final = "lake/customers/2024-01-02.csv"
 _SERVER_FILE: Final = "example.sql"
 
 
-def create_project(folder: Path, warehouse: Warehouse) -> list[str]:
+def create_project(folder: Path, warehouse: Warehouse, ci: Ci = Ci.GITHUB) -> list[str]:
     """Write a project into a folder that is empty, missing, or holds the beginning of the same project.
 
     Hidden files and folders, such as `.git` and `.venv`, do not count.
@@ -55,6 +67,7 @@ def create_project(folder: Path, warehouse: Warehouse) -> list[str]:
     Args:
         folder: The project's folder.
         warehouse: Where its tables will be.
+        ci: Where its changes will be checked.
 
     Returns:
         The files that were written; none when the project is complete.
@@ -62,7 +75,7 @@ def create_project(folder: Path, warehouse: Warehouse) -> list[str]:
     Raises:
         ConfigurationError: When the folder holds something else, or cannot be written.
     """
-    files = project_files(folder, warehouse)
+    files = project_files(folder, warehouse, ci)
     if folder.exists() and not folder.is_dir():
         raise ConfigurationError(f"{folder} is a file.", "Name a folder that is empty or does not exist.")
     if _is_complete(folder, files):
@@ -84,7 +97,7 @@ def _is_complete(folder: Path, files: dict[str, str]) -> bool:
     return (folder / "profiles.yml").exists() and (bool(taken(folder, last)) or not missing(folder, last))
 
 
-def project_files(folder: Path, warehouse: Warehouse) -> dict[str, str]:
+def project_files(folder: Path, warehouse: Warehouse, ci: Ci = Ci.GITHUB) -> dict[str, str]:
     """Return the content of each file of a project, by its path."""
     left_out = _SERVER_FILE if warehouse is Warehouse.DUCKDB else _LAKE_FILE
     words = {
@@ -95,7 +108,8 @@ def project_files(folder: Path, warehouse: Warehouse) -> dict[str, str]:
         "SCHEMA": "lake" if warehouse is Warehouse.DUCKDB else "raw",
         "EXAMPLE": "`lake/customers/`" if warehouse is Warehouse.DUCKDB else "`example.sql` with its table",
     }
-    files = {name: _render(source, warehouse, words) for name, source in _FILES.items() if name != left_out}
+    sources = dict([_CI_FILES[ci], *_FILES.items()])
+    files = {name: _render(source, warehouse, words) for name, source in sources.items() if name != left_out}
     return {f"dbt_project/control/{SCHEMA_FILE}": schema_text(), **files}
 
 

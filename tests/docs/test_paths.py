@@ -13,7 +13,8 @@ from tests.support.doc_pages import DOCS, REPOSITORY, code_spans, name_of, pages
 
 FOLDERS = "benchmarks|dbt_project|deploy|docs|flows|macros|metadata_sync|tests"
 MADE_LATER = (
-    "dbt_project/error_rules.yml",  # a team's own, as the next one
+    "dbt_project/policies.yml",  # a team's own, as the next ones
+    "dbt_project/error_rules.yml",
     "emr_instances.yml",
     "dbt_project/logs",
     "dbt_project/models",

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from tests.flows.impact.test_plan import CUSTOMER, edit, invoke, root
 
@@ -25,6 +26,7 @@ def test_pull_request_that_is_in_order(root: Path) -> None:
     (root / "dbt_project/unit_tests/dwh.dim_customer.yml").unlink()  # it holds what the SELECT did before
     assert checked("--against", "HEAD") == {
         "rows and SELECTs": ("passed", "7 rows: no fault found; columns of sources were not looked up."),
+        "policies": ("skipped", "there is no dbt_project/policies.yml."),
         "SQL on Redshift": ("skipped", "the warehouse is duckdb."),
         "change": ("passed", "1 row changed against HEAD."),
         "tests of targets": ("skipped", "there is no test in dbt_project/unit_tests."),
@@ -42,6 +44,25 @@ def test_tests_of_targets_fail_with_their_rows(root: Path) -> None:
     assert "values follow in mart.named.name" in result.stdout
 
 
+def test_policies_of_the_team_fail_or_warn_with_their_lines(root: Path, tmp_path: Path) -> None:
+    path = root / "dbt_project" / "policies.yml"
+    owner = {"name": "owners", "rows": "pipelines", "require": "owner", "reason": "Ask who is called at night."}
+    names = {"name": "names", "rows": "transformations", "matches": {"target_table": "x.*"}, "severity": "warn"}
+    path.write_text(yaml.safe_dump({"policies": [names]}))
+    assert checked()["policies"] == ("passed", "1 policy: 0 faults, 4 warnings.")
+    path.write_text(yaml.safe_dump({"policies": [owner, names]}))
+    result = invoke("ci", "--output", str(tmp_path / "reports"))
+    assert result.exit_code == 1
+    assert "✗ policies: 2 policies: 1 fault, 4 warnings." in result.stdout
+    assert "pipeline_control[customers_daily].owner: It has no owner. Ask who is called at night." in result.stdout
+    assert "warning: dbt_project/control/example.yml:" in result.stdout
+    (run,) = json.loads((tmp_path / "reports" / "sluice.sarif").read_text())["runs"]
+    levels = {item["ruleId"]: item["level"] for item in run["results"]}
+    assert levels == {"policy: owners": "error", "policy: names": "warning"}
+    path.write_text("policies: none\n")
+    assert checked()["policies"][0] == "failed"
+
+
 def test_reports_name_files_and_lines(root: Path, tmp_path: Path) -> None:
     edit(root, "control/example.yml", "scd_columns: city ", "scd_columns: cty ")
     edit(root, CUSTOMER, "    c.name,\n", "")
@@ -52,7 +73,7 @@ def test_reports_name_files_and_lines(root: Path, tmp_path: Path) -> None:
     assert text.startswith("<!-- sluice ci -->\n## Sluice: failed\n")
     assert "BREAKS: dropping name breaks mart.named" in text
     suite = ElementTree.parse(folder / "junit.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures")) == ("4", "3")
+    assert (suite.get("tests"), suite.get("failures")) == ("5", "3")
     (run,) = json.loads((folder / "sluice.sarif").read_text())["runs"]
     places = [item["locations"][0]["physicalLocation"] for item in run["results"]]
     lines = (root / "dbt_project/control/example.yml").read_text().splitlines()

@@ -14,7 +14,7 @@ import yaml
 
 from flows.doctor.versions import compare_versions
 from flows.init.adopt import add_to_dbt_project, plan_additions
-from flows.init.scaffold import Warehouse, create_project, project_files
+from flows.init.scaffold import Ci, Warehouse, create_project, project_files
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project, find_project
 
@@ -88,6 +88,34 @@ def test_files_are_complete_after_init_was_stopped_anywhere(tmp_path: Path, ware
         assert create_project(root, warehouse) == []
         for path in files:
             (root / path).unlink()
+
+
+@pytest.mark.parametrize(
+    ("ci", "file", "variables"),
+    [
+        (Ci.GITHUB, ".github/workflows/sluice.yml", {"BASE": "origin/main"}),
+        (Ci.GITLAB, ".gitlab-ci.yml", {"CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main", "CI_DEFAULT_BRANCH": "main"}),
+    ],
+)
+def test_check_of_a_pull_request_runs_as_written(tmp_path: Path, ci: Ci, file: str, variables: dict[str, str]) -> None:
+    """The project itself is the first pull request: its base holds no project yet."""
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+    commands = [("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "empty")]
+    for command in (*commands, ("update-ref", "refs/remotes/origin/main", "HEAD")):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    create_project(tmp_path, Warehouse.DUCKDB, ci)
+    assert [path.name for path in (tmp_path / ".github", tmp_path / ".gitlab-ci.yml") if path.exists()] == [
+        Path(file).parts[0]
+    ]
+    document = yaml.safe_load((tmp_path / file).read_text())
+    job = document["sluice"] if ci is Ci.GITLAB else document["jobs"]["check"]
+    lines = job["script"] if ci is Ci.GITLAB else [str(step.get("run", "")) for step in job["steps"]]
+    environ = {**os.environ, **(job.get("env") or job.get("variables")), **variables}
+    environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
+    for line in [line for line in lines if line.startswith("sluice ")]:
+        done = subprocess.run(line, shell=True, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert "## Sluice: passed" in (tmp_path / "reports" / "sluice.md").read_text()
 
 
 def test_folder_with_something_else_is_refused_and_stays(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_example_of_a_new_project_passes_without_a_warehouse(
     create_project(tmp_path, warehouse)
     workflow = yaml.safe_load((tmp_path / ".github" / "workflows" / "sluice.yml").read_text())
     job = workflow["jobs"]["check"]
-    assert any(str(step.get("run", "")).startswith("sluice test --junit") for step in job["steps"])
+    assert any(str(step.get("run", "")).startswith("sluice ci --against") for step in job["steps"])
     for name, value in job["env"].items():
         monkeypatch.setenv(name, value)
     context = Context(Project(tmp_path), Settings(), who="ci")
