@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.impact.base import project_at
+from flows.impact.cost import Restating, with_cost
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.impact import DECIDING, READING, Change, Reach, changed_settings, reach
 from metadata_sync.analysis.select_file import read_select
@@ -50,6 +51,7 @@ class Effect:
         unresolved: Those among them whose SELECT cannot be read by column.
         broken: What breaks, one sentence each.
         owners: Owners and alert channels of the pipelines that are reached.
+        restating: What a restatement would take, where rows that stand follow the old SELECT; None: no load is known.
     """
 
     change: Change
@@ -59,6 +61,7 @@ class Effect:
     unresolved: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    restating: Restating | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ def plan_impact(context: Context, ref: str, columns: WarehouseColumns | None = N
             changes = list(_changes(old, rows, before, now))
             gone = {TableName.parse(item.key): item.select.dropped for item in changes if item.select is not None}
             forms = {row.name: now.form(row, gone) for row in rows.transformations}
-    return Impact(ref, tuple(_effect(change, rows, forms) for change in changes))
+    effects = tuple(_effect(change, rows, forms) for change in changes)
+    return Impact(ref, effects if columns is not None else with_cost(context, effects))
 
 
 class _Selects:

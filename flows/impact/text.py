@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Final
 
+from flows.impact.cost import Restating
 from flows.impact.plan import Effect, Impact
 
 _MOST: Final = 20
+_MINUTE: Final = 60.0
 _MOST_BYTES: Final = 60_000
 """What one comment of a pull request holds, with room to spare."""
 
@@ -26,6 +29,8 @@ def kind_of(effect: Effect) -> str:
 def lines_of(effect: Effect) -> Iterator[str]:
     """Yield what a change does, one line each."""
     yield from effect.effects
+    if effect.restating is not None:
+        yield f"`sluice restate {effect.change.key}` would read {_restating(effect.restating)}"
     if effect.columns:
         yield f"values follow in {_listed(effect.columns)}"
     if effect.rows:
@@ -36,6 +41,13 @@ def lines_of(effect: Effect) -> Iterator[str]:
         yield "reaches nothing else"
     for broken in effect.broken:
         yield f"BREAKS: {broken}"
+
+
+def _restating(found: Restating) -> str:
+    chunks = "1 chunk" if found.chunks == 1 else f"{found.chunks:,} chunks"
+    minutes = f"{found.seconds:.0f} s" if found.seconds < _MINUTE else f"{found.seconds / _MINUTE:.0f} min"
+    dollars = "" if found.usd is None else f", ${found.usd:.2f}"
+    return f"about {found.rows:,} rows in {chunks}: {minutes}{dollars}, as the loads in the run log took"
 
 
 def markdown(impact: Impact) -> str:
@@ -83,6 +95,7 @@ def document(impact: Impact) -> dict[str, Any]:
                 "unresolved": list(effect.unresolved),
                 "broken": list(effect.broken),
                 "owners": list(effect.owners),
+                "restating": None if effect.restating is None else asdict(effect.restating),
             }
             for effect in impact.effects
         ],

@@ -33,6 +33,7 @@ from metadata_sync.database.journals.entries import (
     LifecycleEntry,
     LoadCost,
     LoadEntry,
+    LoadTotal,
     SourceShape,
     SparkEntry,
     Via,
@@ -256,6 +257,11 @@ class ControlStore:
         """Return the last loads of every target that has a row."""
         with reading(self._engine) as connection:
             return decisions_loads.latest_loads(connection, self._environment)
+
+    def load_totals(self) -> Mapping[str, LoadTotal]:
+        """Return what the successful loads of each target took together, as far back as the log reaches."""
+        with reading(self._engine) as connection:
+            return decisions_loads.load_totals(connection, self._environment)
 
     def recorded_loads(self, loads: Mapping[str, str]) -> frozenset[str]:
         """Return which loads are in the run log.

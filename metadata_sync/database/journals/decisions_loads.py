@@ -11,7 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, insert, literal, or_, select, true, union_all
 
 from metadata_sync.database.engine import lock_writers, new_id, to_utc
-from metadata_sync.database.journals.entries import DecisionEntry, LatestLoads, LoadEntry, LoadStatus
+from metadata_sync.database.journals.entries import (
+    DecisionEntry,
+    LatestLoads,
+    LoadEntry,
+    LoadStatus,
+    LoadTotal,
+)
 from metadata_sync.database.tables import decision_log, run_log, transformation_control
 from metadata_sync.loads import ClusterCost, DrivingRows, Rejects, RowCounts, Window
 from metadata_sync.redact import redact, redact_text
@@ -54,6 +60,17 @@ def append_loads(connection: Connection, environment: str, entries: Sequence[Loa
         for entry in entries
     ]
     _append(connection, run_log, environment, rows)
+
+
+def load_totals(connection: Connection, environment: str) -> dict[str, LoadTotal]:
+    """Return what the loads of each target took that are still in the log."""
+    load = run_log.c
+    query = (
+        select(load.target, func.sum(load.rows_read), func.sum(load.seconds))
+        .where(load.environment == environment, load.status == LoadStatus.SUCCESS.value, load.rows_read.is_not(None))
+        .group_by(load.target)
+    )
+    return {target: LoadTotal(int(rows), float(seconds)) for target, rows, seconds in connection.execute(query)}
 
 
 def latest_loads(connection: Connection, environment: str) -> LatestLoads:

@@ -167,6 +167,19 @@ class DefinitionEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadTotal:
+    """What the successful loads of a target took together.
+
+    Attributes:
+        rows_read: Rows that they read.
+        seconds: Wall-clock duration.
+    """
+
+    rows_read: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LatestLoads:
     """The last loads of every target that has a row, in the order in which they were written.
 

@@ -88,6 +88,28 @@ def test_formula_reaches_the_columns_that_follow_and_no_others(root: Path) -> No
     assert change["owners"] == ["customers_daily", "marts (ann, data-ops)"]
 
 
+def test_restatement_is_told_with_what_loads_have_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(root, CUSTOMER, "c.name,", "upper(c.name) as name,")
+    assert planned()["dwh.dim_customer"]["restating"] is None, "no load is known"
+    assert not (root / ".sluice" / "control.db").exists(), "a plan writes nothing"
+    assert invoke("control", "apply", "--yes").exit_code == 0
+    assert invoke("run").exit_code == 0
+    (root / "lake/customers/2024-02-02.csv").write_text(
+        "customer_id,name,city,changed_at,landed_at\n1,Ada,Paris,2024-02-01 12:00,2024-02-02 06:00\n"
+    )
+    assert invoke("run").exit_code == 0
+    monkeypatch.setenv("SLUICE_CHUNK_ROWS", "2")
+    found = planned()["dwh.dim_customer"]["restating"]
+    assert (found["rows"], found["chunks"], found["usd"]) == (3, 2, None)
+    assert 0 < found["seconds"] < 60
+    assert (
+        "`sluice restate dwh.dim_customer` would read about 3 rows in 2 chunks: "
+        in invoke("plan", "--against", "HEAD", "--markdown").output
+    )
+    edit(root, CUSTOMER, "upper(c.name) as name,", "c.name,  -- as before")
+    assert planned()["dwh.dim_customer"]["restating"] is None, "nothing is derived anew"
+
+
 def test_column_that_decides_versions_reaches_rows(root: Path) -> None:
     edit(root, CUSTOMER, "c.city,", "upper(c.city) as city,")
     (change,) = planned().values()
