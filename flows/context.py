@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from metadata_sync.analysis.protocols import WarehouseColumns
     from metadata_sync.database import ControlStore
     from metadata_sync.database.journals.entries import SourceShape
+    from metadata_sync.rows.model import ControlRows
     from metadata_sync.settings import Settings
 
 
@@ -63,11 +64,13 @@ class Context:
     @property
     def file_places(self) -> tuple[str, ...]:
         """Folders and prefixes that the embedded warehouse may read: those of the current sources."""
+        return self.places_of(self.store.lake_locations()) if self.profile.is_embedded else ()
+
+    def places_of(self, locations: Iterable[str]) -> tuple[str, ...]:
+        """Return folders and prefixes that the embedded warehouse may read for these sources."""
         from flows.warehouse.connection import file_places
 
-        if not self.profile.is_embedded:
-            return ()
-        return file_places(self.project, self.settings, self.store.lake_locations())
+        return file_places(self.project, self.settings, locations) if self.profile.is_embedded else ()
 
     @cached_property
     def columns(self) -> WarehouseColumns:
@@ -105,16 +108,24 @@ def _current_user() -> str:
 
 
 @contextmanager
-def reading(context: Context, profile: Profile) -> Iterator[Warehouse]:
-    """Open the warehouse to read."""
+def reading(context: Context, profile: Profile, rows: ControlRows | None = None) -> Iterator[Warehouse]:
+    """Open the warehouse to read.
+
+    Args:
+        context: The project.
+        profile: The target.
+        rows: Rows whose sources are read before they are applied; those of the control database by default.
+    """
     from flows.warehouse.connection import open_warehouse
 
     settings = context.settings
+    named = None if rows is None else [source.location for source in rows.sources if source.location]
+    places = context.file_places if named is None else context.places_of(named)
     warehouse = open_warehouse(
         profile,
         wait_seconds=settings.lock_wait_seconds,
         timeout_seconds=settings.statement_timeout_seconds,
-        file_places=context.file_places,
+        file_places=places,
     )
     try:
         yield warehouse

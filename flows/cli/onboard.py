@@ -12,7 +12,7 @@ import yaml
 from flows.cli.output.console import print_json, progress, say
 from flows.cli.output.onboarding import Onboarded, document, show, tell, text_of
 from flows.context import load_context
-from metadata_sync.errors import HardRunError, MetadataError, RequestError
+from metadata_sync.errors import ConfigurationError, HardRunError, MetadataError, RequestError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,9 @@ def onboard(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take every proposal as it is.")] = False,
     no_trial: Annotated[bool, typer.Option("--no-trial", help="Do not load a sample before the files stay.")] = False,
+    with_tests: Annotated[
+        bool, typer.Option("--with-tests", help="Also freeze a few rows of each target into a test file.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Propose control rows from data: sources, keys, load type, windows, each with its evidence and a confidence.
@@ -63,7 +66,7 @@ def onboard(
     validate` does, and a few files are loaded beside the project. `sluice control apply` and `sluice run` follow.
 
     Examples:
-        sluice onboard lake/orders
+        sluice onboard lake/orders --with-tests
 
         sluice onboard lake/ --yes-above 0.9
 
@@ -96,7 +99,10 @@ def onboard(
         show(proposals)
     taken, left = _decide(proposals, yes=yes, yes_above=yes_above, may_ask=not as_json)
     planned, tried = _written(context, taken, pipeline_id, bundle, may_try=not no_trial, is_quiet=as_json)
-    done = Onboarded(taken, left, tuple(str(file.path.relative_to(context.project.root)) for file in planned), tried)
+    files = [str(file.path.relative_to(context.project.root)) for file in planned]
+    if with_tests:
+        files += _tests(context, taken, is_quiet=as_json)
+    done = Onboarded(taken, left, files, tried)
     price = context.settings.redshift_usd_per_hour if context.profile.type == "redshift" else None
     if as_json:
         print_json(document(proposals, done, price))
@@ -191,6 +197,24 @@ def _written(
             say("The rows were taken back.")
             raise
     return (), ()
+
+
+def _tests(context: Context, taken: Sequence[Proposal], *, is_quiet: bool) -> list[str]:
+    """Write a test file for each target that can be tested; say why others cannot."""
+    from flows.unit_tests.create import create_test
+    from metadata_sync.control.bundle import read_project
+
+    rows = read_project(context.project, context.settings.environment).rows
+    paths = []
+    for proposal in taken:
+        row = rows.transformation(proposal.target)
+        assert row is not None, "its row was written"
+        with progress(f"Freezing rows of {proposal.target}…", is_quiet=is_quiet):
+            try:
+                paths.append(create_test(context, rows, row).path)
+            except (ConfigurationError, RunError) as error:
+                say(f"No test of {proposal.target}: {error.message}")
+    return paths
 
 
 def _is_at_fault(proposal: Proposal, error: MetadataError | HardRunError) -> bool:

@@ -26,7 +26,7 @@ from flows.onboard.file_names import (
 from flows.onboard.model import Ask, Offer, Read, Refused
 from flows.onboard.relations import relation_of, with_options
 from flows.onboard.renames import with_names
-from flows.warehouse.connection import file_places, open_warehouse
+from flows.warehouse.connection import open_warehouse
 from flows.warehouse.lake.folder import is_hidden
 from metadata_sync.errors import ConfigurationError, RequestError
 from metadata_sync.problems import Problem
@@ -119,7 +119,7 @@ def asked(
         context.profile,
         wait_seconds=settings.lock_wait_seconds,
         timeout_seconds=settings.statement_timeout_seconds,
-        file_places=file_places(context.project, settings, locations) if context.profile.is_embedded else (),
+        file_places=context.places_of(locations),
     )
     try:
         known = {row.name: row for row in (*rows.sources, *sources)}

@@ -93,7 +93,7 @@ def create_test(
     _keep_edited(path, context, force=force)
     select = parsed(_select_text(context, row), context.columns.dialect, row.name)
     catalog = Catalog(rows, context.project, context.columns)
-    with context.columns.connected(), reading(context, context.profile) as warehouse:
+    with context.columns.connected(), reading(context, context.profile, rows) as warehouse:
         sample = Sampler(context, catalog, row, select, warehouse, limit=limit).read()
         mask, unresolved = _mask(context, catalog)
         sample.rows = {name: mask.rows(name, found) for name, found in sample.rows.items()}

@@ -212,6 +212,15 @@ def test_table_of_the_warehouse_is_tried_on_a_copy_and_its_cost_is_told(root: Pa
         assert connection.execute("select distinct schema_name from duckdb_tables()").fetchall() == [("raw",)]
 
 
+def test_onboarded_tables_get_tests_that_pass(root: Path, sluice: Sluice) -> None:
+    write(root, "orders", f"select i as order_id, i % 5 as v, {ORDERED_AT} as updated_at from range(60) as t(i)")
+    (root / "dbt_project/unit_tests/dwh.dim_customer.yml").unlink()  # of the example that this project lacks
+    told = sluice("onboard", "lake/orders", "--yes", "--no-trial", "--with-tests")
+    assert told.exit_code == 0, told.output
+    assert "wrote dbt_project/unit_tests/dwh.orders.yml" in told.output
+    assert "2 passed" in sluice("test").output
+
+
 def test_setting_of_the_file_moves_the_trial_elsewhere(
     root: Path, sluice: Sluice, monkeypatch: pytest.MonkeyPatch
 ) -> None:

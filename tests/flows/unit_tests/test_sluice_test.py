@@ -19,6 +19,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> UnitTestProject:
     root = tmp_path_factory.mktemp("unit") / "project"
     root.mkdir()
     project = UnitTestProject(root, DuckDbFile(root / ".sluice" / "dev.duckdb"), Settings())
+    (root / ".sluice").mkdir(exist_ok=True)
+    (root / ".sluice" / "mask.key").write_text("5a" * 32)  # by chance another one might spell the masked names again
     project.land()
     project.warehouse.execute(
         "create schema dwh",
