@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import TYPE_CHECKING
 
 from metadata_sync.analysis.declared_tests import FILE_NAME
@@ -55,7 +55,7 @@ def sync_store(
     unchanged = recall(project, snapshot)
     if unchanged is not None:
         return SyncReport(unchanged=unchanged)
-    from metadata_sync.sync.column_lists import taken_lists, with_changed_lists
+    from metadata_sync.sync.column_lists import with_changed_lists
     from metadata_sync.sync.sync import sync
 
     rows, faults = (stored.usable, stored.faults) if keep_going else (stored.rows, ())
@@ -67,7 +67,7 @@ def sync_store(
         overwrite=overwrite,
         keep_going=keep_going,
         faults=faults,
-        taken=lambda: taken_lists(rows, store.framework_written(rows), store.declared()),
+        taken=lambda names: _taken(store, stored, rows, names),
     )
     if check:
         return report
@@ -81,6 +81,21 @@ def sync_store(
         if is_ours:  # nobody else changed a row meanwhile
             _remember_written(project, snapshot, now, columns.dialect, report)
     return report
+
+
+def _taken(store: ControlStore, stored: StoredRows, rows: ControlRows, names: Set[TableName]) -> Set[TableName]:
+    """Return which of these targets have a column list that Sluice took from the SELECT."""
+    from metadata_sync.sync.column_lists import taken_lists
+
+    asked = rows.model_copy(
+        update={
+            "sources": (),
+            "pipelines": (),
+            "transformations": tuple(row for row in rows.transformations if row.name in names),
+        }
+    )
+    declared = stored.declared_targets({row.key for row in asked.transformations})
+    return taken_lists(asked, store.framework_written(asked), declared)
 
 
 def _remember_written(project: Project, before: Snapshot, stored: StoredRows, dialect: str, report: SyncReport) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -93,7 +93,7 @@ def sync(
     overwrite: bool = False,
     keep_going: bool = False,
     faults: tuple[Fault, ...] = (),
-    taken: Callable[[], Collection[TableName]] = tuple,
+    taken: Callable[[Set[TableName]], Collection[TableName]] = lambda _: (),
 ) -> SyncReport:
     """Write the generated models so that they match the rows.
 
@@ -108,7 +108,7 @@ def sync(
         overwrite: Replace files that were edited by hand.
         keep_going: Leave files of rows with faults unchanged, write the others, and report the faults.
         faults: Faults of stored rows, known from reading them; used with keep_going.
-        taken: Returns the targets whose column list follows the SELECT; called when files are stale.
+        taken: Returns which of these targets have a column list that follows the SELECT.
 
     Returns:
         The result.
@@ -129,13 +129,13 @@ def sync(
         overwrite=overwrite,
         keep_going=keep_going,
         known=faults,
-        taken=taken(),
+        taken=taken,
     )
     if check:
         with columns.connected():
             return update(plan, check=True)
     with writing_lock(project), columns.connected():
-        plan = _plan(wanted, project, overwrite=overwrite)  # another sync or a person may have changed files
+        plan = _look_again(plan, wanted, project, overwrite=overwrite)
         return update(plan, check=False)
 
 
@@ -149,13 +149,13 @@ def _update_files(
     overwrite: bool,
     keep_going: bool,
     known: tuple[Fault, ...],
-    taken: Collection[TableName],
+    taken: Callable[[Set[TableName]], Collection[TableName]],
 ) -> SyncReport:
     from metadata_sync.analysis.catalog import Catalog
 
     changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
     rewritten = {item.row.name for item in plan.stale if item.document is None}
-    retaken = rewritten.intersection(taken)
+    retaken = rewritten.intersection(taken(rewritten)) if rewritten else set()
     catalog = Catalog(with_lists(rows, dict.fromkeys(retaken, ())), project, columns)
     faults = _find_faults(catalog, project, changed, retaken=retaken, keep_going=keep_going, known=known)
     filled = list_changes(rows, _columns_of_selects(catalog, Blame.of(faults)))
@@ -206,9 +206,10 @@ def _wanted(rows: ControlRows, project: Project, dialect: str) -> tuple[_Wanted,
     return (*_source_files(rows, project, dialect), *_model_files(rows, project, dialect))
 
 
-def _plan(wanted: Sequence[_Wanted], project: Project, *, overwrite: bool) -> _Plan:
+def _plan(wanted: Sequence[_Wanted], project: Project, *, overwrite: bool, expected: set[Path] | None = None) -> _Plan:
+    """Compare files with their inputs; `expected` are the files that rows require, by default those that are wanted."""
     states = {item.file.path: file_state(item.file) for item in wanted}
-    orphans, edited = find_orphans(project.generated_dir, set(states))
+    orphans, edited = find_orphans(project.generated_dir, set(states) if expected is None else expected)
     edited += [path for path, state in states.items() if state is FileState.EDITED]
     if edited and not overwrite:
         raise _edited_by_hand(edited, project)
@@ -217,6 +218,15 @@ def _plan(wanted: Sequence[_Wanted], project: Project, *, overwrite: bool) -> _P
         current=tuple(path for path, state in states.items() if state is FileState.CURRENT),
         orphans=(*orphans, *(path for path in edited if path not in states)),
     )
+
+
+def _look_again(plan: _Plan, wanted: Sequence[_Wanted], project: Project, *, overwrite: bool) -> _Plan:
+    """Look again at the files that would be written: another sync or a person may have changed them meanwhile.
+
+    A file that was current, and is not any more, is left to the next sync: it finds it by its state.
+    """
+    again = _plan(plan.stale, project, overwrite=overwrite, expected={item.file.path for item in wanted})
+    return replace(again, current=(*plan.current, *again.current))
 
 
 def _source_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[_Wanted]:
