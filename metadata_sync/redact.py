@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
@@ -89,10 +90,11 @@ def redact_text(text: str) -> str:
     return _without_assigned(text)
 
 
-def _shapes_in(text: str) -> Iterator[Shape]:
-    """Return the shapes that may match: those with a hint in the text. Most texts hold none."""
+@lru_cache(maxsize=2_000)
+def _shapes_in(text: str) -> tuple[Shape, ...]:
+    """Return the shapes that may match: those with a hint in the text. Most texts hold none, and many come again."""
     lowered = text.lower()
-    return (shape for shape in SHAPES if any(hint in lowered for hint in shape.hints))
+    return tuple(shape for shape in SHAPES if any(hint in lowered for hint in shape.hints))
 
 
 def _without_assigned(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 _ISSUED: Final = (
@@ -57,26 +58,32 @@ NUMBER: Final = re.compile(r"[\"']?\d{1,9}[\"']?(?![\w.-])")
 PASSWORD_NAME: Final = re.compile(r"(?i)(?:password|passwd|passcode|pwd)\Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shape:
     """One kind of secret.
 
     Attributes:
-        pattern: What it looks like.
+        written: What it looks like, a regular expression. It is compiled at first use: all of them take as long as
+            opening the control database.
         hints: Texts in lower case, one of which stands in every text that the pattern matches; most lines have none.
         is_sure: Whether neither prose nor SQL over business data looks like this.
         is_written: Whether a value of a row that looks like this is refused, SQL aside.
     """
 
-    pattern: re.Pattern[str]
+    written: str
     hints: tuple[str, ...]
     is_sure: bool = False
     is_written: bool = False
 
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """The compiled expression."""
+        return re.compile(self.written)
+
 
 SHAPES: Final = (
     Shape(  # private keys, whole
-        re.compile(
+        (
             r"(?P<keep>)(?:-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?"
             r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
             r"|PuTTY-User-Key-File-\d[\s\S]*|BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY[\s\S]*)"
@@ -85,7 +92,7 @@ SHAPES: Final = (
         is_sure=True,
     ),
     Shape(  # user:password@host of a database: the password with any signs, slashes included
-        re.compile(
+        (
             r"(?P<keep>(?i:postgres|redshift|mysql|mariadb|redis|mongodb|amqp|snowflake|mssql|oracle|jdbc|ldap|ftp|smtp|imap)"
             r"[\w+:]{0,40}://[^\s:/@\"'<>]{0,200}:)[^\s\"'<>]{1,500}(?=@)"
         ),
@@ -93,13 +100,13 @@ SHAPES: Final = (
         is_sure=True,
     ),
     Shape(  # of any other URL: a port and its path are no password
-        re.compile(r"(?P<keep>://[^\s:/@\"'<>]{0,200}:(?!\d{1,5}(?:/|$)))[^\s\"'<>]{1,500}(?=@)"),
+        r"(?P<keep>://[^\s:/@\"'<>]{0,200}:(?!\d{1,5}(?:/|$)))[^\s\"'<>]{1,500}(?=@)",
         ("://",),
         is_sure=True,
     ),
-    Shape(re.compile(r"(?P<keep>://)[\w.~+%-]{16,500}(?=@)"), ("://",), is_sure=True),  # token@host
+    Shape(r"(?P<keep>://)[\w.~+%-]{16,500}(?=@)", ("://",), is_sure=True),  # token@host
     Shape(  # addresses that whoever knows them may post to
-        re.compile(
+        (
             r"(?i)(?P<keep>https?://(?:hooks\.slack\.com/(?:services|workflows|triggers)|[a-z0-9.-]*webhook\.office\.com"
             r"|outlook\.office(?:365)?\.com/webhook|discord(?:app)?\.com/api/webhooks|hooks\.zapier\.com/hooks"
             r"|api\.telegram\.org/bot|events\.(?:eu\.)?pagerduty\.com/(?:integration|generic|x-ere)"
@@ -110,7 +117,7 @@ SHAPES: Final = (
         is_sure=True,
     ),
     Shape(  # what signs a URL or logs in by it
-        re.compile(
+        (
             r"(?i)(?P<keep>(?:[?&;]|\bSharedAccessSignature )(?:x-amz-(?:signature|credential|security-token)"
             r"|x-goog-(?:signature|credential)|signature|sig|key|apikey|auth|code|pass)=)[^&\s\"'<>]+"
         ),
@@ -118,23 +125,23 @@ SHAPES: Final = (
         is_written=True,
     ),
     Shape(  # HTTP headers
-        re.compile(
+        (
             r"(?i)(?P<keep>\b(?:proxy-)?authorization(?:\\?[\"'])?\s{0,8}[:=]\s{0,8}(?:\\?[\"'])?"
             r"(?:(?:bearer|basic|token|digest|apikey|aws4-hmac-sha256)\s{1,8})?)[^\s\"'\\][^\r\n\"'\\]*"
         ),
         ("authorization",),
         is_sure=True,
     ),
-    Shape(re.compile(r"(?i)(?P<keep>\b(?:bearer|basic)\s{1,8})[\w.~+/=-]{8,}"), ("bearer", "basic")),
-    Shape(re.compile(r"(?i)(?P<keep>\b(?:set-)?cookie(?:[\"'])?\s{0,8}:\s{0,8})[^\r\n]+"), ("cookie",)),
-    Shape(re.compile(r"(?i)(?P<keep>\b(?:signature|credential)=)[\w/+=%-]{8,}"), ("signature=", "credential=")),
+    Shape(r"(?i)(?P<keep>\b(?:bearer|basic)\s{1,8})[\w.~+/=-]{8,}", ("bearer", "basic")),
+    Shape(r"(?i)(?P<keep>\b(?:set-)?cookie(?:[\"'])?\s{0,8}:\s{0,8})[^\r\n]+", ("cookie",)),
+    Shape(r"(?i)(?P<keep>\b(?:signature|credential)=)[\w/+=%-]{8,}", ("signature=", "credential=")),
     Shape(  # <password>…</password>
-        re.compile(rf"(?i)(?P<keep><[\w:.-]{{0,60}}{_NAMES}[\w.-]{{0,60}}(?:\s[^<>]{{0,200}})?>\s{{0,8}})[^<]+(?=</)"),
+        rf"(?i)(?P<keep><[\w:.-]{{0,60}}{_NAMES}[\w.-]{{0,60}}(?:\s[^<>]{{0,200}})?>\s{{0,8}})[^<]+(?=</)",
         ("</",),
         is_written=True,
     ),
     Shape(  # CREATE USER … PASSWORD '…', COPY … CREDENTIALS '…', CREATE SECRET (… SECRET '…')
-        re.compile(
+        (
             r"(?i)(?P<keep>\b(?:(?:encrypted\s+)?password(?:\s+for\s+\S{1,200}\s{0,8}=)?|identified\s+by|secret|secret_access_key|access_key_id"
             rf"|session_token|key_id|token|credentials|master_symmetric_key)\s{{1,8}}){_QUOTED}"
         ),
@@ -142,30 +149,24 @@ SHAPES: Final = (
         is_written=True,
     ),
     Shape(  # --password hunter2, --api-key=…
-        re.compile(
-            rf"(?i)(?P<keep>(?<![\w-])--?[\w-]{{0,60}}?{_NAMES}(?:\s{{1,8}}|=))(?!-)(?:{_QUOTED}|[^\s\"']+)",
-        ),
+        rf"(?i)(?P<keep>(?<![\w-])--?[\w-]{{0,60}}?{_NAMES}(?:\s{{1,8}}|=))(?!-)(?:{_QUOTED}|[^\s\"']+)",
         ("--", " -", "\n-"),
         is_written=True,
     ),
-    Shape(
-        re.compile(r"(?P<keep>(?<!\w)(?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"']{1,200}:)[^\s\"']+"), ("-u", "-user")
-    ),
-    Shape(re.compile(r"(?P<keep>\bmysql\w{0,20}\b[^\n|;]{0,500}?\s-p)[^\s-]\S*"), ("mysql",)),
+    Shape(r"(?P<keep>(?<!\w)(?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"']{1,200}:)[^\s\"']+", ("-u", "-user")),
+    Shape(r"(?P<keep>\bmysql\w{0,20}\b[^\n|;]{0,500}?\s-p)[^\s-]\S*", ("mysql",)),
     Shape(  # .netrc
-        re.compile(r"(?i)(?P<keep>\blogin\s{1,8}\S{1,200}\s{1,8}password\s{1,8})\S+"), ("login",), is_written=True
+        r"(?i)(?P<keep>\blogin\s{1,8}\S{1,200}\s{1,8}password\s{1,8})\S+", ("login",), is_written=True
     ),
     Shape(  # .pgpass
-        re.compile(
-            r"(?P<keep>(?<![\w/.:-])(?:[\w.-]{1,200}|\*):(?:\d{2,5}|\*):(?:[\w-]{1,63}|\*):[\w-]{1,63}:)(?!//)[^\s:]\S*"
-        ),
+        (r"(?P<keep>(?<![\w/.:-])(?:[\w.-]{1,200}|\*):(?:\d{2,5}|\*):(?:[\w-]{1,63}|\*):[\w-]{1,63}:)(?!//)[^\s:]\S*"),
         (":",),
     ),
     Shape(
-        re.compile(rf"(?P<keep>(?<![A-Za-z0-9]))(?:{'|'.join(_ISSUED)})"),
+        rf"(?P<keep>(?<![A-Za-z0-9]))(?:{'|'.join(_ISSUED)})",
         ("",),
         is_sure=True,
     ),
-    Shape(re.compile(r"(?P<keep>)(?<![\w+/])[A-Za-z0-9+/]{86}=="), ("==",), is_sure=True),  # Azure storage keys
+    Shape(r"(?P<keep>)(?<![\w+/])[A-Za-z0-9+/]{86}==", ("==",), is_sure=True),  # Azure storage keys
 )
 """Every shape, in the order in which it is looked for."""

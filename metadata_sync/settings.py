@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
@@ -17,8 +17,10 @@ from metadata_sync.rows.names import is_slug
 _SECRET: Final = frozenset({"control_url", "prefect_auth"})
 """Settings whose values are never printed."""
 
+_PREFIX: Final = "sluice_"
 
-class Settings(BaseSettings):
+
+class Settings(BaseModel):
     """The settings of a process.
 
     Attributes:
@@ -56,7 +58,7 @@ class Settings(BaseSettings):
             Prefect's runs, logs and pages; 0 keeps all. The audit is kept for ever.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SLUICE_", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     environment: str = "dev"
     dbt_target: str | None = None
@@ -95,6 +97,16 @@ class Settings(BaseSettings):
             raise ValueError("must be lower case letters, digits, '_' or '-'")
         return value
 
+    @field_validator("job_group_channels", mode="before")
+    @classmethod
+    def _parse_channels(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"must be JSON ({error})") from error
+
     @property
     def functions(self) -> frozenset[str]:
         """The names in `allowed_functions`."""
@@ -114,7 +126,7 @@ def load_settings(project: Project) -> Settings:
     """
     remember_secrets(os.environ)
     try:
-        settings = Settings(_env_file=project.root / ".env")
+        settings = Settings.model_validate(_written_values(project.root / ".env"))
     except ValidationError as error:
         first = error.errors()[0]
         name = "SLUICE_" + str(first["loc"][0]).upper()
@@ -127,6 +139,20 @@ def load_settings(project: Project) -> Settings:
         ) from error
     remember_secrets({name: getattr(settings, name) for name in _SECRET})
     return settings
+
+
+def _written_values(env_file: Path) -> dict[str, str]:
+    """Return the settings that the environment and `.env` name; the environment wins, an empty value counts as none.
+
+    pydantic-settings does the same, and to import it takes longer than everything else that `status` does here.
+    """
+    written: dict[str, str] = {}
+    if env_file.is_file():
+        from dotenv import dotenv_values
+
+        written = {name: value for name, value in dotenv_values(env_file).items() if value}
+    named = [*written.items(), *((name, value) for name, value in os.environ.items() if value)]
+    return {name.lower()[len(_PREFIX) :]: value for name, value in named if name.lower().startswith(_PREFIX)}
 
 
 def control_database_url(project: Project, settings: Settings) -> str:

@@ -14,7 +14,7 @@ from metadata_sync.problems import did_you_mean
 from metadata_sync.rows.resolve import EFFECTIVE_AT
 
 if TYPE_CHECKING:
-    from flows.warehouse.load_log import Definition
+    from flows.warehouse.definition import Definition
     from metadata_sync.rows.model import TransformationRow
 
 

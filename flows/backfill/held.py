@@ -18,7 +18,7 @@ from metadata_sync.rows.vocabulary import Increment, LoadType
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from flows.warehouse.load_log import Definition
+    from flows.warehouse.definition import Definition
     from metadata_sync.loads import Window
     from metadata_sync.rows.model import ControlRows, TransformationRow
     from metadata_sync.rows.resolve import ResolvedDependency

@@ -27,8 +27,9 @@ from flows.engine.engine import hold_targets
 from flows.engine.recovery import adopt
 from flows.ledger.tasks import run_task
 from flows.warehouse.bounds import parse_bound
+from flows.warehouse.definition import Definition, derivation_of, next_number, numbered, row_definition
 from flows.warehouse.derivations import count_derivations
-from flows.warehouse.load_log import Definition, derivation_of, next_number, numbered, read_loads, row_definition
+from flows.warehouse.load_log import read_loads
 from metadata_sync.errors import ConfigurationError, HardRunError
 from metadata_sync.loads import RowCounts
 from metadata_sync.rows.resolve import resolve_dependencies

@@ -13,6 +13,7 @@
 | `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
 | `server` | `up`, `down` |
 | `alert`, `emr` | `alert test`, `emr sweep` |
+| `commands` | the commands by panel, with their first sentences |
 | `output/` | tables, progress, JSON and shared options |
 
 Never imported at module level: Prefect, dbt, boto3, a warehouse driver (a command must start quickly).
@@ -24,60 +25,16 @@ import gc
 import importlib
 import logging
 import sys
-from collections.abc import Mapping
-from importlib.metadata import version as version_of
+from copy import copy
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from flows.cli.output.console import report_error
+from flows.cli.commands import COMMANDS, PANELS
 from metadata_sync.errors import SluiceError
 
-_GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
-    "Build": {
-        "init": "init",
-        "onboard": "onboard",
-        "control": "control",
-        "validate": "sync",
-        "plan": "status",
-        "sync": "sync",
-        "lint": "lint",
-        "ci": "ci",
-        "test": "test",
-        "lineage": "lineage",
-        "explain": "explain",
-        "dbt": "dbt",
-    },
-    "Run": {"run": "run", "backfill": "backfill", "restate": "backfill"},
-    "Look": {
-        "status": "status",
-        "why": "status",
-        "freshness": "freshness",
-        "lake": "lake",
-        "ties": "ledger",
-        "verify": "ledger",
-        "diff": "diff",
-        "savings": "savings",
-        "cost": "cost",
-    },
-    "Repair": {
-        "heal": "heal",
-        "activate": "control",
-        "deactivate": "control",
-        "accept": "ledger",
-        "rebuild": "ledger",
-        "rename": "lifecycle",
-        "retire": "lifecycle",
-        "classify": "classify",
-    },
-    "Operate": {"up": "server", "down": "server", "deploy": "deploy", "doctor": "doctor", "alert": "alert"},
-    "Spark": {"size": "size", "emr": "emr"},
-}
-"""The commands by their panels of the help, each with the module of this package whose `register(app)` adds it."""
-
-COMMANDS: Final = {command: module for group in _GROUPS.values() for command, module in group.items()}
-_PANELS: Final = {command: panel for panel, group in _GROUPS.items() for command in group}
+_PANELS: Final = {command: panel for panel, group in PANELS.items() for command in group}
 
 _OBJECTS_PER_COLLECTION: Final = 100_000
 """Imports create many long-lived objects. With Python's default, scanning them takes a tenth of the start-up time."""
@@ -103,6 +60,16 @@ class CommandGroup(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands = _CommandModules(dict.fromkeys(COMMANDS))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; it lists commands by their first sentences, and imports none."""
+        listing = copy(self)
+        listing.commands = {
+            name: TyperCommand(name, help=entry.summary, rich_help_panel=panel)
+            for panel, group in PANELS.items()
+            for name, entry in group.items()
+        }
+        TyperGroup.format_help(listing, ctx, formatter)
 
 
 app = typer.Typer(
@@ -133,6 +100,8 @@ def _project_lines() -> tuple[str, ...]:
 
 def _say_version(is_asked: bool) -> None:
     if is_asked:
+        from importlib.metadata import version as version_of
+
         names = ("sluice-data", "dbt-core", "prefect", "duckdb")
         typer.echo(" · ".join(f"{name.removesuffix('-data')} {version_of(name)}" for name in names))
         for line in _project_lines():
@@ -163,5 +132,7 @@ def main() -> None:
     except SluiceError as error:
         if "--debug" in sys.argv:
             raise
+        from flows.cli.output.console import report_error
+
         report_error(error, as_json="--json" in sys.argv)
         sys.exit(error.exit_code)

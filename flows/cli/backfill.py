@@ -233,7 +233,7 @@ def _progress_bars(plan: BackfillPlan, *, is_quiet: bool) -> Iterator[Callable[[
         yield lambda step: say(_line(step))
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[window]}"), console=err) as bars:
+    with Progress(*columns, TextColumn("{task.fields[window]}"), console=err.console) as bars:
         tasks = {
             item.target: bars.add_task(item.target, total=len(item.chunks), completed=item.done, window="")
             for item in plan.targets

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from metadata_sync.errors import Fault
     from metadata_sync.rows.model import ControlRows
     from metadata_sync.rows.names import TableName
-    from metadata_sync.sync.sync import SyncReport
+    from metadata_sync.sync.report import SyncReport
 
     _Checked = tuple[ControlRows, list[Fault], list[Fault], tuple[tuple[TableName, str], ...]]
     """The rows, their faults, their warnings, and notes on lookups: a target and a sentence each."""
@@ -55,7 +55,7 @@ def sync(
         sluice sync --overwrite
     """
     from flows.dbt.package import link_package
-    from metadata_sync.sync.sync import sync_store
+    from metadata_sync.sync.store import sync_store
 
     context = load_context()
     if not check:
@@ -113,7 +113,11 @@ def validate(
     print_notes((str(target), [sentence]) for target, sentence in notes)
     if on_spark[0]:
         say(f"Spark's analyzer {'took' if on_spark[1] else 'is not installed and did not see'} {on_spark[0]} SELECTs.")
-    out.print(f"{count} rows and their SELECTs: no fault found. {_OFFLINE if offline else _ONLINE}", highlight=False)
+    out.print(
+        f"{count} rows and their SELECTs: no fault found. {_OFFLINE if offline else _ONLINE}",
+        highlight=False,
+        markup=False,
+    )
 
 
 def _ask_spark(context: Context, rows: ControlRows, columns: WarehouseColumns, faults: list[Fault]) -> tuple[int, bool]:
@@ -146,7 +150,7 @@ def _file_faults(context: Context, columns: WarehouseColumns) -> _Checked:
 def _database_faults(context: Context, columns: WarehouseColumns) -> _Checked:
     from metadata_sync.control.bundle import read_project
     from metadata_sync.sync.column_lists import follow_selects
-    from metadata_sync.sync.sync import sync_store
+    from metadata_sync.sync.store import sync_store
     from metadata_sync.validation import find_faults_and_notes
     from metadata_sync.validation.consequences import split_data_faults
 
@@ -177,7 +181,7 @@ def _print(report: SyncReport, context: Context, *, check: bool) -> None:
         summary = f"{len(report.drifted)} out of step, {len(report.unchanged)} in step"
     else:
         summary = f"{len(report.written)} written, {len(report.removed)} removed, {len(report.unchanged)} unchanged"
-    out.print(f"{summary}.", highlight=False)
+    out.print(f"{summary}.", highlight=False, markup=False)
     if report.drifted:
         say("Run `sluice sync` to write the files again.")
 

@@ -174,7 +174,7 @@ def _lake(context: Context) -> Iterator[CheckFinding]:
 
 
 def _generated(context: Context) -> Iterator[CheckFinding]:
-    from metadata_sync.sync.sync import sync_store
+    from metadata_sync.sync.store import sync_store
 
     report = sync_store(context.store, context.store.read_stored(), context.project, context.columns, check=True)
     if report.drifted:

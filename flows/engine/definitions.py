@@ -11,7 +11,7 @@ from flows.context import reading
 from flows.gate.definitions import definition_changes, find_change, known_definitions
 from flows.incidents.incident import Finding
 from flows.incidents.settle import settle_incidents
-from flows.warehouse.load_log import derivation_of, is_redefined, numbered
+from flows.warehouse.definition import derivation_of, is_redefined, numbered
 from metadata_sync.database.journals.entries import DefinitionEntry
 from metadata_sync.errors import ConfigurationError, RunError
 from metadata_sync.incident import Incident, IncidentKind

@@ -253,7 +253,7 @@ def sync_rows(context: Context, say: Callable[[str], None] = lambda _: None) -> 
         MetadataError: When the control database holds a row that is invalid without its faulty part.
         SyncError: When generated files were edited by hand or cannot be written.
     """
-    from metadata_sync.sync.sync import sync_store
+    from metadata_sync.sync.store import sync_store
 
     stored = context.store.read_stored()
     report = sync_store(context.store, stored, context.project, context.columns, keep_going=True)

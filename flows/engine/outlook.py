@@ -100,7 +100,7 @@ def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ..
 
 def _drift(context: Context, faults: list[Fault]) -> tuple[tuple[str, ...], str | None, tuple[tuple[str, str], ...]]:
     """Return the files that sync would write, why it cannot write them, and how column lists would change."""
-    from metadata_sync.sync.sync import sync_store
+    from metadata_sync.sync.store import sync_store
 
     try:
         report = sync_store(context.store, context.store.read_stored(), context.project, context.columns, check=True)

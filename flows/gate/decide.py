@@ -23,7 +23,8 @@ from flows.gate.left_out import LeftOut
 from flows.gate.probe import Prober, Question
 from flows.gate.rules import decide
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.load_log import Definition, Head, WarehouseState, tracking
+from flows.warehouse.definition import Definition, tracking
+from flows.warehouse.load_log import Head, WarehouseState
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.errors import UNFINISHED_RENAME
 from metadata_sync.loads import Watermark

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flows.gate.facts import DefinitionChange
-from flows.warehouse.load_log import derivation_of, is_redefined, next_number, numbered, row_definition
+from flows.warehouse.definition import derivation_of, is_redefined, next_number, numbered, row_definition
 from metadata_sync.rows.vocabulary import Increment, OnDefinitionChange
 from metadata_sync.sync.definitions import select_hashes
 
@@ -98,6 +98,8 @@ def _compare(
     *,
     is_in_step: bool,
 ) -> Mapping[str, DefinitionChange]:
+    if not targets:
+        return {}
     hashes = select_hashes(targets, rows, context.project, context.profile.dialect, is_in_step=is_in_step)
     today_of = {str(row.name): row_definition(hashes[row.name], row) for row in targets if row.name in hashes}
     changed = [

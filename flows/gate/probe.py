@@ -15,8 +15,6 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from sqlglot import exp
-
 from flows.gate.facts import Probe
 from flows.gate.file_counts import FileCounts
 from flows.gate.probe_sql import (
@@ -38,7 +36,6 @@ from metadata_sync.loads import FileRead
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import OnRemovedFiles, SourceKind
-from metadata_sync.sql.probes import parse_probe
 
 __all__ = ["Prober", "Question"]
 
@@ -209,6 +206,10 @@ class Prober:
     def _probe_query(self, source: SourceRow) -> Probe:
         if source.probe is None:
             return Probe(has_rows=True)
+        from sqlglot import exp
+
+        from metadata_sync.sql.probes import parse_probe
+
         dialect = self._warehouse.dialect
         select, problems = parse_probe(source.probe, dialect, source.tables, self._project.allowed_functions)
         if select is None:

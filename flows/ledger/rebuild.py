@@ -14,8 +14,9 @@ from flows.engine.engine import hold_targets
 from flows.engine.recovery import adopt
 from flows.ledger.tasks import ask, row_of, run_task, runner
 from flows.warehouse.connection import open_warehouse
+from flows.warehouse.definition import Definition
 from flows.warehouse.lake.variable import files_variable
-from flows.warehouse.load_log import Definition, read_loads
+from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
 from metadata_sync.loads import RowCounts
 from metadata_sync.rows.vocabulary import LoadType

@@ -26,7 +26,8 @@ from flows.context import reading
 from flows.engine.engine import hold_targets, sync_rows
 from flows.lifecycle.files import FileChange, declared_names, mentions, plan_files
 from flows.lifecycle.standing import PARTS, Standing, parse_target, part_name, read_standing, read_views
-from flows.warehouse.load_log import derivation_of, read_state, row_definition
+from flows.warehouse.definition import derivation_of, row_definition
+from flows.warehouse.load_log import read_state
 from metadata_sync.analysis.declared_tests import read_declared_tests
 from metadata_sync.control.renaming import Renaming, plan_rows, readers_of
 from metadata_sync.database.engine import new_id

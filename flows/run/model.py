@@ -146,7 +146,7 @@ class TargetOutcome:
     @property
     def is_redefined(self) -> bool:
         """Whether its load derived rows by another SELECT than the target's first."""
-        from flows.warehouse.load_log import is_redefined, numbered
+        from flows.warehouse.definition import is_redefined, numbered
 
         return self.definition is not None and is_redefined(numbered(self.definition)[0])
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 from flows.gate.facts import Action, Decision, Reason, evidence_document
 from flows.run.error_text import cause_of
 from flows.run.model import OutcomeStatus, TargetOutcome
-from flows.warehouse.load_log import LoggedLoad
 from metadata_sync.database.journals.entries import DecisionEntry, LoadEntry, LoadStatus
 from metadata_sync.loads import ClusterCost
 from metadata_sync.redact import safe_text
 
 if TYPE_CHECKING:
     from flows.errors.classify import Rule, Verdict
+    from flows.warehouse.load_log import LoggedLoad
     from metadata_sync.database import ControlStore
 
 _SHOWN_TESTS: Final = 3

@@ -20,8 +20,6 @@ from metadata_sync.rows.model import Column, SourceRow, type_text
 from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.rows.vocabulary import SourceKind
 from metadata_sync.settings import Settings
-from metadata_sync.sql import parse_select
-from metadata_sync.sql.rewrite import replace_tables
 
 if TYPE_CHECKING:
     import duckdb
@@ -299,6 +297,9 @@ def _describe_select(connection: duckdb.DuckDBPyConnection, select: str) -> tupl
 
 def _over_empty_tables(select: str, tables: Mapping[TableName, tuple[Column, ...]], dialect: str) -> str:
     """Replace each table by a subselect of typed nulls, so that the SELECT can be bound without the tables."""
+    from metadata_sync.sql import parse_select
+    from metadata_sync.sql.rewrite import replace_tables
+
     parsed, problems = parse_select(select, dialect)
     if parsed is None or problems:
         raise ValueError("it is not one SELECT")

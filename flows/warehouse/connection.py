@@ -13,13 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
 
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
-
-from flows.warehouse.lake import s3
 from flows.warehouse.profile import Profile
 from flows.warehouse.redshift_login import LOGINS, tls_options
 from flows.warehouse.table_columns import type_of_result
@@ -38,6 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Row = Sequence[Any]
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
 
 STATEMENT_TIMEOUT_SECONDS: Final = 300.0
 _BIND_SECONDS: Final = 8
@@ -47,20 +47,31 @@ CHUNK_SIZE: Final = 200
 """SELECTs per statement: query planners are slow with many more."""
 NO_NUMBER: Final = "cast(null as bigint)"
 
-retry_reads = retry(
-    retry=retry_if_exception_type(SoftRunError),
-    stop=stop_after_attempt(4) | stop_after_delay(30),
-    wait=wait_exponential_jitter(initial=1, max=10),
-    reraise=True,
-)
-"""Decorator: repeats a read in the middle of a run when the connection is lost."""
-
 _TLS_FAULT: Final = re.compile(
     r"certificate verify failed|root certificate file|does not match host name|does not support SSL"
     r"|certificate .*(expired|not trusted)|sslmode|no shared cipher|unsupported protocol|wrong version number",
     re.IGNORECASE,
 )
 """libpq's words for a server that the profile's TLS settings refuse."""
+
+
+def retry_reads(read: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
+    """Decorator: repeats a read in the middle of a run when the connection is lost."""
+
+    @wraps(read)
+    def patiently(*arguments: _Arguments.args, **options: _Arguments.kwargs) -> _Answer:
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
+        from tenacity import wait_exponential_jitter as growing_pause
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(SoftRunError),
+            stop=stop_after_attempt(4) | stop_after_delay(30),
+            wait=growing_pause(initial=1, max=10),
+            reraise=True,
+        )
+        return retrying(read, *arguments, **options)
+
+    return patiently
 
 
 class Warehouse(Protocol):
@@ -261,11 +272,9 @@ def _connect_duckdb(
 
 def _attach(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> None:
     import duckdb
-    from sqlglot import exp
 
     try:
-        literal = exp.Literal.string(str(path)).sql("duckdb")
-        connection.execute(f"attach {literal} as {quoted(name)} (read_only)")
+        connection.execute(f"attach {literal(str(path))} as {quoted(name)} (read_only)")
     except duckdb.Error as error:
         raise SoftRunError(f"{path} cannot be read now: {first_line(error)}") from error
 
@@ -274,16 +283,15 @@ def _prepare(
     connection: duckdb.DuckDBPyConnection, profile: Profile, file_places: Collection[str]
 ) -> duckdb.DuckDBPyConnection:
     """Load the profile's extensions and settings, as dbt does, set the time zone to UTC, and confine the connection."""
-    from sqlglot import exp
-
     settings = {**(profile.values.get("settings") or {}), "TimeZone": "UTC"}
     for extension in profile.values.get("extensions") or ():
         if isinstance(extension, str) and not is_confined(connection):
             connection.load_extension(extension)
     for name, value in settings.items():
-        literal = exp.Literal.string(str(value)).sql("duckdb")
-        connection.execute(f"set {exp.to_identifier(str(name), quoted=True).sql('duckdb')} = {literal}")
+        connection.execute(f"set {quoted(str(name))} = {literal(str(value))}")
     if any(place.startswith("s3://") for place in file_places) and not is_confined(connection):
+        from flows.warehouse.lake import s3
+
         s3.prepare(connection, profile.values)
     confine(connection, file_places, map(str, settings))
     return connection
@@ -395,9 +403,7 @@ def is_confined(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _array(values: Iterable[str]) -> str:
-    from sqlglot import exp
-
-    return exp.array(*(exp.Literal.string(value) for value in values), dialect="duckdb").sql("duckdb")
+    return f"[{', '.join(map(literal, values))}]"
 
 
 def union_all(selects: Sequence[str]) -> str:
@@ -408,6 +414,11 @@ def union_all(selects: Sequence[str]) -> str:
 def as_text(expression: str) -> str:
     """Cast to text: bounds and fingerprints are short."""
     return f"cast({expression} as varchar)"
+
+
+def literal(text: str) -> str:
+    """Write a text as a literal of DuckDB, which knows no escape but the doubled quote."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def quoted(name: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from flows.warehouse.bounds import parse_bound
 from flows.warehouse.connection import Warehouse, quoted
-from flows.warehouse.load_log import Definition, companion_table
+from flows.warehouse.definition import Definition
+from flows.warehouse.load_log import companion_table
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
 from metadata_sync.rows.names import TableName
 

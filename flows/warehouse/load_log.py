@@ -6,23 +6,16 @@ A head holds the definition of its target: how the target is built. The macros w
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sqlglot import exp
-
-from flows.warehouse.connection import CHUNK_SIZE, NO_NUMBER, Row, Warehouse, as_text, quoted, union_all
+from flows.warehouse.connection import CHUNK_SIZE, NO_NUMBER, Row, Warehouse, as_text, literal, quoted, union_all
+from flows.warehouse.definition import derivation_of, is_redefined, tracks_of
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
-from metadata_sync.errors import HardRunError
 from metadata_sync.loads import DrivingRows, FileRead, Rejects, RowCounts, Watermark, Window
 from metadata_sync.rows.names import TableName
-from metadata_sync.rows.vocabulary import Increment, LoadType
-
-if TYPE_CHECKING:
-    from metadata_sync.rows.model import TransformationRow
 
 _COUNTS: Final = (
     "rows_read",
@@ -33,7 +26,6 @@ _COUNTS: Final = (
     "rows_rejected",
     "tie_count",
 )
-_DEFINITION: Final = re.compile(r"(\w+) by \((.*)\) in order of \((.*)\) tracking (.*?)(?: deriving .*)?")
 _MAX_NAME_LENGTH: Final = 63
 _HASH_LENGTH: Final = 8
 _VIEW_CATALOGS: Final = {
@@ -149,12 +141,10 @@ def files_read(
         targets: The targets.
     """
     query = (
-        exp.select("target", "source", "name", "max_by(version, loaded_at)")
-        .select("max_by(coalesce(future_from, ''), loaded_at)", "max_by(load_id, loaded_at)", "max(loaded_at)")
-        .from_(exp.table_("lake_files", db=sluice_schema, quoted=True))
-        .where(exp.column("target").isin(*sorted(map(str, targets))))
-        .group_by("target", "source", "name")
-        .having("max_by(version, loaded_at) <> ''")  # noted as gone
+        "select target, source, name, max_by(version, loaded_at), max_by(coalesce(future_from, ''), loaded_at), "
+        f"max_by(load_id, loaded_at), max(loaded_at) from {quoted(sluice_schema)}.lake_files "
+        f"where target in ({', '.join(literal(str(target)) for target in sorted(targets))}) "
+        "group by target, source, name having max_by(version, loaded_at) <> ''"  # an empty one is noted as gone
     )
     found: dict[tuple[str, str], dict[str, FileRead]] = {}
     for target, source, name, version, future_from, load_id, loaded_at in warehouse.query(query):
@@ -195,6 +185,8 @@ def read_loads(
     sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
     if (sluice_schema, "load_log") not in tables_in(warehouse, {sluice_schema}):
         return ()
+    from sqlglot import exp
+
     wanted: list[exp.Condition] = []
     if run_id is not None:
         wanted.append(exp.column("run_id").eq(run_id))
@@ -224,9 +216,8 @@ def tables_in(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple
         (schema, table)
         for catalog, schema_column, name_column in catalogs
         for schema, table in warehouse.query(
-            exp.select(schema_column, name_column)
-            .from_(catalog)
-            .where(exp.column(schema_column).isin(*sorted(schemas)))
+            f"select {schema_column}, {name_column} from {catalog} "
+            f"where {schema_column} in ({', '.join(map(literal, sorted(schemas)))})"
         )
     )
 
@@ -247,7 +238,7 @@ def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[s
 
 
 def _head(sluice_schema: str, name: TableName) -> str:
-    target = exp.Literal.string(str(name)).sql()
+    target = literal(str(name))
     table = f"{quoted(sluice_schema)}.{quoted(companion_table(name, 'head'))}"
     return (
         f"select 'head', {target}, fingerprint, {as_text('loaded_at')}, {NO_NUMBER}, epoch, definition, "
@@ -309,92 +300,3 @@ def _loads(rows: Sequence[Row]) -> tuple[LoggedLoad, ...]:
 
 def _utc(instant: datetime | None) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """How a target is built: load type, key, order of events and tracked columns."""
-
-    load_type: str
-    key: tuple[str, ...]
-    order: tuple[str, ...]
-    tracks: str
-
-    @classmethod
-    def parse(cls, text: str) -> Definition:
-        """Read what the macro `definition` writes.
-
-        Raises:
-            HardRunError: When it is something else.
-
-        >>> Definition.parse("scd2 by (id) in order of (at, lsn) tracking all").order
-        ('at', 'lsn')
-        """
-        found = _DEFINITION.fullmatch(text)
-        if found is None:
-            raise HardRunError(f"The head holds {text!r}, which no load wrote.", "Restore the head of the target.")
-        load_type, key, order, tracks = found.groups()
-        return cls(load_type, tuple(filter(None, key.split(", "))), tuple(order.split(", ")), tracks)
-
-
-def tracks_of(definition: str) -> str:
-    """Return the tracked columns of a definition, also of a materialized view's.
-
-    >>> tracks_of("scd2 by (id) in order of (at) tracking city, name")
-    'city, name'
-    """
-    return definition.partition(" tracking ")[2].partition(" deriving ")[0]
-
-
-def derivation_of(definition: str) -> tuple[int, str]:
-    """Return what the newest rows of a target are derived by: the number of the definition, and its hash.
-
-    >>> derivation_of("scd1 by (id) in order of (at) tracking nothing deriving 3:9f2c47aa01b2c3d4")
-    (3, '9f2c47aa01b2c3d4')
-    >>> derivation_of("scd1 by (id) in order of (at) tracking nothing")  # loaded by an earlier version of Sluice
-    (0, '')
-    """
-    return numbered(definition.partition(" deriving ")[2])
-
-
-def numbered(text: str) -> tuple[int, str]:
-    """Return number and hash of `<number>:<hash>`, as the load log keeps it."""
-    number, _, derived = text.partition(":")
-    return int(number or 0), derived
-
-
-def next_number(number: int) -> int:
-    """Return the number that the macros give to the definition after this one; the first is 1, or 0 after an upgrade.
-
-    >>> next_number(0), next_number(1), next_number(2)
-    (2, 2, 3)
-    """
-    return max(number, 1) + 1
-
-
-def is_redefined(number: int) -> bool:
-    """Whether a definition of this number is another than the first of its target."""
-    return number >= next_number(0)
-
-
-def row_definition(select_hash: str, row: TransformationRow) -> str:
-    """Hash what the rows of a target are derived by, as the macro `row_definition` does.
-
-    Args:
-        select_hash: Hash of the normalised SELECT, as sync writes it into the model.
-        row: The target's row: its delete_when and increment shape its rows, too.
-    """
-    mode = "" if row.increment is Increment.ROWS else row.increment
-    text = f"{select_hash}{row.delete_when or ''}{mode}"
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:16]
-
-
-def tracking(load_type: LoadType, scd_columns: Iterable[str]) -> str:
-    """Write tracked columns as the macro `tracking` does.
-
-    >>> tracking(LoadType.SCD2, ["Name", "city"])
-    'city, name'
-    """
-    if load_type is not LoadType.SCD2:
-        return "nothing"
-    return ", ".join(sorted(name.lower() for name in scd_columns)) or "all"

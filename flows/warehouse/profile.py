@@ -7,12 +7,11 @@ The file is dbt's, so dbt's Jinja works in it: `env_var(name, default)` and the 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-import yaml
 
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
@@ -146,6 +145,8 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     Raises:
         ConfigurationError: When it cannot be read, or is not YAML.
     """
+    import yaml
+
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -179,10 +180,14 @@ def _embedded_file(project: Project, settings: Settings, values: Mapping[str, An
     return actual
 
 
-def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+_VARIABLE: Final = re.compile(
+    r"""\{\{\s*env_var\(\s*(?P<mark>["'])(?P<name>\w+)(?P=mark)\s*"""
+    r"""(?:,\s*(?P<default_mark>["'])(?P<default>[^"'\\]*)(?P=default_mark)\s*)?\)\s*\}\}"""
+)
+"""What most profiles hold. It is replaced here: importing Jinja takes longer than what most commands do."""
 
+
+def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
     def env_var(name: str, default: str | None = None) -> str:
         value = environ.get(name, default)
         if value is None:
@@ -191,24 +196,32 @@ def _renderer(environ: Mapping[str, str], path: Path) -> Callable[[str], Any]:
             )
         return value
 
+    def render(text: str) -> Any:
+        rest = _VARIABLE.sub("", text)
+        if not any(mark in rest for mark in ("{{", "{%", "{#")) and not text.endswith("\n"):
+            return _VARIABLE.sub(lambda found: env_var(found["name"], found["default"]), text)
+        return _render_jinja(text, env_var, path)
+
+    return render
+
+
+def _render_jinja(text: str, env_var: Callable[..., str], path: Path) -> Any:
+    import yaml
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     jinja = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
     jinja.globals["env_var"] = env_var
     for name in ("as_text", "as_number", "as_bool", "as_native"):
         jinja.filters[name] = str
-
-    def render(text: str) -> Any:
-        is_native = any(name in text for name in ("as_number", "as_bool", "as_native"))
-        try:
-            rendered = jinja.from_string(text).render()
-            return yaml.safe_load(rendered) if is_native else rendered
-        except ConfigurationError:
-            raise
-        except Exception as error:  # a template may raise any exception
-            raise ConfigurationError(
-                f"{path} cannot be rendered: {error}", "Only env_var() may be used in it."
-            ) from error
-
-    return render
+    is_native = any(name in text for name in ("as_number", "as_bool", "as_native"))
+    try:
+        rendered = jinja.from_string(text).render()
+        return yaml.safe_load(rendered) if is_native else rendered
+    except ConfigurationError:
+        raise
+    except Exception as error:  # a template may raise any exception
+        raise ConfigurationError(f"{path} cannot be rendered: {error}", "Only env_var() may be used in it.") from error
 
 
 def _render(value: Any, render: Callable[[str], Any]) -> Any:

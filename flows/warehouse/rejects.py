@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sqlglot import exp
-
 from flows.warehouse.bounds import parse_bound
 from flows.warehouse.connection import union_all
 from flows.warehouse.load_log import LoggedLoad, companion_table, tables_in
@@ -23,6 +21,8 @@ from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import Increment
 
 if TYPE_CHECKING:
+    from sqlglot import exp
+
     from flows.warehouse.connection import Row, Warehouse
 
 _REASON_LENGTH: Final = 200
@@ -66,6 +66,8 @@ def with_rejects(
 
 def _count(schema: str, load: LoggedLoad) -> exp.Select:
     """Return a query of a target's rejects: their number, those of this load, one reason, and the oldest load's id."""
+    from sqlglot import exp
+
     table = exp.table_(_table(load.target), db=schema, quoted=True)
     is_own = exp.column("load_id").eq(load.load_id)
     return exp.select(
@@ -85,6 +87,8 @@ def _starts(warehouse: Warehouse, schema: str, load_ids: Collection[str]) -> Map
     """Return the least key that each load read; None: it read from the beginning or in full."""
     if not load_ids:
         return {}
+    from sqlglot import exp
+
     query = (
         exp.select("load_id", "window_start")
         .from_(exp.table_("load_log", db=schema, quoted=True))

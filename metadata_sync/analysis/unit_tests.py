@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from metadata_sync.errors import ConfigurationError
@@ -148,6 +147,8 @@ def read_test_file(path: Path, project: Project) -> UnitTestFile:
     Raises:
         ConfigurationError: When it cannot be read or is none; the message names file and place.
     """
+    import yaml
+
     shown = path.relative_to(project.root)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -91,6 +91,9 @@ def read(connection: Connection, environment: str, key: str | None, limit: int) 
     )
 
 
+_FEW: Final = 500
+"""Up to this number of rows, a statement names them."""
+
 _TIMING: Final = ("is_active", "schedule", "timezone", "pipeline_id")
 """Columns that decide whether and when a target is due."""
 
@@ -117,7 +120,12 @@ def framework_written(connection: Connection, environment: str, rows: ControlRow
         partition_by=(columns.table, columns.key, columns.column),
         order_by=(columns.change_id.desc(), columns.position.desc()),
     )
-    ranked = select(control_audit, newest.label("rank")).where(columns.environment == environment).subquery()
+    asked = [columns.environment == environment]
+    of_rows = [*all_rows(rows)]
+    if len(of_rows) <= _FEW:  # the history of a few rows is found by their keys
+        tables, keys = {row.control_table for row in of_rows}, {row.key for row in of_rows}
+        asked += [columns.table.in_(tables), columns.key.in_(keys)]
+    ranked = select(control_audit, newest.label("rank")).where(*asked).subquery()
     written_last = (ranked.c.rank == 1, ranked.c.via == Via.FRAMEWORK.value)
     query = select(ranked.c.table, ranked.c.key, ranked.c.column, raw_column(ranked.c.new)).where(*written_last)
     written = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from metadata_sync.database.codec import Stored, decode, decode_declared
 from metadata_sync.database.journals.entries import LifecycleEntry
 from metadata_sync.errors import UNFINISHED_RENAME, Fault, MetadataError
 from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow, collect_rows
-from metadata_sync.rows.parsing import Parsed
+from metadata_sync.rows.parsing import Parsed, key_of
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,18 @@ class StoredRows:
     @cached_property
     def _parsed(self) -> tuple[Parsed[ControlRow], ...]:
         return tuple(decode(row_type, row) for row_type, row in self.stored)
+
+    def declared_targets(self, keys: Set[str]) -> ControlRows:
+        """Return the transformations with these keys as the files last declared them.
+
+        Raises:
+            MetadataError: When such a declaration cannot be read.
+        """
+        return declared_rows(
+            (row_type, row)
+            for row_type, row in self.stored
+            if row_type is TransformationRow and key_of(row_type, row) in keys
+        )
 
     @cached_property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 import sqlglot
@@ -138,6 +139,7 @@ def _node_problem(node: exp.Expr, dialect: str, allowed: Collection[str]) -> Pro
     return Problem("delete_when", fault, remedy) if fault else None
 
 
+@lru_cache(maxsize=2_000)
 def is_type(text: str, dialect: str) -> bool:
     """Tell whether text is a data type of the warehouse, and nothing more.
 

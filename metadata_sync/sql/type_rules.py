@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Final
-
-from sqlglot import exp
+from typing import TYPE_CHECKING, Final
 
 from metadata_sync.problems import Problem
-from metadata_sync.sql.parse import ParsedSelect
 from metadata_sync.sql.types import type_parts
+
+if TYPE_CHECKING:
+    from metadata_sync.sql.parse import ParsedSelect
 
 MOST_DIGITS: Final = 38
 """Of a decimal on DuckDB and Redshift."""
@@ -210,6 +210,8 @@ def _redshift_problem(type_: str, name: str, sizes: list[int]) -> tuple[str, str
 def unsized_decimals(select: ParsedSelect) -> tuple[Problem, ...]:
     """Find decimals without precision and scale that a SELECT for Redshift casts to: they round to whole numbers."""
     found = []
+    from sqlglot import exp
+
     for kind in select.tree.find_all(exp.DataType):
         if kind.this is exp.DataType.Type.DECIMAL and not kind.expressions:
             reason, remedy = size_problem("numeric", "redshift") or ("", "")
@@ -245,6 +247,8 @@ def _deciding_name(type_: str) -> str:
     name = _name(type_)
     if name not in ("struct", "tuple", "map", "union"):
         return name
+    from sqlglot import exp
+
     kinds = exp.DataType.build(type_, dialect="duckdb", udt=True).find_all(exp.DataType)
     parts = {str(getattr(kind.this, "value", kind.this)).lower() for kind in kinds}
     return next((part for part in ("interval", "variant") if part in parts), name)

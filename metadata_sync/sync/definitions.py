@@ -24,8 +24,7 @@ def model_file(row: TransformationRow, rows: ControlRows, project: Project, dial
     from metadata_sync.analysis.select_file import read_select
     from metadata_sync.rows.resolve import model_reads, window_key
     from metadata_sync.rows.vocabulary import Increment
-    from metadata_sync.sync.generated import GeneratedFile, digest
-    from metadata_sync.sync.render import RENDER_VERSION
+    from metadata_sync.sync.generated import RENDER_VERSION, GeneratedFile, digest
 
     text = read_select(row, project)
     relations: list[object] = [[str(item.name), item.jinja] for item in model_reads(row, rows)]

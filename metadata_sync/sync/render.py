@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from metadata_sync.analysis.lookups import LookupPlan
     from metadata_sync.sql import ParsedSelect
 
-RENDER_VERSION: Final = 3
-"""Increment it when rendering changes, so that every file is written again."""
-
 VIEW_MATERIALIZATION: Final = "refresh"
 """The package's materialization of materialized views; dbt has its own under the name materialized_view."""
 

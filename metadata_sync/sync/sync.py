@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metadata_sync.analysis.blame import COLUMNS_UNKNOWN, Blame
 from metadata_sync.analysis.data_tests import TestScope
-from metadata_sync.analysis.declared_tests import FILE_NAME, read_declared_tests
+from metadata_sync.analysis.declared_tests import read_declared_tests
 from metadata_sync.analysis.groups import with_groups
 from metadata_sync.analysis.protocols import WarehouseColumns
-from metadata_sync.analysis.unit_tests import dbt_unit_tests, find_test_files
+from metadata_sync.analysis.unit_tests import dbt_unit_tests
 from metadata_sync.errors import Fault, MetadataError, SyncError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, ControlRows, SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName, is_identifier, is_slug
 from metadata_sync.rows.resolve import is_active, model_reads
 from metadata_sync.sync.column_lists import (
-    ListChange,
     list_changes,
     refused_types,
-    taken_lists,
     with_changed_lists,
     with_lists,
 )
 from metadata_sync.sync.definitions import model_file
 from metadata_sync.sync.generated import (
+    RENDER_VERSION,
     FileState,
     GeneratedFile,
     digest,
@@ -40,9 +39,7 @@ from metadata_sync.sync.generated import (
     write_file,
     writing_lock,
 )
-from metadata_sync.sync.last_look import Snapshot, differ_only_in, recall, remember, take_snapshot
 from metadata_sync.sync.render import (
-    RENDER_VERSION,
     Document,
     document_text,
     model_document,
@@ -51,35 +48,12 @@ from metadata_sync.sync.render import (
     placeholder_text,
     source_document,
 )
+from metadata_sync.sync.report import SyncReport
 
 if TYPE_CHECKING:
     from metadata_sync.analysis.catalog import Catalog
-    from metadata_sync.database import ControlStore, StoredRows
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """The result of a sync; paths are relative to the folder of generated files.
-
-    Attributes:
-        written: Files created or changed.
-        removed: Files that no row requires any more.
-        unchanged: Files without changes.
-        drifted: With `check`: files that would be written or removed.
-        filled: Column lists taken from SELECTs, by target, for the first time or anew; the caller stores them.
-        faults: With `keep_going`: faults of rows and SELECTs whose files were not changed.
-        texts: Hash of the text that was written into a file, by its path; empty for a file that was removed.
-    """
-
-    written: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    unchanged: tuple[str, ...] = ()
-    drifted: tuple[str, ...] = ()
-    filled: Mapping[TableName, ListChange] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
-    texts: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +93,7 @@ def sync(
     overwrite: bool = False,
     keep_going: bool = False,
     faults: tuple[Fault, ...] = (),
-    taken: Callable[[], Collection[TableName]] = tuple,
+    taken: Callable[[Set[TableName]], Collection[TableName]] = lambda _: (),
 ) -> SyncReport:
     """Write the generated models so that they match the rows.
 
@@ -134,7 +108,7 @@ def sync(
         overwrite: Replace files that were edited by hand.
         keep_going: Leave files of rows with faults unchanged, write the others, and report the faults.
         faults: Faults of stored rows, known from reading them; used with keep_going.
-        taken: Returns the targets whose column list follows the SELECT; called when files are stale.
+        taken: Returns which of these targets have a column list that follows the SELECT.
 
     Returns:
         The result.
@@ -155,103 +129,14 @@ def sync(
         overwrite=overwrite,
         keep_going=keep_going,
         known=faults,
-        taken=taken(),
+        taken=taken,
     )
     if check:
         with columns.connected():
             return update(plan, check=True)
     with writing_lock(project), columns.connected():
-        plan = _plan(wanted, project, overwrite=overwrite)  # another sync or a person may have changed files
+        plan = _look_again(plan, wanted, project, overwrite=overwrite)
         return update(plan, check=False)
-
-
-def sync_store(
-    store: ControlStore,
-    stored: StoredRows,
-    project: Project,
-    columns: WarehouseColumns,
-    *,
-    check: bool = False,
-    overwrite: bool = False,
-    keep_going: bool = False,
-) -> SyncReport:
-    """Sync the rows of a control database, and store the column lists that sync took from SELECTs.
-
-    When neither rows nor files have changed since the last sync, the rows are not even parsed.
-
-    Args:
-        store: The environment's control database.
-        stored: All its rows, as they were read.
-        project: The project with the files.
-        columns: The warehouse.
-        check: Write nothing, neither files nor rows.
-        overwrite: Replace files that were edited by hand.
-        keep_going: Leave files of rows with faults unchanged, write the others, and report the faults.
-
-    Returns:
-        The result.
-
-    Raises:
-        MetadataError: Without keep_going, when rows or changed SELECTs have faults; nothing was written.
-        SyncError: When generated files were edited by hand, or cannot be written.
-        StaleRowError: When a row was changed in the meantime; the files are written, the next sync stores the list.
-    """
-    snapshot = _snapshot(project, stored, columns.dialect)
-    unchanged = recall(project, snapshot)
-    if unchanged is not None:
-        return SyncReport(unchanged=unchanged)
-    rows, faults = (stored.usable, stored.faults) if keep_going else (stored.rows, ())
-    report = sync(
-        rows,
-        project,
-        columns,
-        check=check,
-        overwrite=overwrite,
-        keep_going=keep_going,
-        faults=faults,
-        taken=lambda: taken_lists(rows, store.framework_written(rows), store.declared()),
-    )
-    if check:
-        return report
-    if report.filled:
-        _store_columns(store, rows, report.filled)
-    if report == SyncReport(unchanged=report.unchanged):
-        remember(project, snapshot, report.unchanged)
-    elif not report.faults:
-        now = store.read_stored() if report.filled else stored
-        is_ours = not report.filled or now.usable == with_changed_lists(rows, report.filled)
-        if is_ours:  # nobody else changed a row meanwhile
-            _remember_written(project, snapshot, now, columns.dialect, report)
-    return report
-
-
-def _remember_written(project: Project, before: Snapshot, stored: StoredRows, dialect: str, report: SyncReport) -> None:
-    """Let the next sync skip the comparison, unless a file that this sync did not write changed meanwhile."""
-    texts = {path: text for path, text in report.texts.items() if text}
-    after = _snapshot(project, stored, dialect, {**before.contents, **texts})
-    if differ_only_in(before, after, report.texts):
-        remember(project, after, sorted({*report.written, *report.unchanged}))
-
-
-def _snapshot(
-    project: Project, stored: StoredRows, dialect: str, contents: Mapping[str, str] | None = None
-) -> Snapshot:
-    inputs = str(RENDER_VERSION), dialect, stored.digest, *sorted(project.allowed_functions)
-    tests = [str(path.relative_to(project.dbt_dir)) for path in find_test_files(project)]
-    return take_snapshot(project, inputs, [*stored.sql_paths, FILE_NAME, *tests], contents)
-
-
-def _store_columns(store: ControlStore, rows: ControlRows, filled: Mapping[TableName, ListChange]) -> None:
-    from metadata_sync.rows.merge import RowChange
-
-    changes: dict[str, list[RowChange]] = {}
-    for row in rows.transformations:
-        if row.name in filled:
-            reason = filled[row.name].sentence or "column list taken from the SELECT"
-            after = row.model_copy(update={"column_list": filled[row.name].after})
-            changes.setdefault(reason, []).append(RowChange(before=row, after=after))
-    for reason, written in changes.items():
-        store.write(written, who="sluice", via="framework", reason=reason)
 
 
 def _update_files(
@@ -264,13 +149,13 @@ def _update_files(
     overwrite: bool,
     keep_going: bool,
     known: tuple[Fault, ...],
-    taken: Collection[TableName],
+    taken: Callable[[Set[TableName]], Collection[TableName]],
 ) -> SyncReport:
     from metadata_sync.analysis.catalog import Catalog
 
     changed = {item.row.name for item in plan.stale if isinstance(item.row, TransformationRow)}
     rewritten = {item.row.name for item in plan.stale if item.document is None}
-    retaken = rewritten.intersection(taken)
+    retaken = rewritten.intersection(taken(rewritten)) if rewritten else set()
     catalog = Catalog(with_lists(rows, dict.fromkeys(retaken, ())), project, columns)
     faults = _find_faults(catalog, project, changed, retaken=retaken, keep_going=keep_going, known=known)
     filled = list_changes(rows, _columns_of_selects(catalog, Blame.of(faults)))
@@ -321,9 +206,10 @@ def _wanted(rows: ControlRows, project: Project, dialect: str) -> tuple[_Wanted,
     return (*_source_files(rows, project, dialect), *_model_files(rows, project, dialect))
 
 
-def _plan(wanted: Sequence[_Wanted], project: Project, *, overwrite: bool) -> _Plan:
+def _plan(wanted: Sequence[_Wanted], project: Project, *, overwrite: bool, expected: set[Path] | None = None) -> _Plan:
+    """Compare files with their inputs; `expected` are the files that rows require, by default those that are wanted."""
     states = {item.file.path: file_state(item.file) for item in wanted}
-    orphans, edited = find_orphans(project.generated_dir, set(states))
+    orphans, edited = find_orphans(project.generated_dir, set(states) if expected is None else expected)
     edited += [path for path, state in states.items() if state is FileState.EDITED]
     if edited and not overwrite:
         raise _edited_by_hand(edited, project)
@@ -332,6 +218,15 @@ def _plan(wanted: Sequence[_Wanted], project: Project, *, overwrite: bool) -> _P
         current=tuple(path for path, state in states.items() if state is FileState.CURRENT),
         orphans=(*orphans, *(path for path in edited if path not in states)),
     )
+
+
+def _look_again(plan: _Plan, wanted: Sequence[_Wanted], project: Project, *, overwrite: bool) -> _Plan:
+    """Look again at the files that would be written: another sync or a person may have changed them meanwhile.
+
+    A file that was current, and is not any more, is left to the next sync: it finds it by its state.
+    """
+    again = _plan(plan.stale, project, overwrite=overwrite, expected={item.file.path for item in wanted})
+    return replace(again, current=(*plan.current, *again.current))
 
 
 def _source_files(rows: ControlRows, project: Project, dialect: str) -> Iterator[_Wanted]:

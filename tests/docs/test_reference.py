@@ -10,14 +10,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel
 
 from flows.spark.settings import EmrSettings, SparkSettings
 from metadata_sync.settings import Settings
 from tests.support.doc_pages import DOCS, REPOSITORY, name_of, pages
 
 SETTINGS = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
-MODELS: tuple[type[BaseSettings], ...] = (Settings, SparkSettings, EmrSettings)
+MODELS: tuple[type[BaseModel], ...] = (Settings, SparkSettings, EmrSettings)
 NAME = r"SLUICE_[A-Z]+(?:_[A-Z]+)*"
 WEBHOOK = "SLUICE_CHANNEL_<NAME>"
 
@@ -33,7 +33,7 @@ def _of_models() -> Iterator[tuple[str, Any]]:
     for model in MODELS:
         for name, field in model.model_fields.items():
             default = field.get_default(call_default_factory=True)
-            yield f"{model.model_config['env_prefix']}{name}".upper(), default
+            yield f"{model.model_config.get('env_prefix', 'SLUICE_')}{name}".upper(), default
 
 
 def _named_in_code() -> set[str]:

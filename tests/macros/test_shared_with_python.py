@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from flows.spark.jobs import windows_of
-from flows.warehouse.load_log import Definition, companion_table, tracking, tracks_of
+from flows.warehouse.definition import Definition, tracking, tracks_of
+from flows.warehouse.load_log import companion_table
 from metadata_sync.rows.model import type_text
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.vocabulary import LoadType

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
-from metadata_sync.errors import MetadataError, SluiceError
-from metadata_sync.redact import redact, redact_text
 from metadata_sync.text import visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from flows.upkeep.problems import Problem
+    from metadata_sync.errors import SluiceError
 
 _UNSEEN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """What a terminal obeys and JSON lets pass; within a document it only stands in texts."""
@@ -30,21 +29,57 @@ _PIPED_WIDTH: Final = 1000
 """Width of tables without a terminal: each row fits on one line, for grep and logs."""
 
 
-class _Terminal(Console):
-    """A console on which no text from a row, a file or a warehouse steers the terminal."""
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        """Render text as Rich does, with everything written out that a terminal would obey."""
-        return super().render_str(visible(text), **options)
+_ASKS_FOR_COLOUR: Final = {"FORCE_COLOR", "TTY_COMPATIBLE"}
+"""Variables that make Rich take a pipe for a terminal."""
+_PLAIN: Final = {"markup": False, "highlight": False, "soft_wrap": True, "style": "bold"}
+"""Options of `print` under which Rich changes nothing of a text."""
 
 
-out = _Terminal(soft_wrap=True, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-err = _Terminal(stderr=True, soft_wrap=True)
+def _is_plain(texts: Sequence[Any], options: Mapping[str, Any]) -> bool:
+    """Whether Rich would print these texts into a pipe as they are."""
+    names_all = not texts or options.keys() >= {"markup", "highlight"}
+    return names_all and options.items() <= _PLAIN.items() and all(isinstance(text, str) for text in texts)
+
+
+class _Terminal:
+    """A Rich console on which no text from a row, a file or a warehouse steers the terminal; made when it is used."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.console, name)
+
+    def print(self, *texts: Any, **options: Any) -> None:
+        """Print as Rich does. Plain text into a pipe is written as it is: importing Rich takes longer."""
+        stream = sys.stderr if self._options.get("stderr") else sys.stdout
+        is_terminal = stream.isatty() or not _ASKS_FOR_COLOUR.isdisjoint(os.environ)
+        if is_terminal or not _is_plain(texts, options):
+            self.console.print(*texts, **options)
+        else:
+            stream.write(" ".join(visible(text) for text in texts) + "\n")
+
+    @cached_property
+    def console(self) -> Console:
+        """The console itself."""
+        from rich.console import Console
+        from rich.text import Text
+
+        class SafeConsole(Console):
+            def render_str(self, text: str, **options: Any) -> Text:
+                """Render text as Rich does, with everything written out that a terminal would obey."""
+                return super().render_str(visible(text), **options)
+
+        return SafeConsole(soft_wrap=True, **self._options)
+
+
+out = _Terminal(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+err = _Terminal(stderr=True)
 
 
 def say(message: str) -> None:
     """Print a message for people, on stderr."""
-    err.print(escape(message), highlight=False)
+    err.print(message, highlight=False, markup=False)
 
 
 def print_json(document: Any) -> None:
@@ -65,6 +100,9 @@ def print_table(title: str, headers: Sequence[str], rows: Iterable[Sequence[obje
             if row is not None:
                 sys.stdout.write("\t".join(_plain(cell) for cell in row) + "\n")
         return
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(title=escape(title) if title else None, title_justify="left", header_style="bold")
     for place, header in enumerate(headers):
         table.add_column(header, overflow="fold", no_wrap=place == 0)
@@ -78,7 +116,8 @@ def print_problems(found: Sequence[Problem]) -> None:
     if not found:
         return
     count = len(found)
-    out.print(f"Wrong now: {count} {'problem' if count == 1 else 'problems'}", style="bold", highlight=False)
+    title = f"Wrong now: {count} {'problem' if count == 1 else 'problems'}"
+    out.print(title, style="bold", highlight=False, markup=False)
     for item in found:
         since = f", since {item.since:%Y-%m-%d %H:%M} UTC" if item.since else ""
         lines = [f"  Why: {item.why}"] if item.why else []
@@ -106,9 +145,11 @@ def _plain(cell: object) -> str:
 @contextmanager
 def progress(message: str, *, is_quiet: bool = False) -> Iterator[None]:
     """Show a spinner with a message while the block runs, on a terminal only."""
-    if is_quiet or not err.is_terminal:
+    if is_quiet or not sys.stderr.isatty():
         yield
         return
+    from rich.markup import escape
+
     with err.status(escape(visible(message))):
         yield
 
@@ -126,6 +167,11 @@ def is_confirmed(question: str, *, yes: bool, as_json: bool) -> bool:
 
 def report_error(error: SluiceError, *, as_json: bool) -> None:
     """Print an error: what happened, to which row, and what to do."""
+    from rich.markup import escape
+
+    from metadata_sync.errors import MetadataError
+    from metadata_sync.redact import redact, redact_text
+
     faults = error.faults if isinstance(error, MetadataError) else ()
     if as_json:
         body = {"message": error.message, "hint": error.hint, "subject": error.subject}

@@ -29,11 +29,11 @@ class TerminalObserver:
     """Prints the progress of a run on stderr; without a terminal it prints lines only.
 
     Args:
-        console: Where to write.
+        console: Where to write; stderr by default.
     """
 
-    def __init__(self, console: Console = err) -> None:
-        self._console = console
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or err.console
         self._status: Status | None = None
         self._lock = threading.Lock()
         self._running: set[str] = set()

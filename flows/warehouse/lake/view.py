@@ -12,8 +12,6 @@ from flows.warehouse.lake.shape import LakeColumns
 from metadata_sync.analysis.select_file import read_select
 from metadata_sync.problems import Problem
 from metadata_sync.rows.names import TableName
-from metadata_sync.sql import parse_select
-from metadata_sync.sql.columns_read import names_read
 
 if TYPE_CHECKING:
     from metadata_sync.project import Project
@@ -118,6 +116,9 @@ class LakeView:
             return None
         if target not in self._named:
             text = read_select(row, self._project)
+            from metadata_sync.sql import parse_select
+            from metadata_sync.sql.columns_read import names_read
+
             select = None if isinstance(text, Problem) else parse_select(text, "duckdb")[0]
             self._named[target] = None if select is None else names_read(select)
         named = self._named[target]

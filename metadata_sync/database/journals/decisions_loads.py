@@ -150,19 +150,15 @@ def load_at(
 def last_decisions(connection: Connection, environment: str) -> tuple[DecisionEntry, ...]:
     """Return the last decision on every target that has a row, by target; one index lookup per target."""
     row, decision = transformation_control.c, decision_log.c
-    newest = (
-        select(func.max(decision.position))
-        .where(
-            decision.environment == environment,
-            decision.target == row.target_schema + "." + row.target_table,
-        )
-        .scalar_subquery()
+    of_target = decision_log.alias().c
+    newest = select(func.max(of_target.position)).where(
+        of_target.environment == environment, of_target.target == row.target_schema + "." + row.target_table
     )
-    places = select(newest.label("position")).where(row.environment == environment).subquery()
+    # IN, not a join: joined by the position, SQLite compares every decision with every target.
+    places = select(newest.correlate(transformation_control).scalar_subquery()).where(row.environment == environment)
     query = (
         select(decision_log)
-        .join(places, decision.position == places.c.position)
-        .where(decision.environment == environment)
+        .where(decision.environment == environment, decision.position.in_(places))
         .order_by(decision.target)
     )
     return tuple(_decision(found) for found in connection.execute(query).mappings())

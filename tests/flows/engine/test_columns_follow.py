@@ -5,7 +5,7 @@ from __future__ import annotations
 from flows.gate.facts import Action, Reason
 from metadata_sync.control.apply import ChangeContext, plan_files
 from metadata_sync.rows.model import TransformationRow
-from metadata_sync.sync.sync import sync_store
+from metadata_sync.sync.store import sync_store
 from tests.support.engine_project import SELECTS, Workshop, control_rows, finish
 
 FACT = SELECTS["fact_order"]

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import typer
+from typer.main import get_group
 from typer.testing import CliRunner
 
-from flows.cli import COMMANDS, app
+from flows.cli import app
+from flows.cli.commands import COMMANDS, PANELS
 from flows.cli.output import completion
 from metadata_sync.project import Project
 from tests.unit.cli.test_control import Sluice, sluice
@@ -94,6 +96,7 @@ def test_every_command_stands_in_a_panel_of_the_help() -> None:
         assert f"─ {panel} ─" in result.stdout
     assert "─ Commands ─" not in result.stdout
     assert all(f" {command} " in result.stdout for command in COMMANDS)
+
     assert "sluice control apply && sluice run" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
 
@@ -112,3 +115,10 @@ def test_arguments_that_name_rows_are_completed() -> None:
         found = group.get_command(context, command)  # type: ignore[attr-defined]
         (parameter,) = [item for item in found.params if item.name == argument]
         assert parameter._custom_shell_complete is not None, command
+
+
+def test_listed_sentences_are_those_of_the_commands() -> None:
+    commands = {name: get_group(app).commands.get(name) for name in COMMANDS}
+    listed = {name: entry.summary for panel in PANELS.values() for name, entry in panel.items()}
+
+    assert {name: " ".join(command.help.split("\n\n")[0].split()) for name, command in commands.items()} == listed

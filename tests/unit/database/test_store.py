@@ -394,6 +394,30 @@ def test_decisions_come_back_newest_first(store: ControlStore) -> None:
     assert store.latest_decisions(limit=1) == (decision("dwh.a", 2),)
 
 
+def test_the_last_decision_on_each_target_is_found_by_key(store: ControlStore) -> None:
+    def decision(target: str, minutes: int) -> DecisionEntry:
+        at = NOW + timedelta(minutes=minutes)
+        return DecisionEntry("r1", at, "flights_hourly", target, "skip", "nothing_new", "Nothing new.", {})
+
+    store.write(make_plan(RICH, store.read_state()).changes, "ann", Via.APPLY, None)
+    first, *others = sorted(str(row.name) for row in RICH.transformations)
+    store.record_decisions([decision(target, minute) for minute in range(3) for target in (first, *others, "dwh.gone")])
+    assert store.last_decisions() == tuple(decision(target, 2) for target in (first, *others))
+
+    statements: list[tuple[str, object]] = []
+    event.listen(
+        store._engine, "before_cursor_execute", lambda _c, _u, text, values, *_: statements.append((text, values))
+    )
+    store.last_decisions()
+    statement, parameters = next(item for item in statements if "decision_log" in item[0])
+    with store._engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            lines = [str(row[3]) for row in connection.exec_driver_sql(f"explain query plan {statement}", parameters)]
+            inner = [line for line in lines if "transformation_control" in line]
+            assert any(line.startswith("LIST SUBQUERY") for line in lines), lines
+            assert len(inner) == 1, "the targets are read once, not once per decision"
+
+
 def test_plan_of_applied_rows_is_empty(store: ControlStore) -> None:
     plan = make_plan(RICH, store.read_state())
     store.write(plan.changes, "ann", Via.APPLY, None)

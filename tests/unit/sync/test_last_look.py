@@ -16,7 +16,8 @@ from metadata_sync.errors import SyncError
 from metadata_sync.project import Project
 from metadata_sync.rows.merge import RowChange, all_rows
 from metadata_sync.sync import last_look
-from metadata_sync.sync.sync import SyncReport, sync_store
+from metadata_sync.sync.report import SyncReport
+from metadata_sync.sync.store import sync_store
 from tests.support.sync_support import FakeWarehouse, control_rows, transformation, write_select
 
 SELECT = "-- first\nselect f.tailnum, f.carrier, f.updated_at from lake.flights as f\n"

@@ -18,7 +18,8 @@ from metadata_sync.errors import MetadataError, SyncError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.names import TableName
-from metadata_sync.sync.sync import SyncReport, sync
+from metadata_sync.sync.report import SyncReport
+from metadata_sync.sync.sync import sync
 from tests.support.sync_support import (
     FakeWarehouse,
     control_rows,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from flows.warehouse.profile import Profile, dbt_environment, load_profile
+from flows.warehouse.profile import Profile, _render_jinja, _renderer, dbt_environment, load_profile
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings, load_settings
@@ -138,3 +139,62 @@ def test_profile_of_redshift_leaves_retries_to_the_flow_and_transactions_to_dbt(
 
     assert (values["retries"], values["retry_all"], values["autocommit"]) == (0, False, True)
     assert flags["redshift_skip_autocommit_transaction_statements"] is False
+
+
+ENTRIES = (
+    "{{ env_var('SLUICE_HOST') }}",
+    '{{env_var("SLUICE_HOST")}}:{{ env_var( "SLUICE_NONE" , "5432" ) }}/x',
+    "{{ env_var('SLUICE_NONE', 'it is {{ plain') }}",
+    "{{ env_var('SLUICE_NONE', '') }}",
+    "{{- env_var('SLUICE_HOST') -}} x",
+    "{{ env_var('SLUICE_HOST') | upper }}",
+    "{{ env_var('SLUICE_HOST') ~ '!' }}",
+    "{{ env_var('SLUICE_NONE', 'a\\'b') }}",
+    "{# none #}{{ env_var('SLUICE_HOST') }}",
+    "{% if true %}{{ env_var('SLUICE_HOST') }}{% endif %}",
+    "{{ env_var('SLUICE_HOST') }}\n",
+    "{{ env_var('SLUICE_HOST') }",
+)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_variables_are_replaced_as_jinja_replaces_them(entry: str) -> None:
+    environ = {"SLUICE_HOST": "db"}
+
+    def by_jinja() -> object:
+        return _render_jinja(entry, lambda name, default=None: environ.get(name, default), Path("profiles.yml"))
+
+    def by_sluice() -> object:
+        return _renderer(environ, Path("profiles.yml"))(entry)
+
+    assert _outcome(by_sluice) == _outcome(by_jinja)
+
+
+def _outcome(render: Callable[[], object]) -> object:
+    try:
+        return render()
+    except ConfigurationError as error:
+        return error.message
+
+
+def test_settings_come_from_the_environment_then_from_the_env_file(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.root / ".env").write_text("SLUICE_TRIES=7\nsluice_alert_channel=ops\nSLUICE_PREFECT_PORT=\nOTHER=1\n")
+    monkeypatch.setenv("SLUICE_RETRY_MINUTES", "3.5")
+    monkeypatch.setenv("SLUICE_ALERT_CHANNEL", "")
+    monkeypatch.setenv("SLUICE_JOB_GROUP_CHANNELS", '{"ops": "data"}')
+
+    settings = load_settings(project)
+
+    assert (settings.tries, settings.retry_minutes, settings.prefect_port) == (7, 3.5, Settings().prefect_port)
+    assert (settings.alert_channel, settings.job_group_channels) == ("ops", {"ops": "data"})
+    monkeypatch.setenv("SLUICE_TRIES", "2")
+    assert load_settings(project).tries == 2
+
+
+def test_channels_that_are_not_json_are_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICE_JOB_GROUP_CHANNELS", "ops=data")
+
+    with pytest.raises(ConfigurationError, match=r"SLUICE_JOB_GROUP_CHANNELS = 'ops=data': .*must be JSON"):
+        load_settings(project)
