@@ -19,6 +19,11 @@ MEMBERS = re.compile(
 )
 OWNER = re.compile(rf"alter\s+(table|schema)\s+\S+\s+owner\s+to\s+{PART}", re.IGNORECASE)
 SCHEMA = re.compile(rf"alter\s+schema\s+{PART}\s+rename\s+to\s+{PART}", re.IGNORECASE)
+SETTING = re.compile(
+    rf"alter\s+user\s+(?P<name>{PART})\s+(?P<how>set\s+(timezone|statement_timeout)\s*(=|to)\s*('[^']*'|\w+)"
+    r"|reset\s+(timezone|statement_timeout))",
+    re.IGNORECASE,
+)
 LOCK = re.compile(r"lock\s+(table\s+)?(?P<tables>[\w\".,\s]+)", re.IGNORECASE)
 USE = re.compile(rf"use\s+(?P<name>{PART})|reset\s+use", re.IGNORECASE)
 TO_ROLE = re.compile(r"\b(to|from)\s+role\s+", re.IGNORECASE)
@@ -33,6 +38,8 @@ def administer(text: str) -> str | None:
         return f"lock table {match['tables']} in access exclusive mode"
     if match := USE.fullmatch(text):
         return _use(match["name"])
+    if match := SETTING.fullmatch(text):  # r_ALTER_USER.html
+        return f"alter role {match['name']} {match['how']}"
     if match := VIEW_COMMENT.fullmatch(text):
         return _comment(match["view"], match["text"])
     return _identities(text)

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg import sql
 
 from tests.redshift_standin import wire
 from tests.redshift_standin.journal import Journal
@@ -98,6 +99,9 @@ class Standin:
             if database not in self._prepared:
                 url = urlsplit(self.url)._replace(path=f"/{database}").geturl()
                 with psycopg.connect(url, autocommit=True) as connection:
+                    # Redshift's default; a user may have another zone (r_timezone_config.html)
+                    zone = sql.SQL("alter database {} set timezone = 'UTC'").format(sql.Identifier(database))
+                    connection.execute(zone)
                     for file in PREPARATIONS:
                         connection.execute(file.read_bytes())
                     rows = connection.execute("select oid, typname from pg_type where typname = any(%s)", [list(TYPES)])

@@ -98,7 +98,7 @@ class Session:
         kept = {name: given[name] for name in STARTUP_KEPT if name in given}
         isolation = self.standin.isolation.postgres_level.replace(" ", "\\ ")
         lock_timeout = round(self.standin.lock_timeout_seconds * 1_000)
-        options = f"-c default_transaction_isolation={isolation} -c timezone=UTC -c lock_timeout={lock_timeout}"
+        options = f"-c default_transaction_isolation={isolation} -c lock_timeout={lock_timeout}"
         user, password = self.standin.identity(given.get("user", ""), ask_password(self.client))
         self.backend.write(wire.startup({**kept, "user": user, "options": options}))
         refusal = log_in(self.backend, user, password)
