@@ -10,10 +10,12 @@ from sqlglot import exp
 from metadata_sync.sql.redshift.from_paths import FromPath
 from tests.redshift_standin.calls import BY_KIND, rewrite_call
 from tests.redshift_standin.casts import TYPES, rewrite_cast, rewrite_try_cast
+from tests.redshift_standin.decimals import rewrite_decimals
 from tests.redshift_standin.not_known import refuse_unknown
 from tests.redshift_standin.queries import Columns, rewrite_queries
 from tests.redshift_standin.super_paths import resolve_paths
 from tests.redshift_standin.windows import rewrite_window
+from tests.redshift_standin.wire import Column
 
 # Catalogs of PostgreSQL's that show other things on Redshift
 CATALOGS = frozenset(
@@ -52,11 +54,12 @@ def to_postgres(
     for node in tree.walk():
         refuse_unknown(node)
 
-    def described(query: exp.Expr) -> Sequence[str]:
+    def described(query: exp.Expr) -> Sequence[Column]:
         return columns(to_postgres(query, views, columns, paths))
 
     rewrite_queries(tree, described)
     resolve_paths(tree, paths)
+    tree = rewrite_decimals(tree, described)
     for window in reversed(list(tree.find_all(exp.Window))):
         window.replace(rewrite_window(window))
     for node in reversed(list(tree.walk())):  # what lies within comes first

@@ -12,6 +12,7 @@ from tests.redshift_standin import wire
 from tests.redshift_standin.authentication import ask_password, log_in
 from tests.redshift_standin.errors import RedshiftError, not_known
 from tests.redshift_standin.journal import Action, Entry, Fault, node_of
+from tests.redshift_standin.names import row_with_whole_names, with_whole_names
 from tests.redshift_standin.translation import Plan, failing, translate
 from tests.redshift_standin.wire import Stream, message
 
@@ -217,16 +218,15 @@ class Session:
         rows, _, _ = self.query(LATE_VIEWS)
         return {(str(row[0]), str(row[1])): str(row[2]) for row in rows}
 
-    def _columns(self, query: str) -> list[str]:
-        _, columns = self._described(f"select * from ({query}) as rs_described limit 0")
-        return [name for name, _ in columns]
+    def _columns(self, query: str) -> list[wire.Column]:
+        return self._described(f"select * from ({query}) as rs_described limit 0")[1]
 
     def _lock(self, plan: Plan) -> bytes | None:
         if plan.kind not in LOCKED_KINDS or self.status != IN_BLOCK or plan.target is None:
             return None
         return self.query(f"lock table {plan.target} in share row exclusive mode")[2]
 
-    def _described(self, sql: str) -> tuple[list[list[str | None]], list[tuple[str, int]]]:
+    def _described(self, sql: str) -> tuple[list[list[str | None]], list[wire.Column]]:
         """Run a statement of the stand-in's own; raise its error."""
         rows, columns, refusal = self.query(sql)
         if refusal is not None:
@@ -234,7 +234,7 @@ class Session:
             raise RedshiftError(fields.get("C", "XX000"), fields.get("M", ""), fields.get("D", ""))
         return rows, columns
 
-    def query(self, sql: str) -> tuple[list[list[str | None]], list[tuple[str, int]], bytes | None]:
+    def query(self, sql: str) -> tuple[list[list[str | None]], list[wire.Column], bytes | None]:
         """Run a statement of the stand-in's own in the client's transaction: rows, columns, and the error if any."""
         self.backend.write(message(b"Q", sql.encode() + b"\0"))
         rows, columns, refusal = [], [], None
@@ -259,7 +259,9 @@ class Session:
             if kind == b"C":
                 body = self._tag(body, prepared)
             elif kind == b"T":
-                body = wire.as_redshift(body, self.types)
+                body = with_whole_names(wire.as_redshift(body, self.types))
+            elif kind == b"D":
+                body = row_with_whole_names(body)
             elif kind == b"E":
                 failed = True
                 body = self._as_redshift(body)
@@ -308,7 +310,7 @@ class Session:
 
     def _as_redshift(self, body: bytes) -> bytes:
         fields = wire.error_fields(body)
-        return self.standin.isolation.conflict(fields) or _reworded(fields) or body
+        return with_whole_names(self.standin.isolation.conflict(fields) or _reworded(fields) or body)
 
 
 def _reworded(fields: dict[str, str]) -> bytes | None:
