@@ -23,7 +23,8 @@ MEMBERS = re.compile(
 OWNER = re.compile(rf"alter\s+(table|schema)\s+\S+\s+owner\s+to\s+{PART}", re.IGNORECASE)
 SCHEMA = re.compile(rf"alter\s+schema\s+{PART}\s+rename\s+to\s+{PART}", re.IGNORECASE)
 SETTING = re.compile(
-    rf"alter\s+user\s+(?P<name>{PART})\s+(?P<how>set\s+(timezone|statement_timeout|search_path)\s*(=|to)\s*('[^']*'|[\w, ]+)"
+    rf"alter\s+user\s+(?P<name>{PART})\s+(?P<how>set\s+(timezone|statement_timeout|search_path)"
+    r"\s*(=|to)\s*('[^']*'|[\w, ]+)"
     r"|reset\s+(timezone|statement_timeout|search_path)|(no)?createdb|valid\s+until\s+'[^']*'|connection\s+limit\s+\d+)",
     re.IGNORECASE,
 )

@@ -318,6 +318,8 @@ def _reworded(fields: dict[str, str]) -> bytes | None:
     text = fields.get("M", "")
     if fields.get("C") == "23514" and "rs_bytes_" in text:
         return wire.error("22001", "Value too long for character type", fields.get("D", ""))
+    if fields.get("C") == "428C9":
+        return wire.error("0A000", "cannot set an identity column to a value")
     if fields.get("C") == "23502":
         return wire.error("23502", f"Cannot insert a NULL value into column {fields.get('c', '')}")
     if fields.get("C") == "22P02" and "type integer" in text:
