@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.redshift_standin import wire
-from tests.redshift_standin.authentication import ask_password, log_in
 from tests.redshift_standin.errors import RedshiftError, not_known
+from tests.redshift_standin.expressions.names import row_with_whole_names, with_whole_names
 from tests.redshift_standin.journal import Action, Entry, Fault, node_of
-from tests.redshift_standin.names import row_with_whole_names, with_whole_names
-from tests.redshift_standin.translation import Plan, failing, translate
-from tests.redshift_standin.wire import Stream, message
+from tests.redshift_standin.protocol import wire
+from tests.redshift_standin.protocol.authentication import ask_password, log_in
+from tests.redshift_standin.protocol.wire import Stream, message
+from tests.redshift_standin.statements.translation import Plan, failing, translate
 
 if TYPE_CHECKING:
     from tests.redshift_standin.server import Standin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.redshift_standin.names import literal
+from tests.redshift_standin.expressions.names import literal
 
 PART = r'(?:"[^"]+"|\w+)'
 NAMES = rf"{PART}(?:\s*,\s*{PART})*"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from tests.redshift_standin.casts import MOST_BYTES, UNSIZED_DECIMAL, is_unsized_decimal
 from tests.redshift_standin.errors import not_known
+from tests.redshift_standin.expressions.casts import MOST_BYTES, UNSIZED_DECIMAL, is_unsized_decimal
 
 TEXT_SIZE = 256  # TEXT, and VARCHAR without a length, in a column definition (r_Character_types.html)
 NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)

@@ -12,19 +12,19 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
 from metadata_sync.sql.redshift.from_paths import FromPath, take_paths
-from tests.redshift_standin import rules, tables
-from tests.redshift_standin.administration import administer, without_role_words
-from tests.redshift_standin.calls import SESSION_SETTINGS
-from tests.redshift_standin.dialect import StandinRedshift
 from tests.redshift_standin.errors import RedshiftError, not_known
-from tests.redshift_standin.expressions import to_postgres
-from tests.redshift_standin.external import ABOUT_EXTERNAL, read_external
-from tests.redshift_standin.lake import Copy, Unload, read_copy, read_unload
-from tests.redshift_standin.names import literal, relation_name, with_short_names
-from tests.redshift_standin.routines import ABOUT_FUNCTIONS, read_function_statement
-from tests.redshift_standin.show import SHOWING, show_query
-from tests.redshift_standin.views import ABOUT_VIEWS, read_view_statement
-from tests.redshift_standin.wire import Column
+from tests.redshift_standin.expressions.calls import SESSION_SETTINGS
+from tests.redshift_standin.expressions.dialect import StandinRedshift
+from tests.redshift_standin.expressions.expressions import to_postgres
+from tests.redshift_standin.expressions.names import literal, relation_name, with_short_names
+from tests.redshift_standin.protocol.wire import Column
+from tests.redshift_standin.statements import rules, tables
+from tests.redshift_standin.statements.administration import administer, without_role_words
+from tests.redshift_standin.statements.external import ABOUT_EXTERNAL, read_external
+from tests.redshift_standin.statements.lake import Copy, Unload, read_copy, read_unload
+from tests.redshift_standin.statements.routines import ABOUT_FUNCTIONS, read_function_statement
+from tests.redshift_standin.statements.show import SHOWING, show_query
+from tests.redshift_standin.statements.views import ABOUT_VIEWS, read_view_statement
 
 NOTHING = "do $rs$ begin end $rs$"
 SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})

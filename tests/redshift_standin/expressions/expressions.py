@@ -8,14 +8,14 @@ import sqlglot
 from sqlglot import exp
 
 from metadata_sync.sql.redshift.from_paths import FromPath
-from tests.redshift_standin.calls import BY_KIND, rewrite_call
-from tests.redshift_standin.casts import TYPES, rewrite_cast, rewrite_try_cast
-from tests.redshift_standin.decimals import rewrite_decimals
-from tests.redshift_standin.not_known import refuse_unknown
-from tests.redshift_standin.queries import Columns, rewrite_queries
-from tests.redshift_standin.super_paths import resolve_paths
-from tests.redshift_standin.windows import rewrite_window
-from tests.redshift_standin.wire import Column
+from tests.redshift_standin.expressions.calls import BY_KIND, rewrite_call
+from tests.redshift_standin.expressions.casts import TYPES, rewrite_cast, rewrite_try_cast
+from tests.redshift_standin.expressions.decimals import rewrite_decimals
+from tests.redshift_standin.expressions.not_known import refuse_unknown
+from tests.redshift_standin.expressions.queries import Columns, rewrite_queries
+from tests.redshift_standin.expressions.super_paths import resolve_paths
+from tests.redshift_standin.expressions.windows import rewrite_window
+from tests.redshift_standin.protocol.wire import Column
 
 # Catalogs of PostgreSQL's that show other things on Redshift
 CATALOGS = frozenset(

@@ -20,8 +20,8 @@ import duckdb
 from sqlglot import exp
 
 from tests.redshift_standin.errors import RedshiftError, not_known
-from tests.redshift_standin.names import literal, relation_name
-from tests.redshift_standin.wire import Column
+from tests.redshift_standin.expressions.names import literal, relation_name
+from tests.redshift_standin.protocol.wire import Column
 
 REGION = "us-east-1"
 ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+(,arn:aws:iam::\d{12}:role/[\w+=,.@/-]+)*")

@@ -7,7 +7,7 @@ import re
 
 from sqlglot import exp
 
-from tests.redshift_standin.wire import row_with
+from tests.redshift_standin.protocol.wire import row_with
 
 MOST_BYTES = 127
 """Of a name (r_names.html). CREATE TABLE would cut a longer one; here a rule of the lint refuses it."""

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from tests.redshift_standin.queries import Columns, of_source, sources
-from tests.redshift_standin.wire import Column
+from tests.redshift_standin.expressions.queries import Columns, of_source, sources
+from tests.redshift_standin.protocol.wire import Column
 
 MOST_DIGITS = 38
 LEAST_SCALE = 4

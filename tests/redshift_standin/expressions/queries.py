@@ -11,7 +11,7 @@ from sqlglot import exp
 from sqlglot.transforms import eliminate_join_marks
 
 from tests.redshift_standin.errors import not_known
-from tests.redshift_standin.wire import Column
+from tests.redshift_standin.protocol.wire import Column
 
 Columns = Callable[[exp.Expr], Sequence[Column]]
 """The columns that a query has."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.redshift_standin.errors import not_known
-from tests.redshift_standin.names import literal
+from tests.redshift_standin.expressions.names import literal
 
 NAME = r"(?P<name>[\w.\"]+)"
 COMMENTS = r"(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*"
