@@ -78,7 +78,7 @@ def _pivot(node: exp.Expr) -> str | None:
     for item in node.expressions:
         call = item.unalias()
         if function_name(call) not in _PIVOTED:
-            return call.sql(dialect="redshift")
+            return str(call.sql(dialect="redshift"))
         if isinstance(call, exp.Count) and isinstance(call.this, exp.Star):
             return "COUNT(*)"
     fields = [field for field in node.args.get("fields") or () if isinstance(field, exp.In)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from sqlglot import Token, TokenType, exp
+from sqlglot.dialects.dialect import DialectType
 from sqlglot.dialects.redshift import Redshift
 
 # sqlglot turns these into other dialects' near equivalents (GETDATE into CURRENT_TIMESTAMP with a zone, DATEDIFF
@@ -49,9 +50,9 @@ _KEPT: Final = frozenset(
 class PlainRedshift(Redshift):
     """Redshift with its own functions kept as calls."""
 
-    def tokenize(self, sql: str, **options: Any) -> list[Token]:
+    def tokenize(self, sql: str, dialect: DialectType = None) -> list[Token]:
         """Read `#` that stands alone as the operator XOR, not as the begin of a name (r_OPERATOR_SYMBOLS.html)."""
-        tokens: list[Token] = super().tokenize(sql, **options)
+        tokens: list[Token] = super().tokenize(sql, dialect)
         for token in tokens:
             if token.text == "#" and token.token_type is TokenType.VAR:
                 token.token_type = TokenType.HASH
