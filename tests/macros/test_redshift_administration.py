@@ -23,6 +23,7 @@ STATEMENTS = (
     "comment on view public.m is 'rows'",
     "create or replace function public.twice (float) returns float volatile as $$ select $1 * 2 $$ language sql\n;",
     "create table public.sized as select 'abc' as word, cast('hello' as text) as long, 'x'::varchar(7) as given",
+    "create view public.late as select id from public.t with no schema binding",
     "set query_group to 'a'",
     "create user sluice_u8 with password 'Abcdefg1' createdb in group sluice_g9 connection limit 5",
     "alter user sluice_u8 set search_path to public",
@@ -36,6 +37,8 @@ ANSWERS = {
     "and identity_name like 'sluice_%9' order by 1": [["group select"], ["role select"], ["user select"]],
     "select a.attname, a.attisdistkey, a.attsortkeyord from pg_class c join pg_attribute a on a.attrelid = c.oid "
     "where c.relname like 'mv_tbl__m__%'": [["id", True, 1]],
+    "select c.relname, c.relkind, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid "
+    "where c.relname in ('m', 'late') and a.attnum > 0": [["m", "v", "id"]],
     "select name, autorefresh from stv_mv_info": [["m", "f"]],
     "select public.twice(4)": [[8.0]],
     "select current_setting('query_group')": [["a"]],

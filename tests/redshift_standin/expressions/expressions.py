@@ -83,6 +83,7 @@ def _name_subqueries(tree: exp.Expr) -> None:
 def _put_relations(tree: exp.Expr, views: Mapping[tuple[str, str], str], columns: Columns) -> None:
     """Put catalogs that show other things on Redshift, and late-binding views, in place of their names."""
     has_layout = any(column.name in LAYOUT_COLUMNS for column in tree.find_all(exp.Column))
+    has_layout = has_layout or any(table.name == "pg_attribute" for table in tree.find_all(exp.Table))
     for table in list(tree.find_all(exp.Table)):
         if (table.db, table.name) in CATALOGS or (has_layout and table.name in LAYOUT_CATALOGS):
             table.set("db", exp.to_identifier("rs_catalog"))
