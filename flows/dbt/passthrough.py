@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from flows.context import Context
 from flows.dbt.package import link_package
+from flows.dbt.sessions import count_in_utc
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import ConfigurationError, SluiceError
 from metadata_sync.redact import redact, redact_text
@@ -46,6 +47,7 @@ def run_dbt(context: Context, arguments: Sequence[str], variables: Mapping[str, 
     link_package(context.project)
     from dbt.cli.main import dbtRunner
 
+    count_in_utc(context.profile)
     _DBT_LOG.addFilter(_mask_record)
     began = time.time()
     result: Any = dbtRunner().invoke(completed)

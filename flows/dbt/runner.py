@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from flows.dbt.log_file import LogFile
 from flows.dbt.package import link_package
+from flows.dbt.sessions import count_in_utc
 from flows.run.outcome import FAILED, Compiled, NodeResult
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
@@ -114,6 +115,7 @@ class DbtRunner:
         """Run one command of dbt on the manifest, if there is one yet; its events go to the log file as well."""
         from dbt.cli.main import dbtRunner
 
+        count_in_utc(self._profile)
         runner = dbtRunner(manifest=self._manifest, callbacks=[self._log.hear, *callbacks])
         result = runner.invoke([arguments[0], *self._options(), "--no-write-json", *arguments[1:]])
         _raise_interrupt(result.exception)

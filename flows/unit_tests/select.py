@@ -68,9 +68,12 @@ def duckdb_select(text: str, dialect: str, target: TableName, types: Mapping[Tab
         for name, columns in types.items():
             schema.add_table(exp.table_(name.table, db=name.schema), dict(columns), dialect="duckdb")
         tree = annotate_types(sqlglot.parse_one(text, read=dialect), schema=schema, dialect=dialect)
-        return tree.transform(_truncating).sql("duckdb", unsupported_level=ErrorLevel.RAISE)
+        translated = tree.transform(_truncating).sql("duckdb", unsupported_level=ErrorLevel.RAISE)
     except (SqlglotError, ValueError) as error:
         raise not_portable(target, f"it has no counterpart there ({first_line(error)})") from error
+    if any(not character.isprintable() for character in {*translated} - {*text}):
+        raise not_portable(target, "its counterpart there holds invisible characters, as that of initcap() does")
+    return translated
 
 
 def _truncating(node: exp.Expression) -> exp.Expression:

@@ -364,3 +364,19 @@ select upper_attribute_names(object('a', object('b', 1))) --> {"A":{"B":1}}
 -- split_to_array.html
 select split_to_array('12|345|6', '|') --> ["12","345","6"]
 select split_to_array('a,b') --> ["a","b"]
+-- r_numeric_computations201.html
+select 10.00::decimal(8,2) / 3.00::decimal(8,2) --> 3.333333333
+select 2.0 / 3 --> 0.666666666666
+select 1::decimal(19,2) / (1::decimal(19,0) / 3::decimal(19,0)) --> 3
+select 7::decimal(38,20) / 3 --> 2.33333333333333333333
+select 2 / 3.000 --> 0.6666
+select (1.5 + 1) / 7 --> 0.357142857142
+select sum(x) / count(*) from (select 1.25 as x union all select 2.25) as v --> 1.75
+select x / y from (select 10::decimal(5,1) as x, 3::smallint as y) as v --> 3.3333333
+with v as (select 10::decimal(5,1) * 2 as x) select x / 3::smallint from v --> 6.6666666
+select case when true then 1.5 else 2 end / 7::smallint --> 0.2142857
+select -7::decimal(3,0) / 3::decimal(3,0) --> -2.3333
+select 1.0::double precision / 4 --> 0.25
+-- r_AVG.html
+select avg(x) from (select 1.25::decimal(5,2) as x union all select 1.20::decimal(5,2)) as v --> 1.22
+select avg(x) over () from (select 1.25::decimal(5,2) as x union all select 1.20::decimal(5,2)) as v limit 1 --> 1.22

@@ -23,22 +23,41 @@ STATEMENTS = (
     "comment on view public.m is 'rows'",
     "create or replace function public.twice (float) returns float volatile as $$ select $1 * 2 $$ language sql\n;",
     "create table public.sized as select 'abc' as word, cast('hello' as text) as long, 'x'::varchar(7) as given",
+    "create view public.late as select id from public.t with no schema binding",
     "set query_group to 'a'",
+    "create user sluice_u8 with password 'Abcdefg1' createdb in group sluice_g9 connection limit 5",
+    "alter user sluice_u8 set search_path to public",
+    "alter user sluice_u8 valid until '2030-01-01'",
+    "create table public.numbered (id bigint identity(5, 3), v int)",
+    "insert into public.numbered (v) values (1), (2)",
+    "insert into public.numbered default values",
 )
 ANSWERS = {
     "select identity_type || ' ' || privilege_type from svv_relation_privileges where relation_name = 't' "
     "and identity_name like 'sluice_%9' order by 1": [["group select"], ["role select"], ["user select"]],
     "select a.attname, a.attisdistkey, a.attsortkeyord from pg_class c join pg_attribute a on a.attrelid = c.oid "
     "where c.relname like 'mv_tbl__m__%'": [["id", True, 1]],
+    "select c.relname, c.relkind, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid "
+    "where c.relname in ('m', 'late') and a.attnum > 0": [["m", "v", "id"]],
     "select name, autorefresh from stv_mv_info": [["m", "f"]],
     "select public.twice(4)": [[8.0]],
     "select current_setting('query_group')": [["a"]],
+    "select id from public.numbered order by id": [[5], [8], [11]],
+    "select to_timestamp('2011-12-18 24:38:15', 'YYYY-MM-DD HH24:MI:SS', false)::varchar(19)": [
+        ["2011-12-19 00:38:15"]
+    ],
     "select column_name, character_maximum_length from information_schema.columns where table_name = 'sized' "
     "and data_type = 'character varying' order by 1": [["given", 7], ["long", 5], ["word", 3]],
     "select data_type from svv_redshift_columns where table_name = 't' and column_name = 'info'": [["super"]],
     "select count(*) > 0 from sys_query_detail d join pg_class c on c.oid = d.table_id where c.relname = 't'": [[True]],
 }
-AT_THE_END = ("drop table public.t cascade", "drop user sluice_u9", "drop group sluice_g9", "drop role sluice_r9")
+AT_THE_END = (
+    "drop table public.t cascade",
+    "drop user sluice_u9",
+    "drop user sluice_u8",
+    "drop group sluice_g9",
+    "drop role sluice_r9",
+)
 
 
 def test_statements_beside_select_do_what_redshift_does(redshift_standin: Standin) -> None:
@@ -52,6 +71,22 @@ def test_statements_beside_select_do_what_redshift_does(redshift_standin: Standi
         for statement in AT_THE_END:
             cursor.execute(statement)
     assert found == ANSWERS
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("insert into public.numbered values (9, 1)", "cannot set an identity column to a value"),
+        ("insert into public.numbered (id) values (9)", "cannot set an identity column to a value"),
+        ("insert into public.needed values (null)", "Cannot insert a NULL value into column id"),
+    ],
+)
+def test_values_that_redshift_refuses(redshift_standin: Standin, statement: str, words: str) -> None:
+    with connect(redshift_standin.profile()) as connection, connection.cursor() as cursor:
+        cursor.execute("create table public.numbered (id bigint identity(1, 1), v int)")
+        cursor.execute("create table public.needed (id int not null)")
+        with pytest.raises(redshift_connector.Error, match=words):
+            cursor.execute(statement)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from flows.warehouse.connection import open_warehouse
 from flows.warehouse.profile import Profile
 from metadata_sync.sql.redshift import Severity, check_script
 from tests.redshift_standin.errors import RedshiftError
+from tests.redshift_standin.protocol.wire import Column
 from tests.redshift_standin.server import Standin
-from tests.redshift_standin.translation import translate
+from tests.redshift_standin.statements.translation import translate
 from tests.support.redshift_project import connect
 
 pytestmark = [pytest.mark.redshift_standin, pytest.mark.postgres]
@@ -94,7 +95,7 @@ def _is_refused(script: str) -> bool:
     is_in_block = False
     try:
         for statement in script.split("; "):
-            plan = translate(statement, is_in_block=is_in_block, columns=lambda _: ["a"])
+            plan = translate(statement, is_in_block=is_in_block, columns=lambda _: [Column("a", 23, -1)])
             is_in_block = is_in_block or plan.kind == "begin"
     except RedshiftError:
         return True

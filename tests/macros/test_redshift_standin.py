@@ -20,11 +20,11 @@ import redshift_connector
 from flows.warehouse.columns import table_columns
 from flows.warehouse.connection import PostgresWarehouse
 from metadata_sync.sql.redshift import Rule
-from tests.redshift_standin import rules
 from tests.redshift_standin.errors import RedshiftError
 from tests.redshift_standin.journal import Action, Fault
 from tests.redshift_standin.server import Isolation, Standin
-from tests.redshift_standin.translation import translate
+from tests.redshift_standin.statements import rules
+from tests.redshift_standin.statements.translation import translate
 from tests.support.redshift_examples import BREAKS
 from tests.support.redshift_parquet import put_parquet
 

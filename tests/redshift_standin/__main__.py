@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from tests.redshift_standin.fixture import running
-from tests.redshift_standin.lake import REGION
 from tests.redshift_standin.server import Standin
+from tests.redshift_standin.statements.lake import REGION
 from tests.support.postgres_cluster import SETTINGS, database, start_cluster, stop_cluster
 
 LAST_WORDS = "# Ctrl-C ends it, and all that it holds."

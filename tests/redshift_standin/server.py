@@ -1,4 +1,14 @@
-"""The stand-in: listens on loopback, a thread for each connection, PostgreSQL behind."""
+"""The stand-in: listens on loopback, a thread for each connection, PostgreSQL behind.
+
+| place | what it holds |
+| --- | --- |
+| `server`, `fixture`, `journal`, `errors` | the stand-in, what tests take of it, what was said to it and its faults |
+| `protocol/` | a connection: messages on the wire, logging in, a client's session |
+| `statements/` | one statement as PostgreSQL runs it, by kind; the rules that refuse it |
+| `expressions/` | what stands within statements: clauses of SELECT, calls, casts, dates, decimals, SUPER paths, names |
+| `database/` | what a database has beyond PostgreSQL's: functions, types, system views |
+| `suite` | dbt-redshift's own tests on it (`make redshift-suite`) |
+"""
 
 from __future__ import annotations
 
@@ -14,16 +24,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg import sql
 
-from tests.redshift_standin import wire
 from tests.redshift_standin.journal import Journal
-from tests.redshift_standin.lake import Lake
-from tests.redshift_standin.session import Session
+from tests.redshift_standin.protocol import wire
+from tests.redshift_standin.protocol.session import Session
+from tests.redshift_standin.statements.lake import Lake
 
 TYPES = {"json": 4000, "varbyte": 6551, "hllsketch": 2935, "geometry": 3000, "geography": 3001}
 """Types of the stand-in's own, and how the wire numbers them on Redshift."""
 PREPARED = ["catalog", "functions", "blanks", "super", "hashes", "aggregates", "system_views"]
-PREPARATIONS = tuple(Path(__file__).with_name(f"{name}.sql") for name in PREPARED)
+PREPARATIONS = tuple(Path(__file__).parent / "database" / f"{name}.sql" for name in PREPARED)
 
 
 class Isolation(StrEnum):
@@ -98,6 +109,9 @@ class Standin:
             if database not in self._prepared:
                 url = urlsplit(self.url)._replace(path=f"/{database}").geturl()
                 with psycopg.connect(url, autocommit=True) as connection:
+                    # Redshift's default; a user may have another zone (r_timezone_config.html)
+                    zone = sql.SQL("alter database {} set timezone = 'UTC'").format(sql.Identifier(database))
+                    connection.execute(zone)
                     for file in PREPARATIONS:
                         connection.execute(file.read_bytes())
                     rows = connection.execute("select oid, typname from pg_type where typname = any(%s)", [list(TYPES)])

@@ -27,6 +27,8 @@ GROUPS = ("dbt_test_group_1", "dbt_test_group_2", "dbt_test_group_3")
 ROLES = ("dbt_test_role_1", "dbt_test_role_2", "dbt_test_role_3")
 FUNCTIONAL = Path("tests") / "functional"
 ADAPTER, FIXTURES = Path("dbt-redshift"), Path("dbt-tests-adapter") / "src"
+MADE_BEFORE = "db_for_test__do_delete_if_you_see_this"
+"""A database that a test tries to create and expects to find: it stays where the suite has run once."""
 # Tests of a second database or a datashare skip themselves; those that log in through IAM do not.
 WITHOUT_AWS = "not TestIAMUser"
 PASSWORD = "Redshift-suite-1"
@@ -56,10 +58,11 @@ def main() -> None:
 
 
 def _make_identities(url: str) -> None:
-    """Users, groups and roles that the suite's tests of grants name."""
+    """Users, groups and roles that the suite's tests of grants name, and the database that one of them expects."""
     with psycopg.connect(url, autocommit=True) as admin:
         for name in USERS:
             admin.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(name), PASSWORD))
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(MADE_BEFORE)))
         for name in (*GROUPS, *ROLES):
             admin.execute(sql.SQL("create role {}").format(sql.Identifier(name)))
         admin.execute("insert into rs_catalog.redshift_role select unnest(%s::text[])", [list(ROLES)])

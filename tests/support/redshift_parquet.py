@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from tests.redshift_standin.lake import Lake
+from tests.redshift_standin.statements.lake import Lake
 
 
 def put_parquet(lake: Lake, manifest: str, files: Mapping[str, str]) -> None:

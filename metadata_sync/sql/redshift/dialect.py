@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from sqlglot import TokenType, exp
+from sqlglot import Token, TokenType, exp
+from sqlglot.dialects.dialect import DialectType
 from sqlglot.dialects.redshift import Redshift
 
 # sqlglot turns these into other dialects' near equivalents (GETDATE into CURRENT_TIMESTAMP with a zone, DATEDIFF
@@ -48,6 +49,14 @@ _KEPT: Final = frozenset(
 
 class PlainRedshift(Redshift):
     """Redshift with its own functions kept as calls."""
+
+    def tokenize(self, sql: str, dialect: DialectType = None) -> list[Token]:
+        """Read `#` that stands alone as the operator XOR, not as the begin of a name (r_OPERATOR_SYMBOLS.html)."""
+        tokens: list[Token] = super().tokenize(sql, dialect)
+        for token in tokens:
+            if token.text == "#" and token.token_type is TokenType.VAR:
+                token.token_type = TokenType.HASH
+        return tokens
 
     class Parser(Redshift.Parser):  # type: ignore[misc, valid-type] # sqlglot declares it as a variable
         """A parser that knows fewer functions, and reads `list[0]` as an element of a column called list."""

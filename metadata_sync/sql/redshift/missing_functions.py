@@ -47,6 +47,21 @@ MISSING_FUNCTIONS: Final = frozenset(
     has_function_privilege has_language_privilege has_tablespace_privilege has_sequence_privilege
     has_server_privilege pg_has_role ifnull date_format strftime date_parse approx_count_distinct
     element_at try_to_date json_to_recordset
+    if iff safe_cast try_convert try_parse str_to_date explode explode_outer posexplode json_value json_query
+    json_exists parse_json try_parse_json try_to_number try_to_decimal try_to_timestamp try_to_boolean
+    to_variant array_size object_construct object_agg object_keys flatten generate_array countif count_if
+    logical_and logical_or arg_max arg_min max_by min_by zeroifnull nullifzero div0 booland_agg boolor_agg
+    startswith endswith editdistance levenshtein jaro_winkler_similarity uuid_string uuid rand curdate curtime
+    unix_timestamp from_unixtime date_sub adddate subdate timestampdiff timestampadd last_insert_id find_in_set
+    elt locate lcase ucase mid substring_index format_number regexp_extract regexp_extract_all regexp_contains
+    collect_list collect_set array_join approx_distinct percentile_approx approx_percentile approx_quantiles
+    map_keys map_values named_struct struct_pack from_json schema_of_json get_json_object strptime epoch_ms
+    list_agg list_value nanvl sys_guid numtodsinterval wm_concat isnull patindex stuff getutcdate newid datename
+    eomonth choose string_split quotename isnumeric square datefromparts switchoffset sysdatetime time_bucket
+    safe_divide ieee_divide parse_date parse_timestamp format_date format_timestamp timestamp_diff timestamp_add
+    timestamp_sub timestamp_trunc datetime_diff datetime_add datetime_trunc generate_date_array bit_count
+    array_to_string equal_null conditional_true_event hash_agg seq4 uniform monthname dayname time_slice
+    date_from_parts timestamp_from_parts regr_valx row_to_struct array_transform list_contains
     """.split()  # noqa: SIM905 - a list of so many literals would be longer than the module
 )
 """In lower case, as they are called."""

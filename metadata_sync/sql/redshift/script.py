@@ -11,6 +11,7 @@ from typing import Final
 from sqlglot import Dialect, Token, TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from metadata_sync.sql.redshift.clause_rules import RULES as CLAUSE_RULES
 from metadata_sync.sql.redshift.dialect import PlainRedshift
 from metadata_sync.sql.redshift.from_paths import take_paths
 from metadata_sync.sql.redshift.query_rules import RULES as QUERY_RULES
@@ -18,7 +19,7 @@ from metadata_sync.sql.redshift.rule import Finding, Severity, check_tree
 from metadata_sync.sql.redshift.statement_rules import RULES as STATEMENT_RULES
 from metadata_sync.sql.redshift.word_rules import word_findings
 
-RULES: Final = (*QUERY_RULES, *STATEMENT_RULES)
+RULES: Final = (*QUERY_RULES, *CLAUSE_RULES, *STATEMENT_RULES)
 """Every rule."""
 
 SYNTAX: Final = "syntax"
@@ -34,7 +35,7 @@ _COMMANDS: Final = re.compile(
     r"vacuum|unload|lock|call|declare|close|cancel|show|explain|refresh materialized view|reset|abort|desc |end\b"
     r"|(attach|detach) (masking|rls) policy|deallocate|execute|fetch|prepare (?!transaction)|start transaction"
     r"|begin (\S+ )?read "
-    r"|grant|revoke|drop"
+    r"|grant|revoke|drop|comment on constraint"
     r"|set session (authorization|characteristics)|set \S+ (to|=)|analyze( verbose| compression)?"
     r"|alter (database|datashare|default privileges|external|function|group|identity provider|masking policy"
     r"|materialized view|procedure|rls policy|role|schema|system|user"

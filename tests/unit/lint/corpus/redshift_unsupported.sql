@@ -476,3 +476,190 @@ select f.id is not distinct from 1 as x from flights as f
 select f.delay between symmetric 9 and 1 as x from flights as f
 select (f.dep, f.dep) overlaps (f.dep, f.dep) as x from flights as f
 select count(*) filter (where f.late) as x from flights as f
+-- r_SELECT_synopsis.html
+select f.tail from flights as f tablesample bernoulli (10)
+select sum(f.fare) over w as x from flights as f window w as (partition by f.dest)
+select f.id from flights as f order by f.dep using >
+select f.id from flights as f fetch first 5 rows with ties
+select f.id from flights as f for share
+values (1, 2)
+select f.tail from flights as f limit 5 by f.dest
+-- r_Window_function_synopsis.html
+select count(*) over (order by f.dep groups between 1 preceding and current row) as x from flights as f
+select first_value(f.dep) over (order by f.dep) as x from flights as f
+select rank() over (order by f.dep rows between 1 preceding and current row) as x from flights as f
+select ratio_to_report(f.fare) over (order by f.dep) as x from flights as f
+select median(f.fare) over (order by f.dep) as x from flights as f
+select sum(distinct f.fare) over (partition by f.dest) as x from flights as f
+select count(distinct f.tail) over (partition by f.dest) as x from flights as f
+-- c_unsupported-postgresql-functions.html
+select string_agg(f.tail, ',' order by f.tail) as x from flights as f
+select overlay(f.tail placing 'x' from 2 for 1) as x from flights as f
+select width_bucket(f.fare, 0, 10, 5) as x from flights as f
+select date_bin('15 minutes', f.dep, f.dep) as x from flights as f
+select make_date(2020, 1, 1) as x
+select array_to_json(array[1]) as x
+-- c_unsupported-postgresql-features.html
+select row(1, 2) as x
+select (f).id as x from flights as f
+select f.tail like any (array['a', 'b']) as x from flights as f
+create table t (a int references u (id) on delete cascade)
+create policy p on t using (a > 1)
+create temp view v as select 1 as a
+create view v as select a from t with check option
+alter table t disable trigger all
+alter table t rename constraint a to b
+rollback to savepoint a
+-- r_FROM_clause-pivot-unpivot-examples.html
+select * from (select dest, fare from flights) pivot (stddev(fare) for dest in ('JFK'))
+select * from (select dest, fare from flights) pivot (avg(fare) for dest in (select dest from planes))
+-- r_QUALIFY_clause.html
+select f.id from flights as f qualify f.id > 1
+-- r_WITH_clause.html
+with recursive n (i) as (select 1 union select i + 1 from n where i < 5) select i from n
+with recursive n (i) as (select 1 union all select max(i) + 1 from n where i < 5) select i from n
+with recursive n (i) as (select 1 union all select distinct i + 1 from n where i < 5) select i from n
+-- materialized-view-create-sql-command.html
+create materialized view m as select a from t order by a
+create materialized view m as select a from t limit 5
+refresh materialized view concurrently m
+-- r_CREATE_TABLE_NEW.html
+create table t (a varchar(65536))
+create table t (a char(4097))
+create table t (a decimal(39, 2))
+create table t (a int distkey, b int distkey)
+create table t (a int) diststyle even distkey (a)
+create table t (a super sortkey)
+-- r_TRUNCATE.html
+truncate t, u
+-- r_EXPLAIN.html
+-- r_CREATE_FUNCTION.html
+create function f(int) returns setof int as $$ select $1 $$ language sql
+-- r_UPDATE.html
+update t set (a, b) = (1, 2)
+update t set a = 1 where current of c
+-- r_COMMENT.html
+comment on function f(int) is 'x'
+-- c_SQL_commands.html
+describe t
+-- materialized-view-create-sql-command.html
+create materialized view m as select a from t offset 5
+create materialized view if not exists m as select a from t
+create or replace materialized view m as select a from t
+create materialized view m as select a from t with no data
+-- materialized-view-refresh-sql-command.html
+refresh materialized view m with no data
+-- r_ALTER_MATERIALIZED_VIEW.html
+alter materialized view m rename to n
+-- r_ALTER_TABLE.html
+alter table t modify column a varchar(10)
+alter table t drop primary key
+alter table t add index i (a)
+alter table t rename a to b
+alter table t add column if not exists a int
+alter table t drop column a, drop column b
+-- r_ANALYZE.html
+analyze table t compute statistics
+-- r_BEGIN.html
+begin transaction deferrable
+-- r_COMMENT.html
+comment on schema s is 'x'
+comment on role r is 'x'
+-- r_COMMIT.html
+commit and chain
+-- r_COPY.html
+copy t from 's3://b/k' with (format csv)
+-- r_CREATE_EXTERNAL_TABLE.html
+create external table lake.t (id int primary key) stored as parquet location 's3://b/t/'
+-- r_CREATE_FUNCTION.html
+create function f(a int) returns table (b int) as $$ select 1 $$ language sql
+create function f(int) returns int as $$ select $1 $$ language sql immutable parallel safe
+-- r_CREATE_PROCEDURE.html
+create procedure p() as $$ select 1 $$ language sql
+create procedure p() language plpython3u as $$ pass $$
+-- r_CREATE_TABLE_NEW.html
+create table t (a nvarchar(70000))
+create table t (a bpchar(5000))
+create table t (a int distkey) diststyle all
+create table t (a int, b int) distkey (a, b)
+create table t (a super distkey, b int)
+create table t (a geometry sortkey)
+create table t (a int, b int, c int, d int, e int, f int, g int, h int, i int) interleaved sortkey (a, b, c, d, e, f, g, h, i)
+create table t (a int references u match full)
+create table t (a int unique deferrable)
+create table t (a int primary key initially deferred)
+create table t (a int) default character set utf8
+create table t as execute p
+create table t (a int) as select 1
+-- r_DELETE.html
+delete from flights order by id limit 5
+delete from flights where id = 1 limit 5
+-- r_DROP_TABLE.html
+drop table t purge
+-- r_DROP_VIEW.html
+drop view if exists v cascade constraints
+-- r_EXPLAIN.html
+explain format = json select 1
+-- r_GRANT.html
+grant select on t to u with admin option
+grant all on function f to public granted by u
+-- r_INSERT_30.html
+insert into flights (id) select 1 returning id
+insert into flights set id = 1
+insert into flights as f values (1)
+with x as (select 1) insert into flights select * from x on conflict do nothing
+-- r_LOCK.html
+lock table t nowait
+-- r_MERGE.html
+merge into flights using staged s on flights.id = s.id when matched then do nothing when not matched then insert values (1)
+-- r_ROLLBACK.html
+rollback and no chain
+-- r_SELECT_synopsis.html
+select a.id from flights as a order by a.dep nulls last limit 5 percent
+select f.dest, f.day, count(*) from flights as f group by cube (f.dest), rollup (f.day) with totals
+select top 5 percent f.id from flights as f
+select lag(f.dep) over (partition by f.tail order by f.dep rows unbounded preceding) as x from flights as f
+select ntile(4) over (order by f.delay rows between unbounded preceding and current row) as x from flights as f
+select percentile_cont(0.5) within group (order by f.delay) over (partition by f.dest order by f.dep) as x from flights as f
+select avg(distinct f.fare) over (order by f.dep rows unbounded preceding) as x from flights as f
+select * from (select dest, fare from flights) pivot (count(*) for dest in ('JFK'))
+select * from (select dest, fare from flights) pivot (median(fare) as m for dest in ('JFK'))
+select * from flights as f pivot (avg(fare) + 1 for dest in ('JFK'))
+select f.tail from flights as f qualify f.tail = 'N1' and f.late
+select cast(f.fare as decimal(40, 2)) as x from flights as f
+select f.fare::numeric(38, 38) as x from flights as f
+select f.id from flights as f where (f.day, f.day) overlaps (f.day, f.day)
+select f.tail similar to 'a' escape 'b' collate "C" as x from flights as f
+select extract(julian from f.dep) as x from flights as f
+select f.raw is json as x from flights as f
+select f.dep at local as x from flights as f
+select json_value(f.raw, '$.a') as x from flights as f
+select f.tail from flights as f natural full outer join planes for system_time as of '2020-01-01'
+select if(f.late, 1, 0) as x from flights as f
+select group_concat(f.tail) as x from flights as f
+select iff(f.late, 1, 0) as x from flights as f
+select safe_cast(f.raw as int) as x from flights as f
+select date_format(f.dep, '%Y') as x from flights as f
+select to_json(f.info) as x from flights as f
+select explode(f.info) as x from flights as f
+select f.tail rlike 'N' as x from flights as f
+select f.raw regexp 'N' as x from flights as f
+-- r_SET.html
+set @a = 1
+-- r_SHOW.html
+show create table t
+-- r_TRUNCATE.html
+truncate table t restart identity
+-- r_UNLOAD.html
+unload t to 's3://b/p'
+-- r_UPDATE.html
+update t set (a, b) = (select 1, 2)
+update flights set fare = 1 order by id limit 5
+-- r_USE_command.html
+use database d
+-- r_VACUUM_command.html
+vacuum parallel 4 t
+-- r_WITH_clause.html
+with recursive n (i) as (select 1 union all select i + 1 from n where i < 5 limit 3) select i from n
+with recursive n (i) as (select 1 union all select i + 1 from n group by i) select i from n
+with recursive n (i) as (select 1 except select i + 1 from n) select i from n

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.redshift_standin import wire
-from tests.redshift_standin.authentication import ask_password, log_in
 from tests.redshift_standin.errors import RedshiftError, not_known
+from tests.redshift_standin.expressions.names import row_with_whole_names, with_whole_names
 from tests.redshift_standin.journal import Action, Entry, Fault, node_of
-from tests.redshift_standin.translation import Plan, failing, translate
-from tests.redshift_standin.wire import Stream, message
+from tests.redshift_standin.protocol import wire
+from tests.redshift_standin.protocol.authentication import ask_password, log_in
+from tests.redshift_standin.protocol.wire import Stream, message
+from tests.redshift_standin.statements.translation import Plan, failing, translate
 
 if TYPE_CHECKING:
     from tests.redshift_standin.server import Standin
@@ -98,7 +99,7 @@ class Session:
         kept = {name: given[name] for name in STARTUP_KEPT if name in given}
         isolation = self.standin.isolation.postgres_level.replace(" ", "\\ ")
         lock_timeout = round(self.standin.lock_timeout_seconds * 1_000)
-        options = f"-c default_transaction_isolation={isolation} -c timezone=UTC -c lock_timeout={lock_timeout}"
+        options = f"-c default_transaction_isolation={isolation} -c lock_timeout={lock_timeout}"
         user, password = self.standin.identity(given.get("user", ""), ask_password(self.client))
         self.backend.write(wire.startup({**kept, "user": user, "options": options}))
         refusal = log_in(self.backend, user, password)
@@ -217,16 +218,15 @@ class Session:
         rows, _, _ = self.query(LATE_VIEWS)
         return {(str(row[0]), str(row[1])): str(row[2]) for row in rows}
 
-    def _columns(self, query: str) -> list[str]:
-        _, columns = self._described(f"select * from ({query}) as rs_described limit 0")
-        return [name for name, _ in columns]
+    def _columns(self, query: str) -> list[wire.Column]:
+        return self._described(f"select * from ({query}) as rs_described limit 0")[1]
 
     def _lock(self, plan: Plan) -> bytes | None:
         if plan.kind not in LOCKED_KINDS or self.status != IN_BLOCK or plan.target is None:
             return None
         return self.query(f"lock table {plan.target} in share row exclusive mode")[2]
 
-    def _described(self, sql: str) -> tuple[list[list[str | None]], list[tuple[str, int]]]:
+    def _described(self, sql: str) -> tuple[list[list[str | None]], list[wire.Column]]:
         """Run a statement of the stand-in's own; raise its error."""
         rows, columns, refusal = self.query(sql)
         if refusal is not None:
@@ -234,7 +234,7 @@ class Session:
             raise RedshiftError(fields.get("C", "XX000"), fields.get("M", ""), fields.get("D", ""))
         return rows, columns
 
-    def query(self, sql: str) -> tuple[list[list[str | None]], list[tuple[str, int]], bytes | None]:
+    def query(self, sql: str) -> tuple[list[list[str | None]], list[wire.Column], bytes | None]:
         """Run a statement of the stand-in's own in the client's transaction: rows, columns, and the error if any."""
         self.backend.write(message(b"Q", sql.encode() + b"\0"))
         rows, columns, refusal = [], [], None
@@ -259,7 +259,9 @@ class Session:
             if kind == b"C":
                 body = self._tag(body, prepared)
             elif kind == b"T":
-                body = wire.as_redshift(body, self.types)
+                body = with_whole_names(wire.as_redshift(body, self.types))
+            elif kind == b"D":
+                body = row_with_whole_names(body)
             elif kind == b"E":
                 failed = True
                 body = self._as_redshift(body)
@@ -308,7 +310,7 @@ class Session:
 
     def _as_redshift(self, body: bytes) -> bytes:
         fields = wire.error_fields(body)
-        return self.standin.isolation.conflict(fields) or _reworded(fields) or body
+        return with_whole_names(self.standin.isolation.conflict(fields) or _reworded(fields) or body)
 
 
 def _reworded(fields: dict[str, str]) -> bytes | None:
@@ -316,6 +318,10 @@ def _reworded(fields: dict[str, str]) -> bytes | None:
     text = fields.get("M", "")
     if fields.get("C") == "23514" and "rs_bytes_" in text:
         return wire.error("22001", "Value too long for character type", fields.get("D", ""))
+    if fields.get("C") == "428C9":
+        return wire.error("0A000", "cannot set an identity column to a value")
+    if fields.get("C") == "23502":
+        return wire.error("23502", f"Cannot insert a NULL value into column {fields.get('c', '')}")
     if fields.get("C") == "22P02" and "type integer" in text:
         value = text.partition('"')[2]
         return wire.error("XX000", f"Invalid digit, Value '{value[:1]}', Pos 0, Type: Integer ", f"context: {value}")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
-from tests.redshift_standin.names import literal
+from tests.redshift_standin.expressions.names import literal
 
 PART = r'(?:"[^"]+"|\w+)'
 NAMES = rf"{PART}(?:\s*,\s*{PART})*"
 USER = re.compile(
-    rf"create\s+user\s+(?P<name>{PART})\s+(?:with\s+)?password\s+(?P<password>'[^']*'|disable)", re.IGNORECASE
+    rf"create\s+user\s+(?P<name>{PART})\s+(?:with\s+)?password\s+(?P<password>'[^']*'|disable)"
+    rf"(?P<options>(\s+(nocreatedb|createdb|nocreateuser|connection\s+limit\s+\d+|valid\s+until\s+'[^']*'"
+    rf"|in\s+group\s+{NAMES}))*)",
+    re.IGNORECASE,
 )
 GROUP = re.compile(rf"create\s+group\s+(?P<name>{PART})(?:\s+(?:with\s+)?user\s+(?P<users>{NAMES}))?", re.IGNORECASE)
 ROLE = re.compile(rf"create\s+role\s+(?P<name>{PART})", re.IGNORECASE)
@@ -19,6 +22,12 @@ MEMBERS = re.compile(
 )
 OWNER = re.compile(rf"alter\s+(table|schema)\s+\S+\s+owner\s+to\s+{PART}", re.IGNORECASE)
 SCHEMA = re.compile(rf"alter\s+schema\s+{PART}\s+rename\s+to\s+{PART}", re.IGNORECASE)
+SETTING = re.compile(
+    rf"alter\s+user\s+(?P<name>{PART})\s+(?P<how>set\s+(timezone|statement_timeout|search_path)"
+    r"\s*(=|to)\s*('[^']*'|[\w, ]+)"
+    r"|reset\s+(timezone|statement_timeout|search_path)|(no)?createdb|valid\s+until\s+'[^']*'|connection\s+limit\s+\d+)",
+    re.IGNORECASE,
+)
 LOCK = re.compile(r"lock\s+(table\s+)?(?P<tables>[\w\".,\s]+)", re.IGNORECASE)
 USE = re.compile(rf"use\s+(?P<name>{PART})|reset\s+use", re.IGNORECASE)
 TO_ROLE = re.compile(r"\b(to|from)\s+role\s+", re.IGNORECASE)
@@ -33,6 +42,8 @@ def administer(text: str) -> str | None:
         return f"lock table {match['tables']} in access exclusive mode"
     if match := USE.fullmatch(text):
         return _use(match["name"])
+    if match := SETTING.fullmatch(text):  # r_ALTER_USER.html
+        return f"alter role {match['name']} {match['how']}"
     if match := VIEW_COMMENT.fullmatch(text):
         return _comment(match["view"], match["text"])
     return _identities(text)
@@ -46,7 +57,10 @@ def without_role_words(text: str) -> str:
 def _identities(text: str) -> str | None:
     if match := USER.fullmatch(text):
         password = "" if match["password"].lower() == "disable" else f" password {match['password']}"
-        return f"create role {match['name']} login{password}"
+        options = re.sub(r"\bin\s+group\b", "in role", match["options"], flags=re.IGNORECASE)
+        return f"create role {match['name']} login{password}" + re.sub(
+            r"\s+nocreateuser\b", "", options, flags=re.IGNORECASE
+        )
     if match := GROUP.fullmatch(text):
         return f"create role {match['name']}" + (f" role {match['users']}" if match["users"] else "")
     if match := ROLE.fullmatch(text):

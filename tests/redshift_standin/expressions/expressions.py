@@ -8,12 +8,14 @@ import sqlglot
 from sqlglot import exp
 
 from metadata_sync.sql.redshift.from_paths import FromPath
-from tests.redshift_standin.calls import BY_KIND, rewrite_call
-from tests.redshift_standin.casts import TYPES, rewrite_cast, rewrite_try_cast
-from tests.redshift_standin.not_known import refuse_unknown
-from tests.redshift_standin.queries import Columns, rewrite_queries
-from tests.redshift_standin.super_paths import resolve_paths
-from tests.redshift_standin.windows import rewrite_window
+from tests.redshift_standin.expressions.calls import BY_KIND, rewrite_call
+from tests.redshift_standin.expressions.casts import TYPES, rewrite_cast, rewrite_try_cast
+from tests.redshift_standin.expressions.decimals import rewrite_decimals
+from tests.redshift_standin.expressions.not_known import refuse_unknown
+from tests.redshift_standin.expressions.queries import Columns, rewrite_queries
+from tests.redshift_standin.expressions.super_paths import resolve_paths
+from tests.redshift_standin.expressions.windows import rewrite_window
+from tests.redshift_standin.protocol.wire import Column
 
 # Catalogs of PostgreSQL's that show other things on Redshift
 CATALOGS = frozenset(
@@ -52,11 +54,12 @@ def to_postgres(
     for node in tree.walk():
         refuse_unknown(node)
 
-    def described(query: exp.Expr) -> Sequence[str]:
+    def described(query: exp.Expr) -> Sequence[Column]:
         return columns(to_postgres(query, views, columns, paths))
 
     rewrite_queries(tree, described)
     resolve_paths(tree, paths)
+    tree = rewrite_decimals(tree, described)
     for window in reversed(list(tree.find_all(exp.Window))):
         window.replace(rewrite_window(window))
     for node in reversed(list(tree.walk())):  # what lies within comes first
@@ -80,6 +83,7 @@ def _name_subqueries(tree: exp.Expr) -> None:
 def _put_relations(tree: exp.Expr, views: Mapping[tuple[str, str], str], columns: Columns) -> None:
     """Put catalogs that show other things on Redshift, and late-binding views, in place of their names."""
     has_layout = any(column.name in LAYOUT_COLUMNS for column in tree.find_all(exp.Column))
+    has_layout = has_layout or any(table.name == "pg_attribute" for table in tree.find_all(exp.Table))
     for table in list(tree.find_all(exp.Table)):
         if (table.db, table.name) in CATALOGS or (has_layout and table.name in LAYOUT_CATALOGS):
             table.set("db", exp.to_identifier("rs_catalog"))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from scramp import ScramClient
 
-from tests.redshift_standin import wire
-from tests.redshift_standin.wire import Stream, message
+from tests.redshift_standin.protocol import wire
+from tests.redshift_standin.protocol.wire import Stream, message
 
 CLEARTEXT, SASL, SASL_CONTINUE, SASL_FINAL = 3, 10, 11, 12
 MECHANISM = "SCRAM-SHA-256"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from tests.redshift_standin.casts import MOST_BYTES, UNSIZED_DECIMAL, is_unsized_decimal
 from tests.redshift_standin.errors import not_known
+from tests.redshift_standin.expressions.casts import MOST_BYTES, UNSIZED_DECIMAL, is_unsized_decimal
 
 TEXT_SIZE = 256  # TEXT, and VARCHAR without a length, in a column definition (r_Character_types.html)
 NOT_ENFORCED = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
@@ -86,6 +86,9 @@ def declare_type(column: exp.ColumnDef) -> None:
             column.set("kind", exp.DataType.build(f"varchar({MOST_BYTES})"))
     constraints = []
     for constraint in column.args.get("constraints") or []:
+        kind = constraint.kind
+        if isinstance(kind, exp.GeneratedAsIdentityColumnConstraint) and "on_null" not in kind.args:
+            kind.set("this", True)  # IDENTITY(…) alone takes no value of the user's (r_CREATE_TABLE_NEW.html)
         if isinstance(constraint.kind, exp.PrimaryKeyColumnConstraint):
             constraints.append(exp.ColumnConstraint(kind=exp.NotNullColumnConstraint()))
         elif not isinstance(constraint.kind, NOT_ENFORCED):

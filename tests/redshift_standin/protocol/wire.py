@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 INT = struct.Struct("!i")
 SHORT = struct.Struct("!h")
@@ -99,6 +100,17 @@ def row(body: bytes) -> list[str | None]:
     return values
 
 
+def row_with(body: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """A DataRow with each value changed."""
+    changed, at = [body[:2]], 2
+    for _ in range(SHORT.unpack_from(body)[0]):
+        size = INT.unpack_from(body, at)[0]
+        value = change(body[at + 4 : at + 4 + max(size, 0)])
+        changed += [INT.pack(len(value) if size >= 0 else size), value]
+        at += 4 + max(size, 0)
+    return b"".join(changed)
+
+
 def as_redshift(body: bytes, types: Mapping[int, int]) -> bytes:
     """A RowDescription in which each text and each decimal has its size, as on Redshift; see rs_catalog.type_of.
 
@@ -123,12 +135,21 @@ def as_redshift(body: bytes, types: Mapping[int, int]) -> bytes:
     return bytes(described)
 
 
-def columns(body: bytes) -> list[tuple[str, int]]:
-    """Name and type of each column of a RowDescription."""
+class Column(NamedTuple):
+    """A column of a result: its name, its type, and the type's sizes as PostgreSQL packs them (-1: none)."""
+
+    name: str
+    kind: int
+    modifier: int
+
+
+def columns(body: bytes) -> list[Column]:
+    """The columns of a RowDescription."""
     found = []
     at = 2
     for _ in range(SHORT.unpack_from(body)[0]):
         end = body.index(b"\0", at)
-        found.append((body[at:end].decode(), INT.unpack_from(body, end + 7)[0]))
+        kind, modifier = INT.unpack_from(body, end + 7)[0], INT.unpack_from(body, end + 13)[0]
+        found.append(Column(body[at:end].decode(), kind, modifier))
         at = end + 19
     return found

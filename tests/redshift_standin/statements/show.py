@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.redshift_standin.errors import not_known
-from tests.redshift_standin.names import literal
+from tests.redshift_standin.expressions.names import literal
 
 SHOWING = re.compile(r"show\s+(schemas|tables|columns|grants)\b", re.IGNORECASE)
 PART = r'(?:"[^"]+"|\w+)'

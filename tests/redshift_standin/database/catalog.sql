@@ -58,6 +58,9 @@ begin
     return value;
 end $$;
 
+-- A quotient with so many digits after the point, the rest cut off.
+create function rs_catalog.quotient(a numeric, b numeric, scale integer) returns numeric language sql immutable strict as $$
+    select div(a * ('1e' || scale)::numeric, b) * ('1e-' || scale)::numeric $$;
 -- AVG of integers is a bigint, cut off towards zero.
 -- TRY_CAST: NULL for a value that does not cast, an error for a pair of types that is not permitted or for blank text
 -- (r_TRY_CAST.html; pairs that no load needs are left out).

@@ -12,7 +12,7 @@ import sqlglot
 from sqlglot import exp
 
 from metadata_sync.sql.redshift.from_paths import ELEMENTS, FromPath
-from tests.redshift_standin.dialect import StandinRedshift
+from tests.redshift_standin.expressions.dialect import StandinRedshift
 
 STATEMENTS = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between)

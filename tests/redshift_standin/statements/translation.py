@@ -12,18 +12,19 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError, UnsupportedError
 
 from metadata_sync.sql.redshift.from_paths import FromPath, take_paths
-from tests.redshift_standin import rules, tables
-from tests.redshift_standin.administration import administer, without_role_words
-from tests.redshift_standin.calls import SESSION_SETTINGS
-from tests.redshift_standin.dialect import StandinRedshift
 from tests.redshift_standin.errors import RedshiftError, not_known
-from tests.redshift_standin.expressions import to_postgres
-from tests.redshift_standin.external import ABOUT_EXTERNAL, read_external
-from tests.redshift_standin.lake import Copy, Unload, read_copy, read_unload
-from tests.redshift_standin.names import literal, relation_name
-from tests.redshift_standin.routines import ABOUT_FUNCTIONS, read_function_statement
-from tests.redshift_standin.show import SHOWING, show_query
-from tests.redshift_standin.views import ABOUT_VIEWS, read_view_statement
+from tests.redshift_standin.expressions.calls import SESSION_SETTINGS
+from tests.redshift_standin.expressions.dialect import StandinRedshift
+from tests.redshift_standin.expressions.expressions import to_postgres
+from tests.redshift_standin.expressions.names import literal, relation_name, with_short_names
+from tests.redshift_standin.protocol.wire import Column
+from tests.redshift_standin.statements import rules, tables
+from tests.redshift_standin.statements.administration import administer, without_role_words
+from tests.redshift_standin.statements.external import ABOUT_EXTERNAL, read_external
+from tests.redshift_standin.statements.lake import Copy, Unload, read_copy, read_unload
+from tests.redshift_standin.statements.routines import ABOUT_FUNCTIONS, read_function_statement
+from tests.redshift_standin.statements.show import SHOWING, show_query
+from tests.redshift_standin.statements.views import ABOUT_VIEWS, read_view_statement
 
 NOTHING = "do $rs$ begin end $rs$"
 SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
@@ -75,7 +76,7 @@ class Surroundings:
 
     is_in_block: bool
     views: Mapping[tuple[str, str], str]
-    columns: Callable[[str], Sequence[str]]
+    columns: Callable[[str], Sequence[Column]]
 
     def translated(self, query: str) -> str:
         """A query within another statement, for PostgreSQL."""
@@ -86,7 +87,7 @@ class _NeedsColumnsError(Exception):
     """A statement cannot be planned without the database."""
 
 
-def _nobody(query: str) -> Sequence[str]:
+def _nobody(query: str) -> Sequence[Column]:
     raise _NeedsColumnsError
 
 
@@ -102,7 +103,7 @@ def translate(
     *,
     is_in_block: bool,
     views: Mapping[tuple[str, str], str] | None = None,
-    columns: Callable[[str], Sequence[str]] = _nobody,
+    columns: Callable[[str], Sequence[Column]] = _nobody,
 ) -> Plan:
     """Plan one statement.
 
@@ -115,7 +116,7 @@ def translate(
     Raises:
         RedshiftError: When Redshift refuses it, or the stand-in does not know it.
     """
-    text = _without_comments(sql).rstrip().rstrip(";").rstrip()
+    text = with_short_names(_without_comments(sql).rstrip().rstrip(";").rstrip())
     try:
         return _plan_in(text, Surroundings(is_in_block, views, _nobody)) if views else _plan(text, is_in_block)
     except _NeedsColumnsError:
@@ -205,7 +206,7 @@ class _Context:
         """The statement, or a part of it, for PostgreSQL."""
         return _text(to_postgres(tree or self.tree, self.around.views, self._columns, self.paths))
 
-    def _columns(self, query: exp.Expr) -> Sequence[str]:
+    def _columns(self, query: exp.Expr) -> Sequence[Column]:
         return self.around.columns(_text(query))
 
 

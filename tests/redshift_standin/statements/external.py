@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from tests.redshift_standin.errors import RedshiftError, not_known
-from tests.redshift_standin.names import literal
+from tests.redshift_standin.expressions.names import literal
 
 PART = r'(?:"[^"]+"|\w+)'
 SCHEMA = re.compile(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from tests.redshift_standin.casts import is_of_a_relation
-from tests.redshift_standin.dates import DATE_FUNCTIONS, extract, rewrite_date, truncate
+from tests.redshift_standin.expressions.casts import is_of_a_relation
+from tests.redshift_standin.expressions.dates import DATE_FUNCTIONS, extract, rewrite_date, truncate
 
 SESSION_SETTINGS = frozenset({"query_group", "enable_result_cache_for_session", "wlm_query_slot_count"})
 SUPER_ARGUMENTS = {"array_contains": 1, "array_position": 1, "array_positions": 1}

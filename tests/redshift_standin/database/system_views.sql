@@ -1,7 +1,9 @@
 -- System views and columns of Redshift's own catalogs, each as far as its page describes what PostgreSQL knows.
 -- A materialized view keeps its rows in a table mv_tbl__NAME__0; attisdistkey and attsortkeyord say how tables are laid out.
 create view rs_catalog.pg_class as
-    select oid, relname, relnamespace, relkind, relowner, reltuples from pg_catalog.pg_class
+    select oid, relname, relnamespace, case relkind when 'm' then 'v'::"char" else relkind end as relkind, relowner,
+        reltuples
+    from pg_catalog.pg_class
     union all
     select oid, ('mv_tbl__' || relname || '__0')::name, relnamespace, 'r'::"char", relowner, reltuples
     from pg_catalog.pg_class where relkind = 'm';
@@ -12,7 +14,7 @@ create view rs_catalog.pg_attribute as
     from pg_catalog.pg_attribute a
         left join rs_catalog.attribute d on d.reloid = a.attrelid and d.name = 'distkey'
         left join rs_catalog.attribute k on k.reloid = a.attrelid and k.name = 'sortkey'
-    where a.attnum > 0;
+    where a.attnum > 0 and not exists (select from rs_catalog.late_binding_view l where l.viewoid = a.attrelid);
 
 create view pg_catalog.pg_table_def as
     select n.nspname::text as schemaname, c.relname::text as tablename, a.attname::text as "column",

@@ -109,3 +109,13 @@ create function pg_catalog.datediff(part text, a timestamptz, b timestamptz) ret
     select datediff(part, a at time zone 'utc', b at time zone 'utc') $$;
 create function pg_catalog.dateadd(part text, n bigint, d date) returns timestamp language sql immutable strict as $$
     select dateadd(part, n, d::timestamp) $$;
+-- The third argument asks for strictness; without it what is too much of a part goes over to the next (r_TO_TIMESTAMP.html).
+create function pg_catalog.to_timestamp(t text, form text, is_strict boolean) returns timestamptz language plpgsql stable strict as $$
+declare parts text[] := regexp_match(t, '^(\d{4}-\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d))?$');
+begin
+    return to_timestamp(t, form);
+exception when datetime_field_overflow then
+    if is_strict or parts is null or form not in ('YYYY-MM-DD', 'YYYY-MM-DD HH24:MI:SS') then raise; end if;
+    return (parts[1] || '-01')::timestamp + make_interval(days => parts[2]::int - 1, hours => coalesce(parts[3], '0')::int,
+        mins => coalesce(parts[4], '0')::int, secs => coalesce(parts[5], '0')::int);
+end $$;

@@ -20,7 +20,8 @@ import duckdb
 from sqlglot import exp
 
 from tests.redshift_standin.errors import RedshiftError, not_known
-from tests.redshift_standin.names import literal, relation_name
+from tests.redshift_standin.expressions.names import literal, relation_name
+from tests.redshift_standin.protocol.wire import Column
 
 REGION = "us-east-1"
 ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+(,arn:aws:iam::\d{12}:role/[\w+=,.@/-]+)*")
@@ -49,7 +50,7 @@ WRITES = {16: "BOOLEAN", 20: "BIGINT", 21: "SMALLINT", 23: "INTEGER", 700: "FLOA
     1700: "DECIMAL(38, 9)",
 }
 
-Query = Callable[[str], tuple[list[list[str | None]], list[tuple[str, int]]]]
+Query = Callable[[str], tuple[list[list[str | None]], list[Column]]]
 """Runs a statement in the client's transaction: rows, and name and type of each column. Raises RedshiftError."""
 
 
@@ -218,10 +219,10 @@ def _value(value: object) -> str:
     return literal(str(value))
 
 
-def _parquet(rows: Sequence[Sequence[str | None]], columns: Sequence[tuple[str, int]]) -> bytes:
+def _parquet(rows: Sequence[Sequence[str | None]], columns: Sequence[Column]) -> bytes:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        kinds = ", ".join(f'"{name}" {WRITES.get(kind, "VARCHAR")}' for name, kind in columns)
+        kinds = ", ".join(f'"{name}" {WRITES.get(kind, "VARCHAR")}' for name, kind, _ in columns)
         connection.execute(f"create table unloaded ({kinds})")
         if rows:
             marks = ", ".join(["?"] * len(columns))

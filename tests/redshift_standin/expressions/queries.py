@@ -11,9 +11,10 @@ from sqlglot import exp
 from sqlglot.transforms import eliminate_join_marks
 
 from tests.redshift_standin.errors import not_known
+from tests.redshift_standin.protocol.wire import Column
 
-Columns = Callable[[exp.Expr], Sequence[str]]
-"""Names of the columns that a query has."""
+Columns = Callable[[exp.Expr], Sequence[Column]]
+"""The columns that a query has."""
 TREE = "rs_tree"
 AGGREGATES = frozenset({"listagg", "hll", "hll_create_sketch", "hll_combine"})
 
@@ -22,7 +23,7 @@ def rewrite_queries(tree: exp.Expr, columns: Columns) -> exp.Expr:
     """Rewrite each SELECT of a statement, what lies within first; returns the statement."""
     for select in reversed(list(tree.find_all(exp.Select))):
         _put_join_marks(select)
-        for source in [node for node in _sources(select) if node.args.get("pivots")]:
+        for source in [node for node in sources(select) if node.args.get("pivots")]:
             _put_pivot(source, select, columns)
         _connect(select)
         _exclude(select, columns)
@@ -31,13 +32,16 @@ def rewrite_queries(tree: exp.Expr, columns: Columns) -> exp.Expr:
     return tree
 
 
-def _sources(select: exp.Select) -> Iterator[exp.Expr]:
+def sources(select: exp.Select | exp.Update) -> Iterator[exp.Expr]:
+    """What stands in FROM and in joins, and the table that UPDATE changes."""
+    if isinstance(select, exp.Update):
+        yield select.this
     for holder in [select.args.get("from_"), *(select.args.get("joins") or [])]:
         if holder is not None:
             yield holder.this
 
 
-def _of(source: exp.Expr, select: exp.Select) -> exp.Select:
+def of_source(source: exp.Expr, select: exp.Select | exp.Update) -> exp.Select:
     """`select * from source` with the WITH clauses that stand around it."""
     query = exp.select("*").from_(source.copy())
     expressions: list[exp.Expr] = []
@@ -68,7 +72,7 @@ def _put_pivot(source: exp.Expr, select: exp.Select, columns: Columns) -> None:
     plain.set("pivots", None)
     if isinstance(plain, exp.Subquery) and not plain.alias:
         plain.set("alias", exp.TableAlias(this=exp.to_identifier("rs_pivoted")))
-    names = [name.lower() for name in columns(_of(plain, select))]
+    names = [column.name.lower() for column in columns(of_source(plain, select))]
     query = _unpivoted(plain, pivot, names) if pivot.args.get("unpivot") else _pivoted(plain, pivot, names)
     alias = pivot.alias or source.alias or (source.name if isinstance(source, exp.Table) else "rs_pivot")
     source.replace(exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias))))
@@ -179,10 +183,10 @@ def _without(select: exp.Select, table: str | None, left_out: set[str], columns:
     if any(join.args.get("using") or join.args.get("method") for join in select.args.get("joins") or []):
         raise not_known("EXCLUDE over a join with USING")
     found: list[exp.Expr] = []
-    for source in _sources(select):
+    for source in sources(select):
         alias = source.alias_or_name
         if table is None or table.lower() == alias.lower():
-            names = columns(_of(source, select))
+            names = [column.name for column in columns(of_source(source, select))]
             found += [exp.column(name, table=alias or None) for name in names if name.lower() not in left_out]
     return found
 
@@ -208,7 +212,7 @@ def _expand_names(select: exp.Select, columns: Columns) -> None:
 
 
 def _names_in_from(select: exp.Select, columns: Columns) -> set[str]:
-    return {name.lower() for source in _sources(select) for name in columns(_of(source, select))}
+    return {column.name.lower() for source in sources(select) for column in columns(of_source(source, select))}
 
 
 def _group_by_all(select: exp.Select) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.redshift_standin.errors import not_known
-from tests.redshift_standin.names import literal
+from tests.redshift_standin.expressions.names import literal
 
 NAME = r"(?P<name>[\w.\"]+)"
 COMMENTS = r"(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*"
@@ -23,7 +23,7 @@ OPTIONS = re.compile(
     r"(sortkey\s*\((?P<sortkey>[^)]*)\)\s*)?(auto\s+refresh\s+(?P<auto>yes|no)\s*)?",
     re.IGNORECASE,
 )
-REFRESH = re.compile(rf"refresh\s+materialized\s+view\s+{NAME}", re.IGNORECASE)
+REFRESH = re.compile(rf"refresh\s+materialized\s+view\s+{NAME}(\s+(cascade|restrict))?", re.IGNORECASE)
 ALTER = re.compile(rf"alter\s+materialized\s+view\s+{NAME}\s+auto\s+refresh\s+(?P<auto>yes|no)", re.IGNORECASE)
 DROP = re.compile(
     rf"drop\s+materialized\s+view\s+(?P<exists>if\s+exists\s+)?{NAME}(?P<cascade>\s+cascade)?", re.IGNORECASE
