@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
+from tests.support.json_formats import watch_documents
 from tests.support.quicker_dbt import hurry_dbt
 
 HERE = Path(__file__).parent
@@ -25,6 +26,7 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 hurry_dbt()
+watch_documents()
 # A full collection goes through all of dbt, Prefect and the tests' modules: a fifth of the processor's time went there.
 gc.set_threshold(100_000, 50, 1_000)
 

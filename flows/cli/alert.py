@@ -41,6 +41,6 @@ def send_test(
     body = f"{context.who} sent this with `sluice alert test {channel}`. Nothing is wrong."
     channel_sender(context)(Alert(new_id(now), None, channel, AlertEvent.TEST, title, body, now, now))
     if as_json:
-        print_json({"channel": channel, "is_sent": True})
+        print_json("alert-test", {"channel": channel, "is_sent": True})
     else:
         out.print(f"{channel} accepted the message.", highlight=False, markup=False)

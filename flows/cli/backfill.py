@@ -153,7 +153,7 @@ def _load(asked: BackfillRequest, *, with_readers: bool, yes: bool, as_json: boo
         _print_readers(readers, with_readers=with_readers)
     if not plan.targets or not is_confirmed("Load it?", yes=yes, as_json=as_json):
         if as_json:
-            print_json(_document(plan, None))
+            print_json("backfill", _document(plan, None))
         verb = "restated" if request.restates else "backfilled"
         say(f"No target can be {verb}." if not plan.targets else "Nothing was loaded. Pass --yes to load it.")
         raise typer.Exit(_USAGE_EXIT_CODE)
@@ -169,7 +169,10 @@ def _load(asked: BackfillRequest, *, with_readers: bool, yes: bool, as_json: boo
             follow_up = load_readers(context, readers, (lambda _: None) if as_json else say)
     if as_json:
         document = summary_document(follow_up) if follow_up else None
-        print_json({**_document(plan, summary), "readers": [str(row.name) for row in readers], "follow_up": document})
+        print_json(
+            "backfill",
+            {**_document(plan, summary), "readers": [str(row.name) for row in readers], "follow_up": document},
+        )
     else:
         _print_summary(summary)
         if follow_up:

@@ -45,7 +45,7 @@ def ci(
         for path in write_reports(output, checked):
             say(f"Wrote {path}.")
     if as_json:
-        print_json(document(checked))
+        print_json("ci", document(checked))
     else:
         for check in checked.checks:
             out.print(f"{check.status.sign} {check.name}: {check.summary}", markup=False, highlight=False)

@@ -37,7 +37,7 @@ def classify(
     if as_json:
         document = {"class": verdict.failure_class.value, "is_soft": advice.is_soft, "rule": verdict.rule}
         document |= {"source": verdict.source, "sentence": advice.sentence, "remedy": advice.remedy}
-        print_json(document | {"retry_after_seconds": advice.wait_seconds if advice.is_soft else None})
+        print_json("classify", document | {"retry_after_seconds": advice.wait_seconds if advice.is_soft else None})
         return
     kind = f"soft: retried, first after {advice.wait_seconds:.0f} s" if advice.is_soft else "hard: not retried"
     if verdict.failure_class is FailureClass.UNKNOWN:

@@ -85,7 +85,7 @@ def apply_(
     if may_write:
         apply_plan(change_context, plan, reason)
     if as_json:
-        print_json(_plan_document(plan, is_applied=may_write and not plan.is_empty))
+        print_json("control-apply", _plan_document(plan, is_applied=may_write and not plan.is_empty))
     if not may_write:
         if not sys.stdin.isatty() or as_json:
             raise typer.Exit(_refuse("Nothing was changed: no terminal to confirm on. Pass --yes to apply."))
@@ -179,7 +179,7 @@ def list_(
         for name in [chosen] if chosen else _LIST_COLUMNS:
             found = [row.model_dump(mode="json", by_alias=True) for row in rows if row.control_table == name]
             document[name] = found
-        print_json(document)
+        print_json("control-list", document)
     elif not rows:
         say("There are no rows yet. Declare them in dbt_project/control/, then run `sluice control apply`.")
     else:
@@ -232,7 +232,9 @@ def history(
     entries = load_context().store.history(key, limit)
     if as_json:
         names = ("change_id", "changed_at", "who", "via", "table", "key", "column", "old", "new", "reason")
-        print_json([{name: getattr(entry, name) for name in names} for entry in entries])
+        print_json(
+            "control-history", {"entries": [{name: getattr(entry, name) for name in names} for entry in entries]}
+        )
     elif not entries:
         say(f"No change is recorded{f' for {key}' if key else ''}.")
     else:
@@ -346,7 +348,7 @@ def _print_rows(title: str, columns: Sequence[str], rows: Sequence[ControlRow]) 
 
 def _report(change: RowChange, *, as_json: bool) -> None:
     if as_json:
-        print_json({"changes": [_change_document(change)] if change.columns else []})
+        print_json("control-set", {"changes": [_change_document(change)] if change.columns else []})
     elif change.columns:
         _print_change(change)
     else:

@@ -67,7 +67,7 @@ def cost(
     lines = add_up(found, by, prices_of(context))
     whole = total("all loads", found, prices_of(context)) if found else None
     if as_json:
-        print_json(_document(lines, whole, history, begin, now))
+        print_json("cost", _document(lines, whole, history, begin, now))
     else:
         _print(lines, whole, history, begin, by)
 

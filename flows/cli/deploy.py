@@ -53,7 +53,7 @@ def deploy(
     with progress("Comparing deployments with the rows…", is_quiet=as_json):
         changes = deploy_rows(context, api_url, is_dry=plan, on_step=_print_step if not as_json else _ignore_step)
     if as_json:
-        print_json(_document(changes, is_applied=not plan))
+        print_json("deploy", _document(changes, is_applied=not plan))
         return
     _print(changes, is_dry=plan)
 

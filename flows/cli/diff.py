@@ -59,7 +59,7 @@ def diff(
     with progress("Comparing", is_quiet=as_json):
         found = compare(load_context(), name, against, key=key or (), share=sample, example_count=examples)
     if as_json:
-        print_json(_document(found, is_shown=values))
+        print_json("diff", _document(found, is_shown=values))
     else:
         _show(found, is_shown=values)
     if not found.is_empty:

@@ -41,7 +41,7 @@ def doctor(
     with progress("Checking…", is_quiet=as_json):
         findings = examine(context)
     if as_json:
-        print_json({"findings": [asdict(finding) for finding in findings]})
+        print_json("doctor", {"findings": [asdict(finding) for finding in findings]})
     else:
         rows = [(item.level, item.check, item.message, item.remedy or None) for item in findings]
         print_table("", ("", "Check", "Found", "Remedy"), rows)

@@ -43,7 +43,7 @@ def sweep(
     found = sweep_clusters(load_context(), is_dry=plan)
     if as_json:
         clusters = [{**asdict(item), "created_at": item.created_at.isoformat()} for item in found]
-        print_json({"is_ended": not plan, "clusters": clusters})
+        print_json("emr-sweep", {"is_ended": not plan, "clusters": clusters})
     elif found:
         rows = [
             (item.cluster_id, item.name, item.state, f"{item.created_at:%Y-%m-%d %H:%M:%S}", item.run_id)

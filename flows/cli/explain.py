@@ -41,7 +41,7 @@ def explain(
     context = load_context()
     settings = explain_target(context.store, context.project, target)
     if as_json:
-        print_json({"target": target, "settings": [asdict(item) for item in settings]})
+        print_json("explain", {"target": target, "settings": [asdict(item) for item in settings]})
         return
     for row, items in groupby(settings, key=attrgetter("row")):
         rows = [(item.name, _shown(item.value), item.origin) for item in items]

@@ -51,7 +51,7 @@ def freshness(
         found = tuple(item for item in found if item.table == table) or _refuse(table, [item.table for item in found])
     late = [item.table for item in found if item.is_late]
     if as_json:
-        print_json({"late": late, "tables": [_document(item) for item in found]})
+        print_json("freshness", {"late": late, "tables": [_document(item) for item in found]})
     else:
         _print(found, late)
     if check and late:

@@ -50,7 +50,7 @@ def heal(
     with progress("Checking deactivated rows…", is_quiet=as_json):
         found = heal_rows(context, tuple(targets or ()), is_forced=force)
     if as_json:
-        print_json({"targets": [asdict(item) for item in found]})
+        print_json("heal", {"targets": [asdict(item) for item in found]})
     elif found:
         rows = [(item.target, item.state, duration_text(item.seconds_off or 0.0), item.reason) for item in found]
         print_table("", ("Target", "State", "Off for", "Why"), rows)

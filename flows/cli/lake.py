@@ -45,7 +45,7 @@ def lake(
     report = look_at_lake(load_context(), source)
     files = [item for item in report.files if not unread or item.state not in ("read", "gone")]
     if as_json:
-        print_json({**asdict(report), "files": [asdict(item) for item in files]})
+        print_json("lake", {**asdict(report), "files": [asdict(item) for item in files]})
         return
     rows = [
         (

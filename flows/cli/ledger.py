@@ -51,7 +51,7 @@ def verify(target: Target, as_json: AsJson = False) -> None:
     with progress(f"Comparing {target} with its ledger…", is_quiet=as_json):
         found = verify_target(context, target)
     if as_json:
-        print_json({"is_sound": found.is_sound, **asdict(found)})
+        print_json("verify", {"is_sound": found.is_sound, **asdict(found)})
     elif found.is_sound:
         out.print(
             f"{target} matches its ledger: {found.row_count:,} rows from {found.event_count:,} events.",
@@ -90,7 +90,7 @@ def accept(
 
     entry = accept_rows(load_context(), target, reason)
     if as_json:
-        print_json(asdict(entry))
+        print_json("accept", asdict(entry))
         return
     share = "" if entry.older_count is None else f" ({entry.older_count:,} of {entry.event_count:,} events)"
     say(f"Accepted by {entry.accepted_by}: rows of {target} that an older SELECT derived stay as they are{share}.")
@@ -119,7 +119,7 @@ def ties(
     with progress(f"Looking for ties of {target}…", is_quiet=as_json):
         found = find_ties(context, target, start, end)
     if as_json:
-        print_json(asdict(found))
+        print_json("ties", asdict(found))
     elif not found.tie_count:
         out.print(f"No events of {target} tie.", highlight=False, markup=False)
     else:
@@ -155,13 +155,13 @@ def rebuild(
         _print_plan(plan)
     if not is_confirmed("Rebuild it?", yes=yes, as_json=as_json):
         if as_json:
-            print_json(_document(plan, None))
+            print_json("rebuild", _document(plan, None))
         say("Nothing was changed. Pass --yes to rebuild it.")
         raise typer.Exit(_USAGE_EXIT_CODE)
     with progress(f"Rebuilding {target}…", is_quiet=as_json):
         rows = rebuild_target(context, target)
     if as_json:
-        print_json(_document(plan, rows))
+        print_json("rebuild", _document(plan, rows))
     else:
         out.print(f"{target} was rebuilt: {rows}.", highlight=False, markup=False)
 

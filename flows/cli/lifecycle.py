@@ -51,7 +51,7 @@ def rename(
         plan = plan_rename(context, old, new)
     if plan.is_done:
         if as_json:
-            print_json(_document(plan, is_renamed=True))
+            print_json("rename", _document(plan, is_renamed=True))
         else:
             assert plan.done is not None, "a plan without work ends an earlier renaming"
             out.print(f"Nothing is left to do: {plan.done}, is complete.", highlight=False, markup=False)
@@ -60,14 +60,14 @@ def rename(
         _print_plan(plan)
     if not is_confirmed("Rename it?", yes=yes, as_json=as_json):
         if as_json:
-            print_json(_document(plan, is_renamed=False))
+            print_json("rename", _document(plan, is_renamed=False))
         say("Nothing was changed. Pass --yes to rename it.")
         raise typer.Exit(_USAGE_EXIT_CODE)
     with progress(f"Renaming {old} to {new}…", is_quiet=as_json):
         for _ in rename_steps(context, plan):
             pass
     if as_json:
-        print_json(_document(plan, is_renamed=True))
+        print_json("rename", _document(plan, is_renamed=True))
     else:
         rows = plan.warehouse.row_count
         what = "" if rows is None else f": {rows:,} rows under the new name"
@@ -115,19 +115,19 @@ def retire(
         _print_retirement(plan)
     if not plan.has_work:
         if as_json:
-            print_json(_retirement_document(plan, is_done=False))
+            print_json("retire", _retirement_document(plan, is_done=False))
         return
     question = "Drop its tables now?" if plan.drops else "Retire it?"
     if not is_confirmed(question, yes=yes, as_json=as_json):
         if as_json:
-            print_json(_retirement_document(plan, is_done=False))
+            print_json("retire", _retirement_document(plan, is_done=False))
         say("Nothing was changed. Pass --yes to retire it.")
         raise typer.Exit(_USAGE_EXIT_CODE)
     with progress(f"Retiring {target}…", is_quiet=as_json):
         for _ in retire_steps(context, plan):
             pass
     if as_json:
-        print_json(_retirement_document(plan, is_done=True))
+        print_json("retire", _retirement_document(plan, is_done=True))
     else:
         stay = f"is switched off; its tables stay until {plan.due_at:%Y-%m-%d %H:%M} UTC"
         ending = "was dropped" if plan.drops else stay
@@ -176,7 +176,7 @@ def _document(plan: RenamePlan, *, is_renamed: bool) -> dict[str, Any]:
 
 def _take_back(entry: LifecycleEntry, *, as_json: bool) -> None:
     if as_json:
-        print_json({"target": entry.target, "is_taken_back": True})
+        print_json("retire", {"target": entry.target, "is_taken_back": True})
     else:
         out.print(f"Taken back: {entry}.", highlight=False, markup=False)
 

@@ -58,13 +58,14 @@ def lineage(
     notes = definition_notes(context, tuple(tables))
     if as_json:
         print_json(
+            "lineage",
             {
                 "name": str(thing),
                 "upstream": [_document(step) for step in upstream],
                 "downstream": [_document(step) for step in downstream],
                 "untraced": untraced,
                 "definitions": {target: list(sentences) for target, sentences in notes.items()},
-            }
+            },
         )
         return
     _print_tree(f"{thing} is derived from", thing, [(step.of, step.reads) for step in upstream], "nothing in the rows")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from flows.cli.output.console import out, print_json, progress, say
+from flows.cli.output.console import out, print_json, progress, say, write_json
 
 if TYPE_CHECKING:
     from flows.lint.checks import LintResult
@@ -61,9 +61,9 @@ def lint(
     with progress("Reading SQL…", is_quiet=form is not Format.TEXT):
         result = lint_files(find_files(find_project(), paths or ()))
     if form is Format.JSON:
-        print_json(json_document(result))
+        print_json("lint", json_document(result))
     elif form is Format.SARIF:
-        print_json(sarif_document(result))
+        write_json(sarif_document(result))
     else:
         for line in github_lines(result) if form is Format.GITHUB else text_lines(result):
             out.print(line, highlight=False, markup=False)

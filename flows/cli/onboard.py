@@ -105,7 +105,7 @@ def onboard(
     done = Onboarded(taken, left, files, tried)
     price = context.settings.redshift_usd_per_hour if context.profile.type == "redshift" else None
     if as_json:
-        print_json(document(proposals, done, price))
+        print_json("onboard", document(proposals, done, price))
     else:
         tell(done, price)
     for other in refused:

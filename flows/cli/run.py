@@ -205,13 +205,14 @@ def _report(ended: _Ended, *, as_json: bool) -> None:
         document = summary_document(ended.summary)
         reruns = [summary_document(summary) for summary in ended.reruns]
         print_json(
+            "run",
             {
                 "is_due": ended.plan.is_due,
                 "ui": ended.url,
                 "warnings": list(ended.warnings),
                 **document,
                 "made_up": reruns,
-            }
+            },
         )
         return
     for warning in ended.warnings:

@@ -60,7 +60,7 @@ def savings(
     counts = store.count_decisions(begin)
     found = add_up(counts, store.past_loads(skipped_targets(counts)), *_costs(context, now))
     if as_json:
-        print_json(_document(found, begin, now))
+        print_json("savings", _document(found, begin, now))
     else:
         _print(found, begin)
 

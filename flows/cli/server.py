@@ -49,6 +49,7 @@ def up(as_json: AsJson = False) -> None:
     companions = start_companions(context)
     if as_json:
         print_json(
+            "up",
             {
                 "running": True,
                 "already_running": not started.is_new,
@@ -61,7 +62,7 @@ def up(as_json: AsJson = False) -> None:
                 "open": server.open_url,
                 "api": server.api_url,
                 "log": str(server.log_file),
-            }
+            },
         )
         return
     state = f"started in {started.seconds:.0f} s" if started.is_new else "is already running"
@@ -95,6 +96,6 @@ def down(as_json: AsJson = False) -> None:
         was_working = stop_companions(context)
         was_running = stop(local_server(context)) or was_working
     if as_json:
-        print_json({"running": False, "was_running": was_running})
+        print_json("down", {"running": False, "was_running": was_running})
         return
     say("The local Prefect server has ended." if was_running else "No local Prefect server is running.")

@@ -60,7 +60,7 @@ def size(
         return
     sizing = group.sized(prices)
     if as_json:
-        print_json(_document(pipeline, group, sizing, prices))
+        print_json("size", _document(pipeline, group, sizing, prices))
         return
     _print(group, sizing, prices)
 
@@ -186,6 +186,6 @@ def _item_document(item: GroupMember) -> dict[str, Any]:
 
 def _say_nothing_to_read(pipeline: str, *, as_json: bool) -> None:
     if as_json:
-        print_json({"pipeline_id": pipeline, "scan_bytes": 0, "cluster": None})
+        print_json("size", {"pipeline_id": pipeline, "scan_bytes": 0, "cluster": None})
         return
     say(f"{pipeline} has nothing to read on Spark now, so it needs no cluster. Pass --bytes to size one anyway.")

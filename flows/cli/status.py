@@ -88,7 +88,7 @@ def plan(
     with progress("Looking at rows, models and sources…", is_quiet=as_json):
         outlook = look_ahead(context, request)
     if as_json:
-        print_json(_outlook_document(outlook))
+        print_json("plan", _outlook_document(outlook))
     else:
         _print_outlook(outlook)
     if outlook.faults or outlook.trouble:
@@ -105,7 +105,7 @@ def _plan_against(ref: str, *, as_markdown: bool, as_json: bool) -> None:
     with progress("Comparing with the commit…", is_quiet=as_json or as_markdown):
         impact = plan_impact(context, ref)
     if as_json:
-        print_json(text.document(impact))
+        print_json("plan-against", text.document(impact))
     elif as_markdown:
         sys.stdout.write(text.markdown(impact))
     else:
@@ -146,7 +146,7 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         incidents = [_incident_document(incident) for incident in store.incidents()]
         targets = [_status_document(item) for item in statuses]
-        print_json({"problems": [asdict(item) for item in found], "targets": targets, "incidents": incidents})
+        print_json("status", {"problems": [asdict(item) for item in found], "targets": targets, "incidents": incidents})
     elif statuses or found:
         print_problems(found)
         _print_statuses(statuses)
@@ -192,7 +192,7 @@ def why(
     found = lookup_notes(store.usable_rows(), [target], [load] if load else []) if at is None else ()
     lookups = [note for _, sentences in found for note in sentences]
     if as_json:
-        print_json({**_why_document(decisions[0], load), "definition": list(notes), "lookups": lookups})
+        print_json("why", {**_why_document(decisions[0], load), "definition": list(notes), "lookups": lookups})
         return
     _print_why(decisions[0], load)
     print_notes(found)

@@ -64,7 +64,7 @@ def sync(
         stored = context.store.read_stored()
         report = sync_store(context.store, stored, context.project, context.columns, check=check, overwrite=overwrite)
     if as_json:
-        print_json(_document(report))
+        print_json("sync", _document(report))
     else:
         _print(report, context, check=check)
     if report.drifted:
@@ -108,7 +108,9 @@ def validate(
     count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
     if as_json:
         listed = [{"target": str(target), "message": sentence} for target, sentence in notes]
-        print_json({"rows": count, "faults": [], "warnings": [*(item.as_dict() for item in warnings), *listed]})
+        print_json(
+            "validate", {"rows": count, "faults": [], "warnings": [*(item.as_dict() for item in warnings), *listed]}
+        )
         return
     print_notes((str(target), [sentence]) for target, sentence in notes)
     if on_spark[0]:

@@ -91,7 +91,7 @@ def run(
     if junit is not None:
         write_junit(junit, results, seconds)
     if as_json:
-        print_json(json_document(results, seconds))
+        print_json("test", json_document(results, seconds))
     else:
         _print(results, seconds)
     if any(item.status is not Status.PASSED for item in results):
@@ -127,7 +127,7 @@ def create(
     with progress(f"Freezing rows of {target}…", is_quiet=as_json):
         created = create_test(context, rows, row, limit=limit, force=force)
     if as_json:
-        print_json(asdict(created))
+        print_json("test-create", asdict(created))
     else:
         _print_created(created)
 

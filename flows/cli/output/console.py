@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _UNSEEN: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """What a terminal obeys and JSON lets pass; within a document it only stands in texts."""
+JSON_VERSION: Final = 1
+"""Of all documents. Fields may be added to a version; one that goes, or says something else, needs the next one."""
+
 _PIPED_WIDTH: Final = 1000
 """Width of tables without a terminal: each row fits on one line, for grep and logs."""
 
@@ -82,8 +85,18 @@ def say(message: str) -> None:
     err.print(message, highlight=False, markup=False)
 
 
-def print_json(document: Any) -> None:
-    """Print one JSON document, the command's whole output."""
+def print_json(name: str, document: Mapping[str, Any]) -> None:
+    """Print one JSON document, the command's whole output.
+
+    Args:
+        name: The kind of document; docs/reference/json.md lists the fields of each.
+        document: Its content.
+    """
+    write_json({"json_format": f"{name}/{JSON_VERSION}", **document})
+
+
+def write_json(document: Mapping[str, Any]) -> None:
+    """Print a document whose format is somebody else's, such as SARIF."""
     text = json.dumps(document, indent=2, default=_to_json, ensure_ascii=False)
     sys.stdout.write(_UNSEEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n")
 
@@ -175,7 +188,7 @@ def report_error(error: SluiceError, *, as_json: bool) -> None:
     faults = error.faults if isinstance(error, MetadataError) else ()
     if as_json:
         body = {"message": error.message, "hint": error.hint, "subject": error.subject}
-        print_json({"error": redact({**body, "faults": [fault.as_dict() for fault in faults]})})
+        print_json("error", {"error": redact({**body, "faults": [fault.as_dict() for fault in faults]})})
         return
     for fault in faults:
         say(redact_text(f"  {fault}"))
