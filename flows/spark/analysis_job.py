@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
+from spark_job import define_functions  # type: ignore[import-not-found] # of this folder
 
 
 def main(questions: str, answers: str) -> None:
@@ -20,6 +21,7 @@ def main(questions: str, answers: str) -> None:
     for name, value in document["session"].items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
+    define_functions(spark, document["functions"])
     found = {target: ask(spark, question) for target, question in document["selects"].items()}
     Path(answers).write_text(json.dumps(found), "utf-8")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from flows.spark.jobs import FUNCTIONS
 from flows.spark.local import spark_environment, submit_command
 from flows.spark.settings import SparkSettings
 from metadata_sync.analysis.catalog import Catalog
@@ -95,7 +96,7 @@ def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> di
     words = submit_command(settings.model_copy(update={"local_cores": 1}), environment)
     with tempfile.TemporaryDirectory() as folder:
         asked, answers = Path(folder) / "questions.json", Path(folder) / "answers.json"
-        asked.write_text(json.dumps({"session": SESSION, "selects": questions}), "utf-8")
+        asked.write_text(json.dumps({"session": SESSION, "selects": questions, "functions": str(FUNCTIONS)}), "utf-8")
         done = _run([*words, str(SCRIPT), str(asked), str(answers)], environment)
         if not answers.exists():
             last = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]

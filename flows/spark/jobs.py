@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from metadata_sync.analysis.lake_location import partition_columns, resolved
@@ -16,11 +17,13 @@ from metadata_sync.rows.model import SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import ResolvedDependency
 from metadata_sync.rows.vocabulary import Increment
-from metadata_sync.sql.spark import Cut, spark_type, view_name
+from metadata_sync.sql.spark import FUNCTIONS_PREFIX, Cut, spark_type, view_name
 
 Window = dict[str, Any]
 """A window as the macro `capture_window` wrote it; it is passed to the load unchanged."""
 
+FUNCTIONS: Final = Path(__file__).with_name("spark_functions.py")
+"""Functions that Spark lacks."""
 _EXECUTION: Final = re.compile(r"[0-9a-z]{1,32}")
 _RESULT_FILE: Final = re.compile(r"[\w.+=-]+\.parquet")
 _WINDOW: Final = re.compile(r"/\* sluice:window (\{.*?\}) \*/")
@@ -65,8 +68,13 @@ class SparkJob:
         """The location of the error file when it fails."""
         return f"{self.folder}/attempt={self.attempt}.error.json"
 
-    def document(self, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Return the job as the script reads it."""
+    def document(self, settings: Mapping[str, str], functions: str) -> dict[str, Any]:
+        """Return the job as the script reads it.
+
+        Args:
+            settings: Spark's options of this job.
+            functions: Where `spark_functions.py` lies.
+        """
         return {
             "target": self.target,
             "attempt": self.attempt,
@@ -78,6 +86,7 @@ class SparkJob:
             "manifest": self.manifest,
             "error": self.error,
             "groups": self._groups(),
+            "functions": functions if FUNCTIONS_PREFIX in self.select.sql.lower() else None,
         }
 
     def _source(self, source: SourceRow) -> dict[str, Any]:
@@ -158,9 +167,9 @@ class Result:
         }
 
 
-def jobs_text(jobs: Sequence[SparkJob], settings: Mapping[str, str]) -> str:
-    """Return the text of the script's job file."""
-    return json.dumps({"jobs": [job.document(settings) for job in jobs]}, indent=1)
+def jobs_text(jobs: Sequence[SparkJob], settings: Mapping[str, str], functions: str = str(FUNCTIONS)) -> str:
+    """Return the text of the script's job file; see `SparkJob.document`."""
+    return json.dumps({"jobs": [job.document(settings, functions) for job in jobs]}, indent=1)
 
 
 def read_manifest(job: SparkJob, text: str) -> Result:

@@ -10,6 +10,7 @@ error file, and the other jobs continue.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -83,6 +84,8 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
     """Write a job's rows and return the manifest, in the layout of Redshift's UNLOAD … MANIFEST VERBOSE."""
     for name, value in job["settings"].items():
         spark.conf.set(name, value)
+    if job.get("functions"):
+        define_functions(spark, job["functions"])
     for source in job["sources"]:
         _read_source(spark, source).createOrReplaceTempView(source["view"])
     folder = f"{job['output']}/attempt={job['attempt']}-{uuid.uuid4().hex[:8]}"
@@ -90,6 +93,12 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
     if job.get("groups"):
         author["groups"] = _write_groups(spark, job["groups"], f"{folder}-groups")
     return {**_write_rows(spark, job, folder), "author": author}
+
+
+def define_functions(spark: SparkSession, location: str) -> None:
+    """Make the functions of a Python file known here and to the workers."""
+    spark.sparkContext.addPyFile(location)
+    importlib.import_module(location.rpartition("/")[2].removesuffix(".py")).register(spark)
 
 
 def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:

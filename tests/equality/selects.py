@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from tests.equality import json_texts
 from tests.equality.heavy import FLIGHT_TABLES, HEAVY
 
 TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
@@ -38,6 +39,7 @@ TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     ),
     "empty": ("select * from (values (1, 1.5, 'a')) as e (i, m, s) where false",
               {"i": "integer", "m": "decimal(2,1)", "s": "varchar"}),
+    json_texts.TABLE: json_texts.table(),
     **FLIGHT_TABLES,
 }  # fmt: skip
 
@@ -293,5 +295,5 @@ _QUERIES: Final = (
 
 def selects() -> Iterator[str]:
     """Return the SELECTs."""
-    for shapes in (_JOINS, _SETS, _GROUPS, _WINDOWS, _QUERIES, HEAVY):
+    for shapes in (_JOINS, _SETS, _GROUPS, _WINDOWS, _QUERIES, tuple(json_texts.shapes()), HEAVY):
         yield from shapes

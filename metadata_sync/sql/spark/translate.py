@@ -10,7 +10,7 @@ from sqlglot.errors import SqlglotError
 from metadata_sync.problems import Problem
 from metadata_sync.rows.names import TableName
 from metadata_sync.sql.parse import ParsedSelect
-from metadata_sync.sql.spark import aggregates, instants, numbers, operators, texts
+from metadata_sync.sql.spark import aggregates, instants, json_values, numbers, operators, texts
 from metadata_sync.sql.spark.casts import convert
 from metadata_sync.sql.spark.kinds import UNKNOWN, parse_kind
 from metadata_sync.sql.spark.query import Made, Queries
@@ -18,7 +18,7 @@ from metadata_sync.sql.spark.scope import Output, Scope, reference
 from metadata_sync.sql.spark.sources import Cut, source_item, touched_groups
 from metadata_sync.sql.spark.value import REMEDY, Refusal, Value
 
-RULES = (aggregates, instants, numbers, operators, texts)
+RULES = (aggregates, instants, json_values, numbers, operators, texts)
 """The modules whose rules are registered."""
 _RESULT = "sluice_result"
 
