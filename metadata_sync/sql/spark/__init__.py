@@ -21,7 +21,16 @@ Nothing here may import duckdb, pyspark or flows.
 
 from metadata_sync.sql.spark.json_values import FUNCTIONS_PREFIX
 from metadata_sync.sql.spark.kinds import spark_type
-from metadata_sync.sql.spark.sources import Cut, group_types, touched_groups, view_name
+from metadata_sync.sql.spark.sources import Cut, group_types, touched_groups, unread_view, view_name
 from metadata_sync.sql.spark.translate import spark_select
 
-__all__ = ["FUNCTIONS_PREFIX", "Cut", "group_types", "spark_select", "spark_type", "touched_groups", "view_name"]
+__all__ = [
+    "FUNCTIONS_PREFIX",
+    "Cut",
+    "group_types",
+    "spark_select",
+    "spark_type",
+    "touched_groups",
+    "unread_view",
+    "view_name",
+]
