@@ -89,9 +89,11 @@ spark-matrix: $(VENV)/.dev ## Compare every SELECT shape that may go to Spark wi
 	@PYTHONPATH=. $(BIN)/python -m tests.equality $(ARGS)
 
 .PHONY: spark4-matrix
-spark4-matrix: $(VENV)/.dev ## The same on Spark 4, which comes into a folder of its own; needs a whole JDK 17 or later in JAVA_HOME
-	@test -d .spark4 || $(BIN)/uv pip install --quiet --target .spark4 pyspark==4.0.1
-	@SLUICE_SPARK_HOME=$(CURDIR)/.spark4/pyspark PYTHONPATH=. $(BIN)/python -m tests.equality $(ARGS)
+spark4-matrix: $(VENV)/.spark4 ## The same on Spark 4, which comes into a folder of its own; needs a whole JDK 17 or later, in JAVA_HOME or as java
+	@test -x "$(JDK)/bin/java" || { echo "Spark 4 needs a whole JDK 17 or later: set JAVA_HOME" >&2; exit 2; }
+	@JAVA_HOME="$(JDK)" SLUICE_SPARK_HOME=$(SPARK4)/pyspark PYTHONPATH=. $(BIN)/python -m tests.equality $(ARGS)
+SPARK4 := $(abspath $(VENV)/spark4)
+JDK = $(or $(JAVA_HOME),$(patsubst %/bin/java,%,$(realpath $(shell command -v java))))
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and compare what was loaded (less: make chaos ARGS="--minutes 5")
@@ -142,6 +144,7 @@ lock: $(VENV)/.dev ## Refresh the lock files
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/dbt_next/requirements.lock tests/dbt_next/requirements.in
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/s3/requirements.lock tests/s3/requirements.in
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/iceberg/requirements.lock tests/iceberg/requirements.in
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) --upgrade --no-deps -o tests/spark4/requirements.lock tests/spark4/requirements.in
 LOCK_OPTIONS := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .PHONY: audit
@@ -177,6 +180,11 @@ $(VENV)/.s3: tests/s3/requirements.lock $(VENV)/.dev
 $(VENV)/.iceberg: tests/iceberg/requirements.lock $(VENV)/.dev
 	@rm -rf $(ICEBERG)
 	@$(INSTALL) tests/iceberg/requirements.lock --target $(ICEBERG)
+	@touch $@
+
+$(VENV)/.spark4: tests/spark4/requirements.lock $(VENV)/.dev
+	@rm -rf $(SPARK4)
+	@$(INSTALL) tests/spark4/requirements.lock --target $(SPARK4)
 	@touch $@
 
 $(VENV)/.next: tests/dbt_next/requirements.lock $(VENV)/.dev

@@ -22,8 +22,8 @@ that format's version:
 
 Within a version fields may be added; one that goes or says something else needs the next version. Instants are ISO 8601
 with their zone. `[]` stands for the items of a list, `*` for the name of a table, column or file as a key. A field with
-*null* may be null, *any* is a value of a row. `sluice lint --format sarif` and the reports of `sluice ci` are formats of
-others (SARIF, JUnit).
+*null* may be null, *any* is a value of a row. `sluice lint --format sarif` and the reports of `sluice ci` have formats
+of others (SARIF, JUnit).
 
 This page is made from what the tests of all commands print: a document with a field that is not listed fails them.
 """

@@ -302,7 +302,7 @@ class _Backfill:
         )
         rows = {str(row.name): row for row in self._plan.run.selected}
         chosen = [(rows[item.target], item.choice) for item in due if item.choice is not None]
-        return stage.run(chosen, partial(self._dbt.compile, variables=variables))
+        return stage.run(chosen, partial(self._dbt.compile, variables=variables), variables.get("SLUICE_FILES"))
 
     def _note(self, item: TargetChunks, chunk: Window, load: LoggedLoad | None, complaint: str) -> None:
         result = self._results[item.target]

@@ -11,6 +11,7 @@ from flows.context import Context, load_context
 from metadata_sync.errors import MetadataError
 
 if TYPE_CHECKING:
+    from flows.spark.analyzer import Asked
     from metadata_sync.analysis.protocols import WarehouseColumns
     from metadata_sync.errors import Fault
     from metadata_sync.rows.model import ControlRows
@@ -100,7 +101,9 @@ def validate(
     columns = OfflineColumns(context.profile.dialect) if offline else context.columns
     with progress("Checking rows and SELECTs…", is_quiet=as_json):
         rows, faults, warnings, notes = (_database_faults if database else _file_faults)(context, columns)
-        on_spark = (0, False) if faults else _ask_spark(context, rows, columns, faults)
+        on_spark = None if faults else _ask_spark(context, rows, columns)
+        faults += on_spark.faults if on_spark is not None else ()
+    unanswered = on_spark.unanswered if on_spark is not None else ()
     for warning in () if as_json else warnings:
         say(f"Warning: {warning}")
     if faults:
@@ -108,13 +111,16 @@ def validate(
     count = len(rows.sources) + len(rows.pipelines) + len(rows.transformations)
     if as_json:
         listed = [{"target": str(target), "message": sentence} for target, sentence in notes]
-        print_json(
-            "validate", {"rows": count, "faults": [], "warnings": [*(item.as_dict() for item in warnings), *listed]}
-        )
+        listed += [{"target": target, "message": _UNANSWERED} for target in unanswered]
+        found = [*(item.as_dict() for item in warnings), *listed]
+        print_json("validate", {"rows": count, "faults": [], "warnings": found})
         return
     print_notes((str(target), [sentence]) for target, sentence in notes)
-    if on_spark[0]:
-        say(f"Spark's analyzer {'took' if on_spark[1] else 'is not installed and did not see'} {on_spark[0]} SELECTs.")
+    if unanswered:
+        say(f"Warning: {', '.join(unanswered)}: {_UNANSWERED}")
+    elif on_spark is not None and on_spark.count:
+        what = "took" if on_spark.is_installed else "is not installed and did not see"
+        say(f"Spark's analyzer {what} {on_spark.count} SELECTs.")
     out.print(
         f"{count} rows and their SELECTs: no fault found. {_OFFLINE if offline else _ONLINE}",
         highlight=False,
@@ -122,17 +128,19 @@ def validate(
     )
 
 
-def _ask_spark(context: Context, rows: ControlRows, columns: WarehouseColumns, faults: list[Fault]) -> tuple[int, bool]:
-    """Add what Spark's analyzer refuses; return how many SELECTs go to Spark, and if it was asked."""
+_UNANSWERED: Final = (
+    "Spark's analyzer did not answer in its time and was ended (SLUICE_SPARK_CHECK_SECONDS); Sluice's own list of what "
+    "Spark does alike, which takes the SELECT, alone has looked at it."
+)
+
+
+def _ask_spark(context: Context, rows: ControlRows, columns: WarehouseColumns) -> Asked:
+    """Ask Spark's analyzer about the SELECTs that go to Spark."""
     from flows.spark.analyzer import analyzer_faults
     from flows.spark.settings import load_spark_settings
     from metadata_sync.analysis.catalog import Catalog
 
-    found, count, is_asked = analyzer_faults(
-        Catalog(rows, context.project, columns), lambda: load_spark_settings(context.project)
-    )
-    faults += found
-    return count, is_asked
+    return analyzer_faults(Catalog(rows, context.project, columns), lambda: load_spark_settings(context.project), say)
 
 
 def _file_faults(context: Context, columns: WarehouseColumns) -> _Checked:

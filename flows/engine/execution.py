@@ -253,7 +253,8 @@ class Execution:
         )
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
-            staged = self._run_on_spark(unloaded, partial(self._dbt.compile, variables=variables))
+            compile_models = partial(self._dbt.compile, variables=variables)
+            staged = self._run_on_spark(unloaded, compile_models, variables.get("SLUICE_FILES"))
             failed = staged.failed if staged else {}
             if len(failed) == len(due):
                 return Build(stopped=failed)
@@ -289,7 +290,9 @@ class Execution:
             found[first.target] = first.windows(first.run_chunks)
         return found
 
-    def _run_on_spark(self, due: Sequence[TransformationRow], compile_models: CompileModels) -> Staged | None:
+    def _run_on_spark(
+        self, due: Sequence[TransformationRow], compile_models: CompileModels, files: str | None
+    ) -> Staged | None:
         """Run the SELECTs whose engine is Spark; None when there are none."""
         choices = [self._decisions[str(row.name)].choice for row in due]
         if all(choice is None or choice.engine is not Engine.SPARK for choice in choices):
@@ -298,7 +301,7 @@ class Execution:
             from flows.spark.run_hook import SparkInRun
 
             self._spark = SparkInRun(self._context, self._plan, self._observer.say, self._observer.spark_changed)
-        return self._spark.run(due, self._decisions, compile_models)
+        return self._spark.run(due, self._decisions, compile_models, files)
 
     def _fingerprint(self, outcome: TargetOutcome) -> str | None:
         from flows.incidents.fingerprint import take_fingerprint

@@ -10,6 +10,8 @@ Way in: `run_hook.SparkInRun`, which the engine calls before each wave; `stage.S
 | `stage` | clusters, results and costs of one run |
 | `preparation` | the jobs of a wave with their windows |
 | `jobs`, `spark_job` | what the Spark script gets, and the script itself |
+| `lake_files` | the listed files that a job reads of its lake sources |
+| `spark_functions` | functions that Spark lacks, for the script: JSON as the warehouse reads it |
 | `results` | manifests and error files that jobs write |
 | `backend`, `local`, `emr/` | the protocol of backends, and the two that exist |
 | `sizing/` | cluster size, duration and cost |

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
+from spark_job import define_functions  # type: ignore[import-not-found] # of this folder
 
 
 def main(questions: str, answers: str) -> None:
-    """Answer each question: null, or Spark's error."""
+    """Write a line when Spark runs, and one for each question: null, or Spark's error."""
     document = json.loads(Path(questions).read_text("utf-8"))
     builder = SparkSession.builder.appName("sluice-validate")
     for name, value in document["session"].items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
-    found = {target: ask(spark, question) for target, question in document["selects"].items()}
-    Path(answers).write_text(json.dumps(found), "utf-8")
+    define_functions(spark, document["functions"])
+    with Path(answers).open("w", encoding="utf-8", buffering=1) as written:
+        written.write("{}\n")
+        for target, question in document["selects"].items():
+            written.write(json.dumps({"target": target, "error": ask(spark, question)}) + "\n")
 
 
 def ask(spark: SparkSession, question: dict[str, Any]) -> str | None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from flows.spark.jobs import FUNCTIONS
 from flows.spark.local import spark_environment, submit_command
 from flows.spark.settings import SparkSettings
 from metadata_sync.analysis.catalog import Catalog
@@ -20,34 +25,54 @@ from metadata_sync.rows.resolve import is_active
 from metadata_sync.rows.vocabulary import Engine
 
 SCRIPT: Final = Path(__file__).with_name("analysis_job.py")
-_SECONDS: Final = 300
-"""How long Spark may take; it starts in a few seconds."""
+_LOOK_EVERY: Final = 0.2
+_SAID_EVERY: Final = 10.0
+"""Seconds between looks at Spark's answers, and between two sentences about what takes long."""
 
 
-def analyzer_faults(catalog: Catalog, load_settings: Callable[[], SparkSettings]) -> tuple[list[Fault], int, bool]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What Spark's analyzer said.
+
+    Attributes:
+        faults: The SELECTs that it does not take.
+        count: How many SELECTs go to Spark.
+        is_installed: Whether Spark is installed here.
+        unanswered: The targets whose SELECTs it did not answer in its time.
+    """
+
+    faults: tuple[Fault, ...] = ()
+    count: int = 0
+    is_installed: bool = False
+    unanswered: tuple[str, ...] = ()
+
+
+def analyzer_faults(
+    catalog: Catalog, load_settings: Callable[[], SparkSettings], say: Callable[[str], None] = lambda _: None
+) -> Asked:
     """Find rows whose SELECT Spark itself does not take.
 
     Args:
         catalog: The rows with the tables and columns that are known.
         load_settings: Returns Spark's options and packages; called only when a SELECT goes to Spark.
-
-    Returns:
-        The faults, how many SELECTs go to Spark, and whether it was asked: it may not be installed here.
+        say: Tells what takes long.
 
     Raises:
         ConfigurationError: When Spark is installed and does not start.
     """
     selects = spark_selects(catalog)
     if not selects:
-        return [], 0, False
+        return Asked()
     settings = load_settings()
     try:
         spark_environment(settings.home)
     except ConfigurationError:
-        return [], len(selects), False
-    answers = ask_spark(selects, settings)
-    faults = [_fault(target, answer) for target, answer in answers.items() if answer is not None]
-    return faults, len(selects), True
+        return Asked(count=len(selects))
+    answers = ask_spark(selects, settings, say)
+    faults = tuple(_fault(target, answer) for target, answer in answers.items() if answer is not None)
+    return Asked(
+        faults, len(selects), is_installed=True, unanswered=tuple(target for target in selects if target not in answers)
+    )
 
 
 def spark_selects(catalog: Catalog) -> dict[str, SparkSelect]:
@@ -72,18 +97,21 @@ def _may_run_on_spark(row: TransformationRow, rows: ControlRows) -> bool:
     return pipeline.engine is Engine.SPARK or is_by_size
 
 
-def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> dict[str, str | None]:
-    """Plan SELECTs on Spark over empty tables, in one session.
+def ask_spark(
+    selects: Mapping[str, SparkSelect], settings: SparkSettings, say: Callable[[str], None] = lambda _: None
+) -> dict[str, str | None]:
+    """Plan SELECTs on Spark over empty tables, in one session; Spark is ended when it takes too long.
 
     Args:
         selects: The SELECTs, by target.
-        settings: Spark's options and packages.
+        settings: Spark's options and packages, and how long it may take.
+        say: Tells what takes long.
 
     Returns:
-        Spark's error of each SELECT; None: it takes it.
+        Spark's error of each SELECT; None: it takes it. A SELECT that it did not answer in its time is left out.
 
     Raises:
-        ConfigurationError: When Spark is not installed, does not start or does not end.
+        ConfigurationError: When Spark is not installed or does not start.
     """
     from flows.spark.spark_job import SESSION
 
@@ -94,31 +122,77 @@ def ask_spark(selects: Mapping[str, SparkSelect], settings: SparkSettings) -> di
     environment = spark_environment(settings.home)
     words = submit_command(settings.model_copy(update={"local_cores": 1}), environment)
     with tempfile.TemporaryDirectory() as folder:
-        asked, answers = Path(folder) / "questions.json", Path(folder) / "answers.json"
-        asked.write_text(json.dumps({"session": SESSION, "selects": questions}), "utf-8")
-        done = _run([*words, str(SCRIPT), str(asked), str(answers)], environment)
-        if not answers.exists():
-            last = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
+        asked, answers, log = (Path(folder) / name for name in ("questions.json", "answers.jsonl", "log"))
+        asked.write_text(json.dumps({"session": SESSION, "selects": questions, "functions": str(FUNCTIONS)}), "utf-8")
+        command = [*words, str(SCRIPT), str(asked), str(answers)]
+        has_ended = _run(command, environment, log, _Patience(answers, len(selects), settings.check_seconds, say))
+        lines = _lines(answers)
+        if not lines and has_ended:
+            last = (log.read_text("utf-8", "replace").strip().splitlines() or ["it wrote nothing"])[-1]
             raise ConfigurationError(f"Spark did not start to check SELECTs: {last}", "Run `sluice doctor`.")
-        found: dict[str, str | None] = json.loads(answers.read_text("utf-8"))
-    return found
+    found = (json.loads(line) for line in lines[1:])
+    return {answer["target"]: answer["error"] for answer in found}
 
 
-def _run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(  # noqa: S603 - our own script
+def _lines(answers: Path) -> list[str]:
+    """Return the whole lines of the answers so far."""
+    text = answers.read_text("utf-8") if answers.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+@dataclass
+class _Patience:
+    """Waits for Spark as long as it goes on: its start has a time, and so has each SELECT.
+
+    Attributes:
+        answers: Where Spark writes.
+        count: How many SELECTs it answers.
+        seconds: How long its start may take; a SELECT has half of that.
+        say: Tells what takes long.
+    """
+
+    answers: Path
+    count: int
+    seconds: int
+    say: Callable[[str], None]
+    _known: int = 0
+    _since: float = field(default_factory=time.monotonic)
+    _began: float = field(default_factory=time.monotonic)
+    _said: float = field(default_factory=time.monotonic)
+
+    def is_over(self) -> bool:
+        """Whether the start, or the SELECT that Spark looks at, has taken its time."""
+        now, known = time.monotonic(), len(_lines(self.answers))
+        if known > self._known:
+            self._known, self._since = known, now
+        if now - self._said > _SAID_EVERY:
+            self._said = now
+            what = f"has answered {known - 1} of {self.count} SELECTs" if known else "is starting"
+            self.say(f"Spark's analyzer {what}, {now - self._began:.0f} s.")
+        return now - self._since > (self.seconds / 2 if known else self.seconds)
+
+
+def _run(command: list[str], environment: Mapping[str, str], log: Path, patience: _Patience) -> bool:
+    """Run Spark until it ends, or until its time is over; then it is killed with its children. Return if it ended."""
+    with log.open("wb") as written:
+        process = subprocess.Popen(  # noqa: S603 - our own script
             command,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
-            check=False,
+            start_new_session=True,
         )
-    except subprocess.TimeoutExpired as error:
-        raise ConfigurationError(
-            f"Spark did not check the SELECTs within {_SECONDS} s.",
-            "Try again on a machine that is less busy, or check fewer pipelines at a time.",
-        ) from error
+        try:
+            while not patience.is_over():
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_EVERY)
+                    return True
+            return False
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _fault(target: str, answer: str) -> Fault:

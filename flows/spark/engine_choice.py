@@ -64,16 +64,7 @@ def _with_engine(chooser: EngineChooser, state: WarehouseState, decision: Decisi
     decision = replace(decision, choice=choice)
     if refusal is not None:
         return replace(decision, action=Action.HOLD, reason=Reason.NOT_ON_SPARK, message=refusal)
-    return whole_only(decision)
-
-
-def whole_only(decision: Decision) -> Decision:
-    """Hold a target that would leave out files: Spark reads whole folders."""
-    if not decision.left_out or decision.choice is None or decision.choice.engine is not Engine.SPARK:
-        return decision
-    source, name = min(decision.left_out)
-    message = f"{source} cannot be read: {name} does not fit, and Spark reads the whole folder"
-    return replace(decision, action=Action.HOLD, reason=Reason.SOURCE_UNREADABLE, message=message)
+    return decision
 
 
 @dataclass

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from metadata_sync.analysis.lake_location import partition_columns, resolved
@@ -16,14 +17,31 @@ from metadata_sync.rows.model import SourceRow, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import ResolvedDependency
 from metadata_sync.rows.vocabulary import Increment
-from metadata_sync.sql.spark import Cut, spark_type, view_name
+from metadata_sync.sql.spark import FUNCTIONS_PREFIX, Cut, spark_type, unread_view, view_name
 
 Window = dict[str, Any]
 """A window as the macro `capture_window` wrote it; it is passed to the load unchanged."""
 
+FUNCTIONS: Final = Path(__file__).with_name("spark_functions.py")
+"""Functions that Spark lacks."""
 _EXECUTION: Final = re.compile(r"[0-9a-z]{1,32}")
 _RESULT_FILE: Final = re.compile(r"[\w.+=-]+\.parquet")
+_GLOB_SIGN: Final = re.compile(r"[\[\]{}*?\\]")
+"""What Spark takes for more than itself in a path."""
 _WINDOW: Final = re.compile(r"/\* sluice:window (\{.*?\}) \*/")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFiles:
+    """The files that a job reads of a lake source.
+
+    Attributes:
+        paths: Their paths or URIs.
+        is_mixed: Whether files of the source differ in their columns.
+    """
+
+    paths: tuple[str, ...]
+    is_mixed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +57,7 @@ class SparkJob:
         scan_bytes: Estimated bytes that it reads.
         catalog: The catalog of tables in other formats than Parquet; None: they are read from their location.
         limit_seconds: How long its step on a cluster may take; None: no limit.
+        files: The listed files of each view; one that is not here reads its location.
     """
 
     target: str
@@ -49,6 +68,7 @@ class SparkJob:
     scan_bytes: int
     catalog: str | None = None
     limit_seconds: float | None = None
+    files: Mapping[str, SourceFiles] = field(default_factory=dict)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -65,27 +85,39 @@ class SparkJob:
         """The location of the error file when it fails."""
         return f"{self.folder}/attempt={self.attempt}.error.json"
 
-    def document(self, settings: Mapping[str, str]) -> dict[str, Any]:
-        """Return the job as the script reads it."""
+    def document(self, settings: Mapping[str, str], functions: str) -> dict[str, Any]:
+        """Return the job as the script reads it.
+
+        Args:
+            settings: Spark's options of this job.
+            functions: Where `spark_functions.py` lies.
+        """
         return {
             "target": self.target,
             "attempt": self.attempt,
             "sql": self.select.sql,
             "settings": dict(settings),
-            "sources": [self._source(source) for source in self.select.sources],
+            "sources": [
+                self._source(source, view)
+                for source in self.select.sources
+                for view in (view_name(source.name), unread_view(source.name))
+                if view == view_name(source.name) or view in self.files
+            ],
             "columns": [{"name": name, "type": kind} for name, kind in self.select.columns],
             "output": self.folder,
             "manifest": self.manifest,
             "error": self.error,
             "groups": self._groups(),
+            "functions": functions if FUNCTIONS_PREFIX in self.select.sql.lower() else None,
         }
 
-    def _source(self, source: SourceRow) -> dict[str, Any]:
+    def _source(self, source: SourceRow, view: str) -> dict[str, Any]:
         """Return a source for the script, read recursively with the partition columns of its location, as in DuckDB."""
-        view = view_name(source.name)
-        location = self.locations[view]
+        location = self.locations[view_name(source.name)]
         found: dict[str, Any] = {"view": view, "format": source.format, "location": location, "options": {}}
-        found["columns"] = [{"name": name, "type": kind} for name, kind in self.select.schemas.get(view, ())]
+        found["columns"] = [
+            {"name": name, "type": kind} for name, kind in self.select.schemas.get(view_name(source.name), ())
+        ]
         if is_text(source):
             schema = ", ".join(f"`{column.name}` {spark_type(column.type, 'duckdb')}" for column in source.columns)
             found |= {"format": "parquet", "schema": schema}
@@ -94,6 +126,10 @@ class SparkJob:
             above = location.partition(f"/{partitions[0]}=*")[0] if partitions else ""
             where = {"basePath": above} if partitions else {"recursiveFileLookup": "true"}
             found["options"] = {**where, "pathGlobFilter": "*.parquet"}
+            listed = self.files.get(view)
+            if listed is not None:  # names were judged when they were listed
+                paths = [_GLOB_SIGN.sub(r"\\\g<0>", path) for path in listed.paths]
+                found |= {"options": where, "files": paths, "is_mixed": listed.is_mixed}
         elif self.catalog is not None:
             found["table"] = f"`{self.catalog}`.`{source.source_schema}`.`{source.source_table}`"
         return found
@@ -158,9 +194,9 @@ class Result:
         }
 
 
-def jobs_text(jobs: Sequence[SparkJob], settings: Mapping[str, str]) -> str:
-    """Return the text of the script's job file."""
-    return json.dumps({"jobs": [job.document(settings) for job in jobs]}, indent=1)
+def jobs_text(jobs: Sequence[SparkJob], settings: Mapping[str, str], functions: str = str(FUNCTIONS)) -> str:
+    """Return the text of the script's job file; see `SparkJob.document`."""
+    return json.dumps({"jobs": [job.document(settings, functions) for job in jobs]}, indent=1)
 
 
 def read_manifest(job: SparkJob, text: str) -> Result:
@@ -256,7 +292,8 @@ def cuts_of(
             cuts[item.name] = Cut(key, is_empty=not window["new"], group=group)
         else:
             bounds = (window["kind"], window["start"], window["end"], window["is_open"])
-            cuts[item.name] = Cut(item.incremental_key, *bounds, group=group)
+            has_files = bool(group) and bool(window.get("files"))
+            cuts[item.name] = Cut(item.incremental_key, *bounds, group=group, has_unread_view=has_files)
     return cuts
 
 

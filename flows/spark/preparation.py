@@ -10,7 +10,8 @@ from uuid import uuid4
 from flows.context import Context
 from flows.gate.facts import EngineChoice
 from flows.spark.backend import Backend
-from flows.spark.jobs import SparkJob, Window, cuts_of, result_folder, spark_location
+from flows.spark.jobs import SourceFiles, SparkJob, Window, cuts_of, result_folder, spark_location
+from flows.spark.lake_files import ListedFiles
 from flows.spark.settings import SparkSettings
 from flows.spark.sizing.groups import GroupMember
 from flows.spark.sizing.learning import REMEMBERED, learn_from
@@ -58,13 +59,16 @@ class JobPreparer:
         self._spark = spark
         self._backend = backend
 
-    def prepare(self, row: TransformationRow, choice: EngineChoice, windows: Mapping[str, Window]) -> PreparedJob | str:
+    def prepare(
+        self, row: TransformationRow, choice: EngineChoice, windows: Mapping[str, Window], listed: ListedFiles
+    ) -> PreparedJob | str:
         """Return a target's job, or why it cannot run on Spark.
 
         Args:
             row: The transformation.
             choice: Its engine choice, with the estimated bytes.
             windows: The windows that its compiled model holds.
+            listed: The files of lake sources.
         """
         pipeline = self._rows.pipeline(row.pipeline_id)
         if pipeline is None:
@@ -72,11 +76,13 @@ class JobPreparer:
         scan_bytes = choice.scan_bytes or 0
         try:
             Workload(scan_bytes, pipeline.sla_minutes)
-            select = translate(row, self._catalog, cuts_of(row, resolve_dependencies(row, self._rows), windows))
+            cuts = cuts_of(row, resolve_dependencies(row, self._rows), windows)
+            select = translate(row, self._catalog, cuts)
             if not isinstance(select, SparkSelect):
                 return f"{select[0].message} {select[0].remedy}"
-            job = self._job(row, select, scan_bytes)
-        except (SluiceError, ValueError, RecursionError) as error:
+            unread = {name for name, cut in cuts.items() if cut.has_unread_view}
+            job = self._job(row, select, scan_bytes, listed.of_job(row, select.sources, windows, unread))
+        except (SluiceError, ValueError, OSError, RecursionError) as error:
             return str(error)
         if (obstacle := self._backend.obstacle(job)) is not None:
             return obstacle
@@ -89,7 +95,9 @@ class JobPreparer:
     def _catalog(self) -> Catalog:
         return Catalog(self._rows, self._context.project, self._context.columns)
 
-    def _job(self, row: TransformationRow, select: SparkSelect, scan_bytes: int) -> SparkJob:
+    def _job(
+        self, row: TransformationRow, select: SparkSelect, scan_bytes: int, files: Mapping[str, SourceFiles]
+    ) -> SparkJob:
         project = self._context.project
         return SparkJob(
             target=str(row.name),
@@ -99,4 +107,5 @@ class JobPreparer:
             folder=result_folder(project, row, self._run_id),
             scan_bytes=scan_bytes,
             catalog=self._spark.catalog,
+            files=files,
         )

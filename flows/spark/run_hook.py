@@ -41,7 +41,11 @@ class SparkInRun:
         self._costs: dict[str, ClusterCost] = {}
 
     def run(
-        self, due: Sequence[TransformationRow], decisions: Mapping[str, Decision], compile_models: CompileModels
+        self,
+        due: Sequence[TransformationRow],
+        decisions: Mapping[str, Decision],
+        compile_models: CompileModels,
+        files: str | None,
     ) -> Staged | None:
         """Run the wave's targets with engine Spark; None when there are none.
 
@@ -49,6 +53,7 @@ class SparkInRun:
             due: The targets of the wave.
             decisions: The decisions with their engines, by target.
             compile_models: Compiles dbt models by name.
+            files: The listing of lake sources (SLUICE_FILES).
 
         Raises:
             RunError: When dbt cannot compile at all.
@@ -73,7 +78,7 @@ class SparkInRun:
                 on_change=self._on_change,
                 cluster=request.cluster,
             )
-        staged = self._stage.run(chosen, compile_models)
+        staged = self._stage.run(chosen, compile_models, files)
         for target, cost in staged.costs.items():
             known = self._costs.get(target)
             self._costs[target] = known + cost if known else cost

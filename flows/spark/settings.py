@@ -39,6 +39,7 @@ class SparkSettings(BaseSettings):
         backend: local: on this machine, for local lakes; emr: on a cluster for each run and job group.
         local_cores: Parallel tasks on this machine.
         local_memory: Heap on this machine, in Java's notation.
+        check_seconds: How long `sluice validate` waits for Spark to start; for each SELECT it waits half as long.
         home: The folder of the Spark that runs on this machine; None: that of the package pyspark.
         packages: Maven coordinates for spark-submit --packages, to read Iceberg, Hudi or Delta.
         catalog: The catalog, defined in `options`, in which Iceberg, Hudi or Delta sources are schema.table; None: they
@@ -51,6 +52,7 @@ class SparkSettings(BaseSettings):
     backend: BackendName = BackendName.LOCAL
     local_cores: int = Field(default=2, ge=1)
     local_memory: str = Field(default="1g", pattern=r"^[1-9]\d*[mg]$")
+    check_seconds: int = Field(default=60, ge=1)
     home: Path | None = None
     packages: Words = ()
     catalog: str | None = Field(default=None, pattern=r"^[A-Za-z_]\w*$")

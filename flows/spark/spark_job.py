@@ -10,6 +10,8 @@ error file, and the other jobs continue.
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import os
 import sys
@@ -38,6 +40,8 @@ SESSION = {
 }
 FILE_BYTES = 256 * 2**20
 """Approximate size of a result's files."""
+FILES_APART = 200
+"""Most files of different columns that are read one by one, each by its own types."""
 
 _WHOLE = ("TINYINT", "SMALLINT", "INT", "BIGINT")
 
@@ -83,6 +87,8 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
     """Write a job's rows and return the manifest, in the layout of Redshift's UNLOAD … MANIFEST VERBOSE."""
     for name, value in job["settings"].items():
         spark.conf.set(name, value)
+    if job.get("functions"):
+        define_functions(spark, job["functions"])
     for source in job["sources"]:
         _read_source(spark, source).createOrReplaceTempView(source["view"])
     folder = f"{job['output']}/attempt={job['attempt']}-{uuid.uuid4().hex[:8]}"
@@ -90,6 +96,12 @@ def write_result(spark: SparkSession, job: dict[str, Any]) -> dict[str, Any]:
     if job.get("groups"):
         author["groups"] = _write_groups(spark, job["groups"], f"{folder}-groups")
     return {**_write_rows(spark, job, folder), "author": author}
+
+
+def define_functions(spark: SparkSession, location: str) -> None:
+    """Make the functions of a Python file known here and to the workers."""
+    spark.sparkContext.addPyFile(location)
+    importlib.import_module(location.rpartition("/")[2].removesuffix(".py")).register(spark)
 
 
 def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
@@ -102,6 +114,8 @@ def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
     reader = spark.read.format(source["format"])
     for name, value in source["options"].items():
         reader = reader.option(name, value)
+    if "files" in source:
+        return _read_files(spark, reader, source)
     if "schema" in source:  # a column that a file lacks is NULL
         return reader.schema(source["schema"]).load(source["location"])
     try:
@@ -109,8 +123,41 @@ def _read_source(spark: SparkSession, source: dict[str, Any]) -> DataFrame:
     except AnalysisException:  # a column that nobody reads may have a type that Spark does not have
         if not columns:
             raise
-    named = ", ".join(f"{_quoted(column['name'])} {column['type']}" for column in columns)
-    return reader.schema(named).load(source["location"])
+    return reader.schema(_schema(columns)).load(source["location"])
+
+
+def _schema(columns: list[dict[str, str]]) -> str:
+    return ", ".join(f"{_quoted(column['name'])} {column['type']}" for column in columns)
+
+
+def _read_files(spark: SparkSession, reader: Any, source: dict[str, Any]) -> DataFrame:
+    """Read files that were listed; a column that they lack is NULL. Few files that differ are read one by one."""
+    files, columns = source["files"], source["columns"]
+    if "schema" in source and files:
+        return reader.schema(source["schema"]).load(files)  # type: ignore[no-any-return]
+    if not files:
+        return spark.createDataFrame([], _schema(columns))
+    if not source["is_mixed"] or len(files) > FILES_APART:
+        return _whole(_loaded(reader.option("mergeSchema", str(source["is_mixed"]).lower()), files, columns), columns)
+    parts = [_whole(_loaded(reader, [file], columns), columns) for file in files]
+    return functools.reduce(DataFrame.unionByName, parts)
+
+
+def _loaded(reader: Any, files: list[str], columns: list[dict[str, str]]) -> DataFrame:
+    try:
+        return reader.load(files)  # type: ignore[no-any-return]
+    except AnalysisException:  # a column that nobody reads may have a type that Spark does not have
+        return reader.schema(_schema(columns)).load(files)  # type: ignore[no-any-return]
+
+
+def _whole(frame: DataFrame, columns: list[dict[str, str]]) -> DataFrame:
+    """Return the columns that the SELECT was translated for, in their types."""
+    there = {name.lower(): name for name in frame.columns}
+    written = []
+    for column in columns:
+        value = _quoted(there[column["name"].lower()]) if column["name"].lower() in there else "null"
+        written.append(f"cast({value} as {column['type']}) as {_quoted(column['name'])}")
+    return frame.selectExpr(*written)
 
 
 def _typed(frame: DataFrame, columns: list[dict[str, str]]) -> DataFrame:

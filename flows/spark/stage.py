@@ -26,6 +26,7 @@ from flows.run.outcome import Compiled
 from flows.spark.backend import Backend, Bill, JobEnd, JobStatus, Order, Say
 from flows.spark.cost_caps import check_cap, tightest_cap
 from flows.spark.jobs import Result, SparkJob, Window, windows_of
+from flows.spark.lake_files import ListedFiles
 from flows.spark.preparation import JobPreparer, PreparedJob
 from flows.spark.progress import GroupProgress, OnChange
 from flows.spark.settings import BackendName, EmrSettings, SparkSettings, load_emr_settings, load_spark_settings
@@ -111,12 +112,13 @@ class SparkStage:
         self._known: dict[str, tuple[Result, Mapping[str, Window]]] = {}
         self._scarce: set[str] = set()
 
-    def run(self, chosen: Sequence[Chosen], compile_models: CompileModels) -> Staged:
+    def run(self, chosen: Sequence[Chosen], compile_models: CompileModels, files: str | None = None) -> Staged:
         """Run transformations on Spark.
 
         Args:
             chosen: Transformations with their engine choice.
             compile_models: Compiles dbt models, which sets the windows.
+            files: The listing of lake sources that the windows were cut by (SLUICE_FILES).
 
         Returns:
             Results for the load, and errors. A target without new rows is in neither.
@@ -125,7 +127,8 @@ class SparkStage:
             RunError: When dbt cannot compile at all.
         """
         staged = Staged()
-        prepared = self._prepare(chosen, compile_models([row.name.model_name for row, _ in chosen]), staged)
+        compiled = compile_models([row.name.model_name for row, _ in chosen])
+        prepared = self._prepare(chosen, compiled, ListedFiles(files), staged)
         items = [one.item for one in prepared]
         for group in make_groups(items, self._cluster, self._emr.architecture, self._emr.primary_type):
             members = {str(item.row.name) for item in group.items}
@@ -159,7 +162,9 @@ class SparkStage:
 
         return LocalBackend(self._context.project.state_dir / "spark", self._spark)
 
-    def _prepare(self, chosen: Sequence[Chosen], compiled: Compiled, staged: Staged) -> list[PreparedJob]:
+    def _prepare(
+        self, chosen: Sequence[Chosen], compiled: Compiled, listed: ListedFiles, staged: Staged
+    ) -> list[PreparedJob]:
         """Return the jobs of the targets with new rows; a target that cannot run fails, and the others go on."""
         preparer = JobPreparer(self._context, self._rows, self._run_id, self._spark, self._backend)
         prepared = []
@@ -172,7 +177,7 @@ class SparkStage:
             elif known is not None and _heads(known[1]) == _heads(windows):
                 staged.results[target] = known[0].for_macros(known[1])  # a retry after a failed load
             elif any(window["new"] for window in windows.values()):
-                found = preparer.prepare(row, choice, windows)
+                found = preparer.prepare(row, choice, windows, listed)
                 if isinstance(found, PreparedJob):
                     prepared.append(found)
                 else:

@@ -9,6 +9,7 @@ from typing import Final
 
 import sqlglot
 from sqlglot import Dialect, Token, TokenType, exp
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, SqlglotError
 
 from metadata_sync.problems import Problem
@@ -40,6 +41,17 @@ _JINJA_OPENING: Final = re.compile(r"\{[{%#]")
 _GAP_COMMENT: Final = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _MISSING_PART: Final = re.compile(r"Required keyword: '\w+' missing for <class '[\w.]*\.(\w+)'>")
 _CONTROL_CHARACTER: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff]")
+
+
+class _PathsAsWritten(DuckDB):
+    """DuckDB's SQL; a path into JSON stays the text that it is: `a.b` is one key there, `$.a.b` are two."""
+
+    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
+        """Return the path as it is written."""
+        return path
+
+
+_DUCKDB: Final = _PathsAsWritten()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,7 @@ def parse_select(text: str, dialect: str) -> tuple[ParsedSelect | None, tuple[Pr
     if isinstance(tokens, Problem):
         return None, (tokens,)
     try:
-        parsed = Dialect.get_or_raise(dialect).parser().parse(tokens, text)
+        parsed = (_DUCKDB if dialect == "duckdb" else Dialect.get_or_raise(dialect)).parser().parse(tokens, text)
         tree = next(item for item in parsed if item is not None)
     except (SqlglotError, RecursionError) as error:
         return None, (_syntax_problem(error),)

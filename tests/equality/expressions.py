@@ -54,7 +54,7 @@ _TEXT_CALLS: Final = (
     "split_part({x}, 'X', 1)", "split_part({x}, '', 1)", "split_part({x}, ',', -1)", "lpad({x}, 5, '*')",
     "rpad({x}, 2, 'xy')", "lpad({x}, 0, '*')", "repeat({x}, 2)", "repeat({x}, 0)", "repeat({x}, -1)", "reverse({x})",
     "md5({x})", "sha256({x})", "ascii({x})", "{x} like '%a%'", "{x} like 'a\\b'", "{x} like '%\\%'", "{x} like '_'",
-    "{x} like ''", "{x} like {y}", "{x} not like 'a_b'", "{x} like 'a!%b' escape '!'", "{x} like '100\\%' escape '\\'",
+    "{x} like ''", "{x} like {y}", "{x} not like {y}", "{x} like {x}", "{x} like '%' || {y} || '_'", "{x} like left({x}, 1) || '%'", "{x} ilike upper({x})", "{x} like {y} escape '!'", "{x} like '%𐖗%'", "{x} ilike '😀%'", "{x} not like 'a_b'", "{x} like 'a!%b' escape '!'", "{x} like '100\\%' escape '\\'",
     "{x} like 'a!_!!' escape '!'", "{x} ilike '%ß%'", "{x} ilike {y}", "{x} ilike 'İ%'", "{x} similar to 'a.*'",
     "{x} glob 'a*'", "regexp_matches({x}, '^a')", "{x} = 'abc'", "{x} < {y}", "{x} in ('a', '', 'ß')",
     "{x} between 'a' and 'b'", "coalesce({x}, {y}, 'none')", "nullif({x}, '')", "case when {x} > 'a' then {x} end",

@@ -22,7 +22,11 @@ FLIGHTS: Final[Table] = (
         case when i % 29 = 0 then null else i * 1.005 - 100 end as speed,
         case when i % 4 = 0 then 'a,b' when i % 4 = 1 then 'x\\y' when i % 4 = 2 then '' else '  ' end as note,
         case when i % 6 = 0 then '' when i % 6 = 1 then ' 7 ' when i % 6 = 2 then '1.5' else '00' || i end as code,
-        '{"seat": "' || i || 'A", "rows": ' || i || '}' as payload
+        case when i % 31 = 0 then null when i % 37 = 0 then '{"seat": ' when i % 41 = 0 then '' else
+            '{"seat": "' || i || 'A", "rows": ' || i || ', "price": ' || (i * 3.25) || ', "tags": ["a", "ż' || i % 3
+            || '"], "who": {"name": "O''Hara \\u00e9 \\"' || i % 5 || '\\"", "vip": '
+            || case when i % 3 = 0 then 'true' when i % 3 = 1 then 'null' else 'false' end
+            || '}, "at": "2013-01-0' || (1 + i % 9) || 'T10:00:00"}' end as payload
     from range(600) as r (i)
     """,
     {

@@ -114,8 +114,26 @@ HEAVY: Final = (
     " window w as (partition by tailnum order by dep_at, id rows between 3 preceding and current row)",
     "select id, sum(distance) over (partition by tailnum order by dep_at, id rows between 3 preceding and current row)"
     " as recent from lake.flights",
-    # JSON: refused by name
-    "select id, json_extract_string(payload, '$.seat') as seat from lake.flights",
-    "select id, payload ->> '$.seat' as seat from lake.flights",
-    "select id, cast(json_extract(payload, '$.rows') as integer) as n from lake.flights",
+    # JSON in a column of text, some of it broken
+    "select id, json_extract_string(payload, '$.seat') as seat from lake.flights where json_valid(payload)",
+    "select id, payload ->> '$.seat' as seat, cast(payload ->> '$.rows' as integer) as n,"
+    " cast(payload ->> '$.price' as decimal(12, 2)) as price, payload ->> '$.tags[0]' as tag"
+    " from lake.flights where json_valid(payload)",
+    "select payload -> '$.who' ->> '$.name' as name, count(*) as n, sum(cast(payload ->> '$.price' as decimal(12, 2)))"
+    " as total from lake.flights where json_valid(payload) group by 1",
+    "select id, case when json_valid(payload) then coalesce(payload ->> '$.who.vip', 'unknown') else 'broken' end"
+    " as vip from lake.flights",
+    "select id, payload from lake.flights where json_valid(payload)"
+    " qualify row_number() over (partition by payload ->> '$.who.name' order by cast(payload ->> '$.at' as timestamp)"
+    " desc, id) = 1",
+    "with events as (select id, tailnum, cast(payload ->> '$.at' as timestamp) as stamp,"
+    " payload ->> '$.tags[-1]' as tag from lake.flights where json_valid(payload)),"
+    " gaps as (select *, stamp - lag(stamp) over (partition by tailnum order by stamp, id) > interval '1 day' as is_gap"
+    " from events) select id, tag,"
+    " sum(case when is_gap then 1 else 0 end) over (partition by tailnum order by stamp, id) as session from gaps",
+    "select c.name, e.vip, count(*) as n from (select carrier, payload ->> '$.who.vip' as vip from lake.flights"
+    " where json_valid(payload) and payload ->> '$.who.vip' is not null) as e left join lake.carriers as c"
+    " on c.carrier = e.carrier group by all",
+    # refused by name
+    "select id, cast(json_extract(payload, '$.rows') as integer) as n from lake.flights where json_valid(payload)",
 )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from tests.equality import json_texts
 from tests.equality.heavy import FLIGHT_TABLES, HEAVY
 
 TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
@@ -38,6 +39,7 @@ TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     ),
     "empty": ("select * from (values (1, 1.5, 'a')) as e (i, m, s) where false",
               {"i": "integer", "m": "decimal(2,1)", "s": "varchar"}),
+    json_texts.TABLE: json_texts.table(),
     **FLIGHT_TABLES,
 }  # fmt: skip
 
@@ -290,8 +292,30 @@ _QUERIES: Final = (
     "select id, 'a' as x, 1.5 as y, true as z, 1e3 as w from lake.t",
 )  # fmt: skip
 
+_DAY_TEXTS: Final = (
+    "2013-1-5", " 2013-01-05\t", "2013/01/05", "2013 1 5", "2013\\1\\5", "13-01-05", "02013-01-05", "0001-01-01", "9999-12-31", "99999-01-01",
+)  # fmt: skip
+_CLOCK_TEXTS: Final = (
+    "", " 10:00", "T1:2", " 10:00:00.1", " 10:00:00.", "T10:00:00.1234567", " 23:59:59.9999999", "T10:00Z", " 10:00+02", " 10:00 UTC",
+    " 10:00:00Z", " 10:00:00-0530", "T10:00:00.5+01:30", " 1:2:3 ",
+)  # fmt: skip
+_NUMBER_TEXTS: Final = ("1", "+1", "-1", " 7 ", "1.5", "2.5", "-0.5", "1e3", "1E-2", ".5", "5.", "1_000", "007", "+.5e1", "\t1\n", "-0")  # fmt: skip
+_READ: Final[Mapping[str, tuple[str, ...]]] = {
+    "date": (*_DAY_TEXTS, *(f"2013-01-05{clock}" for clock in _CLOCK_TEXTS)),
+    "timestamp": (*(day.strip() for day in _DAY_TEXTS), *(f"2013-01-05{clock}" for clock in _CLOCK_TEXTS)),
+    "timestamptz": (*(day.strip() for day in _DAY_TEXTS), *(f"2013-01-05{clock}" for clock in _CLOCK_TEXTS)),
+    "boolean": ("true", "TRUE", "t", "f", "1", "0", "yes", "no", "y", "n"),
+    "integer": _NUMBER_TEXTS, "bigint": _NUMBER_TEXTS, "double": (*_NUMBER_TEXTS, "inf", "-Infinity", "NaN", "1e300"),
+    "hugeint": (*_NUMBER_TEXTS, "99999999999999999999999999999999999998"), "decimal(10,2)": _NUMBER_TEXTS,
+    "decimal(38,4)": _NUMBER_TEXTS,
+}  # fmt: skip
+_CASTS: Final = tuple(
+    f"select cast(v.s as {kind}) as x from (values ('" + "'), ('".join(texts) + "')) as v (s)"
+    for kind, texts in _READ.items()
+)
+
 
 def selects() -> Iterator[str]:
     """Return the SELECTs."""
-    for shapes in (_JOINS, _SETS, _GROUPS, _WINDOWS, _QUERIES, HEAVY):
+    for shapes in (_JOINS, _SETS, _GROUPS, _WINDOWS, _QUERIES, _CASTS, tuple(json_texts.shapes()), HEAVY):
         yield from shapes

@@ -481,6 +481,8 @@ class SharedSparkSubmit:
             jobs = {file: json.loads(_get(simulator, file))["jobs"][0] for file in files}
             for location in {source["location"] for job in jobs.values() for source in job["sources"]}:
                 _copy_here(simulator, location, folder)
+            for functions in filter(None, {job["functions"] for job in jobs.values()}):
+                _copy_here(simulator, functions, folder)
             (folder / "script.py").write_text(_get(simulator, script))
             (folder / "jobs.json").write_text(json.dumps({"jobs": [*jobs.values()]}).replace("s3://", f"{folder}/s3/"))
             environment = spark_environment()

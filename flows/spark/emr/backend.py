@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -25,7 +26,7 @@ from flows.spark.emr.cluster import EmrCluster
 from flows.spark.emr.clusters import ManagedCluster, managed_clusters
 from flows.spark.emr.idempotency import call_once
 from flows.spark.emr.request import cluster_request
-from flows.spark.jobs import SparkJob
+from flows.spark.jobs import FUNCTIONS, SparkJob
 from flows.spark.local import SCRIPT, utc_now
 from flows.spark.settings import EmrSettings, SparkSettings
 from metadata_sync.errors import ConfigurationError, RunError, StoreError
@@ -111,9 +112,7 @@ class EmrBackend:
         Raises:
             RunError: When EMR refuses the request.
         """
-        script = SCRIPT.read_text("utf-8")
-        address = f"{self.work_uri}/code/spark_job-{hashlib.sha256(script.encode()).hexdigest()[:12]}.py"
-        self.put(address, script)
+        script, functions = self._put_code(SCRIPT), self._put_code(FUNCTIONS)
         token = uuid4().hex[:12]
         with ExitStack() as lease:
             keeper = lease.enter_context(LeaseKeeper(self._store, run_id=order.run_id, held_by=order.owner))
@@ -124,8 +123,15 @@ class EmrBackend:
             except (KeyboardInterrupt, SystemExit):
                 self.end_others(order, token)
                 raise
-            return EmrCluster(self, order, cluster_id, token=token, script=address, requested_at=requested_at, say=say,
-                              on_step=on_step, lease=lease.pop_all())  # fmt: skip
+            return EmrCluster(self, order, cluster_id, token=token, code=(script, functions), requested_at=requested_at,
+                              say=say, on_step=on_step, lease=lease.pop_all())  # fmt: skip
+
+    def _put_code(self, file: Path) -> str:
+        """Write a file of Sluice to S3, in a folder named by its content, and return its address."""
+        text = file.read_text("utf-8")
+        address = f"{self.work_uri}/code/{hashlib.sha256(text.encode()).hexdigest()[:12]}/{file.name}"
+        self.put(address, text)
+        return address
 
     def end_others(self, order: Order, token: str, kept: str | None = None) -> None:
         """Terminate other clusters of an order, which exist when a response was lost. Never raises."""

@@ -38,7 +38,7 @@ class EmrCluster:
         cluster_id: str,
         *,
         token: str,
-        script: str,
+        code: tuple[str, str],
         requested_at: datetime,
         say: Say,
         on_step: OnStep,
@@ -49,7 +49,7 @@ class EmrCluster:
         self._order = order
         self._id = cluster_id
         self._token = token
-        self._script = script
+        self._script, self._functions = code
         self._say = say
         self._on_step = on_step
         self._targets: dict[str, str] = {}
@@ -198,7 +198,7 @@ class EmrCluster:
         steps = {}
         for job in batch:
             file = f"{self._backend.work_uri}/runs/run_id={self._order.run_id}/{job.target}-{job.attempt}.json"
-            self._backend.put(file, jobs_text([job], {}))
+            self._backend.put(file, jobs_text([job], {}, self._functions))
             steps[file] = step_request(job, self._script, file, self._sizing, self._backend.spark)
         known: dict[str, str] = {}
 

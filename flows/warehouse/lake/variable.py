@@ -86,12 +86,15 @@ def files_variable(
             start, rest = folder.name_starts_at
             patterns[folder.read_pattern] |= {"name_start": str(start), "name_rest": str(rest)}
             choice.add(lake, source, folder.read_pattern, names)
+    sources = {source.key: folder.read_pattern for source, (folder, _) in listings.items()}
     by_pattern = {folder.read_pattern: (folder, listing) for folder, listing in listings.values()}
     path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
     _write(path, by_pattern, choice.left_out_by, rejects)
     is_remote = any(folder.loads_from_s3 for folder, _ in listings.values())
     return {
-        "SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "refused": choice.refused}),
+        "SLUICE_FILES": json.dumps(
+            {"listing": str(path), "patterns": patterns, "sources": sources, "refused": choice.refused}
+        ),
         **(s3.environment(context.profile.values) if is_remote else {}),
     }
 

@@ -10,7 +10,7 @@ differently is rewritten until it is equal. `make spark-matrix` runs every rule 
 | query.py, joins.py, scope.py | SELECT and its clauses, set operations; FROM; what names mean |
 | expressions.py | the table of rules; columns, literals, CASE |
 | operators.py, intervals.py | comparison, logic, arithmetic, LIKE; intervals |
-| texts.py, numbers.py, instants.py | functions of values |
+| texts.py, numbers.py, instants.py, json_values.py | functions of values |
 | aggregates.py | aggregates and windows |
 | kinds.py, casts.py | types, the type where several meet; casts between every pair |
 | sources.py | views of sources, cut by windows |
@@ -19,8 +19,18 @@ differently is rewritten until it is equal. `make spark-matrix` runs every rule 
 Nothing here may import duckdb, pyspark or flows.
 """
 
+from metadata_sync.sql.spark.json_values import FUNCTIONS_PREFIX
 from metadata_sync.sql.spark.kinds import spark_type
-from metadata_sync.sql.spark.sources import Cut, group_types, touched_groups, view_name
+from metadata_sync.sql.spark.sources import Cut, group_types, touched_groups, unread_view, view_name
 from metadata_sync.sql.spark.translate import spark_select
 
-__all__ = ["Cut", "group_types", "spark_select", "spark_type", "touched_groups", "view_name"]
+__all__ = [
+    "FUNCTIONS_PREFIX",
+    "Cut",
+    "group_types",
+    "spark_select",
+    "spark_type",
+    "touched_groups",
+    "unread_view",
+    "view_name",
+]

@@ -11,6 +11,7 @@ from sqlglot import exp
 from metadata_sync.sql.spark.kinds import (
     BIGINT,
     DOUBLE,
+    HUGEINT,
     INTEGER,
     Kind,
     decimal,
@@ -89,27 +90,61 @@ def _text_to_integer(value: Value, to: Kind, node: exp.Expr) -> exp.Expr:
     """The warehouse takes fractions and exponents and rounds them half away from zero."""
     if re.match(r"\s*[+-]?0[xXbBoO]", value.text or ""):
         raise Refusal(node, f"reads {value.text}, which Spark does not", "Write the number in decimal digits.")
-    number = spark(
-        "cast(replace(trim(BOTH {blanks} FROM {x}), '_', '') as decimal(38, 15))", blanks=_WHITESPACE, x=value.sql
-    )
-    return cast(spark("round({x})", x=number), to)
+    return cast(spark("round({x})", x=cast(_numeral(value, node), decimal(38, 0 if to == HUGEINT else 15))), to)
 
 
-def _text_to_number(value: Value, to: Kind, _: exp.Expr) -> exp.Expr:
-    return cast(spark("replace(trim(BOTH {blanks} FROM {x}), '_', '')", blanks=_WHITESPACE, x=value.sql), to)
+def _text_to_number(value: Value, to: Kind, node: exp.Expr) -> exp.Expr:
+    return cast(_numeral(value, node, has_words=to.is_fraction), to)
 
 
-def _text_to_instant(value: Value, to: Kind, _: exp.Expr) -> exp.Expr:
-    """The warehouse takes slashes and blanks, too; Spark wants dashes."""
-    text = spark("trim(BOTH {blanks} FROM {x})", blanks=_WHITESPACE, x=value.sql)
+def _numeral(value: Value, node: exp.Expr, *, has_words: bool = False) -> exp.Expr:
+    """Write a text that is a number for the warehouse as one for Spark, which takes `1d` and digits of all scripts."""
+    words = f"|[+-]?{_WORDS}" if has_words else ""
+    text = _only(value, f"[{_WHITESPACE}]*(?:{_NUMERAL}{words})[{_WHITESPACE}]*", node)
+    return spark("replace(trim(BOTH {blanks} FROM {x}), '_', '')", blanks=_WHITESPACE, x=text)
+
+
+def _text_to_boolean(value: Value, to: Kind, node: exp.Expr) -> exp.Expr:
+    return cast(_only(value, f"[^{_WHITESPACE}]*", node), to)
+
+
+def _text_to_instant(value: Value, to: Kind, node: exp.Expr) -> exp.Expr:
+    """The warehouse takes slashes and blanks, too, and hours without seconds before a zone; Spark wants dashes."""
+    blanks, clock = f"[{_WHITESPACE}]*", f"{_CLOCK}{_ZONE if to.name == 'date' else _NAMED_ZONE}"
+    time = f"(?:{clock})?{blanks}" if to.name == "date" else f"(?:{clock}{blanks})?"
+    text = spark("trim(BOTH {blanks} FROM {x})", blanks=_WHITESPACE, x=_only(value, blanks + _DAY + time, node))
     return cast(_dashed(text), to)
 
 
+def _only(value: Value, pattern: str, node: exp.Expr) -> exp.Expr:
+    """Let a text through that the warehouse's cast takes; to another one a sign is added that no cast takes.
+
+    Raises:
+        Refusal: When it is another one, and is written out.
+    """
+    if value.text is None:
+        return call("regexp_replace", value.sql, rf"^(?!(?:{pattern})\z)", "!")
+    if re.fullmatch(pattern, value.text) is None:
+        remedy = "Write days and times as 2013-01-31 10:00:00, numbers in decimal digits."
+        raise Refusal(node, f"reads '{value.text}', which Spark reads differently or not at all", remedy)
+    return value.sql
+
+
+_DIGITS: Final = "[0-9](?:_?[0-9])*"
+_NUMERAL: Final = rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?[0-9]+)?"
+_WORDS: Final = r"(?:[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN])"
+_DAY: Final = r"(?!0+[-/ \\])[0-9]{1,6}([-/ \\])[0-9]{1,2}\1[0-9]{1,2}"
+_CLOCK: Final = r"[T ](?:[01]?[0-9]|2[0-3]):[0-5]?[0-9](?::[0-5]?[0-9](?:\.[0-9]*)?)?"
+_ZONE: Final = r"(?:Z| UTC|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)?"
+_NAMED_ZONE: Final = rf"(?:{_ZONE}| [A-Z][A-Za-z_]*(?:/[A-Z][A-Za-z_]*)*)"
+
+
 def _dashed(text: exp.Expr) -> exp.Expr:
-    """Write a day that begins a text with dashes and four digits of the year or more."""
+    """Write a day with dashes and four digits of the year or more, and a clock before a zone with its seconds."""
     day = exp.Literal.string(r"^([0-9]{1,6})[-/ \\]([0-9]{1,2})[-/ \\]([0-9]{1,2})")
     padded = call("regexp_replace", text, day, "000$1-$2-$3")
-    return call("regexp_replace", padded, "^0+([0-9]{4,})-", "$1-")
+    plain = call("regexp_replace", padded, "^0+([0-9]{4,})-", "$1-")
+    return call("regexp_replace", plain, "^([^:]+:[0-9]+)( ?[A-Z+-].*)$", "$1:00$2")
 
 
 def _moment_to_text(value: Value, _: Kind, __: exp.Expr) -> exp.Expr:
@@ -169,7 +204,7 @@ _RULES: Final[dict[tuple[str, str], _Rule]] = {
     ("varchar", "integer"): _text_to_integer,
     ("varchar", "decimal"): _text_to_number,
     ("varchar", "double"): _text_to_number,
-    ("varchar", "boolean"): _plain,
+    ("varchar", "boolean"): _text_to_boolean,
     ("varchar", "date"): _text_to_instant,
     ("varchar", "timestamp"): _text_to_instant,
     ("varchar", "timestamptz"): _text_to_instant,

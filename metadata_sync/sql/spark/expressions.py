@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 Rule = Callable[["Expressions", exp.Expr], Value]
 _RULES: Final[dict[type[exp.Expr], tuple[frozenset[str], Rule]]] = {}
+_CALLS: Final[dict[str, Rule]] = {}
+"""Rules of functions that the parser has no node for, by their names in lower case."""
 
 
 class Queries(Protocol):
@@ -124,6 +126,8 @@ class Expressions:
 
     def _translated(self, node: exp.Expr) -> Value:
         rule = _RULES.get(type(node))
+        if isinstance(node, exp.Anonymous) and node.name.lower() in _CALLS:
+            rule = (frozenset(["this", "expressions"]), _CALLS[node.name.lower()])
         if rule is None:
             name = _name(node)
             remedy = _REMEDIES.get(type(node))
@@ -180,6 +184,20 @@ def rule(*types: type[exp.Expr], args: str = "this expression") -> Callable[[Rul
     def register(function: Rule) -> Rule:
         for type_ in types:
             _RULES[type_] = (frozenset(args.split()), function)
+        return function
+
+    return register
+
+
+def rule_of_call(name: str) -> Callable[[Rule], Rule]:
+    """Register the rule of a function that the parser has no node for.
+
+    Args:
+        name: The function, in lower case.
+    """
+
+    def register(function: Rule) -> Rule:
+        _CALLS[name] = function
         return function
 
     return register
@@ -255,6 +273,7 @@ _REMEDIES: Final[dict[type[exp.Expr], str]] = {
     exp.TryCast: "Use cast(), after a condition that leaves out what cannot be cast.",
     exp.SimilarTo: "Use LIKE, or use engine: warehouse.",
     exp.Glob: "Use LIKE, or use engine: warehouse.",
+    exp.JSONExtract: "Write ->> or json_extract_string(…), which yields text, and cast that.",
     exp.Any: "Write … IN (SELECT …).",
 }
 

@@ -140,14 +140,27 @@ def _matched(self: Expressions, node: exp.Expr, escape: str | None) -> Value:
     """Spark's LIKE escapes by a backslash, the warehouse's by nothing unless ESCAPE says so."""
     value = self.as_kind(node.this, VARCHAR)
     pattern = node.expression
-    if not isinstance(pattern, exp.Literal) or any(ord(letter) > _LAST_OF_PLANE for letter in str(pattern.this)):
-        message = "matches a pattern that is not written out in letters up to U+FFFF, which Spark 4 takes for pairs"
-        raise Refusal(node, message, "Write the pattern as a text.")
-    made: exp.Expr = exp.Literal.string(_pattern(str(pattern.this), escape, node))
-    if isinstance(node, exp.ILike):
-        value, made = lowered(value), lowered(made)
-    found: exp.Expr = exp.Like(this=exp.paren(value), expression=exp.paren(made))
+    if isinstance(pattern, exp.Literal) and all(ord(letter) <= _LAST_OF_PLANE for letter in str(pattern.this)):
+        made: exp.Expr = exp.Literal.string(_pattern(str(pattern.this), escape, node))
+        if isinstance(node, exp.ILike):
+            value, made = lowered(value), lowered(made)
+        found: exp.Expr = exp.Like(this=exp.paren(value), expression=exp.paren(made))
+    elif escape is None:
+        made = self.as_kind(pattern, VARCHAR)
+        if isinstance(node, exp.ILike):
+            value, made = lowered(value), lowered(made)
+        found = spark("{x} rlike {pattern}", x=value, pattern=_expression_of(made))
+    else:
+        reason = "escapes in a pattern that is not written out in letters up to U+FFFF"
+        raise Refusal(node, reason, "Write the pattern as a text, or compare with starts_with() or contains().")
     return Value(exp.Not(this=exp.paren(found)) if node.args.get("negate") else found, BOOLEAN)
+
+
+def _expression_of(pattern: exp.Expr) -> exp.Expr:
+    """Write a pattern without an escape as a regular expression, which has no escape of its own to be doubled."""
+    plain = call("regexp_replace", pattern, r"[\\.\[\]{}()*+?^$|]", r"\\$0")
+    made = call("replace", call("replace", plain, "%", ".*"), "_", ".")
+    return call("concat", r"(?s)\A", made, r"\z")
 
 
 def _pattern(pattern: str, escape: str | None, node: exp.Expr) -> str:

@@ -24,6 +24,7 @@ class Cut:
         is_empty: Nothing is read.
         group: Columns that tell a row's group: then the window says which groups are touched, and all of their rows
             with a key are read, in every source that has some.
+        has_unread_view: Whether the unread files of the source are a view of their own, which tells the groups.
     """
 
     key: str | None = None
@@ -33,6 +34,7 @@ class Cut:
     is_open: bool = False
     is_empty: bool = False
     group: tuple[str, ...] = ()
+    has_unread_view: bool = False
 
 
 def touched_groups(
@@ -58,7 +60,8 @@ def _groups_of_window(name: TableName, cut: Cut, kinds: Sequence[str]) -> exp.Se
         exp.alias_(exp.cast(_column(column), exp.DataType.build(kind, dialect="spark")), f"sluice_group_{place}")
         for place, (column, kind) in enumerate(zip(cut.group, kinds, strict=True), start=1)
     ]
-    return exp.select(*columns).distinct().from_(view_name(name)).where(_condition(cut))
+    view = unread_view(name) if cut.has_unread_view else view_name(name)
+    return exp.select(*columns).distinct().from_(view).where(_condition(cut))
 
 
 def group_types(
@@ -80,6 +83,11 @@ def group_types(
 def view_name(name: TableName) -> str:
     """Return what a source is called inside the Spark job."""
     return name.model_name
+
+
+def unread_view(name: TableName) -> str:
+    """Return what the unread files of a source are called inside the Spark job."""
+    return f"sluice_unread_{view_name(name)}"
 
 
 def source_item(name: TableName, alias: str, cuts: Mapping[TableName, Cut], touched: exp.Query | None) -> exp.Expr:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
-from sqlglot import ErrorLevel, exp
+import sqlglot
+from sqlglot import ErrorLevel, TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from metadata_sync.problems import Problem
 from metadata_sync.rows.names import TableName
 from metadata_sync.sql.parse import ParsedSelect
-from metadata_sync.sql.spark import aggregates, instants, numbers, operators, texts
+from metadata_sync.sql.spark import aggregates, instants, json_values, numbers, operators, texts
 from metadata_sync.sql.spark.casts import convert
 from metadata_sync.sql.spark.kinds import UNKNOWN, parse_kind
 from metadata_sync.sql.spark.query import Made, Queries
@@ -18,7 +20,7 @@ from metadata_sync.sql.spark.scope import Output, Scope, reference
 from metadata_sync.sql.spark.sources import Cut, source_item, touched_groups
 from metadata_sync.sql.spark.value import REMEDY, Refusal, Value
 
-RULES = (aggregates, instants, numbers, operators, texts)
+RULES = (aggregates, instants, json_values, numbers, operators, texts)
 """The modules whose rules are registered."""
 _RESULT = "sluice_result"
 
@@ -46,7 +48,9 @@ def spark_select(
         for name, listed in columns.items()
     }
     touched = touched_groups(cuts, columns, select.dialect)
+    past = tuple(_intervals_ago(select))
     queries = Queries(select.dialect, tables, lambda name, alias: source_item(name, alias, cuts, touched))
+    queries.problems.extend(past)
     try:
         made = queries.query(select.tree, Scope())
         if not queries.problems:
@@ -62,6 +66,16 @@ def spark_select(
         return made.sql.sql("spark", unsupported_level=ErrorLevel.RAISE, comments=False, identify=True), ()
     except SqlglotError as error:
         return None, (Problem("spark_select", f"It cannot be written in Spark's SQL: {error}.", REMEDY),)
+
+
+def _intervals_ago(select: ParsedSelect) -> Iterator[Problem]:
+    """Find intervals whose text ends with `ago`: the parser leaves the word out."""
+    tokens = sqlglot.tokenize(select.text, dialect=select.dialect)
+    for before, token in pairwise(tokens):
+        is_text = before.token_type is TokenType.INTERVAL and token.token_type is TokenType.STRING
+        if is_text and token.text.strip().lower().endswith("ago"):
+            message = f"Line {token.line}: INTERVAL '{token.text}' ends with ago, which is not taken."
+            yield Problem("spark_select", message, "Subtract the interval, or write it with a minus.")
 
 
 def _finished(made: Made, outputs: Mapping[str, str] | None, select: ParsedSelect) -> Made:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.gate.facts import Action, Decision, EngineChoice, Reason
-from flows.spark.engine_choice import choose_engine, whole_only
+from flows.gate.facts import EngineChoice
+from flows.spark.engine_choice import choose_engine
 from flows.spark.sizing.groups import GroupMember, make_groups, parse_cluster
 from flows.spark.sizing.learning import ClusterUse, Sample, advise, combine, learn
 from flows.spark.sizing.prices import read_instances
@@ -233,17 +232,3 @@ def test_alternatives_are_the_other_types_in_the_rows_order() -> None:
 def test_a_cluster_is_written_type_and_number(text: str) -> None:
     with pytest.raises(ConfigurationError, match="TYPE:N"):
         parse_cluster(text)
-
-
-def test_spark_holds_a_target_that_would_leave_out_a_file() -> None:
-    files = frozenset({("lake.sales", "a.parquet")})
-    to_run = Decision("dwh.sale", "sales", Action.RUN, Reason.NEW_FILES, "new", left_out=files)
-    on_spark = replace(to_run, choice=EngineChoice(Engine.SPARK, "large"))
-
-    assert whole_only(on_spark).action is Action.HOLD
-    assert "lake.sales cannot be read: a.parquet" in whole_only(on_spark).message
-    for sound in (
-        replace(on_spark, choice=EngineChoice(Engine.WAREHOUSE, "small")),
-        replace(on_spark, left_out=frozenset()),
-    ):
-        assert whole_only(sound) is sound
