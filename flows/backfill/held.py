@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.connection import quoted
+from metadata_sync.rows.names import quote_identifier
 from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import Increment, LoadType
 
@@ -93,12 +93,12 @@ def find_origins(
     names = (*built_as.key, built_as.order[0])
     types = {column.name: column.type for column in row.column_list}
     branches = tuple(
-        ", ".join(_typed(branch[name].sql(dialect), types.get(name), dialect, quoted(name)) for name in names)
+        ", ".join(_typed(branch[name].sql(dialect), types.get(name), dialect, quote_identifier(name)) for name in names)
         for branch in source_expressions(select, item.name, names, tables)
     )
     if not branches:
         return None
-    key = None if item.incremental_key is None else quoted(item.incremental_key)
+    key = None if item.incremental_key is None else quote_identifier(item.incremental_key)
     return EventOrigins(_relation(context, rows, item), key, branches)
 
 
@@ -114,7 +114,8 @@ def _relation(context: Context, rows: ControlRows, item: ResolvedDependency) -> 
 
     source = rows.source(item.name)
     if source is None or item.is_managed:
-        return f"{quoted(context.profile.physical_schema(item.name.schema))}.{quoted(item.name.table)}"
+        schema = context.profile.physical_schema(item.name.schema)
+        return f"{quote_identifier(schema)}.{quote_identifier(item.name.table)}"
     return source_relation(context.project, context.profile.dialect, source)
 
 

@@ -9,10 +9,11 @@ from typing import Final
 from flows.gate.probe import source_relation
 from flows.warehouse.bounds import Bound, parse_bound
 from flows.warehouse.chunks import KeySpan, cut_by_count
-from flows.warehouse.connection import Warehouse, as_text, quoted
+from flows.warehouse.connection import Warehouse, as_text
 from flows.warehouse.lake.view import LakeView
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
+from metadata_sync.rows.names import quote_identifier
 
 _COUNTS_A_QUERY: Final = 200
 _ROUNDS: Final = 5
@@ -64,7 +65,7 @@ def measure(
         RunError: When the warehouse cannot answer, also when a bound has another type than the key.
         ValueError: When the key is neither a time nor an integer.
     """
-    column = quoted(key)
+    column = quote_identifier(key)
     relation = source_relation(project, warehouse.dialect, source, lake)
     bounds = [(sign, bound) for sign, bound in ((">=", start), ("<=", end)) if bound is not None]
     limits = [f"{column} {sign} '{parse_bound(bound)}'" for sign, bound in bounds]
@@ -105,7 +106,9 @@ def cut_evenly(
     """
 
     def count(spans: Sequence[KeySpan]) -> list[int]:
-        return _count_rows(warehouse, source_relation(project, warehouse.dialect, source, lake), quoted(key), spans)
+        return _count_rows(
+            warehouse, source_relation(project, warehouse.dialect, source, lake), quote_identifier(key), spans
+        )
 
     def cut(part: Extent, rounds: int) -> list[tuple[KeySpan, int]]:
         spans = cut_by_count(part.low, part.high, part.row_count, rows_per_chunk)

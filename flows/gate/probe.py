@@ -27,7 +27,7 @@ from flows.gate.probe_sql import (
     skew_statement,
 )
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
-from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, as_text, quoted
+from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, as_text
 from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFile, Listing, change_token, source_folder
 from flows.warehouse.lake.view import LakeView
 from metadata_sync.analysis.lake_location import partition_columns
@@ -35,6 +35,7 @@ from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutEr
 from metadata_sync.loads import FileRead
 from metadata_sync.project import Project
 from metadata_sync.rows.model import SourceRow
+from metadata_sync.rows.names import quote_identifier
 from metadata_sync.rows.vocabulary import OnRemovedFiles, SourceKind
 
 __all__ = ["Prober", "Question"]
@@ -172,7 +173,7 @@ class Prober:
     def _look_ahead(self, probe: Probe, question: Question, files: Sequence[LakeFile]) -> Probe:
         """Find the greatest key of unread files, and whether all their rows lie in the future."""
         high = latest_accepted(parse_bound(question.end or "0").kind, self._now, question.source.max_skew_minutes)
-        key = quoted(question.key or "")
+        key = quote_identifier(question.key or "")
         is_ahead = "false" if high is None else f"{key} > '{high}'"
         relation = source_folder(self._project, question.source).relation(files, is_mixed=True)
         try:
@@ -233,7 +234,7 @@ class Prober:
         Readers whose watermarks are of different kinds (the key's type has changed) cannot share one.
         """
         source = group[0].source
-        relation, key = self._relation(source), quoted(group[0].key or "")
+        relation, key = self._relation(source), quote_identifier(group[0].key or "")
         first = tuple(question for question in group if question.end is None)
         later: dict[bool, dict[Question, Band]] = {}
         for question in group:
@@ -358,7 +359,7 @@ def source_relation(project: Project, dialect: str, source: SourceRow, lake: Lak
         folder = source_folder(project, source)
         # whatever the types of the key; where folders are columns, files of other folders are not to be opened
         return folder.relation(files, is_mixed=not partition_columns(source.location))
-    return f"{quoted(source.external_schema or source.source_schema)}.{quoted(source.source_table)}"
+    return f"{quote_identifier(source.external_schema or source.source_schema)}.{quote_identifier(source.source_table)}"
 
 
 def _is_bound(text: str) -> bool:

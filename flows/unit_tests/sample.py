@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.unit_tests.select import SelectOnRows, duckdb_select, duckdb_type, not_portable
-from flows.warehouse.connection import as_text, quoted, union_all
+from flows.warehouse.connection import as_text, union_all
 from metadata_sync.errors import ConfigurationError
-from metadata_sync.rows.names import TableName
+from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.sql.columns_read import names_read
 from metadata_sync.sql.lookups import Hop, LookupJoins, lookup_joins
 
@@ -161,7 +161,7 @@ class Sampler:
         source = self._catalog.rows.source(name)
         if source is not None:
             return source_relation(self._context.project, self._warehouse.dialect, source, self._lake)
-        return f"{quoted(self._context.profile.physical_schema(name.schema))}.{quoted(name.table)}"
+        return f"{quote_identifier(self._context.profile.physical_schema(name.schema))}.{quote_identifier(name.table)}"
 
     def _query(self, name: TableName, limit: int) -> Rows:
         return self._fetch(name, f"select {self._shown(name)} from {self._relation(name)} limit {limit}")  # noqa: S608 - names are quoted
@@ -176,7 +176,7 @@ class Sampler:
 
     def _shown(self, name: TableName) -> str:
         return ", ".join(
-            quoted(column) if type_ in _PLAIN else as_text(quoted(column))
+            quote_identifier(column) if type_ in _PLAIN else as_text(quote_identifier(column))
             for column, type_ in self._types[name].items()
         )
 

@@ -12,7 +12,7 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.schema import MappingSchema
 
-from flows.warehouse.connection import Warehouse, as_text, first_line, quoted
+from flows.warehouse.connection import Warehouse, as_text, first_line
 from metadata_sync.analysis.unit_tests import rows_select
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.rows.names import TableName, quote_identifier
@@ -110,7 +110,7 @@ def parsed(text: str, dialect: str, target: TableName) -> ParsedSelect:
 def create_table(connection: duckdb.DuckDBPyConnection, name: TableName, types: Types) -> None:
     """Create an empty table."""
     columns = ", ".join(f"{quote_identifier(column)} {type_}" for column, type_ in types.items())
-    connection.execute(f"create schema if not exists {quoted(name.schema)}")
+    connection.execute(f"create schema if not exists {quote_identifier(name.schema)}")
     connection.execute(f"create or replace table {_table(name)} ({columns or 'sluice_nothing integer'})")
 
 
@@ -156,7 +156,7 @@ def _parameter(value: Any) -> Any:
 
 
 def _table(name: TableName) -> str:
-    return f"{quoted(name.schema)}.{quoted(name.table)}"
+    return f"{quote_identifier(name.schema)}.{quote_identifier(name.table)}"
 
 
 class SelectOnRows:
@@ -228,7 +228,9 @@ def readable_rows(connection: duckdb.DuckDBPyConnection, query: str, target: Tab
         relation = connection.sql(query)
         columns = [(name, str(type_).lower()) for name, type_ in zip(relation.columns, relation.types, strict=True)]
         shown = ", ".join(
-            quoted(name) if _is_written_plainly(type_) else f"{as_text(quoted(name))} as {quoted(name)}"
+            quote_identifier(name)
+            if _is_written_plainly(type_)
+            else f"{as_text(quote_identifier(name))} as {quote_identifier(name)}"
             for name, type_ in columns
         )
         found = connection.execute(f"select {shown} from ({query}) as sluice_rows").fetchall()  # noqa: S608 - a checked SELECT

@@ -26,6 +26,7 @@ from metadata_sync.analysis.text_copies import copies_of_project
 from metadata_sync.errors import ConfigurationError, HardRunError, SoftRunError, TimedOutError
 from metadata_sync.project import Project
 from metadata_sync.rows.model import Column, type_text
+from metadata_sync.rows.names import quote_identifier
 from metadata_sync.settings import Settings
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, name: str, path: Path) -> Non
     import duckdb
 
     try:
-        connection.execute(f"attach {literal(str(path))} as {quoted(name)} (read_only)")
+        connection.execute(f"attach {literal(str(path))} as {quote_identifier(name)} (read_only)")
     except duckdb.Error as error:
         raise SoftRunError(f"{path} cannot be read now: {first_line(error)}") from error
 
@@ -288,7 +289,7 @@ def _prepare(
         if isinstance(extension, str) and not is_confined(connection):
             connection.load_extension(extension)
     for name, value in settings.items():
-        connection.execute(f"set {quoted(str(name))} = {literal(str(value))}")
+        connection.execute(f"set {quote_identifier(str(name))} = {literal(str(value))}")
     if any(place.startswith("s3://") for place in file_places) and not is_confined(connection):
         from flows.warehouse.lake import s3
 
@@ -419,8 +420,3 @@ def as_text(expression: str) -> str:
 def literal(text: str) -> str:
     """Write a text as a literal of DuckDB, which knows no escape but the doubled quote."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier."""
-    return '"' + name.replace('"', '""') + '"'

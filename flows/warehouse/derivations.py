@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flows.warehouse.bounds import parse_bound
-from flows.warehouse.connection import Warehouse, quoted
+from flows.warehouse.connection import Warehouse
 from flows.warehouse.definition import Definition
 from flows.warehouse.load_log import companion_table
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
-from metadata_sync.rows.names import TableName
+from metadata_sync.rows.names import TableName, quote_identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ def count_derivations(
             definition.
     """
     built_as = Definition.parse(definition)
-    at = quoted(built_as.order[0])
-    identity = [quoted(name) for name in (*built_as.key, built_as.order[0])]
+    at = quote_identifier(built_as.order[0])
+    identity = [quote_identifier(name) for name in (*built_as.key, built_as.order[0])]
     relations = (
         (profile.physical_schema(target.schema), target.table),
         (profile.physical_schema(SLUICE_SCHEMA), companion_table(target, "side")),
     )
     events = " union all ".join(
         f"select {', '.join(identity)}, coalesce(_sluice_definition, 0) as _sluice_number "
-        f"from {quoted(schema)}.{quoted(name)}"
+        f"from {quote_identifier(schema)}.{quote_identifier(name)}"
         for schema, name in relations
     )
     is_older = f"_sluice_number < {number}"

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from flows.warehouse.connection import CHUNK_SIZE, NO_NUMBER, Row, Warehouse, as_text, literal, quoted, union_all
+from flows.warehouse.connection import CHUNK_SIZE, NO_NUMBER, Row, Warehouse, as_text, literal, union_all
 from flows.warehouse.definition import derivation_of, is_redefined, tracks_of
 from flows.warehouse.profile import SLUICE_SCHEMA, Profile
 from metadata_sync.loads import DrivingRows, FileRead, Rejects, RowCounts, Watermark, Window
-from metadata_sync.rows.names import TableName
+from metadata_sync.rows.names import TableName, quote_identifier
 
 _COUNTS: Final = (
     "rows_read",
@@ -142,7 +142,7 @@ def files_read(
     """
     query = (
         "select target, source, name, max_by(version, loaded_at), max_by(coalesce(future_from, ''), loaded_at), "
-        f"max_by(load_id, loaded_at), max(loaded_at) from {quoted(sluice_schema)}.lake_files "
+        f"max_by(load_id, loaded_at), max(loaded_at) from {quote_identifier(sluice_schema)}.lake_files "
         f"where target in ({', '.join(literal(str(target)) for target in sorted(targets))}) "
         "group by target, source, name having max_by(version, loaded_at) <> ''"  # an empty one is noted as gone
     )
@@ -229,7 +229,7 @@ def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[s
     """
     watermarks = (
         "select 'watermark', target, source, window_end, lookback_count, source_epoch, load_id, "
-        f"{as_text('loaded_at')} from {quoted(sluice_schema)}.watermark_control"
+        f"{as_text('loaded_at')} from {quote_identifier(sluice_schema)}.watermark_control"
     )
     first, *others = [heads[start : start + CHUNK_SIZE] for start in range(0, len(heads), CHUNK_SIZE)] or [()]
     yield union_all([watermarks, *(_head(sluice_schema, name) for name in first)])
@@ -239,7 +239,7 @@ def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[s
 
 def _head(sluice_schema: str, name: TableName) -> str:
     target = literal(str(name))
-    table = f"{quoted(sluice_schema)}.{quoted(companion_table(name, 'head'))}"
+    table = f"{quote_identifier(sluice_schema)}.{quote_identifier(companion_table(name, 'head'))}"
     return (
         f"select 'head', {target}, fingerprint, {as_text('loaded_at')}, {NO_NUMBER}, epoch, definition, "
         f"{as_text('null')} from {table}"
