@@ -75,8 +75,10 @@ def complete_arguments(context: Context, profile: Profile, arguments: Sequence[s
             f"{profile.target!r}: rows of one environment would load another one's tables.",
             f"Leave --target out, or set SLUICE_ENVIRONMENT={target}.",
         )
+    from dbt.cli.main import cli
+
     completed = list(arguments)
-    if completed[0].startswith("-"):  # dbt's own --help and --version
+    if not any(word in cli.commands for word in arguments):  # dbt's own --help and --version
         return completed
     filled_in = (
         (("--project-dir",), str(context.project.dbt_dir)),
