@@ -1,6 +1,6 @@
 """Fields of the documents that commands print with `--json`: recorded while tests run, and compared ever after.
 
-`SLUICE_RECORD_JSON=FOLDER make test`, then `python docs/reference/json_formats.py FOLDER`, writes them anew.
+`RECORD_JSON=FOLDER make test`, then `python docs/reference/json_formats.py FOLDER`, writes them anew.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 from flows.cli.output import console
 
 FILE: Final = Path(__file__).parents[2] / "docs" / "reference" / "json_formats.json"
-RECORD: Final = "SLUICE_RECORD_JSON"
+RECORD: Final = "RECORD_JSON"
 
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 ANY: Final = {
