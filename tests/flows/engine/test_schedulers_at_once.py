@@ -24,7 +24,7 @@ from flows.engine.engine import execute, prepare
 from flows.run.model import RunRequest
 from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
 from metadata_sync.project import Project
-from metadata_sync.settings import Settings
+from metadata_sync.settings import load_settings
 from tests.support.engine_project import REPOSITORY, copy_project
 from tests.support.engine_selects import ROWS, SELECTS
 
@@ -124,7 +124,8 @@ def test_no_row_is_lost_and_none_is_loaded_twice(
     root = (tmp_path / "project").resolve()
     copy_project(root, SELECTS)
     (root / "dbt_project" / "control" / "rows.yml").write_text(yaml.safe_dump(ROWS))
-    context = Context(Project(root), Settings(), who="tester")
+    project = Project(root)
+    context = Context(project, load_settings(project), who="tester")
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(b"create schema shop")
         server.execute(

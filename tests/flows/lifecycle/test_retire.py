@@ -229,4 +229,4 @@ def test_command_asks_for_confirmation_and_prints_one_document(workshop: Worksho
     code, document = run_json(workshop, "retire", CUSTOMER, "--yes", "--grace", "3")
     assert (code, document["is_done"]) == (0, True)
     code, document = run_json(workshop, "retire", CUSTOMER, "--undo")
-    assert (code, document) == (0, {"target": CUSTOMER, "is_taken_back": True})
+    assert (code, document) == (0, {"json_format": "retire/1", "target": CUSTOMER, "is_taken_back": True})

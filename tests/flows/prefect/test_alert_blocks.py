@@ -120,5 +120,9 @@ def test_command_sends_by_block_of_the_server_that_answers(
         main()
 
     assert not stop.value.code
-    assert json.loads(capsys.readouterr().out) == {"channel": "ops", "is_sent": True}
+    assert json.loads(capsys.readouterr().out) == {
+        "json_format": "alert-test/1",
+        "channel": "ops",
+        "is_sent": True,
+    }
     assert receiver.told()[-1] == "[dev] This is a test"

@@ -89,7 +89,7 @@ def test_everything_is_killed_while_warehouse_and_channel_are_out(shop: Shop, re
     must(shop, "down")
     assert [*programs(shop)] == []
     assert not is_healthy(local.api_url)
-    assert json.loads(must(shop, "down", "--json")) == {"running": False, "was_running": False}
+    assert json.loads(must(shop, "down", "--json")) == {"json_format": "down/1", "running": False, "was_running": False}
 
 
 def must(shop: Shop, *arguments: str) -> str:

@@ -106,7 +106,7 @@ def test_up_starts_everything_once_and_down_ends_it_also_when_a_part_was_killed(
     assert second.pid != killed.pid
     assert (down.returncode, nothing.returncode) == (0, 0), down.stderr
     assert "has ended" in down.stderr
-    assert json.loads(nothing.stdout) == {"running": False, "was_running": False}
+    assert json.loads(nothing.stdout) == {"json_format": "down/1", "running": False, "was_running": False}
     assert not second.is_alive()
     assert not watching.is_alive()
     assert local.running() is None

@@ -71,7 +71,7 @@ def test_apply_with_yes_writes_and_then_has_nothing_to_do(sluice: Sluice) -> Non
     assert (again.exit_code, again.stdout) == (0, "")
     assert "Nothing to change" in again.stderr
     history = document(sluice("control", "history", "flights_hourly", "--json"))
-    assert {entry["reason"] for entry in history} == {"first"}
+    assert {entry["reason"] for entry in history["entries"]} == {"first"}
 
 
 def test_apply_as_json_is_one_document(sluice: Sluice) -> None:

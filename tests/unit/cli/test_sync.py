@@ -63,7 +63,7 @@ def test_validate_finds_nothing_in_good_files(app: typer.Typer, project: Project
     done = CliRunner().invoke(app, ["validate"])
     assert (done.exit_code, done.stdout) == (0, f"3 rows and their SELECTs: no fault found. {ONLINE}\n")
     done = CliRunner().invoke(app, ["validate", "--json"])
-    assert json.loads(done.stdout) == {"rows": 3, "faults": [], "warnings": []}
+    assert json.loads(done.stdout) == {"json_format": "validate/1", "rows": 3, "faults": [], "warnings": []}
     assert not project.state_dir.exists()
 
 
