@@ -103,18 +103,30 @@ def record(name: str, document: Mapping[str, Any]) -> None:
 
 
 def watch_documents() -> None:
-    """Let each document that a command prints in this process be compared with what is recorded, or recorded."""
-    write, recorded = console.write_json, known()
+    """Let each document that a command prints be compared with what is recorded, or recorded.
 
-    def compare(document: Mapping[str, Any]) -> None:
-        name, _, _ = str(document.get("json_format", "")).partition("/")
-        if name and os.environ.get(RECORD):
+    They are seen where this process prints them, and where a test parses what another process has printed.
+    """
+    write, parse, recorded = console.write_json, json.loads, known()
+
+    def look(document: Any) -> None:
+        if not isinstance(document, Mapping) or "json_format" not in document:
+            return
+        name, _, _ = str(document["json_format"]).partition("/")
+        if os.environ.get(RECORD):
             record(name, document)
-        elif name:
-            unknown = unknown_fields(name, document, recorded)
-            assert not unknown, (
-                f"docs/reference/json.md does not list, for {name}: {unknown} (tests/support/json_formats.py)"
-            )
+            return
+        unknown = unknown_fields(name, document, recorded)
+        assert not unknown, f"docs/reference/json.md lacks, of {name}: {unknown}; see {__name__}"
+
+    def printed(document: Mapping[str, Any]) -> None:
+        look(document)
         write(document)
 
-    setattr(console, "write_json", compare)  # noqa: B010 (a type checker refuses the assignment of a function)
+    def parsed(*texts: Any, **options: Any) -> Any:
+        document = parse(*texts, **options)
+        look(document)
+        return document
+
+    setattr(console, "write_json", printed)  # noqa: B010 (a type checker refuses the assignment of a function)
+    setattr(json, "loads", parsed)  # noqa: B010 (as above)
