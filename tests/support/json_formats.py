@@ -84,13 +84,12 @@ def unknown_fields(
 
 
 def _is_listed(type_: str, listed: list[str] | None) -> bool:
-    """Whether a type is one of those listed; what is empty says nothing, and whole numbers are numbers."""
-    if type_ in {"nothing", "object", "null"}:
-        return listed is not None or type_ != "null"
+    """Whether a type is one of those listed. What is empty says nothing; what was only seen as null may be anything."""
+    if listed is None:
+        return type_ in {"nothing", "object"}
     numbers = {"integer", "number"}
-    return listed is not None and (
-        "any" in listed or type_ in listed or (type_ in numbers and bool(numbers & {*listed}))
-    )
+    is_number = type_ in numbers and bool(numbers & {*listed})
+    return is_number or listed == ["null"] or bool({type_, "any"} & {*listed, "nothing", "object", "null"})
 
 
 def record(name: str, document: Mapping[str, Any]) -> None:
