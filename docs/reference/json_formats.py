@@ -17,7 +17,7 @@ With `--json` a command prints one document on stdout and nothing else there. It
 that format's version:
 
 ```json
-{"json_format": "status/1", "...": "..."}
+{"json_format": "doctor/1", "findings": []}
 ```
 
 Within a version fields may be added; one that goes or says something else needs the next version. Instants are ISO 8601
