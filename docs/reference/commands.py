@@ -22,8 +22,8 @@ HEAD: Final = """\
 Generated from the command line by `docs/reference/commands.py`. Edit the help texts in `flows/cli/`, not this page.
 
 Every command works on the [project](settings.md#where-a-project-is) that holds the current folder. Results go to
-stdout, messages to stderr; `--json` prints [one document](json.md) and nothing else. `sluice --debug COMMAND` shows a traceback
-when something goes wrong.
+stdout, messages to stderr; `--json` prints [one document](json.md) and nothing else. `sluice --debug COMMAND` shows a
+traceback when something goes wrong.
 
 | exit code | means |
 | --- | --- |
