@@ -126,7 +126,7 @@ def test_children_of_a_failed_load_go_on_when_the_next_dbt_is_told_so(shop: Shop
         document["models"][0]["config"]["on_error"] = "continue"
     path.write_text(yaml.safe_dump(document))
     shop.land(SECOND)
-    with pytest.raises(AssertionError, match=r"Could not convert string 'x[13]'"):
+    with pytest.raises(AssertionError, match=r"Could not convert string \W+x\d"):
         shop.dbt("run", "--select", "customers", "plain")
     results = json.loads((shop.root / "target" / "run_results.json").read_text())["results"]
     models = [item for item in results if item["unique_id"].startswith("model.")]
