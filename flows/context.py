@@ -66,6 +66,11 @@ class Context:
         """Folders and prefixes that the embedded warehouse may read: those of the current sources."""
         return self.places_of(self.store.lake_locations()) if self.profile.is_embedded else ()
 
+    @property
+    def usd_per_hour(self) -> float | None:
+        """Price of the warehouse for an hour; None: it has none, or nobody has told it."""
+        return self.settings.redshift_usd_per_hour if self.profile.type == "redshift" else None
+
     def places_of(self, locations: Iterable[str]) -> tuple[str, ...]:
         """Return folders and prefixes that the embedded warehouse may read for these sources."""
         from flows.warehouse.connection import file_places

@@ -103,11 +103,10 @@ def onboard(
     if with_tests:
         files += _tests(context, taken, is_quiet=as_json)
     done = Onboarded(taken, left, files, tried)
-    price = context.settings.redshift_usd_per_hour if context.profile.type == "redshift" else None
     if as_json:
-        print_json("onboard", document(proposals, done, price))
+        print_json("onboard", document(proposals, done, context.usd_per_hour))
     else:
-        tell(done, price)
+        tell(done, context.usd_per_hour)
     for other in refused:
         say(f"Left out: {other.error}")
     if not taken:

@@ -41,12 +41,11 @@ def with_cost(context: Context, effects: Iterable[Effect]) -> tuple[Effect, ...]
         context: The project; a control database that does not exist yet is not created.
         effects: What changes do.
     """
-    settings, found = context.settings, tuple(effects)
+    found = tuple(effects)
     if not any(map(_derives_anew, found)) or not _has_log(context):
         return found
     totals = context.store.load_totals()
-    price = settings.redshift_usd_per_hour if context.profile.type == "redshift" else None
-    return tuple(_priced(effect, totals, settings.chunk_rows, price) for effect in found)
+    return tuple(_priced(effect, totals, context.settings.chunk_rows, context.usd_per_hour) for effect in found)
 
 
 def _priced(effect: Effect, totals: Mapping[str, LoadTotal], chunk_rows: int, usd_per_hour: float | None) -> Effect:
