@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from metadata_sync.analysis.impact import DECIDING
@@ -58,11 +57,10 @@ def _priced(effect: Effect, totals: Mapping[str, LoadTotal], chunk_rows: int, us
 
 
 def _has_log(context: Context) -> bool:
-    from metadata_sync.database.engine import parse_url
+    from metadata_sync.database.engine import may_exist, parse_url
     from metadata_sync.settings import control_database_url
 
-    url = parse_url(control_database_url(context.project, context.settings))
-    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+    return may_exist(parse_url(control_database_url(context.project, context.settings)))
 
 
 def _derives_anew(effect: Effect) -> bool:

@@ -43,6 +43,11 @@ def parse_url(url: str) -> URL:
     raise ConfigurationError(f"{parsed.drivername!r} is not supported: only SQLite and PostgreSQL are.", hint)
 
 
+def may_exist(url: URL) -> bool:
+    """Whether a database is there, as far as can be told without connecting: the file of SQLite, any server."""
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
+
+
 def open_engine(url: URL) -> Engine:
     """Create an engine without connecting; the folder of an SQLite file is created.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from metadata_sync.errors import SluiceError
 
@@ -43,7 +42,7 @@ def _names(table: str) -> list[str]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from flows.context import load_context
-    from metadata_sync.database.engine import open_engine, parse_url
+    from metadata_sync.database.engine import may_exist, open_engine, parse_url
     from metadata_sync.database.tables import metadata
     from metadata_sync.rows.model import ROW_TYPES
     from metadata_sync.settings import control_database_url
@@ -51,7 +50,7 @@ def _names(table: str) -> list[str]:
     try:
         context = load_context()
         url = parse_url(control_database_url(context.project, context.settings))
-        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        if not may_exist(url):
             return []
         columns = metadata.tables[table].c
         keys = next(row_type.key_columns for row_type in ROW_TYPES if row_type.control_table == table)
