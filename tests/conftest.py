@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _left_as_found() -> Iterator[None]:
+    """Fail a test that leaves the process in another folder or with other variables: the next ones inherit them."""
+    folder, variables = os.getcwd(), dict(os.environ)
+    yield
+    found, left = os.getcwd(), dict(os.environ)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    changed = {name for name in variables.keys() | left.keys() if variables.get(name) != left.get(name)}
+    assert (found, changed - {"PYTEST_CURRENT_TEST"}) == (folder, set())
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(_left_as_found: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("SLUICE_", "PREFECT_", "DBT_")):
             monkeypatch.delenv(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -168,7 +169,7 @@ def test_spark_is_asked_about_every_row_that_a_forecast_may_send_there(
     assert len(spark_selects(Catalog(rows, project.context.project, project.context.columns))) == count
 
 
-_SUBMIT = """#!/usr/bin/env python3
+_SUBMIT = """#!{python}
 import json, sys
 jobs = json.load(open(sys.argv[-2]))["jobs"]
 open("{folder}/calls", "a").write(",".join(job["target"] for job in jobs) + chr(10))
@@ -199,7 +200,7 @@ def test_a_job_that_kills_spark_here_fails_alone(tmp_path: Path, deadly: Sequenc
     """Twice in a row without a single job means that Spark does not start: the rest is not tried one by one."""
     submit = tmp_path / "spark" / "bin" / "spark-submit"
     submit.parent.mkdir(parents=True)
-    submit.write_text(_SUBMIT.format(folder=tmp_path, deadly=tuple(deadly)))
+    submit.write_text(_SUBMIT.format(python=sys.executable, folder=tmp_path, deadly=tuple(deadly)))
     submit.chmod(0o755)
     cluster = LocalCluster(
         tmp_path / "state",
@@ -213,6 +214,7 @@ def test_a_job_that_kills_spark_here_fails_alone(tmp_path: Path, deadly: Sequenc
 
     ends = cluster.run([SparkJob(name, f"one-{name}", select, {}, str(tmp_path / "out"), 1) for name in "abcd"])
 
+    assert (tmp_path / "calls").exists(), {name: end.error for name, end in ends.items()}
     assert (tmp_path / "calls").read_text().splitlines() == calls
     failed = {name for name, end in ends.items() if end.status is JobStatus.FAILED}
     assert failed == set(deadly)
