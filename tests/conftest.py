@@ -71,7 +71,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 @pytest.fixture(autouse=True)
 def _left_as_found() -> Iterator[None]:
-    """Put the variables of the process back, and fail a test that leaves it in another folder: the next inherit both."""
+    """Put the process's variables back, and fail a test that leaves it in another folder: others inherit both."""
     folder, variables = Path.cwd(), dict(os.environ)
     yield
     os.environ.clear()
