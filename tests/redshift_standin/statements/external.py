@@ -1,7 +1,7 @@
 """External schemas and tables: their columns are in SVV_EXTERNAL_COLUMNS and in no catalog of the database.
 
-A table holds what INSERT wrote (r_CREATE_EXTERNAL_TABLE.html), and the Parquet files of its LOCATION, once the stand-in's S3 has
-its bucket (`spectrum`). sqlglot cannot parse these statements, so they are read here.
+A table holds what INSERT wrote (r_CREATE_EXTERNAL_TABLE.html), and the Parquet files of its LOCATION, once the
+stand-in's S3 has its bucket (`spectrum`). sqlglot cannot parse these statements, so they are read here.
 """
 
 from __future__ import annotations

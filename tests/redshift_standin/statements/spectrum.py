@@ -1,7 +1,7 @@
 """External tables over files in S3, as Spectrum reads them.
 
-Each file is a child table, so that the hidden column "$path" of a row is known by the table that holds it. Before a statement
-names an external table, the children are brought up to what S3 holds; a transaction that is open sees what it saw.
+Each file is a child table, so that the hidden column "$path" of a row is known by the table that holds it. Before a
+statement names an external table, the children are brought up to what S3 holds; an open transaction sees what it saw.
 
 Only Parquet is read, by the names of columns (c-getting-started-using-spectrum-create-external-table.html). Files whose
 names begin with a dot, an underscore or a hash mark, or end with a tilde, are no data; of a partitioned table only the
@@ -140,7 +140,7 @@ def _rows(url: str, content: bytes, columns: list[tuple[str, str]]) -> Iterator[
             and base not in LOADS.get(kind, ())
             and not (kind.startswith("DECIMAL") and base == "numeric")
         ):
-            text = f"File '{url}' has an incompatible Parquet schema for column 's3://…{name}'. Column type: {wanted.upper()}"
+            text = f"File '{url}' has an incompatible Parquet schema for column '{name}'. Column type: {wanted.upper()}"
             raise RedshiftError("XX000", f"Spectrum Scan Error: {text}, Parquet schema: {kind}")
     for row in fetched:
         yield ", ".join(bare_value(row[places[name]]) if name in places else "null" for name, _ in columns)
