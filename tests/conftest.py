@@ -71,15 +71,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 @pytest.fixture(autouse=True)
 def _left_as_found() -> Iterator[None]:
-    """Fail a test that leaves the process in another folder or with other variables: the next ones inherit them."""
-    folder, variables = os.getcwd(), dict(os.environ)
+    """Put the process's variables back, and fail a test that leaves it in another folder: others inherit both."""
+    folder, variables = Path.cwd(), dict(os.environ)
     yield
-    found, left = os.getcwd(), dict(os.environ)
-    os.chdir(folder)
     os.environ.clear()
     os.environ.update(variables)
-    changed = {name for name in variables.keys() | left.keys() if variables.get(name) != left.get(name)}
-    assert (found, changed - {"PYTEST_CURRENT_TEST"}) == (folder, set())
+    try:
+        assert Path.cwd() == folder
+    finally:
+        os.chdir(folder)
 
 
 @pytest.fixture(autouse=True)

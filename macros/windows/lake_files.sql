@@ -1,6 +1,8 @@
 {#- Which files of a lake source a load reads, and what it notes of them. lake_listing.sql says which files there are. -#}
 {#- The files of a source that a target has read, as they were: name, version, key_from, future_from. -#}
-{% macro files_read_sql(source_name) -%} {{ adapter.dispatch("files_read_sql", "sluice")(source_name) }} {%- endmacro %}
+{% macro files_read_sql(source_name) -%}
+    {{ adapter.dispatch("files_read_sql", "sluice")(source_name) }}
+{%- endmacro %}
 
 {% macro redshift__files_read_sql(source_name) -%}
     {%- set target_text, source_text = sluice.literals([sluice.target_name(), source_name]) -%}
@@ -66,7 +68,8 @@
 {#- Whether a file holds rows that were left out and that are read now. -#}
 {% macro left_out_sql(window) -%}
     {%- if window.limit is none -%} files_read.future_from <> ''
-    {%- elif window.kind == "integer" -%} try_cast(files_read.future_from as decimal(38, 0)) <= {{ window.limit }}
+    {%- elif window.kind == "integer" -%}
+        try_cast(files_read.future_from as decimal(38, 0)) <= {{ window.limit }}
     {%- else -%} files_read.future_from <> '' and files_read.future_from <= {{ sluice.literal(window.limit) }}
     {%- endif -%}
 {%- endmacro %}
@@ -223,7 +226,8 @@
     {%- call statement("sluice_key_bounds", fetch_result=true, auto_begin=false) -%}
         select
             'is '
-            || {{ sluice.key_text("min(case when " ~ accepted ~ " then " ~ key ~ " end)", kind) }} as key_from,
+            || {{ sluice.key_text("min(case when " ~ accepted ~ " then " ~ key ~ " end)", kind) }}
+            as key_from,
             'is '
             || {{ sluice.key_text("max(case when " ~ accepted ~ " then " ~ key ~ " end)", kind) }} as key_to,
             count(case when not ({{ accepted }}) then {{ key }} end) as future_count
@@ -271,9 +275,7 @@
             {
                 "file_count": row[0] | int,
                 "paths": (
-                    sluice.unread_paths(source_name, window, row[0] | int)
-                    if row[1] is none
-                    else row[1][3:]
+                    sluice.unread_paths(source_name, window, row[0] | int) if row[1] is none else row[1][3:]
                 ),
                 "key_from": row[2][3:] if row[2] is not none else none,
                 "rewritten_count": row[3] | int,
@@ -284,7 +286,9 @@
 
 
 {#- The paths of the unread files as one text, where they are asked with the counts. -#}
-{% macro default__paths_sql() -%} 'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path) {%- endmacro %}
+{% macro default__paths_sql() -%}
+    'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path)
+{%- endmacro %}
 
 {#- LISTAGG ends at 65,535 bytes. -#}
 {% macro redshift__paths_sql() -%} cast(null as varchar(1)) {%- endmacro %}
@@ -295,9 +299,7 @@
 {% macro unread_paths(source_name, window, file_count) %}
     {%- if file_count == 0 or file_count > 5000 -%} {{ return("") }} {%- endif -%}
     {%- call statement("sluice_unread_paths", fetch_result=true, auto_begin=false) -%}
-        select path
-        from ({{ sluice.unread_files_sql(source_name, window) }}) as unread
-        order by path
+        select path from ({{ sluice.unread_files_sql(source_name, window) }}) as unread order by path
     {%- endcall -%}
     {{ return(sluice.literals(load_result("sluice_unread_paths").table.columns[0].values()) | join(", ")) }}
 {% endmacro %}
@@ -345,7 +347,9 @@
     {%- set has_future = window.limit is not none and window.future_count != 0 -%}
     {%- if not (by_range or has_future) -%} {{ return(none) }} {%- endif -%}
     {%- set key = sluice.key_expression(dependency, window.kind) -%}
-    {%- set future = "min(case when " ~ key ~ " > " ~ sluice.literal(window.limit) ~ " then " ~ key ~ " end)" -%}
+    {%- set future = (
+        "min(case when " ~ key ~ " > " ~ sluice.literal(window.limit) ~ " then " ~ key ~ " end)"
+    ) -%}
     {{
         return(
             "(select sluice_path, "

@@ -181,7 +181,9 @@
     (
         select path, name, version, cast(null as varchar(1)) as rejects
         from {{ sluice.control_relation("lake_listing") }}
-        where listing = {{ sluice.literal(sluice.listed_files().listing) }} and pattern = {{ sluice.literal(pattern) }}
+        where
+            listing = {{ sluice.literal(sluice.listed_files().listing) }}
+            and pattern = {{ sluice.literal(pattern) }}
     )
 {%- endmacro %}
 
