@@ -249,7 +249,10 @@ class Execution:
         decided = [self._decisions[str(row.name)] for row in due]
         left_out = {(decision.target, *file) for decision in decided for file in decision.left_out}
         variables |= files_variable(
-            self._context, self._plan.rows, due, self._plan.run_id, left_out=left_out, seen=self._lake
+            *(self._context, self._plan.rows, due, self._plan.run_id),
+            left_out=left_out,
+            seen=self._lake,
+            is_whole=False,
         )
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]

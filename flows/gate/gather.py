@@ -128,6 +128,7 @@ class Gate:
                 self.lake.columns(source)
             else:
                 self.context.columns.source_columns(source)
+                self.lake.check_place(source)
         except ValueError as error:
             return str(error)
         return None
@@ -162,7 +163,8 @@ def open_gate(
     every = [row.name for row in rows.transformations]
     with reading(context, profile) as warehouse:
         state = read_state(warehouse, profile, every, upstreams | {row.name for row in targets})
-        yield Gate(context, rows, targets, blame or Blame(), warehouse, state, lake_view(context, rows), is_in_step)
+        lake = lake_view(context, rows, warehouse)
+        yield Gate(context, rows, targets, blame or Blame(), warehouse, state, lake, is_in_step)
 
 
 def log_decision(run_id: str, decision: Decision) -> None:

@@ -29,6 +29,7 @@ from flows.gate.probe_sql import (
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
 from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, as_text
 from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFile, Listing, change_token, source_folder
+from flows.warehouse.lake.spectrum import FILES_IN_A_STATEMENT, files_relation
 from flows.warehouse.lake.view import LakeView
 from metadata_sync.analysis.lake_location import partition_columns
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
@@ -175,7 +176,9 @@ class Prober:
         high = latest_accepted(parse_bound(question.end or "0").kind, self._now, question.source.max_skew_minutes)
         key = quote_identifier(question.key or "")
         is_ahead = "false" if high is None else f"{key} > '{high}'"
-        relation = source_folder(self._project, question.source).relation(files, is_mixed=True)
+        relation = self._relation_of_files(question.source, files)
+        if relation is None:
+            return probe
         try:
             ((least, greatest, future_count, row_count),) = self._warehouse.query(
                 f"select {as_text(f'min({key})')}, "  # noqa: S608
@@ -197,6 +200,13 @@ class Prober:
             files=replace(probe.files, least_key=str(lowest) if is_late else None),
             has_rows=not future_count or future_count < row_count,
         )
+
+    def _relation_of_files(self, source: SourceRow, files: Sequence[LakeFile]) -> str | None:
+        """Return some files as a relation; None for more files of an external table than a statement should name."""
+        if self._warehouse.dialect == "duckdb":
+            return source_folder(self._project, source).relation(files, is_mixed=True)
+        paths = [file.path for file in files]
+        return f"{files_relation(source, paths)} as unread" if len(paths) <= FILES_IN_A_STATEMENT else None
 
     def _is_due(self, source: SourceRow, future_from: str) -> bool:
         """Whether rows that were left out lie no longer in the future."""

@@ -17,6 +17,7 @@ from metadata_sync.sql.spark import unread_view, view_name
 
 Window = Mapping[str, Any]
 _LIST: Final = re.compile(r"read_parquet\(\[(.*?)\]\s*(?:,|\)$)", re.DOTALL)
+_PLACES: Final = re.compile(r'where "\$path" in \((.*)\)\)$', re.DOTALL)
 _PATH: Final = re.compile(r"'((?:[^']|'')*)'")
 
 
@@ -79,8 +80,11 @@ def _unread(relation: str, listed: Sequence[str]) -> list[str]:
     Raises:
         ValueError: When one was not listed.
     """
-    by_literal = {_escaped(path): path for path in listed}
-    found = _LIST.match(relation)
+    is_external = '"$path"' in relation
+    by_literal = {path.replace("\\", "\\\\") if is_external else _escaped(path): path for path in listed}
+    if '"$path"' not in relation and not relation.startswith("read_parquet"):
+        return list(listed)  # more files than Redshift's statement names
+    found = _LIST.match(relation) or _PLACES.search(relation)
     names = [name.replace("''", "'") for name in _PATH.findall(found[1])] if found is not None else []
     missing = [name for name in names if name not in by_literal]
     if missing or not names:

@@ -141,10 +141,11 @@ def files_read(
         targets: The targets.
     """
     query = (
-        "select target, source, name, max_by(version, loaded_at), max_by(coalesce(future_from, ''), loaded_at), "
-        f"max_by(load_id, loaded_at), max(loaded_at) from {quote_identifier(sluice_schema)}.lake_files "
-        f"where target in ({', '.join(literal(str(target)) for target in sorted(targets))}) "
-        "group by target, source, name having max_by(version, loaded_at) <> ''"  # an empty one is noted as gone
+        "select target, source, name, version, future_from, load_id, loaded_at from (select *, row_number() over "
+        "(partition by target, source, name order by loaded_at desc) as place "
+        f"from {quote_identifier(sluice_schema)}.lake_files "
+        f"where target in ({', '.join(literal(str(target)) for target in sorted(targets))})) as noted "
+        "where place = 1 and version <> ''"  # an empty one is noted as gone
     )
     found: dict[tuple[str, str], dict[str, FileRead]] = {}
     for target, source, name, version, future_from, load_id, loaded_at in warehouse.query(query):

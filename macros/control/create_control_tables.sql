@@ -37,13 +37,32 @@
 {% endmacro %}
 
 
-{#- On DuckDB, the files that targets have read of lake sources: one row per load and file. The newest row of a file
+{#- On DuckDB and Redshift, the files that targets have read of lake sources: one row per load and file. The newest row of a file
     counts. Rows are only added; a full refresh removes those of its target.
 
     key_from is the file's least key, for an append without a business key; future_from the least key that was left out
     because it lies in the future.
 -#}
 {% macro default__create_lake_files() %} {% endmacro %}
+
+{% macro redshift__create_lake_files() %}
+    {%- set files = sluice.control_relation("lake_files") -%}
+    {%- if sluice.listed_files().listing and not sluice.is_there(files) -%}
+        {%- call statement("sluice_lake_files") -%}
+            create table if not exists {{ files }} (
+                target varchar(256),
+                source varchar(256),
+                load_id varchar(64),
+                name varchar(1024),
+                version varchar(256),
+                loaded_at timestamp,
+                key_from varchar(64),
+                future_from varchar(64)
+            )
+        {%- endcall -%}
+        {%- do adapter.commit() -%}
+    {%- endif -%}
+{% endmacro %}
 
 {% macro duckdb__create_lake_files() %}
     {%- set files = sluice.control_relation("lake_files") -%}

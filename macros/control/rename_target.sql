@@ -39,7 +39,7 @@
             ) -%}
         {%- endfor -%}
         {%- set files = sluice.control_relation("lake_files") -%}
-        {%- if adapter.type() == "duckdb" and sluice.is_there(files) -%}
+        {%- if adapter.type() in ("duckdb", "redshift") and sluice.is_there(files) -%}
             {%- do statements.append(
                 "update " ~ files ~ " set target = " ~ new_text ~ " where target = " ~ old_text
             ) -%}

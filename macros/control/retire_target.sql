@@ -23,7 +23,7 @@
             ~ sluice.literal(target_name)
         ) -%}
         {%- set files = sluice.control_relation("lake_files") -%}
-        {%- if adapter.type() == "duckdb" and sluice.is_there(files) -%}
+        {%- if adapter.type() in ("duckdb", "redshift") and sluice.is_there(files) -%}
             {%- do statements.append(
                 "delete from " ~ files ~ " where target = " ~ sluice.literal(target_name)
             ) -%}

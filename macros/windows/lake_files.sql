@@ -1,6 +1,29 @@
 {#- Which files of a lake source a load reads, and what it notes of them. lake_listing.sql says which files there are. -#}
 {#- The files of a source that a target has read, as they were: name, version, key_from, future_from. -#}
 {% macro files_read_sql(source_name) -%}
+    {{ adapter.dispatch("files_read_sql", "sluice")(source_name) }}
+{%- endmacro %}
+
+{% macro redshift__files_read_sql(source_name) -%}
+    {%- set target_text, source_text = sluice.literals([sluice.target_name(), source_name]) -%}
+    (
+        select name, version, coalesce(key_from, '') as key_from, coalesce(future_from, '') as future_from
+        from
+            (
+                select
+                    name,
+                    version,
+                    key_from,
+                    future_from,
+                    row_number() over (partition by name order by loaded_at desc) as place
+                from {{ sluice.control_relation("lake_files") }}
+                where target = {{ target_text }} and source = {{ source_text }}
+            ) as noted
+        where place = 1
+    )
+{%- endmacro %}
+
+{% macro default__files_read_sql(source_name) -%}
     {%- set target_text, source_text = sluice.literals([sluice.target_name(), source_name]) -%}
     (
         select
@@ -45,7 +68,8 @@
 {#- Whether a file holds rows that were left out and that are read now. -#}
 {% macro left_out_sql(window) -%}
     {%- if window.limit is none -%} files_read.future_from <> ''
-    {%- elif window.kind == "integer" -%} try_cast(files_read.future_from as hugeint) <= {{ window.limit }}
+    {%- elif window.kind == "integer" -%}
+        try_cast(files_read.future_from as decimal(38, 0)) <= {{ window.limit }}
     {%- else -%} files_read.future_from <> '' and files_read.future_from <= {{ sluice.literal(window.limit) }}
     {%- endif -%}
 {%- endmacro %}
@@ -202,10 +226,11 @@
     {%- call statement("sluice_key_bounds", fetch_result=true, auto_begin=false) -%}
         select
             'is '
-            || {{ sluice.key_text("min(" ~ key ~ ") filter (where " ~ accepted ~ ")", kind) }} as key_from,
+            || {{ sluice.key_text("min(case when " ~ accepted ~ " then " ~ key ~ " end)", kind) }}
+            as key_from,
             'is '
-            || {{ sluice.key_text("max(" ~ key ~ ") filter (where " ~ accepted ~ ")", kind) }} as key_to,
-            count({{ key }}) filter (where not ({{ accepted }})) as future_count
+            || {{ sluice.key_text("max(case when " ~ accepted ~ " then " ~ key ~ " end)", kind) }} as key_to,
+            count(case when not ({{ accepted }}) then {{ key }} end) as future_count
         from {{ sluice.files_of(dependency.relation) }}
     {%- endcall -%}
     {%- set row = load_result("sluice_key_bounds").table.rows[0] -%}
@@ -239,9 +264,9 @@
     {%- call statement("sluice_unread", fetch_result=true, auto_begin=false) -%}
         select
             count(*) as file_count,
-            'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path) as paths,
+            {{ adapter.dispatch("paths_sql", "sluice")() }} as paths,
             'is ' || {{ sluice.least_noted_sql(window.kind) }} as key_from,
-            count(*) filter (where read_version not in ('', version)) as rewritten_count
+            count(case when read_version not in ('', version) then 1 end) as rewritten_count
         from ({{ sluice.unread_files_sql(source_name, window) }}) as unread
     {%- endcall -%}
     {%- set row = load_result("sluice_unread").table.rows[0] -%}
@@ -249,7 +274,9 @@
         return(
             {
                 "file_count": row[0] | int,
-                "paths": row[1][3:] if row[1] is not none else "",
+                "paths": (
+                    sluice.unread_paths(source_name, window, row[0] | int) if row[1] is none else row[1][3:]
+                ),
                 "key_from": row[2][3:] if row[2] is not none else none,
                 "rewritten_count": row[3] | int,
             }
@@ -258,11 +285,31 @@
 {% endmacro %}
 
 
+{#- The paths of the unread files as one text, where they are asked with the counts. -#}
+{% macro default__paths_sql() -%}
+    'is ' || string_agg({{ sluice.path_literal_sql() }}, ', ' order by path)
+{%- endmacro %}
+
+{#- LISTAGG ends at 65,535 bytes. -#}
+{% macro redshift__paths_sql() -%} cast(null as varchar(1)) {%- endmacro %}
+
+
+{#- The paths of the unread files as literals, asked row by row; empty when they are too many for a statement: the load
+    then reads all files of its range. -#}
+{% macro unread_paths(source_name, window, file_count) %}
+    {%- if file_count == 0 or file_count > 5000 -%} {{ return("") }} {%- endif -%}
+    {%- call statement("sluice_unread_paths", fetch_result=true, auto_begin=false) -%}
+        select path from ({{ sluice.unread_files_sql(source_name, window) }}) as unread order by path
+    {%- endcall -%}
+    {{ return(sluice.literals(load_result("sluice_unread_paths").table.columns[0].values()) | join(", ")) }}
+{% endmacro %}
+
+
 {#- The least of the noted keys, as text. -#}
 {% macro least_noted_sql(kind) %}
     {{
         return(
-            "cast(min(try_cast(key_from as hugeint)) as varchar)"
+            "cast(min(try_cast(key_from as decimal(38, 0))) as varchar)"
             if kind == "integer"
             else "min(nullif(key_from, ''))"
         )
@@ -272,6 +319,16 @@
 
 {#- Some files with the path of each row's file as sluice_path, in place of a column of the source that names it. -#}
 {% macro with_paths(dependency, relation) %}
+    {{ return(adapter.dispatch("with_paths", "sluice")(dependency, relation)) }}
+{% endmacro %}
+
+{% macro redshift__with_paths(dependency, relation) %}
+    {%- set start = "(select * from " -%}
+    {%- set rest = relation[start | length : -1] if relation.startswith(start) else relation -%}
+    {{ return('(select *, "$path" as sluice_path from ' ~ rest ~ ") as files") }}
+{% endmacro %}
+
+{% macro default__with_paths(dependency, relation) %}
     {%- set named = ", filename = '" ~ dependency.file_column ~ "')" -%}
     {%- set kept = relation[: -(named | length)] if relation.endswith(named) else relation[:-1] -%}
     {{ return(kept ~ ", filename = 'sluice_path')") }}
@@ -290,7 +347,9 @@
     {%- set has_future = window.limit is not none and window.future_count != 0 -%}
     {%- if not (by_range or has_future) -%} {{ return(none) }} {%- endif -%}
     {%- set key = sluice.key_expression(dependency, window.kind) -%}
-    {%- set future = "min(" ~ key ~ ") filter (where " ~ key ~ " > " ~ sluice.literal(window.limit) ~ ")" -%}
+    {%- set future = (
+        "min(case when " ~ key ~ " > " ~ sluice.literal(window.limit) ~ " then " ~ key ~ " end)"
+    ) -%}
     {{
         return(
             "(select sluice_path, "

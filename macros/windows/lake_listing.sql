@@ -3,10 +3,18 @@
     text file: the path of its lines that cannot be read, or empty). SLUICE_FILES names it: JSON {listing, patterns}.
 
     dbt alone has no listing: the relation is then the glob, and increments are cut by the key alone.
+
+    On Redshift a source is an external table, the files of a row are its "$path", and the listing is rows of the table
+    `lake_listing`: SLUICE_FILES says under which name.
 -#}
 {#- All rows of a relation, as text: of a listed lake source its files in place of the glob. A hundred thousand paths are
     many megabytes of SQL, so it is asked only where all rows are read. -#}
-{% macro files_of(rendered) %}
+{% macro files_of(rendered) %} {{ return(adapter.dispatch("files_of", "sluice")(rendered)) }} {% endmacro %}
+
+{#- An external table is read by its name. -#}
+{% macro redshift__files_of(rendered) %} {{ return(rendered) }} {% endmacro %}
+
+{% macro default__files_of(rendered) %}
     {%- set pattern = sluice.listed_pattern(rendered) -%}
     {%- if pattern is none -%} {{ return(rendered) }} {%- endif -%}
     {%- set name = "sluice_files_" ~ local_md5(pattern) -%}
@@ -41,12 +49,32 @@
     {%- if dependency.pattern is none or sluice.listed_files().patterns[dependency.pattern].nulls -%}
         {{ return(sluice.files_of(dependency.relation)) }}
     {%- endif -%}
+    {{ return(adapter.dispatch("example_of", "sluice")(dependency)) }}
+{% endmacro %}
+
+{% macro default__example_of(dependency) %}
     {{ return(sluice.files_relation(dependency.relation, sluice.paths_of(dependency.pattern, 1))) }}
 {% endmacro %}
+
+{% macro redshift__example_of(dependency) %} {{ return(dependency.relation) }} {% endmacro %}
 
 
 {#- The pattern of a relation whose files were listed, none for any other relation. -#}
 {% macro listed_pattern(rendered) %}
+    {{ return(adapter.dispatch("listed_pattern", "sluice")(rendered)) }}
+{% endmacro %}
+
+{#- Schema and table of an external table, as its relation ends. -#}
+{% macro redshift__listed_pattern(rendered) %}
+    {%- if execute -%}
+        {%- for pattern in sluice.listed_files().patterns if ("." ~ rendered).endswith("." ~ pattern) -%}
+            {{ return(pattern) }}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(none) }}
+{% endmacro %}
+
+{% macro default__listed_pattern(rendered) %}
     {%- set found = modules.re.match("read_parquet\\('((?:[^']|'')*)'", rendered | string) -%}
     {%- if not execute or not found -%} {{ return(none) }} {%- endif -%}
     {%- set pattern = found.group(1) | replace("''", "'") -%}
@@ -66,6 +94,14 @@
     it then says that it matches nothing. -#}
 {% macro files_relation(rendered, paths) %}
     {%- if not paths -%} {{ return(rendered) }} {%- endif -%}
+    {{ return(adapter.dispatch("files_relation", "sluice")(rendered, paths)) }}
+{% endmacro %}
+
+{% macro redshift__files_relation(rendered, paths) %}
+    {{ return("(select * from " ~ rendered ~ ' where "$path" in (' ~ paths ~ "))") }}
+{% endmacro %}
+
+{% macro default__files_relation(rendered, paths) %}
     {%- set glob = modules.re.match("read_parquet\\('(?:[^']|'')*'", rendered).group(0) -%}
     {%- set options = rendered[glob | length :] -%}
     {%- if sluice.listed_files().patterns[sluice.listed_pattern(rendered)].nulls -%}
@@ -137,6 +173,21 @@
     {%- if refusal %}
         {%- do sluice.raise_error("listing_sql", refusal ~ ".", "Write the file again, or remove it.") -%}
     {%- endif -%}
+    {{ adapter.dispatch("listing_sql", "sluice")(pattern) }}
+{%- endmacro %}
+
+{#- Files that Redshift does not show are not among the rows. -#}
+{% macro redshift__listing_sql(pattern) -%}
+    (
+        select path, name, version, cast(null as varchar(1)) as rejects
+        from {{ sluice.control_relation("lake_listing") }}
+        where
+            listing = {{ sluice.literal(sluice.listed_files().listing) }}
+            and pattern = {{ sluice.literal(pattern) }}
+    )
+{%- endmacro %}
+
+{% macro default__listing_sql(pattern) -%}
     (
         select path, name, version, rejects
         from {{ sluice.listing_file_sql() }}

@@ -30,6 +30,7 @@ from tests.redshift_standin.journal import Journal
 from tests.redshift_standin.protocol import wire
 from tests.redshift_standin.protocol.session import Session
 from tests.redshift_standin.statements.lake import Lake
+from tests.redshift_standin.statements.spectrum import Spectrum
 
 TYPES = {"json": 4000, "varbyte": 6551, "hllsketch": 2935, "geometry": 3000, "geography": 3001}
 """Types of the stand-in's own, and how the wire numbers them on Redshift."""
@@ -95,6 +96,16 @@ class Standin:
     def lake(self) -> Lake:
         """S3, started when it is first asked for."""
         return Lake()
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """What reads the files of external tables."""
+        return Spectrum(self.url, self.lake)
+
+    def look_at_files(self, statement: str) -> None:
+        """Show external tables as S3 holds them now, when a test has started it."""
+        if "lake" in self.__dict__:
+            self.spectrum.refresh(statement)
 
     def start(self) -> None:
         """Prepare the database and listen."""

@@ -88,18 +88,24 @@ class Listing:
         files: Those that hold its data, by name.
         hidden_count: Files that Spark and Hive leave out, by their names or their folders'.
         other_count: Files of other formats, and files that are still being written.
+        unregistered_count: Files outside the registered partitions of an external table.
         columns: The columns of an Iceberg table; None: the files say which there are.
     """
 
     files: tuple[LakeFile, ...] = ()
     hidden_count: int = 0
     other_count: int = 0
+    unregistered_count: int = 0
     columns: tuple[str, ...] | None = None
 
     @property
     def ignored(self) -> str:
         """What is not read, for people; empty: everything is."""
-        parts = [(self.hidden_count, "hidden"), (self.other_count, "of other formats, or unfinished")]
+        parts = [
+            (self.hidden_count, "hidden"),
+            (self.other_count, "of other formats, or unfinished"),
+            (self.unregistered_count, "in no partition that the external table has"),
+        ]
         told = ", ".join(f"{count:,} {kind}" for count, kind in parts if count)
         return f"{told}: not read" if told else ""
 

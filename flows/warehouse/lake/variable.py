@@ -1,6 +1,6 @@
 """Listings of lake sources for the macros: which files a load may read, and in which version.
 
-Only the embedded warehouse reads files by name; Redshift and Spark read a source's folder by themselves.
+The embedded warehouse reads files by name, Redshift by the "$path" of an external table; PostgreSQL has no lake.
 """
 
 from __future__ import annotations
@@ -9,23 +9,29 @@ import csv
 import json
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from flows.warehouse.connection import open_warehouse
 from flows.warehouse.lake import s3
 from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFolder, Listing
 from flows.warehouse.lake.shape import readable_type
+from flows.warehouse.lake.spectrum import read_places, relation_of, store_listing, unread
 from flows.warehouse.lake.view import LakeView
+from flows.warehouse.load_log import files_read, tables_in
+from flows.warehouse.profile import SLUICE_SCHEMA
 from metadata_sync.errors import SluiceError
-from metadata_sync.rows.names import quote_identifier
+from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import SourceKind
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from flows.warehouse.connection import Warehouse
     from metadata_sync.rows.model import ControlRows, SourceRow, TransformationRow
 
 logger = logging.getLogger(__name__)
@@ -34,13 +40,29 @@ _SECONDS_KEPT: Final = 2 * 24 * 3600
 """How long a listing stays after its run, for whoever looks into a failure."""
 
 
-def lake_view(context: Context, rows: ControlRows) -> LakeView:
-    """Return a new look at the lake; on servers, which read folders by themselves, no file is left out."""
+def lake_view(context: Context, rows: ControlRows, warehouse: Warehouse | None = None) -> LakeView:
+    """Return a new look at the lake; on servers, which read folders by themselves, no file is left out.
+
+    Args:
+        context: Project, profile.
+        rows: The environment's rows.
+        warehouse: An open connection; None: Redshift is opened where there are lake sources.
+    """
     from flows.warehouse.columns import DuckDBColumns
 
-    if not isinstance(context.columns, DuckDBColumns):
+    if isinstance(context.columns, DuckDBColumns):
+        return LakeView(context.project, rows, context.columns.lake_columns)
+    lakes = [source for source in rows.sources if source.kind is SourceKind.LAKE and source.location]
+    if context.profile.dialect != "redshift" or not lakes:
         return LakeView(context.project, rows)
-    return LakeView(context.project, rows, context.columns.lake_columns)
+    if warehouse is not None:
+        return LakeView(context.project, rows, places=read_places(warehouse, lakes))
+    with closing(_open(context)) as opened:
+        return LakeView(context.project, rows, places=read_places(opened, lakes))
+
+
+def _open(context: Context) -> Warehouse:
+    return open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
 
 
 def files_variable(
@@ -51,6 +73,7 @@ def files_variable(
     *,
     left_out: Collection[tuple[str, str, str]] | None = (),
     seen: LakeView | None = None,
+    is_whole: bool = True,
 ) -> dict[str, str]:
     """List the lake sources of some targets, and return the variable that passes the listing to the macros.
 
@@ -64,14 +87,22 @@ def files_variable(
         left_out: (target, source, file) of what loads may leave out, as the gate decided; None: any file. A target that
             would leave out another one is refused, for its load could lose rows: unless the file came since.
         seen: The lake as the gate saw it. The folders are listed again when that was a while ago.
+        is_whole: Whether a load may read all files again; else Redshift is told those alone that a target has not read.
     """
-    if not context.profile.is_embedded:
+    if context.profile.dialect not in ("duckdb", "redshift"):
+        return {}
+    readers = _readers(rows, targets)
+    if not readers:
         return {}
     lake = seen if seen is not None and seen.is_fresh else lake_view(context, rows)
-    readers = _readers(rows, targets)
+    if not context.profile.is_embedded:
+        readers = {source: names for source, names in readers.items() if lake.is_external(source)}
     listings = _list(lake, readers)
     if not listings:
         return {}
+    path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
+    if not context.profile.is_embedded:
+        return _of_external_tables(context, path, readers, listings, is_whole=is_whole)
     choice = _Choice(left_out, seen)
     patterns: dict[str, dict[str, str]] = {}
     rejects: dict[str, dict[str, str]] = {}
@@ -88,7 +119,6 @@ def files_variable(
             choice.add(lake, source, folder.read_pattern, names)
     sources = {source.key: folder.read_pattern for source, (folder, _) in listings.items()}
     by_pattern = {folder.read_pattern: (folder, listing) for folder, listing in listings.values()}
-    path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
     _write(path, by_pattern, choice.left_out_by, rejects)
     is_remote = any(folder.loads_from_s3 for folder, _ in listings.values())
     return {
@@ -97,6 +127,31 @@ def files_variable(
         ),
         **(s3.environment(context.profile.values) if is_remote else {}),
     }
+
+
+def _of_external_tables(
+    context: Context,
+    path: Path,
+    readers: Mapping[SourceRow, Sequence[str]],
+    listings: Mapping[SourceRow, tuple[LakeFolder, Listing]],
+    *,
+    is_whole: bool,
+) -> dict[str, str]:
+    """Write the listing into Redshift, and as a file for Spark, which reads these files itself."""
+    schema = context.profile.physical_schema(SLUICE_SCHEMA)
+    names = {TableName.parse(name) for some in readers.values() for name in some}
+    with closing(_open(context)) as warehouse:
+        is_noted = not is_whole and (schema, "lake_files") in tables_in(warehouse, {schema})
+        read = files_read(warehouse, schema, names) if is_noted else {}
+        told = {
+            relation_of(source): unread(listing, readers[source], read, source)
+            for source, (_, listing) in listings.items()
+        }
+        store_listing(warehouse, context.profile, schema, str(path), told)
+    _write(path, {relation_of(source): found for source, found in listings.items()}, {}, {})
+    sources = {source.key: relation_of(source) for source in listings}
+    patterns: dict[str, dict[str, str]] = {relation: {} for relation in told}
+    return {"SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "sources": sources, "refused": {}})}
 
 
 def _readers(rows: ControlRows, targets: Iterable[TransformationRow]) -> dict[SourceRow, list[str]]:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, list_folder, source_folder
+from flows.warehouse.lake.folder import LakeFile, LakeFolder, Listing, list_folder, resolve_folder, source_folder
 from flows.warehouse.lake.shape import LakeColumns
+from flows.warehouse.lake.spectrum import Places, relation_of
 from metadata_sync.analysis.select_file import read_select
+from metadata_sync.errors import SluiceError
 from metadata_sync.problems import Problem
 from metadata_sync.rows.names import TableName
 
@@ -33,12 +35,21 @@ class LakeView:
         project: The root of relative locations.
         rows: The environment's rows.
         look: Reads footers; None: the warehouse reads a source's folder by itself, and no file is left out.
+        places: Of a warehouse that reads external tables: where these find their files, by relation; None: of others.
     """
 
-    def __init__(self, project: Project, rows: ControlRows | None = None, look: Look | None = None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        rows: ControlRows | None = None,
+        look: Look | None = None,
+        *,
+        places: Mapping[str, Places] | None = None,
+    ) -> None:
         self._project = project
         self._rows = rows
         self._look = look
+        self._places = places
         self._listings: dict[str, tuple[LakeFolder, Listing]] = {}
         self._made_at = time.monotonic()
         self._named: dict[str, frozenset[str] | None] = {}
@@ -55,14 +66,42 @@ class LakeView:
         Raises:
             ValueError, OSError, SluiceError: See `list_folder`.
         """
-        folder = source_folder(self._project, source)
-        if folder.read_pattern not in self._listings:
-            self._listings[folder.read_pattern] = folder, list_folder(folder)
-        return self._listings[folder.read_pattern]
+        key = self._key(source)
+        if key not in self._listings:
+            folder = self._folder(source)
+            listing = list_folder(folder)
+            places = (self._places or {}).get(key)
+            self._listings[key] = folder, listing if places is None else places.shown(source, folder, listing)
+        return self._listings[key]
+
+    def is_external(self, source: SourceRow) -> bool:
+        """Whether the warehouse reads a source by an external table whose files can be listed."""
+        return source.location is not None and relation_of(source) in (self._places or {})
+
+    def check_place(self, source: SourceRow) -> None:
+        """Check that a source's row and its external table name one folder, when S3 can be listed.
+
+        Raises:
+            ValueError: When they do not.
+        """
+        if self.is_external(source):
+            try:
+                self.listed(source)
+            except (OSError, SluiceError):  # without rights in S3, windows of the key are read
+                return
+
+    def _folder(self, source: SourceRow) -> LakeFolder:
+        """Return a source's folder; an external table reads text files by itself."""
+        if self._places is None:
+            return source_folder(self._project, source)
+        return resolve_folder(self._project, source.location or "")
+
+    def _key(self, source: SourceRow) -> str:
+        return source_folder(self._project, source).read_pattern if self._places is None else relation_of(source)
 
     def has_come_since(self, source: SourceRow, name: str) -> bool:
         """Whether a file of a source has come after this look at it; False when it was not listed then."""
-        found = self._listings.get(source_folder(self._project, source).read_pattern)
+        found = self._listings.get(self._key(source))
         return found is not None and all(file.name != name for file in found[1].files)
 
     def columns(self, source: SourceRow) -> LakeColumns:

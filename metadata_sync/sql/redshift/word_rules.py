@@ -91,7 +91,7 @@ WORD_RULES: Final = (
         r"|of|not of"
         r"|force row|add (constraint \S+ )?(check|exclude)|drop primary key|rename (?!to |column )\w+ to"
         r"|modify|change"
-        r"|add (index|key|fulltext)|(add|drop) (column )?if (not )?exists|alter column \S+ (set|drop|add"
+        r"|add (index|key|fulltext)|(add|drop) (column )?if (not )?exists(?! partition)|alter column \S+ (set|drop|add"
         r"|reset|restart))\b",
         "Redshift's ALTER TABLE has no {found}.",
         "Rebuild the table, or add a column and fill it.",

@@ -146,9 +146,30 @@ create function pg_catalog.pg_get_late_binding_view_cols() returns setof record 
         join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 $$;
 -- External tables are in no catalog of the database itself; their types are written as Glue writes them
 -- (r_SVV_EXTERNAL_COLUMNS.html).
-create table rs_catalog.external_table (reloid oid primary key, part_keys text[] not null default '{}');
-create function rs_catalog.make_external(relation regclass, variadic part_keys text[] default '{}') returns void
-    language sql as $$ insert into rs_catalog.external_table values (relation, part_keys) $$;
+create table rs_catalog.external_table (
+    reloid oid primary key, location text not null, is_parquet boolean not null, part_keys text[] not null default '{}');
+create function rs_catalog.make_external(relation regclass, place text, parquet boolean, variadic part_keys text[] default '{}')
+    returns void language sql as $$ insert into rs_catalog.external_table values (relation, place, parquet, part_keys) $$;
+-- Partitions of external tables, and the files below their locations: each is a child table, which names its rows' "$path".
+create table rs_catalog.external_partition (reloid oid not null, values json not null, location text not null);
+create table rs_catalog.external_file (
+    childoid oid primary key, reloid oid not null, path text not null, etag text not null, size bigint not null);
+create sequence rs_catalog.file_number;
+create function rs_catalog.external_path(file oid) returns text language sql stable as $$
+    select path from rs_catalog.external_file where childoid = file $$;
+create function rs_catalog.external_size(file oid) returns bigint language sql stable as $$
+    select size from rs_catalog.external_file where childoid = file $$;
+-- r_SVV_EXTERNAL_TABLES.html, r_SVV_EXTERNAL_PARTITIONS.html: the values of a partition as a JSON list
+create view pg_catalog.svv_external_tables as
+    select n.nspname::text as schemaname, c.relname::text as tablename, 'TABLE'::text as tabletype, e.location
+    from rs_catalog.external_table as e join pg_class as c on c.oid = e.reloid
+        join pg_namespace as n on n.oid = c.relnamespace;
+create view pg_catalog.svv_external_partitions as
+    select n.nspname::text as schemaname, c.relname::text as tablename,
+        (select json_agg(v.value)::text from json_each_text(p.values) as v) as values, p.location
+    from rs_catalog.external_partition as p join pg_class as c on c.oid = p.reloid
+        join pg_namespace as n on n.oid = c.relnamespace;
+grant select on pg_catalog.svv_external_tables, pg_catalog.svv_external_partitions, rs_catalog.external_file to public;
 create function rs_catalog.glue_type(written text) returns text language sql immutable as $$
     select case written when 'integer' then 'int' when 'double precision' then 'double' when 'real' then 'float'
         when 'timestamp without time zone' then 'timestamp'

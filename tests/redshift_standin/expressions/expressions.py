@@ -21,6 +21,7 @@ from tests.redshift_standin.protocol.wire import Column
 CATALOGS = frozenset(
     {("information_schema", "views"), ("information_schema", "columns"), ("", "pg_views"), ("pg_catalog", "pg_views")}
 )
+PSEUDO_COLUMNS = {"$path": "rs_catalog.external_path", "$size": "rs_catalog.external_size"}
 LAYOUT_COLUMNS = frozenset({"attisdistkey", "attsortkeyord"})
 LAYOUT_CATALOGS = frozenset({"pg_class", "pg_attribute"})
 RESERVED = frozenset(
@@ -94,6 +95,14 @@ def _put_relations(tree: exp.Expr, views: Mapping[tuple[str, str], str], columns
             table.replace(exp.Subquery(this=to_postgres(body, views, columns), alias=alias))
 
 
+def _of_file(column: exp.Column) -> exp.Expr:
+    """Put what the stand-in knows of a row's file in place of a pseudocolumn of an external table."""
+    table = exp.column("tableoid", table=column.args.get("table"))
+    value = exp.Anonymous(this=PSEUDO_COLUMNS[column.name], expressions=[table])
+    is_shown = isinstance(column.parent, exp.Select) and column.arg_key == "expressions"
+    return exp.alias_(value, column.name, quoted=True) if is_shown else value
+
+
 def _rewrite(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Identifier):
         node.set("this", node.this.lower())
@@ -105,4 +114,6 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
         return exp.DataType.build(TYPES[node.this], dialect="postgres", udt=True)
     elif isinstance(node, exp.Cast):  # TRY_CAST is one, too
         return rewrite_try_cast(node) if isinstance(node, exp.TryCast) else rewrite_cast(node)
+    elif isinstance(node, exp.Column) and node.name in PSEUDO_COLUMNS:
+        return _of_file(node)
     return BY_KIND[type(node)](node) if type(node) in BY_KIND else node

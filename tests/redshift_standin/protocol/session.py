@@ -195,6 +195,7 @@ class Session:
 
     def _plan(self, sql: str) -> Prepared:
         try:
+            self.standin.look_at_files(sql)
             views = self._late_views() if self.standin.has_late_views and self.status != b"E" else None
             plan = translate(sql, is_in_block=self.status == IN_BLOCK, views=views, columns=self._columns)
         except RedshiftError as refusal:

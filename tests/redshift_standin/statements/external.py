@@ -1,11 +1,12 @@
 """External schemas and tables: their columns are in SVV_EXTERNAL_COLUMNS and in no catalog of the database.
 
-The files of LOCATION are not read: a table holds what INSERT wrote (r_CREATE_EXTERNAL_TABLE.html). sqlglot cannot parse
-these statements, so they are read here.
+A table holds what INSERT wrote (r_CREATE_EXTERNAL_TABLE.html), and the Parquet files of its LOCATION, once the
+stand-in's S3 has its bucket (`spectrum`). sqlglot cannot parse these statements, so they are read here.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -19,8 +20,13 @@ SCHEMA = re.compile(
 )
 TABLE = re.compile(
     rf"create\s+external\s+table\s+(?P<schema>{PART})\.(?P<name>{PART})\s*\((?P<columns>.*?)\)\s*"
-    r"(partitioned\s+by\s*\((?P<parts>.*?)\)\s*)?(row\s+format\s+.*?)?stored\s+as\s+.*?location\s+'s3://[^']+'.*",
+    r"(partitioned\s+by\s*\((?P<parts>.*?)\)\s*)?(row\s+format\s+.*?)?stored\s+as\s+(?P<format>\w+).*?location\s+'(?P<location>s3://[^']+)'.*",
     re.IGNORECASE | re.DOTALL,
+)
+PARTITION = re.compile(
+    rf"alter\s+table\s+(?P<schema>{PART})\.(?P<name>{PART})\s+add\s+(if\s+not\s+exists\s+)?"
+    r"partition\s*\((?P<values>[^)]*)\)\s*location\s+'(?P<location>s3://[^']+)'",
+    re.IGNORECASE,
 )
 ABOUT_EXTERNAL = re.compile(r"create\s+external\s+(schema|table)\b", re.IGNORECASE)
 NESTED = re.compile(r"(array|struct|map)\s*<", re.IGNORECASE)
@@ -59,7 +65,17 @@ def read_external(text: str, *, is_in_block: bool) -> External:
     columns = ", ".join(f"{name} {kind}" for name, kind in _columns(match["columns"]) + parts)
     table = f"{_folded(match['schema'])}.{_folded(match['name'])}"
     keys = "".join(f", {literal(name.strip(chr(34)))}" for name, _ in parts)
-    return External(f"create table {table} ({columns})", (f"select rs_catalog.make_external({literal(table)}{keys})",))
+    place = f"{literal(match['location'])}, {str(match['format'].lower() == 'parquet').lower()}"
+    made = f"select rs_catalog.make_external({literal(table)}, {place}{keys})"
+    return External(f"create table {table} ({columns})", (made,))
+
+
+def read_partition(match: re.Match[str]) -> str:
+    """Read ALTER TABLE … ADD PARTITION (r_ALTER_TABLE_external-table.html)."""
+    table = f"{_folded(match['schema'])}.{_folded(match['name'])}"
+    values = dict(re.findall(r"(\w+)\s*=\s*'([^']*)'", match["values"]))
+    place = f"{literal(table)}::regclass, {literal(json.dumps(values))}, {literal(match['location'])}"
+    return f"insert into rs_catalog.external_partition values ({place})"
 
 
 def _columns(text: str) -> list[tuple[str, str]]:

@@ -208,10 +208,10 @@ def _read_parquet(url: str, content: bytes, columns: Sequence[tuple[str, str]]) 
         if base not in LOADS.get(kind, ()) and kind.replace(" ", "") != wanted.replace("numeric", "DECIMAL"):
             text = f"File '{url}' has an incompatible Parquet schema for column '{name}'. Column type: {wanted.upper()}"
             raise RedshiftError("XX000", f"Spectrum Scan Error: {text}, Parquet schema: {kind}; column {column}")
-    return ["(" + ", ".join(_value(value) for value in row) + ")" for row in rows]
+    return ["(" + ", ".join(bare_value(value) for value in row) + ")" for row in rows]
 
 
-def _value(value: object) -> str:
+def bare_value(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, datetime) and value.tzinfo is not None:

@@ -20,7 +20,7 @@ from tests.redshift_standin.expressions.names import literal, relation_name, wit
 from tests.redshift_standin.protocol.wire import Column
 from tests.redshift_standin.statements import rules, tables
 from tests.redshift_standin.statements.administration import administer, without_role_words
-from tests.redshift_standin.statements.external import ABOUT_EXTERNAL, read_external
+from tests.redshift_standin.statements.external import ABOUT_EXTERNAL, PARTITION, read_external, read_partition
 from tests.redshift_standin.statements.lake import Copy, Unload, read_copy, read_unload
 from tests.redshift_standin.statements.routines import ABOUT_FUNCTIONS, read_function_statement
 from tests.redshift_standin.statements.show import SHOWING, show_query
@@ -162,6 +162,8 @@ def _plan_words(text: str, around: Surroundings) -> Plan | None:
     elif ABOUT_EXTERNAL.match(text):
         external = read_external(text, is_in_block=around.is_in_block)
         plan = Plan("create external", external.sql, external.after)
+    elif (partition := PARTITION.fullmatch(text)) is not None:
+        plan = Plan("alter table", read_partition(partition), tag="ALTER TABLE")
     elif ABOUT_FUNCTIONS.match(text):
         plan = Plan("function", read_function_statement(text, around.translated))
     elif ABOUT_VIEWS.match(text):

@@ -62,3 +62,19 @@ def test_a_window_of_a_file_that_was_not_listed_stops_the_job(listed: ListedFile
 
 def test_without_a_listing_spark_reads_folders() -> None:
     assert ListedFiles(None).of_job(ROW, [SALES], {}, set()) == {}
+
+
+@pytest.mark.parametrize(
+    ("relation", "paths"),
+    [
+        (
+            """(select * from "dev"."lake"."sales" where "$path" in ('s3://b/sales/it''s [a] *?\\\\.parquet'))""",
+            (ODD,),
+        ),
+        ('"dev"."lake"."sales"', (PLAIN, ODD)),  # more files than a statement names
+    ],
+)
+def test_a_window_on_redshift_names_its_files_by_path(
+    listed: ListedFiles, relation: str, paths: tuple[str, ...]
+) -> None:
+    assert listed.of_job(ROW, [SALES], _window(relation), set())["lake__sales"].paths == paths

@@ -83,6 +83,10 @@ select tan(f.ratio) as x from flights as f
 select add_months(f.day, 1) as x from flights as f
 -- r_ALTER_DATASHARE.html
 alter datashare d add table t
+-- r_ALTER_TABLE_external-table.html
+alter table lake.t add partition (day='2013-01-01') location 's3://lake/t/day=2013-01-01/'
+alter table lake.t add if not exists partition (day='2013-01-01') location 's3://lake/t/day=2013-01-01/'
+alter table lake.t drop partition (day='2013-01-01')
 -- r_ALTER_TABLE.html
 alter table t rename to u
 alter table t rename column a to b
