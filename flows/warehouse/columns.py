@@ -73,7 +73,7 @@ class DuckDBColumns:
         profile: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._project = project
-        self._shapes = shapes
+        self._accepted = Kept(lambda: _Accepted(shapes()))
         self._left_out: dict[SourceRow, tuple[str, ...]] = {}
         self._warehouse = Kept(connect)
         self._binder = Kept(_Binder)
@@ -82,7 +82,7 @@ class DuckDBColumns:
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Keep connections open between calls; see `WarehouseColumns.connected`."""
-        with self._warehouse.keep(), self._binder.keep(), self._files.keep():
+        with self._warehouse.keep(), self._binder.keep(), self._files.keep(), self._accepted.keep():
             yield
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
@@ -100,7 +100,8 @@ class DuckDBColumns:
 
     def lake_columns(self, folder: LakeFolder, listing: Listing, source: SourceRow) -> LakeColumns:
         """Return the columns of a source's listed files, and those that do not fit; see `LakeFooters.look_at`."""
-        shape = self._shapes().get(source.key)
+        with self._accepted.use() as accepted:
+            shape = accepted.shapes.get(source.key)
         known = known_shape(source, None if shape is None else shape.columns, {} if shape is None else shape.damaged)
         with self._files.use() as files:
             return files.look_at(folder, listing, source.incremental_key, known)
@@ -118,6 +119,16 @@ class DuckDBColumns:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         with self._binder.use() as binder:
             return binder.describe(select, tables)
+
+
+class _Accepted:
+    """The columns of lake sources as runs have accepted them, read once while connections are kept."""
+
+    def __init__(self, shapes: Mapping[str, SourceShape]) -> None:
+        self.shapes = shapes
+
+    def close(self) -> None:
+        self.shapes = {}
 
 
 class _Binder:

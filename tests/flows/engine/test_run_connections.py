@@ -8,10 +8,28 @@ from typing import Any
 
 import duckdb
 import pytest
+from sqlalchemy import event
 
+from flows.context import Context
 from flows.engine.engine import execute, hold_warehouse, prepare
 from flows.run.model import RunRequest
 from tests.support.engine_project import Workshop
+
+
+@contextmanager
+def _asked(context: Context) -> Iterator[list[str]]:
+    """Yield the statements that are sent to the control database inside the block."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    engine = context.store._engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextmanager
@@ -32,9 +50,11 @@ def _opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def test_gate_looks_at_all_lake_sources_in_one_database(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     workshop.land_orders("later", [90, 91], "2013-02-01 09:00:00")
     workshop.land("regions/second", "select 'n' as region, 'Far north' as label")
-    with _opened(monkeypatch) as opened:
+    with _opened(monkeypatch) as opened, _asked(workshop.context) as asked:
         plan = prepare(workshop.context, RunRequest((), requested_by="tester"))
     assert plan.is_due
+    shapes = [statement for statement in asked if "FROM source_shape" in statement]
+    assert len(shapes) == 2, "the gate asks once for all sources, and once before it notes what it saw"
     assert len(plan.lake.seen) == 2
     assert opened.count(":memory:") <= 1, opened
     assert opened.count(str(workshop.warehouse)) == 1, opened
