@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from metadata_sync.project import Project, find_project
 
 if TYPE_CHECKING:
     from flows.warehouse.connection import Warehouse
+    from flows.warehouse.kept import Kept
     from flows.warehouse.profile import Profile
     from metadata_sync.analysis.protocols import WarehouseColumns
     from metadata_sync.database import ControlStore
@@ -82,7 +83,31 @@ class Context:
         """Columns and types in the warehouse."""
         from flows.warehouse.columns import open_columns
 
-        return open_columns(self.project, self.settings, self._source_shapes)
+        return open_columns(self.project, self.settings, self._source_shapes, self.session)
+
+    @cached_property
+    def session(self) -> Kept[Warehouse] | None:
+        """The read-only session of a server, for all that this process asks; None: the warehouse is a file.
+
+        A file is opened for each reader, because no other process can write it meanwhile.
+        """
+        from flows.warehouse.connection import open_warehouse
+        from flows.warehouse.kept import MOST_IDLE_SECONDS, Kept
+
+        profile, settings = self.profile, self.settings
+        if profile.is_embedded:
+            return None
+        open_session = partial(
+            open_warehouse,
+            profile,
+            wait_seconds=settings.lock_wait_seconds,
+            timeout_seconds=settings.statement_timeout_seconds,
+        )
+        return Kept(open_session, most_idle_seconds=MOST_IDLE_SECONDS)
+
+    def connected(self) -> AbstractContextManager[None]:
+        """Keep the session open inside the block, once something has opened it. It holds no transaction and no lock."""
+        return nullcontext() if self.session is None else self.session.keep()
 
     def _source_shapes(self) -> Mapping[str, SourceShape]:
         """Return the columns of lake sources as runs have accepted them; none when the control database is not open.
@@ -114,7 +139,7 @@ def _current_user() -> str:
 
 @contextmanager
 def reading(context: Context, profile: Profile, rows: ControlRows | None = None) -> Iterator[Warehouse]:
-    """Open the warehouse to read.
+    """Open the warehouse to read; on a server, inside `connected`, it stays open for the next reader.
 
     Args:
         context: The project.
@@ -123,6 +148,10 @@ def reading(context: Context, profile: Profile, rows: ControlRows | None = None)
     """
     from flows.warehouse.connection import open_warehouse
 
+    if context.session is not None and profile == context.profile:
+        with context.session.use() as session:
+            yield session
+        return
     settings = context.settings
     named = None if rows is None else [source.location for source in rows.sources if source.location]
     places = context.file_places if named is None else context.places_of(named)

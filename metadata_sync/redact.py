@@ -33,6 +33,9 @@ _MASKED_FACTOR: Final = 8
 _known: dict[str, re.Pattern[str] | None] = {}
 """Secrets of this process's settings, profile and environment, the longest first; kept in memory only. A pattern finds
 a plain word where it stands alone."""
+_versions: list[int] = [0]
+"""The last one counts how many times the known secrets have changed."""
+_SHORT: Final = 300
 
 
 def remember_secrets(named: Mapping[str, Any]) -> None:
@@ -46,6 +49,7 @@ def remember_secrets(named: Mapping[str, Any]) -> None:
         ordered = sorted({*_known, *found}, key=len, reverse=True)
         _known.clear()
         _known.update({secret: _alone(secret) for secret in ordered})
+        _versions.append(_versions[-1] + 1)
 
 
 def _secrets_in(value: Any, *, is_secret: bool = False) -> Iterator[str]:
@@ -83,6 +87,16 @@ def redact_text(text: str) -> str:
     >>> redact_text("GET https://b.s3.amazonaws.com/k?X-Amz-Expires=60&X-Amz-Signature=0a1b failed")
     'GET https://b.s3.amazonaws.com/k?X-Amz-Expires=60&X-Amz-Signature=*** failed'
     """
+    return _redact_short(text, _versions[-1]) if len(text) <= _SHORT else _redact(text)
+
+
+@lru_cache(maxsize=10_000)
+def _redact_short(text: str, version: int) -> str:  # noqa: ARG001 - masked anew when the known secrets change
+    """Mask a text that may come again: the decisions of a run repeat most of theirs."""
+    return _redact(text)
+
+
+def _redact(text: str) -> str:
     for secret, alone in _known.items():
         text = text.replace(secret, MASK) if alone is None else alone.sub(MASK, text)
     for shape in _shapes_in(text):

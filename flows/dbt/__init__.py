@@ -4,7 +4,8 @@
 | --- | --- |
 | `runner` | `DbtRunner`: dbt for the engine, one result per node |
 | `passthrough` | `sluice dbt`: dbt by hand |
-| `sessions` | dbt's sessions on Redshift count in UTC |
+| `sessions` | dbt's sessions on Redshift: in UTC, reused, without a BEGIN that nothing needs |
+| `session_reuse` | which of them may serve another node, and those that wait |
 
 Never imported here: Prefect, `flows.engine`. dbt itself is imported inside functions only.
 """

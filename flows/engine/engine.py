@@ -49,7 +49,9 @@ __all__ = [
 
 @contextmanager
 def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Lock the embedded warehouse against other writers. The same process can take the lock again at no cost.
+    """Lock the embedded warehouse against other writers; on a server keep one session for all that is read.
+
+    The same process can take the lock again at no cost.
 
     Args:
         context: Project and settings.
@@ -60,7 +62,8 @@ def hold_warehouse(context: Context, command: str, on_wait: Callable[[str], None
         SoftRunError: When another process still holds it after `SLUICE_LOCK_WAIT_SECONDS`.
     """
     wait_seconds = context.settings.lock_wait_seconds
-    with warehouse_lock(context.project, context.profile, command=command, wait_seconds=wait_seconds, on_wait=on_wait):
+    lock = warehouse_lock(context.project, context.profile, command=command, wait_seconds=wait_seconds, on_wait=on_wait)
+    with lock, context.connected():
         yield
 
 

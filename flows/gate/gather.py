@@ -161,7 +161,7 @@ def open_gate(
     profile = context.profile
     upstreams = {item.name for row in targets for item in resolve_dependencies(row, rows) if item.is_managed}
     every = [row.name for row in rows.transformations]
-    with reading(context, profile) as warehouse:
+    with context.columns.connected(), reading(context, profile) as warehouse:
         state = read_state(warehouse, profile, every, upstreams | {row.name for row in targets})
         lake = lake_view(context, rows, warehouse)
         yield Gate(context, rows, targets, blame or Blame(), warehouse, state, lake, is_in_step)

@@ -37,8 +37,7 @@ class LeftOut:
 
     def concerns(self, reads: Sequence[ResolvedDependency]) -> bool:
         """Whether the gate has met a file that does not fit, in a source of these."""
-        names = {item.name for item in reads}
-        return any(source.name in names and found.faults for source, found in self.lake.seen.items())
+        return any(item.name in self.lake.faulty for item in reads)
 
     def decide(self, facts: TargetFacts, row: TransformationRow, reads: Sequence[ResolvedDependency]) -> Decision:
         """Decide on a target again, with the files that its load would leave out.

@@ -6,6 +6,7 @@ Way in: `connection.open_warehouse(profile)`.
 | --- | --- |
 | `profile` | the target in profiles.yml, and the variables that dbt needs |
 | `connection` | read-only connections to DuckDB, PostgreSQL and Redshift, confined on DuckDB; pieces of SQL text |
+| `kept` | a session that stays open between readers |
 | `definition` | how a target is built, as heads and the load log hold it (pure) |
 | `load_log` | existing tables, watermarks, heads and logged loads |
 | `rejects` | counts of rejected rows, and the command that loads them again |

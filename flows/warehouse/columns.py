@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from flows.warehouse.connection import Warehouse, confine, first_line, open_warehouse
+from flows.warehouse.kept import Kept
 from flows.warehouse.lake.folder import LakeFolder, Listing, list_folder, source_folder
 from flows.warehouse.lake.footers import FooterMemory
 from flows.warehouse.lake.shape import LakeColumns, LakeFooters, known_shape
@@ -31,13 +32,16 @@ if TYPE_CHECKING:
 Shapes = Callable[[], Mapping[str, "SourceShape"]]
 
 
-def open_columns(project: Project, settings: Settings, shapes: Shapes = dict) -> WarehouseColumns:
+def open_columns(
+    project: Project, settings: Settings, shapes: Shapes = dict, session: Kept[Warehouse] | None = None
+) -> WarehouseColumns:
     """Return the columns of the environment's warehouse; it connects at the first call.
 
     Args:
         project: The project.
         settings: Its settings.
         shapes: Returns the columns of lake sources as runs have accepted them.
+        session: The session of a server, shared with others; None: one of its own.
 
     Raises:
         ConfigurationError: When settings and profiles.yml contradict each other.
@@ -46,57 +50,7 @@ def open_columns(project: Project, settings: Settings, shapes: Shapes = dict) ->
     connect = partial(open_warehouse, profile, wait_seconds=settings.lock_wait_seconds)
     if profile.is_embedded:
         return DuckDBColumns(project, connect, shapes, profile.values)
-    return PostgresColumns(profile, connect)
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-_Resource = TypeVar("_Resource", bound=_Closable)
-
-
-class _LazyResource(Generic[_Resource]):
-    """A resource that is opened at its first use and closed at the end of the outermost `keep`.
-
-    An error closes it too, because its state is unknown then; the next use opens it again.
-
-    Args:
-        open_: Opens the resource.
-    """
-
-    def __init__(self, open_: Callable[[], _Resource]) -> None:
-        self._open = open_
-        self._resource: _Resource | None = None
-        self._keepers = 0
-
-    @contextmanager
-    def keep(self) -> Iterator[None]:
-        """Keep the resource open between uses inside the block."""
-        self._keepers += 1
-        try:
-            yield
-        finally:
-            self._keepers -= 1
-            if not self._keepers:
-                self._close()
-
-    @contextmanager
-    def use(self) -> Iterator[_Resource]:
-        """Yield the resource, opened if necessary."""
-        with self.keep():
-            if self._resource is None:
-                self._resource = self._open()
-            try:
-                yield self._resource
-            except BaseException:
-                self._close()
-                raise
-
-    def _close(self) -> None:
-        resource, self._resource = self._resource, None
-        if resource is not None:
-            resource.close()
+    return PostgresColumns(profile, session or Kept(connect))
 
 
 class DuckDBColumns:
@@ -119,16 +73,16 @@ class DuckDBColumns:
         profile: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._project = project
-        self._shapes = shapes
+        self._accepted = Kept(lambda: _Accepted(shapes()))
         self._left_out: dict[SourceRow, tuple[str, ...]] = {}
-        self._warehouse = _LazyResource(connect)
-        self._binder = _LazyResource(_Binder)
-        self._files = _LazyResource(partial(LakeFooters, {}, FooterMemory(project.state_dir / "footers"), profile))
+        self._warehouse = Kept(connect)
+        self._binder = Kept(_Binder)
+        self._files = Kept(partial(LakeFooters, {}, FooterMemory(project.state_dir / "footers"), profile))
 
     @contextmanager
     def connected(self) -> Iterator[None]:
         """Keep connections open between calls; see `WarehouseColumns.connected`."""
-        with self._warehouse.keep(), self._binder.keep(), self._files.keep():
+        with self._warehouse.keep(), self._binder.keep(), self._files.keep(), self._accepted.keep():
             yield
 
     def source_columns(self, source: SourceRow) -> tuple[Column, ...] | None:
@@ -146,7 +100,8 @@ class DuckDBColumns:
 
     def lake_columns(self, folder: LakeFolder, listing: Listing, source: SourceRow) -> LakeColumns:
         """Return the columns of a source's listed files, and those that do not fit; see `LakeFooters.look_at`."""
-        shape = self._shapes().get(source.key)
+        with self._accepted.use() as accepted:
+            shape = accepted.shapes.get(source.key)
         known = known_shape(source, None if shape is None else shape.columns, {} if shape is None else shape.damaged)
         with self._files.use() as files:
             return files.look_at(folder, listing, source.incremental_key, known)
@@ -164,6 +119,16 @@ class DuckDBColumns:
         """Return the output columns of a SELECT; see `WarehouseColumns.describe`."""
         with self._binder.use() as binder:
             return binder.describe(select, tables)
+
+
+class _Accepted:
+    """The columns of lake sources as runs have accepted them, read once while connections are kept."""
+
+    def __init__(self, shapes: Mapping[str, SourceShape]) -> None:
+        self.shapes = shapes
+
+    def close(self) -> None:
+        self.shapes = {}
 
 
 class _Binder:
@@ -201,12 +166,12 @@ class PostgresColumns:
 
     Args:
         profile: The target.
-        connect: Opens a read-only session.
+        session: A read-only session.
     """
 
-    def __init__(self, profile: Profile, connect: Callable[[], Warehouse]) -> None:
+    def __init__(self, profile: Profile, session: Kept[Warehouse]) -> None:
         self.dialect = profile.dialect
-        self._warehouse = _LazyResource(connect)
+        self._warehouse = session
 
     def connected(self) -> AbstractContextManager[None]:
         """Keep the session open between calls; see `WarehouseColumns.connected`."""
@@ -257,7 +222,7 @@ def table_columns(warehouse: Warehouse, schema: str, table: str) -> tuple[Column
     return columns_of_tables(warehouse, [name]).get(name, ())
 
 
-def _table_columns(kept: _LazyResource[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
+def _table_columns(kept: Kept[Warehouse], schema: str, table: str) -> tuple[Column, ...] | None:
     try:
         with kept.use() as warehouse:
             columns = table_columns(warehouse, schema, table)
@@ -268,9 +233,7 @@ def _table_columns(kept: _LazyResource[Warehouse], schema: str, table: str) -> t
     return columns
 
 
-def _many_tables(
-    kept: _LazyResource[Warehouse], places: Mapping[TableName, TableName]
-) -> dict[TableName, tuple[Column, ...]]:
+def _many_tables(kept: Kept[Warehouse], places: Mapping[TableName, TableName]) -> dict[TableName, tuple[Column, ...]]:
     """Return the columns of tables by the names of sources; empty when the warehouse cannot be reached now."""
     try:
         with kept.use() as warehouse:

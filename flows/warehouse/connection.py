@@ -48,6 +48,12 @@ CHUNK_SIZE: Final = 200
 """SELECTs per statement: query planners are slow with many more."""
 NO_NUMBER: Final = "cast(null as bigint)"
 
+_SETTINGS: Final = "select set_config('statement_timeout', '{}', false), set_config('timezone', 'UTC', false)"
+"""One statement for both; Redshift has this function, too.
+
+Source: https://docs.aws.amazon.com/redshift/latest/dg/r_SET_CONFIG.html
+"""
+
 _TLS_FAULT: Final = re.compile(
     r"certificate verify failed|root certificate file|does not match host name|does not support SSL"
     r"|certificate .*(expired|not trusted)|sslmode|no shared cipher|unsupported protocol|wrong version number",
@@ -167,7 +173,7 @@ class DuckDBWarehouse:
 
 
 class PostgresWarehouse:
-    """PostgreSQL, or Redshift through the same wire protocol, in a read-only session."""
+    """PostgreSQL, or Redshift through the same wire protocol, in a read-only session; see `connect_postgres`."""
 
     def __init__(
         self, connection: psycopg.Connection[Any], dialect: str, timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS
@@ -181,8 +187,7 @@ class PostgresWarehouse:
         import psycopg
 
         try:
-            with self._connection.transaction():
-                return self._connection.execute(_text(question, self.dialect).encode()).fetchall()
+            return self._connection.execute(_text(question, self.dialect).encode()).fetchall()
         except psycopg.errors.QueryCanceled as error:
             raise TimedOutError(f"The warehouse cancelled the query: {first_line(error)}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -199,7 +204,7 @@ class PostgresWarehouse:
         import psycopg
 
         try:
-            with self._limited(_BIND_SECONDS), self._connection.transaction():  # read only, as the whole session
+            with self._limited(_BIND_SECONDS):
                 cursor = self._connection.execute(query.encode())
                 result, described = cursor.pgresult, cursor.description or ()
                 assert result is not None
@@ -324,9 +329,9 @@ def connect_postgres(profile: Profile, timeout_seconds: float) -> psycopg.Connec
             autocommit=True,
             prepare_threshold=None,  # Redshift's prepared statements outlive their session
         )
-        connection.read_only = True  # each query runs in its own `read only` transaction
-        connection.execute(f"set statement_timeout = {timeout_seconds * 1000:.0f}")
-        connection.execute("set timezone = 'UTC'")
+        # each statement is a `read only` transaction of its own, without BEGIN and COMMIT around it
+        connection.execute("set session characteristics as transaction read only")
+        connection.execute(_SETTINGS.format(f"{timeout_seconds * 1000:.0f}"))
     except psycopg.Error as error:
         raise _refused_connection(profile, first_line(error)) from error
     return connection

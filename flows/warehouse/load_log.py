@@ -30,9 +30,12 @@ _MAX_NAME_LENGTH: Final = 63
 _HASH_LENGTH: Final = 8
 _VIEW_CATALOGS: Final = {
     "postgres": ("pg_catalog.pg_matviews", "schemaname", "matviewname"),
-    "redshift": ("svv_mv_info", "schema_name", "name"),
+    "redshift": ("information_schema.views", "table_schema", "table_name"),
 }
-"""The catalog of materialized views by dialect: relation, column of the schema, column of the name."""
+"""The catalog that lists materialized views by dialect: relation, column of the schema, column of the name.
+
+Redshift's is the one in which dbt-redshift finds them, in a union with information_schema.tables as here; a union with
+SVV_MV_INFO is not known to run there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,18 +212,18 @@ def read_loads(
 
 
 def tables_in(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
-    """Return (schema, name) of existing tables; materialized views come from a separate catalog and query."""
+    """Return (schema, name) of existing tables, views and materialized views, asked in one statement."""
     catalogs = [("information_schema.tables", "table_schema", "table_name")]
     if warehouse.dialect in _VIEW_CATALOGS:
         catalogs.append(_VIEW_CATALOGS[warehouse.dialect])
-    return frozenset(
-        (schema, table)
-        for catalog, schema_column, name_column in catalogs
-        for schema, table in warehouse.query(
-            f"select {schema_column}, {name_column} from {catalog} "
-            f"where {schema_column} in ({', '.join(map(literal, sorted(schemas)))})"
-        )
+    names = ", ".join(map(literal, sorted(schemas)))
+    query = union_all(
+        [
+            f"select {as_text(schema)}, {as_text(name)} from {catalog} where {schema} in ({names})"
+            for catalog, schema, name in catalogs
+        ]
     )
+    return frozenset((schema, table) for schema, table in warehouse.query(query))
 
 
 def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[str]:

@@ -47,7 +47,7 @@ def _writing(profile: Profile) -> Iterator[psycopg.Connection[Any]]:
     import psycopg
 
     with connect_postgres(profile, STATEMENT_TIMEOUT_SECONDS) as connection:
-        connection.read_only = False
+        connection.read_only = False  # its transactions begin with `read write`
         try:
             yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import JSON, Column, ColumnElement, Label, Table, Text, cast, type_coerce
@@ -23,7 +24,10 @@ Stored: TypeAlias = Mapping[Any, Any]
 
 _PLAIN: Final = (str, int, Decimal, datetime)
 # NUL, and in JSON escapes, numbers beyond 64 bits and NaN: rare values that need the full validation.
-_ODD_TEXT: Final = re.compile(r"\x00|\\u|\d{19}|\d[eE]|NaN|Infinity")
+_ODD_WORDS: Final = ("\x00", "\\u", "NaN", "Infinity")
+_ODD_NUMBER: Final = re.compile(r"[0-9](?:[0-9]{18}|[eE])")
+_EMPTY: Final[Mapping[str, type[list[Any]] | type[dict[str, Any]]]] = {"[]": list, "{}": dict}
+"""JSON of which most columns consist."""
 _HAND_EDITED: Final = "Correct the row in the control database, where it was edited by hand."
 
 
@@ -59,10 +63,14 @@ def decode(row_type: type[Row], stored: Stored) -> Parsed[Row]:
 
 def _is_as_written(values: Iterable[Any]) -> bool:
     """Tell whether all values look as `encode` writes them; otherwise they may have been edited by hand."""
-    return all(
-        value is None or (isinstance(value, _PLAIN) and not (isinstance(value, str) and _ODD_TEXT.search(value)))
-        for value in values
-    )
+    texts = []
+    for value in values:
+        if isinstance(value, str):
+            texts.append(value)
+        elif value is not None and not isinstance(value, _PLAIN):
+            return False
+    joined = "\n".join(texts)
+    return not any(word in joined for word in _ODD_WORDS) and _ODD_NUMBER.search(joined) is None
 
 
 def decode_declared(row_type: type[Row], stored: Stored) -> Parsed[Row] | None:
@@ -101,7 +109,10 @@ def parse_json(text: str | None) -> Any:
     Raises:
         ValueError: When it is not JSON.
     """
-    return None if text is None else json.loads(text)
+    if text is None:
+        return None
+    empty = _EMPTY.get(text)
+    return json.loads(text) if empty is None else empty()
 
 
 def _to_column(column: Column[Any], value: Any) -> Any:
@@ -113,15 +124,27 @@ def _to_column(column: Column[Any], value: Any) -> Any:
 
 
 def _read_columns(table: Table, stored: Mapping[str, Any], key: str) -> tuple[dict[str, Any], tuple[Fault, ...]]:
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(stored)
     faults: list[Fault] = []
-    for name, value in stored.items():
+    for name in _converted(table):
+        value = stored.get(name)
+        if value is None:
+            continue
+        del values[name]
         try:
             values[name] = _from_column(table.c[name], value)
         except ValueError:
             message = "Is not JSON." if isinstance(table.c[name].type, JSON) else "Cannot be read."
             faults.append(Fault(table.name, key, name, str(value)[:200], "wrong_type", message, _HAND_EDITED))
     return values, tuple(faults)
+
+
+@cache
+def _converted(table: Table) -> tuple[str, ...]:
+    """Return the columns whose stored value is not the row's value."""
+    return tuple(
+        column.name for column in table.columns if isinstance(column.type, JSON) or column.name == "backfill_start"
+    )
 
 
 def _from_column(column: Column[Any], value: Any) -> Any:

@@ -561,7 +561,9 @@ class ControlStore:
             query = (
                 select(*raw_columns(table)).where(table.c.environment == self._environment).order_by(*table.primary_key)
             )
-            stored += [(row_type, row) for row in connection.execute(query).mappings()]
+            found = connection.execute(query)
+            names = tuple(found.keys())  # a plain dict is read several times faster than SQLAlchemy's own mapping
+            stored += [(row_type, dict(zip(names, row, strict=True))) for row in found]
         return stored
 
     def _amend(self, connection: Connection, amendment: Amendment, now: datetime) -> None:

@@ -30,6 +30,7 @@ class LakeView:
 
     Attributes:
         seen: The sources whose footers were looked at, with their columns.
+        faulty: Those of them with a file that does not fit.
 
     Args:
         project: The root of relative locations.
@@ -54,6 +55,7 @@ class LakeView:
         self._made_at = time.monotonic()
         self._named: dict[str, frozenset[str] | None] = {}
         self.seen: dict[SourceRow, LakeColumns] = {}
+        self.faulty: set[TableName] = set()
 
     @property
     def is_fresh(self) -> bool:
@@ -114,7 +116,9 @@ class LakeView:
             return LakeColumns((), is_mixed=False)
         if source not in self.seen:
             folder, listing = self.listed(source)
-            self.seen[source] = self._look(folder, listing, source)
+            self.seen[source] = found = self._look(folder, listing, source)
+            if found.faults:
+                self.faulty.add(source.name)
         return self.seen[source]
 
     def left_out(self, source: SourceRow, reader: str | None) -> Mapping[str, str]:

@@ -32,6 +32,7 @@ SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
 NOTED = ("insert", "merge")  # SYS_QUERY_DETAIL has them
 COLOURS = re.compile(r"\x1b\[[0-9]*m")
 READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
+SESSION_READ_ONLY = re.compile(r"set\s+session\s+characteristics\s+as\s+transaction\s+read\s+only", re.IGNORECASE)
 RESET = re.compile(r"reset\s+(\w+)", re.IGNORECASE)
 SHOWN = re.compile(r"show\s+(\w+)", re.IGNORECASE)
 UNLOADING = re.compile(r"unload\b", re.IGNORECASE)
@@ -180,6 +181,8 @@ def _plan_plain(text: str) -> Plan | None:
         return Plan("grant", text)
     if (administered := administer(text)) is not None:
         return Plan("administration", administered, tag=text.split(maxsplit=1)[0].upper())
+    if SESSION_READ_ONLY.fullmatch(text):  # AWS's own JDBC driver sends it (readOnlyBehavior=always)
+        return Plan("set", text)
     return Plan("begin", "begin read only") if READ_ONLY.fullmatch(text) else None
 
 

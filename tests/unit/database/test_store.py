@@ -223,10 +223,10 @@ def test_a_row_edited_to_nonsense_is_a_fault(store: ControlStore, statement: str
     assert all(fault.remedy and fault.key != "" for fault in caught.value.faults)
 
 
-@pytest.mark.parametrize("value", ["\\u0000", "\\ud800", "1e999"])
+@pytest.mark.parametrize("value", ["\\u0000", "\\ud800", "1e999", "123456789012345678901"])
 def test_what_no_row_can_hold_is_a_fault_even_where_its_type_fits(store: ControlStore, value: str) -> None:
     insert_rows(store, small_rows())
-    test = f'{{"a": {value}}}' if value == "1e999" else f'"{value}"'
+    test = f'"{value}"' if value.startswith("\\") else f'{{"a": {value}}}'
     statement = (
         f'UPDATE transformation_control SET column_list = \'[{{"name": "a", "type": "date", "tests": [{test}]}}]\''
     )

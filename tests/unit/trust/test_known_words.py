@@ -39,3 +39,10 @@ def test_programs_and_short_words_stay(word: str) -> None:
     remember_secrets({"DB_PASSWORD": word})
     assert redact_text(f"run {word} again") == f"run {word} again"
     assert redact_text(f"password={word}") == "password=***"
+
+
+def test_word_is_masked_also_in_a_text_that_was_shown_before_it_was_known() -> None:
+    text = "login with gooseberry refused"
+    assert redact_text(text) == text
+    remember_secrets({"DB_PASSWORD": "gooseberry"})
+    assert redact_text(text) == "login with *** refused"

@@ -19,6 +19,7 @@ from sqlglot import exp
 from flows.warehouse.columns import PostgresColumns
 from flows.warehouse.connection import open_warehouse
 from flows.warehouse.file_lock import Holder, read_holder, warehouse_lock
+from flows.warehouse.kept import Kept
 from flows.warehouse.load_log import companion_table, read_loads, read_state
 from flows.warehouse.profile import Profile
 from metadata_sync.errors import HardRunError, SoftRunError
@@ -121,7 +122,7 @@ def test_server_is_opened_to_read_only_and_describes_without_tables(postgres_url
         warehouse.query(statement)
     warehouse.close()
 
-    columns = PostgresColumns(profile, lambda: open_warehouse(profile, wait_seconds=0))
+    columns = PostgresColumns(profile, Kept(lambda: open_warehouse(profile, wait_seconds=0)))
     orders = (
         Column(name="region", type="varchar(10)"),
         Column(name="amount", type="numeric(8,2)"),
