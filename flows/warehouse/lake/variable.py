@@ -11,12 +11,11 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from flows.warehouse.connection import open_warehouse
 from flows.warehouse.lake import s3
 from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFolder, Listing
 from flows.warehouse.lake.shape import readable_type
@@ -46,7 +45,7 @@ def lake_view(context: Context, rows: ControlRows, warehouse: Warehouse | None =
     Args:
         context: Project, profile.
         rows: The environment's rows.
-        warehouse: An open connection; None: Redshift is opened where there are lake sources.
+        warehouse: An open connection; None: the process's session, where there are lake sources on Redshift.
     """
     from flows.warehouse.columns import DuckDBColumns
 
@@ -57,12 +56,13 @@ def lake_view(context: Context, rows: ControlRows, warehouse: Warehouse | None =
         return LakeView(context.project, rows)
     if warehouse is not None:
         return LakeView(context.project, rows, places=read_places(warehouse, lakes))
-    with closing(_open(context)) as opened:
+    with _session(context) as opened:
         return LakeView(context.project, rows, places=read_places(opened, lakes))
 
 
-def _open(context: Context) -> Warehouse:
-    return open_warehouse(context.profile, wait_seconds=context.settings.lock_wait_seconds)
+def _session(context: Context) -> AbstractContextManager[Warehouse]:
+    assert context.session is not None, "Redshift is a server"
+    return context.session.use()
 
 
 def files_variable(
@@ -140,7 +140,7 @@ def _of_external_tables(
     """Write the listing into Redshift, and as a file for Spark, which reads these files itself."""
     schema = context.profile.physical_schema(SLUICE_SCHEMA)
     names = {TableName.parse(name) for some in readers.values() for name in some}
-    with closing(_open(context)) as warehouse:
+    with _session(context) as warehouse:
         is_noted = not is_whole and (schema, "lake_files") in tables_in(warehouse, {schema})
         read = files_read(warehouse, schema, names) if is_noted else {}
         told = {
