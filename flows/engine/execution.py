@@ -248,19 +248,13 @@ class Execution:
         variables = load_variables(self._plan.run_id, self._tokens) | (windows_variable(chunks) if chunks else {})
         decided = [self._decisions[str(row.name)] for row in due]
         left_out = {(decision.target, *file) for decision in decided for file in decision.left_out}
-<<<<<<< HEAD
-        variables |= files_variable(
-            *(self._context, self._plan.rows, due, self._plan.run_id),
-            left_out=left_out,
-            seen=self._lake,
-            is_whole=False,
-        )
-=======
         with self._context.columns.connected():
             variables |= files_variable(
-                self._context, self._plan.rows, due, self._plan.run_id, left_out=left_out, seen=self._lake
+                *(self._context, self._plan.rows, due, self._plan.run_id),
+                left_out=left_out,
+                seen=self._lake,
+                is_whole=False,
             )
->>>>>>> runs
         try:
             unloaded = [row for row in due if str(row.name) not in loaded]
             compile_models = partial(self._dbt.compile, variables=variables)
