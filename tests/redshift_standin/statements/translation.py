@@ -31,7 +31,7 @@ SHARED_SETTINGS = frozenset({"statement_timeout", "timezone"})
 """Settings that PostgreSQL has, too, with the same meaning."""
 NOTED = ("insert", "merge")  # SYS_QUERY_DETAIL has them
 COLOURS = re.compile(r"\x1b\[[0-9]*m")
-READ_ONLY = re.compile(r"(begin|start\s+transaction)\s+read\s+only", re.IGNORECASE)  # sqlglot cannot parse it
+ACCESS = re.compile(r"(begin|start\s+transaction)\s+read\s+(only|write)", re.IGNORECASE)  # sqlglot cannot parse it
 SESSION_READ_ONLY = re.compile(r"set\s+session\s+characteristics\s+as\s+transaction\s+read\s+only", re.IGNORECASE)
 RESET = re.compile(r"reset\s+(\w+)", re.IGNORECASE)
 SHOWN = re.compile(r"show\s+(\w+)", re.IGNORECASE)
@@ -183,7 +183,8 @@ def _plan_plain(text: str) -> Plan | None:
         return Plan("administration", administered, tag=text.split(maxsplit=1)[0].upper())
     if SESSION_READ_ONLY.fullmatch(text):  # AWS's own JDBC driver sends it (readOnlyBehavior=always)
         return Plan("set", text)
-    return Plan("begin", "begin read only") if READ_ONLY.fullmatch(text) else None
+    access = ACCESS.fullmatch(text)
+    return None if access is None else Plan("begin", f"begin read {access[2].lower()}")
 
 
 def _plan_setting(text: str) -> Plan | None:
