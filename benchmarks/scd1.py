@@ -49,14 +49,15 @@ def measure(contest: Contest, keys: int) -> Iterator[Finding | Goal]:
     load = contest.delta_load(Delivery(events), contestants, keep="_loaded")
     yield from (Finding("in order", name, cost) for name, cost in load.items())
     yield Goal("in order", "floor", "statements", load["sluice"], load["floor"], at_most=2)
-    yield Goal("in order", _MERGE.name, "node", load["sluice"], load[_MERGE.name], at_most=1 / 10)
-    yield Goal("in order", _DELETE_INSERT.name, "node", load["sluice"], load[_DELETE_INSERT.name], at_most=1)
+    worst = 1 / 0.9 if contest.warehouse.name == "postgres" else 1
+    yield Goal("in order", _MERGE.name, "node", load["sluice"], load[_MERGE.name], at_most=0.3)
+    yield Goal("in order", _DELETE_INSERT.name, "node", load["sluice"], load[_DELETE_INSERT.name], at_most=worst)
 
     again = contest.delta_load(Delivery(events, landed=REPLAY_LANDED), [_SLUICE], base="_loaded")
     if written := contest.rows_written("dwh.scd1_sluice"):
         raise RuntimeError(f"a replay wrote {written} rows")
     yield Finding("replay", "sluice", again["sluice"])
-    yield Goal("replay", "in order", "node", again["sluice"], load["sluice"], at_most=0.5)
+    yield Goal("replay", "in order", "node", again["sluice"], load["sluice"], at_most=1 / 3)
 
 
 if __name__ == "__main__":

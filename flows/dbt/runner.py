@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _WATCH_SECONDS: Final = 0.5
 _OPERATION_ERRORS: Final = {"RunningOperationCaughtError", "RunningOperationUncaughtError"}
+_CHECKING_TEST: Final = "valid_history"
+"""The package's data test that makes several checks."""
 _MACRO_STACK: Final = re.compile(r"\n\s*> in macro ")
 
 
@@ -108,8 +110,25 @@ class DbtRunner:
             result = self._call(arguments, limit.hear, *callbacks)
         if result.result is None:
             raise HardRunError(f"dbt stopped: {_explain(result.exception)}", "See dbt's log file for details.")
-        nodes = (_node_result(item) for item in result.result.results)
-        return tuple(replace(node, message=limit.explain(node)) for node in nodes)
+        items = result.result.results
+        nodes = (_node_result(item) for item in items)
+        explained = tuple(replace(node, message=limit.explain(node)) for node in nodes)
+        return tuple(self._with_failed_checks(node, item) for node, item in zip(explained, items, strict=True))
+
+    def _with_failed_checks(self, node: NodeResult, item: Any) -> NodeResult:
+        """Add to a failed test of several checks which of them failed, for how many rows, with examples of keys."""
+        about = getattr(item.node, "test_metadata", None)
+        if node.status != "fail" or about is None or about.name != _CHECKING_TEST:
+            return node
+        told: list[str] = []
+
+        def hear(event: Any) -> None:
+            if event.info.name == "JinjaLogInfo":
+                told.append(event.info.msg)
+
+        arguments = json.dumps({"select_sql": item.node.compiled_code})
+        self._call(["run-operation", "sluice.failed_checks", "--args", arguments], hear)
+        return replace(node, message=" ".join([node.message, *told]))
 
     def _call(self, arguments: Sequence[str], *callbacks: Callable[[Any], None]) -> Any:
         """Run one command of dbt on the manifest, if there is one yet; its events go to the log file as well."""

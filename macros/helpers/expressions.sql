@@ -11,7 +11,13 @@
 {% endmacro %}
 
 
-{% macro literal(value) %} {{ return(sluice.literals([value])[0]) }} {% endmacro %}
+{#- One value as a literal, as literals writes it. -#}
+{% macro literal(value) %}
+    {%- if value is none or target.type == "redshift" -%}
+        {{ return(sluice.literals([value])[0]) }}
+    {%- endif -%}
+    {{ return("'" ~ (value | string | replace("'", "''")) ~ "'") }}
+{% endmacro %}
 
 
 {#- Equality of NOT NULL columns of two relations, joined by AND. -#}

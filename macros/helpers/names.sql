@@ -87,7 +87,10 @@
         {%- set column = (alias ~ "." if alias else "") ~ name -%}
         {%- do listed.append(column ~ " as " ~ results[loop.index0] if results else column) -%}
     {%- endfor -%}
-    {{ return(sluice.in_lines(listed)) }}
+    {#- as in_lines does: dbt copies its whole context for each macro that is called, and this one is called most -#}
+    {%- set lines = [] -%}
+    {%- for line in listed | batch(8) -%} {%- do lines.append(line | join(", ")) -%} {%- endfor -%}
+    {{ return(lines | join(",\n" ~ " " * 16)) }}
 {% endmacro %}
 
 

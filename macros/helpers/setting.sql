@@ -32,7 +32,8 @@
     SLUICE_TASKS holds it as JSON, {target: task}; `sluice verify` and `sluice rebuild` set it.
 -#}
 {% macro asked_task() %}
-    {{ return(fromjson(env_var("SLUICE_TASKS", "{}")).get(sluice.target_name())) }}
+    {%- set asked = env_var("SLUICE_TASKS", "{}") -%}
+    {{ return(fromjson(asked).get(sluice.target_name()) if asked != "{}" else none) }}
 {% endmacro %}
 
 
@@ -48,7 +49,8 @@
     Returns: dict(manifest, pattern, row_count, columns, types, windows, groups) or none.
 -#}
 {% macro result() %}
-    {{ return(fromjson(env_var("SLUICE_RESULTS", "{}")).get(sluice.target_name())) }}
+    {%- set written = env_var("SLUICE_RESULTS", "{}") -%}
+    {{ return(fromjson(written).get(sluice.target_name()) if written != "{}" else none) }}
 {% endmacro %}
 
 

@@ -67,7 +67,7 @@
         "sluice_absent sluice_anchor sluice_busy sluice_changed sluice_difference sluice_event",
         "sluice_expected sluice_filled sluice_fresh sluice_gone sluice_history sluice_ledger",
         "sluice_loser sluice_redone sluice_reject sluice_restated sluice_result",
-        "sluice_side_before sluice_side_gone sluice_side_new sluice_stage sluice_standing",
+        "sluice_side_before sluice_side_gone sluice_side_new sluice_stage sluice_standing sluice_start",
         "sluice_tie sluice_touched sluice_version sluice_version_before sluice_version_gone",
         "sluice_version_new sluice_void sluice_winner",
     ] -%}

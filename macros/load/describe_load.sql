@@ -61,9 +61,12 @@
         "is_tried": false,
         "counts": sluice.no_counts(),
         "stage": "sluice_stage",
+        "events": "sluice_event",
         "temporaries": [],
         "is_cleared": false,
         "events_counted": none,
+        "key_counts": none,
+        "starts": none,
         "script": [],
     } -%}
     {%- do sluice.check_target(load, existing, head) -%}

@@ -78,8 +78,8 @@ MUTANTS: dict[str, Mutant] = {
     "a deleted key is forgotten": (
         "one",
         "strategies/scd1/scd1_sql.sql",
-        'select * from sluice_event where _sluice_deleted = 1"',
-        'select * from sluice_event where _sluice_deleted = 2"',
+        'load.events ~ " where _sluice_deleted = 1"',
+        'load.events ~ " where _sluice_deleted = 2"',
     ),
     "a range that was read before is added again": (
         "raw",

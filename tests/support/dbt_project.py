@@ -263,7 +263,8 @@ def run_dbt(
         result = dbtRunner(manifest=cast("Any", manifest), callbacks=[*callbacks]).invoke(
             ["--no-write-json", *words, *_places(root)]
         )
-    nodes = getattr(result.result, "results", None) or []
+    # the result of an operation names no node
+    nodes = [item for item in getattr(result.result, "results", None) or [] if hasattr(item, "node")]
     return DbtResult(
         success=bool(result.success),
         messages={node.node.name: node.message or "" for node in nodes},

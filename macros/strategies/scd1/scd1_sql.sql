@@ -23,12 +23,16 @@
     {%- endif -%}
     {%- if load.fast.side_count -%}
         {%- do statements.append(
-            sluice.insert_side_sql(load, "select * from sluice_event where _sluice_deleted = 1")
+            sluice.insert_side_sql(
+                load, "select * from " ~ load.events ~ " where _sluice_deleted = 1"
+            )
         ) -%}
     {%- endif -%}
     {%- if load.fast.rows_inserted or load.fast.rows_updated -%}
         {%- do statements.append(
-            sluice.insert_rows_sql(load, "select * from sluice_event where _sluice_deleted = 0")
+            sluice.insert_rows_sql(
+                load, "select * from " ~ load.events ~ " where _sluice_deleted = 0"
+            )
         ) -%}
     {%- endif -%}
     {{ return(statements) }}

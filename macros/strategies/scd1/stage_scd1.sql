@@ -6,6 +6,7 @@
         load (dict): the load, staged; sets counts.
 -#}
 {% macro stage_scd1(load) %}
+    {%- if load.key_counts -%} {{ return(sluice.stage_scd1_first(load)) }} {%- endif -%}
     {%- if load.restates and not load.replaces -%} {%- do sluice.stage_void(load, load.key) -%} {%- endif -%}
     {%- set counts = sluice.counted_events(load) -%}
     {%- if counts.tied_count -%}

@@ -1,38 +1,47 @@
-{#- The event of a key with one event is a version. Only keys with several events need window functions. -#}
+{#- Versions of an empty target. The event of a key with one event is a version; only keys with several need windows: all
+    events go through them when most are of such keys. Nothing is compared with what is stored. -#}
 {% macro stage_scd2_first(load) %}
-    {%- do sluice.run_temporary(
-        load, "sluice_busy", "keys with several events", sluice.scd2_busy_sql(load)
-    ) -%}
-    {%- set busy = sluice.run_counts(load, none, "select count(*) as busy_count from sluice_busy") -%}
-    {%- do load.update({"has_history": busy.busy_count > 0}) -%}
-    {%- if load.has_history -%}
-        {%- do sluice.run_temporary(
-            load, "sluice_history", "their events", sluice.scd2_busy_events_sql(load)
+    {%- set counted_stage = "sluice_stage" if load.key_counts else none -%}
+    {%- if load.stage != counted_stage -%}
+        {%- do load.update(
+            {
+                "starts": none,
+                "key_counts": sluice.run_counts(
+                    load, "keys with several events", sluice.key_counts_sql(load)
+                ),
+            }
         ) -%}
-        {%- do sluice.stage_versions(load) -%}
     {%- endif -%}
-    {%- set counts = sluice.run_counts(load, "versions to insert", sluice.scd2_first_counts_sql(load)) -%}
+    {%- set keys = load.key_counts -%}
+    {%- if keys.busy_count and not load.starts -%} {%- do sluice.stage_starts(load) -%} {%- endif -%}
+    {%- do load.update({"has_history": keys.busy_count > 0}) -%}
+    {%- if load.has_history -%}
+        {%- do load.update({"versions": "sluice_start"}) -%}
+        {%- if load.starts.merge_count -%}
+            {%- do sluice.run_temporary(
+                load,
+                "sluice_version",
+                "the bounds of versions of several events",
+                sluice.scd2_merged_sql(load),
+            ) -%}
+            {%- do load.update({"versions": "sluice_version"}) -%}
+        {%- endif -%}
+    {%- endif -%}
+    {%- set event_count = keys.rows_read - keys.rows_rejected -%}
+    {%- set single_count = event_count - keys.busy_event_count -%}
+    {%- set inserted_count = (
+        single_count
+        - keys.single_delete_count
+        + (load.starts.version_count if load.has_history else 0)
+    ) -%}
+    {%- set counts = {
+        "rows_inserted": inserted_count,
+        "side_count": event_count - inserted_count,
+        "single_count": single_count,
+    } -%}
     {%- do sluice.add_counts(load, counts) -%}
     {%- do load.update({"fast": counts}) -%}
 {% endmacro %}
-
-
-{% macro scd2_busy_sql(load) -%}
-    select {{ sluice.columns(load.key) }}
-    from {{ load.stage }}
-    group by {{ sluice.columns(load.key) }}
-    having count(*) > 1
-{%- endmacro %}
-
-
-{% macro scd2_busy_events_sql(load) -%}
-    select
-        {{ sluice.columns(load.data, "staged") }},
-        staged._sluice_deleted,
-        staged.{{ load.at }} as _sluice_run_from
-    from {{ load.stage }} as staged
-    join sluice_busy on {{ sluice.matches(load.key, "staged", "sluice_busy") }}
-{%- endmacro %}
 
 
 {#- Events of keys that have only one. -#}
@@ -43,21 +52,6 @@
         left join sluice_busy on {{ sluice.matches(load.key, "staged", "sluice_busy") }}
         where sluice_busy.{{ load.key[0] }} is null
     {%- endif %}
-{%- endmacro %}
-
-
-{% macro scd2_first_counts_sql(load) -%}
-    with singles as {{ sluice.nested(sluice.scd2_single_sql(load)) }}
-
-    select
-        (select count(*) from singles where _sluice_deleted = 0)
-        {%- if load.has_history %}
-            + (select count(*) from sluice_version where _sluice_is_end = 1 and _sluice_deleted = 0)
-        {%- endif %} as rows_inserted,
-        (select count(*) from singles where _sluice_deleted = 1)
-        {%- if load.has_history %}
-            + (select count(*) from sluice_version where _sluice_is_end = 0 or _sluice_deleted = 1)
-        {%- endif %} as side_count
 {%- endmacro %}
 
 
@@ -85,10 +79,10 @@
     {%- endset -%}
     {%- set others -%}
         select {{ sluice.columns(load.data) }}, valid_from, valid_to
-        from sluice_version
+        from {{ load.versions }}
         where _sluice_is_end = 1 and _sluice_deleted = 0
     {%- endset -%}
-    {{ return(sluice.combined([singles, others] if load.has_history else [singles], "union all")) }}
+    {{ return(sluice.singles_and_others(load, singles, others)) }}
 {% endmacro %}
 
 
@@ -100,8 +94,15 @@
     {%- endset -%}
     {%- set others -%}
         select {{ sluice.columns(load.data) }}, _sluice_deleted
-        from sluice_version
+        from {{ load.versions }}
         where _sluice_is_end = 0 or _sluice_deleted = 1
     {%- endset -%}
-    {{ return(sluice.combined([singles, others] if load.has_history else [singles], "union all")) }}
+    {{ return(sluice.singles_and_others(load, singles, others)) }}
+{% endmacro %}
+
+
+{#- Both kinds of keys as one query, without the kind that the load has none of. -#}
+{% macro singles_and_others(load, singles, others) %}
+    {%- if not load.has_history -%} {{ return(singles) }} {%- endif -%}
+    {{ return(sluice.combined([singles, others], "union all") if load.fast.single_count else others) }}
 {% endmacro %}

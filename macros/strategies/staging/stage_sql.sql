@@ -7,7 +7,10 @@
     {%- endfor -%}
     {%- set staged = [] -%}
     {%- for column in load.data_columns -%}
-        {%- do staged.append(sluice.staged_column(load, column, raw_types.get(column.name))) -%}
+        {%- if column.name in load.yielded and raw_types[column.name] == column.type -%}
+            {%- do staged.append(column.name) -%}
+        {%- else -%} {%- do staged.append(sluice.staged_column(load, column, raw_types.get(column.name))) -%}
+        {%- endif -%}
     {%- endfor -%}
     {%- set columns = [] -%}
     {%- for value in adapter.dispatch("normal_values", "sluice")(staged, load.data_columns) -%}
@@ -30,7 +33,7 @@
 {% endmacro %}
 
 
-{#- The expression of one staged column. -#}
+{#- The expression of a staged column that the SELECT does not yield in its type. -#}
 {% macro staged_column(load, column, raw_type) %}
     {%- if column.name == "_sluice_effective_at" and not load.is_rekeyed -%}
         {{ return("cast(" ~ sluice.literal(load.loaded_at) ~ " as timestamp)") }}
@@ -38,7 +41,6 @@
         {{ return("cast(" ~ load.definition_number ~ " as integer)") }}
     {%- elif column.name not in load.yielded -%} {{ return("cast(null as " ~ column.type ~ ")") }}
     {%- endif -%}
-    {%- if raw_type == column.type -%} {{ return(column.name) }} {%- endif -%}
     {{ return(sluice.cast_value(column.name, column.type, raw_type)) }}
 {% endmacro %}
 

@@ -7,13 +7,42 @@
             load, "ties in the increment", sluice.ties_sql(load, "select * from sluice_stage")
         ).tie_count,
     ) -%}
-    {%- do sluice.run_temporary(
-        load,
-        "sluice_winner",
-        "the winner of each key and time",
-        sluice.winners_sql(load, "select *, 0 as _sluice_is_stored from sluice_stage"),
-    ) -%}
-    {%- do load.update({"stage": "sluice_winner"}) -%}
+    {%- if not load.events_counted -%}
+        {%- do sluice.run_temporary(
+            load,
+            "sluice_winner",
+            "the winner of each key and time",
+            sluice.winners_sql(load, "select *, 0 as _sluice_is_stored from sluice_stage"),
+        ) -%}
+        {%- do load.update({"stage": "sluice_winner"}) -%}
+    {%- elif load.type == "scd2" -%} {%- do sluice.keep_winners(load) -%}
+    {%- endif -%}
+{% endmacro %}
+
+
+{#- Keep the winners of sluice_event, which holds every staged row beside what is stored of its key: nothing of the target is
+    read again. An SCD1 event is its key's winner already. -#}
+{% macro keep_winners(load) %}
+    {%- set winners_sql -%}
+        select *
+        from
+            (
+                select
+                    *,
+                    row_number() over (
+                        partition by {{ sluice.columns(load.key + [load.at]) }}
+                        order by {{ sluice.winner_order(load) }}
+                    ) as _sluice_rank
+                from sluice_event
+            ) as ranked_events
+        where _sluice_rank = 1
+    {%- endset -%}
+    {%- set statements = sluice.temporary_sql(load, "sluice_winner", winners_sql) + [
+        "drop table sluice_event",
+        "alter table sluice_winner rename to sluice_event",
+    ] -%}
+    {%- do sluice.run_step(load, "the winner of each key and time", statements | join(";\n")) -%}
+    {%- do load.update({"events_counted": sluice.run_counts(load, none, sluice.event_counts_sql(load))}) -%}
 {% endmacro %}
 
 

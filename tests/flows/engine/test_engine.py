@@ -166,6 +166,21 @@ def test_failing_data_test_is_reported_and_its_load_stays_logged(workshop: Works
     assert workshop.query("select count(*) from dwh.fact_order") == [(25,)]
 
 
+def test_failing_check_of_a_history_is_named_with_its_keys(workshop: Workshop) -> None:
+    workshop.run()
+    workshop.execute("""
+        insert into dwh.customer (customer, region, landed_at, valid_from, valid_to, is_current)
+        values ('c0', 'n', '2012-01-01', '2012-01-01', '2012-01-01', false)
+    """)
+    workshop.land_orders("day_2", range(20, 25), "2013-01-03 12:00:00")
+
+    outcomes = {outcome.target: outcome for outcome in workshop.run()[0].outcomes}
+
+    error = outcomes["dwh.customer"].error or ""
+    assert "no_zero_length failed for 1 row(s), for example customer=c0." in error
+    assert "key_not_null" not in error
+
+
 def test_test_across_waves_runs_with_the_later_of_its_targets(workshop: Workshop) -> None:
     """In the first run it waited until both tables stood; now an order of an unknown region breaks it."""
     workshop.land(
