@@ -210,6 +210,7 @@ def read_loads(
 def tables_in(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
     """Return (schema, name) of existing tables; materialized views come from a separate catalog and query."""
     catalogs = [("information_schema.tables", "table_schema", "table_name")]
+    own = " and table_catalog = current_database()" if warehouse.dialect == "duckdb" else ""  # not of attached files
     if warehouse.dialect in _VIEW_CATALOGS:
         catalogs.append(_VIEW_CATALOGS[warehouse.dialect])
     return frozenset(
@@ -217,7 +218,7 @@ def tables_in(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple
         for catalog, schema_column, name_column in catalogs
         for schema, table in warehouse.query(
             f"select {schema_column}, {name_column} from {catalog} "
-            f"where {schema_column} in ({', '.join(map(literal, sorted(schemas)))})"
+            f"where {schema_column} in ({', '.join(map(literal, sorted(schemas)))}){own}"
         )
     )
 
