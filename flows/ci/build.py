@@ -7,7 +7,7 @@ environment, and nothing of it is written.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -71,6 +71,7 @@ class Built:
         rows: Rows that it has now; None: it could not be loaded.
         error: Why it could not be loaded; None: it was.
         note: Why it was not compared, though it is not new.
+        file: Its SELECT, below the project's root; None: it copies a table.
     """
 
     target: str
@@ -79,6 +80,7 @@ class Built:
     rows: int | None = None
     error: str | None = None
     note: str | None = None
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,14 @@ def build_changes(context: Context, impact: Impact, request: BuildRequest, say: 
         if refused is not None:
             raise HardRunError(f"What changed is built in schemas of its own. {refused}")
         found, samples = _in_place(base, _Work(before, after, built), request, say)
-    marked = tuple(replace(item, is_changed=TableName.parse(item.target) in changed) for item in found)
+    marked = tuple(_placed(item, changed, after.rows, context.project) for item in found)
     return BuildResult(request.base, marked, samples, total)
+
+
+def _placed(item: Built, changed: Collection[TableName], rows: ControlRows, project: Project) -> Built:
+    row = rows.transformation(TableName.parse(item.target))
+    file = None if row is None or row.copied else f"{project.dbt_folder}{row.sql_path}"
+    return replace(item, is_changed=TableName.parse(item.target) in changed, file=file)
 
 
 def at_environment(context: Context, environment: str) -> Context:

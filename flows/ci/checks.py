@@ -42,7 +42,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a file that a check complains about; its level is `error` or `warning`."""
+    """A line of a file that a check tells about; its level is `error`, `warning` or `note`."""
 
     file: str
     line: int
@@ -132,7 +132,19 @@ def _build(context: Context, before: Sequence[Check], impact: Impact | None, req
         return Check("", Status.SKIPPED, "nothing was built: rows and SELECTs have faults, or could not be compared.")
     result = build_changes(context, impact, request, say)
     status = Status.FAILED if result.has_failed else Status.PASSED
-    return Check("", status, summary_of(result), tuple(lines_of_built(result)), built=result)
+    places = tuple(_built_places(result))
+    return Check("", status, summary_of(result), tuple(lines_of_built(result)), places, built=result)
+
+
+def _built_places(result: BuildResult) -> Iterator[Place]:
+    """Yield the SELECTs whose target could not be loaded, and as notes those whose rows differ."""
+    from flows.ci.built_text import state_of
+
+    for item in result.targets:
+        is_same = item.error is None and (item.diff is None or item.diff.is_empty)
+        if item.file is not None and not is_same:
+            level = "note" if item.error is None else "error"
+            yield Place(item.file, 1, "build", f"{item.target}: {state_of(item)}", level)
 
 
 def _timed(name: str, step: Callable[[], Check], say: Say) -> Check:

@@ -67,7 +67,7 @@ def create(
     from flows.environments.environment import Wanted, find_environment
     from flows.environments.environment import create as create_environment
 
-    source = _at(load_context(), base)
+    source = _at(_plain(load_context()), base)
     rows, chosen = _chosen(source, against, targets or [], readers)
     wanted = Wanted(name, rows, frozenset(chosen), _cut(since, sample), days)
     with progress(f"Making {name}", is_quiet=as_json):

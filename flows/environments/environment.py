@@ -190,7 +190,7 @@ def opened(context: Context, environment: Environment) -> Context:
 
 
 def _refuse(base: Context, wanted: Wanted) -> None:
-    if base.project.home is not None:
+    if environment_home(base.project, base.settings.environment).exists():
         raise RequestError(f"{base.settings.environment} was itself made from another one.", "Name that one: --from.")
     if not is_slug(wanted.name) or wanted.name in {"prod", base.settings.environment}:
         raise RequestError(f"{wanted.name!r} cannot be its name.", "Name it in lower case: env create pr_123.")
@@ -221,7 +221,7 @@ def _fill(
 ) -> tuple[RunSummary, tuple[Sample, ...]]:
     home = environment_home(base.project, environment.name)
     _write(home / ENVIRONMENT_NOTE, environment)  # first: what was begun can be dropped by its name
-    copy_files(base.project, base.project, replace(base.project, home=home))
+    copy_files(base.project, base.project, replace(base.project, home=home), wanted.rows.sources)
     if base.profile.is_embedded and wanted.cut is None:
         _attach(base, home)
     own = opened(base, environment)

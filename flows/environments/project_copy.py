@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from flows.context import Context
@@ -36,7 +36,7 @@ def copied(
         version: The project whose SELECTs and macros are copied; None: this one.
     """
     copy = replace(context.project, root=root.resolve())
-    copy_files(context.project, version or context.project, copy)
+    copy_files(context.project, version or context.project, copy, sources)
     for file in (context.project.profiles_file, context.project.root / ".env"):
         if file.is_relative_to(context.project.root) and file.exists():
             target = copy.root / file.relative_to(context.project.root)
@@ -62,18 +62,28 @@ def copied(
             trial.store.close()
 
 
-def copy_files(project: Project, version: Project, copy: Project) -> None:
-    """Copy SELECTs and macros; the rows are left behind.
+def copy_files(project: Project, version: Project, copy: Project, sources: Sequence[SourceRow]) -> None:
+    """Copy SELECTs and macros; rows and data are left behind.
 
     Args:
         project: The project, for macros beside dbt's folder.
         version: The project whose files are copied.
         copy: The project that gets them, in a folder that does not exist.
+        sources: Sources, whose files may be in the folder of a dbt project to which Sluice was added.
     """
-    shutil.copytree(version.dbt_dir, copy.dbt_dir, ignore=_ignored, dirs_exist_ok=True)
-    copy.control_dir.mkdir(parents=True)
+    data = {PurePosixPath(source.location or "").parts[:1] for source in sources}
+    folders = set() if project.dbt_folder else {name for parts in data for name in parts}
+
+    def left_behind(folder: str, names: list[str]) -> Iterable[str]:
+        is_top = Path(folder) == version.dbt_dir
+        return [name for name in names if name in _LEFT_BEHIND or (is_top and name in folders)]
+
+    home = copy.home or copy.root
+    dbt_dir = home / project.dbt_folder  # the copy cannot say yet whether it is a dbt project itself
+    shutil.copytree(version.dbt_dir, dbt_dir, ignore=left_behind, dirs_exist_ok=True)
+    (dbt_dir / "control").mkdir(parents=True)
     copy.make_state_dir()
-    _link_macros(project, copy.home or copy.root)
+    _link_macros(project, home)
 
 
 def _link_macros(project: Project, root: Path) -> None:
@@ -84,11 +94,6 @@ def _link_macros(project: Project, root: Path) -> None:
             link = root / path.relative_to(project.root)
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path, target_is_directory=True)
-
-
-def _ignored(folder: str, names: list[str]) -> Iterable[str]:
-    del folder
-    return [name for name in names if name in _LEFT_BEHIND]
 
 
 def _link(files: Sequence[LakeFile], old: Path, new: Path) -> None:

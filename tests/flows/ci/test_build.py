@@ -86,6 +86,12 @@ def test_readers_follow_as_far_as_asked(loaded: Path, tmp_path: Path) -> None:
     result = invoke("ci", "--against", "HEAD", "--build", "--readers", "all", "--output", str(tmp_path / "out"))
     assert result.exit_code == 0, result.output
     text = (tmp_path / "out" / "sluice.md").read_text()
+    (run,) = json.loads((tmp_path / "out" / "sluice.sarif").read_text())["runs"]
+    told = {
+        item["message"]["text"].split(":")[0]: item["level"] for item in run["results"] if item["ruleId"] == "build"
+    }
+    assert told == {"dwh.dim_customer": "note", "mart.named": "note", "mart.top": "note"}
+    assert 'name="rows of targets"' in (tmp_path / "out" / "junit.xml").read_text()
     assert "| `mart.city` | reads it | 2 | the same rows as before |" in text
     assert "| `mart.top` | reads it |" in text
     assert "Ada" not in text
@@ -135,6 +141,7 @@ def test_sample_and_window(loaded: Path) -> None:
         (("--readers", "some"), "is no number"),
         (("--since", "yesterday"), "neither a date nor a number"),
         (("--from", "nowhere"), "has no target 'nowhere'"),
+        (("--against", "nothing"), "There is no commit, branch or tag 'nothing'"),
     ],
 )
 def test_bad_requests_are_refused(loaded: Path, arguments: tuple[str, ...], message: str) -> None:

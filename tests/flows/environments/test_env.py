@@ -80,6 +80,8 @@ def test_expired_environments_go_and_running_ones_stay(loaded: Path) -> None:
         assert not keeper.take(["mart.city"])
         assert "new is running: mart.city is being loaded by" in str(invoke("env", "drop", "new").exception)
     own.store.close()
+    second = invoke("env", "create", "third", "--from", "new", "--target", "mart.city")
+    assert "new was itself made from another one" in f"{second.output} {second.exception}"
     assert [item["environment"] for item in made("list")["environments"]] == ["new"]
 
 
