@@ -40,12 +40,14 @@ class Cut:
     """Which rows of a table that is read for its news are in its sample.
 
     Attributes:
-        rows: At most so many, the newest ones.
+        rows: At most so many.
         since: Only rows whose key is at least that; None: all.
+        is_newest: Whether they are the newest ones by that key; False: any.
     """
 
     rows: int = ROWS
     since: str | None = None
+    is_newest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def _select(item: Input, relation: str, cut: Cut) -> str:
         return f"select * from {relation}"  # noqa: S608 - quoted names
     key = None if item.key is None else quote_identifier(item.key)
     where = f" where {key} >= {literal(cut.since)}" if key is not None and cut.since is not None else ""
-    order = "" if key is None else f" order by {key} desc nulls last"
+    order = "" if key is None or not cut.is_newest else f" order by {key} desc nulls last"
     return f"select * from {relation}{where}{order} limit {cut.rows}"  # noqa: S608 - quoted names, a number
 
 

@@ -69,7 +69,7 @@ def try_out(context: Context, proposals: Sequence[Proposal]) -> tuple[Tried, ...
         open_place(context, "trial") as place,
         copied(context, place.folder / "trial", place.name, files) as trial,
     ):
-        read, _ = copy_samples(context, trial, inputs, place.prefix, Cut())
+        read, _ = copy_samples(context, trial, inputs, place.prefix, Cut(is_newest=False))
         summary = load(trial, rows_reading(rows_of(declared, built), read))
     counts = [(outcome, outcome.rows or RowCounts()) for outcome in summary.outcomes]
     return tuple(
