@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from metadata_sync.project import Project, find_project
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from metadata_sync.database.journals.entries import SourceShape
     from metadata_sync.rows.model import ControlRows
     from metadata_sync.settings import Settings
+
+ENVIRONMENT_NOTE: Final = "environment.json"
+"""File of an environment's folder: what it was made from."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,31 @@ def load_context() -> Context:
 
     project = find_project()
     project.close_state_dir()
-    return Context(project=project, settings=load_settings(project), who=_current_user())
+    project, settings = of_environment(project, load_settings(project))
+    return Context(project=project, settings=settings, who=_current_user())
+
+
+def of_environment(project: Project, settings: Settings) -> tuple[Project, Settings]:
+    """Return project and settings as the environment has them that `sluice env create` made; else as they are.
+
+    Args:
+        project: The project.
+        settings: The settings of the process, with the environment's name.
+    """
+    home = environment_home(project, settings.environment)
+    note = home / ENVIRONMENT_NOTE
+    if not note.is_file():
+        return project, settings
+    import json
+
+    target = json.loads(note.read_text(encoding="utf-8"))["dbt_target"]
+    quiet: dict[str, Any] = {"alert_channel": None, "job_group_channels": {}, "control_url": None, "duckdb_path": None}
+    return replace(project, home=home), settings.model_copy(update={**quiet, "dbt_target": target})
+
+
+def environment_home(project: Project, environment: str) -> Path:
+    """Return the folder of an environment that `sluice env create` makes."""
+    return project.state_dir / "environments" / environment
 
 
 def _current_user() -> str:

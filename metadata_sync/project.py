@@ -25,15 +25,17 @@ class Project:
     Attributes:
         root: Absolute path of the project's folder.
         allowed_functions: Functions, in lower case, that the team lets SELECTs call beside the known ones.
+        home: Folder of an environment's own SELECTs, rows and state; None: the root. Data are below the root.
     """
 
     root: Path
     allowed_functions: frozenset[str] = frozenset()
+    home: Path | None = None
 
     @property
     def dbt_dir(self) -> Path:
         """The dbt project: `dbt_project/`, or the root itself where Sluice was added to a dbt project."""
-        return self.root / self.dbt_folder
+        return (self.home or self.root) / self.dbt_folder
 
     @property
     def dbt_folder(self) -> str:
@@ -53,6 +55,8 @@ class Project:
     @property
     def profiles_file(self) -> Path:
         """The connection profiles of dbt: the project's, else the user's, where dbt looks as well."""
+        if self.home is not None and (self.home / "profiles.yml").exists():
+            return self.home / "profiles.yml"
         own = self.root / "profiles.yml"
         if own.exists() or not _is_flat(self.root):
             return own
@@ -61,7 +65,7 @@ class Project:
     @property
     def state_dir(self) -> Path:
         """`.sluice/`: embedded databases, locks, the local Prefect server; ignored by git."""
-        return self.root / ".sluice"
+        return (self.home or self.root) / ".sluice"
 
     def make_state_dir(self) -> Path:
         """Create `.sluice/`, or close it to other users: it holds rows, loaded data and the local server's password.

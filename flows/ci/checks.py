@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from metadata_sync.control.policies import Severity, find_broken, read_policies
 from metadata_sync.errors import Fault, SluiceError
 
 if TYPE_CHECKING:
+    from flows.ci.build import BuildRequest, BuildResult
     from flows.context import Context
 
 Say = Callable[[str], None]
@@ -41,7 +42,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a file that a check complains about; its level is `error` or `warning`."""
+    """A line of a file that a check tells about; its level is `error`, `warning` or `note`."""
 
     file: str
     line: int
@@ -61,6 +62,7 @@ class Check:
         lines: What it found.
         places: Lines of files among these.
         seconds: How long it took.
+        built: What it loaded and compared; None: nothing.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Check:
     lines: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
     seconds: float = 0.0
+    built: BuildResult | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +87,26 @@ class Checked:
     impact: Impact | None = None
 
     @property
+    def built(self) -> BuildResult | None:
+        """What was loaded and compared; None: nothing was."""
+        return next((check.built for check in self.checks if check.built is not None), None)
+
+    @property
     def has_failed(self) -> bool:
         """Whether a check failed."""
         return any(check.status is Status.FAILED for check in self.checks)
 
 
-def run_checks(context: Context, ref: str | None, say: Say = lambda _: None) -> Checked:
+def run_checks(
+    context: Context, ref: str | None, say: Say = lambda _: None, build: BuildRequest | None = None
+) -> Checked:
     """Check the project as a pull request is checked.
 
     Args:
-        context: The project; neither its warehouse nor its control database is asked.
+        context: The project; neither its warehouse nor its control database is asked, but for what is built.
         ref: The commit or branch to compare with; None: nothing is compared.
         say: Told each check as it begins.
+        build: What is loaded and compared in a place of its own; None: nothing.
     """
     impact: list[Impact] = []
     steps: dict[str, Callable[[], Check]] = {
@@ -106,7 +117,34 @@ def run_checks(context: Context, ref: str | None, say: Say = lambda _: None) -> 
         "tests of targets": lambda: _tests(context, say),
     }
     found = [_timed(name, step, say) for name, step in steps.items()]
-    return Checked(tuple(found), impact[0] if impact else None)
+    first = impact[0] if impact else None
+    if build is not None:
+        found.append(_timed("rows of targets", lambda: _build(context, found, first, build, say), say))
+    return Checked(tuple(found), first)
+
+
+def _build(context: Context, before: Sequence[Check], impact: Impact | None, request: BuildRequest, say: Say) -> Check:
+    """Load what changed and compare it; not where rows have faults, for no run would load them."""
+    from flows.ci.build import build_changes
+    from flows.ci.built_text import lines_of_built, summary_of
+
+    if before[0].status is Status.FAILED or impact is None:
+        return Check("", Status.SKIPPED, "nothing was built: rows and SELECTs have faults, or could not be compared.")
+    result = build_changes(context, impact, request, say)
+    status = Status.FAILED if result.has_failed else Status.PASSED
+    places = tuple(_built_places(result))
+    return Check("", status, summary_of(result), tuple(lines_of_built(result)), places, built=result)
+
+
+def _built_places(result: BuildResult) -> Iterator[Place]:
+    """Yield the SELECTs whose target could not be loaded, and as notes those whose rows differ."""
+    from flows.ci.built_text import state_of
+
+    for item in result.targets:
+        is_same = item.error is None and (item.diff is None or item.diff.is_empty)
+        if item.file is not None and not is_same:
+            level = "note" if item.error is None else "error"
+            yield Place(item.file, 1, "build", f"{item.target}: {state_of(item)}", level)
 
 
 def _timed(name: str, step: Callable[[], Check], say: Say) -> Check:

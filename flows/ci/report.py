@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
+from flows.ci.built_text import built_document, built_markdown
 from flows.ci.checks import Check, Checked, Status
 from flows.impact.text import markdown as impact_markdown
 from flows.lint.reports import sarif_log, sarif_result
@@ -21,15 +22,17 @@ COMMENT_MARK: Final = "<!-- sluice ci -->"
 
 
 def markdown(checked: Checked) -> str:
-    """Return one comment for a pull request, at most 60 kB. It holds no values of rows."""
+    """Return one comment for a pull request, at most 60 kB. It holds no values of rows unless they were asked for."""
     verdict = "failed" if checked.has_failed else "passed"
     parts = [f"{COMMENT_MARK}\n## Sluice: {verdict}\n\n| check | | |\n| --- | --- | --- |\n"]
     parts += [f"| {check.name} | {check.status.sign} | {check.summary} |\n" for check in checked.checks]
     for check in checked.checks:
-        if check.lines and check.name != "change":
+        if check.lines and check.name not in {"change", "rows of targets"}:
             shown = "\n".join(check.lines[:_MOST_LINES])
             more = f"\n… {len(check.lines) - _MOST_LINES} more" if len(check.lines) > _MOST_LINES else ""
             parts.append(f"\n<details><summary>{check.name}</summary>\n\n```\n{shown}{more}\n```\n</details>\n")
+    if checked.built is not None and checked.built.targets:
+        parts.append(f"\n{built_markdown(checked.built)}")
     if checked.impact is not None and checked.impact.effects:
         parts.append(f"\n{impact_markdown(checked.impact)}")
     text = "".join(parts)
@@ -51,6 +54,7 @@ def document(checked: Checked) -> dict[str, Any]:
             }
             for check in checked.checks
         ],
+        "built": None if checked.built is None else built_document(checked.built),
     }
 
 

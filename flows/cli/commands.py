@@ -41,6 +41,7 @@ PANELS: Final[Mapping[str, Mapping[str, Entry]]] = {
             "test",
             "Run targets on a few frozen rows, in a scratch database; `create` freezes rows, `run` is the default.",
         ),
+        "env": Entry("env", "Make, list, compare and drop environments without copies."),
         "lineage": Entry(
             "lineage",
             "Show what a table or a column is derived from, and what is derived from it, through every SELECT.",

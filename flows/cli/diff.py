@@ -24,7 +24,14 @@ def register(app: typer.Typer) -> None:
 def diff(
     target: Annotated[str, typer.Argument(help="Target, as schema.table.", autocompletion=complete_targets)],
     *,
-    against: Annotated[str, typer.Option("--against", metavar="ENVIRONMENT", help="The environment to compare with.")],
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="ENVIRONMENT|TIME|LOAD",
+            help="Compare with this environment; an scd2 also with a time.",
+        ),
+    ],
     key: Annotated[
         list[str] | None,
         typer.Option("--key", help="Column to match rows by, in place of the business key; repeatable."),
@@ -41,6 +48,8 @@ def diff(
 ) -> None:
     """Compare a target with the same target of another environment, row by row and column by column.
 
+    An scd2 can also be compared with what it says of an earlier time.
+
     Rows are matched by the business key, versions of a history by key and beginning; a version with the same content
     and another beginning or end has moved. All of it is counted in the warehouse. Exit code 1: they differ.
 
@@ -48,8 +57,11 @@ def diff(
         sluice diff dwh.orders --against prod
 
         sluice diff dwh.orders --against prod --sample 0.01 --values --json
+
+        sluice diff dwh.dim_customer --against 2026-11-01
     """
     from flows.diff.compare import compare
+    from flows.diff.past import compare_with_past, moment_of
     from metadata_sync.rows.names import TableName
 
     try:
@@ -57,7 +69,13 @@ def diff(
     except ValueError as error:
         raise RequestError(f"{error}.", "Name a target as schema.table.") from error
     with progress("Comparing", is_quiet=as_json):
-        found = compare(load_context(), name, against, key=key or (), share=sample, example_count=examples)
+        moment = moment_of(against)
+        if moment is None:
+            found = compare(load_context(), name, against, key=key or (), share=sample, example_count=examples)
+        elif key or sample < 1:
+            raise RequestError("An earlier time is compared by business key and in full.", "Leave out --key, --sample.")
+        else:
+            found = compare_with_past(load_context(), name, moment, example_count=examples)
     if as_json:
         print_json("diff", _document(found, is_shown=values))
     else:

@@ -56,10 +56,40 @@ def compare(
         raise unknown_target(str(target), rows)
     with open_sides(context, target, against) as (warehouse, here, there):
         compared = _compared(row, here, there, tuple(key) or row.business_key, share)
-        if not compared.key:
-            return _unkeyed(warehouse, row, compared, here, there)
-        found = _keyed(warehouse, row, compared, here, there)
-        return replace(found, examples=tuple(_examples(warehouse, compared, found, example_count)))
+        return _found(warehouse, row, compared, (here, there), example_count)
+
+
+def compare_tables(
+    warehouse: Warehouse, row: TransformationRow, here: Side, there: Side, *, example_count: int, is_timed: bool = True
+) -> TableDiff:
+    """Compare two tables of one target.
+
+    Args:
+        warehouse: A connection that sees both.
+        row: The target.
+        here: One of them.
+        there: The other one.
+        example_count: Examples of each kind.
+        is_timed: Whether the bounds of a history are compared; False: they are the times of two loads.
+
+    Raises:
+        RequestError: When they have no common key or column.
+        HardRunError: When the warehouse refuses the comparison.
+    """
+    compared = _compared(row, here, there, row.business_key, 1.0)
+    if not is_timed and compared.is_history:
+        key = (*row.business_key, *(["is_current"] if "is_current" in here.columns else []))
+        compared = replace(compared, key=key, is_history=False)
+    return _found(warehouse, row, compared, (here, there), example_count)
+
+
+def _found(
+    warehouse: Warehouse, row: TransformationRow, compared: Compared, sides: tuple[Side, Side], example_count: int
+) -> TableDiff:
+    if not compared.key:
+        return _unkeyed(warehouse, row, compared, *sides)
+    found = _keyed(warehouse, row, compared, *sides)
+    return replace(found, examples=tuple(_examples(warehouse, compared, found, example_count)))
 
 
 def _compared(row: TransformationRow, here: Side, there: Side, key: tuple[str, ...], share: float) -> Compared:

@@ -61,21 +61,31 @@ def open_sides(context: Context, target: TableName, against: str) -> Iterator[tu
     there = load_profile(context.project, settings)
     if there == here or against == context.settings.environment:
         raise RequestError(f"{against} is this environment.", "Name another one: --against prod.")
-    _refuse_strangers(here, there)
-    if here.is_embedded:
-        if here.database_file == there.database_file:
-            raise RequestError(f"{against} has the same file: {here.database_file}.", "Unset SLUICE_DUCKDB_PATH.")
+    with open_both(context, here, there) as warehouse:
         for profile in (here, there):
-            if not profile.database_file.exists():
+            if here.is_embedded and not profile.database_file.exists():
                 raise _missing(target, profile.environment)
+        yield warehouse, side(warehouse, here, target), side(warehouse, there, target, is_attached=True)
+
+
+@contextmanager
+def open_both(context: Context, here: Profile, there: Profile) -> Iterator[Warehouse]:
+    """Open a connection that sees the tables of two environments.
+
+    Raises:
+        RequestError: When they do not share a server, or share a file.
+    """
+    _refuse_strangers(here, there)
+    if here.is_embedded and here.database_file == there.database_file:
+        raise RequestError(f"{there.environment} has the same file: {here.database_file}.", "Unset SLUICE_DUCKDB_PATH.")
     warehouse = open_warehouse(
         here,
         wait_seconds=context.settings.lock_wait_seconds,
         timeout_seconds=context.settings.statement_timeout_seconds,
-        attached={_ATTACHED: there.database_file} if here.is_embedded else {},
+        attached={_ATTACHED: there.database_file} if here.is_embedded and there.database_file.exists() else {},
     )
     try:
-        yield warehouse, _side(warehouse, here, target, ""), _side(warehouse, there, target, _ATTACHED)
+        yield warehouse
     finally:
         warehouse.close()
 
@@ -107,23 +117,37 @@ def _refuse_strangers(here: Profile, there: Profile) -> None:
         )
 
 
-def _side(warehouse: Warehouse, profile: Profile, target: TableName, catalog: str) -> Side:
+def side(
+    warehouse: Warehouse, profile: Profile, target: TableName, label: str | None = None, *, is_attached: bool = False
+) -> Side:
+    """Return a table of one of the environments of `open_both`.
+
+    Args:
+        warehouse: The connection.
+        profile: The environment.
+        target: The target.
+        label: What the side is called; None: its environment.
+        is_attached: Whether it is the second environment.
+
+    Raises:
+        HardRunError: When there is no such table.
+    """
     schema = profile.physical_schema(target.schema)
     relation = f"{quote_identifier(schema)}.{quote_identifier(target.table)}"
-    if profile.is_embedded and catalog:
+    if profile.is_embedded and is_attached:
         question = (
-            f"SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = '{catalog}' "  # noqa: S608
+            f"SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = '{_ATTACHED}' "  # noqa: S608
             f"AND schema_name = '{schema}' AND table_name = '{target.table}' ORDER BY column_index"
         )
         columns = {str(name): str(type_).lower() for name, type_ in warehouse.query(question)}
-        relation = f"{quote_identifier(catalog)}.{relation}"
+        relation = f"{quote_identifier(_ATTACHED)}.{relation}"
     else:
         name = TableName(schema, target.table)
         found = columns_of_tables(warehouse, [name]).get(name, ())
         columns = {column.name: column.type for column in found}
     if not columns:
         raise _missing(target, profile.environment)
-    return Side(profile.environment, relation, columns)
+    return Side(label or profile.environment, relation, columns)
 
 
 def _missing(target: TableName, environment: str) -> HardRunError:

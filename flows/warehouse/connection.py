@@ -134,7 +134,8 @@ def open_warehouse(
     """
     if profile.is_embedded:
         connection = _connect_duckdb(profile, wait_seconds, clock, sleep)
-        for name, path in attached.items():
+        others = {name: path for name, path in profile.attached_files.items() if path not in attached.values()}
+        for name, path in {**others, **attached}.items():
             _attach(connection, name, path)
         return DuckDBWarehouse(_prepare(connection, profile, file_places), timeout_seconds)
     return PostgresWarehouse(connect_postgres(profile, timeout_seconds), profile.dialect, timeout_seconds)

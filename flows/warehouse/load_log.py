@@ -214,12 +214,13 @@ def read_loads(
 def tables_in(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple[str, str]]:
     """Return (schema, name) of existing tables, views and materialized views, asked in one statement."""
     catalogs = [("information_schema.tables", "table_schema", "table_name")]
+    own = " and table_catalog = current_database()" if warehouse.dialect == "duckdb" else ""  # not of attached files
     if warehouse.dialect in _VIEW_CATALOGS:
         catalogs.append(_VIEW_CATALOGS[warehouse.dialect])
     names = ", ".join(map(literal, sorted(schemas)))
     query = union_all(
         [
-            f"select {as_text(schema)}, {as_text(name)} from {catalog} where {schema} in ({names})"
+            f"select {as_text(schema)}, {as_text(name)} from {catalog} where {schema} in ({names}){own}"
             for catalog, schema, name in catalogs
         ]
     )

@@ -57,6 +57,13 @@ class Profile:
         """File of the embedded warehouse."""
         return Path(str(self.values["path"]))
 
+    @property
+    def attached_files(self) -> Mapping[str, Path]:
+        """Other files of the embedded warehouse that dbt attaches to read, by the name that it gives them."""
+        entries = self.values.get("attach") or ()
+        readable = [item for item in entries if isinstance(item, dict) and item.get("read_only") and "alias" in item]
+        return {str(item["alias"]): Path(str(item["path"])) for item in readable}
+
     def physical_schema(self, schema: str) -> str:
         """Return the schema's name in the warehouse: on a server every environment except prod prefixes it.
 

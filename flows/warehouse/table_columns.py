@@ -16,7 +16,7 @@ _TABLES_AT_ONCE: Final = 500
 _DUCKDB: Final = """
     select table_schema, table_name, column_name, data_type
     from information_schema.columns
-    where table_schema in ({schemas}) and table_name in ({tables})
+    where table_catalog = current_database() and table_schema in ({schemas}) and table_name in ({tables})
     order by table_schema, table_name, ordinal_position"""
 
 _POSTGRES: Final = """

@@ -40,7 +40,7 @@ def read_select_file(sql_path: str, project: Project) -> str | Problem:
     if "://" in sql_path:
         return Problem("sql_path", "SELECTs are read from the project only.", "Put the file below dbt_project/.")
     try:
-        path = project.resolve(f"{project.dbt_folder}{sql_path}")
+        path = project.resolve(f"{project.dbt_dir.relative_to(project.root)}/{sql_path}")
     except (ValueError, OSError) as error:
         return Problem("sql_path", f"{error}.", "Put the file below dbt_project/.")
     if not path.is_relative_to(project.dbt_dir) or path.suffix != ".sql":

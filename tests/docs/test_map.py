@@ -67,6 +67,8 @@ QUESTIONS = (
     ("Where is a target rebuilt from its ledger?", "macros/ledger/rebuild_tables_sql.sql", "rebuild_tables_sql"),
     ("Where is a new project written?", "flows/init/scaffold.py", "create_project"),
     ("Where are the checks of a pull request?", "flows/ci/checks.py", "run_checks"),
+    ("Where is a changed target built for a pull request?", "flows/ci/build.py", "build_changes"),
+    ("Where are the schemas of a trial dropped?", "flows/environments/place.py", "open_place"),
     ("Where is it planned what a branch changes?", "flows/impact/plan.py", "plan_impact"),
     ("Where are two environments' rows compared?", "flows/diff/compare.py", "compare"),
     ("Where is the key of an offered table found?", "flows/onboard/keys.py", "find_keys"),

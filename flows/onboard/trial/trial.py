@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from flows.context import Context
+from flows.environments.build import load
+from flows.environments.inputs import inputs_of, rows_of, rows_reading
+from flows.environments.place import open_place, refusal
+from flows.environments.project_copy import copied
+from flows.environments.samples import Cut, copy_samples
 from flows.onboard.model import Proposal
-from flows.onboard.trial import tables
-from flows.onboard.trial.project_copy import copied, rows_of
-from metadata_sync.control.export import export_document
+from metadata_sync.control.bundle import read_project
 from metadata_sync.loads import RowCounts
-from metadata_sync.rows.merge import ControlState
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.names import TableName
-
-if TYPE_CHECKING:
-    from flows.run.model import RunSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def why_not(context: Context, proposals: Sequence[Proposal], rows: ControlRows) 
         if rows.source(TableName.parse(name)) is None:
             is_target = name in targets
             return f"{name} is {'a target, whose loads are not repeated' if is_target else 'a table without a row'}"
-    refused = None if context.profile.is_embedded else tables.refusal(context)
+    refused = refusal(context)
     return None if refused is None else f"a trial needs schemas of its own. {refused}"
 
 
@@ -62,12 +60,17 @@ def try_out(context: Context, proposals: Sequence[Proposal]) -> tuple[Tried, ...
     Raises:
         SluiceError: When the rows are refused, or the run cannot start.
     """
-    declared = rows_of(context, proposals)
+    declared = read_project(context.project, context.settings.environment).rows
+    built = {proposal.target for proposal in proposals}
+    inputs = inputs_of(declared, built, context.profile)
+    sources = [item.source for item in inputs.values()]
+    files = sources if context.profile.is_embedded else []
     with (
-        copied(context, declared, tables.environment(context)) as trial,
-        tables.sampled(context, trial, declared) as rows,
+        open_place(context, "trial") as place,
+        copied(context, place.folder / "trial", place.name, files) as trial,
     ):
-        summary = _run(trial, rows)
+        read, _ = copy_samples(context, trial, inputs, place.prefix, Cut(is_newest=False))
+        summary = load(trial, rows_reading(rows_of(declared, built), read))
     counts = [(outcome, outcome.rows or RowCounts()) for outcome in summary.outcomes]
     return tuple(
         Tried(outcome.target, count.read, count.rejected, outcome.seconds or 0.0, outcome.error)
@@ -78,16 +81,3 @@ def try_out(context: Context, proposals: Sequence[Proposal]) -> tuple[Tried, ...
 def _reads(proposal: Proposal) -> list[str]:
     source = proposal.offer.source
     return [str(source.name)] if source is not None else [read.table for read in proposal.offer.reads]
-
-
-def _run(trial: Context, rows: ControlRows) -> RunSummary:
-    from flows.engine.engine import execute, prepare
-    from flows.run.model import RunRequest
-    from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
-
-    document = export_document(ControlState(rows, ControlRows()))
-    (trial.project.control_dir / "trial.yml").write_text(document, encoding="utf-8")
-    change = ChangeContext(trial.project, trial.store, trial.columns, trial.who)
-    apply_plan(change, plan_files(change))
-    request = RunRequest(requested_by=trial.who)
-    return execute(trial, prepare(trial, request))

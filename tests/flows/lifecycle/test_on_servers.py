@@ -25,6 +25,7 @@ from metadata_sync.errors import ConfigurationError, HardRunError
 from metadata_sync.project import Project
 from metadata_sync.settings import Settings
 from tests.redshift_standin.fixture import running
+from tests.redshift_standin.journal import Journal
 from tests.support.engine_project import copy_project, server_rows
 
 SELECTS = {
@@ -47,6 +48,8 @@ class Shop:
 
     context: Context
     url: str
+    journal: Journal | None = None
+    """What was said to the stand-in; None: the server is PostgreSQL."""
 
     @property
     def prefix(self) -> str:
@@ -97,7 +100,7 @@ def shop(
         with running(postgres_url) as standin:
             for name, value in standin.environment().items():
                 monkeypatch.setenv(name, value)
-            yield _loaded(Shop(context, standin.url))
+            yield _loaded(Shop(context, standin.url, standin.journal))
     else:
         parts = conninfo_to_dict(postgres_url)
         for name, value in (("HOST", "host"), ("PORT", "port"), ("USER", "user"), ("PASSWORD", "password")):

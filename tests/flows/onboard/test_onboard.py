@@ -111,7 +111,7 @@ def test_hundred_files_are_loaded_as_they_are(root: Path, sluice: Sluice) -> Non
     assert done.exit_code == 0, done.output
     assert "wrote dbt_project/control/shop.yml" in done.output
     assert f"tried dwh.customers: {CORPUS[0].rows} rows of a sample" in done.output
-    assert list((root / ".sluice").glob("trial-*")) == []
+    assert list((root / ".sluice").glob("place-*")) == []
     rows = yaml.safe_load((root / "dbt_project/control/shop.yml").read_text())
     assert len(rows["sources"]) == len(rows["pipelines"][0]["transformations"]) == 12
     assert sluice("control", "apply", "--yes").exit_code == 0
