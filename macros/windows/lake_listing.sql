@@ -171,7 +171,12 @@
 {% macro listing_sql(pattern) -%}
     {%- set refusal = sluice.listed_files().refused.get(sluice.target_name()) -%}
     {%- if refusal %}
-        {%- do sluice.raise_error("listing_sql", refusal ~ ".", "Write the file again, or remove it.") -%}
+        {%- set remedy = (
+            "Write the file again, or remove it."
+            if target.type == "duckdb"
+            else "Run it again, or let the role write Sluice's schema."
+        ) -%}
+        {%- do sluice.raise_error("listing_sql", refusal ~ ".", remedy) -%}
     {%- endif -%}
     {{ adapter.dispatch("listing_sql", "sluice")(pattern) }}
 {%- endmacro %}

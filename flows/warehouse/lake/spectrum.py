@@ -8,6 +8,7 @@ Source: https://docs.aws.amazon.com/redshift/latest/dg/c-spectrum-external-table
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,8 @@ LISTING_TABLE: Final = "lake_listing"
 FILES_IN_A_STATEMENT: Final = 5_000
 """How many files a statement names; the macro `unread_paths` says the same."""
 _ROWS_AT_ONCE: Final = 2_000
+_PARTITIONS: Final = re.compile(r"/\w+=\*.*$")
+"""The end of a location that names its partition folders: `…/day=*`."""
 _DAYS_KEPT: Final = 2
 _PLACES: Final = """
     select schemaname, tablename, location, 0 from svv_external_tables
@@ -59,7 +62,8 @@ class Places:
         Raises:
             ValueError: When the row's location is not the table's.
         """
-        if folder.folder is None or _folder(folder.folder) != _folder(self.location):
+        above = _PARTITIONS.sub("", folder.folder or "")
+        if not above or _folder(above) != _folder(self.location):
             raise ValueError(
                 f"its location is {source.location}, and the external table {relation_of(source)} reads {self.location}"
             )

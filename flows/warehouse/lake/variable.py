@@ -23,7 +23,7 @@ from flows.warehouse.lake.spectrum import read_places, relation_of, store_listin
 from flows.warehouse.lake.view import LakeView
 from flows.warehouse.load_log import files_read, tables_in
 from flows.warehouse.profile import SLUICE_SCHEMA
-from metadata_sync.errors import SluiceError
+from metadata_sync.errors import RunError, SluiceError
 from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.rows.resolve import resolve_dependencies
 from metadata_sync.rows.vocabulary import SourceKind
@@ -147,11 +147,18 @@ def _of_external_tables(
             relation_of(source): unread(listing, readers[source], read, source)
             for source, (_, listing) in listings.items()
         }
-        store_listing(warehouse, context.profile, schema, str(path), told)
+        refused: dict[str, str] = {}
+        try:
+            store_listing(warehouse, context.profile, schema, str(path), told)
+        except RunError as error:  # the readers of these sources fail; other targets have nothing to do with it
+            for source in listings:
+                reason = f"the listing of {source.key} could not be written: {error.message}"
+                refused |= dict.fromkeys(readers[source], reason)
     _write(path, {relation_of(source): found for source, found in listings.items()}, {}, {})
     sources = {source.key: relation_of(source) for source in listings}
     patterns: dict[str, dict[str, str]] = {relation: {} for relation in told}
-    return {"SLUICE_FILES": json.dumps({"listing": str(path), "patterns": patterns, "sources": sources, "refused": {}})}
+    document = {"listing": str(path), "patterns": patterns, "sources": sources, "refused": refused}
+    return {"SLUICE_FILES": json.dumps(document)}
 
 
 def _readers(rows: ControlRows, targets: Iterable[TransformationRow]) -> dict[SourceRow, list[str]]:

@@ -117,7 +117,7 @@ class Lake:
         return {target for target, outcome in outcomes.items() if outcome.status == "loaded"}
 
     def run_broken(self) -> None:
-        """Run while a connection breaks before or after a random statement of a random target's load."""
+        """Run, perhaps again after a soft failure, while a connection breaks before or after a random statement of a random target's load."""
         target = self.chance.choice(sorted(ALL)).replace(".", "__")
         skip = self.chance.randrange(1, 30)
         action = self.chance.choice([Action.DROP, Action.DROP_AFTER])
@@ -231,8 +231,9 @@ def test_a_late_file_is_read_alone_and_said(standin: Standin, tmp_path: Path) ->
     }
 
 
-def test_files_of_no_registered_partition_wait_for_it(standin: Standin, tmp_path: Path) -> None:
-    lake = _lake(standin, tmp_path, parts="partitioned by (day date)")
+@pytest.mark.parametrize("location", ["s3://lake/sales", "s3://lake/sales/day=*/"])
+def test_files_of_no_registered_partition_wait_for_it(standin: Standin, tmp_path: Path, location: str) -> None:
+    lake = _lake(standin, tmp_path, parts="partitioned by (day date)", location=location)
     add = "alter table lake.sales add partition (day='2013-01-0{0}') location 's3://lake/sales/day=2013-01-0{0}/'"
     lake.write("day=2013-01-01/a.parquet", [(1, "x", 5, 900)])
     lake.write("day=2013-01-02/b.parquet", [(2, "y", 6, 100)])
@@ -247,6 +248,16 @@ def test_files_of_no_registered_partition_wait_for_it(standin: Standin, tmp_path
     assert lake.run_well() == ALL
     assert lake.query("select id from redshift_dwh.sale order by id") == [(1,), (2,)]
     assert lake.run_well() == set()
+
+
+def test_a_listing_that_cannot_be_written_fails_its_readers_alone(standin: Standin, tmp_path: Path) -> None:
+    lake = _lake(standin, tmp_path)
+    lake.land()
+    standin.journal.faults.append(Fault("lake_listing", "permission denied for schema redshift_sluice", code="42501"))
+    outcomes = lake.run()
+    assert {outcome.status for outcome in outcomes.values()} == {"failed"}
+    assert "the listing of lake.sales could not be written" in (outcomes["dwh.sale"].error or "")
+    assert "let the role write Sluice's schema" in (outcomes["dwh.sale"].error or "")
 
 
 def test_a_location_that_is_not_the_tables_holds_the_readers(standin: Standin, tmp_path: Path) -> None:
