@@ -117,7 +117,7 @@ class Lake:
         return {target for target, outcome in outcomes.items() if outcome.status == "loaded"}
 
     def run_broken(self) -> None:
-        """Run, perhaps again after a soft failure, while a connection breaks before or after a random statement of a random target's load."""
+        """Run while a connection breaks before or after a random statement of a random target's load."""
         target = self.chance.choice(sorted(ALL)).replace(".", "__")
         skip = self.chance.randrange(1, 30)
         action = self.chance.choice([Action.DROP, Action.DROP_AFTER])
