@@ -72,8 +72,14 @@ class SparkJob:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """All locations that it reads or writes."""
-        return (*self.locations.values(), self.folder)
+        """All locations that it reads or writes; listed copies of text files go where it runs."""
+        views = {view for source in self.text_sources if (view := view_name(source.name)) in self.files}
+        return (*(place for view, place in self.locations.items() if view not in views), self.folder)
+
+    @property
+    def text_sources(self) -> tuple[SourceRow, ...]:
+        """The sources whose files it reads as copies."""
+        return tuple(source for source in self.select.sources if is_text(source))
 
     @property
     def manifest(self) -> str:

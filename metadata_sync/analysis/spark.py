@@ -151,13 +151,13 @@ def _row_problems(row: TransformationRow, catalog: Catalog) -> Iterator[Problem]
         if item.is_managed or source is None or source.kind is not SourceKind.LAKE:
             yield Problem("spark_source", f"{item.name} is in the warehouse, which Spark cannot read.", _IN_WAREHOUSE)
         elif is_text(source):
-            yield from _text_problems(source)
+            yield from _text_problems(source, catalog.dialect)
 
 
-def _text_problems(source: SourceRow) -> Iterator[Problem]:
+def _text_problems(source: SourceRow, dialect: str) -> Iterator[Problem]:
     """Find what Spark cannot read of a text source as DuckDB does: it reads the Parquet copies of the files."""
-    if source.location and source.location.startswith("s3://"):
-        message = f"A cluster cannot read {source.key}: Sluice copies its {source.format} files to this machine."
+    if dialect != "duckdb":
+        message = f"Spark reads {source.key} from copies that Sluice makes for DuckDB alone."
         yield Problem("spark_text", message, f"{_IN_WAREHOUSE} Or land it as Parquet.")
     if not source.columns:
         message = f"Spark reads {source.key} with declared columns only: found types may differ from file to file."

@@ -11,10 +11,12 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -29,12 +31,15 @@ from flows.spark.emr.request import cluster_request
 from flows.spark.jobs import FUNCTIONS, SparkJob
 from flows.spark.local import SCRIPT, utc_now
 from flows.spark.settings import EmrSettings, SparkSettings
+from metadata_sync.analysis.lake_location import partition_columns
 from metadata_sync.errors import ConfigurationError, RunError, StoreError
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore
 
 logger = logging.getLogger(__name__)
+
+_UPLOADS_AT_ONCE: Final = 8
 
 Sleep = Callable[[float], None]
 
@@ -92,7 +97,13 @@ class EmrBackend:
         return (None,) if self.settings.fleet_strategy is not None else self.settings.subnets or (None,)
 
     def obstacle(self, job: SparkJob) -> str | None:
-        """Refuse a source or output that is not on S3: a cluster cannot access it."""
+        """Refuse a source or output that is not on S3: a cluster cannot access it. Copies of text files go there."""
+        for source in job.text_sources:
+            if partition_columns(source.location or ""):
+                return (
+                    f"a cluster does not read {source.key}, text files in partition folders. "
+                    "Land it as Parquet, or run it in the warehouse: --engine warehouse."
+                )
         local = next((place for place in job.places if not place.startswith("s3://")), None)
         if local is None:
             return None
@@ -175,6 +186,34 @@ class EmrBackend:
             aws_client("s3", self.settings.region).put_object(
                 Bucket=address.netloc, Key=address.path.lstrip("/"), Body=text.encode()
             )
+
+    def with_copies(self, job: SparkJob) -> SparkJob:
+        """Put the copies of text files that a job reads into S3, unless they are there; return the job that reads them.
+
+        Raises:
+            RunError: When S3 refuses or does not answer.
+        """
+        local = {path for found in job.files.values() for path in found.paths if not path.startswith("s3://")}
+        with ThreadPoolExecutor(_UPLOADS_AT_ONCE, thread_name_prefix="sluice-copies") as pool:
+            places = dict(zip(local, pool.map(self._put_copy, local), strict=True))
+        files = {
+            view: replace(found, paths=tuple(places.get(path, path) for path in found.paths))
+            for view, found in job.files.items()
+        }
+        return replace(job, files=files)
+
+    def _put_copy(self, path: str) -> str:
+        """Write a file below a name of its content, and return its address."""
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            address = urlsplit(f"{self.work_uri}/copies/{digest}.parquet")
+            bucket, key = address.netloc, address.path.lstrip("/")
+            with aws_errors(f"writing {address.geturl()}"):
+                client = aws_client("s3", self.settings.region)
+                if not client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("KeyCount"):
+                    file.seek(0)
+                    client.upload_fileobj(file, bucket, key)
+        return address.geturl()
 
     def _tags(self, order: Order, token: str) -> dict[str, str]:
         return {

@@ -198,7 +198,7 @@ class EmrCluster:
         steps = {}
         for job in batch:
             file = f"{self._backend.work_uri}/runs/run_id={self._order.run_id}/{job.target}-{job.attempt}.json"
-            self._backend.put(file, jobs_text([job], {}, self._functions))
+            self._backend.put(file, jobs_text([self._backend.with_copies(job)], {}, self._functions))
             steps[file] = step_request(job, self._script, file, self._sizing, self._backend.spark)
         known: dict[str, str] = {}
 

@@ -24,11 +24,13 @@ from flows.spark.emr.sweep import sweep
 from flows.spark.jobs import SparkJob
 from flows.spark.results import read_text
 from flows.spark.sizing.forecast import planned_clusters
+from flows.spark.stage import Staged
 from flows.upkeep.monitor import monitor
 from metadata_sync.analysis.spark import SparkSelect
 from metadata_sync.database.journals.entries import LoadStatus
+from metadata_sync.rows.model import SourceRow
 from metadata_sync.rows.vocabulary import Engine
-from tests.support.emr_project import SELECTS, EmrProject
+from tests.support.emr_project import COLUMNS, GIB, SELECTS, WINDOW, EmrProject
 from tests.support.emr_simulator import BUCKET, ENDINGS, ClusterPlot, EmrSimulator, pretend
 
 pytestmark = pytest.mark.processes
@@ -421,3 +423,44 @@ def test_a_job_is_lost_when_its_cluster_is_and_the_reason_is_known(step: str, cl
         assert end is not None
         assert end.status is JobStatus.LOST
         assert ends in (end.error or "")
+
+
+def _with_text(project: EmrProject, tmp_path: Path, location: str) -> tuple[Path, str]:
+    """Let the lake hold one CSV file, of which there is a copy; returns the copy and the listing."""
+    (orders,) = project.rows.sources
+    columns = [{"name": name, "type": kind} for name, kind in COLUMNS.items()]
+    values = {**orders.model_dump(by_alias=True), "format": "csv", "columns": columns, "location": location}
+    project.rows = project.rows.model_copy(update={"sources": (SourceRow.model_validate(values),)})
+    copy, listing = tmp_path / "a.csv.parquet", tmp_path / "listing.csv"
+    copy.write_bytes(b"what was read of a.csv")
+    listing.write_text(f'"pattern","path","name","version","left_out_by","rejects"\n"p","{copy}","a.csv","1:1","",""\n')
+    return copy, json.dumps({"listing": str(listing), "patterns": {"p": {}}, "sources": {"lake.orders": "p"}})
+
+
+def _run(project: EmrProject, files: str) -> Staged:
+    choice = EngineChoice(Engine.SPARK, "its pipeline says engine: spark", 10 * GIB)
+    chosen = [(row, choice) for row in project.rows.transformations]
+    return project.stage().run(
+        chosen, lambda models: Compiled(dict.fromkeys(models, f"select 1 from ({WINDOW} x)")), files
+    )
+
+
+def test_copies_of_text_files_go_to_the_cluster_once(emr: EmrSimulator, project: EmrProject, tmp_path: Path) -> None:
+    copy, files = _with_text(project, tmp_path, "s3://lake/orders")
+
+    for _ in range(2):
+        assert not _run(project, files).failed
+
+    (key,) = emr.keys("sluice/copies/")
+    assert emr.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == copy.read_bytes()
+    jobs = [json.loads(read_text(f"s3://{BUCKET}/{name}"))["jobs"][0] for name in emr.keys("sluice/runs/")]
+    assert jobs
+    assert {file for job in jobs for source in job["sources"] for file in source["files"]} == {f"s3://{BUCKET}/{key}"}
+
+
+def test_text_in_partition_folders_is_not_for_a_cluster(emr: EmrSimulator, project: EmrProject, tmp_path: Path) -> None:
+    _, files = _with_text(project, tmp_path, "s3://lake/orders/day=*/")
+    staged = _run(project, files)
+    reason = "a cluster does not read lake.orders, text files in partition folders"
+    assert [reason in text for text in staged.failed.values()] == [True, True]
+    assert not emr.requests
