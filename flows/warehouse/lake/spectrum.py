@@ -31,6 +31,11 @@ FILES_IN_A_STATEMENT: Final = 5_000
 _ROWS_AT_ONCE: Final = 2_000
 _PARTITIONS: Final = re.compile(r"/\w+=\*.*$")
 """The end of a location that names its partition folders: `…/day=*`."""
+_HIDDEN: Final = re.compile(r"/#[^/]*$|~$")
+"""Names that Redshift ignores, besides those that Spark and Hive do.
+
+Source: https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_EXTERNAL_TABLE.html
+"""
 _DAYS_KEPT: Final = 2
 _PLACES: Final = """
     select schemaname, tablename, location, 0 from svv_external_tables
@@ -67,6 +72,8 @@ class Places:
             raise ValueError(
                 f"its location is {source.location}, and the external table {relation_of(source)} reads {self.location}"
             )
+        files = tuple(file for file in listing.files if not _HIDDEN.search(file.path))
+        listing = replace(listing, files=files, hidden_count=listing.hidden_count + len(listing.files) - len(files))
         if self.partitions is None:
             return listing
         folders = tuple(map(_folder, self.partitions))

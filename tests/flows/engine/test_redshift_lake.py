@@ -83,7 +83,7 @@ class Lake:
         self.write(f"merged-{self.count:03}.parquet", together)
 
     def clutter(self) -> None:
-        for name in ("_temporary/0/part-0.parquet", ".part.parquet", "_SUCCESS"):
+        for name in ("_temporary/0/part-0.parquet", ".part.parquet", "_SUCCESS", "#part.parquet", "a.parquet~"):
             self.standin.lake.client.put_object(Bucket="lake", Key=f"sales/{name}", Body=b"no Parquet")
 
     def some_sales(self) -> list[Sale]:
@@ -210,6 +210,7 @@ def test_any_lake_equals_the_oracle(standin: Standin, tmp_path: Path, seed: int)
 
 def test_a_late_file_is_read_alone_and_said(standin: Standin, tmp_path: Path) -> None:
     lake = _lake(standin, tmp_path)
+    lake.clutter()
     lake.write("day=2/a.parquet", [(1, "x", 5, 900), (2, "y", 6, 901)])
     lake.run_well()
     lake.write("day=1/late.parquet", [(1, "x", 7, 10)])
