@@ -11,8 +11,14 @@
     many megabytes of SQL, so it is asked only where all rows are read. -#}
 {% macro files_of(rendered) %} {{ return(adapter.dispatch("files_of", "sluice")(rendered)) }} {% endmacro %}
 
-{#- An external table is read by its name. -#}
-{% macro redshift__files_of(rendered) %} {{ return(rendered) }} {% endmacro %}
+{#- An external table, without files in hidden folders: AWS says of files, but not of folders, that they are ignored. -#}
+{% macro redshift__files_of(rendered) %}
+    {%- set pattern = sluice.listed_pattern(rendered) -%}
+    {%- if pattern is none -%} {{ return(rendered) }} {%- endif -%}
+    {%- set below = sluice.listed_files().patterns[pattern].folder_length -%}
+    {%- set is_hidden = 'regexp_instr("$path", ' ~ sluice.literal("/[_.][^/=]*/") ~ ", " ~ below ~ ")" -%}
+    {{ return("(select * from " ~ rendered ~ " where " ~ is_hidden ~ " = 0)") }}
+{% endmacro %}
 
 {% macro default__files_of(rendered) %}
     {%- set pattern = sluice.listed_pattern(rendered) -%}

@@ -41,7 +41,7 @@ def standin(redshift_standin: Standin) -> Standin:
 def test_rows_are_those_of_the_files_and_name_them(standin: Standin, tmp_path: Path) -> None:
     _put(standin, tmp_path, "t/a.parquet", "select 1::int as id, 'a' as note, 5 as other")
     _put(standin, tmp_path, "t/sub/b", "select 2::int as ID")
-    for hidden in ("_SUCCESS", "_temporary/c.parquet", ".d.parquet", "e.parquet~", "#f"):
+    for hidden in ("_SUCCESS", ".d.parquet", "e.parquet~", "#f"):
         _put(standin, tmp_path, f"t/{hidden}", "select 9::int as id")
 
     assert _ask(standin, "select * from spectrum.t order by id") == [[1, "a"], [2, None]]

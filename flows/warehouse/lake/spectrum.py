@@ -61,6 +61,11 @@ class Places:
     location: str
     partitions: tuple[str, ...] | None = None
 
+    @property
+    def folder_length(self) -> int:
+        """How long the folder's name is, with its slash: hidden folders count below it."""
+        return len(_folder(self.location))
+
     def shown(self, source: SourceRow, folder: LakeFolder, listing: Listing) -> Listing:
         """Return the files that the table shows; the others are counted.
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flows.warehouse.lake import s3
 from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFolder, Listing
@@ -96,13 +96,18 @@ def files_variable(
         return {}
     lake = seen if seen is not None and seen.is_fresh else lake_view(context, rows)
     if not context.profile.is_embedded:
-        readers = {source: names for source, names in readers.items() if lake.is_external(source)}
+        readers = {source: names for source, names in readers.items() if lake.place_of(source) is not None}
     listings = _list(lake, readers)
     if not listings:
         return {}
     path = context.project.make_state_dir() / "listings" / f"{run_id}.csv"
     if not context.profile.is_embedded:
-        return _of_external_tables(context, path, readers, listings, is_whole=is_whole)
+        found = _of_external_tables(context, path, readers, listings, is_whole=is_whole)
+        places = {relation_of(source): place for source in listings if (place := lake.place_of(source)) is not None}
+        found["patterns"] = {
+            relation: {"folder_length": str(place.folder_length)} for relation, place in places.items()
+        }
+        return {"SLUICE_FILES": json.dumps(found)}
     choice = _Choice(left_out, seen)
     patterns: dict[str, dict[str, str]] = {}
     rejects: dict[str, dict[str, str]] = {}
@@ -136,7 +141,7 @@ def _of_external_tables(
     listings: Mapping[SourceRow, tuple[LakeFolder, Listing]],
     *,
     is_whole: bool,
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Write the listing into Redshift, and as a file for Spark, which reads these files itself."""
     schema = context.profile.physical_schema(SLUICE_SCHEMA)
     names = {TableName.parse(name) for some in readers.values() for name in some}
@@ -156,9 +161,7 @@ def _of_external_tables(
                 refused |= dict.fromkeys(readers[source], reason)
     _write(path, {relation_of(source): found for source, found in listings.items()}, {}, {})
     sources = {source.key: relation_of(source) for source in listings}
-    patterns: dict[str, dict[str, str]] = {relation: {} for relation in told}
-    document = {"listing": str(path), "patterns": patterns, "sources": sources, "refused": refused}
-    return {"SLUICE_FILES": json.dumps(document)}
+    return {"listing": str(path), "sources": sources, "refused": refused}
 
 
 def _readers(rows: ControlRows, targets: Iterable[TransformationRow]) -> dict[SourceRow, list[str]]:

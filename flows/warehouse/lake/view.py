@@ -76,9 +76,9 @@ class LakeView:
             self._listings[key] = folder, listing if places is None else places.shown(source, folder, listing)
         return self._listings[key]
 
-    def is_external(self, source: SourceRow) -> bool:
-        """Whether the warehouse reads a source by an external table whose files can be listed."""
-        return source.location is not None and relation_of(source) in (self._places or {})
+    def place_of(self, source: SourceRow) -> Places | None:
+        """Return where the external table of a source finds its files; None: the warehouse reads it otherwise."""
+        return (self._places or {}).get(relation_of(source)) if source.location else None
 
     def check_place(self, source: SourceRow) -> None:
         """Check that a source's row and its external table name one folder, when S3 can be listed.
@@ -86,7 +86,7 @@ class LakeView:
         Raises:
             ValueError: When they do not.
         """
-        if self.is_external(source):
+        if self.place_of(source) is not None:
             try:
                 self.listed(source)
             except (OSError, SluiceError):  # without rights in S3, windows of the key are read

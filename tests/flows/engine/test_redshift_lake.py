@@ -36,6 +36,8 @@ pytestmark = [pytest.mark.postgres, pytest.mark.redshift_standin]
 
 SEEDS = range(int(os.environ.get("LAKE_SEEDS", "2")))
 ROUNDS = int(os.environ.get("LAKE_ROUNDS", "3"))
+FOLDER = "_landing/sales"
+"""What lies above the location may be named as it likes."""
 SHOPS = ("x", "y", "z")
 START = datetime(2013, 1, 1)  # noqa: DTZ001 - the warehouse's timestamps have no zone
 COLUMNS = "id int, shop varchar(1), amount int, sold_at timestamp"
@@ -78,13 +80,18 @@ class Lake:
         together = [sale for name in names for sale in self.files.pop(name)]
         self.merged += together
         for name in names:
-            self.standin.lake.client.delete_object(Bucket="lake", Key=f"sales/{name}")
+            self.standin.lake.client.delete_object(Bucket="lake", Key=f"{FOLDER}/{name}")
         self.count += 1
         self.write(f"merged-{self.count:03}.parquet", together)
 
     def clutter(self) -> None:
-        for name in ("_temporary/0/part-0.parquet", ".part.parquet", "_SUCCESS", "#part.parquet", "a.parquet~"):
-            self.standin.lake.client.put_object(Bucket="lake", Key=f"sales/{name}", Body=b"no Parquet")
+        file = self.folder / "rows.parquet"
+        sale = "9 as id, 'x' as shop, 9 as amount, timestamp '2013-01-01 12:00:00' as sold_at"
+        duckdb.sql(f"copy (select {sale}) to '{file}' (format parquet)")
+        uncommitted = f"{FOLDER}/_temporary/0/part-0.parquet"
+        self.standin.lake.client.put_object(Bucket="lake", Key=uncommitted, Body=file.read_bytes())
+        for name in (".part.parquet", "_SUCCESS", "#part.parquet", "a.parquet~"):
+            self.standin.lake.client.put_object(Bucket="lake", Key=f"{FOLDER}/{name}", Body=b"no Parquet")
 
     def some_sales(self) -> list[Sale]:
         ids = (self.chance.randrange(9) for _ in range(self.chance.randrange(1, 5)))
@@ -99,7 +106,7 @@ class Lake:
             f"""copy (select id, shop, amount, timestamp '2013-01-01' + to_minutes(minute) as sold_at {extra}
                 from (values {values}) as v (id, shop, amount, minute)) to '{file}' (format parquet)"""
         )
-        self.standin.lake.client.put_object(Bucket="lake", Key=f"sales/{name}", Body=file.read_bytes())
+        self.standin.lake.client.put_object(Bucket="lake", Key=f"{FOLDER}/{name}", Body=file.read_bytes())
 
     def run(self) -> dict[str, TargetOutcome]:
         plan = prepare(self.context, RunRequest(requested_by="tester"))
@@ -176,9 +183,11 @@ def standin(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stan
 
 
 def _lake(
-    standin: Standin, tmp_path: Path, seed: int = 0, *, parts: str = "", location: str = "s3://lake/sales"
+    standin: Standin, tmp_path: Path, seed: int = 0, *, parts: str = "", location: str = "s3://lake/_landing/sales"
 ) -> Lake:
-    table = f"create external table lake.sales ({COLUMNS}) {parts} stored as parquet location 's3://lake/sales/'"
+    table = (
+        f"create external table lake.sales ({COLUMNS}) {parts} stored as parquet location 's3://lake/_landing/sales/'"
+    )
     _execute(standin, table)
     root = tmp_path / "project"
     root.mkdir()
@@ -224,7 +233,7 @@ def test_a_late_file_is_read_alone_and_said(standin: Standin, tmp_path: Path) ->
     staged = [entry.sql for entry in standin.journal.entries if entry.node and "sale_then" in entry.node]
     reads = [sql for sql in staged if '"lake"."sales"' in sql and "sluice_stage" in sql and "create temp" in sql]
     assert reads
-    assert all("s3://lake/sales/day=1/late.parquet" in sql and "a.parquet" not in sql for sql in reads)
+    assert all("s3://lake/_landing/sales/day=1/late.parquet" in sql and "a.parquet" not in sql for sql in reads)
     report = look_at_lake(lake.context, "lake.sales")
     assert {(item.file, item.state) for item in report.files if item.target == "dwh.sale"} == {
         ("day=2/a.parquet", "read"),
@@ -232,10 +241,10 @@ def test_a_late_file_is_read_alone_and_said(standin: Standin, tmp_path: Path) ->
     }
 
 
-@pytest.mark.parametrize("location", ["s3://lake/sales", "s3://lake/sales/day=*/"])
+@pytest.mark.parametrize("location", ["s3://lake/_landing/sales", "s3://lake/_landing/sales/day=*/"])
 def test_files_of_no_registered_partition_wait_for_it(standin: Standin, tmp_path: Path, location: str) -> None:
     lake = _lake(standin, tmp_path, parts="partitioned by (day date)", location=location)
-    add = "alter table lake.sales add partition (day='2013-01-0{0}') location 's3://lake/sales/day=2013-01-0{0}/'"
+    add = "alter table lake.sales add partition (day='2013-01-0{0}') location 's3://lake/_landing/sales/day=2013-01-0{0}/'"
     lake.write("day=2013-01-01/a.parquet", [(1, "x", 5, 900)])
     lake.write("day=2013-01-02/b.parquet", [(2, "y", 6, 100)])
     _execute(standin, add.format(1))
@@ -266,7 +275,7 @@ def test_a_location_that_is_not_the_tables_holds_the_readers(standin: Standin, t
     lake.land()
     (outcome, *_) = lake.run().values()
     assert (outcome.status, outcome.decision.reason) == ("held", Reason.SOURCE_UNREADABLE)
-    assert 'the external table "lake"."sales" reads s3://lake/sales/' in outcome.decision.message
+    assert 'the external table "lake"."sales" reads s3://lake/_landing/sales/' in outcome.decision.message
 
 
 def test_without_rights_in_s3_the_window_of_the_key_is_read(

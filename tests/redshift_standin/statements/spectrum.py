@@ -83,8 +83,8 @@ class Spectrum:
         pages = self.lake.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for page in pages:
             for item in page.get("Contents", []):
-                parts = item["Key"].removeprefix(prefix).split("/")
-                if not any(part.startswith((".", "_", "#")) or part.endswith("~") for part in parts):
+                name = item["Key"].rpartition("/")[2]  # AWS says it of files, not of folders
+                if not name.startswith((".", "_", "#")) and not name.endswith("~"):
                     yield f"s3://{bucket}/{item['Key']}", item["ETag"], item["Size"], values
 
     def _add(self, connection: psycopg.Connection, reloid: int, key: tuple[str, str], size: int, fixed: Values) -> None:
