@@ -100,9 +100,10 @@ chaos: $(VENV)/.dev ## Kill and disturb everything at random for two hours and c
 	@PYTHONPATH=. $(BIN)/python -m tests.chaos $(ARGS)
 
 .PHONY: lakes
-lakes: $(VENV)/.dev ## Load 40 random lakes with killed runs and compare them with the oracle (half an hour; less: SEEDS=5)
-	@LAKE_SEEDS=$(SEEDS) LAKE_ROUNDS=6 LAKE_KILLS=3 $(BIN)/python -m pytest -n $(WORKERS) tests/flows/engine/test_lake_histories.py $(ARGS)
+lakes: $(VENV)/.dev ## Load 40 random lakes, and 40 on the Redshift stand-in, with killed runs, and compare them with the oracle (an hour; less: SEEDS=5)
+	@LAKE_SEEDS=$(SEEDS) LAKE_ROUNDS=6 LAKE_KILLS=3 $(BIN)/python -m pytest -n $(WORKERS) $(LAKES) $(ARGS)
 SEEDS ?= 40
+LAKES := tests/flows/engine/test_lake_histories.py tests/flows/engine/test_redshift_lake.py
 
 .PHONY: first-runs
 first-runs: $(VENV)/.dev ## Start 20 fresh projects beside busy processors and count the first runs in the UI (less: make first-runs ARGS="--count 5")

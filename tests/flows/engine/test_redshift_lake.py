@@ -1,4 +1,7 @@
-"""Lakes on the Redshift stand-in: external tables are read by their files, each loaded exactly once."""
+"""Lakes on the Redshift stand-in: external tables are read by their files, each loaded exactly once.
+
+More than in CI: `make lakes`.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,8 @@ from tests.support.scd_oracle import Event, scd1, scd2
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redshift_standin]
 
-SEEDS = range(int(os.environ.get("LAKE_SEEDS", "2")))
-ROUNDS = int(os.environ.get("LAKE_ROUNDS", "3"))
+SEEDS = range(int(os.environ.get("LAKE_SEEDS", "1")))
+ROUNDS = int(os.environ.get("LAKE_ROUNDS", "2"))
 FOLDER = "_landing/sales"
 """What lies above the location may be named as it likes."""
 SHOPS = ("x", "y", "z")
