@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 from flows.context import ENVIRONMENT_NOTE, Context, environment_home, of_environment
 from flows.environments.build import load
 from flows.environments.inputs import Input, inputs_of, rows_of, rows_reading
-from flows.environments.place import refusal, schemas_like
+from flows.environments.place import drop_named, refusal, schemas_like
 from flows.environments.project_copy import copy_files
 from flows.environments.samples import Cut, Sample, copy_samples
 from flows.run.leases import lease_texts
 from flows.warehouse.connection import first_line, literal
 from flows.warehouse.file_lock import warehouse_lock
 from flows.warehouse.profile import SLUICE_SCHEMA, read_yaml
-from flows.warehouse.writes import run_writes
 from metadata_sync.errors import HardRunError, RequestError, SoftRunError
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.names import TableName, is_slug, quote_identifier
@@ -158,9 +157,7 @@ def drop(base: Context, environment: Environment) -> None:
         SoftRunError: When the warehouse does not answer; then it is all still there.
         HardRunError: When the warehouse refuses.
     """
-    if environment.schemas:
-        names = map(quote_identifier, environment.schemas)
-        run_writes(base.profile, [f"drop schema if exists {name} cascade" for name in names])
+    drop_named(base, environment.schemas)
     shutil.rmtree(environment_home(base.project, environment.name), ignore_errors=True)
 
 

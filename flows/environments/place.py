@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -113,14 +113,14 @@ def remove_killed(context: Context) -> None:
             continue
         age = datetime.now(UTC) - datetime.strptime(made[1], _TIME).replace(tzinfo=UTC)
         if age > _FORGOTTEN or any(schema.startswith(f"{name}_") for _, name in dead):
-            _drop(context, [schema])
+            drop_named(context, [schema])
     for folder, _ in dead:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def drop_schemas(context: Context, prefix: str) -> None:
     """Drop the schemas of a server that begin with a prefix; nothing on DuckDB."""
-    _drop(context, schemas_like(context, prefix))
+    drop_named(context, schemas_like(context, prefix))
 
 
 def schemas_like(context: Context, prefix: str) -> list[str]:
@@ -132,7 +132,8 @@ def schemas_like(context: Context, prefix: str) -> list[str]:
     return [str(schema) for (schema,) in found if str(schema).startswith(prefix)]
 
 
-def _drop(context: Context, schemas: list[str]) -> None:
+def drop_named(context: Context, schemas: Sequence[str]) -> None:
+    """Drop some schemas of a server, with all that is in them."""
     if schemas:
         run_writes(context.profile, [f"drop schema if exists {quote_identifier(name)} cascade" for name in schemas])
 

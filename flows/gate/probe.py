@@ -29,7 +29,7 @@ from flows.gate.probe_sql import (
 from flows.warehouse.bounds import Bound, latest_accepted, parse_bound
 from flows.warehouse.connection import CHUNK_SIZE, STATEMENT_TIMEOUT_SECONDS, Row, Warehouse, as_text
 from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFile, Listing, change_token, source_folder
-from flows.warehouse.lake.spectrum import FILES_IN_A_STATEMENT, files_relation
+from flows.warehouse.lake.spectrum import FILES_IN_A_STATEMENT, files_relation, relation_of
 from flows.warehouse.lake.view import LakeView
 from metadata_sync.analysis.lake_location import partition_columns
 from metadata_sync.errors import RunError, SluiceError, SoftRunError, TimedOutError
@@ -369,7 +369,7 @@ def source_relation(project: Project, dialect: str, source: SourceRow, lake: Lak
         folder = source_folder(project, source)
         # whatever the types of the key; where folders are columns, files of other folders are not to be opened
         return folder.relation(files, is_mixed=not partition_columns(source.location))
-    return f"{quote_identifier(source.external_schema or source.source_schema)}.{quote_identifier(source.source_table)}"
+    return relation_of(source)
 
 
 def _is_bound(text: str) -> bool:

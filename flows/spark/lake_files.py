@@ -80,11 +80,11 @@ def _unread(relation: str, listed: Sequence[str]) -> list[str]:
     Raises:
         ValueError: When one was not listed.
     """
-    is_external = '"$path"' in relation
-    by_literal = {path.replace("\\", "\\\\") if is_external else _escaped(path): path for path in listed}
-    if '"$path"' not in relation and not relation.startswith("read_parquet"):
+    is_external = not relation.startswith("read_parquet")
+    found = _PLACES.search(relation) if is_external else _LIST.match(relation)
+    if is_external and found is None:
         return list(listed)  # more files than Redshift's statement names
-    found = _LIST.match(relation) or _PLACES.search(relation)
+    by_literal = {path.replace("\\", "\\\\") if is_external else _escaped(path): path for path in listed}
     names = [name.replace("''", "'") for name in _PATH.findall(found[1])] if found is not None else []
     missing = [name for name in names if name not in by_literal]
     if missing or not names:

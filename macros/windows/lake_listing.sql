@@ -99,9 +99,14 @@
 {#- Read some files in place of a glob; the other options of the relation stay. Without a file, the glob stays as well:
     it then says that it matches nothing. -#}
 {% macro files_relation(rendered, paths) %}
-    {%- if not paths -%} {{ return(rendered) }} {%- endif -%}
+    {%- if not paths -%} {{ return(adapter.dispatch("without_files", "sluice")(rendered)) }} {%- endif -%}
     {{ return(adapter.dispatch("files_relation", "sluice")(rendered, paths)) }}
 {% endmacro %}
+
+{% macro default__without_files(rendered) %} {{ return(rendered) }} {% endmacro %}
+
+{#- No path is named when they are too many for a statement: all files are read. -#}
+{% macro redshift__without_files(rendered) %} {{ return(sluice.files_of(rendered)) }} {% endmacro %}
 
 {% macro redshift__files_relation(rendered, paths) %}
     {{ return("(select * from " ~ rendered ~ ' where "$path" in (' ~ paths ~ "))") }}

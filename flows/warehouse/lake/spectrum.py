@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from flows.warehouse.connection import literal
 from flows.warehouse.lake.folder import LakeFolder, Listing
-from flows.warehouse.load_log import tables_in
 from flows.warehouse.writes import run_writes
 from metadata_sync.loads import FileRead
 from metadata_sync.rows.names import quote_identifier
@@ -87,7 +86,7 @@ class Places:
 
 
 def relation_of(source: SourceRow) -> str:
-    """Return the external table of a source, as SQL."""
+    """Return the table of a source, as SQL."""
     return f"{quote_identifier(source.external_schema or source.source_schema)}.{quote_identifier(source.source_table)}"
 
 
@@ -139,16 +138,16 @@ def unread(
 
 
 def store_listing(
-    warehouse: Warehouse, profile: Profile, schema: str, name: str, listings: Mapping[str, Listing]
+    profile: Profile, schema: str, name: str, listings: Mapping[str, Listing], *, has_table: bool
 ) -> None:
     """Write the listing of a run into the warehouse; those of earlier days are removed.
 
     Args:
-        warehouse: A connection to Redshift.
         profile: For writing.
         schema: Sluice's schema in the warehouse; it is made where it is missing.
         name: Of the listing.
         listings: The files by relation, as `relation_of` writes it.
+        has_table: Whether the schema has the table of listings; else it is made.
 
     Raises:
         SoftRunError: When the warehouse does not answer.
@@ -156,7 +155,7 @@ def store_listing(
     """
     table = f"{quote_identifier(schema)}.{LISTING_TABLE}"
     statements = [f"delete from {table} where listed_at < dateadd(day, -{_DAYS_KEPT}, getdate())"]  # noqa: S608
-    if (schema, LISTING_TABLE) not in tables_in(warehouse, {schema}):
+    if not has_table:
         statements = [
             f"create schema if not exists {quote_identifier(schema)}",
             f"create table if not exists {table} (listing varchar(1024), pattern varchar(300), path varchar(1200), "

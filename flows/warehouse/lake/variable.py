@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flows.warehouse.lake import s3
 from flows.warehouse.lake.folder import LISTINGS_AT_ONCE, LakeFolder, Listing
 from flows.warehouse.lake.shape import readable_type
-from flows.warehouse.lake.spectrum import read_places, relation_of, store_listing, unread
+from flows.warehouse.lake.spectrum import LISTING_TABLE, read_places, relation_of, store_listing, unread
 from flows.warehouse.lake.view import LakeView
 from flows.warehouse.load_log import files_read, tables_in
 from flows.warehouse.profile import SLUICE_SCHEMA
@@ -104,9 +104,7 @@ def files_variable(
     if not context.profile.is_embedded:
         found = _of_external_tables(context, path, readers, listings, is_whole=is_whole)
         places = {relation_of(source): place for source in listings if (place := lake.place_of(source)) is not None}
-        found["patterns"] = {
-            relation: {"folder_length": str(place.folder_length)} for relation, place in places.items()
-        }
+        found["patterns"] = {name: {"folder_length": str(place.folder_length)} for name, place in places.items()}
         return {"SLUICE_FILES": json.dumps(found)}
     choice = _Choice(left_out, seen)
     patterns: dict[str, dict[str, str]] = {}
@@ -146,19 +144,19 @@ def _of_external_tables(
     schema = context.profile.physical_schema(SLUICE_SCHEMA)
     names = {TableName.parse(name) for some in readers.values() for name in some}
     with _session(context) as warehouse:
-        is_noted = not is_whole and (schema, "lake_files") in tables_in(warehouse, {schema})
+        standing = tables_in(warehouse, {schema})
+        is_noted = not is_whole and (schema, "lake_files") in standing
         read = files_read(warehouse, schema, names) if is_noted else {}
-        told = {
-            relation_of(source): unread(listing, readers[source], read, source)
-            for source, (_, listing) in listings.items()
-        }
-        refused: dict[str, str] = {}
-        try:
-            store_listing(warehouse, context.profile, schema, str(path), told)
-        except RunError as error:  # the readers of these sources fail; other targets have nothing to do with it
-            for source in listings:
-                reason = f"the listing of {source.key} could not be written: {error.message}"
-                refused |= dict.fromkeys(readers[source], reason)
+    told = {
+        relation_of(source): unread(listing, readers[source], read, source) for source, (_, listing) in listings.items()
+    }
+    refused: dict[str, str] = {}
+    try:
+        store_listing(context.profile, schema, str(path), told, has_table=(schema, LISTING_TABLE) in standing)
+    except RunError as error:  # the readers of these sources fail; other targets have nothing to do with it
+        for source in listings:
+            reason = f"the listing of {source.key} could not be written: {error.message}"
+            refused |= dict.fromkeys(readers[source], reason)
     _write(path, {relation_of(source): found for source, found in listings.items()}, {}, {})
     sources = {source.key: relation_of(source) for source in listings}
     return {"listing": str(path), "sources": sources, "refused": refused}

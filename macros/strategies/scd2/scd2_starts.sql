@@ -39,11 +39,7 @@
     change in a tracked column. -#}
 {% macro scd2_start_sql(load, is_mostly_busy) -%}
     {%- set over_key = "over (partition by " ~ sluice.columns(load.key) ~ " order by " ~ load.at ~ ")" -%}
-    {%- set previous_names = sluice.prefixed("_sluice_was_", load.tracked) -%}
-    {%- set previous = [] -%}
-    {%- for name in load.tracked -%}
-        {%- do previous.append("lag(" ~ name ~ ") " ~ over_key ~ " as " ~ previous_names[loop.index0]) -%}
-    {%- endfor -%}
+    {%- set previous = sluice.previous_values(load, over_key) -%}
     with
         events as (
             select {{ sluice.columns(load.data, "staged") }}, staged._sluice_deleted
@@ -69,13 +65,7 @@
         {{ load.at }} as valid_from,
         valid_to,
         1 as _sluice_is_end,
-        case
-            when _sluice_deleted = 1 or _sluice_was_deleted is null or _sluice_was_deleted = 1
-            then 1
-            when {{ sluice.same(load.tracked, "", "", "_sluice_was_") }}
-            then 0
-            else 1
-        end as _sluice_is_start,
+        {{ sluice.is_start_sql(load) }} as _sluice_is_start,
         case when _sluice_was_at = {{ load.at }} then 1 else 0 end as _sluice_is_contested
     from events_beside_previous
 {%- endmacro %}

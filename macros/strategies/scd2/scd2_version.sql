@@ -6,11 +6,7 @@
 -#}
 {% macro scd2_version_sql(load) -%}
     {%- set over_key = "over (partition by " ~ sluice.columns(load.key) ~ " order by " ~ load.at ~ ")" -%}
-    {%- set previous_names = sluice.prefixed("_sluice_was_", load.tracked) -%}
-    {%- set previous = [] -%}
-    {%- for name in load.tracked -%}
-        {%- do previous.append("lag(" ~ name ~ ") " ~ over_key ~ " as " ~ previous_names[loop.index0]) -%}
-    {%- endfor -%}
+    {%- set previous = sluice.previous_values(load, over_key) -%}
     with
         events_beside_previous as (
             select
@@ -21,15 +17,7 @@
         ),
 
         starts as (
-            select
-                events_beside_previous.*,
-                case
-                    when _sluice_deleted = 1 or _sluice_was_deleted is null or _sluice_was_deleted = 1
-                    then 1
-                    when {{ sluice.same(load.tracked, "", "", "_sluice_was_") }}
-                    then 0
-                    else 1
-                end as _sluice_is_start
+            select events_beside_previous.*, {{ sluice.is_start_sql(load) }} as _sluice_is_start
             from events_beside_previous
         ),
 
@@ -53,6 +41,29 @@
         valid_to,
         case when _sluice_next_is_start = 0 then 0 else 1 end as _sluice_is_end
     from bounds
+{%- endmacro %}
+
+
+{#- The tracked columns of the event before, as _sluice_was_…: list of str. -#}
+{% macro previous_values(load, over_key) %}
+    {%- set names = sluice.prefixed("_sluice_was_", load.tracked) -%}
+    {%- set previous = [] -%}
+    {%- for name in load.tracked -%}
+        {%- do previous.append("lag(" ~ name ~ ") " ~ over_key ~ " as " ~ names[loop.index0]) -%}
+    {%- endfor -%}
+    {{ return(previous) }}
+{% endmacro %}
+
+
+{#- Whether an event starts a version: after nothing, after a delete, or by a change in a tracked column. -#}
+{% macro is_start_sql(load) -%}
+    case
+        when _sluice_deleted = 1 or _sluice_was_deleted is null or _sluice_was_deleted = 1
+        then 1
+        when {{ sluice.same(load.tracked, "", "", "_sluice_was_") }}
+        then 0
+        else 1
+    end
 {%- endmacro %}
 
 

@@ -71,7 +71,9 @@ def test_without_a_listing_spark_reads_folders() -> None:
             """(select * from "dev"."lake"."sales" where "$path" in ('s3://b/sales/it''s [a] *?\\\\.parquet'))""",
             (ODD,),
         ),
-        ('"dev"."lake"."sales"', (PLAIN, ODD)),  # more files than a statement names
+        ('"dev"."lake"."sales"', (PLAIN, ODD)),
+        # more files than a statement names
+        ("""(select * from "dev"."lake"."sales" where regexp_instr("$path", '/[_.][^/=]*/', 14) = 0)""", (PLAIN, ODD)),
     ],
 )
 def test_a_window_on_redshift_names_its_files_by_path(
