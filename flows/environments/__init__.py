@@ -3,7 +3,7 @@
 Three use it: the trial of proposed rows (`flows.onboard.trial`), stage 2 of `sluice ci` (`flows.ci.build`), and
 environments without copies.
 
-Way in: `place.open_place(context, kind)`, in it `project_copy.copied(…)`, `samples.sampled(…)` and `build.load(…)`.
+Way in: `place.open_place(context, kind)`; in it `project_copy.copied`, `samples.copy_samples` and `build.load`.
 
 | module | what is in it |
 | --- | --- |
@@ -11,6 +11,7 @@ Way in: `place.open_place(context, kind)`, in it `project_copy.copied(…)`, `sa
 | `project_copy` | the project in another folder, with control tables and settings of its own |
 | `inputs` | what a set of targets reads that is not loaded with them; their rows as they read it there |
 | `samples` | samples of these tables, in the place |
+| `base_file` | on DuckDB, the other environment's file, attached to read |
 | `environment` | environments that stay until they are dropped or expire: everything else is read by name |
 | `build` | rows applied and loaded in a copy |
 

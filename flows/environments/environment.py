@@ -16,25 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.context import ENVIRONMENT_NOTE, Context, environment_home, of_environment
+from flows.environments.base_file import ATTACHED, beside_base
 from flows.environments.build import load
 from flows.environments.inputs import Input, inputs_of, rows_of, rows_reading
 from flows.environments.place import drop_named, refusal, schemas_like
 from flows.environments.project_copy import copy_files
 from flows.environments.samples import Cut, Sample, copy_samples
 from flows.run.leases import lease_texts
-from flows.warehouse.connection import first_line, literal
 from flows.warehouse.file_lock import warehouse_lock
 from flows.warehouse.profile import SLUICE_SCHEMA, read_yaml
-from metadata_sync.errors import HardRunError, RequestError, SoftRunError
+from metadata_sync.errors import HardRunError, RequestError
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.names import TableName, is_slug, quote_identifier
 
 if TYPE_CHECKING:
     from flows.run.model import RunSummary
     from metadata_sync.project import Project
-
-ATTACHED: Final = "sluice_base"
-"""Another environment's file on DuckDB, as connections name it."""
 
 DAYS: Final = 14
 
@@ -248,29 +245,14 @@ def _attach(base: Context, home: Path) -> None:
 
 
 def _make_views(base: Context, own: Context, inputs: Sequence[Input]) -> None:
-    import duckdb
-
-    file = base.profile.database_file
     if not inputs:
         return
-    if not file.exists():
-        environment = base.settings.environment
-        raise HardRunError(
-            f"Environment {environment} has loaded nothing yet; {inputs[0].name} would be read from it.",
-            f"Load it there first: SLUICE_ENVIRONMENT={environment} sluice run",
-        )
-    try:
-        with duckdb.connect(str(own.profile.database_file)) as connection:
-            connection.execute(f"attach {literal(str(file))} as {ATTACHED} (read_only)")
-            for item in inputs:
-                schema, table = quote_identifier(item.name.schema), quote_identifier(item.name.table)
-                connection.execute(f"create schema if not exists {schema}")
-                select = f"select * from {ATTACHED}.{schema}.{table}"  # noqa: S608 - quoted names
-                connection.execute(f"create view {schema}.{table} as {select}")
-    except (duckdb.CatalogException, duckdb.BinderException) as error:
-        raise HardRunError(f"{file} was refused: {first_line(error)}") from error
-    except duckdb.Error as error:
-        raise SoftRunError(f"{file} cannot be read now: {first_line(error)}") from error
+    with beside_base(base, own.profile.database_file, [item.name for item in inputs]) as connection:
+        for item in inputs:
+            schema, table = quote_identifier(item.name.schema), quote_identifier(item.name.table)
+            connection.execute(f"create schema if not exists {schema}")
+            select = f"select * from {ATTACHED}.{schema}.{table}"  # noqa: S608 - quoted names
+            connection.execute(f"create view {schema}.{table} as {select}")
 
 
 def _write(note: Path, environment: Environment) -> None:

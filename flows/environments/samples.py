@@ -5,18 +5,19 @@ A lake source's files are no tables: the copy of the project has some of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from flows.context import reading
+from flows.environments.base_file import ATTACHED, beside_base
 from flows.environments.inputs import Input
-from flows.warehouse.connection import first_line, literal
+from flows.warehouse.connection import literal
 from flows.warehouse.file_lock import warehouse_lock
 from flows.warehouse.writes import run_writes
-from metadata_sync.errors import HardRunError, RequestError, SoftRunError
+from metadata_sync.errors import RequestError
 from metadata_sync.rows.names import TableName, quote_identifier
 from metadata_sync.rows.vocabulary import SourceKind
 
@@ -30,9 +31,6 @@ ROWS: Final = 10_000
 
 WHOLE_ROWS: Final = 1_000_000
 """Rows up to which a table that is only looked up is copied whole."""
-
-_BASE: Final = "sluice_base"
-"""The environment's file, as the copy's connection names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,26 +130,15 @@ def copy_samples(
 def _into_file(
     context: Context, file: Path, inputs: Mapping[TableName, Input], cut: Cut
 ) -> tuple[dict[TableName, Input], tuple[Sample, ...]]:
-    import duckdb
-
     tables = {name: item for name, item in inputs.items() if not item.is_of_files}
     counts: dict[TableName, int] = {}
     if tables:
-        whole = context.profile.database_file
-        if not whole.exists():
-            raise _missing(tables, context)
-        try:
-            with _held(context), duckdb.connect(str(file)) as connection:
-                connection.execute(f"attach {literal(str(whole))} as {_BASE} (read_only)")
-                for name, item in tables.items():
-                    connection.execute(f"create schema if not exists {quote_identifier(name.schema)}")
-                    select = _select(item, f"{_BASE}.{_table(item.place)}", cut)
-                    connection.execute(f"create table {_table(name)} as {select}")
-                    counts[name] = int(connection.execute(_counted(_table(name))).fetchall()[0][0])
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise HardRunError(f"{whole} was refused: {first_line(error)}") from error
-        except duckdb.Error as error:
-            raise SoftRunError(f"{whole} cannot be read now: {first_line(error)}") from error
+        with _held(context), beside_base(context, file, tables) as connection:
+            for name, item in tables.items():
+                connection.execute(f"create schema if not exists {quote_identifier(name.schema)}")
+                select = _select(item, f"{ATTACHED}.{_table(item.place)}", cut)
+                connection.execute(f"create table {_table(name)} as {select}")
+                counts[name] = int(connection.execute(_counted(_table(name))).fetchall()[0][0])
     return dict(inputs), tuple(_sample(item, counts.get(name), cut) for name, item in sorted(inputs.items()))
 
 
@@ -159,15 +146,6 @@ def _held(context: Context) -> AbstractContextManager[None]:
     """Wait until no run writes the environment's file, and let none begin."""
     wait_seconds = context.settings.lock_wait_seconds
     return warehouse_lock(context.project, context.profile, command="a sample of it", wait_seconds=wait_seconds)
-
-
-def _missing(tables: Collection[TableName], context: Context) -> HardRunError:
-    environment = context.settings.environment
-    names = ", ".join(sorted(map(str, tables)))
-    return HardRunError(
-        f"Environment {environment} has loaded nothing yet; {names} would be read from it.",
-        f"Load it there first: SLUICE_ENVIRONMENT={environment} sluice run",
-    )
 
 
 def _select(item: Input, relation: str, cut: Cut) -> str:
