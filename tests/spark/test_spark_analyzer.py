@@ -62,7 +62,12 @@ def _java(folder: Path, first: str) -> Path:
 
 
 def _left(folder: Path) -> list[int]:
-    return [pid for pid in map(int, (folder / "pids").read_text().split()) if is_process_alive(pid)]
+    """The processes that stay: a killed one may need a moment to go."""
+    deadline = time.monotonic() + 10
+    pids = [int(pid) for pid in (folder / "pids").read_text().split()]
+    while (left := [pid for pid in pids if is_process_alive(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 @pytest.mark.parametrize(

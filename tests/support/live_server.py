@@ -98,13 +98,18 @@ class Server:
         with urlopen(self.api_url.removesuffix("/api") + "/ui-settings", timeout=30) as response:
             return dict(json.load(response))
 
-    def task_runs(self, flow_run_id: str, count: int) -> dict[str, dict[str, Any]]:
-        """Return the task runs by name, once `count` of them have ended: the server records events with a delay."""
+    def task_runs(self, flow_run_id: str, count: int, *, starts: int = 0) -> dict[str, dict[str, Any]]:
+        """Return the task runs by name, once `count` of them have ended: the server records events with a delay.
+
+        `starts`: how often they began altogether, where one began again after it had ended.
+        """
         body = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "limit": 200, "sort": "EXPECTED_START_TIME_ASC"}
         deadline = time.monotonic() + 30
         while True:
             runs = self.ask("/task_runs/filter", body)
-            if len([run for run in runs if run["end_time"] and run["state"]]) >= count or time.monotonic() > deadline:
+            ended = [run for run in runs if run["end_time"] and run["state"]]
+            has_all = len(ended) >= count and sum(run["run_count"] for run in ended) >= starts
+            if has_all or time.monotonic() > deadline:
                 return {run["name"]: run for run in runs}
             time.sleep(0.3)
 

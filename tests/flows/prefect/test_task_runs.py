@@ -56,7 +56,7 @@ def test_every_node_of_two_invocations_is_a_task_run_as_dbt_saw_it(
 
     assert first["flaky"] == "error"
     assert second["flaky"] == "success"
-    shown = server.task_runs(flow_run_id, 6)
+    shown = server.task_runs(flow_run_id, 6, starts=6)
     assert {name: run["state_name"] for name, run in shown.items()} == {
         "dwh.stg": "Completed",
         "dwh.fct": "Completed",
