@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from flows.onboard.model import ColumnFacts, Facts, Offer
 from flows.onboard.names import is_arrival, is_birth, is_change, is_time
-from metadata_sync.rows.names import quote_identifier
+from metadata_sync.rows.names import quote_identifier, quote_identifiers
 
 _BY_DATA: Final = 0.15
 _TRUSTED_LANDINGS: Final = 3
@@ -61,24 +61,50 @@ def incremental_keys(offer: Offer, facts: Facts, *, has_updates: bool) -> tuple[
     return tuple(sorted(found, key=lambda item: -item.confidence))
 
 
-def change_order(facts: Facts, incremental: str | None) -> TimeColumn | None:
+def change_order(facts: Facts, incremental: str | None, going_back: Collection[str] = ()) -> TimeColumn | None:
     """Return the column that orders the changes of a key; None when no column says when a row changed.
 
     Args:
         facts: What the offer holds.
         incremental: The incremental key, which orders changes when nothing else does.
+        going_back: Times that contradict the order in which rows of a key came (`times_that_go_back`).
     """
     times = [column for column in facts.columns if is_time(column) and not column.nulls]
     for column in times:
         if is_change(column):
             return TimeColumn(column.name, 0.9, "is called like the time of a change")
-    events = [column for column in times if not (is_arrival(column) or is_birth(column))]
+    events = [
+        column for column in times if not (is_arrival(column) or is_birth(column)) and column.name not in going_back
+    ]
     if events and events[0].name != incremental:
         why = "is the only time that is not about loading" if len(events) == 1 else "is a time of the event"
         return TimeColumn(events[0].name, 0.6 if len(events) == 1 else 0.5, why)
     if incremental is not None:
         return TimeColumn(incremental, 0.7, "orders what arrives")
     return None
+
+
+def times_that_go_back(offer: Offer, facts: Facts, key: Sequence[str]) -> frozenset[str]:
+    """Return the times that are earlier in a later landing, for some value of the key.
+
+    Args:
+        offer: What was offered.
+        facts: What it holds.
+        key: The columns that identify a row within its landing.
+    """
+    times = [column.name for column in facts.columns if is_time(column) and not column.nulls]
+    if len(offer.landings) < 2 or not times or not key:  # noqa: PLR2004
+        return frozenset()
+    columns = quote_identifiers([*key, *(name for name in times if name not in key)])
+    parts = [f"SELECT {number} AS landing, {columns} FROM {part} AS p" for number, part in enumerate(offer.landings)]
+    by_key = f"(PARTITION BY {quote_identifiers(key)} ORDER BY landing)"
+    steps = ", ".join(
+        f"CASE WHEN {quote_identifier(name)} < lag({quote_identifier(name)}) OVER {by_key} THEN 1 END AS back_{number}"
+        for number, name in enumerate(times)
+    )
+    counts = ", ".join(f"count(back_{number})" for number in range(len(times)))
+    found = next(iter(offer.ask(f"SELECT {counts} FROM (SELECT {steps} FROM ({' UNION ALL '.join(parts)}) AS l) AS s")))
+    return frozenset(name for name, count in zip(times, found, strict=True) if count)
 
 
 def _is_read_by_file(offer: Offer) -> bool:

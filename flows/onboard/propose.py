@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from flows.onboard.increments import TimeColumn, change_order, incremental_keys
+from flows.onboard.increments import TimeColumn, change_order, incremental_keys, times_that_go_back
 from flows.onboard.keys import Key, find_keys
 from flows.onboard.model import FORMAT_OPTIONS, Choice, Facts, Offer, Proposal
 from flows.onboard.names import words
+from flows.onboard.renames import with_file_column
 from metadata_sync.errors import RequestError
 from metadata_sync.rows.names import TableName
 
@@ -45,13 +46,16 @@ def propose(offer: Offer, target: TableName, facts: Facts) -> Proposal:
     has_updates = load_type.value != "append"
     choices = [_told(offer, facts, load_type), *_business_key(offer, facts, keys, load_type)]
     found = _declared_key(offer) if offer.is_declared else incremental_keys(offer, facts, has_updates=has_updates)
-    if offer.select:
+    going_back = times_that_go_back(offer, facts, key.columns) if key is not None else frozenset()
+    if offer.select and not offer.renamed:  # one that only renames reads its folder as a copy does
         choices += _select_windows(offer, facts, key, has_updates=has_updates)
     else:
-        by_file = tuple(_by_file(offer, facts, found, key))
+        by_file = tuple(_by_file(offer, facts, found, key, going_back))
         taken = {choice.setting for choice in by_file}
-        windows = _windows(facts, found, key, has_updates=has_updates)
+        windows = _windows(facts, found, key, going_back, has_updates=has_updates)
         choices += [*(choice for choice in windows if choice.setting not in taken), *by_file]
+        column = next((str(choice.value) for choice in by_file if choice.setting == "file_column"), None)
+        offer = offer if column is None else with_file_column(offer, column)
     choices += [*_dependencies(offer), *_format(offer)]
     return Proposal(offer, target, facts, tuple(_told(offer, facts, choice) for choice in choices))
 
@@ -130,11 +134,14 @@ def _load_type(offer: Offer, facts: Facts, key: Key | None) -> Choice:
     return Choice("load_type", "scd1", 0.6, "rows have a key and may change (scd2 keeps history)", ("scd2", "append"))
 
 
-def _windows(facts: Facts, found: Sequence[TimeColumn], key: Key | None, *, has_updates: bool) -> Iterator[Choice]:
+def _windows(
+    facts: Facts, found: Sequence[TimeColumn], key: Key | None, going_back: Collection[str], *, has_updates: bool
+) -> Iterator[Choice]:
     """Yield what a run reads, and what orders the changes of a key."""
     incremental = next((item for item in found if item.confidence >= _USABLE), None)
     others = tuple(item.name for item in found if item is not incremental)
-    order = None if key is None else change_order(facts, None if incremental is None else incremental.name)
+    name = None if incremental is None else incremental.name
+    order = None if key is None else change_order(facts, name, going_back)
     is_whole = incremental is None or (key is not None and order is None)
     if incremental is not None:
         yield Choice("incremental_key", incremental.name, incremental.confidence, incremental.evidence, others)
@@ -168,11 +175,14 @@ def _select_windows(offer: Offer, facts: Facts, key: Key | None, *, has_updates:
         yield Choice("sequence_by", [order.name], order.confidence if has_updates else 0.9, order.evidence)
 
 
-def _by_file(offer: Offer, facts: Facts, found: Sequence[TimeColumn], key: Key | None) -> Iterator[Choice]:
+def _by_file(
+    offer: Offer, facts: Facts, found: Sequence[TimeColumn], key: Key | None, going_back: Collection[str]
+) -> Iterator[Choice]:
     """Yield what knows rows by their files, where no column says which row of a key is newer, or there is no key."""
     is_lake = offer.source is not None and offer.source.location is not None and not offer.is_declared
-    has_time = any(item.confidence >= _USABLE for item in found) or change_order(facts, None) is not None
-    if not is_lake or offer.renamed or has_time or (key is not None and not key.repeats):
+    is_read_in_windows = any(item.confidence >= _USABLE for item in found)
+    has_order = key is not None and change_order(facts, None, going_back) is not None
+    if not is_lake or is_read_in_windows or has_order or (key is not None and not key.repeats):
         return
     names = {column.name.lower() for column in facts.columns}
     name = next(text for text in ("source_file", "_file", "name_of_file") if text not in names)

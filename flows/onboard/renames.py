@@ -47,6 +47,14 @@ def with_names(offer: Offer, columns: Sequence[tuple[str, str]]) -> tuple[Offer,
     return found, [(new, type_) for new, (_, type_) in zip(names, columns, strict=True)]
 
 
+def with_file_column(offer: Offer, column: str) -> Offer:
+    """Return an offer whose SELECT, where it has one, keeps the column that names the file of each row."""
+    if not offer.select:
+        return offer
+    head, _, table = offer.select.rpartition("\nfrom ")
+    return replace(offer, select=f"{head},\n    s.{_plain(column)}\nfrom {table}")
+
+
 def _is_usable(name: str) -> bool:
     return is_column_name(name) and not name.lower().startswith(RESERVED_PREFIX)
 

@@ -251,3 +251,35 @@ def test_select_over_a_target_needs_its_table(root: Path, sluice: Sluice) -> Non
     assert found["dependencies"]["value"] == [{"table": "dwh.orders", "driving": True}]
     (root / "other.sql").write_text("select * from {{ ref('stg_x') }}")
     assert "refers to the model stg_x" in str(sluice("onboard", "other.sql").exception)
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("Order ID,My Value", "{key},{value}"),  # names that no target may have: a SELECT renames
+        ("Order ID,My Value,Sold On", "{key},{value},2024-0{back}-01 10:00:00"),  # an event that goes back for a key
+        ("order_id,value,sold_on", "{key},{value},2024-0{back}-01 10:00:00"),
+        ("Order ID,My Value,updated_at", "{key},{value},2024-01-0{landing} 10:00:00"),
+        ("order_id,value,Updated At", "{key},{value},2024-01-0{landing} 10:00:00"),
+        ("Group No,My Value,Sold On", "{few},same,2024-0{back}-01 10:00:00"),  # no key at all
+        ("group_no,value,sold_on", "{few},same,2024-0{back}-01 10:00:00"),
+    ],
+)
+def test_what_is_proposed_is_valid_and_loads_what_came_last(root: Path, sluice: Sluice, header: str, rows: str) -> None:
+    for landing in (1, 2, 3):
+        values = (
+            rows.format(key=20 * landing + n, value=f"v{landing}", back=9 - landing, landing=landing, few=n % 4)
+            for n in range(40)
+        )
+        text(root, f"odd/2024-01-0{landing}.csv", header, *values)
+    done = sluice("onboard", "lake/odd", "--yes")
+    assert done.exit_code == 0, done.output
+    assert sluice("control", "apply", "--yes").exit_code == 0
+    assert sluice("run").exit_code == 0
+    with duckdb.connect(str(root / ".sluice/dev.duckdb")) as connection:
+        key, value, *_ = (name for name, *_ in connection.sql("describe dwh.odd").fetchall())
+        found = connection.sql(f"select {key}, {value} from dwh.odd order by 1").fetchall()
+    if "{few}" in rows:
+        assert found == [(n, "same") for n in range(4) for _ in range(30)]
+    else:
+        assert found == [(n, f"v{min(n // 20, 3)}") for n in range(20, 100)]
