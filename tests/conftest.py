@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ ON_DEMAND = ("redshift_live", "s3", "iceberg")
 SHARE_SPARK = ("tests/spark/test_spark_loads.py", "tests/spark/test_spark_on_emr.py")
 FOLDER_MARKERS = ("macros", "flows", "e2e", "spark", "s3", "iceberg")
 LONGEST_FIRST = ("spark", "macros", "e2e", "flows", "docs", "unit")
+WAIT = ("tests/e2e/", "tests/flows/prefect/")
+"""Folders whose tests mostly wait, for servers and for processes of their own."""
 
 # Deadlines measure the machine, not the code; CI repeats the same examples every time.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,10 +44,16 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each test the marker of its folder; `unit` needs none. Some run only when asked for.
 
-    Folders with the longest files come first: a worker takes a file at a time, and the last ones must be short.
+    Folders with the longest files come first: a worker takes a file at a time, and the last ones must be short. Files
+    that wait alternate with files that compute, so that the processors have work.
     """
     ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.relative_to(HERE).parts[0], -1))
+    by_file = {path: list(found) for path, found in groupby(items, key=lambda item: item.path)}
+    waiting = [found for found in by_file.values() if found[0].nodeid.startswith(WAIT)]
+    computing = [found for found in by_file.values() if not found[0].nodeid.startswith(WAIT)]
+    pairs = zip_longest(computing, waiting, fillvalue=[])
+    items[:] = [item for pair in pairs for found in pair for item in found]
     for item in items:
         folder = item.path.relative_to(HERE).parts[0]
         if folder in FOLDER_MARKERS:

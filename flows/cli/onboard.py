@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from metadata_sync.rows.model import ControlRows
 
 DEFAULT_PIPELINE: Final = "onboarded"
+_MOST_REJECTED: Final = 0.5
+"""Share of a sample's rows from which on a proposal is wrong, not its rows."""
 
 
 def register(app: typer.Typer) -> None:
@@ -189,7 +191,8 @@ def _written(
                 say("The rows were taken back: they, or rows that were there before, have faults.")
                 raise
             for proposal in faulty:
-                say(f"Left out: {proposal.target}: its rows have faults. Onboard {proposal.offer.shown} by itself.")
+                reason = error.message if isinstance(error, HardRunError) else "its rows have faults."
+                say(f"Left out: {proposal.target}: {reason} Onboard {proposal.offer.shown} by itself.")
                 taken.remove(proposal)
         except BaseException:
             files.remove(planned)
@@ -241,5 +244,10 @@ def _check(context: Context, taken: Sequence[Proposal], *, may_try: bool, is_qui
         if item.error:
             message = f"A load of a sample failed for {item.target}: {item.error}"
             hint = "Correct the proposal: answer on a terminal, or write the row by hand."
+            raise HardRunError(message, hint, item.target)
+        if item.rejected_count > _MOST_REJECTED * item.row_count:
+            counted = f"{item.rejected_count:,} of {item.row_count:,} rows"
+            message = f"A load of a sample rejected {counted} of {item.target}: the files are written in another way."
+            hint = "Declare the source with format_options (delimiter, header, quote, …), then onboard it by its name."
             raise HardRunError(message, hint, item.target)
     return tried

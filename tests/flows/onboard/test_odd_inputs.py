@@ -253,6 +253,15 @@ def test_select_over_a_target_needs_its_table(root: Path, sluice: Sluice) -> Non
     assert "refers to the model stg_x" in str(sluice("onboard", "other.sql").exception)
 
 
+def test_text_whose_sample_is_mostly_rejected_is_left_out(root: Path, sluice: Sluice) -> None:
+    text(root, "orders/1.csv", *numbered("order_id,a", 0, "x{}"))
+    text(root, "exports/1.csv", "# exported by x", "# on Monday", *numbered("order_id,a", 0, "{}"))
+    done = sluice("onboard", "lake", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "Left out: dwh.exports: A load of a sample rejected 41 of 42 rows of dwh.exports" in done.output
+    assert written(root) == {"lake.orders": "lake/orders"}
+
+
 @pytest.mark.parametrize(
     ("header", "rows"),
     [
