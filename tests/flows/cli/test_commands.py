@@ -286,7 +286,7 @@ def test_killed_run_leaves_nothing_half_done(workshop: Workshop) -> None:
         workshop.land_orders(f"day_{day}", range(day * 10, day * 10 + 10), f"2013-01-0{day} 12:00:00")
         process = workshop.sluice("run")
         try:
-            process.wait(timeout=whole * random_source.uniform(0.3, 0.9))
+            process.wait(timeout=whole * random_source.uniform(0.1, 0.5))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait(timeout=10)
