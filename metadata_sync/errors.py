@@ -6,6 +6,7 @@
     ├── MetadataError        faults in rows or SELECTs, all of them at once        exit 3
     ├── SyncError            generated files differ from what was written          exit 3
     ├── StoreError           the control database refused or cannot be reached     exit 1
+    │   └── ApprovalNeededError  a proposal was stored in place of the change     exit 4
     └── RunError             work failed                                           exit 1
         ├── SoftRunError     a retry may succeed: lock, connection, throttling
         │   └── TimedOutError    exceeded a timeout
@@ -122,6 +123,12 @@ class StoreError(SluiceError):
 
 class StaleRowError(StoreError):
     """A row was changed after it was read for a change. Read it again and repeat the change."""
+
+
+class ApprovalNeededError(StoreError):
+    """The environment is protected: the change was stored as a proposal, which another identity must approve."""
+
+    exit_code = 4
 
 
 class RunError(SluiceError):

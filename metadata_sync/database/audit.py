@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select
 
+from metadata_sync.database.approval.model import ProposedRow
 from metadata_sync.database.codec import encode_declared, parse_json, raw_column, raw_columns
 from metadata_sync.database.engine import new_id, to_utc
 from metadata_sync.database.journals.entries import AuditEntry, Via
@@ -27,11 +28,15 @@ class Author:
         who: Person or role.
         via: How the change is made.
         reason: Why.
+        approved_by: The identity that approved the change; None: it needed no approval.
+        proposal: Number of the approved proposal.
     """
 
     who: str
     via: Via
     reason: str | None
+    approved_by: str | None = None
+    proposal: int | None = None
 
 
 def append(
@@ -42,8 +47,30 @@ def append(
     Returns:
         The change id that the entries share.
     """
-    change_id = new_id(now)
     entries = [(change.id, column) for change in changes for column in _columns(change)]
+    return _append(connection, environment, entries, author, now)
+
+
+def append_values(
+    connection: Connection, environment: str, rows: Sequence[ProposedRow], author: Author, now: datetime
+) -> str:
+    """Write the audit entries of rows that are no control rows: protection and roles."""
+    entries = [
+        (RowId(row.table, row.key), ColumnChange(name, (row.before or {}).get(name), (row.after or {}).get(name)))
+        for row in rows
+        for name in dict.fromkeys((*(row.before or ()), *(row.after or ())))
+    ]
+    return _append(connection, environment, entries, author, now)
+
+
+def _append(
+    connection: Connection,
+    environment: str,
+    entries: Sequence[tuple[RowId, ColumnChange]],
+    author: Author,
+    now: datetime,
+) -> str:
+    change_id = new_id(now)
     rows = [
         {
             "environment": environment,
@@ -58,6 +85,8 @@ def append(
             "old": redact(column.old),
             "new": redact(column.new),
             "reason": None if author.reason is None else redact_text(author.reason),
+            "approved_by": author.approved_by,
+            "proposal": author.proposal,
         }
         for position, (row, column) in enumerate(entries)
     ]
@@ -86,6 +115,8 @@ def read(connection: Connection, environment: str, key: str | None, limit: int) 
             old=parse_json(row["old"]),
             new=parse_json(row["new"]),
             reason=row["reason"],
+            approved_by=row["approved_by"],
+            proposal=row["proposal"],
         )
         for row in connection.execute(query).mappings()
     )

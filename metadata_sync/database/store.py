@@ -10,6 +10,7 @@ from typing import Final, Self
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, select
 
 from metadata_sync.database import audit, leases
+from metadata_sync.database.approval.desk import Approvals, propose_if_protected, refuse_if_protected, waits
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.codec import Stored, decode, raw_columns
 from metadata_sync.database.engine import SharedClock, lock_writers, open_engine, parse_url, reading, writing
@@ -96,6 +97,11 @@ class ControlStore:
         """The environment whose rows this store reads and writes."""
         return self._environment
 
+    @property
+    def approvals(self) -> Approvals:
+        """Proposals, protection and roles of the environment."""
+        return Approvals(self._engine, self._environment, self._clock)
+
     def now(self) -> datetime:
         """Return the current instant, UTC, by the clock that all users of the control database share."""
         return self._clock()
@@ -176,14 +182,19 @@ class ControlStore:
             The change id in `history`.
 
         Raises:
+            ApprovalNeededError: When the environment is protected: the changes wait as a proposal.
             StoreError: When a row has changed in the meantime, or the database refuses; nothing is written.
         """
         ordered = in_writing_order(changes)
         author = audit.Author(who, Via(via), reason)
         with writing(self._engine) as connection:
             lock_writers(connection)
-            write_changes(connection, self._environment, ordered)
-            change_id = audit.append(connection, self._environment, ordered, author, self._clock())
+            number = propose_if_protected(connection, self._environment, ordered, author, self._clock())
+            if number is None:
+                write_changes(connection, self._environment, ordered)
+                change_id = audit.append(connection, self._environment, ordered, author, self._clock())
+        if number is not None:
+            raise waits(self._environment, number)
         logger.info("control_rows_written change=%s rows=%d who=%s via=%s", change_id, len(ordered), who, via)
         return change_id
 
@@ -470,6 +481,7 @@ class ControlStore:
         """
         with writing(self._engine) as connection:
             lock_writers(connection)
+            refuse_if_protected(connection, self._environment, f"a {entry.kind} of a target")
             lifecycle.begin(connection, self._environment, entry)
             self._write_for(connection, entry, changes)
 
@@ -496,6 +508,8 @@ class ControlStore:
 
     def _write_for(self, connection: Connection, entry: LifecycleEntry, changes: Iterable[RowChange]) -> None:
         ordered = in_writing_order(changes)
+        if ordered:
+            refuse_if_protected(connection, self._environment, f"a {entry.kind} of a target")
         write_changes(connection, self._environment, ordered)
         author = audit.Author(entry.requested_by, Via.SET, str(entry))
         audit.append(connection, self._environment, ordered, author, self._clock())
@@ -539,6 +553,7 @@ class ControlStore:
         reason = f"renamed from {entry.target} to {entry.new_target}"
         with writing(self._engine) as connection:
             lock_writers(connection)
+            refuse_if_protected(connection, self._environment, "a rename of a target")
             write_changes(connection, self._environment, ordered)
             author = audit.Author(entry.requested_by, Via.SET, reason)
             audit.append(connection, self._environment, ordered, author, now)
@@ -582,6 +597,7 @@ class ControlStore:
             return
         change = RowChange(before=before, after=amendment.amend(before))
         if change.columns:
-            write_changes(connection, self._environment, [change])
             author = audit.Author(FRAMEWORK, Via.FRAMEWORK, amendment.reason)
+            propose_if_protected(connection, self._environment, [change], author, now)
+            write_changes(connection, self._environment, [change])
             audit.append(connection, self._environment, [change], author, now)

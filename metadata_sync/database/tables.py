@@ -27,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 
+from metadata_sync.database.approval.model import ProposalStatus, Role
 from metadata_sync.database.journals.entries import Lifecycle, LoadStatus, Via
 from metadata_sync.incident import AlertEvent, IncidentKind, Severity
 from metadata_sync.rows.names import MAX_IDENTIFIER_LENGTH, MAX_TABLE_NAME_LENGTH
@@ -262,6 +263,8 @@ control_audit: Final = Table(
     Column("old", _JSON, nullable=True),
     Column("new", _JSON, nullable=True),
     _text("reason"),
+    _text("approved_by"),
+    Column("proposal", Integer, nullable=True),
     Index("ix_control_audit_row", "environment", "table", "key", "column", "change_id"),
 )
 
@@ -498,6 +501,66 @@ lifecycle_log: Final = Table(
     _text("outcome"),
     Index("ix_lifecycle_log_time", "environment", "finished_at"),
 )
+
+protected_environment: Final = Table(
+    "protected_environment",
+    metadata,
+    _environment(),
+    _required("protected_by"),
+    Column("protected_at", _INSTANT, nullable=False),
+    _text("reason"),
+)
+"""The environments whose rows change by approved proposals only."""
+
+environment_role: Final = Table(
+    "environment_role",
+    metadata,
+    _environment(),
+    Column("role", String(MAX_IDENTIFIER_LENGTH), primary_key=True),
+    Column("identity", String(200), primary_key=True),
+    CheckConstraint(f"role IN ({', '.join(repr(role.value) for role in Role)})", name="role_word"),
+)
+"""Who may do what; a role without rows is everyone's."""
+
+proposal: Final = Table(
+    "proposal",
+    metadata,
+    _environment(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    *_word("status", ProposalStatus),
+    _required("via"),
+    _required("proposed_by"),
+    _required("proposed_account"),
+    *_flag("proposed_in_ci", default=False),
+    Column("proposed_at", _INSTANT, nullable=False),
+    _text("on_behalf_of"),
+    _text("reason"),
+    Column("digest", String(64), nullable=False),
+    Column("base_digest", String(64), nullable=False),
+    _text("decided_by"),
+    _text("decided_account"),
+    *_flag("decided_in_ci", default=False),
+    Column("decided_at", _INSTANT, nullable=True),
+    _text("decision_reason"),
+    *_flag("is_override", default=False),
+    _text("made_in"),
+    _text("applied_in"),
+    Index("ix_proposal_status", "environment", "status"),
+)
+"""Changes that wait for another identity, and what became of them. `made_in` and `applied_in`: the transactions."""
+
+proposal_row: Final = Table(
+    "proposal_row",
+    metadata,
+    _environment(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("table", _NAME, primary_key=True),
+    Column("key", String(300), primary_key=True),
+    Column("before", _JSON, nullable=True),
+    Column("after", _JSON, nullable=True),
+    Column("declared", _JSON, nullable=True),
+)
+"""The rows of a proposal before and after the change."""
 
 ROW_TABLES: Final[dict[str, Table]] = {
     table.name: table for table in (source_control, pipeline_control, transformation_control)

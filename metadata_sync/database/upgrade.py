@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from metadata_sync.database.engine import BUSY_SECONDS, describe, lock_writers, reading, writing
 from metadata_sync.errors import StoreError
 
-HEAD_REVISION: Final = "0020"
+HEAD_REVISION: Final = "0022"
 """The newest migration in this package."""
 
 VERSION_TABLE: Final = "sluice_version"
@@ -65,8 +65,12 @@ def _migrate(connection: Connection) -> None:
             f"which is newer than this Sluice knows ({HEAD_REVISION}).",
             "Upgrade Sluice to the version that wrote it, or set SLUICE_CONTROL_URL to another database.",
         )
+    from metadata_sync.database.approval.triggers import create_triggers, drop_triggers
+
     try:
+        drop_triggers(connection)
         command.upgrade(config, "head")
+        create_triggers(connection)
     except CommandError as error:
         raise StoreError(f"The control database cannot be migrated: {error}", "Restore it from a backup.") from error
     if found is not None:

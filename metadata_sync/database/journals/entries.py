@@ -52,6 +52,8 @@ class AuditEntry:
         old: Value before, JSON-ready; None when the row was added.
         new: Value after, JSON-ready; None when the row was removed.
         reason: Why, in the person's words.
+        approved_by: The identity that approved it; None: it needed no approval.
+        proposal: Number of the approved proposal.
     """
 
     change_id: str
@@ -64,6 +66,8 @@ class AuditEntry:
     old: Any
     new: Any
     reason: str | None
+    approved_by: str | None = None
+    proposal: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
