@@ -49,6 +49,7 @@ from flows.warehouse.connection import open_warehouse
 from flows.warehouse.lake.variable import files_variable
 from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
+from metadata_sync.database.approval.model import Role
 from metadata_sync.database.journals.entries import BackfillEntry
 from metadata_sync.errors import ConfigurationError, RunError, SluiceError
 from metadata_sync.loads import RowCounts, Window, total
@@ -83,7 +84,9 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
         ConfigurationError: When the pipeline or target does not exist, or a bound or size is invalid.
         MetadataError: When rows or SELECTs have faults.
         RunError: When the warehouse cannot be read.
+        StoreError: When the role `restate` was granted to others only.
     """
+    context.store.approvals.require(Role.RESTATE)
     if request.cluster is not None:
         parse_cluster(request.cluster)
     key_range = _requested_range(context, request)

@@ -123,6 +123,8 @@ PANELS: Final[Mapping[str, Mapping[str, Entry]]] = {
         "deploy": Entry(
             "deploy", "Give every pipeline row its Prefect deployment: schedule, tags, description, one run at a time."
         ),
+        "protection": Entry("protection", "Protect an environment, and say who may do what in it."),
+        "proposals": Entry("proposals", "Look at changes that wait in a protected environment, and decide them."),
         "doctor": Entry(
             "doctor",
             "Check Python, packages, project, profile, control database, warehouse, clocks, lake, "

@@ -229,16 +229,20 @@ def history(
 
         sluice control history --limit 500 --json
     """
+    from dataclasses import fields
+
+    from metadata_sync.database import AuditEntry
+
     entries = load_context().store.history(key, limit)
     if as_json:
-        names = ("change_id", "changed_at", "who", "via", "table", "key", "column", "old", "new", "reason")
+        names = tuple(field.name for field in fields(AuditEntry))
         print_json(
             "control-history", {"entries": [{name: getattr(entry, name) for name in names} for entry in entries]}
         )
     elif not entries:
         say(f"No change is recorded{f' for {key}' if key else ''}.")
     else:
-        headers = ("when (UTC)", "who", "via", "row", "column", "old", "new", "reason")
+        headers = ("when (UTC)", "who", "approved by", "via", "row", "column", "old", "new", "reason")
         print_table(
             "",
             headers,
@@ -246,6 +250,7 @@ def history(
                 (
                     f"{entry.changed_at:%Y-%m-%d %H:%M:%S}",
                     entry.who,
+                    entry.approved_by,
                     entry.via,
                     entry.key,
                     entry.column,

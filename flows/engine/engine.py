@@ -29,6 +29,7 @@ from flows.run.model import RunObserver, RunPlan, RunRequest, RunSummary, Silent
 from flows.run.selection import select_transformations
 from flows.warehouse.file_lock import warehouse_lock
 from metadata_sync.analysis.blame import Blame
+from metadata_sync.database.approval.model import Role
 from metadata_sync.errors import RequestError, SoftRunError, StaleRowError, StoreError
 
 if TYPE_CHECKING:
@@ -139,7 +140,10 @@ def prepare(
         ConfigurationError: When a pipeline does not exist, or settings and profile do not fit.
         MetadataError: When the control database holds invalid rows.
         RunError: When the warehouse cannot be read.
+        StoreError: When the role `run` was granted to others only.
     """
+    if not is_dry:
+        context.store.approvals.require(Role.RUN)
     rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context, on_wait)
     stopped = blame.stopped(rows.transformations, rows) if blame.by_row else frozenset()
     selected = select_transformations(rows, request, stopped)

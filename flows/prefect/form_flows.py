@@ -16,8 +16,9 @@ from flows.prefect.deployments.deploy import deploy
 from flows.prefect.forms.changes import edit_pipeline, onboard, switch_row
 from flows.prefect.forms.models import EditForm, OnboardForm, SwitchForm
 from flows.prefect.forms.pages import change_key, change_line, change_page, fault_page
+from flows.prefect.pages.proposals import proposal_key, proposal_page
 from metadata_sync.control.apply import ChangeContext
-from metadata_sync.errors import MetadataError, SluiceError
+from metadata_sync.errors import ApprovalNeededError, MetadataError, SluiceError
 from metadata_sync.rows.merge import RowChange
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,9 @@ def _change(make_change: Callable[[ChangeContext], RowChange]) -> State[Any]:
         create_markdown_artifact(fault_page(error), description="Nothing was changed.")
         first = f": {error.faults[0]}" if error.faults else ""
         return Failed(message=f"{error.message.removesuffix('.')}{first}")
+    except ApprovalNeededError as error:
+        _write_proposal(context, int(error.subject or ""))
+        return Completed(message=str(error))
     except SluiceError as error:
         return Failed(message=str(error))
     if not change.columns:
@@ -62,6 +66,13 @@ def _change(make_change: Callable[[ChangeContext], RowChange]) -> State[Any]:
         change_page(change), key=change_key(change), description=f"Changes of {change.id} by forms."
     )
     return Completed(message=f"{change_line(change)}{_deploy(context)}")
+
+
+def _write_proposal(context: Context, number: int) -> None:
+    """Write the page of a proposal."""
+    page = proposal_page(context.store.approvals.find(number))
+    key = proposal_key(context.settings.environment, number)
+    create_markdown_artifact(page, key=key, description=f"Proposal {number}, which another identity decides.")
 
 
 def _deploy(context: Context) -> str:

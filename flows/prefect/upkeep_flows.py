@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from prefect.states import Completed
 from flows.context import Context, load_context
 from flows.incidents.incident import Finding
 from flows.prefect.pages.problems import problems_page
+from flows.prefect.pages.proposals import proposal_key, proposal_page
 from flows.prefect.retention import keep_short
 from flows.prefect.watchdog.report import examine, findings_of
 from flows.server.api import open_api, patiently
@@ -25,11 +26,15 @@ from flows.upkeep.heal import HealState
 from flows.upkeep.heal import heal as heal_rows
 from flows.upkeep.monitor import monitor as run_monitor
 from flows.upkeep.problems import problems
+from metadata_sync.database.approval.model import ProposalStatus
 
 log = logging.getLogger(__name__)
 
 _BUSY_SECONDS: Final = 10.0
 """How long the page is tried again while the server is busy."""
+
+_PROPOSALS_SHOWN: Final = timedelta(hours=1)
+"""How long the page of a decided proposal is written again."""
 
 
 def upkeep_run_name() -> str:
@@ -92,15 +97,23 @@ def monitor() -> State[Any]:
 
 
 def _write_page(context: Context) -> None:
-    """Write the page that says what is wrong now. An error of the server is logged and does not fail the run."""
+    """Write the pages of what is wrong now and of recent proposals. An error of the server does not fail the run."""
     store = context.store
     rows = store.usable_rows()
     page = problems_page(problems(context, rows, store.latest_loads()), context.now())
-    key = f"wrong-now-{context.settings.environment.replace('_', '-')}"
+    environment = context.settings.environment
+    _write(f"wrong-now-{environment.replace('_', '-')}", page, "What is wrong now.")
+    since = context.now() - _PROPOSALS_SHOWN
+    for item in store.approvals.list():
+        if item.status is ProposalStatus.OPEN or (item.decided_at and item.decided_at > since):
+            _write(proposal_key(environment, item.number), proposal_page(item), f"Proposal {item.number}.")
+
+
+def _write(key: str, page: str, description: str) -> None:
     try:
-        patiently(partial(create_markdown_artifact, page, key=key, description="What is wrong now."), _BUSY_SECONDS)
+        patiently(partial(create_markdown_artifact, page, key=key, description=description), _BUSY_SECONDS)
     except httpx.HTTPError as error:
-        log.warning("problems_page written=false error=%r", error)
+        log.warning("page key=%s written=false error=%r", key, error)
 
 
 def _scheduling(context: Context) -> tuple[Finding, ...] | None:

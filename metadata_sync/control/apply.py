@@ -267,16 +267,21 @@ def _change(context: ChangeContext, change: RowChange, reason: str | None, via: 
     if change.columns:
         # Deactivating must work even when other rows have faults.
         if via is not Via.DEACTIVATE:
-            _refuse_new_faults(context, change)
+            refuse_new_faults(context, [change])
         context.store.write([change], context.who, via, reason)
     return change
 
 
-def _refuse_new_faults(context: ChangeContext, change: RowChange) -> None:
-    """Refuse a change that causes new faults. Existing faults do not block it: rows can be corrected one by one."""
+def refuse_new_faults(context: ChangeContext, changes: Sequence[RowChange]) -> None:
+    """Refuse changes that cause new faults. Existing faults do not block them: rows can be corrected one by one.
+
+    Raises:
+        MetadataError: With every new fault.
+    """
     rows = context.store.read_rows()
     written, declared = context.store.framework_written(rows), context.store.declared()
-    after = follow_selects(with_changes(rows, [change]), written - {ColumnId(change.id, "column_list")}, declared)
+    touched = {ColumnId(change.id, "column_list") for change in changes}
+    after = follow_selects(with_changes(rows, changes), written - touched, declared)
     found = find_faults(after, context.project, context.columns)
     if found:
         existing = set(find_faults(follow_selects(rows, written, declared), context.project, context.columns))

@@ -21,6 +21,9 @@ _NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
 ANY: Final = {
     "control-list": ("source_control[]", "pipeline_control[]", "transformation_control[]"),
     "control-history": ("entries[].old", "entries[].new"),
+    "proposals-list": ("proposals[].rows[].before", "proposals[].rows[].after"),
+    "proposals-show": ("rows[].before", "rows[].after"),
+    "proposals-decide": ("rows[].before", "rows[].after"),
     "control-apply": ("changes[].columns[].old", "changes[].columns[].new"),
 }
 """Parts whose content is that of rows: docs/reference/control-tables.md describes it."""

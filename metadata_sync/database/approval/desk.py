@@ -19,6 +19,7 @@ from metadata_sync.database.journals import incidents, lifecycle
 from metadata_sync.database.journals.entries import Via
 from metadata_sync.errors import ApprovalNeededError, StaleRowError, StoreError
 from metadata_sync.incident import Alert
+from metadata_sync.redact import redact_text
 from metadata_sync.rows.merge import SWITCH, RowChange
 from metadata_sync.rows.vocabulary import DeactivatedBy
 
@@ -215,7 +216,7 @@ class Approvals:
             found, who = self._open(connection, number), read_identity(connection, self.environment)
             if not who.is_same(found.proposer):
                 protection.require(connection, self.environment, Role.APPROVE, who)
-            self._decide(connection, found, ProposalStatus.REJECTED, who, decision_reason=reason)
+            self._decide(connection, found, ProposalStatus.REJECTED, who, decision_reason=redact_text(reason))
             return proposals.find(connection, self.environment, number)
 
     def approve(self, number: int, digest: str, *, override: str | None = None, alerts: Sequence[Alert] = ()) -> str:
@@ -249,7 +250,7 @@ class Approvals:
                     found,
                     ProposalStatus.APPROVED,
                     who,
-                    decision_reason=override,
+                    decision_reason=None if override is None else redact_text(override),
                     is_override=override is not None,
                     applied_in="now",
                 )

@@ -13,6 +13,7 @@ from metadata_sync.database.codec import encode_declared
 from metadata_sync.database.engine import to_utc
 from metadata_sync.database.tables import proposal, proposal_row
 from metadata_sync.errors import RequestError
+from metadata_sync.redact import redact_text
 from metadata_sync.rows.merge import RowChange
 from metadata_sync.rows.model import ROW_TYPES, ControlRow
 from metadata_sync.rows.parsing import parse_row
@@ -54,7 +55,7 @@ def append(
     now: datetime,
     **values: str | None,
 ) -> int:
-    """Store a proposal, unless an open one proposes the same, and return its number.
+    """Store a proposal, unless an open one proposes the same, and return its number. Secrets in its reason are masked.
 
     Args:
         connection: A writing transaction that holds the writers' lock.
@@ -84,7 +85,7 @@ def append(
         "proposed_at": to_utc(now),
         "digest": digest,
         "base_digest": digest_of(rows, base_only=True),
-        **values,
+        **{name: None if value is None else redact_text(value) for name, value in values.items()},
     }
     connection.execute(insert(proposal), [row])
     of_proposal = {"environment": environment, "number": number}

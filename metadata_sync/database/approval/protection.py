@@ -66,6 +66,11 @@ def grant_row(role: Role, identity: str) -> ProposedRow:
     return ProposedRow("environment_role", f"{role}.{name}", None, {"role": role.value, "identity": name})
 
 
+def protection_row(environment: str) -> ProposedRow:
+    """Return the row that takes the protection off."""
+    return ProposedRow("protected_environment", environment, {"is_protected": True}, None)
+
+
 def write_rows(connection: Connection, environment: str, rows: list[ProposedRow]) -> None:
     """Write rows of protection and roles.
 
@@ -74,9 +79,13 @@ def write_rows(connection: Connection, environment: str, rows: list[ProposedRow]
     """
     for row in rows:
         table = environment_role if row.table == environment_role.name else protected_environment
-        values = {"environment": environment, **(row.before or row.after or {})}
+        given = {"environment": environment, **(row.before or row.after or {})}
+        values = {name: value for name, value in given.items() if name in table.c}
         here = and_(*(table.c[column.name] == values[column.name] for column in table.primary_key))
         is_there = bool(connection.execute(select(func.count()).select_from(table).where(here)).scalar_one())
         if is_there != (row.before is not None):
-            raise StaleRowError(f"{row.table}[{row.key}] was changed by somebody else meanwhile; nothing was written.")
+            raise StaleRowError(
+                f"{row.table}[{row.key}] {'is there already' if is_there else 'is not there'}; nothing was written.",
+                "`sluice protection show` shows what there is.",
+            )
         connection.execute(delete(table).where(here) if row.after is None else insert(table).values(values))

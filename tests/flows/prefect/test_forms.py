@@ -18,7 +18,7 @@ from flows.prefect.forms.changes import edit_pipeline, onboard, switch_row
 from flows.prefect.forms.models import CLEARABLE, EDITABLE, BackfillForm, EditForm, OnboardForm, SwitchForm
 from flows.run.model import RunRequest
 from metadata_sync.control.apply import Assignment, ChangeContext, set_values, switch
-from metadata_sync.errors import MetadataError
+from metadata_sync.errors import MetadataError, StoreError
 from metadata_sync.rows.merge import RowId
 from metadata_sync.rows.model import ControlRows
 from metadata_sync.rows.vocabulary import Engine
@@ -215,6 +215,37 @@ def test_flow_of_a_form_tells_its_faults_and_deploys_what_it_changed(
     assert "| payments | schedule |" in page["data"]
     assert "| payments | timezone |" in page["data"]
     assert {entry.reason for entry in context.store.history("payments")} - {None} == {"later, password=***"}
+    context.store.close()
+
+
+def test_form_in_a_protected_environment_proposes_as_the_worker(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name in the form is kept as a claim; whoever runs the worker has proposed, and cannot approve."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    context = open_orders(write_project(tmp_path / "orders"), "guarded")
+    monkeypatch.setenv("SLUICE_PROJECT_ROOT", str(context.project.root))
+    monkeypatch.setenv("SLUICE_ENVIRONMENT", "guarded")
+    monkeypatch.setenv("SLUICE_DBT_TARGET", "dev")
+    from flows.prefect.form_flows import edit
+
+    approvals = context.store.approvals
+    approvals.protect("it is production")
+    form = EditForm(requested_by="ann", pipeline="payments", schedule="7 7 * * *", reason="later, password=hunter2")
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        done = edit(form, return_state=True)
+
+    assert done.is_completed()
+    assert "waits as proposal 1" in str(done.message)
+    found = approvals.find(1)
+    assert (found.proposer, found.on_behalf_of, found.via) == (approvals.caller(), "ann", "form")
+    assert found.reason == "later, password=***"
+    (page,) = server.ask("/artifacts/filter", {"artifacts": {"key": {"any_": ["proposal-guarded-1"]}}})
+    assert "said to be for ann" in page["data"]
+    assert "| schedule | 0 6 \\* \\* \\* | 7 7 \\* \\* \\* |" in page["data"]
+    with pytest.raises(StoreError, match="same identity"):
+        approvals.approve(1, found.digest)
     context.store.close()
 
 
