@@ -31,6 +31,7 @@ traceback when something goes wrong.
 | 1 | work failed, or is held for a person |
 | 2 | usage or settings are wrong, or a question could not be asked without a terminal |
 | 3 | faults were found: in rows, SELECTs, generated files or the installation |
+| 4 | the environment is [protected](../operations/approval.md): the change was stored as a proposal |
 """
 FOOT: Final = """
 ## The scheduled checks
