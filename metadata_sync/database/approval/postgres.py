@@ -49,6 +49,11 @@ DECLARE
     old_row jsonb; new_row jsonb; env text; row_key text;
     own text[] := ARRAY['is_active', 'deactivated_by', 'comments', 'fingerprint', 'column_list'];
 BEGIN
+    -- before anything is made of the rows: elsewhere they may hold what jsonb cannot
+    IF TG_TABLE_NAME <> 'protected_environment' AND NOT (
+        (TG_OP <> 'INSERT' AND sluice_protected(OLD.environment))
+        OR (TG_OP <> 'DELETE' AND sluice_protected(NEW.environment)))
+    THEN RETURN NULL; END IF;
     IF TG_OP <> 'INSERT' THEN old_row := to_jsonb(OLD); END IF;
     IF TG_OP <> 'DELETE' THEN new_row := to_jsonb(NEW); END IF;
     IF old_row = new_row THEN RETURN NULL; END IF;
