@@ -66,7 +66,8 @@ def as_if_written(texts: Mapping[str, str], project: Project) -> Iterator[Projec
         texts: `sql_path` → the SELECT.
         project: The project; its data stay where they are.
     """
-    with tempfile.TemporaryDirectory(prefix="sluice-selects-") as folder:
+    project.state_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="selects-", dir=project.state_dir) as folder:
         other = replace(project, home=Path(folder).resolve())
         shutil.copytree(project.dbt_dir, other.dbt_dir, ignore=_MADE, dirs_exist_ok=True)
         for path, text in texts.items():

@@ -21,7 +21,7 @@ from metadata_sync.database import ControlStore
 from metadata_sync.database.journals.select_texts import text_hash
 from metadata_sync.errors import Fault, MetadataError, RequestError
 from metadata_sync.redact import redact
-from metadata_sync.rows.merge import SWITCH, ColumnId, ControlState, RowChange, RowId, all_rows, replaced, with_changes
+from metadata_sync.rows.merge import SWITCH, ColumnId, RowChange, RowId, all_rows, replaced, with_changes
 from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import resolve_dependencies
@@ -35,16 +35,24 @@ class _Sides:
     """Both environments.
 
     Attributes:
-        source: The rows that are promoted.
         here: The rows of the environment that gets them.
+        applied: Those rows as its files last declared them.
+        source_applied: The other environment's rows as its files last declared them.
+        written_here: Columns that the framework wrote.
+        written_there: The same of the other environment.
         promoted: What the last promotion wrote here, by column.
-        declared: Rows as the files declare them now, for the source and for here.
+        declared_there: Rows as the files declare them now for the other environment.
+        declared_here: The same for this one.
     """
 
-    source: ControlState
-    here: ControlState
+    here: Mapping[RowId, ControlRow]
+    applied: Mapping[RowId, ControlRow]
+    source_applied: Mapping[RowId, ControlRow]
+    written_here: frozenset[ColumnId]
+    written_there: frozenset[ColumnId]
     promoted: Mapping[ColumnId, Any]
-    declared: tuple[Mapping[RowId, ControlRow], Mapping[RowId, ControlRow]]
+    declared_there: Mapping[RowId, ControlRow]
+    declared_here: Mapping[RowId, ControlRow]
 
 
 def plan_promotion(
@@ -56,27 +64,38 @@ def plan_promotion(
         context: The context of the change: the environment that gets the rows.
         source: The control database of the environment that they come from.
         targets: Only these, `schema.table`, with their pipelines and sources; all by default.
-        overwrite: Take the other environment's value where both were changed.
+        overwrite: Take the other environment's value also where this one was changed.
 
     Raises:
         RequestError: When there is no such target, or nothing to promote from.
         MetadataError: With every conflict, or every fault of the outcome.
     """
-    files = [
-        _by_id(read_project(context.project, name).rows) for name in (source.environment, context.store.environment)
-    ]
-    sides = _Sides(source.read_state(), context.store.read_state(), context.store.promoted(), (files[0], files[1]))
-    chosen = _chosen(sides.source.rows, targets, source.environment)
+    there, here = source.read_state(), context.store.read_state()
+    sides = _Sides(
+        _by_id(here.rows),
+        _by_id(here.declared),
+        _by_id(there.declared),
+        here.framework_written,
+        there.framework_written,
+        context.store.promoted(),
+        _by_id(read_project(context.project, source.environment).rows),
+        _by_id(read_project(context.project, context.store.environment).rows),
+    )
+    chosen = _chosen(there.rows, targets, source.environment)
     merges = [_Merge(row, sides) for row in chosen]
     changes = tuple(change for merge in merges if (change := merge.change(overwrite=overwrite)) is not None)
     conflicts = [] if overwrite else [fault for merge in merges for fault in merge.conflicts()]
-    outcome = with_changes(sides.here.rows, changes)
+    outcome = with_changes(here.rows, changes)
     texts, clashes = _texts(context, source, [row for row in chosen if not _is_left(row, sides)])
     if not overwrite:
         conflicts += clashes
     if conflicts:
         raise MetadataError(conflicts)
-    notes = [note for merge in merges for note in merge.notes(source.environment, context.store.environment)]
+    notes = [
+        note
+        for merge in merges
+        for note in merge.notes(source.environment, context.store.environment, overwrite=overwrite)
+    ]
     if not targets:
         missing = {RowId.of(row) for row in all_rows(outcome)} - {RowId.of(row) for row in chosen}
         notes += [f"{name} is only in {context.store.environment}: kept." for name in sorted(map(str, missing))]
@@ -103,7 +122,7 @@ def _chosen(rows: ControlRows, targets: Collection[str], environment: str) -> tu
 def _is_left(row: ControlRow, sides: _Sides) -> bool:
     """Whether the files declare a row for its environment alone."""
     name = RowId.of(row)
-    return name in sides.declared[0] and name not in sides.declared[1] and bool(sides.declared[1])
+    return name in sides.declared_there and name not in sides.declared_here
 
 
 def _texts(
@@ -139,7 +158,7 @@ class _Merge:
 
     @property
     def _here(self) -> ControlRow | None:
-        return _by_id(self.sides.here.rows).get(RowId.of(self.row))
+        return self.sides.here.get(RowId.of(self.row))
 
     def change(self, *, overwrite: bool) -> RowChange | None:
         if _is_left(self.row, self.sides):
@@ -150,7 +169,7 @@ class _Merge:
         values = {
             name: getattr(self.row, name)
             for name in self._differing(here)
-            if self._is_taken(here, name) or (overwrite and self._is_conflict(here, name))
+            if self._is_taken(here, name) or (overwrite and not self._is_of_environment(name))
         }
         return RowChange(before=here, after=replaced(here, **values)) if values else None
 
@@ -166,7 +185,7 @@ class _Merge:
                 value = str(_json(self.row, name))
                 yield Fault(self.row.control_table, self.row.key, name, value, "conflict", message, remedy)
 
-    def notes(self, source: str, environment: str) -> Iterator[str]:
+    def notes(self, source: str, environment: str, *, overwrite: bool) -> Iterator[str]:
         name = RowId.of(self.row)
         if _is_left(self.row, self.sides):
             yield f"{name} is declared for {source} alone: left out."
@@ -176,20 +195,20 @@ class _Merge:
             assert here is not None
             if self._is_of_environment(column):
                 yield f"{name}.{column} is declared for {environment} alone: kept."
-            elif not self._is_taken(here, column) and not self._is_conflict(here, column):
-                yield f"{name}.{column} was changed in {environment} since the last promotion: kept."
+            elif not overwrite and not self._is_taken(here, column) and not self._is_conflict(here, column):
+                yield f"{name}.{column} was changed in {environment} since the last promotion: kept (--overwrite)."
 
     def _new(self) -> ControlRow:
         """Return the row as it is added here: without what the framework wrote there."""
         names = [self._field(name) for name in self.row.framework_columns]
-        declared = _by_id(self.sides.source.declared).get(RowId.of(self.row))
+        declared = self.sides.source_applied.get(RowId.of(self.row))
         fields = type(self.row).model_fields
         values = {name: fields[name].get_default(call_default_factory=True) for name in names}
         for name, field in fields.items():
-            if self._id(field.alias or name) in self.sides.source.framework_written:
+            if self._id(field.alias or name) in self.sides.written_there:
                 default = field.get_default(call_default_factory=True)
                 values[name] = default if declared is None else getattr(declared, name)
-        ours = self.sides.declared[1].get(RowId.of(self.row))
+        ours = self.sides.declared_here.get(RowId.of(self.row))
         if ours is not None:
             values |= {name: getattr(ours, name) for name in fields if self._is_of_environment(name)}
         return self.row.model_copy(update=values)
@@ -206,7 +225,7 @@ class _Merge:
             for name, field in type(self.row).model_fields.items()
             if (field.alias or name) not in skipped
             and getattr(self.row, name) != getattr(here, name)
-            and self._id(name) not in self.sides.source.framework_written
+            and self._id(name) not in self.sides.written_there
         ]
 
     def _id(self, name: str) -> ColumnId:
@@ -215,13 +234,14 @@ class _Merge:
 
     def _is_of_environment(self, name: str) -> bool:
         """Whether the files declare other values for the two environments."""
-        there, ours = (rows.get(RowId.of(self.row)) for rows in self.sides.declared)
+        there = self.sides.declared_there.get(RowId.of(self.row))
+        ours = self.sides.declared_here.get(RowId.of(self.row))
         return there is not None and ours is not None and getattr(there, name) != getattr(ours, name)
 
     def _is_taken(self, here: ControlRow, name: str) -> bool:
         if self._is_of_environment(name):
             return False
-        if self._id(name) in self.sides.here.framework_written:
+        if self._id(name) in self.sides.written_here:
             return True
         return self._has_base(name) and redact(_json(here, name)) == self._base(name)
 
@@ -231,12 +251,16 @@ class _Merge:
         return not self._has_base(name) or redact(_json(self.row, name)) != self._base(name)
 
     def _has_base(self, name: str) -> bool:
-        return self._id(name) in self.sides.promoted or RowId.of(self.row) in _by_id(self.sides.here.declared)
+        return self._id(name) in self.sides.promoted or self._was_added() or RowId.of(self.row) in self.sides.applied
 
     def _base(self, name: str) -> Any:
-        if self._id(name) in self.sides.promoted:
-            return self.sides.promoted[self._id(name)]
-        return redact(_json(_by_id(self.sides.here.declared)[RowId.of(self.row)], name))
+        if self._id(name) in self.sides.promoted or self._was_added():
+            return self.sides.promoted.get(self._id(name))
+        return redact(_json(self.sides.applied[RowId.of(self.row)], name))
+
+    def _was_added(self) -> bool:
+        """Whether a promotion brought the row here: then a column without an entry had no value."""
+        return ColumnId(RowId.of(self.row), self.row.key_columns[0]) in self.sides.promoted
 
 
 def _by_id(rows: ControlRows) -> dict[RowId, ControlRow]:
