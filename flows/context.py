@@ -55,9 +55,15 @@ class Context:
     def store(self) -> ControlStore:
         """The control database of this environment, opened (and created or migrated) at first use."""
         from metadata_sync.database import ControlStore
+
+        return ControlStore.open(self.control_url, self.settings.environment)
+
+    @property
+    def control_url(self) -> str:
+        """The address of the control database."""
         from metadata_sync.settings import control_database_url
 
-        return ControlStore.open(control_database_url(self.project, self.settings), self.settings.environment)
+        return control_database_url(self.project, self.settings)
 
     @cached_property
     def profile(self) -> Profile:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from metadata_sync.analysis.kept_selects import selects_of
 from metadata_sync.analysis.protocols import WarehouseColumns
 from metadata_sync.control.bundle import bundle_files, read_bundle
 from metadata_sync.database import ControlStore, Via
@@ -115,7 +116,8 @@ def apply_plan(context: ChangeContext, plan: Plan, reason: str | None = None) ->
         StoreError: When a row was changed since the plan was made, or the database refuses.
     """
     if not plan.is_empty:
-        context.store.write(plan.changes, context.who, Via.APPLY, reason)
+        selects = selects_of(all_rows(plan.outcome), context.project)
+        context.store.write(plan.changes, context.who, Via.APPLY, reason, texts=selects)
 
 
 def set_values(
@@ -268,7 +270,8 @@ def _change(context: ChangeContext, change: RowChange, reason: str | None, via: 
         # Deactivating must work even when other rows have faults.
         if via is not Via.DEACTIVATE:
             _refuse_new_faults(context, change)
-        context.store.write([change], context.who, via, reason)
+        selects = selects_of([] if change.after is None else [change.after], context.project)
+        context.store.write([change], context.who, via, reason, texts=selects)
     return change
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from metadata_sync.database.engine import BUSY_SECONDS, describe, lock_writers, reading, writing
 from metadata_sync.errors import StoreError
 
-HEAD_REVISION: Final = "0020"
+HEAD_REVISION: Final = "0021"
 """The newest migration in this package."""
 
 VERSION_TABLE: Final = "sluice_version"

@@ -20,6 +20,8 @@ class Via(StrEnum):
     DEACTIVATE = "deactivate"
     FORM = "form"
     FRAMEWORK = "framework"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
 
 
 class LoadStatus(StrEnum):
