@@ -11,7 +11,7 @@ import typer
 from flows.cli.output.changes import change_document, print_change
 from flows.cli.output.completion import complete_targets
 from flows.cli.output.console import out, print_json, print_table, progress, say
-from flows.context import Context, load_context
+from flows.context import Context, environment_home, load_context
 from metadata_sync.errors import ConfigurationError, RequestError
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ def promote(
         )
     if source == here:
         raise RequestError(f"{source} is promoted into itself.", "Name another environment: --from stage")
+    if environment_home(context.project, source).exists():
+        raise RequestError(
+            f"{source} was made by `sluice env create`: its rows are those of a branch, without schedules and channels.",
+            "Merge the branch, and apply its files here: sluice control apply",
+        )
     change_context = _change_context(context)
     with progress(f"Comparing {source} with {here}…", is_quiet=as_json):
         other = ControlStore.open(context.control_url, source)

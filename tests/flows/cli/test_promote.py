@@ -81,6 +81,8 @@ def test_what_is_asked_for_wrongly_is_refused(workshop: Workshop) -> None:
     told = sluice(workshop, "promote", "--from", "stage", "--to", "prod", code=2)
     assert "This process works in dev, not in prod." in told
     assert "SLUICE_ENVIRONMENT=prod sluice promote --from stage --to prod" in told
+    (workshop.root / ".sluice/environments/pr_1").mkdir(parents=True)
+    assert "Merge the branch" in sluice(workshop, "promote", "--from", "pr_1", code=2)
     assert "is promoted into itself" in sluice(workshop, "promote", "--from", "dev", code=2)
     assert "stage has no rows" in sluice(workshop, "promote", "--from", "stage", code=2)
     assert "There is no change x in dev" in sluice(workshop, "rollback", "x", code=2)
