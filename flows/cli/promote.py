@@ -77,7 +77,7 @@ def promote(
         raise RequestError(f"{source} is promoted into itself.", "Name another environment: --from stage")
     if environment_home(context.project, source).exists():
         raise RequestError(
-            f"{source} was made by `sluice env create`: its rows are those of a branch, without schedules and channels.",
+            f"{source} was made by `sluice env create`: it has the rows of a branch, without schedules and channels.",
             "Merge the branch, and apply its files here: sluice control apply",
         )
     change_context = _change_context(context)
