@@ -152,7 +152,7 @@ def _impact(context: Context, restoring: Restoring) -> Impact | None:
 
     if restoring.is_empty:
         return None
-    with as_if_written(restoring.texts, context.project) as project:
+    with as_if_written(restoring.texts, restoring.outcome, context.project) as project:
         return impact_of(context, restoring.outcome, project)
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
+from metadata_sync.analysis.declared_tests import FILE_NAME
 from metadata_sync.analysis.select_file import read_select_file
+from metadata_sync.analysis.unit_tests import find_test_files
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
-from metadata_sync.rows.model import ControlRow, TransformationRow
-
-_MADE: Final = shutil.ignore_patterns("target", "logs", "generated", "dbt_packages")
-"""What is made from the project's files."""
+from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow
 
 
 def selects_of(rows: Iterable[ControlRow], project: Project) -> dict[str, str]:
@@ -59,17 +56,25 @@ def written(texts: Mapping[str, str], project: Project) -> Iterator[None]:
 
 
 @contextmanager
-def as_if_written(texts: Mapping[str, str], project: Project) -> Iterator[Project]:
+def as_if_written(texts: Mapping[str, str], rows: ControlRows, project: Project) -> Iterator[Project]:
     """Yield the project with other SELECTs, in a folder that is removed afterwards.
+
+    The folder has what rules read: SELECTs of the rows, and tests. Data stay where they are.
 
     Args:
         texts: `sql_path` → the SELECT.
-        project: The project; its data stay where they are.
+        rows: All rows that are to be looked at.
+        project: The project.
     """
-    project.state_dir.mkdir(parents=True, exist_ok=True)
+    project.make_state_dir()
     with tempfile.TemporaryDirectory(prefix="selects-", dir=project.state_dir) as folder:
         other = replace(project, home=Path(folder).resolve())
-        shutil.copytree(project.dbt_dir, other.dbt_dir, ignore=_MADE, dirs_exist_ok=True)
+        paths = {row.sql_path for row in rows.transformations if row.sql_path}
+        tests = [path.relative_to(project.dbt_dir).as_posix() for path in find_test_files(project)]
+        for path in sorted({*paths, *tests, FILE_NAME}):
+            source = (project.dbt_dir / path).resolve()
+            if source.is_file() and source.is_relative_to(project.dbt_dir.resolve()):
+                _replace(other.dbt_dir / path, source.read_bytes())
         for path, text in texts.items():
             _replace(other.dbt_dir / path, text.encode())
         yield other

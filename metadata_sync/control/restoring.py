@@ -134,7 +134,7 @@ def _refuse_new_faults(context: ChangeContext, rows: ControlRows, restoring: Res
     framework, declared = store.framework_written(rows), store.declared()
     touched = {ColumnId(change.id, "column_list") for change in restoring.changes}
     after = follow_selects(restoring.outcome, framework - touched, declared)
-    with as_if_written(restoring.texts, context.project) as project:
+    with as_if_written(restoring.texts, after, context.project) as project:
         found = find_faults(after, project, context.columns)
     if found:
         existing = set(find_faults(follow_selects(rows, framework, declared), context.project, context.columns))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text as sql
 
-from metadata_sync.analysis.kept_selects import selects_of, written
+from metadata_sync.analysis.kept_selects import as_if_written, selects_of, written
 from metadata_sync.control.apply import (
     Assignment,
     ChangeContext,
@@ -29,7 +29,7 @@ from metadata_sync.project import Project
 from metadata_sync.rows.merge import RowChange, RowId, replaced
 from metadata_sync.rows.model import TransformationRow
 from metadata_sync.rows.vocabulary import DeactivatedBy
-from tests.support.control_support import FLIGHTS
+from tests.support.control_support import FLIGHTS, rows, transformation
 from tests.unit.control.test_apply import NoWarehouse
 
 TARGET = RowId("transformation_control", "dwh.dim_aircraft")
@@ -73,8 +73,8 @@ class Side:
         return found
 
     def state(self) -> tuple[str, dict[str, str]]:
-        rows = self.store.read_rows().transformations
-        return export_document(self.store.read_state()), selects_of(rows, self.project)
+        found = self.store.read_rows().transformations
+        return export_document(self.store.read_state()), selects_of(found, self.project)
 
 
 @pytest.fixture
@@ -335,3 +335,17 @@ def _change(side: Side, chosen: random.Random, step: int) -> None:
         values = side.row().model_dump(mode="json", by_alias=True, exclude_defaults=True)
         named = {"target_table": name, "sql_path": f"transformations/{name}.sql"}
         add_row(side.context, TransformationRow, {**values, **named}, None, Via.FORM)
+
+
+def test_a_project_inside_a_dbt_project_is_looked_at_without_copying_it(tmp_path: Path) -> None:
+    """The project is the root itself there: below it are data, environments and git's own files."""
+    project = Project(tmp_path.resolve())
+    for name in ("dbt_project.yml", "control/rows.yml", "models/orders.sql", "transformations/a.sql", ".git/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a: 1\n")
+    row = transformation("dwh.a")
+    with as_if_written({"transformations/b.sql": "select 2"}, rows(row), project) as other:
+        assert other.dbt_dir == other.home
+        found = {path.relative_to(other.dbt_dir).as_posix(): path.read_text() for path in other.dbt_dir.rglob("*.*")}
+    assert found == {"transformations/a.sql": "a: 1\n", "transformations/b.sql": "select 2"}
+    assert list(project.state_dir.glob("selects-*")) == []
