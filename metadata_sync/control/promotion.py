@@ -68,7 +68,7 @@ def plan_promotion(
 
     Raises:
         RequestError: When there is no such target, or nothing to promote from.
-        MetadataError: With every conflict, or every fault of the outcome.
+        MetadataError: With every conflict, or every fault of the files or the outcome.
     """
     there, here = source.read_state(), context.store.read_state()
     sides = _Sides(
@@ -78,8 +78,8 @@ def plan_promotion(
         here.framework_written,
         there.framework_written,
         context.store.promoted(),
-        _by_id(read_project(context.project, source.environment).rows),
-        _by_id(read_project(context.project, context.store.environment).rows),
+        _declared(context, source.environment),
+        _declared(context, context.store.environment),
     )
     chosen = _chosen(there.rows, targets, source.environment)
     merges = [_Merge(row, sides) for row in chosen]
@@ -100,6 +100,14 @@ def plan_promotion(
         missing = {RowId.of(row) for row in all_rows(outcome)} - {RowId.of(row) for row in chosen}
         notes += [f"{name} is only in {context.store.environment}: kept." for name in sorted(map(str, missing))]
     return checked(context, changes, texts, tuple(notes))
+
+
+def _declared(context: ChangeContext, environment: str) -> dict[RowId, ControlRow]:
+    """Return rows as the files declare them: without all files nobody knows what is an environment's own."""
+    bundle = read_project(context.project, environment)
+    if bundle.faults:
+        raise MetadataError(bundle.located(bundle.faults))
+    return _by_id(bundle.rows)
 
 
 def _chosen(rows: ControlRows, targets: Collection[str], environment: str) -> tuple[ControlRow, ...]:

@@ -252,6 +252,16 @@ def test_faults_of_the_outcome_refuse_it_and_change_nothing(sides: tuple[Side, S
     assert prod.state() == before
 
 
+def test_files_with_faults_refuse_a_promotion(sides: tuple[Side, Side]) -> None:
+    """They would say which values are an environment's own."""
+    stage, prod = sides
+    stage.set("max_rejects=7")
+    (prod.project.control_dir / "more.yml").write_text("pipelines: [{pipeline_id: x, colour: red}]\n")
+    with pytest.raises(MetadataError):
+        prod.promote(stage)
+    assert prod.row().max_rejects is None
+
+
 def test_what_is_unknown_is_refused(sides: tuple[Side, Side], store_url: str) -> None:
     stage, prod = sides
     with pytest.raises(RequestError, match="There is no change 2026-x in prod"):
