@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flows.warehouse.kept import Kept
     from flows.warehouse.profile import Profile
     from metadata_sync.analysis.protocols import WarehouseColumns
+    from metadata_sync.control.apply import ChangeContext
     from metadata_sync.database import ControlStore
     from metadata_sync.database.journals.entries import SourceShape
     from metadata_sync.rows.model import ControlRows
@@ -71,6 +72,13 @@ class Context:
         from flows.warehouse.profile import load_profile
 
         return load_profile(self.project, self.settings)
+
+    @property
+    def change_context(self) -> ChangeContext:
+        """What a change of rows in the name of this process needs."""
+        from metadata_sync.control.apply import ChangeContext
+
+        return ChangeContext(project=self.project, store=self.store, columns=self.columns, who=self.who)
 
     @property
     def file_places(self) -> tuple[str, ...]:

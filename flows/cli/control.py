@@ -16,7 +16,6 @@ from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from metadata_sync.control.apply import ChangeContext
     from metadata_sync.rows.merge import KeptColumn, Plan, RowChange
     from metadata_sync.rows.model import ControlRow
 
@@ -72,7 +71,7 @@ def apply_(
     """
     from metadata_sync.control.apply import apply_plan, plan_files
 
-    change_context = _change_context()
+    change_context = load_context().change_context
     with progress("Checking files and rows", is_quiet=as_json):
         plan = plan_files(change_context, tuple(files or ()), prune=prune)
     for warning in plan.warnings:
@@ -207,7 +206,10 @@ def set_(
     from metadata_sync.rows.merge import RowId, find_table
 
     change = set_values(
-        _change_context(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
+        load_context().change_context,
+        RowId(find_table(table), key),
+        [Assignment.parse(item) for item in assignments],
+        reason,
     )
     _report(change, as_json=as_json)
 
@@ -272,7 +274,7 @@ def activate(
     """
     from metadata_sync.control.apply import switch
 
-    _report(switch(_change_context(), key, reason, is_active=True), as_json=as_json)
+    _report(switch(load_context().change_context, key, reason, is_active=True), as_json=as_json)
 
 
 def deactivate(
@@ -291,14 +293,7 @@ def deactivate(
     """
     from metadata_sync.control.apply import switch
 
-    _report(switch(_change_context(), key, reason, is_active=False), as_json=as_json)
-
-
-def _change_context() -> ChangeContext:
-    from metadata_sync.control.apply import ChangeContext
-
-    context = load_context()
-    return ChangeContext(project=context.project, store=context.store, columns=context.columns, who=context.who)
+    _report(switch(load_context().change_context, key, reason, is_active=False), as_json=as_json)
 
 
 def _refuse(message: str) -> int:

@@ -80,14 +80,12 @@ def promote(
             f"{source} was made by `sluice env create`: it has the rows of a branch, without schedules and channels.",
             "Merge the branch, and apply its files here: sluice control apply",
         )
-    change_context = _change_context(context)
     with progress(f"Comparing {source} with {here}…", is_quiet=as_json):
-        other = ControlStore.open(context.control_url, source)
-        with other:
-            restoring = plan_promotion(change_context, other, tuple(targets or ()), overwrite=overwrite)
+        with ControlStore.open(context.control_url, source) as other:
+            restoring = plan_promotion(context.change_context, other, tuple(targets or ()), overwrite=overwrite)
         impact = _impact(context, restoring)
     found = _carried_out(
-        change_context,
+        context.change_context,
         restoring,
         impact,
         Via.PROMOTE,
@@ -122,12 +120,11 @@ def rollback(
     from metadata_sync.database import Via
 
     context = load_context()
-    change_context = _change_context(context)
     with progress("Looking for the rows and SELECTs of that moment…", is_quiet=as_json):
-        restoring = plan_rollback(change_context, change)
+        restoring = plan_rollback(context.change_context, change)
         impact = _impact(context, restoring)
     found = _carried_out(
-        change_context,
+        context.change_context,
         restoring,
         impact,
         Via.ROLLBACK,
@@ -138,12 +135,6 @@ def rollback(
     if as_json:
         print_json("rollback", {"before": change, "environment": context.settings.environment, **found})
     _end(restoring, is_written=found["applied"])
-
-
-def _change_context(context: Context) -> ChangeContext:
-    from metadata_sync.control.apply import ChangeContext
-
-    return ChangeContext(project=context.project, store=context.store, columns=context.columns, who=context.who)
 
 
 def _impact(context: Context, restoring: Restoring) -> Impact | None:
@@ -198,12 +189,7 @@ def _print(restoring: Restoring, impact: Impact | None) -> None:
         for line in _diff(item):
             out.print(line, highlight=False, markup=False, soft_wrap=True)
     if impact is not None and impact.effects:
-        rows = [
-            (effect.change.key, text.kind_of(effect) if number == 0 else "", line)
-            for effect in impact.effects
-            for number, line in enumerate(text.lines_of(effect))
-        ]
-        print_table("What it does", ("Row", "Change", "What it does"), rows)
+        print_table("What it does", text.HEADERS, text.table_rows(impact))
     for note in restoring.notes:
         say(note)
 

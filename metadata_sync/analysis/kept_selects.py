@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from metadata_sync.analysis.declared_tests import FILE_NAME
 from metadata_sync.analysis.select_file import read_select_file
 from metadata_sync.analysis.unit_tests import find_test_files
 from metadata_sync.errors import ConfigurationError
+from metadata_sync.files import replace_file
 from metadata_sync.project import Project
 from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow
 
@@ -81,13 +81,8 @@ def as_if_written(texts: Mapping[str, str], rows: ControlRows, project: Project)
 
 
 def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.sluice")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        replace_file(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         reason = error.strerror or type(error).__name__
         raise ConfigurationError(f"{path} cannot be written: {reason}.", "Make its folder writable.") from error

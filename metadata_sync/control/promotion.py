@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from metadata_sync.analysis.kept_selects import selects_of
@@ -21,7 +22,7 @@ from metadata_sync.database import ControlStore
 from metadata_sync.database.journals.select_texts import text_hash
 from metadata_sync.errors import Fault, MetadataError, RequestError
 from metadata_sync.redact import redact
-from metadata_sync.rows.merge import SWITCH, ColumnId, RowChange, RowId, all_rows, replaced, with_changes
+from metadata_sync.rows.merge import SWITCH, ColumnId, RowChange, RowId, all_rows, replaced, rows_by_id, with_changes
 from metadata_sync.rows.model import ControlRow, ControlRows, TransformationRow
 from metadata_sync.rows.names import TableName
 from metadata_sync.rows.resolve import resolve_dependencies
@@ -72,9 +73,9 @@ def plan_promotion(
     """
     there, here = source.read_state(), context.store.read_state()
     sides = _Sides(
-        _by_id(here.rows),
-        _by_id(here.declared),
-        _by_id(there.declared),
+        rows_by_id(here.rows),
+        rows_by_id(here.declared),
+        rows_by_id(there.declared),
         here.framework_written,
         there.framework_written,
         context.store.promoted(),
@@ -107,7 +108,7 @@ def _declared(context: ChangeContext, environment: str) -> dict[RowId, ControlRo
     bundle = read_project(context.project, environment)
     if bundle.faults:
         raise MetadataError(bundle.located(bundle.faults))
-    return _by_id(bundle.rows)
+    return rows_by_id(bundle.rows)
 
 
 def _chosen(rows: ControlRows, targets: Collection[str], environment: str) -> tuple[ControlRow, ...]:
@@ -157,6 +158,15 @@ def _texts(
     return {path: kept[name] for path, name in wanted.items()}, clashes
 
 
+class _Verdict(StrEnum):
+    """What becomes of a column that differs."""
+
+    OF_ENVIRONMENT = "of the environment"
+    TAKEN = "taken"
+    KEPT = "kept"
+    CONFLICT = "conflict"
+
+
 @dataclass(frozen=True, slots=True)
 class _Merge:
     """The merge of one row: its values there, here, and as last promoted."""
@@ -176,8 +186,8 @@ class _Merge:
             return RowChange(before=None, after=self._new())
         values = {
             name: getattr(self.row, name)
-            for name in self._differing(here)
-            if self._is_taken(here, name) or (overwrite and not self._is_of_environment(name))
+            for name, verdict in self._verdicts().items()
+            if verdict is _Verdict.TAKEN or (overwrite and verdict is not _Verdict.OF_ENVIRONMENT)
         }
         return RowChange(before=here, after=replaced(here, **values)) if values else None
 
@@ -185,8 +195,8 @@ class _Merge:
         here = self._here
         if here is None or _is_left(self.row, self.sides):
             return
-        for name in self._differing(here):
-            if self._is_conflict(here, name):
+        for name, verdict in self._verdicts().items():
+            if verdict is _Verdict.CONFLICT:
                 was = self.sides.promoted.get(self._id(name), "never promoted")
                 message = f"Both were changed: it is {_json(here, name)!r} here; last promoted: {was!r}."
                 remedy = "Give both the same value (`sluice control set`), or take the other's: --overwrite."
@@ -198,13 +208,37 @@ class _Merge:
         if _is_left(self.row, self.sides):
             yield f"{name} is declared for {source} alone: left out."
             return
-        here = self._here
-        for column in () if here is None else self._differing(here):
-            assert here is not None
-            if self._is_of_environment(column):
+        for column, verdict in self._verdicts().items():
+            if verdict is _Verdict.OF_ENVIRONMENT:
                 yield f"{name}.{column} is declared for {environment} alone: kept."
-            elif not overwrite and not self._is_taken(here, column) and not self._is_conflict(here, column):
+            elif verdict is _Verdict.KEPT and not overwrite:
                 yield f"{name}.{column} was changed in {environment} since the last promotion: kept (--overwrite)."
+
+    def _verdicts(self) -> dict[str, _Verdict]:
+        """Return what becomes of each field that may be promoted and differs; none for a row that is not here."""
+        here = self._here
+        if here is None:
+            return {}
+        skipped = {*self.row.key_columns, *self.row.framework_columns, *_OF_ITS_OWN}
+        return {
+            name: self._verdict(here, name)
+            for name, field in type(self.row).model_fields.items()
+            if (field.alias or name) not in skipped
+            and getattr(self.row, name) != getattr(here, name)
+            and self._id(name) not in self.sides.written_there
+        }
+
+    def _verdict(self, here: ControlRow, name: str) -> _Verdict:
+        if self._is_of_environment(name):
+            return _Verdict.OF_ENVIRONMENT
+        if self._id(name) in self.sides.written_here:
+            return _Verdict.TAKEN
+        if not self._has_base(name):
+            return _Verdict.CONFLICT
+        base = self._base(name)
+        if redact(_json(here, name)) == base:
+            return _Verdict.TAKEN
+        return _Verdict.KEPT if redact(_json(self.row, name)) == base else _Verdict.CONFLICT
 
     def _new(self) -> ControlRow:
         """Return the row as it is added here: without what the framework wrote there."""
@@ -225,17 +259,6 @@ class _Merge:
         fields = type(self.row).model_fields
         return next(name for name, field in fields.items() if (field.alias or name) == column)
 
-    def _differing(self, here: ControlRow) -> list[str]:
-        """Return the fields that may be promoted and differ."""
-        skipped = {*self.row.key_columns, *self.row.framework_columns, *_OF_ITS_OWN}
-        return [
-            name
-            for name, field in type(self.row).model_fields.items()
-            if (field.alias or name) not in skipped
-            and getattr(self.row, name) != getattr(here, name)
-            and self._id(name) not in self.sides.written_there
-        ]
-
     def _id(self, name: str) -> ColumnId:
         field = type(self.row).model_fields.get(name)
         return ColumnId(RowId.of(self.row), (field.alias if field is not None else None) or name)
@@ -245,18 +268,6 @@ class _Merge:
         there = self.sides.declared_there.get(RowId.of(self.row))
         ours = self.sides.declared_here.get(RowId.of(self.row))
         return there is not None and ours is not None and getattr(there, name) != getattr(ours, name)
-
-    def _is_taken(self, here: ControlRow, name: str) -> bool:
-        if self._is_of_environment(name):
-            return False
-        if self._id(name) in self.sides.written_here:
-            return True
-        return self._has_base(name) and redact(_json(here, name)) == self._base(name)
-
-    def _is_conflict(self, here: ControlRow, name: str) -> bool:
-        if self._is_of_environment(name) or self._is_taken(here, name):
-            return False
-        return not self._has_base(name) or redact(_json(self.row, name)) != self._base(name)
 
     def _has_base(self, name: str) -> bool:
         return self._id(name) in self.sides.promoted or self._was_added() or RowId.of(self.row) in self.sides.applied
@@ -269,10 +280,6 @@ class _Merge:
     def _was_added(self) -> bool:
         """Whether a promotion brought the row here: then a column without an entry had no value."""
         return ColumnId(RowId.of(self.row), self.row.key_columns[0]) in self.sides.promoted
-
-
-def _by_id(rows: ControlRows) -> dict[RowId, ControlRow]:
-    return {RowId.of(row): row for row in all_rows(rows)}
 
 
 def _json(row: ControlRow, name: str) -> Any:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metadata_sync.analysis.kept_selects import as_if_written, read_selects, selects_of, written
-from metadata_sync.control.apply import ChangeContext
+from metadata_sync.analysis.kept_selects import read_selects, selects_of, written
+from metadata_sync.control.apply import ChangeContext, refuse_new_faults
 from metadata_sync.database import Via
 from metadata_sync.database.audit import SELECT
 from metadata_sync.database.journals.select_texts import text_hash
-from metadata_sync.errors import MetadataError, RequestError
-from metadata_sync.rows.merge import ColumnChange, ColumnId, RowChange, RowId, with_changes
+from metadata_sync.errors import RequestError
+from metadata_sync.rows.merge import ColumnChange, RowChange, RowId, with_changes
 from metadata_sync.rows.model import ControlRows
-from metadata_sync.sync.column_lists import follow_selects
-from metadata_sync.validation import find_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,9 @@ def checked(
         MetadataError: When the outcome has faults that the rows do not have now.
     """
     selects = _differing(context, texts)
-    rows = context.store.read_rows()
-    outcome = with_changes(rows, changes)
-    restoring = Restoring(changes, selects, outcome, notes)
+    restoring = Restoring(changes, selects, with_changes(context.store.read_rows(), changes), notes)
     if not restoring.is_empty:
-        _refuse_new_faults(context, rows, restoring)
+        refuse_new_faults(context, changes, restoring.texts)
     return restoring
 
 
@@ -127,20 +123,6 @@ def _differing(context: ChangeContext, texts: Mapping[str, str]) -> tuple[Select
 def _is_there(context: ChangeContext, sql_path: str) -> bool:
     path = context.project.dbt_dir / sql_path
     return path.exists() or path.is_symlink()
-
-
-def _refuse_new_faults(context: ChangeContext, rows: ControlRows, restoring: Restoring) -> None:
-    store = context.store
-    framework, declared = store.framework_written(rows), store.declared()
-    touched = {ColumnId(change.id, "column_list") for change in restoring.changes}
-    after = follow_selects(restoring.outcome, framework - touched, declared)
-    with as_if_written(restoring.texts, after, context.project) as project:
-        found = find_faults(after, project, context.columns)
-    if found:
-        existing = set(find_faults(follow_selects(rows, framework, declared), context.project, context.columns))
-        new = [fault for fault in found if fault not in existing]
-        if new:
-            raise MetadataError(new)
 
 
 def _hash(text: str | None) -> str | None:

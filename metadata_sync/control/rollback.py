@@ -17,7 +17,7 @@ from metadata_sync.database.audit import SELECT
 from metadata_sync.database.journals.entries import AuditEntry
 from metadata_sync.errors import Fault, MetadataError, RequestError
 from metadata_sync.redact import MASK, redact
-from metadata_sync.rows.merge import RowChange, RowId, all_rows, with_changes
+from metadata_sync.rows.merge import RowChange, RowId, rows_by_id, with_changes
 from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows
 from metadata_sync.rows.parsing import column_names, parse_row
 
@@ -45,7 +45,7 @@ def plan_rollback(context: ChangeContext, change_id: str) -> Restoring:
         raise RequestError(f"There is no change {change_id} in {where}.", "`sluice control history` shows them.")
     _refuse_lifecycle(context, entries[0])
     rows = context.store.read_rows()
-    stored = {RowId.of(row): row for row in all_rows(rows)}
+    stored = rows_by_id(rows)
     changes, faults = [], []
     by_row = sorted(entries, key=lambda entry: (entry.table, entry.key))
     for row_id, group in groupby(by_row, key=lambda entry: RowId(entry.table, entry.key)):
