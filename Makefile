@@ -9,8 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # --no-deps: the lock is complete, so pip has nothing to resolve. The project itself is built by the locked hatchling.
 INSTALL := $(PIP) install --no-deps --require-hashes -r
 INSTALL_SELF := $(PIP) install --no-deps --no-build-isolation --editable .
-# Two more than there are processors: a third of the time tests wait for servers and for processes of their own.
-WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 2)
+# One more than there are processors: tests wait for servers and processes of their own. Two more take as long, and load more.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || sysctl -n hw.ncpu) + 1)
 
 # A worker takes whole files: what a file sets up once is not set up again by each worker. tests/conftest.py has the order.
 BY_FILE := --dist loadfile --no-loadscope-reorder

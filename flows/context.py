@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flows.warehouse.kept import Kept
     from flows.warehouse.profile import Profile
     from metadata_sync.analysis.protocols import WarehouseColumns
+    from metadata_sync.control.apply import ChangeContext
     from metadata_sync.database import ControlStore
     from metadata_sync.database.journals.entries import SourceShape
     from metadata_sync.rows.model import ControlRows
@@ -55,9 +56,15 @@ class Context:
     def store(self) -> ControlStore:
         """The control database of this environment, opened (and created or migrated) at first use."""
         from metadata_sync.database import ControlStore
+
+        return ControlStore.open(self.control_url, self.settings.environment)
+
+    @property
+    def control_url(self) -> str:
+        """The address of the control database."""
         from metadata_sync.settings import control_database_url
 
-        return ControlStore.open(control_database_url(self.project, self.settings), self.settings.environment)
+        return control_database_url(self.project, self.settings)
 
     @cached_property
     def profile(self) -> Profile:
@@ -65,6 +72,13 @@ class Context:
         from flows.warehouse.profile import load_profile
 
         return load_profile(self.project, self.settings)
+
+    @property
+    def change_context(self) -> ChangeContext:
+        """What a change of rows in the name of this process needs."""
+        from metadata_sync.control.apply import ChangeContext
+
+        return ChangeContext(project=self.project, store=self.store, columns=self.columns, who=self.who)
 
     @property
     def file_places(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@
 | `run`, `backfill`, `heal` | the command of the same name |
 | `ledger` | `verify`, `rebuild` |
 | `lifecycle` | `rename`, `retire` |
+| `promote` | `promote`, `rollback` |
 | `explain`, `freshness`, `savings`, `cost`, `lineage`, `lake`, `size` | the command of the same name |
 | `doctor`, `lint`, `classify`, `dbt`, `deploy` | the command of the same name |
 | `server` | `up`, `down` |

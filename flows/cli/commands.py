@@ -41,6 +41,14 @@ PANELS: Final[Mapping[str, Mapping[str, Entry]]] = {
             "test",
             "Run targets on a few frozen rows, in a scratch database; `create` freezes rows, `run` is the default.",
         ),
+        "promote": Entry(
+            "promote",
+            "Bring rows and SELECTs of another environment here. Tables, watermarks and history stay as they are.",
+        ),
+        "rollback": Entry(
+            "promote",
+            "Bring rows and SELECTs back to the moment before a change: it and all later ones are undone.",
+        ),
         "env": Entry("env", "Make, list, compare and drop environments without copies."),
         "lineage": Entry(
             "lineage",

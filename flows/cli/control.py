@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 
-from flows.cli.output.changes import brief, changed_lines
+from flows.cli.output.changes import brief, change_document, print_change
 from flows.cli.output.completion import complete_subjects
-from flows.cli.output.console import out, print_json, print_table, progress, say
+from flows.cli.output.console import print_json, print_table, progress, say
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from metadata_sync.control.apply import ChangeContext
     from metadata_sync.rows.merge import KeptColumn, Plan, RowChange
     from metadata_sync.rows.model import ControlRow
 
@@ -73,7 +71,7 @@ def apply_(
     """
     from metadata_sync.control.apply import apply_plan, plan_files
 
-    change_context = _change_context()
+    change_context = load_context().change_context
     with progress("Checking files and rows", is_quiet=as_json):
         plan = plan_files(change_context, tuple(files or ()), prune=prune)
     for warning in plan.warnings:
@@ -208,7 +206,10 @@ def set_(
     from metadata_sync.rows.merge import RowId, find_table
 
     change = set_values(
-        _change_context(), RowId(find_table(table), key), [Assignment.parse(item) for item in assignments], reason
+        load_context().change_context,
+        RowId(find_table(table), key),
+        [Assignment.parse(item) for item in assignments],
+        reason,
     )
     _report(change, as_json=as_json)
 
@@ -242,12 +243,13 @@ def history(
     elif not entries:
         say(f"No change is recorded{f' for {key}' if key else ''}.")
     else:
-        headers = ("when (UTC)", "who", "approved by", "via", "row", "column", "old", "new", "reason")
+        headers = ("change", "when (UTC)", "who", "approved by", "via", "row", "column", "old", "new", "reason")
         print_table(
             "",
             headers,
             (
                 (
+                    entry.change_id,
                     f"{entry.changed_at:%Y-%m-%d %H:%M:%S}",
                     entry.who,
                     entry.approved_by,
@@ -277,7 +279,7 @@ def activate(
     """
     from metadata_sync.control.apply import switch
 
-    _report(switch(_change_context(), key, reason, is_active=True), as_json=as_json)
+    _report(switch(load_context().change_context, key, reason, is_active=True), as_json=as_json)
 
 
 def deactivate(
@@ -296,14 +298,7 @@ def deactivate(
     """
     from metadata_sync.control.apply import switch
 
-    _report(switch(_change_context(), key, reason, is_active=False), as_json=as_json)
-
-
-def _change_context() -> ChangeContext:
-    from metadata_sync.control.apply import ChangeContext
-
-    context = load_context()
-    return ChangeContext(project=context.project, store=context.store, columns=context.columns, who=context.who)
+    _report(switch(load_context().change_context, key, reason, is_active=False), as_json=as_json)
 
 
 def _refuse(message: str) -> int:
@@ -315,7 +310,7 @@ def _print_plan(plan: Plan) -> None:
     if plan.is_empty:
         say("Nothing to change: the tables hold what the files declare.")
     for change in plan.changes:
-        _print_change(change)
+        print_change(change)
     kept_by_people = [kept for kept in plan.kept if not kept.is_framework]
     if kept_by_people:
         rows = [
@@ -335,16 +330,6 @@ def _print_plan(plan: Plan) -> None:
         say(f"Kept: {orphan} is no longer declared. --prune removes it.")
 
 
-def _print_change(change: RowChange) -> None:
-    signs = {"add": "[green]+[/]", "change": "[yellow]~[/]", "adopt": "[blue]=[/]", "remove": "[red]-[/]"}
-    note = {"adopt": "  (already in the table, from now on declared by a file)"}.get(change.kind, "")
-    out.print(f"{signs[change.kind]} {escape(str(change.id))}{note}", highlight=False)
-    if change.kind == "change":
-        for column in change.columns:
-            for line in changed_lines(column.column, column.old, column.new):
-                out.print(f"    {line}", highlight=False, markup=False, soft_wrap=True)
-
-
 def _print_rows(title: str, columns: Sequence[str], rows: Sequence[ControlRow]) -> None:
     if rows:
         cells = ((row.key, *(brief(getattr(row, column)) for column in columns)) for row in rows)
@@ -353,9 +338,9 @@ def _print_rows(title: str, columns: Sequence[str], rows: Sequence[ControlRow]) 
 
 def _report(change: RowChange, *, as_json: bool) -> None:
     if as_json:
-        print_json("control-set", {"changes": [_change_document(change)] if change.columns else []})
+        print_json("control-set", {"changes": [change_document(change)] if change.columns else []})
     elif change.columns:
-        _print_change(change)
+        print_change(change)
     else:
         say(f"{change.id} already holds these values.")
 
@@ -363,7 +348,7 @@ def _report(change: RowChange, *, as_json: bool) -> None:
 def _plan_document(plan: Plan, *, is_applied: bool) -> dict[str, Any]:
     return {
         "applied": is_applied,
-        "changes": [_change_document(change) for change in plan.changes],
+        "changes": [change_document(change) for change in plan.changes],
         "kept": [
             {
                 "table": kept.id.row.table,
@@ -377,11 +362,6 @@ def _plan_document(plan: Plan, *, is_applied: bool) -> dict[str, Any]:
         ],
         "orphans": [{"table": orphan.table, "key": orphan.key} for orphan in plan.orphans],
     }
-
-
-def _change_document(change: RowChange) -> dict[str, Any]:
-    columns = [{"column": item.column, "old": item.old, "new": item.new} for item in change.columns]
-    return {"kind": change.kind, "table": change.id.table, "key": change.id.key, "columns": columns}
 
 
 def _counts(plan: Plan) -> str:

@@ -230,10 +230,9 @@ def _is_at_fault(proposal: Proposal, error: MetadataError | HardRunError) -> boo
 def _check(context: Context, taken: Sequence[Proposal], *, may_try: bool, is_quiet: bool) -> Sequence[Tried]:
     """Check the rows as `control apply` does, and load a sample."""
     from flows.onboard.trial.trial import try_out, why_not
-    from metadata_sync.control.apply import ChangeContext, plan_files
+    from metadata_sync.control.apply import plan_files
 
-    change = ChangeContext(context.project, context.store, context.columns, context.who)
-    rows = plan_files(change, (), prune=False).outcome
+    rows = plan_files(context.change_context, (), prune=False).outcome
     reason = why_not(context, taken, rows) if may_try else "--no-trial"
     if reason is not None:
         say(f"Not tried: {reason}.")

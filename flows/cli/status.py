@@ -109,14 +109,8 @@ def _plan_against(ref: str, *, as_markdown: bool, as_json: bool) -> None:
     elif as_markdown:
         sys.stdout.write(text.markdown(impact))
     else:
-        rows = [
-            (effect.change.key, text.kind_of(effect) if number == 0 else "", line)
-            for effect in impact.effects
-            for number, line in enumerate(text.lines_of(effect))
-        ]
-        print_table(
-            f"Changed against {ref}: {len(impact.effects)} of the rows", ("Row", "Change", "What it does"), rows
-        )
+        title = f"Changed against {ref}: {len(impact.effects)} of the rows"
+        print_table(title, text.HEADERS, text.table_rows(impact))
     if impact.is_broken:
         raise typer.Exit(1)
 

@@ -16,7 +16,6 @@ from flows.context import Context
 from flows.demo.landing import LAKE_TABLES
 from flows.warehouse.profile import SLUICE_SCHEMA, load_profile
 from metadata_sync.errors import ConfigurationError, StoreError
-from metadata_sync.settings import control_database_url
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -142,7 +141,7 @@ def _control_rows(context: Context) -> Iterator[Connection]:
     """Read the control database as it is, without an upgrade."""
     from metadata_sync.database.engine import open_engine, parse_url, reading
 
-    engine = open_engine(parse_url(control_database_url(context.project, context.settings)))
+    engine = open_engine(parse_url(context.control_url))
     try:
         with reading(engine) as connection:
             yield connection

@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -70,6 +71,15 @@ def _packages(_: Context) -> Iterator[CheckFinding]:
             )
         else:
             yield CheckFinding(name, Level.OK, installed)
+
+
+def _support(context: Context) -> Iterator[CheckFinding]:
+    from flows.doctor.support import support
+    from flows.spark.settings import BackendName, load_emr_settings, load_spark_settings
+
+    is_on_emr = load_spark_settings(context.project).backend is BackendName.EMR
+    release = load_emr_settings(context.project).release_label if is_on_emr else None
+    yield from support(release, datetime.now(UTC).date())
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -236,6 +246,7 @@ def _prefect(context: Context) -> Iterator[CheckFinding]:
 CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("python", _python),
     ("packages", _packages),
+    ("support", _support),
     ("project", _project),
     ("versions", _versions),
     ("disk", _disk),

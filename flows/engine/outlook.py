@@ -83,12 +83,12 @@ def _lookups(context: Context, run: RunPlan) -> tuple[tuple[str, tuple[str, ...]
 
 
 def _pending_rows(context: Context, faults: list[Fault]) -> tuple[PendingRow, ...]:
-    from metadata_sync.control.apply import ChangeContext, plan_files
+    from metadata_sync.control.apply import plan_files
 
     if not context.project.control_dir.is_dir():
         return ()
     try:
-        plan = plan_files(ChangeContext(context.project, context.store, context.columns, context.who))
+        plan = plan_files(context.change_context)
     except MetadataError as error:
         faults += error.faults
         return ()

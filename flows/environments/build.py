@@ -28,10 +28,10 @@ def load(place: Context, rows: ControlRows) -> RunSummary:
     """
     from flows.engine.engine import execute, prepare
     from flows.run.model import RunRequest
-    from metadata_sync.control.apply import ChangeContext, apply_plan, plan_files
+    from metadata_sync.control.apply import apply_plan, plan_files
 
     document = export_document(ControlState(rows, ControlRows()))
     (place.project.control_dir / _FILE).write_text(document, encoding="utf-8")
-    change = ChangeContext(place.project, place.store, place.columns, place.who)
+    change = place.change_context
     apply_plan(change, plan_files(change))
     return execute(place, prepare(place, RunRequest(requested_by=place.who)))

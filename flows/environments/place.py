@@ -81,11 +81,11 @@ def open_place(context: Context, kind: str) -> Iterator[Place]:
     remove_killed(context)
     context.project.make_state_dir()
     name = f"{kind}_{datetime.now(UTC):{_TIME}}_{secrets.token_hex(2)}"
-    folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=context.project.state_dir)).resolve()
     owner = {"name": name, "space": process_space(), **asdict(ProcessIdentity.of(os.getpid()))}
-    (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
     with _exits_on_sigterm():
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=context.project.state_dir)).resolve()
         try:
+            (folder / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
             yield Place(name, folder)
         finally:
             drop_schemas(context, f"{name}_")

@@ -58,9 +58,8 @@ def _priced(effect: Effect, totals: Mapping[str, LoadTotal], chunk_rows: int, us
 
 def _has_log(context: Context) -> bool:
     from metadata_sync.database.engine import may_exist, parse_url
-    from metadata_sync.settings import control_database_url
 
-    return may_exist(parse_url(control_database_url(context.project, context.settings)))
+    return may_exist(parse_url(context.control_url))
 
 
 def _derives_anew(effect: Effect) -> bool:

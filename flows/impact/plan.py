@@ -102,14 +102,33 @@ def plan_impact(context: Context, ref: str, columns: WarehouseColumns | None = N
     with project_at(project, ref) as old_project:
         old = read_project(old_project, environment).rows
         known = context.columns if columns is None else columns
-        with known.connected():
-            now = _Selects(rows, project, Catalog(rows, project, known))
-            before = _Selects(old, old_project, Catalog(old, old_project, known))
-            changes = list(_changes(old, rows, before, now))
-            gone = {TableName.parse(item.key): item.select.dropped for item in changes if item.select is not None}
-            forms = {row.name: now.form(row, gone) for row in rows.transformations}
-    effects = tuple(_effect(change, rows, forms) for change in changes)
+        effects = _effects((old, old_project), (rows, project), known)
     return Impact(ref, effects if columns is not None else with_cost(context, effects))
+
+
+def impact_of(context: Context, rows: ControlRows, project: Project) -> Impact:
+    """Compare other rows and SELECTs with those that the environment has now.
+
+    Args:
+        context: The project in the environment.
+        rows: All rows as they are to be.
+        project: The project with the SELECTs as they are to be.
+    """
+    before = (context.store.read_rows(), context.project)
+    return Impact(context.settings.environment, with_cost(context, _effects(before, (rows, project), context.columns)))
+
+
+def _effects(
+    before: tuple[ControlRows, Project], now: tuple[ControlRows, Project], known: WarehouseColumns
+) -> tuple[Effect, ...]:
+    (old, old_project), (rows, project) = before, now
+    with known.connected():
+        there = _Selects(old, old_project, Catalog(old, old_project, known))
+        here = _Selects(rows, project, Catalog(rows, project, known))
+        changes = list(_changes(old, rows, there, here))
+        gone = {TableName.parse(item.key): item.select.dropped for item in changes if item.select is not None}
+        forms = {row.name: here.form(row, gone) for row in rows.transformations}
+    return tuple(_effect(change, rows, forms) for change in changes)
 
 
 class _Selects:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from flows.impact.cost import Restating
 from flows.impact.plan import Effect, Impact
 
+HEADERS: Final = ("Row", "Change", "What it does")
 _MOST: Final = 20
 _MINUTE: Final = 60.0
 _MOST_BYTES: Final = 60_000
@@ -48,6 +49,15 @@ def _restating(found: Restating) -> str:
     minutes = f"{found.seconds:.0f} s" if found.seconds < _MINUTE else f"{found.seconds / _MINUTE:.0f} min"
     dollars = "" if found.usd is None else f", ${found.usd:.2f}"
     return f"about {found.rows:,} rows in {chunks}: {minutes}{dollars}, as the loads in the run log took"
+
+
+def table_rows(impact: Impact) -> list[tuple[str, str, str]]:
+    """Return the rows of a table of effects, under `HEADERS`: one for each line of an effect."""
+    return [
+        (effect.change.key, kind_of(effect) if number == 0 else "", line)
+        for effect in impact.effects
+        for number, line in enumerate(lines_of(effect))
+    ]
 
 
 def markdown(impact: Impact) -> str:

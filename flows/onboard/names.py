@@ -41,7 +41,7 @@ _MEASURE: Final = _set(
 _ARRIVAL: Final = _set("loaded ingested landed recorded received extracted synced imported inserted arrived etl")
 _CHANGE: Final = _set("updated modified changed update modify lastmodified change mtime revised touched")
 _BIRTH: Final = _set("created create creation added ctime inserted registered")
-_TIME: Final = re.compile(r"date|time", re.IGNORECASE)
+_TIME: Final = re.compile(r"(date|timestamp)\w*(\(\d\))?( with(out)? time zone)?", re.IGNORECASE)
 _FLOAT: Final = re.compile(r"float|double|real", re.IGNORECASE)
 _DECIMAL: Final = re.compile(r"decimal|numeric", re.IGNORECASE)
 _NO_KEY: Final = re.compile(r"bool|json|struct|map|list|\[|blob|bytea|super|geometry|xml|interval", re.IGNORECASE)
@@ -136,8 +136,8 @@ def _singular(name: str) -> str:
 
 
 def is_time(column: ColumnFacts) -> bool:
-    """Tell whether a column holds dates or times."""
-    return _TIME.search(column.type) is not None
+    """Tell whether a column holds dates or instants; a time of day is neither."""
+    return _TIME.fullmatch(column.type) is not None
 
 
 def is_ordinal(name: str) -> bool:

@@ -48,9 +48,8 @@ def onboard_transformation(form: OnboardForm) -> State[Any]:
 
 def _change(make_change: Callable[[ChangeContext], RowChange]) -> State[Any]:
     context = load_context()
-    change_context = ChangeContext(context.project, context.store, context.columns, context.who)
     try:
-        change = make_change(change_context)
+        change = make_change(context.change_context)
     except MetadataError as error:
         create_markdown_artifact(fault_page(error), description="Nothing was changed.")
         first = f": {error.faults[0]}" if error.faults else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +36,7 @@ from metadata_sync.analysis.unit_tests import (
     test_file_path,
 )
 from metadata_sync.errors import ConfigurationError
+from metadata_sync.files import replace_file
 from metadata_sync.problems import Problem
 from metadata_sync.rows.resolve import is_view
 from metadata_sync.rows.vocabulary import Increment
@@ -218,14 +218,9 @@ def _check(context: Context, rows: ControlRows, file: UnitTestFile) -> None:
 
 def _write(path: Path, body: str, context: Context) -> None:
     text = marked(body, f"environment {context.settings.environment}")
-    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        replace_file(path, text.encode())
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise ConfigurationError(
             f"{path} cannot be written: {error.strerror}.", "Make the folder writable. Nothing was written."
         ) from error

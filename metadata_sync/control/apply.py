@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from metadata_sync.analysis.kept_selects import as_if_written, selects_of
 from metadata_sync.analysis.protocols import WarehouseColumns
 from metadata_sync.control.bundle import bundle_files, read_bundle
 from metadata_sync.database import ControlStore, Via
@@ -24,6 +26,7 @@ from metadata_sync.rows.merge import (
     all_rows,
     make_plan,
     replaced,
+    rows_by_id,
     with_changes,
 )
 from metadata_sync.rows.model import ControlRow, ControlRows, PipelineRow, TransformationRow
@@ -115,7 +118,8 @@ def apply_plan(context: ChangeContext, plan: Plan, reason: str | None = None) ->
         StoreError: When a row was changed since the plan was made, or the database refuses.
     """
     if not plan.is_empty:
-        context.store.write(plan.changes, context.who, Via.APPLY, reason)
+        selects = selects_of(all_rows(plan.outcome), context.project)
+        context.store.write(plan.changes, context.who, Via.APPLY, reason, texts=selects)
 
 
 def set_values(
@@ -194,7 +198,7 @@ def find_row(rows: ControlRows, row_id: RowId) -> ControlRow:
     Raises:
         MetadataError: When it does not exist.
     """
-    found = {RowId.of(row): row for row in all_rows(rows)}
+    found = rows_by_id(rows)
     if row_id in found:
         return found[row_id]
     known = [other.key for other in found if other.table == row_id.table]
@@ -268,21 +272,30 @@ def _change(context: ChangeContext, change: RowChange, reason: str | None, via: 
         # Deactivating must work even when other rows have faults.
         if via is not Via.DEACTIVATE:
             refuse_new_faults(context, [change])
-        context.store.write([change], context.who, via, reason)
+        selects = selects_of([] if change.after is None else [change.after], context.project)
+        context.store.write([change], context.who, via, reason, texts=selects)
     return change
 
 
-def refuse_new_faults(context: ChangeContext, changes: Sequence[RowChange]) -> None:
+def refuse_new_faults(
+    context: ChangeContext, changes: Sequence[RowChange], selects: Mapping[str, str] | None = None
+) -> None:
     """Refuse changes that cause new faults. Existing faults do not block them: rows can be corrected one by one.
 
+    Args:
+        context: The context of the changes.
+        changes: Of rows.
+        selects: SELECTs that their files are to have, by `sql_path`; by default they stay as they are.
+
     Raises:
-        MetadataError: With every new fault.
+        MetadataError: With the faults that the rows do not have now.
     """
     rows = context.store.read_rows()
     written, declared = context.store.framework_written(rows), context.store.declared()
     touched = {ColumnId(change.id, "column_list") for change in changes}
     after = follow_selects(with_changes(rows, changes), written - touched, declared)
-    found = find_faults(after, context.project, context.columns)
+    with as_if_written(selects, after, context.project) if selects else nullcontext(context.project) as project:
+        found = find_faults(after, project, context.columns)
     if found:
         existing = set(find_faults(follow_selects(rows, written, declared), context.project, context.columns))
         new = [fault for fault in found if fault not in existing]

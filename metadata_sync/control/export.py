@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from metadata_sync.control.shorthand import SECTIONS
-from metadata_sync.rows.merge import ColumnId, ControlState, RowId, all_rows
+from metadata_sync.rows.merge import ColumnId, ControlState, RowId, all_rows, rows_by_id
 from metadata_sync.rows.model import ControlRow, PipelineRow, SourceRow, TransformationRow
 
 SOURCES_FILE: Final = "_sources.yml"
@@ -43,7 +43,7 @@ def export_rows(state: ControlState) -> tuple[ExportedFile, ...]:
     files: dict[str, list[ControlRow]] = {}
     for row in all_rows(state.rows):
         files.setdefault(_file_of(row), []).append(row)
-    declared = {RowId.of(row): row for row in all_rows(state.declared)}
+    declared = rows_by_id(state.declared)
     return tuple(
         ExportedFile(name, _render([(row, _values(row, declared.get(RowId.of(row)), state)) for row in rows]))
         for name, rows in sorted(files.items())
@@ -52,7 +52,7 @@ def export_rows(state: ControlState) -> tuple[ExportedFile, ...]:
 
 def export_document(state: ControlState) -> str:
     """Return all rows as one YAML document."""
-    declared = {RowId.of(row): row for row in all_rows(state.declared)}
+    declared = rows_by_id(state.declared)
     return _render([(row, _values(row, declared.get(RowId.of(row)), state)) for row in all_rows(state.rows)])
 
 

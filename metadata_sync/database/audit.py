@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from metadata_sync.database.approval.model import ProposedRow
 from metadata_sync.database.codec import encode_declared, parse_json, raw_column, raw_columns
@@ -40,14 +40,29 @@ class Author:
 
 
 def append(
-    connection: Connection, environment: str, changes: Sequence[RowChange], author: Author, now: datetime
+    connection: Connection,
+    environment: str,
+    changes: Sequence[RowChange],
+    author: Author,
+    now: datetime,
+    *,
+    selects: Mapping[RowId, ColumnChange] | None = None,
 ) -> str:
     """Write the audit entries of changes in the same transaction, with secrets masked.
+
+    Args:
+        connection: A writing transaction.
+        environment: The environment of the rows.
+        changes: What was written.
+        author: Who made it.
+        now: When.
+        selects: Transformations whose SELECT is another one from now on, with the hashes.
 
     Returns:
         The change id that the entries share.
     """
     entries = [(change.id, column) for change in changes for column in _columns(change)]
+    entries += list((selects or {}).items())
     return _append(connection, environment, entries, author, now)
 
 
@@ -98,11 +113,33 @@ def _append(
 def read(connection: Connection, environment: str, key: str | None, limit: int) -> tuple[AuditEntry, ...]:
     """Return the newest entries, newest first; the columns of one change stay in order."""
     columns = control_audit.c
-    chosen = (*raw_columns(control_audit), columns.changed_at.label("instant"))
-    query = select(*chosen).where(columns.environment == environment)
+    query = _asked(environment)
     if key is not None:
         query = query.where(columns.key == key)
-    query = query.order_by(columns.change_id.desc(), columns.position).limit(limit)
+    return _entries(connection, query.order_by(columns.change_id.desc(), columns.position).limit(limit))
+
+
+def read_since(connection: Connection, environment: str, change_id: str) -> tuple[AuditEntry, ...]:
+    """Return the entries of a change and of all later ones, oldest first."""
+    columns = control_audit.c
+    query = _asked(environment).where(columns.change_id >= change_id)
+    return _entries(connection, query.order_by(columns.change_id, columns.position))
+
+
+def read_promoted(connection: Connection, environment: str) -> dict[ColumnId, Any]:
+    """Return the value that each column had after the last promotion that wrote it."""
+    columns = control_audit.c
+    query = _asked(environment).where(columns.via == Via.PROMOTE.value)
+    found = _entries(connection, query.order_by(columns.change_id, columns.position))
+    return {ColumnId(RowId(entry.table, entry.key), entry.column): entry.new for entry in found}
+
+
+def _asked(environment: str) -> Select[Any]:
+    chosen = (*raw_columns(control_audit), control_audit.c.changed_at.label("instant"))
+    return select(*chosen).where(control_audit.c.environment == environment)
+
+
+def _entries(connection: Connection, query: Select[Any]) -> tuple[AuditEntry, ...]:
     return tuple(
         AuditEntry(
             change_id=row["change_id"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, select
 
@@ -22,6 +22,7 @@ from metadata_sync.database.journals import (
     definitions,
     incidents,
     lifecycle,
+    select_texts,
     shapes,
 )
 from metadata_sync.database.journals.counts import DecisionCount, PastLoad
@@ -45,7 +46,7 @@ from metadata_sync.database.stored_rows import StoredRows, declared_rows
 from metadata_sync.database.tables import ROW_TABLES, backfill_log, lifecycle_log
 from metadata_sync.database.upgrade import bring_up_to_date
 from metadata_sync.incident import Alert, Incident
-from metadata_sync.rows.merge import ColumnId, ControlState, RowChange
+from metadata_sync.rows.merge import ColumnChange, ColumnId, ControlState, RowChange, RowId
 from metadata_sync.rows.model import ROW_TYPES, ControlRow, ControlRows, SourceRow, TransformationRow
 
 logger = logging.getLogger(__name__)
@@ -169,7 +170,16 @@ class ControlStore:
         with reading(self._engine) as connection:
             return audit.framework_written(connection, self._environment, rows)
 
-    def write(self, changes: Iterable[RowChange], who: str, via: str, reason: str | None) -> str:
+    def write(
+        self,
+        changes: Iterable[RowChange],
+        who: str,
+        via: str,
+        reason: str | None,
+        *,
+        texts: Mapping[str, str] | None = None,
+        selects: Mapping[RowId, ColumnChange] | None = None,
+    ) -> str:
         """Write changes and their audit in one transaction.
 
         Args:
@@ -177,6 +187,8 @@ class ControlStore:
             who: Person or role.
             via: How the change is made, one of `Via`.
             reason: Why.
+            texts: SELECTs of the rows, by `sql_path`: kept as those of this moment.
+            selects: Transformations whose SELECT is another one from now on: the hashes, for the audit.
 
         Returns:
             The change id in `history`.
@@ -189,10 +201,14 @@ class ControlStore:
         author = audit.Author(who, Via(via), reason)
         with writing(self._engine) as connection:
             lock_writers(connection)
-            number = propose_if_protected(connection, self._environment, ordered, author, self._clock())
+            now, texts = self._clock(), texts or {}
+            number = propose_if_protected(
+                connection, self._environment, ordered, author, now, selects=selects or {}, texts=texts
+            )
             if number is None:
                 write_changes(connection, self._environment, ordered)
-                change_id = audit.append(connection, self._environment, ordered, author, self._clock())
+                change_id = audit.append(connection, self._environment, ordered, author, now, selects=selects)
+                select_texts.append(connection, self._environment, texts, now)
         if number is not None:
             raise waits(self._environment, number)
         logger.info("control_rows_written change=%s rows=%d who=%s via=%s", change_id, len(ordered), who, via)
@@ -207,6 +223,35 @@ class ControlStore:
         """
         with reading(self._engine) as connection:
             return audit.read(connection, self._environment, key, limit)
+
+    def history_since(self, change_id: str) -> tuple[AuditEntry, ...]:
+        """Return a change and all later ones, oldest first."""
+        with reading(self._engine) as connection:
+            return audit.read_since(connection, self._environment, change_id)
+
+    def promoted(self) -> dict[ColumnId, Any]:
+        """Return the value that each column had after the last promotion that wrote it, with secrets masked."""
+        with reading(self._engine) as connection:
+            return audit.read_promoted(connection, self._environment)
+
+    def keep_selects(self, texts: Mapping[str, str]) -> None:
+        """Keep the SELECTs that differ from the last ones of their `sql_path`."""
+        hashes = {path: select_texts.text_hash(text) for path, text in texts.items()}
+        if hashes.items() <= self.select_hashes().items():
+            return
+        with writing(self._engine) as connection:
+            lock_writers(connection)
+            select_texts.append(connection, self._environment, texts, self._clock())
+
+    def select_hashes(self, before: datetime | None = None) -> dict[str, str]:
+        """Return the hash of the last SELECT of each `sql_path`, of those kept before an instant."""
+        with reading(self._engine) as connection:
+            return select_texts.latest(connection, self._environment, before)
+
+    def select_texts(self, hashes: Collection[str]) -> dict[str, str]:
+        """Return the kept SELECTs of any environment, by hash; those that are not kept are missing."""
+        with reading(self._engine) as connection:
+            return select_texts.read(connection, hashes)
 
     def record_decisions(self, entries: Sequence[DecisionEntry]) -> None:
         """Store decisions of the gate, with secrets masked."""

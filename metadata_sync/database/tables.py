@@ -348,6 +348,22 @@ source_shape: Final = Table(
     Column("damaged", JSON, nullable=False),
 )
 
+select_text: Final = Table(
+    "select_text",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+select_log: Final = Table(
+    "select_log",
+    metadata,
+    _environment(),
+    Column("sql_path", String(1024), primary_key=True),
+    Column("recorded_at", _INSTANT, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+)
+
 load_cost: Final = Table(
     "load_cost",
     metadata,

@@ -182,9 +182,9 @@ def make_plan(files: ControlRows, state: ControlState, *, is_complete: bool = Tr
     Returns:
         The plan; when it has conflicts, it must not be applied.
     """
-    current = {RowId.of(row): row for row in all_rows(state.rows)}
-    base = {RowId.of(row): row for row in all_rows(state.declared)}
-    wanted = {RowId.of(row): row for row in all_rows(files)}
+    current = rows_by_id(state.rows)
+    base = rows_by_id(state.declared)
+    wanted = rows_by_id(files)
     merges = [_Merge(row, base.get(name), current.get(name), state.framework_written) for name, row in wanted.items()]
     changes = [change for merge in merges if (change := merge.change()) is not None]
     orphans = [name for name in current if is_complete and name in base and name not in wanted]
@@ -204,9 +204,14 @@ def all_rows(rows: ControlRows) -> tuple[ControlRow, ...]:
     return (*rows.sources, *rows.pipelines, *rows.transformations)
 
 
+def rows_by_id(rows: ControlRows) -> dict[RowId, ControlRow]:
+    """Return all rows by id, in the order of `all_rows`."""
+    return {RowId.of(row): row for row in all_rows(rows)}
+
+
 def with_changes(rows: ControlRows, changes: Iterable[RowChange]) -> ControlRows:
     """Return the rows after the changes."""
-    outcome = {RowId.of(row): row for row in all_rows(rows)}
+    outcome = rows_by_id(rows)
     for change in changes:
         if change.after is None:
             outcome.pop(change.id, None)

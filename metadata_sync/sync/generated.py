@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from metadata_sync.errors import SyncError
+from metadata_sync.files import TEMPORARY, replace_file
 from metadata_sync.project import Project
 from metadata_sync.text import escape_jinja
 
@@ -23,7 +24,6 @@ RENDER_VERSION: Final = 3
 _HEADER_LINES: Final = 3
 _HASH_LENGTH: Final = 32
 _COMMENTS: Final = {".sql": "-- ", ".yml": "# "}
-_TEMPORARY: Final = ".tmp"
 _LOCK_WAIT_SECONDS: Final = 120.0
 
 
@@ -107,14 +107,9 @@ def write_file(file: GeneratedFile, body: str) -> str:
         f"{comment}{_MARK}\n{comment}{escape_jinja(origin)}\n{comment}inputs: {file.inputs}, body: {digest(body)}\n"
     )
     content = (header + body).encode()
-    temporary = file.path.with_name(f".{file.path.name}{_TEMPORARY}")
     try:
-        file.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(file.path)
+        replace_file(file.path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise cannot_write(file.path, error) from error
     return hashlib.sha256(content).hexdigest()
 
@@ -149,7 +144,7 @@ def find_orphans(folder: Path, expected: set[Path]) -> tuple[list[Path], list[Pa
     for path in sorted(folder.glob("*/*")):
         if path in expected or not path.is_file():
             continue
-        if path.name.startswith(".") and path.suffix == _TEMPORARY:
+        if path.name.startswith(".") and path.suffix == TEMPORARY:
             orphans.append(path)
         elif path.suffix in _COMMENTS and is_ours(text := _read(path) or ""):
             (orphans if intact_inputs(text) is not None else edited).append(path)

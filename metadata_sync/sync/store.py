@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from metadata_sync.analysis.declared_tests import FILE_NAME
 from metadata_sync.analysis.unit_tests import find_test_files
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from metadata_sync.rows.model import ControlRows
     from metadata_sync.rows.names import TableName
     from metadata_sync.sync.column_lists import ListChange
+
+_KEPT: Final = "SELECTs are kept"
+"""Part of what a sync compares: the first sync after an upgrade from a version that kept no SELECT looks at all."""
 
 
 def sync_store(
@@ -71,6 +74,7 @@ def sync_store(
     )
     if check:
         return report
+    _keep_selects(store, rows, project)
     if report.filled:
         _store_columns(store, rows, report.filled)
     if report == SyncReport(unchanged=report.unchanged):
@@ -81,6 +85,13 @@ def sync_store(
         if is_ours:  # nobody else changed a row meanwhile
             _remember_written(project, snapshot, now, columns.dialect, report)
     return report
+
+
+def _keep_selects(store: ControlStore, rows: ControlRows, project: Project) -> None:
+    """Let the control database keep what the targets' SELECTs are now, so that a rollback finds them."""
+    from metadata_sync.analysis.kept_selects import selects_of
+
+    store.keep_selects(selects_of(rows.transformations, project))
 
 
 def _taken(store: ControlStore, stored: StoredRows, rows: ControlRows, names: Set[TableName]) -> Set[TableName]:
@@ -109,7 +120,7 @@ def _remember_written(project: Project, before: Snapshot, stored: StoredRows, di
 def _snapshot(
     project: Project, stored: StoredRows, dialect: str, contents: Mapping[str, str] | None = None
 ) -> Snapshot:
-    inputs = str(RENDER_VERSION), dialect, stored.digest, *sorted(project.allowed_functions)
+    inputs = _KEPT, str(RENDER_VERSION), dialect, stored.digest, *sorted(project.allowed_functions)
     tests = [str(path.relative_to(project.dbt_dir)) for path in find_test_files(project)]
     return take_snapshot(project, inputs, [*stored.sql_paths, FILE_NAME, *tests], contents)
 

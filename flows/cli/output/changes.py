@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from rich.markup import escape
+
+from flows.cli.output.console import out
+
+if TYPE_CHECKING:
+    from metadata_sync.rows.merge import RowChange
 
 _WIDTH: Final = 80
 _NAMES: Final = ("name", "table")
@@ -29,6 +36,23 @@ def changed_lines(column: str, old: object, new: object) -> Iterator[str]:
     count = sum(1 for name in {**before, **after} if before.get(name) != after.get(name))
     yield f"{column}: {count} of {len({**before, **after})} elements differ" if count else f"{column}:"
     yield from lines
+
+
+def print_change(change: RowChange) -> None:
+    """Print a change of a row, and each column of a changed one."""
+    signs = {"add": "[green]+[/]", "change": "[yellow]~[/]", "adopt": "[blue]=[/]", "remove": "[red]-[/]"}
+    note = {"adopt": "  (already in the table, from now on declared by a file)"}.get(change.kind, "")
+    out.print(f"{signs[change.kind]} {escape(str(change.id))}{note}", highlight=False)
+    if change.kind == "change":
+        for column in change.columns:
+            for line in changed_lines(column.column, column.old, column.new):
+                out.print(f"    {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def change_document(change: RowChange) -> dict[str, Any]:
+    """Return a change of a row for a JSON document."""
+    columns = [{"column": item.column, "old": item.old, "new": item.new} for item in change.columns]
+    return {"kind": change.kind, "table": change.id.table, "key": change.id.key, "columns": columns}
 
 
 def brief(value: object) -> str | None:

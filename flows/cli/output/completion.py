@@ -45,11 +45,10 @@ def _names(table: str) -> list[str]:
     from metadata_sync.database.engine import may_exist, open_engine, parse_url
     from metadata_sync.database.tables import metadata
     from metadata_sync.rows.model import ROW_TYPES
-    from metadata_sync.settings import control_database_url
 
     try:
         context = load_context()
-        url = parse_url(control_database_url(context.project, context.settings))
+        url = parse_url(context.control_url)
         if not may_exist(url):
             return []
         columns = metadata.tables[table].c

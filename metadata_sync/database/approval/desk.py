@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
@@ -15,12 +16,12 @@ from metadata_sync.database.approval.identity import read_identity
 from metadata_sync.database.approval.model import Identity, Proposal, ProposalStatus, ProposedRow, Role, digest_of
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.engine import lock_writers, reading, to_utc, writing
-from metadata_sync.database.journals import incidents, lifecycle
+from metadata_sync.database.journals import incidents, lifecycle, select_texts
 from metadata_sync.database.journals.entries import Via
 from metadata_sync.errors import ApprovalNeededError, StaleRowError, StoreError
 from metadata_sync.incident import Alert
 from metadata_sync.redact import redact_text
-from metadata_sync.rows.merge import SWITCH, RowChange
+from metadata_sync.rows.merge import SWITCH, ColumnChange, RowChange, RowId
 from metadata_sync.rows.vocabulary import DeactivatedBy
 
 AUTOMATIC_COLUMNS: Final = frozenset({SWITCH, "deactivated_by", "comments", "fingerprint", "column_list"})
@@ -28,7 +29,14 @@ AUTOMATIC_COLUMNS: Final = frozenset({SWITCH, "deactivated_by", "comments", "fin
 
 
 def propose_if_protected(
-    connection: Connection, environment: str, changes: Sequence[RowChange], author: audit.Author, now: datetime
+    connection: Connection,
+    environment: str,
+    changes: Sequence[RowChange],
+    author: audit.Author,
+    now: datetime,
+    *,
+    selects: Mapping[RowId, ColumnChange] = MappingProxyType({}),
+    texts: Mapping[str, str] = MappingProxyType({}),
 ) -> int | None:
     """Store changes as a proposal when their environment is protected; every change of rows passes here.
 
@@ -38,6 +46,8 @@ def propose_if_protected(
         changes: The changes.
         author: Who is named as the author, and how and why the change is made.
         now: The current instant.
+        selects: Transformations whose SELECT is another one from then on: the hashes.
+        texts: SELECTs by `sql_path`; those of `selects` are kept with the proposal.
 
     Returns:
         The proposal's number; None when the caller may write the changes itself.
@@ -45,7 +55,7 @@ def propose_if_protected(
     Raises:
         StoreError: When the identity may not ask for the change, or the framework's change is none of its own.
     """
-    if not changes:
+    if not changes and not selects:
         return None
     is_protected = protection.is_protected(connection, environment)
     if author.via is Via.FRAMEWORK:
@@ -53,18 +63,14 @@ def propose_if_protected(
             _refuse_unless_automatic(changes)
         return None
     who = read_identity(connection, environment)
-    switches = any(
-        column.column == SWITCH for change in changes if change.kind == "change" for column in change.columns
-    )
-    is_switch_only = author.via in {Via.ACTIVATE, Via.DEACTIVATE}
-    if not is_switch_only:
-        protection.require(connection, environment, Role.PROPOSE, who)
-    if switches:
-        protection.require(connection, environment, Role.SWITCH, who)
+    for role in _roles_for(changes, author.via):
+        protection.require(connection, environment, role, who)
     if not is_protected:
         return None
     named = author.who if author.who != who.name else None
-    rows = proposals.to_rows(changes)
+    rows = (*proposals.to_rows(changes), *proposals.select_rows(selects))
+    brought = {change.new for change in selects.values()}
+    select_texts.keep(connection, [text for text in texts.values() if select_texts.text_hash(text) in brought])
     return proposals.append(
         connection, environment, rows, who, now, via=author.via.value, reason=author.reason, on_behalf_of=named
     )
@@ -140,6 +146,11 @@ class Approvals:
         with reading(self.engine) as connection:
             if protection.read_grants(connection, self.environment):
                 protection.require(connection, self.environment, role, read_identity(connection, self.environment))
+
+    def is_protected(self) -> bool:
+        """Whether rows of the environment change by approved proposals only."""
+        with reading(self.engine) as connection:
+            return protection.is_protected(connection, self.environment)
 
     def protection(self) -> tuple[dict[str, str | None] | None, dict[Role, tuple[str, ...]]]:
         """Return who protected the environment and why (None: nobody), and the identities of the granted roles."""
@@ -219,7 +230,15 @@ class Approvals:
             self._decide(connection, found, ProposalStatus.REJECTED, who, decision_reason=redact_text(reason))
             return proposals.find(connection, self.environment, number)
 
-    def approve(self, number: int, digest: str, *, override: str | None = None, alerts: Sequence[Alert] = ()) -> str:
+    def approve(
+        self,
+        number: int,
+        digest: str,
+        *,
+        override: str | None = None,
+        alerts: Sequence[Alert] = (),
+        texts: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Apply a proposal, with its audit, in one transaction.
 
         Args:
@@ -227,6 +246,7 @@ class Approvals:
             digest: Digest of the proposal that the caller has looked at.
             override: Why it must be applied without another identity; None: it has one.
             alerts: What tells of an override, written in the same transaction.
+            texts: SELECTs of the rows, by `sql_path`: kept as those of this moment.
 
         Returns:
             The change id in the history.
@@ -255,18 +275,34 @@ class Approvals:
                     applied_in="now",
                 )
                 change_id = self._apply(connection, found, who)
+                select_texts.append(connection, self.environment, texts, self.clock())
                 incidents.append_alerts(connection, self.environment, alerts)
                 return change_id
         except StaleRowError as error:
-            self._mark_stale(number)
-            raise StaleRowError(
-                f"Proposal {number} is stale: {error.message}", "Propose the change again.", subject=error.subject
-            ) from error
+            raise self.stale(number, error) from error
+
+    def refuse_approver(self, number: int, override: str | None = None) -> None:
+        """Refuse a caller who may not approve a proposal, or apply it by override.
+
+        Raises:
+            StoreError: When it is decided already, or the caller proposed it or may not approve.
+        """
+        with reading(self.engine) as connection:
+            found = self._open(connection, number)
+            self._refuse_approver(connection, found, read_identity(connection, self.environment), override)
+
+    def stale(self, number: int, error: StaleRowError) -> StaleRowError:
+        """Decide a proposal as stale, and return the error that says so."""
+        with writing(self.engine) as connection:
+            lock_writers(connection)
+            found, who = self._open(connection, number), read_identity(connection, self.environment)
+            self._decide(connection, found, ProposalStatus.STALE, who, decision_reason="its base has changed")
+        message = f"Proposal {number} is stale: {error.message}"
+        return StaleRowError(message, "Propose the change again.", subject=error.subject)
 
     def _apply(self, connection: Connection, found: Proposal, who: Identity) -> str:
         changes, now = in_writing_order(proposals.to_changes(found.rows)), self.clock()
-        tables = {change.id.table for change in changes}
-        others = [row for row in found.rows if row.table not in tables]
+        others = [row for row in found.rows if row.table in protection.TABLES]
         author = audit.Author(
             found.proposer.name, Via(found.via), found.reason, approved_by=who.name, proposal=found.number
         )
@@ -275,7 +311,8 @@ class Approvals:
         proposals.end_applying(connection, self.environment, found.number)
         if others:
             return audit.append_values(connection, self.environment, others, author, now)
-        return audit.append(connection, self.environment, changes, author, now)
+        selects = proposals.to_selects(found.rows)
+        return audit.append(connection, self.environment, changes, author, now, selects=selects)
 
     def _refuse_approver(self, connection: Connection, found: Proposal, who: Identity, override: str | None) -> None:
         if override is not None:
@@ -308,10 +345,3 @@ class Approvals:
         }
         if not proposals.decide(connection, self.environment, found.number, stamp | values):
             raise StoreError(f"Proposal {found.number} was decided by somebody else meanwhile; nothing was changed.")
-
-    def _mark_stale(self, number: int) -> None:
-        with writing(self.engine) as connection:
-            lock_writers(connection)
-            found = self._open(connection, number)
-            who = read_identity(connection, self.environment)
-            self._decide(connection, found, ProposalStatus.STALE, who, decision_reason="its base has changed")

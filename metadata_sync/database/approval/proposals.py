@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +11,12 @@ from sqlalchemy import Connection, func, insert, select, update
 from metadata_sync.database.approval.model import Identity, Proposal, ProposalStatus, ProposedRow, digest_of
 from metadata_sync.database.codec import encode_declared
 from metadata_sync.database.engine import to_utc
+from metadata_sync.database.journals.entries import SELECT
 from metadata_sync.database.tables import proposal, proposal_row
 from metadata_sync.errors import RequestError
 from metadata_sync.redact import redact_text
-from metadata_sync.rows.merge import RowChange
-from metadata_sync.rows.model import ROW_TYPES, ControlRow
+from metadata_sync.rows.merge import ColumnChange, RowChange, RowId
+from metadata_sync.rows.model import ROW_TYPES, ControlRow, TransformationRow
 from metadata_sync.rows.parsing import parse_row
 
 
@@ -31,6 +32,25 @@ def to_rows(changes: Sequence[RowChange]) -> tuple[ProposedRow, ...]:
         )
         for change in changes
     )
+
+
+def select_rows(selects: Mapping[RowId, ColumnChange]) -> tuple[ProposedRow, ...]:
+    """Return other SELECTs of transformations as they are stored: the hashes of their texts."""
+    return tuple(
+        ProposedRow(SELECT, row_id.key, None if change.old is None else {"sha256": change.old}, {"sha256": change.new})
+        for row_id, change in sorted(selects.items())
+    )
+
+
+def to_selects(rows: Sequence[ProposedRow]) -> dict[RowId, ColumnChange]:
+    """Return the stored other SELECTs: transformation → hashes."""
+    return {
+        RowId(TransformationRow.control_table, row.key): ColumnChange(
+            SELECT, (row.before or {}).get("sha256"), (row.after or {}).get("sha256")
+        )
+        for row in rows
+        if row.table == SELECT
+    }
 
 
 def to_changes(rows: Sequence[ProposedRow]) -> list[RowChange]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, and_, delete, func, insert, select
 
@@ -10,6 +11,9 @@ from metadata_sync.database.approval.model import Identity, ProposedRow, Role, f
 from metadata_sync.database.engine import to_utc
 from metadata_sync.database.tables import environment_role, protected_environment
 from metadata_sync.errors import StaleRowError, StoreError
+
+TABLES: Final = frozenset({environment_role.name, protected_environment.name})
+"""Tables of protection itself, which proposals change too."""
 
 
 def is_protected(connection: Connection, environment: str) -> bool:

@@ -20,6 +20,12 @@ class Via(StrEnum):
     DEACTIVATE = "deactivate"
     FORM = "form"
     FRAMEWORK = "framework"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
+SELECT: Final = "select"
+"""Column of the audit, and table of a proposal, for another SELECT of a transformation: the hashes of the texts."""
 
 
 class LoadStatus(StrEnum):

@@ -253,6 +253,14 @@ def test_select_over_a_target_needs_its_table(root: Path, sluice: Sluice) -> Non
     assert "refers to the model stg_x" in str(sluice("onboard", "other.sql").exception)
 
 
+def test_a_time_of_day_and_a_time_inside_a_struct_cut_no_windows(root: Path, sluice: Sluice) -> None:
+    columns = "i as shop_id, time '10:00' + to_minutes(i) as opens, {'date': current_date + i::int} as doc"
+    (root / "lake/shops").mkdir(parents=True)
+    duckdb.sql(f"copy (select {columns} from range(30) as t(i)) to '{root}/lake/shops/1.parquet'")
+    assert sluice("onboard", "lake/shops", "--yes").exit_code == 0
+    assert "incremental_key" not in (root / "dbt_project/control/onboarded.yml").read_text()
+
+
 def test_text_whose_sample_is_mostly_rejected_is_left_out(root: Path, sluice: Sluice) -> None:
     text(root, "orders/1.csv", *numbered("order_id,a", 0, "x{}"))
     text(root, "exports/1.csv", "# exported by x", "# on Monday", *numbered("order_id,a", 0, "{}"))
