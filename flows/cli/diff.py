@@ -77,7 +77,7 @@ def diff(
         else:
             found = compare_with_past(load_context(), name, moment, example_count=examples)
     if as_json:
-        print_json("diff", _document(found, is_shown=values))
+        print_json("diff", diff_document(found, is_shown=values))
     else:
         _show(found, is_shown=values)
     if not found.is_empty:
@@ -139,7 +139,8 @@ def _masked(value: str | None, is_shown: bool) -> str | None:
     return f"({len(value)} characters)"
 
 
-def _document(found: TableDiff, *, is_shown: bool) -> dict[str, Any]:
+def diff_document(found: TableDiff, *, is_shown: bool) -> dict[str, Any]:
+    """Return a comparison for a JSON document; without is_shown values are masked."""
     examples = [_example(item, is_shown=is_shown) for item in found.examples]
     return {
         "target": found.target,

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
-from difflib import unified_diff
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.output.changes import change_document, print_change
 from flows.cli.output.completion import complete_targets
-from flows.cli.output.console import out, print_json, print_table, progress, say
-from flows.context import Context, environment_home, load_context
+from flows.cli.output.console import print_json, progress, say
+from flows.cli.output.restoring import print_restoring, restoring_document
+from flows.context import environment_home, load_context
 from metadata_sync.errors import ConfigurationError, RequestError
 
 if TYPE_CHECKING:
+    from flows.diff.model import TableDiff
     from flows.impact.plan import Impact
     from metadata_sync.control.apply import ChangeContext
-    from metadata_sync.control.restoring import Restoring, SelectFile
+    from metadata_sync.control.restoring import Restoring
     from metadata_sync.database import Via
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -54,15 +56,19 @@ def promote(
 ) -> None:
     """Bring rows and SELECTs of another environment here. Tables, watermarks and history stay as they are.
 
-    Shows what changes in rows and SELECTs, what that does to rows that stand, and what breaks. A value that was
-    changed here since the last promotion is kept; one that both changed is a conflict. Values that files declare for
-    one environment alone, and switches, stay each environment's own. `sluice diff` compares the data.
+    Shows what changes in rows and SELECTs, what that does to rows that stand, what breaks, and how the data of the
+    tables that it reaches differ between both; of a table of over 2 million rows it compares a sample. A value that
+    was changed here since the last promotion is kept; one that both changed is a conflict. Values that files declare
+    for one environment alone, and switches, stay each environment's own. In a protected environment the change waits
+    as a proposal.
 
     Examples:
         SLUICE_ENVIRONMENT=prod sluice promote --from stage --to prod
 
         SLUICE_ENVIRONMENT=prod sluice promote dwh.fact_order --from stage --yes --reason "release 41"
     """
+    from flows.cli.diff import diff_document
+    from flows.impact.brought import compare_reached, impact_of_restoring
     from metadata_sync.control.promotion import plan_promotion
     from metadata_sync.database import ControlStore, Via
 
@@ -83,18 +89,22 @@ def promote(
     with progress(f"Comparing {source} with {here}…", is_quiet=as_json):
         with ControlStore.open(context.control_url, source) as other:
             restoring = plan_promotion(context.change_context, other, tuple(targets or ()), overwrite=overwrite)
-        impact = _impact(context, restoring)
+        impact = impact_of_restoring(context, restoring)
+        data, notes = ((), ()) if impact is None else compare_reached(context, impact, source)
+    restoring = replace(restoring, notes=(*restoring.notes, *notes))
     found = _carried_out(
         context.change_context,
         restoring,
         impact,
         Via.PROMOTE,
+        data=data,
         reason=reason or f"promoted from {source}",
         yes=yes,
         as_json=as_json,
     )
     if as_json:
-        print_json("promote", {"from": source, "to": here, **found})
+        compared = [diff_document(item, is_shown=False) for item in data]
+        print_json("promote", {"from": source, "to": here, **found, "data": compared})
     _end(restoring, is_written=found["applied"])
 
 
@@ -116,13 +126,14 @@ def rollback(
 
         sluice rollback 20261201T004238884345-c58090c553b9c4b2 --yes --reason "wrong fares"
     """
+    from flows.impact.brought import impact_of_restoring
     from metadata_sync.control.rollback import plan_rollback
     from metadata_sync.database import Via
 
     context = load_context()
     with progress("Looking for the rows and SELECTs of that moment…", is_quiet=as_json):
         restoring = plan_rollback(context.change_context, change)
-        impact = _impact(context, restoring)
+        impact = impact_of_restoring(context, restoring)
     found = _carried_out(
         context.change_context,
         restoring,
@@ -137,16 +148,6 @@ def rollback(
     _end(restoring, is_written=found["applied"])
 
 
-def _impact(context: Context, restoring: Restoring) -> Impact | None:
-    from flows.impact.plan import impact_of
-    from metadata_sync.analysis.kept_selects import as_if_written
-
-    if restoring.is_empty:
-        return None
-    with as_if_written(restoring.texts, restoring.outcome, context.project) as project:
-        return impact_of(context, restoring.outcome, project)
-
-
 def _carried_out(
     context: ChangeContext,
     restoring: Restoring,
@@ -156,58 +157,26 @@ def _carried_out(
     reason: str,
     yes: bool,
     as_json: bool,
+    data: Sequence[TableDiff] = (),
 ) -> dict[str, Any]:
     """Show the plan, ask, and write it; return it as a document."""
     from metadata_sync.control.restoring import carry_out
 
     may_write = not restoring.is_empty and yes
     if not as_json:
-        _print(restoring, impact)
+        print_restoring(restoring, impact, data)
+        for note in restoring.notes:
+            say(note)
         may_write = may_write or (
             not restoring.is_empty and sys.stdin.isatty() and typer.confirm("Write this?", err=True)
         )
     change_id = carry_out(context, restoring, via, reason) if may_write else None
     if change_id is not None and not as_json:
         say(f"Written as change {change_id}. `sluice rollback {change_id}` undoes it; the next run loads by it.")
-    return _document(restoring, impact) | {"applied": may_write, "change": change_id}
+    return restoring_document(restoring, impact) | {"applied": may_write, "change": change_id}
 
 
 def _end(restoring: Restoring, *, is_written: bool) -> None:
     if not is_written and not restoring.is_empty:
         say("Nothing was changed. Pass --yes to write it.")
         raise typer.Exit(ConfigurationError.exit_code)
-
-
-def _print(restoring: Restoring, impact: Impact | None) -> None:
-    from flows.impact import text
-
-    if restoring.is_empty:
-        say("Nothing to change: rows and SELECTs are the same.")
-    for change in restoring.changes:
-        print_change(change)
-    for item in restoring.selects:
-        for line in _diff(item):
-            out.print(line, highlight=False, markup=False, soft_wrap=True)
-    if impact is not None and impact.effects:
-        print_table("What it does", text.HEADERS, text.table_rows(impact))
-    for note in restoring.notes:
-        say(note)
-
-
-def _diff(item: SelectFile) -> list[str]:
-    before = "" if item.before is None else item.before
-    lines = unified_diff(
-        before.splitlines(), item.after.splitlines(), f"a/{item.sql_path}", f"b/{item.sql_path}", lineterm="", n=2
-    )
-    return list(lines)
-
-
-def _document(restoring: Restoring, impact: Impact | None) -> dict[str, Any]:
-    from flows.impact import text
-
-    return {
-        "changes": [change_document(change) for change in restoring.changes],
-        "selects": [{"sql_path": item.sql_path, "diff": _diff(item)} for item in restoring.selects],
-        "effects": [] if impact is None else text.document(impact)["changes"],
-        "notes": list(restoring.notes),
-    }

@@ -9,10 +9,12 @@ import typer
 
 from flows.cli.output.changes import brief, changed_lines
 from flows.cli.output.console import out, print_json, print_table, say
+from flows.cli.output.restoring import plan_document, print_plan
 from flows.context import load_context
 from metadata_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from flows.impact.brought import ProposalPlan
     from metadata_sync.database.approval.model import Proposal, ProposedRow
     from metadata_sync.incident import Alert
 
@@ -61,16 +63,21 @@ def list_(
 
 @app.command("show")
 def show(number: Number, as_json: AsJson = False) -> None:
-    """Show a proposal: who, when, why, and each row before and after.
+    """Show a proposal: who, when, why, each row before and after, and what it would do to rows that stand.
 
     Examples:
         sluice proposals show 7
     """
-    found = load_context().store.approvals.find(number)
+    from flows.impact.brought import plan_of_proposal
+
+    context = load_context()
+    found = context.store.approvals.find(number)
+    plan = plan_of_proposal(context, found)
     if as_json:
-        print_json("proposals-show", _document(found))
+        told = plan_document(plan.selects, plan.impact) | {"problem": plan.problem}
+        print_json("proposals-show", _document(found) | told)
     else:
-        _print(found)
+        _print(found, plan)
 
 
 @app.command("approve")
@@ -101,6 +108,7 @@ def approve(
 
         sluice proposals approve 7 --override "wrong fares are live, nobody else is awake"
     """
+    from flows.impact.brought import plan_of_proposal
     from flows.incidents import overrides
     from flows.incidents.settle import deliver_or_log
     from metadata_sync.control import approving
@@ -116,7 +124,7 @@ def approve(
             f"Look at it: `sluice proposals show {number}`.",
         )
     if not as_json:
-        _print(found)
+        _print(found, plan_of_proposal(context, found))
     _confirm(yes=yes, as_json=as_json)
     alerts: tuple[Alert, ...] = ()
     if override is not None:
@@ -186,7 +194,7 @@ def _document(found: Proposal) -> dict[str, Any]:
     }
 
 
-def _print(found: Proposal) -> None:
+def _print(found: Proposal, plan: ProposalPlan) -> None:
     said = f" (said to be for {found.on_behalf_of})" if found.on_behalf_of else ""
     lines = [
         f"Proposal {found.number}: {found.status}",
@@ -202,6 +210,9 @@ def _print(found: Proposal) -> None:
         lines += _row_lines(row)
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_plan(plan.selects, plan.impact)
+    if plan.problem is not None:
+        say(f"It cannot be applied now: {plan.problem}")
 
 
 def _row_lines(row: ProposedRow) -> list[str]:

@@ -34,6 +34,7 @@ def compare(
     *,
     key: Sequence[str] = (),
     share: float = 1.0,
+    most_rows: int | None = None,
     example_count: int = EXAMPLES,
 ) -> TableDiff:
     """Compare a target of this environment with that of another one.
@@ -44,6 +45,7 @@ def compare(
         against: The other environment.
         key: Columns that rows are matched by, in place of the row's business key.
         share: Share of the keys to compare, the same ones on both sides.
+        most_rows: Compare no more than about this number of rows of a table with a key: a larger one by a share.
         example_count: Examples of each kind.
 
     Raises:
@@ -56,7 +58,14 @@ def compare(
         raise unknown_target(str(target), rows)
     with open_sides(context, target, against) as (warehouse, here, there):
         compared = _compared(row, here, there, tuple(key) or row.business_key, share)
+        if most_rows is not None and compared.key:
+            compared = replace(compared, share=min(share, most_rows / max(most_rows, _rows_of(warehouse, here, there))))
         return _found(warehouse, row, compared, (here, there), example_count)
+
+
+def _rows_of(warehouse: Warehouse, *sides: Side) -> int:
+    counts = (warehouse.query(f"select count(*) from {side.relation}") for side in sides)  # noqa: S608 - quoted names
+    return max(int(count) for ((count,),) in counts)
 
 
 def compare_tables(
