@@ -1,16 +1,20 @@
-"""The alert of an override: a protected environment was changed without another identity's approval."""
+"""The alerts of overrides: a protected environment was changed without another identity's approval."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from flows.incidents.channels import channels_of
-from metadata_sync.database.approval.model import Identity, Proposal
-from metadata_sync.database.engine import new_id
 from metadata_sync.incident import Alert, AlertEvent
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from metadata_sync.database.approval.model import Identity, Proposal
+
+_LOOKED_BACK: Final = timedelta(days=7)
+"""How long after an override by SQL it is still told."""
 
 
 def override_alerts(context: Context, proposal: Proposal, who: Identity, reason: str) -> tuple[Alert, ...]:
@@ -30,6 +34,28 @@ def override_alerts(context: Context, proposal: Proposal, who: Identity, reason:
     changed = ", ".join(f"{row.table}[{row.key}]" for row in proposal.rows[:20])
     body = f"Reason: {reason}\nProposed by {proposal.proposer}: {proposal.reason or 'no reason'}\nRows: {changed}"
     return tuple(
-        Alert(new_id(now), None, channel, AlertEvent.OPENED, title, body, created_at=now, due_at=now)
+        Alert(
+            f"{_prefix(proposal)}{hashlib.sha256(channel.encode()).hexdigest()[:16]}",
+            None,
+            channel,
+            AlertEvent.OPENED,
+            title,
+            body,
+            created_at=now,
+            due_at=now,
+        )
         for channel in channels
     )
+
+
+def tell_overrides(context: Context) -> None:
+    """Put the alerts of overrides that were made by SQL, past `sluice proposals approve`, into the outbox."""
+    approvals, since = context.store.approvals, context.now() - _LOOKED_BACK
+    for item in approvals.list():
+        if item.is_override and item.decider is not None and item.decided_at is not None and item.decided_at > since:
+            alerts = override_alerts(context, item, item.decider, item.decision_reason or "none")
+            approvals.tell_once(_prefix(item), alerts)
+
+
+def _prefix(proposal: Proposal) -> str:
+    return f"override-{proposal.number}-"

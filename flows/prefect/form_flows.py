@@ -13,11 +13,12 @@ from prefect.states import Completed, Failed
 
 from flows.context import Context, load_context
 from flows.prefect.deployments.deploy import deploy
-from flows.prefect.forms.changes import edit_pipeline, onboard, switch_row
-from flows.prefect.forms.models import EditForm, OnboardForm, SwitchForm
+from flows.prefect.forms.changes import decide_proposal, edit_pipeline, onboard, switch_row
+from flows.prefect.forms.models import DecideForm, EditForm, OnboardForm, SwitchForm
 from flows.prefect.forms.pages import change_key, change_line, change_page, fault_page
-from flows.prefect.pages.proposals import proposal_key, proposal_page
+from flows.prefect.proposals import require_starter, starter, write_page
 from metadata_sync.control.apply import ChangeContext
+from metadata_sync.database.approval.identity import acting_for
 from metadata_sync.errors import ApprovalNeededError, MetadataError, SluiceError
 from metadata_sync.rows.merge import RowChange
 
@@ -46,16 +47,32 @@ def onboard_transformation(form: OnboardForm) -> State[Any]:
     return _change(lambda context: onboard(context, form))
 
 
+@flow(name="Decide a proposal", flow_run_name="{form.decision} proposal {form.proposal}", persist_result=False)
+def decide(form: DecideForm) -> State[Any]:
+    """Approve or reject a change that waits, as the user who started the run."""
+    context = load_context()
+    try:
+        person = require_starter()
+        with acting_for(person):
+            message = decide_proposal(context.change_context, form, person)
+    except SluiceError as error:
+        faults = error.faults if isinstance(error, MetadataError) else ()
+        return Failed(message="; ".join([str(error), *map(str, faults)]))
+    write_page(context, context.store.approvals.find(form.proposal))
+    return Completed(message=f"{message}{_deploy(context)}")
+
+
 def _change(make_change: Callable[[ChangeContext], RowChange]) -> State[Any]:
     context = load_context()
     try:
-        change = make_change(context.change_context)
+        with acting_for(starter()):
+            change = make_change(context.change_context)
     except MetadataError as error:
         create_markdown_artifact(fault_page(error), description="Nothing was changed.")
         first = f": {error.faults[0]}" if error.faults else ""
         return Failed(message=f"{error.message.removesuffix('.')}{first}")
     except ApprovalNeededError as error:
-        _write_proposal(context, int(error.subject or ""))
+        write_page(context, context.store.approvals.find(int(error.subject or "")))
         return Completed(message=str(error))
     except SluiceError as error:
         return Failed(message=str(error))
@@ -65,13 +82,6 @@ def _change(make_change: Callable[[ChangeContext], RowChange]) -> State[Any]:
         change_page(change), key=change_key(change), description=f"Changes of {change.id} by forms."
     )
     return Completed(message=f"{change_line(change)}{_deploy(context)}")
-
-
-def _write_proposal(context: Context, number: int) -> None:
-    """Write the page of a proposal."""
-    page = proposal_page(context.store.approvals.find(number))
-    key = proposal_key(context.settings.environment, number)
-    create_markdown_artifact(page, key=key, description=f"Proposal {number}, which another identity decides.")
 
 
 def _deploy(context: Context) -> str:

@@ -18,7 +18,7 @@ from prefect.states import Completed
 from flows.context import Context, load_context
 from flows.incidents.incident import Finding
 from flows.prefect.pages.problems import problems_page
-from flows.prefect.pages.proposals import proposal_key, proposal_page
+from flows.prefect.proposals import write_page
 from flows.prefect.retention import keep_short
 from flows.prefect.watchdog.report import examine, findings_of
 from flows.server.api import open_api, patiently
@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 _BUSY_SECONDS: Final = 10.0
 """How long the page is tried again while the server is busy."""
 
-_PROPOSALS_SHOWN: Final = timedelta(hours=1)
-"""How long the page of a decided proposal is written again."""
+_PROPOSALS_SHOWN: Final = timedelta(days=1)
+"""How long after its decision the page of a proposal is looked at."""
 
 
 def upkeep_run_name() -> str:
@@ -101,19 +101,15 @@ def _write_page(context: Context) -> None:
     store = context.store
     rows = store.usable_rows()
     page = problems_page(problems(context, rows, store.latest_loads()), context.now())
-    environment = context.settings.environment
-    _write(f"wrong-now-{environment.replace('_', '-')}", page, "What is wrong now.")
+    key = f"wrong-now-{context.settings.environment.replace('_', '-')}"
+    try:
+        patiently(partial(create_markdown_artifact, page, key=key, description="What is wrong now."), _BUSY_SECONDS)
+    except httpx.HTTPError as error:
+        log.warning("problems_page written=false error=%r", error)
     since = context.now() - _PROPOSALS_SHOWN
     for item in store.approvals.list():
         if item.status is ProposalStatus.OPEN or (item.decided_at and item.decided_at > since):
-            _write(proposal_key(environment, item.number), proposal_page(item), f"Proposal {item.number}.")
-
-
-def _write(key: str, page: str, description: str) -> None:
-    try:
-        patiently(partial(create_markdown_artifact, page, key=key, description=description), _BUSY_SECONDS)
-    except httpx.HTTPError as error:
-        log.warning("page key=%s written=false error=%r", key, error)
+            write_page(context, item)
 
 
 def _scheduling(context: Context) -> tuple[Finding, ...] | None:

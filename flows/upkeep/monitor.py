@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.engine.recovery import mark_crashes
 from flows.incidents.incident import MONITORED, SCHEDULE, WORK_POOL, Finding, held_up
+from flows.incidents.overrides import tell_overrides
 from flows.incidents.settle import deliver_or_log, settle_incidents
 from flows.reports.freshness import Freshness, TableKind, measure_freshness
 from flows.upkeep.lateness import Delay, delays
@@ -86,6 +87,7 @@ def monitor(context: Context, scheduling: Sequence[Finding] | None = None) -> Mo
         return item.subject.startswith(SCHEDULE) and item.subject not in standing  # a run has decided since
 
     settle_incidents(context, rows, found, is_over=is_over)
+    tell_overrides(context)
     deliver_or_log(context)
     remove_unused(context.project, rows.sources)
     return MonitorReport(

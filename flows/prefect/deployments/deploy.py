@@ -51,7 +51,7 @@ def desired_deployments(context: Context, rows: ControlRows) -> tuple[Deployment
     return (
         *pipeline_deployments(rows, environment),
         *upkeep_deployments(rows, environment),
-        *form_deployments(rows, environment, selects),
+        *form_deployments(rows, environment, selects, is_protected=context.store.approvals.is_protected()),
     )
 
 

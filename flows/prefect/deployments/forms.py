@@ -17,6 +17,7 @@ from flows.prefect.deployments.pipelines import (
 from flows.prefect.forms.models import (
     CLUSTER_HELP,
     BackfillForm,
+    DecideForm,
     EditForm,
     Form,
     OnboardForm,
@@ -56,16 +57,20 @@ _FORMS: Final = (
         "onboard", "Onboard a transformation", "flows.prefect.form_flows.onboard_transformation", OnboardForm
     ),
 )
-FORM_FLOWS: Final = tuple(item.flow_name for item in _FORMS)
+_DECIDE: Final = _FormDeployment("decide", "Decide a proposal", "flows.prefect.form_flows.decide", DecideForm)
+FORM_FLOWS: Final = tuple(item.flow_name for item in (*_FORMS, _DECIDE))
 
 
-def form_deployments(rows: ControlRows, environment: str, selects: Sequence[str]) -> Iterator[Deployment]:
+def form_deployments(
+    rows: ControlRows, environment: str, selects: Sequence[str], *, is_protected: bool = False
+) -> Iterator[Deployment]:
     """Yield the forms of an environment that has at least one pipeline.
 
     Args:
         rows: The environment's rows, from which the choices come.
         environment: Its name.
         selects: SELECT files of the project, as values of `sql_path`.
+        is_protected: Whether changes wait for another identity, which may decide by form.
     """
     if not rows.pipelines:
         return
@@ -82,7 +87,7 @@ def form_deployments(rows: ControlRows, environment: str, selects: Sequence[str]
     )
     lists = _lists(rows, selects)
     pipelines = sorted(rows.pipelines, key=lambda row: row.pipeline_id)
-    for item in _FORMS:
+    for item in (*_FORMS, *([_DECIDE] if is_protected else [])):
         is_edit = item.form is EditForm
         if all(lists[name] for name in item.form.choices.values()):
             yield Deployment(

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import yaml
 
-from flows.prefect.forms.models import EditForm, OnboardForm, SwitchForm
+from flows.prefect.forms.models import DecideForm, EditForm, OnboardForm, SwitchForm
 from metadata_sync.control.apply import Assignment, ChangeContext, add_row, set_values, switch
+from metadata_sync.control.approving import approve
 from metadata_sync.database import Via
+from metadata_sync.errors import ConfigurationError, StoreError
 from metadata_sync.rows.merge import RowChange, RowId
 from metadata_sync.rows.model import PipelineRow, TransformationRow
 
@@ -58,6 +60,38 @@ def onboard(context: ChangeContext, form: OnboardForm) -> RowChange:
         "dependencies": dependencies,
     }
     return add_row(_by(context, form.requested_by), TransformationRow, values, form.reason, Via.FORM)
+
+
+def decide_proposal(context: ChangeContext, form: DecideForm, person: str) -> str:
+    """Approve or reject a proposal, like `sluice proposals approve` and `reject`, and return what was done.
+
+    Args:
+        context: The context of the change.
+        form: The decision.
+        person: Whom the server has authenticated; the control database must know the caller by this name.
+
+    Raises:
+        ConfigurationError: When the proposal is another one than was looked at, or a reason is missing.
+        StoreError: When the person may not, or sessions of this worker may not act in the person's name.
+        MetadataError: When the changes would cause faults; nothing was changed.
+    """
+    approvals = context.store.approvals
+    found, caller = approvals.find(form.proposal), approvals.caller()
+    if caller.name != person:
+        raise StoreError(
+            f"Sessions of {caller.account} do not act in the name of persons, such as {person}; nothing was changed.",
+            f"Decide in a session of your own, or let them: `sluice protection grant ci {caller.account}`.",
+        )
+    if not found.digest.startswith(form.digest):
+        raise ConfigurationError(
+            f"Proposal {form.proposal} has another digest; nothing was changed.", "Look at its page again."
+        )
+    if form.decision == "approve":
+        return f"Proposal {form.proposal} is approved by {person}, change {approve(context, found)}."
+    if not form.reason:
+        raise ConfigurationError("A rejection needs a reason; nothing was changed.", "Write one into the form.")
+    approvals.reject(form.proposal, form.reason)
+    return f"Proposal {form.proposal} is rejected by {person}."
 
 
 def _by(context: ChangeContext, who: str) -> ChangeContext:

@@ -32,10 +32,14 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     choices: ClassVar[Mapping[str, str]] = {}
 
+
+class ChangeForm(Form):
+    """A form whose change is recorded under a name that is typed in."""
+
     requested_by: Word = Field(title="Your name", description="Recorded in the history of the rows.")
 
 
-class SwitchForm(Form):
+class SwitchForm(ChangeForm):
     """Activate or deactivate a pipeline or a target."""
 
     choices = {"row": "rows"}
@@ -45,7 +49,7 @@ class SwitchForm(Form):
     reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
 
 
-class EditForm(Form):
+class EditForm(ChangeForm):
     """Change a pipeline's schedule, SLA, cluster or alerts. Empty fields keep their value; `Clear` empties columns."""
 
     choices = {"pipeline": "pipelines"}
@@ -71,7 +75,7 @@ EDITABLE: Final = tuple(
 """Columns of a pipeline that `EditForm` changes."""
 
 
-class OnboardForm(Form):
+class OnboardForm(ChangeForm):
     """Make a SELECT of the project a managed table. Its columns come from the SELECT."""
 
     choices = {"pipeline": "pipelines", "sql_path": "selects", "driving": "tables", "lookups": "tables"}
@@ -101,7 +105,7 @@ class OnboardForm(Form):
     reason: Word = Field(title="Reason", description="Why; kept in the history. Never a password.")
 
 
-class BackfillForm(Form):
+class BackfillForm(ChangeForm):
     """Load a part of the past again, chunk by chunk. Watermarks do not move; rows already loaded stay."""
 
     choices = {"subject": "rows"}
@@ -116,6 +120,17 @@ class BackfillForm(Form):
         default=None, title="Engine", description="Where SELECTs run this time; empty: as in the rows."
     )
     cluster: Text = Field(default="", title="Cluster", description=CLUSTER_HELP)
+
+
+class DecideForm(Form):
+    """Approve or reject a change that waits. It counts as the decision of the user who starts this form."""
+
+    proposal: int = Field(ge=1, title="Proposal", description="Its number.")
+    digest: Annotated[str, StringConstraints(strip_whitespace=True, pattern="^[0-9a-f]{12,64}$")] = Field(
+        title="Digest", description="As the proposal's page shows it: so that what was looked at is decided."
+    )
+    decision: Literal["approve", "reject"] = Field(title="Decision")
+    reason: Text = Field(default="", title="Reason", description="Needed to reject. Never a password.")
 
 
 def present_values(pipelines: Sequence[PipelineRow]) -> dict[str, str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
+from flows.impact.brought import ProposalPlan, select_diff
+from flows.impact.text import HEADERS, table_rows
 from flows.prefect.pages.summary import escape
 from metadata_sync.database.approval.model import Proposal, ProposalStatus, ProposedRow
 from metadata_sync.redact import redact, redact_text
@@ -20,8 +24,8 @@ def proposal_key(environment: str, number: int) -> str:
     return f"proposal-{environment.replace('_', '-')}-{number}"
 
 
-def proposal_page(found: Proposal) -> str:
-    """Return a proposal as Markdown."""
+def proposal_page(found: Proposal, plan: ProposalPlan) -> str:
+    """Return a proposal as Markdown, with what it would do while it is open."""
     said = f" (said to be for {found.on_behalf_of})" if found.on_behalf_of else ""
     lines = [
         f"## Proposal {found.number}: {found.status}",
@@ -36,12 +40,27 @@ def proposal_page(found: Proposal) -> str:
         lines += [f"{found.status.capitalize()} by **{_text(found.decider.name)}**{how}{_text(because)}", ""]
     for row in found.rows:
         lines += _row_lines(row)
+    lines += _plan_lines(plan)
     if found.status is ProposalStatus.OPEN:
+        digest = found.digest[:12]
         lines += [
-            "Another identity approves it, in a session of its own: "
-            f"`sluice proposals approve {found.number} --digest {found.digest[:12]}`",
+            f"Another identity decides it: `sluice proposals approve {found.number} --digest {digest}` in a session of "
+            f"its own, or the form *decide* with the digest `{digest}` where the server knows its users.",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _plan_lines(plan: ProposalPlan) -> Iterator[str]:
+    if plan.problem is not None:
+        yield from (f"**It cannot be applied now:** {_text(plan.problem)}", "")
+    for item in plan.selects:
+        lines = [redact_text(line) for line in select_diff(item)]
+        fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", "\n".join(lines))), 3)
+        yield from (fence + "diff", *lines, fence, "")
+    if plan.impact is not None and plan.impact.effects:
+        yield from ("### What it does", "", f"| {' | '.join(HEADERS)} |", "| --- | --- | --- |")
+        yield from (f"| {' | '.join(_text(cell) for cell in cells)} |" for cells in table_rows(plan.impact))
+        yield ""
 
 
 def _row_lines(row: ProposedRow) -> list[str]:

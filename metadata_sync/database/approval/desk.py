@@ -281,6 +281,13 @@ class Approvals:
         except StaleRowError as error:
             raise self.stale(number, error) from error
 
+    def tell_once(self, prefix: str, alerts: Sequence[Alert]) -> None:
+        """Put alerts into the outbox, unless one whose id begins like this was put there before."""
+        with writing(self.engine) as connection:
+            lock_writers(connection)
+            if not incidents.has_alert(connection, self.environment, prefix):
+                incidents.append_alerts(connection, self.environment, alerts)
+
     def refuse_approver(self, number: int, override: str | None = None) -> None:
         """Refuse a caller who may not approve a proposal, or apply it by override.
 

@@ -1,4 +1,4 @@
-"""Who calls, from the authenticated side: CI, PostgreSQL's role, or the operating system's user.
+"""Who calls, from the authenticated side: CI, Prefect, PostgreSQL's role, or the operating system's user.
 
 Never a form's text, nor a variable that names a user: `USER`, `LOGNAME` and `SLUICE_…` are not read.
 """
@@ -6,28 +6,44 @@ Never a form's text, nor a variable that names a user: `USER`, `LOGNAME` and `SL
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
 
 from sqlalchemy import Connection, text
 
 from metadata_sync.database.approval.model import Identity, Role
 from metadata_sync.database.approval.protection import is_granted
 
-_CI = (("GITHUB_ACTIONS", "GITHUB_ACTOR"), ("GITLAB_CI", "GITLAB_USER_LOGIN"))
+_CI: Final = (("GITHUB_ACTIONS", "GITHUB_ACTOR"), ("GITLAB_CI", "GITLAB_USER_LOGIN"))
+
+
+_NAMED: Final[ContextVar[str | None]] = ContextVar("named", default=None)
+
+
+@contextmanager
+def acting_for(person: str | None) -> Iterator[None]:
+    """Act in the name of a person whom a server has authenticated, as CI names one; None: nobody is named."""
+    token = _NAMED.set(person)
+    try:
+        yield
+    finally:
+        _NAMED.reset(token)
 
 
 def read_identity(connection: Connection, environment: str, variables: Mapping[str, str] | None = None) -> Identity:
     """Return who calls.
 
-    With PostgreSQL the person that CI names counts only in sessions of a role that was granted `ci`: everyone can set
-    variables, nobody the role of a session.
+    With PostgreSQL the person that CI or Prefect names counts only in sessions of a role that was granted `ci`:
+    everyone can set variables, nobody the role of a session.
 
     Args:
         connection: A connection to the control database.
         environment: The environment whose grants count.
         variables: The variables of the process by default.
     """
-    named = ci_actor(os.environ if variables is None else variables)
+    named = _NAMED.get() or ci_actor(os.environ if variables is None else variables)
     if connection.dialect.name != "postgresql":
         account = system_user()
         return Identity(named or account, account, in_ci=named is not None)

@@ -23,7 +23,7 @@ class Role(StrEnum):
     ENGINE = "engine"
     """Make the framework's own changes: switch off after a failure, switch on when healed, take column lists."""
     CI = "ci"
-    """A PostgreSQL role whose sessions may act in the name of the person that CI names; nobody's by default."""
+    """A PostgreSQL role whose sessions may act in the name of whom CI or Prefect names; nobody's by default."""
 
 
 class ProposalStatus(StrEnum):
@@ -40,9 +40,9 @@ class Identity:
     """Who calls, from the authenticated side.
 
     Attributes:
-        name: Name of the person: the account, or whom CI names.
+        name: Name of the person: the account, or whom CI or Prefect names.
         account: Role of PostgreSQL, or user of the operating system.
-        in_ci: Whether CI named the person.
+        in_ci: Whether CI or Prefect named the person.
     """
 
     name: str

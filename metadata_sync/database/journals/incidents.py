@@ -44,6 +44,13 @@ def append_alerts(connection: Connection, environment: str, alerts: Sequence[Ale
         connection.execute(insert(alert_outbox), [{"environment": environment, **row} for row in rows])
 
 
+def has_alert(connection: Connection, environment: str, prefix: str) -> bool:
+    """Whether an alert was ever put into the outbox whose id begins like this."""
+    columns = alert_outbox.c
+    query = select(columns.alert_id).where(columns.environment == environment, columns.alert_id.startswith(prefix))
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def claim_alerts(connection: Connection, environment: str, now: datetime, until: datetime) -> tuple[Alert, ...]:
     """Return the alerts that are due, and reserve them until an instant; after it another process may send them.
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from flows.cli import app
 from flows.context import load_context
+from flows.impact.brought import ProposalPlan
 from flows.init.scaffold import Warehouse, create_project
 from flows.prefect.pages.proposals import proposal_page
 from metadata_sync.errors import SluiceError
@@ -101,7 +102,7 @@ def test_every_way_to_rows_is_a_proposal(run: Run, shop: Path) -> None:
     listed = json.loads(run("ada", "proposals", "list", "--json").stdout)["proposals"]
     assert [item["via"] for item in listed] == ["apply", "deactivate"]
     assert run("bob", "proposals", "reject", "1", "--reason", "not now").exit_code == 0
-    assert "not now" in proposal_page(load_context().store.approvals.find(1))
+    assert "not now" in proposal_page(load_context().store.approvals.find(1), ProposalPlan())
     assert run("bob", "proposals", "list", "--all").exit_code == 0
     error = _refused(run("ada", "retire", "dwh.dim_customer", "--yes"), 1)
     assert "protected" in error.message
@@ -123,6 +124,17 @@ def test_an_override_is_told(run: Run, channel: list[dict[str, Any]]) -> None:
     _refused(run("ada", "proposals", "approve", "1", "--yes", "--override", " "), 2)
     assert run("ada", "proposals", "approve", "1", "--yes", "--override", "alone at night").exit_code == 0
     assert any("Override" in json.dumps(item) and "alone at night" in json.dumps(item) for item in channel)
+
+
+def test_an_override_past_the_command_is_told_once_by_the_monitor(run: Run, channel: list[dict[str, Any]]) -> None:
+    _refused(run("ada", "deactivate", "customers_daily", "--reason", "x"), 4)
+    approvals = load_context().store.approvals
+    approvals.approve(1, approvals.find(1).digest, override="straight into the database")
+    for _ in range(2):
+        assert run("ada", "monitor").exit_code == 0
+    told = [item for item in channel if "Override" in json.dumps(item)]
+    assert len(told) == 1
+    assert "straight into the database" in json.dumps(told)
 
 
 def test_protection_is_taken_off_by_two(run: Run) -> None:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect import Flow, State
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
 from pydantic import ValidationError
 
 from flows.context import Context
 from flows.engine.engine import execute, prepare
 from flows.prefect.deployments.forms import form_deployments
 from flows.prefect.forms.changes import edit_pipeline, onboard, switch_row
-from flows.prefect.forms.models import CLEARABLE, EDITABLE, BackfillForm, EditForm, OnboardForm, SwitchForm
+from flows.prefect.forms.models import (
+    CLEARABLE,
+    EDITABLE,
+    BackfillForm,
+    DecideForm,
+    EditForm,
+    Form,
+    OnboardForm,
+    SwitchForm,
+)
 from flows.run.model import RunRequest
 from metadata_sync.control.apply import Assignment, ChangeContext, set_values, switch
 from metadata_sync.errors import MetadataError, StoreError
@@ -247,6 +261,71 @@ def test_form_in_a_protected_environment_proposes_as_the_worker(
     with pytest.raises(StoreError, match="same identity"):
         approvals.approve(1, found.digest)
     context.store.close()
+
+
+def _started_by(server: Server, flow: Flow[..., Any], form: Form, creator: dict[str, str] | None) -> State[Any]:
+    """Run a form as Prefect Cloud would record it: its open server records no creator, so the test writes one."""
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(flow, parameters={"form": form.model_dump()})
+        if creator is not None:
+            with closing(sqlite3.connect(server.local.folder / "prefect.db", timeout=30)) as database, database:
+                found = database.execute(
+                    "update flow_run set created_by = ? where id = ?", (json.dumps(creator), str(run.id))
+                )
+                assert found.rowcount == 1
+        state: State[Any] = run_flow(flow, client.read_flow_run(run.id), {"form": form}, return_type="state")
+        return state
+
+
+def test_proposal_is_decided_by_form_where_the_server_knows_its_users(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never by a typed name: an open server, an automation and the proposer itself are refused."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    context = open_orders(write_project(tmp_path / "orders"), "decided")
+    for name, value in (("PROJECT_ROOT", str(context.project.root)), ("ENVIRONMENT", "decided"), ("DBT_TARGET", "dev")):
+        monkeypatch.setenv(f"SLUICE_{name}", value)
+    from flows.prefect.form_flows import decide, edit
+
+    approvals = context.store.approvals
+    approvals.protect("it is production")
+    ada, bob = ({"type": "USER", "id": str(uuid4()), "display_value": "ada"} for _ in range(2))  # of one name
+    asked = EditForm(requested_by="bob", pipeline="payments", schedule="7 7 * * *", reason="later")
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        proposed = _started_by(server, edit, asked, ada)
+        found = approvals.find(1)
+        form = DecideForm(proposal=1, digest=found.digest[:12], decision="approve")
+        other = form.model_copy(update={"digest": "0" * 12})
+        without = form.model_copy(update={"decision": "reject"})
+        refused = [
+            _started_by(server, decide, form, None),
+            _started_by(server, decide, form, {**bob, "type": "AUTOMATION"}),
+            _started_by(server, decide, form, ada),
+            _started_by(server, decide, other, bob),
+            _started_by(server, decide, without, bob),
+        ]
+        assert approvals.find(1) == found
+        done = _started_by(server, decide, form, bob)
+
+    assert "waits as proposal 1" in str(proposed.message)
+    assert found.proposer.name == f"prefect:{ada['id']}"
+    reasons = ("does not say who", "does not say who", "same identity", "another digest", "needs a reason")
+    assert all(state.is_failed() for state in refused)
+    assert [reason for reason, state in zip(reasons, refused, strict=True) if reason not in str(state.message)] == []
+    assert str(done.message).startswith(f"Proposal 1 is approved by prefect:{bob['id']}, change ")
+    (row,) = (row for row in context.store.read_rows().pipelines if row.key == "payments")
+    assert row.schedule == "7 7 * * *"
+    pages = server.ask("/artifacts/filter", {"artifacts": {"key": {"any_": ["proposal-decided-1"]}}})
+    assert len(pages) == 2, "one while it waits, one once it is decided"
+    assert any("### What it does" in page["data"] for page in pages)
+    context.store.close()
+
+
+def test_decide_form_is_there_in_a_protected_environment(orders: Context) -> None:
+    rows = orders.store.read_rows()
+    names = {item.name for item in form_deployments(rows, "dev", [], is_protected=True)}
+    assert names - {item.name for item in form_deployments(rows, "dev", [])} == {"decide@dev"}
 
 
 def test_backfill_form_loads_and_records_what_the_command_would(
