@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from flows.impact.plan import Impact, plan_impact
-from flows.impact.text import kind_of, lines_of
+from flows.impact.text import kind_of, lines_of, uncommitted_line
 from flows.lint.checks import lint
 from flows.lint.files import find_files
 from metadata_sync.analysis.offline import OfflineColumns
@@ -224,7 +224,8 @@ def _change(context: Context, ref: str | None, found: list[Impact]) -> Check:
     found.append(impact)
     lines = tuple(_lines(impact))
     status = Status.FAILED if impact.is_broken else Status.PASSED
-    return Check("", status, f"{_counted(len(impact.effects), 'row')} changed against {ref}.", lines)
+    told = f" {uncommitted_line(impact)}" if impact.uncommitted else ""
+    return Check("", status, f"{_counted(len(impact.effects), 'row')} changed against {ref}.{told}", lines)
 
 
 def _lines(impact: Impact) -> Iterator[str]:

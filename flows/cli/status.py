@@ -111,6 +111,8 @@ def _plan_against(ref: str, *, as_markdown: bool, as_json: bool) -> None:
     else:
         title = f"Changed against {ref}: {len(impact.effects)} of the rows"
         print_table(title, text.HEADERS, text.table_rows(impact))
+        if impact.uncommitted:
+            say(text.uncommitted_line(impact))
     if impact.is_broken:
         raise typer.Exit(1)
 

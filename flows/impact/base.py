@@ -45,6 +45,18 @@ def project_at(project: Project, ref: str) -> Iterator[Project]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def uncommitted(project: Project) -> tuple[str, ...]:
+    """Return the files of the dbt project that no commit has as they are, as paths below the project.
+
+    Raises:
+        ConfigurationError: When git is missing, or the project is in no repository.
+    """
+    below = Path(_git(project.root, "rev-parse", "--show-prefix").strip())
+    asked = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    found = _git(project.root, *asked, "--", project.dbt_folder)
+    return tuple(str(Path(entry[3:]).relative_to(below)) for entry in found.split("\0") if entry)
+
+
 def _commit(root: Path, ref: str) -> str:
     try:
         return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").strip()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flows.impact.base import project_at
+from flows.impact.base import project_at, uncommitted
 from flows.impact.cost import Restating, with_cost
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.impact import DECIDING, READING, Change, Reach, changed_settings, reach
@@ -71,10 +71,12 @@ class Impact:
     Attributes:
         ref: The commit, branch or tag.
         effects: One per changed row.
+        uncommitted: Files of the dbt project that no commit has as they are: the changes are theirs too.
     """
 
     ref: str
     effects: tuple[Effect, ...]
+    uncommitted: tuple[str, ...] = ()
 
     @property
     def is_broken(self) -> bool:
@@ -103,7 +105,7 @@ def plan_impact(context: Context, ref: str, columns: WarehouseColumns | None = N
         old = read_project(old_project, environment).rows
         known = context.columns if columns is None else columns
         effects = _effects((old, old_project), (rows, project), known)
-    return Impact(ref, effects if columns is not None else with_cost(context, effects))
+    return Impact(ref, effects if columns is not None else with_cost(context, effects), uncommitted(project))
 
 
 def impact_of(context: Context, rows: ControlRows, project: Project) -> Impact:

@@ -60,11 +60,18 @@ def table_rows(impact: Impact) -> list[tuple[str, str, str]]:
     ]
 
 
+def uncommitted_line(impact: Impact) -> str:
+    """Return the sentence about files that are looked at though no commit has them."""
+    return f"Not committed, and looked at as they are: {_listed(impact.uncommitted)}."
+
+
 def markdown(impact: Impact) -> str:
     """Return a plan as Markdown, cut off at what one comment holds."""
     rows = "row" if len(impact.effects) == 1 else "rows"
     parts = [f"### {len(impact.effects)} changed {rows} against `{impact.ref}`\n"]
-    size = len(parts[0].encode())
+    if impact.uncommitted:
+        parts.append(f"\n{uncommitted_line(impact)}\n")
+    size = len("".join(parts).encode())
     for number, effect in enumerate(impact.effects):
         owners = f"\n- owners: {', '.join(effect.owners)}" if effect.owners else ""
         told = "\n".join(f"- {line}" for line in lines_of(effect))
@@ -82,6 +89,7 @@ def document(impact: Impact) -> dict[str, Any]:
     return {
         "against": impact.ref,
         "is_broken": impact.is_broken,
+        "uncommitted": list(impact.uncommitted),
         "changes": [
             {
                 "row": f"{effect.change.table}[{effect.change.key}]",

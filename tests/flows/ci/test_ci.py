@@ -28,7 +28,11 @@ def test_pull_request_that_is_in_order(root: Path) -> None:
         "rows and SELECTs": ("passed", "7 rows: no fault found; columns of sources were not looked up."),
         "policies": ("skipped", "there is no dbt_project/policies.yml."),
         "SQL on Redshift": ("skipped", "the warehouse is duckdb."),
-        "change": ("passed", "1 row changed against HEAD."),
+        "change": (
+            "passed",
+            "1 row changed against HEAD. Not committed, and looked at as they are: "
+            "dbt_project/transformations/dim_customer.sql, dbt_project/unit_tests/dwh.dim_customer.yml.",
+        ),
         "tests of targets": ("skipped", "there is no test in dbt_project/unit_tests."),
     }
     assert not (root / ".sluice" / "control.db").exists()

@@ -177,3 +177,23 @@ def test_source_that_cannot_be_reached_is_planned_without(root: Path) -> None:
     edit(root, "control/example.yml", "location: lake/customers", "location: lake/elsewhere")
     edit(root, CUSTOMER, "c.name,", "lower(c.name) as name,")
     assert planned()["dwh.dim_customer"]["columns"] == ["mart.named.name"]
+
+
+def test_files_that_no_commit_has_are_named(root: Path) -> None:
+    """Edited, added, and staged ones, below the top of the repository; a clean tree names none."""
+    assert json.loads(invoke("plan", "--against", "HEAD", "--json").stdout)["uncommitted"] == []
+    edit(root, "transformations/named.sql", "c.name,", "upper(c.name) as name,")
+    (root / "dbt_project/transformations/größe 1.sql").write_text("select 1 as one\n")
+    edit(root, "transformations/top.sql", "as n ", "as number ")
+    git(root, "add", "dbt_project/transformations/top.sql")
+    (root / "notes.txt").write_text("none of the project's")
+    names = {f"dbt_project/transformations/{name}.sql" for name in ("named", "größe 1", "top")}
+    assert set(json.loads(invoke("plan", "--against", "HEAD", "--json").stdout)["uncommitted"]) == names
+    for command in (
+        ("plan", "--against", "HEAD"),
+        ("plan", "--against", "HEAD", "--markdown"),
+        ("ci", "--against", "HEAD"),
+    ):
+        told = " ".join(invoke(*command).output.split())
+        assert "Not committed, and looked at as they are:" in told
+        assert "größe 1.sql" in told
