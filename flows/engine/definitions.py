@@ -12,6 +12,7 @@ from flows.gate.definitions import definition_changes, find_change, known_defini
 from flows.incidents.incident import Finding
 from flows.incidents.settle import settle_incidents
 from flows.warehouse.definition import derivation_of, is_redefined, numbered
+from metadata_sync.database.approval.model import Role
 from metadata_sync.database.journals.entries import DefinitionEntry
 from metadata_sync.errors import ConfigurationError, RunError
 from metadata_sync.incident import Incident, IncidentKind
@@ -223,7 +224,9 @@ def accept(context: Context, target: str, reason: str) -> DefinitionEntry:
 
     Raises:
         ConfigurationError: When there is no such target, it was never loaded, or no older SELECT derived rows of it.
+        StoreError: When the role `restate` was granted to others only.
     """
+    context.store.approvals.require(Role.RESTATE)
     rows = context.store.read_rows()
     row = find_target(rows, target)
     head = read_head(context, row)

@@ -18,6 +18,7 @@ from flows.warehouse.definition import Definition
 from flows.warehouse.lake.variable import files_variable
 from flows.warehouse.load_log import read_loads
 from flows.warehouse.rejects import with_rejects
+from metadata_sync.database.approval.model import Role
 from metadata_sync.loads import RowCounts
 from metadata_sync.rows.vocabulary import LoadType
 
@@ -145,7 +146,9 @@ def rebuild(context: Context, target: str) -> RowCounts:
         ConfigurationError: When no row declares the target.
         SoftRunError: When another run holds the target.
         HardRunError: When the rebuild failed; nothing was written.
+        StoreError: When the role `restate` was granted to others only.
     """
+    context.store.approvals.require(Role.RESTATE)
     run_id = f"rebuild-{context.now():%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}"
     row = row_of(context, target)
     with hold_targets(context, f"rebuild of {target}", [target], run_id):

@@ -152,3 +152,13 @@ def test_roles_bind_runs(run: Run) -> None:
     _refused(run("ada", "run"), 1)
     assert run("carl", "run").exit_code == 0
     _refused(run("ada", "protection", "revoke", "run", "carl"), 4)
+    _refused(run("ada", "protection", "grant", "restate", "carl"), 4)
+    assert run("bob", "proposals", "approve", "3", "--yes").exit_code == 0
+    for command in (
+        ("restate", "--yes"),
+        ("rebuild", "--yes"),
+        ("accept", "--reason", "x"),
+        ("backfill", "--from", "2024-01-01"),
+    ):
+        error = _refused(run("ada", command[0], "dwh.dim_customer", *command[1:]), 1)
+        assert error.message == "ada may not restate in dev; nothing was changed."
