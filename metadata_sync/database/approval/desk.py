@@ -67,7 +67,7 @@ def propose_if_protected(
         protection.require(connection, environment, role, who)
     if not is_protected:
         return None
-    named = author.who if author.who != who.name else None
+    named = None if author.who in {who.name, who.account} else author.who
     rows = (*proposals.to_rows(changes), *proposals.select_rows(selects))
     brought = {change.new for change in selects.values()}
     select_texts.keep(connection, [text for text in texts.values() if select_texts.text_hash(text) in brought])
