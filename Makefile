@@ -39,9 +39,9 @@ coverage: $(VENV)/.dev ## Run all tests and report the lines that none ran (less
 	@$(BIN)/python -m pytest -n $(WORKERS) $(BY_FILE) --cov --cov-report=term --cov-report=html $(ARGS)
 
 .PHONY: test-next
-test-next: $(VENV)/.next ## Run the tests of the loads on the next dbt-core, 1.12, and DuckDB
+test-next: $(VENV)/.next ## Run the tests of loads and of new projects on the next dbt-core, 1.12, and DuckDB
 	@PYTHONPATH=$(NEXT) $(BIN)/python -c 'from dbt.version import __version__ as v; print("dbt-core", v); assert v.startswith("1.12.")'
-	@$(IN_MEMORY) PYTHONPATH=$(NEXT) $(BIN)/python -m pytest -n $(WORKERS) -k "not postgres" $(addprefix tests/macros/test_,histories.py loads.py altered_targets.py consumer_project.py dbt_around_sluice.py) $(ARGS)
+	@$(IN_MEMORY) PYTHONPATH=$(NEXT) $(BIN)/python -m pytest -n $(WORKERS) -k "not postgres" $(addprefix tests/macros/test_,histories.py loads.py altered_targets.py consumer_project.py dbt_around_sluice.py) tests/flows/dbt $(ARGS)
 NEXT := $(abspath $(VENV)/dbt-next)
 
 .PHONY: test-lake

@@ -77,10 +77,10 @@ def _adopt(project: Path, *, dry_run: bool) -> None:
     _show("would add" if dry_run else "added", additions)
     if not dry_run:
         out.print(
-            "Nothing else was changed. dbt finds the macros by a link in dbt_packages/; `dbt deps` removes it,",
+            "Nothing else was changed. The macros are linked into dbt_packages/, now and by each command of Sluice.",
             highlight=False,
         )
-        out.print("and `sluice sync`, or the next run, makes it again.", highlight=False)
+        out.print("Where packages.yml lists others too: dbt deps", highlight=False)
 
 
 def _show(verb: str, names: list[str]) -> None:

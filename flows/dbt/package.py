@@ -1,7 +1,8 @@
 """The dbt package `sluice`: the macros that travel in the wheel, linked into a project's `dbt_packages/`.
 
-dbt reads every folder of `dbt_packages/`, named in `packages.yml` or not, so no `dbt deps` is needed. The link is
-not in git: each command that writes models or starts dbt makes it, or corrects it.
+dbt reads every folder of `dbt_packages/`, so no `dbt deps` is needed. The link is not in git: each command that writes
+models or starts dbt makes it, or corrects it. A second link, below `.sluice/`, is what `packages.yml` lists
+(`package_list`): dbt-core 1.12 counts, and `dbt deps` installs from there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from flows.dbt.package_list import LINK, ensure_listed
 from metadata_sync.errors import ConfigurationError
 from metadata_sync.project import Project
 
@@ -27,14 +29,32 @@ def package_dir() -> Path:
 
 
 def link_package(project: Project) -> None:
+    """Link the macros into the project, and see that dbt's list of packages names them.
+
+    Raises:
+        ConfigurationError: When a link cannot be written, or the list is there without them.
+    """
+    if not _has_own(project):
+        ensure_listed(project.root, project.dbt_dir)
+        make_links(project)
+
+
+def make_links(project: Project) -> None:
     """Link the macros into the project, unless it reads them already or holds a copy of its own.
 
     Raises:
-        ConfigurationError: When the link cannot be written.
+        ConfigurationError: When a link cannot be written.
     """
     link = package_link(project)
-    if link is None or _points_to(link, package_dir()) or (link.exists() and not link.is_symlink()):
+    if link is None or _has_own(project):
         return
+    (project.root / LINK).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (project.root / LINK, link):
+        if not _points_to(path, package_dir()):
+            _link(path)
+
+
+def _link(link: Path) -> None:
     unfinished = link.with_name(f".{PACKAGE}.{os.getpid()}")
     try:
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +76,12 @@ def package_link(project: Project) -> Path | None:
     if document.get("name") == PACKAGE:
         return None
     return project.dbt_dir / str(document.get("packages-install-path") or _DEFAULT_FOLDER) / PACKAGE
+
+
+def _has_own(project: Project) -> bool:
+    """Whether the project has the macros by itself: this repository's, and one that holds a copy."""
+    link = package_link(project)
+    return link is None or (link.exists() and not link.is_symlink())
 
 
 def package_version(folder: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Sluice for an existing dbt project: additions only. Models, profiles, packages and dbt_project.yml stay as is."""
+"""Sluice for an existing dbt project: additions only. Models, profiles and dbt_project.yml stay as is."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from flows.dbt.package import make_links
+from flows.dbt.package_list import LINK, LIST, NEW_LIST, is_listed, list_of, read_list, with_entry, write_list
 from flows.init.scaffold import TEMPLATE
 from flows.init.writing import missing, taken, write_missing
 from flows.warehouse.profile import read_yaml
 from metadata_sync.control.json_schema import SCHEMA_FILE, schema_text
 from metadata_sync.errors import ConfigurationError
+from metadata_sync.project import Project
 
 _README: Final = "control/README.md"
 _SCHEMA: Final = f"control/{SCHEMA_FILE}"
+_ENTRY: Final = LINK.as_posix()
 _IGNORED: Final = (".sluice/", "dbt_packages/", "models/generated/")
 _SCHEMA_MACRO: Final = re.compile(r"\{%-?\s*macro\s+generate_schema_name\s*\(")
 _CALL: Final = "sluice.environment_schema("
@@ -31,14 +35,21 @@ def plan_additions(project: Path) -> list[str]:
     Raises:
         ConfigurationError: When it is no dbt project, or a name is taken.
     """
-    lines = _lines_to_ignore(project)
-    return [*missing(project, _files(project)), *(f"{line} (a line of .gitignore)" for line in lines)]
+    lines, listed = _lines_to_ignore(project), _list_with_macros(project)
+    return [
+        *missing(project, _files(project)),
+        *([] if listed is None else [f"- local: {_ENTRY} (an entry of {listed[0].name})"]),
+        *(f"{line} (a line of .gitignore)" for line in lines),
+    ]
 
 
 def add_to_dbt_project(project: Path) -> list[str]:
     """Add Sluice to a dbt project, and return what was added; otherwise as `plan_additions`."""
     additions = plan_additions(project)
+    listed = _list_with_macros(project)
     write_missing(project, _files(project))
+    if listed is not None:
+        write_list(*listed)
     lines = _lines_to_ignore(project)
     if lines:
         path = project / ".gitignore"
@@ -51,6 +62,8 @@ def add_to_dbt_project(project: Path) -> list[str]:
             raise ConfigurationError(
                 f"{path} cannot be written: {error.strerror}.", f"Add these lines to it: {', '.join(lines)}"
             ) from error
+    if additions:
+        make_links(Project(project.resolve()))
     return additions
 
 
@@ -110,6 +123,26 @@ def _schema_macros(project: Path, document: Mapping[str, Any]) -> list[Path]:
 def _refuse_unless_called(path: Path) -> None:
     if _CALL not in path.read_text(encoding="utf-8", errors="replace"):
         raise ConfigurationError(f"{path} has a generate_schema_name of its own. Nothing was written.", _REMEDY)
+
+
+def _list_with_macros(project: Path) -> tuple[Path, str] | None:
+    """Return dbt's list of packages with the macros, where it has to be changed.
+
+    Raises:
+        ConfigurationError: When an entry cannot be added to it.
+    """
+    path = list_of(project)
+    if path is None:
+        return project / LIST, NEW_LIST.format(entry=_ENTRY)
+    if is_listed(read_list(path), _ENTRY):
+        return None
+    text = with_entry(path.read_text(encoding="utf-8"), _ENTRY)
+    if text is None:
+        raise ConfigurationError(
+            f"{path} is written in a way to which nothing can be added safely. Nothing was written.",
+            f"Add to its packages:  - local: {_ENTRY}  then run the same command again.",
+        )
+    return path, text
 
 
 def _lines_to_ignore(project: Path) -> list[str]:

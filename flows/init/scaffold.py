@@ -50,6 +50,7 @@ _FILES: Final = {
     "dbt_project/transformations/dim_customer.sql": "dbt_project/transformations/dim_customer.sql",
     "dbt_project/unit_tests/dwh.dim_customer.yml": "dbt_project/unit_tests/dwh.dim_customer.yml",
     "dbt_project/macros/generate_schema_name.sql": "dbt_project/macros/generate_schema_name.sql",
+    "dbt_project/packages.yml": "dbt_project/packages.yml",
     "profiles.yml": "profiles.yml",
     "dbt_project/dbt_project.yml": "dbt_project/dbt_project.yml",
 }

@@ -151,10 +151,12 @@ def test_dbt_project_gets_additions_only(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     (tmp_path / ".gitignore").write_text("target/\ndbt_packages/")
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != ".gitignore"}
+    added = {".gitignore", "packages.yml"}
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name not in added}
     assert plan_additions(tmp_path) == add_to_dbt_project(tmp_path)
     assert {path: path.read_bytes() for path in before} == before
     assert (tmp_path / ".gitignore").read_text() == "target/\ndbt_packages/\n.sluice/\nmodels/generated/\n"
+    assert (tmp_path / "packages.yml").read_text() == "packages:\n  - local: .sluice/macros\n"
     (tmp_path / "control" / "README.md").write_text("the team's")
     assert add_to_dbt_project(tmp_path) == []
     assert find_project(tmp_path / "models") == Project(tmp_path)
