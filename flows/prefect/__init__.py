@@ -8,6 +8,7 @@ Loads do not depend on Prefect: the engine works without it, and the flows here 
 | `local_run` | `sluice run` through a Prefect server, in this process |
 | `run_guards` | a run that Prefect refused or that crashed is replaced; a run whose row changed does not start |
 | `backfill_flow`, `form_flows`, `upkeep_flows` | the flows of the forms, and `heal` and `monitor` |
+| `proposals` | pages of proposals, and who decides one by form |
 | `retention` | removes old runs, logs and pages from the server |
 | `deployments/` | one deployment per row, compared with what the server has |
 | `forms/` | the forms' fields, and the changes that they make |
