@@ -25,6 +25,7 @@ from flows.upkeep.heal import HealState
 from flows.upkeep.heal import heal as heal_rows
 from flows.upkeep.monitor import monitor as run_monitor
 from flows.upkeep.problems import problems
+from flows.upkeep.scope import Scope
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +94,7 @@ def monitor() -> State[Any]:
 
 def _write_page(context: Context) -> None:
     """Write the page that says what is wrong now. An error of the server is logged and does not fail the run."""
-    store = context.store
-    rows = store.usable_rows()
-    page = problems_page(problems(context, rows, store.latest_loads()), context.now())
+    page = problems_page(problems(context, Scope.of(context)), context.now())
     key = f"wrong-now-{context.settings.environment.replace('_', '-')}"
     try:
         patiently(partial(create_markdown_artifact, page, key=key, description="What is wrong now."), _BUSY_SECONDS)
