@@ -71,14 +71,12 @@ lint: $(VENV)/.dev ## Run every linter, change nothing
 	$(BIN)/sluice validate --offline
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestration against their targets (many minutes)
-	@$(BIN)/python benchmarks/walk.py
-	@$(BIN)/python benchmarks/start.py
-	@$(BIN)/python benchmarks/sync.py
-	@$(BIN)/python benchmarks/scd2.py
-	@$(BIN)/python benchmarks/scd1.py
-	@$(BIN)/python benchmarks/gate.py
-	@$(BIN)/python benchmarks/orchestration.py
+bench: $(VENV)/.dev ## Measure everything beside targets and peers, into test-output/bench.json (hours; five minutes: ARGS=--short)
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+.PHONY: bench-check
+bench-check: $(VENV)/.dev ## Compare the last `make bench` with benchmarks/baseline.json by ratios; fails on a regression
+	@$(BIN)/python benchmarks/check.py $(ARGS)
 
 .PHONY: selects
 selects: $(VENV)/.dev ## Load 10,000 random SELECTs by increments and compare what the increment rules say (an hour)

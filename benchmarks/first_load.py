@@ -7,13 +7,13 @@ python benchmarks/first_load.py [--rows 50000000] [--chunk-rows 5000000] [--memo
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from measures import Measure, print_measures
 from measuring import Cost, print_table, run, sluice
 
 _REPOSITORY = Path(__file__).parents[1]
@@ -104,13 +104,21 @@ def _row_count(root: Path) -> int:
     return int(run([sys.executable, "-c", _COUNT], folder=root)[1])
 
 
+def _measures(found: list[tuple[str, int, Cost, int]], rows: int) -> list[Measure]:
+    if wrong := [f"{name}: {count:,}" for name, _, _, count in found if count != rows]:
+        raise RuntimeError(f"not all of {rows:,} rows were loaded: {', '.join(wrong)}")
+    (_, _, by_chunks, _), (_, _, at_once, _) = found
+    work = f"first load by chunks, {rows:,} rows"
+    return [
+        Measure(f"{work}: peak memory", "MiB", by_chunks.peak_mib, "2 GiB", _PEAK_MIB, 1),
+        Measure(f"{work}: peak memory", "MiB", by_chunks.peak_mib, "at once", at_once.peak_mib),
+        Measure(work, "CPU s", by_chunks.cpu_seconds, "at once", at_once.cpu_seconds),
+    ]
+
+
 def _report(found: list[tuple[str, int, Cost, int]], rows: int, *, as_json: bool) -> None:
     if as_json:
-        documents = [
-            {"load": name, "chunks": chunks, "seconds": cost.wall_seconds, "peak_mib": cost.peak_mib, "rows": count}
-            for name, chunks, cost, count in found
-        ]
-        print(json.dumps(documents, indent=2))
+        print_measures(_measures(found, rows))
         return
     lines = [
         (

@@ -66,20 +66,21 @@ def _measure(folder: Path, warehouse: Warehouse, size: int, repeats: int, before
 
     floor = typical([_timed(warehouse, lambda: _bare(warehouse, rows)) for _ in range(repeats)])
     probe = typical([_timed(warehouse, lambda: _probe(project, profile, rows)) for _ in range(repeats)])
-    is_met = probe.wall_seconds <= floor.wall_seconds * _PROBE_TARGET
-    yield Result(f"{warehouse.name}: probe", size, probe, floor, f"<= {_PROBE_TARGET} x UNION ALL by the clock", is_met)
+    words = f"<= {_PROBE_TARGET} x UNION ALL by the clock"
+    work = f"gate on {warehouse.name}: probe"
+    yield Result(work, size, probe, floor, "UNION ALL", _PROBE_TARGET, words, by_clock=True)
 
     decision = typical([_timed(warehouse, lambda: _decide(project, profile, rows)) for _ in range(repeats)])
-    yield _grown(f"{warehouse.name}: decision", size, decision, floor, before)
+    yield _grown(f"gate on {warehouse.name}: decision", size, decision, floor, before)
 
     sluice(project.root, "run", "--json")  # writes the models, and notes loads that it has not made itself
     idle = typical([_idle(project) for _ in range(repeats)])
     if size == _SIZE_OF_CONTEST:
         dbt = _dbts_two_commands(folder / "dbt", warehouse, rows)
         for work, cost, part in (("decision", decision, _DECISIONS_PART), ("run, nothing due", idle, _RUNS_PART)):
-            is_met = cost.cpu_seconds <= dbt.cpu_seconds / part
-            yield Result(f"{warehouse.name}: {work}, to dbt's", size, cost, dbt, f"<= 1/{part} of dbt's CPU", is_met)
-    yield _grown(f"{warehouse.name}: run, nothing due", size, idle, floor, before)
+            words, name = f"<= 1/{part} of dbt's CPU", f"gate on {warehouse.name}: {work}"
+            yield Result(name, size, cost, dbt, "dbt source freshness and build", 1 / part, words)
+    yield _grown(f"gate on {warehouse.name}: run, nothing due", size, idle, floor, before)
 
 
 def _bare(warehouse: Warehouse, rows: ControlRows) -> None:
@@ -136,13 +137,17 @@ def _dbts_two_commands(folder: Path, warehouse: Warehouse, rows: ControlRows) ->
 
 
 def _grown(work: str, size: int, cost: Cost, floor: Cost, before: list[Result]) -> Result:
-    """Hold a cost to that of the smallest size, source by source."""
+    """Hold a cost to that of the smallest size, source by source; the smallest size itself has no target."""
     smaller = next((result for result in before if result.work == work), None)
     if smaller is None:
-        return Result(work, size, cost, floor, "the first size", is_met=True)
-    limit = smaller.cost.cpu_seconds / smaller.size * _GROWTH_TARGET
-    target = f"<= {_GROWTH_TARGET} x a source's part at {smaller.size}"
-    return Result(work, size, cost, floor, target, is_met=cost.cpu_seconds / size <= limit)
+        return Result(work, size, cost, floor, "UNION ALL", None, "the first size")
+    words = f"<= {_GROWTH_TARGET} x a source's part at {smaller.size}"
+    beside = f"as many parts of {smaller.size} rows"
+    return Result(work, size, cost, _times(smaller.cost, size / smaller.size), beside, _GROWTH_TARGET, words)
+
+
+def _times(cost: Cost, factor: float) -> Cost:
+    return Cost(cost.wall_seconds * factor, cost.cpu_seconds * factor, cost.peak_mib)
 
 
 def _timed(warehouse: Warehouse, work: Callable[[], None]) -> Cost:

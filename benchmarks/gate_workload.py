@@ -36,10 +36,12 @@ sluice:
 """
 _LOG = """
     create schema sluice; create schema dwh; create schema raw;
-    create table sluice.load_log (target varchar(127), source varchar(127), window_end varchar(128),
-        lookback_count bigint, load_id varchar(64), loaded_at timestamp, source_epoch bigint, run_id varchar(64),
-        window_start varchar(64), rows_read bigint, rows_inserted bigint, rows_updated bigint, rows_closed bigint,
-        rows_deleted bigint, rows_rejected bigint, started_at timestamp, finished_at timestamp);
+    create table sluice.load_log (load_id varchar(64), run_id varchar(64), target varchar(127), source varchar(127),
+        window_start varchar(64), window_end varchar(128), moves_watermark boolean, rows_read bigint,
+        rows_inserted bigint, rows_updated bigint, rows_closed bigint, rows_deleted bigint, rows_rejected bigint,
+        tie_count bigint, lookback_count bigint, epoch bigint, source_epoch bigint, loaded_at timestamp,
+        started_at timestamp, finished_at timestamp, definition varchar(64), driving_rows varchar(4000),
+        void_count bigint);
     create view sluice.watermark_control as select * from sluice.load_log
 """
 _TABLES = """

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from contest import Contest
 from events import Events
 from load_process import LoadCost
+from measures import Measure, print_measures
 from measuring import print_table
 from peer_costs import PEERS, Kind, peer_costs
 from warehouses import open_warehouse
+
+_PEERS_WAREHOUSE = "its duckdb"
+"""A peer runs on the DuckDB that it brings; Sluice's costs on our own are beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,9 @@ def main(description: str, kind: Kind, measure: Callable[[Contest, int], Iterato
     for peer in filter(None, options.peers.split(",")):
         for keys in map(int, options.sizes.split(",")):
             costs = peer_costs(peer, kind, Events(keys))
-            lines += [_Line("its duckdb", keys, Finding(work, peer, cost)) for work, cost in costs.items()]
+            lines += [_Line(_PEERS_WAREHOUSE, keys, Finding(work, peer, cost)) for work, cost in costs.items()]
     if options.json:
-        print(json.dumps([_document(line) for line in lines], indent=2))
+        print_measures(_measures(kind, lines))
     else:
         _print(lines)
 
@@ -114,11 +117,32 @@ def _cells(cost: LoadCost) -> tuple[str, ...]:
     return (*(f"{value:.2f}" for value in seconds), f"{cost.peak_mib:.0f}")
 
 
-def _document(line: _Line) -> dict[str, object]:
-    document = {"warehouse": line.warehouse, "keys": line.keys, **asdict(line.found)}
-    if isinstance(line.found, Goal):
-        document |= {"ratio": line.found.ratio, "is_met": line.found.is_met}
-    return document
+def _measures(kind: Kind, lines: Sequence[_Line]) -> Sequence[Measure]:
+    """Return the targets, then Sluice beside every way that has none."""
+    goals = [(line, line.found) for line in lines if isinstance(line.found, Goal)]
+    found = [
+        Measure(
+            f"{_name(kind, line)}, CPU of {goal.share}",
+            "CPU s",
+            _cpu(goal.cost, goal.share),
+            goal.beside,
+            _cpu(goal.other, goal.share),
+            goal.at_most,
+        )
+        for line, goal in goals
+    ]
+    held = {(_name(kind, line), goal.beside) for line, goal in goals}
+    findings = {(_name(kind, line), line.found.way): line.found for line in lines if isinstance(line.found, Finding)}
+    for (name, way), other in findings.items():
+        ours = findings.get((name.replace(_PEERS_WAREHOUSE, "duckdb"), "sluice"))
+        if ours is not None and way != "sluice" and (name, way) not in held:
+            seconds = (ours.cost.cpu_seconds, other.cost.cpu_seconds)
+            found.append(Measure(f"{name}, CPU of node", "CPU s", seconds[0], way, seconds[1]))
+    return found
+
+
+def _name(kind: Kind, line: _Line) -> str:
+    return f"{kind} {line.found.work}, {line.keys:,} keys, {line.warehouse}"
 
 
 def _cpu(cost: LoadCost, share: Literal["node", "statements"]) -> float:

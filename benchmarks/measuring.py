@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from measures import Measure, print_measures
 
 from metadata_sync.project import Project
 
@@ -32,17 +34,32 @@ class Result:
         work: What was done.
         size: To how many rows.
         cost: What it cost.
-        floor: What the least that could do the same cost, in the same run.
+        floor: What the least that could do the same cost, or a peer, in the same run.
+        beside: What that is.
+        at_most: How many times its cost may be the floor's; None: there is no target.
         target: What is to be reached, in words.
-        is_met: Whether it was.
+        by_clock: Whether seconds by the clock are compared, not those of the processor.
     """
 
     work: str
     size: int
     cost: Cost
     floor: Cost
+    beside: str
+    at_most: float | None
     target: str
-    is_met: bool
+    by_clock: bool = False
+
+    @property
+    def measure(self) -> Measure:
+        """Return it in the format of all benchmarks."""
+        unit = "wall s" if self.by_clock else "CPU s"
+        value, floor = (
+            (self.cost.wall_seconds, self.floor.wall_seconds)
+            if self.by_clock
+            else (self.cost.cpu_seconds, self.floor.cpu_seconds)
+        )
+        return Measure(f"{self.work}, {self.size:,} rows", unit, value, self.beside, floor, self.at_most)
 
 
 def run(command: Sequence[str | Path], *, folder: Path, exit_code: int = 0) -> tuple[Cost, str]:
@@ -88,7 +105,7 @@ def typical(costs: Sequence[Cost]) -> Cost:
 def report(results: Sequence[Result], *, as_json: bool) -> None:
     """Print results: a table for people, or one JSON document."""
     if as_json:
-        print(json.dumps([asdict(result) for result in results], indent=2))
+        print_measures([result.measure for result in results])
         return
     headers = ("work", "rows", "wall s", "CPU s", "peak MiB", "floor CPU s", "ratio", "target", "")
     print_table(headers, [_cells(result) for result in results])
@@ -111,9 +128,9 @@ def _cells(result: Result) -> Sequence[str]:
         f"{cost.cpu_seconds:.2f}",
         f"{cost.peak_mib:.0f}",
         f"{floor.cpu_seconds:.2f}",
-        f"{cost.cpu_seconds / floor.cpu_seconds:.1f}x",
+        f"{result.measure.ratio:.1f}x",
         result.target,
-        "met" if result.is_met else "missed",
+        {None: "", True: "met", False: "missed"}[result.measure.is_met],
     )
 
 

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from measures import Measure, print_measures
 from measuring import Cost, print_table, run, sluice
 
 from flows.context import Context
@@ -39,14 +40,48 @@ def main() -> None:
     parser.add_argument("--models", default="20,100", help="numbers of dbt models")
     parser.add_argument("--deployments", type=int, default=300, help="number of pipeline rows; 0: none")
     parser.add_argument("--repeats", type=int, default=3, help="builds of each kind; their median counts")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, _project(Path(folder)) as (context, server):
-        rows = [_task_runs(Path(folder), server, int(count), options.repeats) for count in options.models.split(",")]
-        print_table(("models", "dbt CPU s", "in a flow", "with task runs", "to a flow", "to dbt", "target", ""), rows)
-        if options.deployments:
-            print()
-            headers = ("deploy", "rows", "wall s", "CPU s", "server CPU s", "each s", "target", "")
-            print_table(headers, [*_deploys(context, server, options.deployments)])
+        builds = [_task_runs(Path(folder), server, int(count), options.repeats) for count in options.models.split(",")]
+        deploys = [*_deploys(context, server, options.deployments)] if options.deployments else []
+    if options.json:
+        print_measures([*(measure for build in builds for measure in build.measures()), *_deploy_measures(deploys)])
+        return
+    headers = ("models", "dbt CPU s", "in a flow", "with task runs", "to a flow", "to dbt", "target", "")
+    print_table(headers, [build.cells() for build in builds])
+    if deploys:
+        print()
+        headers = ("deploy", "rows", "wall s", "CPU s", "server CPU s", "each s", "target", "")
+        print_table(headers, [deploy.cells() for deploy in deploys])
+
+
+@dataclass(frozen=True, slots=True)
+class _Builds:
+    """CPU seconds of a dbt build: bare, in a flow, and in a flow with a task run for each model."""
+
+    count: int
+    bare: float
+    flow: float
+    tasks: float
+
+    @property
+    def _is_small(self) -> bool:
+        return self.count <= 20  # noqa: PLR2004 (where the flow's own cost hides nothing)
+
+    def measures(self) -> Iterator[Measure]:
+        """Yield task runs beside both others; small builds are held to the flow, larger ones to dbt."""
+        name = f"dbt build with task runs, {self.count} models"
+        yield Measure(name, "CPU s", self.tasks, "in a flow", self.flow, _FLOW_RATIO if self._is_small else None)
+        yield Measure(name, "CPU s", self.tasks, "dbt alone", self.bare, None if self._is_small else _BARE_RATIO)
+
+    def cells(self) -> Sequence[str]:
+        """Return a line for people."""
+        target = f"<= {_FLOW_RATIO}x a flow" if self._is_small else f"<= {_BARE_RATIO}x dbt"
+        verdict = "met" if all(measure.is_met is not False for measure in self.measures()) else "missed"
+        seconds = (f"{self.bare:.2f}", f"{self.flow:.2f}", f"{self.tasks:.2f}")
+        ratios = (f"{self.tasks / self.flow:.2f}x", f"{self.tasks / self.bare:.2f}x")
+        return (f"{self.count}", *seconds, *ratios, target, verdict)
 
 
 @contextmanager
@@ -66,7 +101,7 @@ def _project(folder: Path) -> Iterator[tuple[Context, LocalServer]]:
         stop(server)
 
 
-def _task_runs(folder: Path, server: LocalServer, count: int, repeats: int) -> Sequence[str]:
+def _task_runs(folder: Path, server: LocalServer, count: int, repeats: int) -> _Builds:
     """Build so many models bare, in a flow, and with a task run each; the ways take turns, so that load hits all."""
     project = folder / f"models_{count}"
     (project / "models").mkdir(parents=True)
@@ -82,11 +117,7 @@ def _task_runs(folder: Path, server: LocalServer, count: int, repeats: int) -> S
         for way in ways:
             seconds[way].append(_build(way, project, server))
     bare, flow, tasks = (median(seconds[way]) for way in ways)
-    is_small = count <= 20  # noqa: PLR2004 (where the flow's own cost hides nothing)
-    target = f"<= {_FLOW_RATIO}x a flow" if is_small else f"<= {_BARE_RATIO}x dbt"
-    is_met = tasks <= _FLOW_RATIO * flow if is_small else tasks <= _BARE_RATIO * bare
-    numbers = (f"{bare:.2f}", f"{flow:.2f}", f"{tasks:.2f}", f"{tasks / flow:.2f}x", f"{tasks / bare:.2f}x")
-    return (f"{count}", *numbers, target, "met" if is_met else "missed")
+    return _Builds(count, bare, flow, tasks)
 
 
 def _build(way: str, project: Path, server: LocalServer) -> float:
@@ -94,36 +125,59 @@ def _build(way: str, project: Path, server: LocalServer) -> float:
     return float(run([sys.executable, script, way, project, server.api_url], folder=project)[1])
 
 
-def _deploys(context: Context, server: LocalServer, count: int) -> Iterator[Sequence[str]]:
+def _deploys(context: Context, server: LocalServer, count: int) -> Iterator[_Deploy]:
     """Let so many rows come, rest, change, go off and go away; each deploy is a process of its own."""
     rows = [_row(number) for number in range(count)]
     some = rows[: count // _CHANGED_SHARE]
     changed = [row.model_copy(update={"schedule": "30 7 * * *"}) for row in some]
     off = [row.model_copy(update={"is_active": False}) for row in changed]
     deploy = partial(_deploy, context, server)
-    yield _line("created", count, deploy([RowChange(None, row) for row in rows]))
-    unchanged = deploy([])
-    verdict = "met" if unchanged.client.wall_seconds <= _UNCHANGED_SECONDS else "missed"
-    yield _line("unchanged", count, unchanged, f"<= {_UNCHANGED_SECONDS:.0f} s", verdict)
+    yield deploy("created", [RowChange(None, row) for row in rows], count)
+    yield deploy("unchanged", [], count)
     for work, pairs in (("changed", zip(some, changed, strict=True)), ("paused", zip(changed, off, strict=True))):
-        yield _line(work, len(some), deploy([RowChange(*pair) for pair in pairs]))
-    yield _line("removed", count, deploy([RowChange(row, None) for row in [*off, *rows[len(off) :]]]))
+        yield deploy(work, [RowChange(*pair) for pair in pairs], len(some))
+    yield deploy("removed", [RowChange(row, None) for row in [*off, *rows[len(off) :]]], count)
 
 
 @dataclass(frozen=True, slots=True)
 class _Deploy:
-    """What a `sluice deploy` cost, and the processor seconds that it took of the server."""
+    """What a `sluice deploy` of so many changed rows cost, and the processor seconds that it took of the server."""
 
+    work: str
+    count: int
     client: Cost
     server_seconds: float
 
+    def cells(self) -> Sequence[str]:
+        """Return a line for people."""
+        seconds = (self.client.wall_seconds, self.client.cpu_seconds, self.server_seconds)
+        each = f"{self.client.wall_seconds / self.count:.3f}"
+        target, verdict = "", ""
+        if self.work == "unchanged":
+            target = f"<= {_UNCHANGED_SECONDS:.0f} s"
+            verdict = "met" if self.client.wall_seconds <= _UNCHANGED_SECONDS else "missed"
+        return (self.work, f"{self.count}", *(f"{number:.1f}" for number in seconds), each, target, verdict)
 
-def _deploy(context: Context, server: LocalServer, changes: Sequence[RowChange]) -> _Deploy:
+
+def _deploy_measures(deploys: Sequence[_Deploy]) -> Iterator[Measure]:
+    """Yield each deploy beside the one that created everything."""
+    if not deploys:
+        return
+    created, *others = deploys
+    seconds = created.client.wall_seconds
+    for deploy in others:
+        name = f"sluice deploy, {deploy.count} {deploy.work}"
+        at_most = _UNCHANGED_SECONDS / seconds if deploy.work == "unchanged" else None
+        beside = f"{created.count} created"
+        yield Measure(name, "wall s", deploy.client.wall_seconds, beside, seconds, at_most)
+
+
+def _deploy(context: Context, server: LocalServer, work: str, changes: Sequence[RowChange], count: int) -> _Deploy:
     if changes:
         context.store.write(changes, "benchmark", Via.SET, None)
     before = _cpu_seconds(server)
     cost, _ = sluice(context.project.root, "deploy", "--json")
-    return _Deploy(cost, _cpu_seconds(server) - before)
+    return _Deploy(work, count, cost, _cpu_seconds(server) - before)
 
 
 def _cpu_seconds(server: LocalServer) -> float:
@@ -132,12 +186,6 @@ def _cpu_seconds(server: LocalServer) -> float:
     assert record is not None, "the server runs"
     fields = Path(f"/proc/{record.process.pid}/stat").read_text().rpartition(")")[2].split()
     return sum(int(ticks) for ticks in fields[11:13]) / os.sysconf("SC_CLK_TCK")
-
-
-def _line(work: str, count: int, cost: _Deploy, target: str = "", verdict: str = "") -> Sequence[str]:
-    seconds = (cost.client.wall_seconds, cost.client.cpu_seconds, cost.server_seconds)
-    each = cost.client.wall_seconds / count
-    return (work, f"{count}", *(f"{number:.1f}" for number in seconds), f"{each:.3f}", target, verdict)
 
 
 def _row(number: int) -> PipelineRow:

@@ -60,8 +60,8 @@ def _measure(sizes: list[int]) -> Iterator[Result]:
     for name, select in _SELECTS.items():
         for size in sizes:
             warehouse, spark = (_load(select, size, engine) for engine in ("warehouse", "spark"))
-            is_met = spark.cpu_seconds < warehouse.cpu_seconds
-            yield Result(f"{name} on Spark", size, spark, warehouse, "less CPU than the warehouse", is_met)
+            words = "less CPU than the warehouse"
+            yield Result(f"{name} on Spark", size, spark, warehouse, "DuckDB", 1, words)
 
 
 def _load(select: str, size: int, engine: str) -> Cost:

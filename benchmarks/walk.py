@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import duckdb
 import yaml
+from measures import COUNTED, Measure, print_measures
 from measuring import print_table, run, sluice
 
 from tests.support.project_copy import REPOSITORY, copy_project
@@ -90,7 +91,7 @@ def main() -> None:
     options = parser.parse_args()
     walk = _walk()
     if options.json:
-        print(json.dumps(walk, indent=2))
+        print_measures([_measure(words, before, walk[name], target) for name, words, before, target in _VALUES])
         return
     rows = [_cells(words, before, walk[name], target) for name, words, before, target in _VALUES]
     print_table(("value", "before", "now", "target", ""), rows)
@@ -144,11 +145,16 @@ def _check(root: Path) -> None:
         raise RuntimeError(f"the run left {versions} instead of {expected}")
 
 
-def _cells(words: str, before: int | None, now: int, target: int | None) -> Sequence[str]:
+def _measure(words: str, before: int, now: int, target: int | None) -> Measure:
+    at_most = None if target is None else target / before
+    return Measure(f"walk: {words}", COUNTED, now, "the tree before its packages", before, at_most)
+
+
+def _cells(words: str, before: int, now: int, target: int | None) -> Sequence[str]:
     reached = "" if target is None else "met" if now <= target else "missed"
     return (
         words,
-        "" if before is None else f"{before:,}",
+        f"{before:,}",
         f"{now:,}",
         "" if target is None else f"<= {target}",
         reached,

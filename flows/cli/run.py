@@ -58,10 +58,10 @@ def run(
 ) -> None:
     """Load every target whose sources have new data, and explain why the others were skipped.
 
-    Rows and SELECTs that changed are synced first. A load reads only new data, also with --force. When nothing is due,
-    nothing is started and the exit code is 0. When a Prefect server answers (`sluice up`, or PREFECT_API_URL), the run
-    is shown in its UI. Exit code 1: something failed, is held until a person fixes it, or is still off because the
-    framework switched it off after an earlier failure.
+    Rows and SELECTs that changed are synced first; with named pipelines, SELECTs of others may wait. A load reads only
+    new data, also with --force. When nothing is due, nothing is started and the exit code is 0. When a Prefect server
+    answers (`sluice up`, or PREFECT_API_URL), the run is shown in its UI. Exit code 1: something failed, is held until
+    a person fixes it, or is still off because the framework switched it off after an earlier failure.
 
     Examples:
         sluice run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -117,15 +117,24 @@ def _plan_against(ref: str, *, as_markdown: bool, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def status(as_json: AsJson = False) -> None:
+def status(
+    pipelines: Annotated[
+        list[str] | None,
+        typer.Argument(help="Pipelines; all by default.", show_default=False, autocompletion=complete_pipelines),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what is wrong now, then every target: on or off, result of the last run, age, rows and last window.
 
     What is wrong are rows that the framework switched off, open incidents and late pipelines, the most urgent first,
     each with its cause, the targets that wait for it and the next step. Neither the warehouse nor Prefect is asked.
-    Into a pipe, targets are printed as plain lines with tabs.
+    Into a pipe, targets are printed as plain lines with tabs. With pipelines: their targets, and what is wrong with
+    them or with everything.
 
     Examples:
         sluice status
+
+        sluice status flights_hourly
 
         sluice status --json
     """
@@ -133,14 +142,18 @@ def status(as_json: AsJson = False) -> None:
     from flows.gate.first_load import first_loads_of
     from flows.reports.status import target_statuses
     from flows.upkeep.problems import problems
+    from flows.upkeep.scope import Scope
 
     context = load_context()
-    store, rows, loads = context.store, context.store.usable_rows(), context.store.latest_loads()
+    store, scope = context.store, Scope.of(context, pipelines or ())
+    rows, loads = scope.rows, scope.loads
     first_loads = first_loads_of(store.unfinished_first_loads())
-    statuses = target_statuses(rows, loads, store.now(), recorded_changes(context, rows, loads), first_loads)
-    found = problems(context, rows, loads)
+    changes = recorded_changes(context, rows, loads, scope.targets)
+    every = target_statuses(rows, loads, store.now(), changes, first_loads)
+    statuses = [item for item in every if scope.holds(item.pipeline_id)]
+    found = problems(context, scope)
     if as_json:
-        incidents = [_incident_document(incident) for incident in store.incidents()]
+        incidents = [_incident_document(incident) for incident in scope.incidents]
         targets = [_status_document(item) for item in statuses]
         print_json("status", {"problems": [asdict(item) for item in found], "targets": targets, "incidents": incidents})
     elif statuses or found:
@@ -185,7 +198,8 @@ def why(
     load = store.load_at(target, decisions[0].run_id, at)
     notes = definition_notes(context, [target]).get(target, ()) if at is None else ()
     first = first_loads_of(store.unfinished_first_loads()).get(target) if at is None else None
-    found = lookup_notes(store.usable_rows(), [target], [load] if load else []) if at is None else ()
+    rows = store.read_part(targets=[target]).usable if at is None else None
+    found = lookup_notes(rows, [target], [load] if load else []) if rows is not None else ()
     lookups = [note for _, sentences in found for note in sentences]
     if as_json:
         print_json("why", {**_why_document(decisions[0], load), "definition": list(notes), "lookups": lookups})
@@ -249,7 +263,7 @@ def _outlook_document(outlook: Outlook) -> dict[str, Any]:
     }
 
 
-def _print_statuses(statuses: tuple[TargetStatus, ...]) -> None:
+def _print_statuses(statuses: Sequence[TargetStatus]) -> None:
     from flows.cli.output.tables import print_notes
     from metadata_sync.text import duration_text
 

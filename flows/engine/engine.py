@@ -22,6 +22,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 from flows.engine.engines import with_engines
 from flows.engine.execution import Execution
 from flows.engine.recovery import adopt_unknown, mark_crashes
+from flows.gate.facts import Action
 from flows.gate.gather import log_decision, open_gate
 from flows.incidents.settle import deliver_or_log
 from flows.run.leases import LeaseKeeper, lease_texts, wait_until_free
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from flows.gate.gather import Gate
     from metadata_sync.database.journals.entries import LatestLoads
     from metadata_sync.rows.model import ControlRows
+    from metadata_sync.sync.parts import Part
 
 __all__ = [
     "RunObserver", "RunPlan", "RunRequest", "RunSummary", "SilentObserver", "execute", "hold_targets", "hold_warehouse",
@@ -126,6 +128,9 @@ def prepare(
 ) -> RunPlan:
     """Decide what a run would do now. Brings generated models in step with the rows; loads no data.
 
+    Asked for some pipelines that are in step, it reads their rows and what they read, and no others. When something
+    is due or held, all rows are read and the gate decides again: what follows concerns the rows of others.
+
     Args:
         context: Project, settings, control database.
         request: The request of the run.
@@ -144,13 +149,48 @@ def prepare(
     """
     if not is_dry:
         context.store.approvals.require(Role.RUN)
-    rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context, on_wait)
+    part = None if is_dry else _part_asked(context, request)
+    if part is not None and part.is_in_step:
+        plan = _decide(context, request, part.stored.usable, Blame(), on_wait=on_wait)
+        if not plan.first_loads and all(decision.action is Action.SKIP for decision in plan.decisions):
+            return _logged(plan)
+    rows, blame = (context.store.read_rows(), Blame()) if is_dry else sync_rows(context, on_wait, part)
+    return _logged(_decide(context, request, rows, blame, is_dry=is_dry, on_wait=on_wait))
+
+
+def _part_asked(context: Context, request: RunRequest) -> Part | None:
+    """Return the rows and files that the request alone needs; None: it needs all, or names what does not exist."""
+    if not request.pipelines or request.job_group is not None:
+        return None
+    from metadata_sync.sync.parts import Part
+
+    part = Part(context.store, context.project, context.columns.dialect, request.pipelines)
+    known = {row["pipeline_id"] for row_type, row in part.stored.stored if row_type.control_table == "pipeline_control"}
+    return part if known.issuperset(request.pipelines) else None
+
+
+def _logged(plan: RunPlan) -> RunPlan:
+    for decision in plan.decisions:
+        log_decision(plan.run_id, decision)
+    return plan
+
+
+def _decide(
+    context: Context,
+    request: RunRequest,
+    rows: ControlRows,
+    blame: Blame,
+    *,
+    is_dry: bool = False,
+    on_wait: Callable[[str], None],
+) -> RunPlan:
+    """Ask the gate about the targets of a request; see `prepare`."""
     stopped = blame.stopped(rows.transformations, rows) if blame.by_row else frozenset()
     selected = select_transformations(rows, request, stopped)
     wait_until_free(context.store, {str(row.name) for row in selected}, request.wait_seconds, on_wait=on_wait)
     now = context.now()
     with open_gate(context, rows, selected, blame, is_in_step=not is_dry) as gate:
-        loads = context.store.latest_loads()
+        loads = context.store.latest_loads({str(row.name) for row in rows.transformations} if rows.is_part else None)
         if not is_dry:
             loads = adopt_unknown(gate, loads)
             redefined = {target: head for target, head in gate.state.heads.items() if head.is_redefined}
@@ -167,7 +207,7 @@ def prepare(
         orphans = gate.orphans() if not request.pipelines else ()
         decisions = with_engines(context, request, rows, gate.state, answer.decisions)
         decisions, first_loads = _with_first_loads(gate, decisions, loads, now)
-    plan = RunPlan(
+    return RunPlan(
         run_id=f"{now:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
         planned_at=now,
         request=request,
@@ -182,9 +222,6 @@ def prepare(
         first_loads=first_loads,
         lake=gate.lake,
     )
-    for decision in plan.decisions:
-        log_decision(plan.run_id, decision)
-    return plan
 
 
 def execute(
@@ -244,7 +281,9 @@ def _with_changes(context: Context, plan: RunPlan, summary: RunSummary) -> RunSu
 
 
 @retry(retry=retry_if_exception_type(StaleRowError), stop=stop_after_attempt(3), reraise=True)
-def sync_rows(context: Context, say: Callable[[str], None] = lambda _: None) -> tuple[ControlRows, Blame]:
+def sync_rows(
+    context: Context, say: Callable[[str], None] = lambda _: None, part: Part | None = None
+) -> tuple[ControlRows, Blame]:
     """Bring the generated models in step with the rows, and store the column lists that sync took from SELECTs.
 
     If another run has filled in the lists of the same new rows meanwhile, sync starts again with those lists.
@@ -252,6 +291,7 @@ def sync_rows(context: Context, say: Callable[[str], None] = lambda _: None) -> 
     Args:
         context: Project, settings, control database.
         say: Receives a sentence for each column list that follows a changed SELECT.
+        part: Remembers that it is in step, when everything is.
 
     Returns:
         The rows, and the faults of rows and SELECTs. The models of faulty rows stay as they are.
@@ -260,6 +300,7 @@ def sync_rows(context: Context, say: Callable[[str], None] = lambda _: None) -> 
         MetadataError: When the control database holds a row that is invalid without its faulty part.
         SyncError: When generated files were edited by hand or cannot be written.
     """
+    from metadata_sync.sync.report import SyncReport
     from metadata_sync.sync.store import sync_store
 
     stored = context.store.read_stored()
@@ -267,5 +308,7 @@ def sync_rows(context: Context, say: Callable[[str], None] = lambda _: None) -> 
     for target, change in report.filled.items():
         if change.sentence:
             say(f"! {target}: {change.sentence}")
+    if part is not None and report == SyncReport(unchanged=report.unchanged):
+        part.remember()
     rows = context.store.usable_rows() if report.filled else stored.usable
     return rows, Blame.of(report.faults) if report.faults else Blame()

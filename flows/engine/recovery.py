@@ -43,6 +43,8 @@ def mark_crashes(context: Context, rows: ControlRows) -> tuple[str, ...]:
     for lease in context.store.leases():
         if (lease.is_expired or has_died(lease)) and not lease.target.startswith(UPKEEP_LEASE):
             by_run.setdefault(lease.holder.run_id, []).append(lease)
+    if by_run:
+        rows = context.store.whole(rows)
     for run_id, leases in by_run.items():
         _mark(context, rows, run_id, leases)
     return tuple(by_run)

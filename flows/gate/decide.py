@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
@@ -61,6 +61,7 @@ class Surroundings:
         leases: Targets that other runs are loading, each with a text that names the run.
         blame: Faults of rows and SELECTs.
         changes: Targets with rows that an older SELECT derived.
+        filled: All targets that have a row, where `rows` are a part; None: those of `rows`.
     """
 
     rows: ControlRows
@@ -73,6 +74,7 @@ class Surroundings:
     leases: Mapping[str, str] = field(default_factory=dict)
     blame: Blame = field(default_factory=Blame)
     changes: Mapping[str, DefinitionChange] = field(default_factory=dict)
+    filled: Set[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +357,9 @@ def _find_renamed(
     logged_sources: dict[str, set[str]] = {}
     for target, source in around.state.watermarks:
         logged_sources.setdefault(target, set()).add(source)
-    filled = {str(row.name) for row in around.rows.transformations}
+    filled = around.filled
+    if filled is None:
+        filled = {str(row.name) for row in around.rows.transformations}
     orphans = {target: sources for target, sources in logged_sources.items() if target not in filled}
     found = {}
     for row in targets:

@@ -78,7 +78,7 @@ def definition_notes(context: Context, targets: Collection[str]) -> Mapping[str,
     Returns:
         Target → its notes, a sentence each; only targets that have any.
     """
-    rows, loads = context.store.usable_rows(), context.store.latest_loads()
+    rows, loads = context.store.read_part(targets=targets).usable, context.store.latest_loads(targets)
     changes = recorded_changes(context, rows, loads, targets)
     notes: dict[str, list[str]] = {target: [changes[target].sentence] for target in targets if target in changes}
     for entry in context.store.definitions(tuple(targets)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -85,6 +85,7 @@ class Gate:
             settled=settled or {},
             leases=leases or {},
             blame=self.blame,
+            filled=self._filled(),
             changes=definition_changes(
                 self.context, self.rows, self.targets, self.state.heads, is_in_step=self.is_in_step
             ),
@@ -106,6 +107,12 @@ class Gate:
             return ()
         names = [TableName.parse(name) for name in unfilled]
         return hold_orphans(existing_tables(self.warehouse, self.context.profile, names))
+
+    def _filled(self) -> Set[str] | None:
+        """Return all targets that have a row; None: they stand in the rows, or no target is new."""
+        if not self.rows.is_part or all(str(row.name) in self.state.logged for row in self.targets):
+            return None
+        return self.context.store.target_names()
 
     def _waiting_minutes(self, now: datetime) -> Mapping[str, float]:
         """Return how many minutes targets with `trigger: all` have waited for their last source."""
@@ -161,8 +168,9 @@ def open_gate(
     profile = context.profile
     upstreams = {item.name for row in targets for item in resolve_dependencies(row, rows) if item.is_managed}
     every = [row.name for row in rows.transformations]
-    with context.columns.connected(), reading(context, profile) as warehouse:
-        state = read_state(warehouse, profile, every, upstreams | {row.name for row in targets})
+    asked = {row.name for row in targets} if rows.is_part else None
+    with context.columns.connected(), reading(context, profile, rows if rows.is_part else None) as warehouse:
+        state = read_state(warehouse, profile, every, upstreams | {row.name for row in targets}, asked)
         lake = lake_view(context, rows, warehouse)
         yield Gate(context, rows, targets, blame or Blame(), warehouse, state, lake, is_in_step)
 

@@ -86,6 +86,8 @@ class RunSettler:
     def settle(self, outcomes: Sequence[TargetOutcome]) -> None:
         """Record the outcomes of targets and their consequences."""
         troubled = [outcome for outcome in outcomes if not outcome.is_clean]
+        if troubled or self._open:
+            self._rows = self._context.store.whole(self._rows)
         findings = find(troubled, self._rows, self._rules, self.earlier_tries) if troubled else ()
         self._met += findings
         ran = [item for item in outcomes if item.status in _RAN]
@@ -160,7 +162,7 @@ def settle_incidents(
         run_id: The run that made the findings; None for a check outside a run.
         url: The run's page.
     """
-    now = context.now()
+    now, rows = context.now(), context.store.whole(rows)  # a row that is not in a part was not removed
 
     def decide(known: Sequence[Incident]) -> tuple[Sequence[Incident], Sequence[Alert]]:
         over = [item for item in known if item.is_open and (is_over(item) or is_removed(item, rows))]

@@ -26,6 +26,7 @@ from flows.upkeep.heal import HealState
 from flows.upkeep.heal import heal as heal_rows
 from flows.upkeep.monitor import monitor as run_monitor
 from flows.upkeep.problems import problems
+from flows.upkeep.scope import Scope
 from metadata_sync.database.approval.model import ProposalStatus
 
 log = logging.getLogger(__name__)
@@ -98,16 +99,14 @@ def monitor() -> State[Any]:
 
 def _write_page(context: Context) -> None:
     """Write the pages of what is wrong now and of recent proposals. An error of the server does not fail the run."""
-    store = context.store
-    rows = store.usable_rows()
-    page = problems_page(problems(context, rows, store.latest_loads()), context.now())
+    page = problems_page(problems(context, Scope.of(context)), context.now())
     key = f"wrong-now-{context.settings.environment.replace('_', '-')}"
     try:
         patiently(partial(create_markdown_artifact, page, key=key, description="What is wrong now."), _BUSY_SECONDS)
     except httpx.HTTPError as error:
         log.warning("problems_page written=false error=%r", error)
     since = context.now() - _PROPOSALS_SHOWN
-    for item in store.approvals.list():
+    for item in context.store.approvals.list():
         if item.status is ProposalStatus.OPEN or (item.decided_at and item.decided_at > since):
             write_page(context, item)
 

@@ -33,10 +33,7 @@ def select_transformations(
     known = {pipeline.pipeline_id: pipeline for pipeline in rows.pipelines}
     unknown = [name for name in request.pipelines if name not in known]
     if unknown:
-        raise RequestError(
-            f"There is no pipeline {', '.join(map(repr, unknown))} in this environment.",
-            f"It has: {', '.join(sorted(known)) or 'none yet (`sluice control apply` writes rows)'}.",
-        )
+        raise unknown_pipelines(unknown, known)
     groups = {pipeline.job_group for pipeline in rows.pipelines}
     if request.job_group is not None and request.job_group not in groups:
         raise RequestError(
@@ -50,6 +47,14 @@ def select_transformations(
         and request.job_group in (None, pipeline.job_group)
     }
     return order_by_data((row for row in rows.transformations if row.pipeline_id in wanted), stopped)
+
+
+def unknown_pipelines(unknown: Iterable[str], known: Iterable[str]) -> RequestError:
+    """Return the error for pipelines that no row declares; it names those that there are."""
+    return RequestError(
+        f"There is no pipeline {', '.join(map(repr, unknown))} in this environment.",
+        f"It has: {', '.join(sorted(known)) or 'none yet (`sluice control apply` writes rows)'}.",
+    )
 
 
 def switched_off_since(then: ControlRows, now: ControlRows) -> frozenset[str]:

@@ -6,7 +6,7 @@ shorter one each tick would end the lateness of the one before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -60,7 +60,9 @@ class Delay:
         return "its run has not ended" if self.is_running else "no run has finished it since"
 
 
-def delays(context: Context, rows: ControlRows, loads: LatestLoads, now: datetime) -> Iterator[Delay]:
+def delays(
+    context: Context, rows: ControlRows, loads: LatestLoads, now: datetime, only: Collection[str] = ()
+) -> Iterator[Delay]:
     """Yield the active pipelines that were due and are not done.
 
     Args:
@@ -68,13 +70,16 @@ def delays(context: Context, rows: ControlRows, loads: LatestLoads, now: datetim
         rows: The environment's rows.
         loads: The last loads of each target.
         now: UTC.
+        only: The pipelines to look at; empty: all.
     """
     store = context.store
-    decisions = {entry.target: entry for entry in store.last_decisions()}
-    changes = store.timing_changes()
+    asked = [row for row in rows.transformations if row.pipeline_id in only] if only else None
+    targets = None if asked is None else {str(row.name) for row in asked}
+    decisions = {entry.target: entry for entry in store.last_decisions(targets)}
+    changes = store.timing_changes(None if asked is None else {*only, *(row.key for row in asked)})
     leased = {lease.target for lease in store.leases() if not lease.is_expired}
     for pipeline in rows.pipelines:
-        if not (pipeline.is_active and pipeline.schedule):
+        if not (pipeline.is_active and pipeline.schedule) or (only and pipeline.pipeline_id not in only):
             continue
         due: dict[str, datetime] = {}
         for row in rows.transformations:

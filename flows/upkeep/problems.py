@@ -5,7 +5,7 @@ Read from the control database alone, so it is right although neither the wareho
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ from metadata_sync.rows.vocabulary import DeactivatedBy
 
 if TYPE_CHECKING:
     from flows.context import Context
-    from metadata_sync.database.journals.entries import LatestLoads
+    from flows.upkeep.scope import Scope
     from metadata_sync.rows.model import ControlRows, TransformationRow
 
 _URGENCY: Final = (Severity.ERROR, Severity.WARNING, Severity.INFO)
@@ -50,20 +50,20 @@ class Problem:
     next_try: datetime | None = None
 
 
-def problems(context: Context, rows: ControlRows, loads: LatestLoads) -> tuple[Problem, ...]:
-    """Return what is wrong now in an environment.
+def problems(context: Context, scope: Scope) -> tuple[Problem, ...]:
+    """Return what is wrong now in an environment, or with some of its pipelines.
 
     Args:
         context: Control database.
-        rows: The environment's rows.
-        loads: The last loads of each target.
+        scope: What is asked for.
     """
-    now = context.now()
-    open_ = context.store.incidents()
+    now, rows, open_ = context.now(), scope.rows, scope.incidents
+    subjects = {incident.subject for incident in open_}
+    concerned = [row for row in rows.transformations if scope.holds(row.pipeline_id) or str(row.name) in subjects]
     found = [
-        *_rows_off(rows, open_),
+        *_rows_off(concerned, open_),
         *(_of_incident(incident, rows, now) for incident in open_ if not _is_of_row_off(incident, rows)),
-        *_late(context, rows, loads, open_, now),
+        *_late(context, scope, now),
     ]
     return tuple(sorted(found, key=lambda item: (_URGENCY.index(item.severity), item.since or now)))
 
@@ -86,9 +86,9 @@ def _is_of_row_off(incident: Incident, rows: ControlRows) -> bool:
     return incident.kind is IncidentKind.LOAD and incident.subject in off
 
 
-def _rows_off(rows: ControlRows, open_: Sequence[Incident]) -> Iterator[Problem]:
+def _rows_off(rows: Iterable[TransformationRow], open_: Sequence[Incident]) -> Iterator[Problem]:
     known = {incident.subject: incident for incident in open_ if incident.kind is IncidentKind.LOAD}
-    for row in rows.transformations:
+    for row in rows:
         if not _framework_row(row):
             continue
         target = str(row.name)
@@ -128,14 +128,15 @@ def _next_try(pipeline_ids: Sequence[str], rows: ControlRows, now: datetime) -> 
     return min(due, default=None)
 
 
-def _late(
-    context: Context, rows: ControlRows, loads: LatestLoads, open_: Sequence[Incident], now: datetime
-) -> Iterator[Problem]:
+def _late(context: Context, scope: Scope, now: datetime) -> Iterator[Problem]:
     """Yield the late pipelines that `monitor` has not reported yet: it may be what does not run."""
     reported = {
-        pipeline for incident in open_ if incident.kind is IncidentKind.SLA for pipeline in incident.pipeline_ids
+        pipeline
+        for incident in scope.incidents
+        if incident.kind is IncidentKind.SLA
+        for pipeline in incident.pipeline_ids
     }
-    for delay in delays(context, rows, loads, now):
+    for delay in delays(context, scope.rows, scope.loads, now, scope.pipelines):
         if delay.pipeline.pipeline_id not in reported and (delay.is_late(now) or delay.is_standing_still(now)):
             yield _of_delay(delay, now)
 

@@ -109,7 +109,11 @@ class LoggedLoad:
 
 
 def read_state(
-    warehouse: Warehouse, profile: Profile, targets: Collection[TableName], decided: Collection[TableName]
+    warehouse: Warehouse,
+    profile: Profile,
+    targets: Collection[TableName],
+    decided: Collection[TableName],
+    asked: Collection[TableName] | None = None,
 ) -> WarehouseState:
     """Read which tables exist, then the watermarks and heads in as few statements as possible.
 
@@ -118,6 +122,8 @@ def read_state(
         profile: Maps schemas to their names in the warehouse.
         targets: The targets of all rows.
         decided: The targets whose heads are read: those to decide on, and the managed sources of these.
+        asked: Only the watermarks of `decided` are read, unless one of these has none: it may be the new name of any
+            target. None: the watermarks of all.
     """
     sluice_schema = profile.physical_schema(SLUICE_SCHEMA)
     schemas = {sluice_schema, *(profile.physical_schema(name.schema) for name in targets)}
@@ -126,11 +132,23 @@ def read_state(
     if (sluice_schema, "load_log") not in standing:
         return WarehouseState(existing)
     heads = [name for name in sorted(decided) if (sluice_schema, companion_table(name, "head")) in standing]
-    rows = (row for query in _state_queries(sluice_schema, heads) for row in warehouse.query(query))
-    state = _collect(existing, rows)
+    state = _read_marks(warehouse, existing, sluice_schema, heads, None if asked is None else decided)
+    if asked is not None and not state.logged >= {str(name) for name in asked}:
+        state = _read_marks(warehouse, existing, sluice_schema, heads, None)
     if (sluice_schema, "lake_files") not in standing or not decided:
         return state
     return replace(state, files=files_read(warehouse, sluice_schema, decided))
+
+
+def _read_marks(
+    warehouse: Warehouse,
+    existing: frozenset[TableName],
+    sluice_schema: str,
+    heads: Sequence[TableName],
+    targets: Collection[TableName] | None,
+) -> WarehouseState:
+    rows = (row for query in _state_queries(sluice_schema, heads, targets) for row in warehouse.query(query))
+    return _collect(existing, rows)
 
 
 def files_read(
@@ -227,7 +245,9 @@ def tables_in(warehouse: Warehouse, schemas: Collection[str]) -> frozenset[tuple
     return frozenset((schema, table) for schema, table in warehouse.query(query))
 
 
-def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[str]:
+def _state_queries(
+    sluice_schema: str, heads: Sequence[TableName], targets: Collection[TableName] | None
+) -> Iterator[str]:
     """Yield queries of: kind, target, source or fingerprint, bound, count, epoch, load or definition, time.
 
     The time orders the loads of a target: each load has a later one than the loads before.
@@ -236,6 +256,8 @@ def _state_queries(sluice_schema: str, heads: Sequence[TableName]) -> Iterator[s
         "select 'watermark', target, source, window_end, lookback_count, source_epoch, load_id, "
         f"{as_text('loaded_at')} from {quote_identifier(sluice_schema)}.watermark_control"
     )
+    if targets is not None:
+        watermarks += f" where target in ({', '.join(literal(str(name)) for name in sorted(targets)) or 'null'})"
     first, *others = [heads[start : start + CHUNK_SIZE] for start in range(0, len(heads), CHUNK_SIZE)] or [()]
     yield union_all([watermarks, *(_head(sluice_schema, name) for name in first)])
     for chunk in others:

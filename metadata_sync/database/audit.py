@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select
 
 from metadata_sync.database.approval.model import ProposedRow
 from metadata_sync.database.codec import encode_declared, parse_json, raw_column, raw_columns
@@ -17,7 +17,7 @@ from metadata_sync.database.journals.entries import AuditEntry, Via
 from metadata_sync.database.tables import control_audit
 from metadata_sync.redact import redact, redact_text
 from metadata_sync.rows.merge import ChangeKind, ColumnChange, ColumnId, RowChange, RowId, all_rows
-from metadata_sync.rows.model import ControlRows
+from metadata_sync.rows.model import ROW_TYPES, ControlRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +165,32 @@ _FEW: Final = 500
 _TIMING: Final = ("is_active", "schedule", "timezone", "pipeline_id")
 """Columns that decide whether and when a target is due."""
 
+_TIMED_TABLES: Final = tuple(row_type.control_table for row_type in ROW_TYPES)
 
-def timing_changes(connection: Connection, environment: str) -> dict[str, tuple[datetime, ...]]:
-    """Return when each row was switched, rescheduled or created, by key, UTC, newest first."""
+
+def timing_changes(
+    connection: Connection, environment: str, keys: Collection[str] | None = None
+) -> dict[str, tuple[datetime, ...]]:
+    """Return when rows were switched, rescheduled or created, by key, UTC, newest first; None: all rows."""
+    columns = control_audit.c
+    if keys is None:
+        return _timing_changes(connection, environment, [])
+    found: dict[str, tuple[datetime, ...]] = {}
+    ordered = sorted(keys)
+    for begin in range(0, len(ordered), _FEW):
+        # With the table, the index that begins with it finds the keys.
+        here = [columns.table.in_(_TIMED_TABLES), columns.key.in_(ordered[begin : begin + _FEW])]
+        found |= _timing_changes(connection, environment, here)
+    return found
+
+
+def _timing_changes(
+    connection: Connection, environment: str, asked: Sequence[ColumnElement[bool]]
+) -> dict[str, tuple[datetime, ...]]:
     columns = control_audit.c
     query = (
         select(columns.key, columns.changed_at)
-        .where(columns.environment == environment, columns.column.in_(_TIMING))
+        .where(columns.environment == environment, columns.column.in_(_TIMING), *asked)
         .order_by(columns.change_id.desc())
         .distinct()
     )

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, select
 
-from metadata_sync.database import audit, leases
+from metadata_sync.database import audit, leases, parts
 from metadata_sync.database.approval.desk import Approvals, propose_if_protected, refuse_if_protected, waits
 from metadata_sync.database.changes import in_writing_order, write_changes
 from metadata_sync.database.codec import Stored, decode, raw_columns
@@ -141,6 +141,27 @@ class ControlStore:
         """Return a snapshot of all rows as they are stored; it parses them on access."""
         with reading(self._engine) as connection:
             return self._stored_rows(connection)
+
+    def read_part(self, pipelines: Collection[str] = (), targets: Collection[str] = ()) -> StoredRows:
+        """Return the rows that pipelines and targets need, and no others; see `parts.read`."""
+        with reading(self._engine) as connection:
+            unfinished = self._unfinished_renamings(connection)
+            stored = parts.read(connection, self._environment, pipelines, targets)
+            return StoredRows(stored, unfinished, is_part=True)
+
+    def whole(self, rows: ControlRows) -> ControlRows:
+        """Return all rows of the environment in place of a part of them: for what concerns the rows of others."""
+        return self.usable_rows() if rows.is_part else rows
+
+    def last_change(self) -> str:
+        """Return the id of the newest change of rows; whoever writes rows writes their audit with them."""
+        with reading(self._engine) as connection:
+            return parts.last_change(connection, self._environment)
+
+    def target_names(self) -> frozenset[str]:
+        """Return the targets of all rows, `schema.table`, without making any row typed."""
+        with reading(self._engine) as connection:
+            return parts.target_names(connection, self._environment)
 
     def lake_locations(self) -> tuple[str, ...]:
         """Return the locations of the environment's lake sources, without making any row typed."""
@@ -309,10 +330,10 @@ class ControlStore:
         with writing(self._engine) as connection:
             incidents.write_alert(connection, self._environment, alert)
 
-    def latest_loads(self) -> LatestLoads:
-        """Return the last loads of every target that has a row."""
+    def latest_loads(self, targets: Collection[str] | None = None) -> LatestLoads:
+        """Return the last loads of the targets that have a row; None: of all."""
         with reading(self._engine) as connection:
-            return decisions_loads.latest_loads(connection, self._environment)
+            return decisions_loads.latest_loads(connection, self._environment, targets)
 
     def load_totals(self) -> Mapping[str, LoadTotal]:
         """Return what the successful loads of each target took together, as far back as the log reaches."""
@@ -402,15 +423,15 @@ class ControlStore:
         with writing(self._engine) as connection:
             return retention.remove_older(connection, self._environment, before)
 
-    def timing_changes(self) -> dict[str, tuple[datetime, ...]]:
-        """Return when each row was switched, rescheduled or created, by key, newest first."""
+    def timing_changes(self, keys: Collection[str] | None = None) -> dict[str, tuple[datetime, ...]]:
+        """Return when rows were switched, rescheduled or created, by key, newest first; None: all rows."""
         with reading(self._engine) as connection:
-            return audit.timing_changes(connection, self._environment)
+            return audit.timing_changes(connection, self._environment, keys)
 
-    def last_decisions(self) -> tuple[DecisionEntry, ...]:
-        """Return the last decision on every target that has a row, by target."""
+    def last_decisions(self, targets: Collection[str] | None = None) -> tuple[DecisionEntry, ...]:
+        """Return the last decision on the targets that have a row, by target; None: on all."""
         with reading(self._engine) as connection:
-            return decisions_loads.last_decisions(connection, self._environment)
+            return decisions_loads.last_decisions(connection, self._environment, targets)
 
     def count_decisions(self, since: datetime) -> tuple[DecisionCount, ...]:
         """Return the number of decisions since an instant, by target, action and reason."""
@@ -608,10 +629,12 @@ class ControlStore:
             lifecycle.end(connection, self._environment, entry.entry_id, now, reason)
 
     def _stored_rows(self, connection: Connection) -> StoredRows:
+        return StoredRows(self._stored(connection), self._unfinished_renamings(connection))
+
+    def _unfinished_renamings(self, connection: Connection) -> Mapping[str, LifecycleEntry]:
         if not self._holds(connection, lifecycle_log, lifecycle_log.c.finished_at.is_(None)):
-            return StoredRows(self._stored(connection))
-        unfinished = lifecycle.read(connection, self._environment, unfinished_only=True)
-        return StoredRows(self._stored(connection), lifecycle.unfinished_names(unfinished))
+            return {}
+        return lifecycle.unfinished_names(lifecycle.read(connection, self._environment, unfinished_only=True))
 
     def _stored(self, connection: Connection) -> list[tuple[type[ControlRow], Stored]]:
         """Return all rows of the environment as they are stored."""

@@ -16,15 +16,17 @@ from metadata_sync.rows.parsing import Parsed, key_of
 
 @dataclass(frozen=True)
 class StoredRows:
-    """All rows of an environment, as they are stored.
+    """All rows of an environment as they are stored, or a part of them.
 
     Attributes:
         stored: Each row with its type.
         renamed: The targets that an unfinished renaming involves; their rows count as faulty.
+        is_part: Whether rows are missing that nobody asked for.
     """
 
     stored: Sequence[tuple[type[ControlRow], Stored]]
     renamed: Mapping[str, LifecycleEntry] = field(default_factory=dict)
+    is_part: bool = False
 
     @cached_property
     def rows(self) -> ControlRows:
@@ -44,7 +46,8 @@ class StoredRows:
             MetadataError: When a faulty column has no default.
         """
         _refuse([fault for item in self._parsed if item.row is None for fault in item.faults])
-        return collect_rows(item.row for item in self._parsed if item.row is not None)
+        rows = collect_rows(item.row for item in self._parsed if item.row is not None)
+        return rows.model_copy(update={"is_part": True}) if self.is_part else rows
 
     @cached_property
     def faults(self) -> tuple[Fault, ...]:

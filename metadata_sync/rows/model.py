@@ -301,11 +301,16 @@ ROW_TYPES: Final[tuple[type[ControlRow], ...]] = (SourceRow, PipelineRow, Transf
 
 
 class ControlRows(_Strict):
-    """All rows of one environment."""
+    """All rows of one environment, or a part of them.
+
+    Attributes:
+        is_part: Whether rows are missing that the asked ones neither are nor read: a row that is not here may exist.
+    """
 
     sources: tuple[SourceRow, ...] = ()
     pipelines: tuple[PipelineRow, ...] = ()
     transformations: tuple[TransformationRow, ...] = ()
+    is_part: bool = Field(default=False, exclude=True)
 
     def source(self, name: TableName) -> SourceRow | None:
         """Return the source of that name, or None."""

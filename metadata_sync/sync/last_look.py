@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,8 @@ from metadata_sync.project import Project
 
 _SETTLED_SECONDS: Final = 2.0
 _NANOSECONDS: Final = 1_000_000_000
+WHOLE: Final = ""
+"""The part that is everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def take_snapshot(
     inputs: Iterable[str],
     sql_paths: Iterable[str],
     contents: Mapping[str, str] | None = None,
+    *,
+    pipelines: Collection[str] | None = None,
 ) -> Snapshot:
     """Take a snapshot of the generated files and the SELECTs.
 
@@ -60,6 +64,7 @@ def take_snapshot(
         inputs: Other inputs of the generated files.
         sql_paths: The SELECTs of the rows, relative to the dbt project.
         contents: Hash of the content of files, by path; None: the files that changed just before are read.
+        pipelines: Only the generated files of these pipelines; None: of all.
     """
     total = hashlib.sha256()
     for text in (str(project.root), *inputs):
@@ -68,7 +73,7 @@ def take_snapshot(
     dbt_dir = str(project.dbt_dir)
     states: dict[str, str] = {}
     young: list[str] = []
-    for path in (*_files(project.generated_dir), *(f"{dbt_dir}/{path}" for path in sorted(set(sql_paths)))):
+    for path in (*_files(project.generated_dir, pipelines), *(f"{dbt_dir}/{path}" for path in sorted(set(sql_paths)))):
         try:
             found = os.stat(path)  # noqa: PTH116 - for thousands of files, creating a Path costs more than the stat
         except OSError:
@@ -82,25 +87,25 @@ def take_snapshot(
     return Snapshot(total.hexdigest(), states, contents)
 
 
-def recall(project: Project, now: Snapshot) -> tuple[str, ...] | None:
-    """Return the generated files when nothing changed since the last snapshot, or None."""
+def recall(project: Project, now: Snapshot, part: str = WHOLE) -> tuple[str, ...] | None:
+    """Return the generated files when nothing changed since the last snapshot of the same part, or None."""
     try:
-        kept = json.loads(_state_file(project).read_text(encoding="utf-8"))
+        kept = json.loads(_state_file(project, part).read_text(encoding="utf-8"))
         if kept["digest"] != now.digest or any(_content(path) != text for path, text in kept["contents"].items()):
             return None
         files = tuple(kept["files"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):  # no snapshot, or an unreadable one
         return None
     if kept["contents"]:  # by now they are old enough: the next sync need not read them
-        remember(project, now, files)
+        remember(project, now, files, part)
     return files
 
 
-def remember(project: Project, snapshot: Snapshot, files: Sequence[str]) -> None:
+def remember(project: Project, snapshot: Snapshot, files: Sequence[str], part: str = WHOLE) -> None:
     """Store the snapshot of a sync without changes; when the folder cannot be written, the next sync is only slower."""
     if not all(snapshot.contents.values()):
         return
-    path = _state_file(project)
+    path = _state_file(project, part)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     document = {"digest": snapshot.digest, "contents": dict(snapshot.contents), "files": files}
     with contextlib.suppress(OSError):
@@ -127,9 +132,14 @@ def _content(path: str) -> str:
         return ""
 
 
-def _files(folder: Path) -> list[str]:
+def _files(folder: Path, pipelines: Collection[str] | None) -> list[str]:
     """List the files in subfolders of a folder, which is the layout of generated files."""
     found: list[str] = []
+    if pipelines is not None:
+        for name in sorted(pipelines):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder / name) as files:
+                found += sorted(item.path for item in files)
+        return found
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as folders:
         for entry in sorted(folders, key=lambda item: item.name):
             if entry.is_dir():
@@ -138,5 +148,5 @@ def _files(folder: Path) -> list[str]:
     return found
 
 
-def _state_file(project: Project) -> Path:
-    return project.state_dir / "in-step.json"
+def _state_file(project: Project, part: str) -> Path:
+    return project.state_dir / f"in-step{part}.json"

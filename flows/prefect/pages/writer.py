@@ -27,6 +27,7 @@ from flows.server.api import patiently
 
 if TYPE_CHECKING:
     from metadata_sync.database import ControlStore
+    from metadata_sync.rows.model import ControlRows
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,8 @@ def _shown(summary: RunSummary) -> Iterator[str]:
 
 def _write_details(executed: Executed, store: ControlStore, pipelines: list[str], pages: _Pages) -> None:
     now = store.now()
-    freshness = measure_freshness(executed.plan.rows, store.latest_loads(), store.last_decisions(), now)
+    rows = store.whole(executed.plan.rows)  # a source is read by pipelines that did not run
+    freshness = measure_freshness(rows, store.latest_loads(), store.last_decisions(), now)
     with get_client(sync_client=True) as client:
         for pipeline_id in pipelines:
             outcomes = [item for item in executed.summary.outcomes if item.pipeline_id == pipeline_id]
@@ -132,14 +134,14 @@ def _write_details(executed: Executed, store: ControlStore, pipelines: list[str]
             page = freshness_page(pipeline_id, [item for item in freshness if pipeline_id in item.pipeline_ids], now)
             about_age = f"How old the tables of {pipeline_id} are."
             pages.write(partial(_write, _key("freshness", pipeline_id), page, about_age))
-            pages.write(partial(_write_lineage, client, executed.plan, pipeline_id))
+            pages.write(partial(_write_lineage, client, rows, pipeline_id))
             if any(item.load_id is not None for item in outcomes):
                 pages.write(partial(_write_trend, client, executed, pipeline_id, outcomes))
 
 
-def _write_lineage(client: SyncPrefectClient, plan: RunPlan, pipeline_id: str) -> None:
+def _write_lineage(client: SyncPrefectClient, rows: ControlRows, pipeline_id: str) -> None:
     """Write the page when it differs from the last one, so that its history shows changes of the pipeline."""
-    key, page = _key("lineage", pipeline_id), lineage_page(plan.rows, pipeline_id)
+    key, page = _key("lineage", pipeline_id), lineage_page(rows, pipeline_id)
     if _latest(client, key) != page:
         _write(key, page, f"The sources and the readers of {pipeline_id}.")
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table, func, insert, literal, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 
 from metadata_sync.database.engine import lock_writers, new_id, to_utc
 from metadata_sync.database.journals.entries import (
@@ -21,6 +33,8 @@ from metadata_sync.database.journals.entries import (
 from metadata_sync.database.tables import decision_log, run_log, transformation_control
 from metadata_sync.loads import ClusterCost, DrivingRows, Rejects, RowCounts, Window
 from metadata_sync.redact import redact, redact_text
+
+_TARGETS_PER_QUERY: Final = 500
 
 
 def append_decisions(connection: Connection, environment: str, entries: Sequence[DecisionEntry]) -> None:
@@ -73,8 +87,18 @@ def load_totals(connection: Connection, environment: str) -> dict[str, LoadTotal
     return {target: LoadTotal(int(rows), float(seconds)) for target, rows, seconds in connection.execute(query)}
 
 
-def latest_loads(connection: Connection, environment: str) -> LatestLoads:
-    """Return the last loads of every target that has a row; one index lookup per target and status."""
+def latest_loads(connection: Connection, environment: str, targets: Collection[str] | None = None) -> LatestLoads:
+    """Return the last loads of targets that have a row, None: of all; one index lookup per target and status."""
+    if targets is not None:
+        found = [_latest_loads(connection, environment, some) for some in _batches(targets)]
+        return LatestLoads(
+            newest=tuple(entry for loads in found for entry in loads.newest),
+            successful=tuple(entry for loads in found for entry in loads.successful),
+        )
+    return _latest_loads(connection, environment, None)
+
+
+def _latest_loads(connection: Connection, environment: str, targets: Sequence[str] | None) -> LatestLoads:
     ways = union_all(*(select(literal(status.value).label("status")) for status in LoadStatus)).subquery()
     row, load = transformation_control.c, run_log.c
     newest = (
@@ -88,7 +112,7 @@ def latest_loads(connection: Connection, environment: str) -> LatestLoads:
     )
     places = (
         select(newest.label("position"))
-        .where(row.environment == environment)
+        .where(row.environment == environment, _is_asked(targets))
         .select_from(transformation_control.join(ways, true()))
         .subquery()
     )
@@ -147,21 +171,49 @@ def load_at(
     return None if found is None else _load(found)
 
 
-def last_decisions(connection: Connection, environment: str) -> tuple[DecisionEntry, ...]:
-    """Return the last decision on every target that has a row, by target; one index lookup per target."""
+def last_decisions(
+    connection: Connection, environment: str, targets: Collection[str] | None = None
+) -> tuple[DecisionEntry, ...]:
+    """Return the last decision on targets that have a row, None: on all, by target; one index lookup per target."""
+    if targets is not None:
+        return tuple(entry for some in _batches(targets) for entry in _last_decisions(connection, environment, some))
+    return _last_decisions(connection, environment, None)
+
+
+def _last_decisions(
+    connection: Connection, environment: str, targets: Sequence[str] | None
+) -> tuple[DecisionEntry, ...]:
     row, decision = transformation_control.c, decision_log.c
     of_target = decision_log.alias().c
     newest = select(func.max(of_target.position)).where(
         of_target.environment == environment, of_target.target == row.target_schema + "." + row.target_table
     )
     # IN, not a join: joined by the position, SQLite compares every decision with every target.
-    places = select(newest.correlate(transformation_control).scalar_subquery()).where(row.environment == environment)
+    places = select(newest.correlate(transformation_control).scalar_subquery()).where(
+        row.environment == environment, _is_asked(targets)
+    )
     query = (
         select(decision_log)
         .where(decision.environment == environment, decision.position.in_(places))
         .order_by(decision.target)
     )
     return tuple(_decision(found) for found in connection.execute(query).mappings())
+
+
+def _batches(targets: Collection[str]) -> Iterator[Sequence[str]]:
+    """Yield targets in the order of their names, as many at once as a statement may name."""
+    ordered = sorted(set(targets))
+    for begin in range(0, len(ordered), _TARGETS_PER_QUERY):
+        yield ordered[begin : begin + _TARGETS_PER_QUERY]
+
+
+def _is_asked(targets: Sequence[str] | None) -> ColumnElement[bool]:
+    """Return the condition that a row's target is one of those asked for; None: all are."""
+    if targets is None:
+        return true()
+    row = transformation_control.c
+    names = [tuple(target.split(".", 1)) for target in targets if "." in target]
+    return tuple_(row.target_schema, row.target_table).in_(names)
 
 
 def waiting_since(

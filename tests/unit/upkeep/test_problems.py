@@ -12,6 +12,7 @@ import pytest
 from flows.cli.output import console
 from flows.context import Context
 from flows.upkeep.problems import Problem, problems
+from flows.upkeep.scope import Scope
 from metadata_sync.database import DecisionEntry
 from metadata_sync.database.journals.settlement import Settlement
 from metadata_sync.incident import Incident, IncidentKind, Severity
@@ -58,8 +59,7 @@ def incident(kind: IncidentKind, subject: str, failure_class: str | None, severi
 
 
 def look(context: Context) -> tuple[Problem, ...]:
-    store = context.store
-    return problems(context, store.read_rows(), store.latest_loads())
+    return problems(context, Scope.of(context))
 
 
 def test_everything_that_is_wrong_is_listed_with_cause_and_next_step(context: Context) -> None:
