@@ -77,7 +77,8 @@ class DbtRunner:
             KeyboardInterrupt: When the user interrupts dbt.
         """
         with self._prepared(variables) as manifest:
-            excluded = _tests_of(manifest, set(untested) | set(unbuilt) - {*models, *tested})
+            unready = set(untested) | set(unbuilt) - {*models, *tested}
+            excluded = _tests_of(manifest, unready, among={*models, *tested})
             selected = [*models, *_tests_of(manifest, set(tested))]
             if not selected:
                 return ()
@@ -251,14 +252,23 @@ class DbtRunner:
             manager.close_all_connections()
 
 
-def _tests_of(manifest: Any, models: Set[str]) -> list[str]:
-    """Return the data tests that read one of these models."""
-    ids = {unique_id for unique_id, node in manifest.nodes.items() if node.name in models}
+def _tests_of(manifest: Any, models: Set[str], among: Set[str] | None = None) -> list[str]:
+    """Return the data tests that read one of these models, and one of `among` when it is given.
+
+    dbt compares each name that is excluded with each node, so only tests that it would select are named.
+    """
+    ids, others = _ids_of(manifest, models), None if among is None else _ids_of(manifest, among)
     return [
         node.name
         for node in manifest.nodes.values()
-        if node.resource_type == "test" and not ids.isdisjoint(node.depends_on.nodes)
+        if node.resource_type == "test"
+        and not ids.isdisjoint(node.depends_on.nodes)
+        and (others is None or not others.isdisjoint(node.depends_on.nodes))
     ]
+
+
+def _ids_of(manifest: Any, models: Set[str]) -> set[str]:
+    return {unique_id for unique_id, node in manifest.nodes.items() if node.name in models}
 
 
 def _node_result(item: Any) -> NodeResult:
