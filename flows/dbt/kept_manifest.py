@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.dbt.cut import put_together, take_apart, variables_of
-from flows.dbt.parse_inputs import CannotCutError, ParseInputs, content_hash, observe_inputs, variables_state
+from flows.dbt.parse_inputs import CannotCutError, ParseInputs, observe_inputs, variables_state
 from flows.warehouse.profile import Profile
 from metadata_sync.files import replace_file
 from metadata_sync.project import Project
@@ -115,7 +115,11 @@ class KeptManifest:
             manifest: The whole manifest.
             before: What the parse depends on, seen before it.
         """
-        if before is None or before != self.observe() or self._is_current(before):
+        now = self.observe()
+        if before is None or now is None or self._is_current(now):
+            return
+        if before.settings != now.settings or not now.holds(before.files, before.contents):
+            logger.debug("dbt's manifest is not kept: files changed while dbt parsed")
             return
         raw, token = _raw(manifest), secrets.token_hex(16)
         try:
@@ -152,8 +156,7 @@ class KeptManifest:
             raise CannotCutError("versions, the profile or DBT_ variables changed since the last parse")
         if variables_state(origin.variables) != origin.values:
             raise CannotCutError("an environment variable that it reads changed since the last parse")
-        contents = {path: inputs.contents.get(path) or content_hash(path) for path in origin.contents}
-        if origin.files != inputs.files or contents != origin.contents:
+        if not inputs.holds(origin.files, origin.contents):
             raise CannotCutError("a file changed since the last parse")
         if origin.refusal:
             raise CannotCutError(_REFUSED + origin.refusal)

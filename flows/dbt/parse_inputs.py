@@ -63,6 +63,12 @@ class ParseInputs:
     contents: Mapping[str, str]
     paths: frozenset[str]
 
+    def holds(self, files: str, contents: Mapping[str, str]) -> bool:
+        """Tell whether an earlier hash of the states, and contents of files that were young then, are those of now."""
+        return self.files == files and all(
+            hashed == (self.contents.get(path) or content_hash(path)) for path, hashed in contents.items()
+        )
+
 
 def observe_inputs(project: Project, profile: Profile) -> ParseInputs:
     """Look at what a parse depends on: one stat of each file of the project and its packages.

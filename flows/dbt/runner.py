@@ -311,7 +311,7 @@ def _node_result(item: Any) -> NodeResult:
         seconds=float(item.execution_time or 0.0),
         started_at=_utc(times[0].started_at) if times else None,
         finished_at=_utc(times[0].completed_at) if times else None,
-        parents=tuple(item.node.depends_on.nodes) if hasattr(item.node, "depends_on") else (),
+        parents=tuple(getattr(getattr(item.node, "depends_on", None), "nodes", ())),  # a seed depends on macros only
     )
 
 
