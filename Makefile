@@ -75,6 +75,7 @@ bench: $(VENV)/.dev ## Measure starting, syncing, gating, loading and orchestrat
 	@$(BIN)/python benchmarks/walk.py
 	@$(BIN)/python benchmarks/start.py
 	@$(BIN)/python benchmarks/sync.py
+	@$(BIN)/python benchmarks/pipeline.py
 	@$(BIN)/python benchmarks/scd2.py
 	@$(BIN)/python benchmarks/scd1.py
 	@$(BIN)/python benchmarks/gate.py

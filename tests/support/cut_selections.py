@@ -64,12 +64,12 @@ def compare(lineage: Lineage, numbers: range, heard: Heard, found: dict[str, Any
         found["results"] += len(whole[0])
         found["statuses"] = sorted({*found["statuses"], *(item[3] for item in whole[0])})
         if part != whole:
-            found["differing"].append([number, selection, [pair for pair in zip(*(part[0], whole[0]), strict=False)]])
+            found["differing"].append([number, selection, list(zip(part[0], whole[0], strict=False))])
 
 
 def choose(lineage: Lineage, number: int) -> dict[str, list[str]]:
     """Return models to build, to test only, and those that do not exist yet or hold a part."""
-    chosen = random.Random(number)  # noqa: S311 - a test's
+    chosen = random.Random(number)
     names = chosen.sample(lineage.models, chosen.randint(1, 8))
     cut = chosen.randint(1, len(names))
     return {
@@ -82,7 +82,7 @@ def choose(lineage: Lineage, number: int) -> dict[str, list[str]]:
 
 def outcome(runner: DbtRunner, selection: dict[str, list[str]]) -> tuple[Any, ...]:
     """Return the results in dbt's order, without times; and the compiled SELECTs."""
-    results = runner.build(**selection, variables={}, callbacks=[])  # type: ignore[arg-type]
+    results = runner.build(**selection, variables={}, callbacks=[])
     found = [(item.unique_id, item.kind, item.name, item.status, item.message, item.parents) for item in results]
     compiled = runner.compile(selection["models"], variables={})
     return found, compiled.sql, compiled.errors

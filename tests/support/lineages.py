@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import yaml
@@ -56,7 +57,7 @@ class Lineage:
     def __init__(self, root: Path, seed: int) -> None:
         self.project = Project(root)
         self.models = [f"m{number:02}" for number in range(_MODEL_COUNT)]
-        self._random = random.Random(seed)  # noqa: S311 - a test's
+        self._random = random.Random(seed)
         self._write()
 
     def runner(self, scope: list[str] | None = None) -> DbtRunner:
@@ -103,12 +104,14 @@ class Lineage:
     def _write_tests(self) -> None:
         for number in range(_MODEL_COUNT // 3):
             first, second = self._random.sample(self.models, 2)
-            text = f"select a.id from {{{{ ref('{first}') }}}} a join {{{{ ref('{second}') }}}} b using (id) where false"
+            text = (
+                f"select a.id from {{{{ ref('{first}') }}}} a join {{{{ ref('{second}') }}}} b using (id) where false"
+            )
             (self.project.dbt_dir / f"tests/pair_{number}.sql").write_text(text)
 
     def _write_settings(self) -> None:
         checks = ["not_null", "unique", {"at_least": {"arguments": {"least": 1}}}]
-        models = [
+        models: list[dict[str, Any]] = [
             {
                 "name": name,
                 "description": f"Model {name}.",
@@ -119,10 +122,12 @@ class Lineage:
         for number in range(_MODEL_COUNT // 4):
             other = f"ref('{self._random.choice(self.models)}')"
             related = {"relationships": {"name": f"related_{number}", "arguments": {"to": other, "field": "id"}}}
-            models[self._random.randrange(_MODEL_COUNT)]["columns"][0]["data_tests"].append(related)  # type: ignore[index]
+            models[self._random.randrange(_MODEL_COUNT)]["columns"][0]["data_tests"].append(related)
         models.append({"name": "versioned", "latest_version": 2, "versions": [{"v": 1}, {"v": 2}]})
         for version in (1, 2):
-            (self.project.dbt_dir / f"models/staging/versioned_v{version}.sql").write_text("select 1 as id, 5 as amount")
+            (self.project.dbt_dir / f"models/staging/versioned_v{version}.sql").write_text(
+                "select 1 as id, 5 as amount"
+            )
         sources = [{"name": "raw", "tables": [{"name": f"orders_{number}"} for number in range(_SOURCE_COUNT)]}]
         exposed = [{"ref": self.models[3]}]
         document = {
