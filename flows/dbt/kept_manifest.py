@@ -106,6 +106,8 @@ class KeptManifest:
             return _manifest(raw)
         except CannotCutError as error:
             logger.debug("dbt parses the project: %s", error)
+            if isinstance(error, _DamagedError):
+                self._forget()
             return None
 
     def keep(self, manifest: Any, before: ParseInputs | None) -> None:
@@ -139,6 +141,13 @@ class KeptManifest:
             self._write(origin)
         except OSError as error:
             logger.debug("dbt's manifest is not kept: %s cannot be written: %s", self._records, error.strerror)
+
+    def _forget(self) -> None:
+        """Let the next parse write the records again."""
+        try:
+            self._origin.unlink(missing_ok=True)
+        except OSError as error:
+            logger.debug("%s cannot be removed: %s", self._origin, error.strerror)
 
     def _write(self, origin: _Origin) -> None:
         replace_file(self._origin, json.dumps(asdict(origin)).encode(errors="surrogateescape"))
@@ -181,6 +190,10 @@ class KeptManifest:
             raise CannotCutError(f"{self._origin} is damaged: {error}") from error
 
 
+class _DamagedError(CannotCutError):
+    """The records are not those that were written."""
+
+
 class _Records:
     """The records of one file.
 
@@ -189,21 +202,21 @@ class _Records:
         token: Stands in it.
 
     Raises:
-        CannotCutError: When it cannot be opened; from `check` and `get`, when it is damaged or of another parse.
+        _DamagedError: When it cannot be opened; from `check` and `get`, when it is damaged or of another parse.
     """
 
     def __init__(self, path: Path, token: str) -> None:
         try:
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         except sqlite3.Error as error:
-            raise CannotCutError(f"{path} cannot be read: {error}") from error
+            raise _DamagedError(f"{path} cannot be read: {error}") from error
         self._path = path
         self._token = token
 
     def check(self) -> None:
         """Check that the records are those of the token's parse."""
         if self.get("token") != self._token:
-            raise CannotCutError(f"{self._path} belongs to another parse")
+            raise _DamagedError(f"{self._path} belongs to another parse")
 
     def close(self) -> None:
         """Close the file."""
@@ -216,11 +229,11 @@ class _Records:
         try:
             row = self._connection.execute("select hash, content from record where key = ?", [key]).fetchone()
         except sqlite3.Error as error:
-            raise CannotCutError(f"{self._path} is damaged: {error}") from error
+            raise _DamagedError(f"{self._path} is damaged: {error}") from error
         if row is None:
             return None
         if row[0] != _record_hash(key, row[1]):
-            raise CannotCutError(f"{self._path} is damaged: record {key}")
+            raise _DamagedError(f"{self._path} is damaged: record {key}")
         return msgpack.unpackb(row[1], raw=False)
 
 

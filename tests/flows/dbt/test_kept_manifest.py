@@ -73,7 +73,7 @@ CHANGES = {
     "vars": edit("dbt_project.yml", "profile: shop", "profile: shop\nvars: {least: 1}"),
     "profile": edit("../profiles.yml", "threads: 1", "threads: 2"),
     "macro of a package": add("dbt_packages/more/macros/more.sql", "{% macro more() %}2{% endmacro %}"),
-    "new data test": add("tests/new.sql", "select * from {{ ref('m00') }} where false"),
+    "new data test": add("tests/fresh.sql", "select * from {{ ref('m00') }} where false"),
     "settings in a new file": add(
         "models/new/more.yml", "models: [{name: kept_more, description: more}]\nversion: 2\n"
     ),
@@ -152,11 +152,14 @@ def test_model_that_was_deleted_is_not_found(lineage: Lineage, caplog: pytest.Lo
 @pytest.mark.parametrize("name", ["manifest-dev.sqlite", "manifest-dev.json"])
 def test_file_that_ends_too_early_is_not_used(lineage: Lineage, name: str) -> None:
     path = lineage.project.state_dir / name
-    content = path.read_bytes()
+    origin = lineage.project.state_dir / "manifest-dev.json"
+    content, origin_text = path.read_bytes(), origin.read_bytes()
     for length in (0, 10, len(content) // 3, len(content) - 1):
+        origin.write_bytes(origin_text)
         path.write_bytes(content[:length])
         if is_cut(lineage):  # what is missing belongs to other models
             assert length == len(content) - 1
+    origin.write_bytes(origin_text)
     path.write_bytes(content[: len(content) // 2])
 
     assert compiled(lineage).startswith("select 1")
