@@ -81,11 +81,14 @@ def choose(lineage: Lineage, number: int) -> dict[str, list[str]]:
 
 
 def outcome(runner: DbtRunner, selection: dict[str, list[str]]) -> tuple[Any, ...]:
-    """Return the results in dbt's order, without times; and the compiled SELECTs."""
+    """Return the results without times, and the compiled SELECTs.
+
+    Nodes that do not wait for each other may take turns: what they wait for shows in what is skipped.
+    """
     results = runner.build(**selection, variables={}, callbacks=[])
     found = [(item.unique_id, item.kind, item.name, item.status, item.message, item.parents) for item in results]
     compiled = runner.compile(selection["models"], variables={})
-    return found, compiled.sql, compiled.errors
+    return sorted(found), compiled.sql, compiled.errors
 
 
 if __name__ == "__main__":
