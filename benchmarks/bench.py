@@ -23,6 +23,7 @@ _FULL: Final[Mapping[str, Sequence[str]]] = {
     "walk": (),
     "start": (),
     "sync": (),
+    "pipeline": (),
     "scd1": (),
     "scd2": (),
     "gate": (),

@@ -72,7 +72,7 @@ def _link(link: Path) -> None:
 
 def package_link(project: Project) -> Path | None:
     """Return where the macros are linked; None for this repository's own project, which lists ../macros."""
-    document = _settings(project.dbt_dir)
+    document = project_settings(project.dbt_dir)
     if document.get("name") == PACKAGE:
         return None
     return project.dbt_dir / str(document.get("packages-install-path") or _DEFAULT_FOLDER) / PACKAGE
@@ -86,7 +86,7 @@ def _has_own(project: Project) -> bool:
 
 def package_version(folder: Path) -> str | None:
     """Return the version of the macros in a folder; None when it holds none."""
-    settings = _settings(folder)
+    settings = project_settings(folder)
     return str(settings.get("version")) if settings else None
 
 
@@ -96,7 +96,7 @@ def _points_to(link: Path, folder: Path) -> bool:
     return False
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def project_settings(folder: Path) -> dict[str, Any]:
     """Return a folder's dbt_project.yml, or nothing when there is none; one that is not YAML is dbt's to report."""
     with suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
         document = yaml.safe_load((folder / "dbt_project.yml").read_text(encoding="utf-8"))

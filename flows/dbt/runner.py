@@ -6,17 +6,17 @@ import json
 import logging
 import os
 import re
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from flows.dbt.kept_manifest import KeptManifest
 from flows.dbt.log_file import LogFile
 from flows.dbt.package import link_package
 from flows.dbt.sessions import count_in_utc
+from flows.dbt.time_limit import TimeLimit
 from flows.run.outcome import FAILED, Compiled, NodeResult
 from flows.warehouse.profile import Profile, dbt_environment
 from metadata_sync.errors import HardRunError
@@ -25,7 +25,6 @@ from metadata_sync.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_WATCH_SECONDS: Final = 0.5
 _OPERATION_ERRORS: Final = {"RunningOperationCaughtError", "RunningOperationUncaughtError"}
 _CHECKING_TEST: Final = "valid_history"
 """The package's data test that makes several checks."""
@@ -39,14 +38,21 @@ class DbtRunner:
         project: The project.
         settings: The environment.
         profile: Its target.
+        scope: Names of all models that will be asked for: dbt then gets the part of its manifest that they need, when
+            the last parse still holds. None: dbt parses the project.
     """
 
-    def __init__(self, project: Project, settings: Settings, profile: Profile) -> None:
+    def __init__(
+        self, project: Project, settings: Settings, profile: Profile, scope: Iterable[str] | None = None
+    ) -> None:
         self._project = project
         self._profile = profile
         self._environment = dbt_environment(project, settings)
         self._load_timeout_seconds = settings.load_timeout_seconds if profile.is_embedded else 0
         self._manifest: Any = None
+        self._scope = None if scope is None else frozenset(scope)
+        self._cut_for: Set[str] | None = None
+        self._kept = KeptManifest(project, profile)
         self._log = LogFile(project.dbt_dir / "logs")
 
     def build(
@@ -76,8 +82,9 @@ class DbtRunner:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
             KeyboardInterrupt: When the user interrupts dbt.
         """
-        with self._prepared(variables) as manifest:
-            excluded = _tests_of(manifest, set(untested) | set(unbuilt) - {*models, *tested})
+        with self._prepared(variables, {*models, *tested}) as manifest:
+            unready = set(untested) | set(unbuilt) - {*models, *tested}
+            excluded = _tests_of(manifest, unready, among={*models, *tested})
             selected = [*models, *_tests_of(manifest, set(tested))]
             if not selected:
                 return ()
@@ -88,7 +95,7 @@ class DbtRunner:
         self, models: Sequence[str], *, variables: Mapping[str, str], callbacks: Sequence[Callable[[Any], None]] = ()
     ) -> tuple[NodeResult, ...]:
         """Run exactly these models without their data tests; otherwise as `build`."""
-        with self._prepared(variables):
+        with self._prepared(variables, models):
             return self._invoke(["run", "--select", *models], callbacks)
 
     def run_empty(self, models: Sequence[str], variables: Mapping[str, str]) -> tuple[NodeResult, ...]:
@@ -101,7 +108,7 @@ class DbtRunner:
         Raises:
             HardRunError: When the project cannot be parsed or dbt stops before its first node.
         """
-        with self._prepared({**variables, "SLUICE_PROBE": "1"}):
+        with self._prepared({**variables, "SLUICE_PROBE": "1"}, models):
             return self._invoke(["run", "--empty", "--select", *models], ())
 
     def _invoke(self, arguments: Sequence[str], callbacks: Sequence[Callable[[Any], None]]) -> tuple[NodeResult, ...]:
@@ -183,7 +190,7 @@ class DbtRunner:
             KeyboardInterrupt: When the user interrupts dbt.
         """
         found = Compiled()
-        with self._prepared(variables):
+        with self._prepared(variables, models):
             if len(models) > 1 and not self._compile(models, found):
                 return found  # dbt's compile stops at the first error: otherwise each model on its own
             for model in models:
@@ -205,31 +212,54 @@ class DbtRunner:
         return ""
 
     @contextmanager
-    def _prepared(self, variables: Mapping[str, str]) -> Iterator[Any]:
-        """Parse the project, then set what macros read while they execute; in the end close connections and log.
+    def _prepared(self, variables: Mapping[str, str], models: Iterable[str] | None = None) -> Iterator[Any]:
+        """Get a manifest, then set what macros read while they execute; in the end close connections and log.
 
         dbt parses each file again that reads a variable which has changed since the last run, so the variables of a
         run are set only after the project was parsed.
+
+        Args:
+            variables: What macros read while they execute.
+            models: The models that the manifest must hold; None: all of the project.
         """
         with _variables(self._environment), self._log.open():
             try:
-                manifest = self._parse()
+                manifest = self._manifest_for(models)
                 with _variables(variables):
                     yield manifest
             finally:
                 self._disconnect()
 
-    def _parse(self) -> Any:
-        """Return the manifest; the project is parsed once per run, and every wave uses the same manifest."""
-        if self._manifest is None:
+    def _manifest_for(self, models: Iterable[str] | None) -> Any:
+        """Return a manifest that holds these models: once per run, and every wave uses the same one."""
+        wanted = None if models is None else frozenset(models)
+        is_enough = self._cut_for is None or (wanted is not None and wanted <= self._cut_for)
+        if self._manifest is None or not is_enough:
             link_package(self._project)
-            result = self._call(["parse"])
-            if result.result is None:
-                raise HardRunError(
-                    f"dbt cannot read the project: {_explain(result.exception)}", "Correct the file that it names."
-                )
-            self._manifest = result.result
+            self._manifest = self._cut_for = None
+            if self._scope is None:
+                self._manifest = self._parse()
+            else:
+                self._find_manifest(None if wanted is None else wanted | self._scope)
         return self._manifest
+
+    def _find_manifest(self, models: Set[str] | None) -> None:
+        """Take the part of the last parse's manifest, or parse the project and keep its manifest."""
+        inputs = self._kept.observe()
+        if models is not None:
+            self._manifest, self._cut_for = self._kept.cut(inputs, models), models
+        if self._manifest is None:
+            self._manifest, self._cut_for = self._parse(), None
+            self._kept.keep(self._manifest, inputs)
+
+    def _parse(self) -> Any:
+        """Let dbt parse the project, and return its whole manifest."""
+        result = self._call(["parse"])
+        if result.result is None:
+            raise HardRunError(
+                f"dbt cannot read the project: {_explain(result.exception)}", "Correct the file that it names."
+            )
+        return result.result
 
     def _options(self) -> list[str]:
         return [
@@ -251,14 +281,23 @@ class DbtRunner:
             manager.close_all_connections()
 
 
-def _tests_of(manifest: Any, models: Set[str]) -> list[str]:
-    """Return the data tests that read one of these models."""
-    ids = {unique_id for unique_id, node in manifest.nodes.items() if node.name in models}
+def _tests_of(manifest: Any, models: Set[str], among: Set[str] | None = None) -> list[str]:
+    """Return the data tests that read one of these models, and one of `among` when it is given.
+
+    dbt compares each name that is excluded with each node, so only tests that it would select are named.
+    """
+    ids, others = _ids_of(manifest, models), None if among is None else _ids_of(manifest, among)
     return [
         node.name
         for node in manifest.nodes.values()
-        if node.resource_type == "test" and not ids.isdisjoint(node.depends_on.nodes)
+        if node.resource_type == "test"
+        and not ids.isdisjoint(node.depends_on.nodes)
+        and (others is None or not others.isdisjoint(node.depends_on.nodes))
     ]
+
+
+def _ids_of(manifest: Any, models: Set[str]) -> set[str]:
+    return {unique_id for unique_id, node in manifest.nodes.items() if node.name in models}
 
 
 def _node_result(item: Any) -> NodeResult:
@@ -272,7 +311,7 @@ def _node_result(item: Any) -> NodeResult:
         seconds=float(item.execution_time or 0.0),
         started_at=_utc(times[0].started_at) if times else None,
         finished_at=_utc(times[0].completed_at) if times else None,
-        parents=tuple(item.node.depends_on.nodes) if hasattr(item.node, "depends_on") else (),
+        parents=tuple(getattr(getattr(item.node, "depends_on", None), "nodes", ())),  # a seed depends on macros only
     )
 
 
@@ -324,63 +363,3 @@ def _variables(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-class TimeLimit:
-    """Cancels the statement of each node that runs for too long: on DuckDB it would hold the file for ever.
-
-    Servers have limits of their own (`statement_timeout` of the role, docs/security.md).
-
-    Args:
-        seconds: How long one node may run; 0 = for ever.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._began: dict[str, float] = {}
-        self._cancelled: set[str] = set()
-        self._is_over = threading.Event()
-
-    def hear(self, event: Any) -> None:
-        """Take up one of dbt's events, on dbt's threads."""
-        if event.info.name == "NodeStart":
-            self._began[event.data.node_info.unique_id] = time.monotonic()
-        elif event.info.name == "NodeFinished":
-            self._began.pop(event.data.node_info.unique_id, None)
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch the nodes while dbt runs."""
-        watcher = threading.Thread(target=self._watch, daemon=True, name="sluice-time-limit")
-        if self._seconds:
-            watcher.start()
-        try:
-            yield
-        finally:
-            self._is_over.set()
-            if self._seconds:
-                watcher.join()
-
-    def explain(self, result: NodeResult) -> str:
-        """Return a node's message, with the limit when that is what ended it."""
-        if result.unique_id not in self._cancelled:
-            return result.message
-        remedy = "Let the SELECT read less, or set SLUICE_LOAD_TIMEOUT_SECONDS."
-        return f"It ran into the time limit: statement timeout after {self._seconds:g} seconds. {remedy}"
-
-    def _watch(self) -> None:
-        while not self._is_over.wait(_WATCH_SECONDS):
-            now = time.monotonic()
-            late = {node for node, began in dict(self._began).items() if now - began > self._seconds}
-            if late:
-                self._cancel(late)
-
-    def _cancel(self, nodes: set[str]) -> None:
-        from dbt.adapters import factory
-
-        adapters: Any = factory
-        for adapter in adapters.FACTORY.adapters.values():
-            for connection in tuple(adapter.connections.thread_connections.values()):
-                if connection.name in nodes and connection.handle is not None:
-                    self._cancelled.add(connection.name)
-                    adapter.connections.cancel(connection)

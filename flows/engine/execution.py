@@ -241,7 +241,8 @@ class Execution:
         from flows.warehouse.lake.variable import files_variable
 
         if self._dbt is None:
-            self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile)
+            scope = [row.name.model_name for row in self._plan.selected]
+            self._dbt = DbtRunner(self._context.project, self._context.settings, self._profile, scope)
         waiting = {row.name for row in self._plan.selected if str(row.name) not in self._outcomes}
         absent = {name for name in self._plan.absent if not self._has_loaded(name)}
         chunks = self._chunks_of_first_loads(due)
