@@ -63,8 +63,14 @@ def add(name: str, text: str) -> Callable[[Path], None]:
     return change
 
 
+def add_package(dbt_dir: Path) -> None:
+    add("dbt_packages/more/dbt_project.yml", "name: more\nversion: 1.0.0\nconfig-version: 2\n")(dbt_dir)
+    add("packages.yml", LISTED)(dbt_dir)
+
+
+LISTED = "packages:\n  - local: ../.sluice/macros\n  - local: dbt_packages/more\n"
 CHANGES = {
-    "package": add("dbt_packages/more/dbt_project.yml", "name: more\nversion: 1.0.0\nconfig-version: 2\n"),
+    "package": add_package,
     "SQL of the model": edit(MODEL, "select 1", "select 3"),
     "SQL of another model": edit("models/marts/daily/m01.sql", "select", "select "),
     "macro": edit("macros/macros.sql", "* {{", "+ {{"),
@@ -80,7 +86,7 @@ CHANGES = {
     "new model": add("models/new/m99.sql", "select 1 as id"),
     "deleted data test": lambda dbt_dir: (dbt_dir / "tests/pair_1.sql").unlink(),
     "renamed data test": lambda dbt_dir: (dbt_dir / "tests/pair_2.sql").rename(dbt_dir / "tests/pair_9.sql"),
-    "packages.yml": add("packages.yml", "packages: []\n"),
+    "packages.yml": add("packages.yml", f"# the same\n{LISTED}"),
 }
 
 
