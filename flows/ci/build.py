@@ -22,6 +22,7 @@ from flows.environments.place import open_place, refusal
 from flows.environments.project_copy import copied
 from flows.environments.samples import Cut, Sample, copy_samples, elsewhere
 from flows.impact.base import project_at
+from flows.impact.types import refusals, standing_lists
 from flows.run.model import OutcomeStatus
 from metadata_sync.control.bundle import read_project
 from metadata_sync.errors import HardRunError, RequestError
@@ -69,7 +70,7 @@ class Built:
         is_changed: Whether its own row or SELECT changed; False: it reads what did.
         diff: How its rows differ; None: it is new, or was not compared.
         rows: Rows that it has now; None: it could not be loaded.
-        error: Why it could not be loaded; None: it was.
+        error: Why it could not be loaded, or will not be loaded into the table that stands; None: it was, and will.
         note: Why it was not compared, though it is not new.
         file: Its SELECT, below the project's root; None: it copies a table.
     """
@@ -188,7 +189,18 @@ def _in_place(base: Context, work: _Work, request: BuildRequest, say: Say) -> tu
         if known:
             say(f"Loading as they were: {', '.join(sorted(map(str, known)))}…")
             was = load(old, rows_reading(rows_of(before.rows, known), _moved(then, read)))
-        return list(_compared(new, old, loaded, was, request)), samples
+        found = list(_compared(new, old, loaded, was, request))
+        return _with_refusals(base, new, found), samples
+
+
+def _with_refusals(base: Context, new: Context, found: list[Built]) -> list[Built]:
+    """Return what was built with the types that no load takes into the tables that stand."""
+    rows, standing = new.store.read_rows(), standing_lists(base)
+    loaded = {item.target for item in found if item.error is None}
+    lists = {row.name: row.column_list for row in rows.transformations if row.key in loaded and row.column_list}
+    refused = refusals(standing, lists, base.columns.dialect)
+    lines = {str(name): " ".join(sentences) for name, sentences in refused.items()}
+    return [replace(item, error=lines[item.target]) if item.target in lines else item for item in found]
 
 
 def compare_environment(base: Context, own: Context, targets: Sequence[str]) -> list[Built]:

@@ -6,11 +6,12 @@ impact = plan_impact(context, "origin/main")  # reads files, the catalog and git
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flows.impact.base import project_at, uncommitted
 from flows.impact.cost import Restating, with_cost
+from flows.impact.types import lists_now, refusals, standing_lists
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.impact import DECIDING, READING, Change, Reach, changed_settings, reach
 from metadata_sync.analysis.select_file import read_select
@@ -105,7 +106,9 @@ def plan_impact(context: Context, ref: str, columns: WarehouseColumns | None = N
         old = read_project(old_project, environment).rows
         known = context.columns if columns is None else columns
         effects = _effects((old, old_project), (rows, project), known)
-    return Impact(ref, effects if columns is not None else with_cost(context, effects), uncommitted(project))
+    if columns is None:
+        effects = with_cost(context, _with_refusals(context, effects, rows, project))
+    return Impact(ref, effects, uncommitted(project))
 
 
 def impact_of(context: Context, rows: ControlRows, project: Project) -> Impact:
@@ -117,7 +120,27 @@ def impact_of(context: Context, rows: ControlRows, project: Project) -> Impact:
         project: The project with the SELECTs as they are to be.
     """
     before = (context.store.read_rows(), context.project)
-    return Impact(context.settings.environment, with_cost(context, _effects(before, (rows, project), context.columns)))
+    effects = _with_refusals(context, _effects(before, (rows, project), context.columns), rows, project)
+    return Impact(context.settings.environment, with_cost(context, effects))
+
+
+def _with_refusals(
+    context: Context, effects: tuple[Effect, ...], rows: ControlRows, project: Project
+) -> tuple[Effect, ...]:
+    """Return effects with the types that no load takes, said where they are caused."""
+    standing = standing_lists(context)
+    reached = [_values_of(effect) if effect.change.select is not None else set() for effect in effects]
+    with context.columns.connected():
+        lists = lists_now(rows, project, context.columns, standing, set().union(*reached))
+    refused = refusals(standing, lists, context.columns.dialect)
+    found = [tuple(line for name in sorted(names) for line in refused.get(name, ())) for names in reached]
+    return tuple(replace(effect, broken=(*effect.broken, *lines)) for effect, lines in zip(effects, found, strict=True))
+
+
+def _values_of(effect: Effect) -> set[TableName]:
+    """Return the target that changes, and those whose values follow."""
+    tables = (column.rpartition(".")[0] for column in effect.columns)
+    return {TableName.parse(name) for name in (effect.change.key, *tables, *effect.rows)}
 
 
 def _effects(

@@ -217,6 +217,31 @@ def written_schemas(entries: list[Entry]) -> set[str]:
     return {names[-2] for names in parts if len(names) > 1}
 
 
+def refused_before_it_is_merged(folder: Path) -> None:
+    """A type that no load takes into the table that stands: the plan and the build say what the load would say."""
+    run_git(folder, "add", "-A")
+    run_git(folder, "commit", "-qm", "second")
+    edit(folder, "transformations/fact_order.sql", "o.amount,", "cast(o.amount as double precision) as amount,")
+    words = "amount is numeric(8,2) in dwh.fact_order, and the SELECT yields double precision"
+    plan = invoke("plan", "--against", "HEAD")
+    assert plan.exit_code == 1
+    told = " ".join(plan.stdout.split())
+    assert f"BREAKS: {words}" in told
+    assert "BREAKS: amount is numeric" in told.replace(words, ""), "and so does the reader"
+    found = built()
+    assert found["status"] == "failed"
+    assert words in states(found)["dwh.fact_order"]
+    edit(
+        folder,
+        "transformations/fact_order.sql",
+        "cast(o.amount as double precision)",
+        "cast(o.amount / 8 as decimal(8, 2))",
+    )
+    assert invoke("plan", "--against", "HEAD").exit_code == 0
+    assert built()["status"] == "passed"
+    edit(folder, "transformations/fact_order.sql", "cast(o.amount / 8 as decimal(8, 2)) as amount", "o.amount")
+
+
 EVERY_SCHEMA = "select nspname from pg_catalog.pg_namespace where nspname not like 'pg_%' order by 1"
 TOTAL = "transformations/region_total.sql"
 
@@ -243,6 +268,7 @@ def test_server_is_read_and_never_written(shop: Shop, monkeypatch: pytest.Monkey
     found = built("--sample", "2")
     assert set(states(found)) == {"dwh.dim_region", "mart.region_total"}
     assert {item["name"]: item["rows"] for item in found["samples"]} == {"shop.orders": 2, "dwh.fact_order": 2}
+    refused_before_it_is_merged(folder)
     if shop.journal is None:  # another role may not drop it
         shop.query("drop schema ci_202001010000_abcd_dwh")
     assert shop.query(EVERY_SCHEMA) == schemas
