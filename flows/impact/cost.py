@@ -41,7 +41,7 @@ def with_cost(context: Context, effects: Iterable[Effect]) -> tuple[Effect, ...]
         effects: What changes do.
     """
     found = tuple(effects)
-    if not any(map(_derives_anew, found)) or not _has_log(context):
+    if not any(map(_derives_anew, found)) or not has_control_database(context):
         return found
     totals = context.store.load_totals()
     return tuple(_priced(effect, totals, context.settings.chunk_rows, context.usd_per_hour) for effect in found)
@@ -56,7 +56,8 @@ def _priced(effect: Effect, totals: Mapping[str, LoadTotal], chunk_rows: int, us
     return replace(effect, restating=Restating(total.rows_read, chunks, total.seconds, usd))
 
 
-def _has_log(context: Context) -> bool:
+def has_control_database(context: Context) -> bool:
+    """Whether there may be a control database; asking it does not make one."""
     from metadata_sync.database.engine import may_exist, parse_url
 
     return may_exist(parse_url(context.control_url))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flows.impact.base import project_at, uncommitted
-from flows.impact.cost import Restating, with_cost
+from flows.impact.cost import Restating, has_control_database, with_cost
 from flows.impact.types import lists_now, refusals, standing_lists
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.impact import DECIDING, READING, Change, Reach, changed_settings, reach
@@ -128,6 +128,8 @@ def _with_refusals(
     context: Context, effects: tuple[Effect, ...], rows: ControlRows, project: Project
 ) -> tuple[Effect, ...]:
     """Return effects with the types that no load takes, said where they are caused."""
+    if not any(effect.change.select for effect in effects) or not has_control_database(context):
+        return effects
     standing = standing_lists(context)
     reached = [_values_of(effect) if effect.change.select is not None else set() for effect in effects]
     with context.columns.connected():
