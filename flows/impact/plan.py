@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from sqlglot import exp
+
 from flows.impact.base import project_at, uncommitted
 from flows.impact.cost import Restating, has_control_database, with_cost
 from flows.impact.types import lists_now, refusals, standing_lists
 from metadata_sync.analysis.catalog import Catalog
 from metadata_sync.analysis.impact import DECIDING, READING, Change, Reach, changed_settings, reach
 from metadata_sync.analysis.select_file import read_select
+from metadata_sync.analysis.unit_tests import FOLDER
 from metadata_sync.control.bundle import read_project
 from metadata_sync.errors import MetadataError, RunError
 from metadata_sync.rows.merge import all_rows
@@ -52,6 +55,7 @@ class Effect:
         unresolved: Those among them whose SELECT cannot be read by column.
         broken: What breaks, one sentence each.
         owners: Owners and alert channels of the pipelines that are reached.
+        tests: Tests of the target and of those that are reached: files of frozen rows, and tests of columns.
         restating: What a restatement would take, where rows that stand follow the old SELECT; None: no load is known.
     """
 
@@ -62,6 +66,7 @@ class Effect:
     unresolved: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
     restating: Restating | None = None
 
 
@@ -155,7 +160,7 @@ def _effects(
         changes = list(_changes(old, rows, there, here))
         gone = {TableName.parse(item.key): item.select.dropped for item in changes if item.select is not None}
         forms = {row.name: here.form(row, gone) for row in rows.transformations}
-    return tuple(_effect(change, rows, forms) for change in changes)
+    return tuple(_effect(change, rows, forms, here) for change in changes)
 
 
 class _Selects:
@@ -170,6 +175,14 @@ class _Selects:
     def text(self, row: TransformationRow) -> str | None:
         found = read_select(row, self.project)
         return found if isinstance(found, str) else None
+
+    def line_of(self, target: TableName, column: ColumnName) -> int | None:
+        """Return the first line of a target's SELECT that names a column; None when it is not known."""
+        row = self.rows.transformation(target)
+        select = None if row is None else self.select(row)
+        found = () if select is None else select.tree.find_all(exp.Column)
+        lines = (item.this.meta.get("line") for item in found if item.name.lower() == column.column)
+        return min((line for line in lines if line), default=None)
 
     def select(self, row: TransformationRow) -> ParsedSelect | None:
         """Return the parsed SELECT; None when it cannot be read or parsed."""
@@ -225,7 +238,7 @@ def _select_change(one: ControlRow, other: ControlRow, before: _Selects, now: _S
     return select_change(old, new, {**before.tables(one), **now.tables(other)})
 
 
-def _effect(change: Change, rows: ControlRows, forms: Mapping[TableName, Canonical | None]) -> Effect:
+def _effect(change: Change, rows: ControlRows, forms: Mapping[TableName, Canonical | None], here: _Selects) -> Effect:
     if change.table != TransformationRow.control_table:
         return Effect(change, tuple(_settings_effects(change)))
     name = TableName.parse(change.key)
@@ -240,8 +253,9 @@ def _effect(change: Change, rows: ControlRows, forms: Mapping[TableName, Canonic
         ),
         rows=tuple(str(table) for table in sorted(found.rows) if table != name),
         unresolved=tuple(str(table) for table in sorted(found.unresolved)),
-        broken=tuple(_broken(change, name, rows, found)),
+        broken=tuple(_broken(change, name, here, forms, found)),
         owners=tuple(_owners(rows, {name, *others})),
+        tests=tuple(_tests(here, {name, *others})),
     )
 
 
@@ -286,10 +300,14 @@ def _settings_effects(change: Change) -> Iterator[str]:
         yield f"{', '.join(rest)}: no row changes by it"
 
 
-def _broken(change: Change, name: TableName, rows: ControlRows, found: Reach) -> Iterator[str]:
+def _broken(
+    change: Change, name: TableName, here: _Selects, forms: Mapping[TableName, Canonical | None], found: Reach
+) -> Iterator[str]:
+    rows = here.rows
     for reader, columns in sorted(found.broken.items()):
         for column in columns:
-            yield f"dropping {column.column} breaks {reader}, whose SELECT reads it"
+            uses, line = _uses(reader, column, forms.get(reader)), here.line_of(reader, column)
+            yield f"dropping {column.column} breaks {uses}{f', line {line}' if line else ''}"
     if change.kind == "removed":
         for row in rows.transformations:
             if str(name) in {item.table for item in row.dependencies}:
@@ -300,6 +318,27 @@ def _broken(change: Change, name: TableName, rows: ControlRows, found: Reach) ->
         for column in () if target is None else getattr(target, setting):
             if ColumnName(name, column.lower()) in gone:
                 yield f"dropping {column} breaks {setting} of {name}"
+
+
+def _uses(reader: TableName, column: ColumnName, form: Canonical | None) -> str:
+    """Return the columns that a reader makes of a column, and its rows where the column decides them."""
+    if form is None:
+        return str(reader)
+    made = [f"{reader}.{name}" for name, part in form.columns.items() if column in part.reads]
+    return ", ".join([*made, *([f"the rows of {reader}"] if column in form.deciding else [])]) or str(reader)
+
+
+def _tests(here: _Selects, tables: set[TableName]) -> Iterator[str]:
+    """Yield the tests of targets: files of frozen rows, and data tests of their column lists."""
+    for row in here.rows.transformations:
+        if row.name not in tables:
+            continue
+        file = here.project.dbt_dir / FOLDER / f"{row.key}.yml"
+        if file.exists():
+            yield file.relative_to(here.project.root).as_posix()
+        for column in row.column_list:
+            for test in column.tests:
+                yield f"{row.key}.{column.name}: {test if isinstance(test, str) else next(iter(test))}"
 
 
 def _owners(rows: ControlRows, tables: set[TableName]) -> Iterator[str]:

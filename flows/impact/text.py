@@ -74,6 +74,7 @@ def markdown(impact: Impact) -> str:
     size = len("".join(parts).encode())
     for number, effect in enumerate(impact.effects):
         owners = f"\n- owners: {', '.join(effect.owners)}" if effect.owners else ""
+        owners += f"\n- tests: {', '.join(effect.tests)}" if effect.tests else ""
         told = "\n".join(f"- {line}" for line in lines_of(effect))
         part = f"\n**`{effect.change.table}[{effect.change.key}]`** — {kind_of(effect)}\n{told}{owners}\n"
         size += len(part.encode())
@@ -113,6 +114,7 @@ def document(impact: Impact) -> dict[str, Any]:
                 "unresolved": list(effect.unresolved),
                 "broken": list(effect.broken),
                 "owners": list(effect.owners),
+                "tests": list(effect.tests),
                 "restating": None if effect.restating is None else asdict(effect.restating),
             }
             for effect in impact.effects

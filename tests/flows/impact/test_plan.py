@@ -123,10 +123,12 @@ def test_column_that_decides_versions_reaches_rows(root: Path) -> None:
 def test_column_that_is_read_cannot_go_unseen(root: Path) -> None:
     edit(root, CUSTOMER, "    c.name,\n", "")
     (change,) = planned().values()
-    assert change["broken"] == ["dropping name breaks mart.named, whose SELECT reads it"]
+    assert change["broken"] == ["dropping name breaks mart.named.name, line 1"]
+    assert change["tests"] == ["dbt_project/unit_tests/dwh.dim_customer.yml"]
     text = invoke("plan", "--against", "HEAD", "--markdown")
     assert text.exit_code == 1
-    assert "- BREAKS: dropping name breaks mart.named" in text.stdout
+    assert "- BREAKS: dropping name breaks mart.named.name, line 1" in text.stdout
+    assert "- tests: dbt_project/unit_tests/dwh.dim_customer.yml" in text.stdout
     assert "**`transformation_control[dwh.dim_customer]`** — dropped column" in text.stdout
 
 
