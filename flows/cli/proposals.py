@@ -112,7 +112,6 @@ def approve(
     from flows.incidents import overrides
     from flows.incidents.settle import deliver_or_log
     from metadata_sync.control import approving
-    from metadata_sync.control.apply import ChangeContext
 
     context = load_context()
     found = context.store.approvals.find(number)
@@ -129,8 +128,7 @@ def approve(
     alerts: tuple[Alert, ...] = ()
     if override is not None:
         alerts = overrides.override_alerts(context, found, context.store.approvals.caller(), override)
-    change_context = ChangeContext(context.project, context.store, context.columns, context.who)
-    change_id = approving.approve(change_context, found, override=override, alerts=alerts)
+    change_id = approving.approve(context.change_context, found, override=override, alerts=alerts)
     if alerts:
         deliver_or_log(context)
     elif override is not None:
